@@ -1,0 +1,65 @@
+"""Which rows of the pool a target may choose from, and why the others may not be.
+
+Belongs here: eligibility, and the budget against it. Does not: scores.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from getmore_assets.config import Budget
+from getmore_assets.corpus.target import EVALUATION
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import TableRef
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The rows that may be chosen (id, source, domain, n_tokens, in order of id), and those that may not, with reasons."""
+
+    eligible: pl.DataFrame
+    excluded: pl.DataFrame
+
+
+def find(pool: pl.LazyFrame, target: TableRef, task: str) -> Candidates:
+    """Take out of the pool what the target is evaluated on, what is held out, and near-duplicates; in this order."""
+    evaluation = (
+        target.scan()
+        .filter((pl.col("target") == task) & pl.col("split").is_in(EVALUATION))
+        .group_by("id").agg(pl.col("split").unique().sort().str.join("+"))
+        .collect()
+    )
+    rows = (
+        pool.select("id", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin")
+        .sort("id").collect()
+        .join(evaluation, on="id", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("split").is_not_null()).then(pl.lit("is in the target's ") + pl.col("split"))
+            .when("held_out").then(pl.lit("held out as general text"))
+            .when(pl.col("duplicate_of").is_not_null()).then(pl.lit("near-duplicate of ") + pl.col("duplicate_of"))
+            .alias("reason")
+        )
+    )
+    if rows["id"].is_duplicated().any():
+        raise RuntimeError("raw_corpus holds an id twice in one pool")
+    return Candidates(
+        rows.filter(pl.col("reason").is_null()).select("id", "source", "domain", "n_tokens"),
+        rows.filter(pl.col("reason").is_not_null()).select("id", "origin", "reason"),
+    )
+
+
+def require_budget(budget: Budget, eligible: pl.DataFrame) -> None:
+    """Refuse a budget that the pool cannot fill.
+
+    Raises:
+        BadInput: It asks for more rows or tokens than there are candidates.
+    """
+    for asked, there, unit in (
+        (budget.rows, eligible.height, "rows"),
+        (budget.tokens, int(eligible["n_tokens"].sum()), "tokens"),
+    ):
+        if asked is not None and asked > there:
+            what = f"asks for {asked} {unit}, but {there} may be chosen"
+            raise BadInput(f"selection.budget.{unit}", what, "Lower the budget or add candidates")
+    if not eligible.height:
+        raise BadInput("candidates", "no row of the pool may be chosen", "Add candidates, or lower corpus.held_out")

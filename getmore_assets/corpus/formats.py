@@ -1,0 +1,176 @@
+"""One reader a file format: yields (number of the first row, frame) with the columns asked for.
+
+Belongs here: bytes to frames, with the place of a row that cannot be decoded. Does not: which format a source has, or
+what its columns mean (`readers.py`). Row numbers count from 1; where rows and lines differ, a `#row` column holds them.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import polars as pl
+
+from getmore_assets.config import Source
+from getmore_assets.errors import BadInput
+
+Batches = Iterator[tuple[int, pl.DataFrame]]
+
+KINDS = "parquet, jsonl, csv, tsv, text, delta, dataset"
+_BATCH = 8192
+_SUFFIXES = {
+    ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv",
+    ".txt": "text", ".md": "text", ".rst": "text", ".text": "text",
+}
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_LONGEST_FIELD = 64 * 2**20
+
+
+def kind_of(path: Path) -> str | None:
+    """The format a file's name tells, or None."""
+    suffixes = [s for s in path.suffixes if s not in _COMPRESSIONS]
+    return _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
+
+
+def is_saved_dataset(path: Path) -> bool:
+    """Whether a folder was written by `datasets.save_to_disk`."""
+    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
+
+
+def _lines(path: Path, source: Source) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a UTF-8 file, plain, gz or zst."""
+    with fsspec.open(str(path), "rb", compression=_COMPRESSIONS.get(path.suffix)) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                if source.bad_rows == "error":
+                    what = f"not valid UTF-8 (byte {error.start} of the line)"
+                    raise BadInput(f"{path}:{number}", what, "Convert the file, or set `bad_rows: skip`") from None
+
+
+def _frames(rows: Iterator[tuple[int, dict[str, Any]]], columns: list[str]) -> Batches:
+    """Frames of numbered rows; columns that no row of a frame has are left out of it."""
+    batch: list[dict[str, Any]] = []
+    for number, row in rows:
+        batch.append({"#row": number, **row})
+        if len(batch) == _BATCH:
+            yield batch[0]["#row"], _frame(batch, columns)
+            batch = []
+    if batch:
+        yield batch[0]["#row"], _frame(batch, columns)
+
+
+def _frame(batch: list[dict[str, Any]], columns: list[str]) -> pl.DataFrame:
+    present = [c for c in columns if any(c in row for row in batch)]
+    if len(present) < len(columns):  # show the reader of the error what there is
+        present = sorted({c for row in batch[:20] for c in row} - {"#row"})
+    return pl.DataFrame({c: [row.get(c) for row in batch] for c in ["#row", *present]}, strict=False)
+
+
+def _parquet(path: Path, columns: list[str], source: Source) -> Batches:
+    try:
+        frame = pl.scan_parquet(path)
+        present = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise BadInput(str(path), f"not a readable Parquet file ({error})", "Write it again") from None
+    yield from _scan(frame, columns if set(columns) <= set(present) else present)
+
+
+def _delta(path: Path, columns: list[str], source: Source) -> Batches:
+    frame = pl.scan_delta(str(path))
+    present = frame.collect_schema().names()
+    yield from _scan(frame, columns if set(columns) <= set(present) else present)
+
+
+def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
+    start = 1
+    for batch in frame.select(list(dict.fromkeys(columns))).collect_batches(chunk_size=_BATCH, maintain_order=True):
+        yield start, batch
+        start += batch.height
+
+
+def _jsonl(path: Path, columns: list[str], source: Source) -> Batches:
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, line in _lines(path, source):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+            except ValueError as error:
+                if source.bad_rows == "skip":
+                    continue
+                raise BadInput(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line") from None
+            yield number, row
+
+    yield from _frames(rows(), columns)
+
+
+def _delimited(delimiter: str) -> Callable[[Path, list[str], Source], Batches]:
+    def read(path: Path, columns: list[str], source: Source) -> Batches:
+        csv.field_size_limit(_LONGEST_FIELD)
+
+        def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+            reader = csv.DictReader((line for _, line in _lines(path, source)), delimiter=delimiter, strict=True)
+            try:
+                for row in reader:
+                    if None in row and source.bad_rows == "error":
+                        what = f"more fields than the header's {len(reader.fieldnames or [])}"
+                        raise BadInput(f"{path}:{reader.line_num}", what, "Quote the delimiter, or mend the row")
+                    yield reader.line_num, {k: v for k, v in row.items() if k is not None}
+            except csv.Error as error:
+                raise BadInput(f"{path}:{reader.line_num}", str(error), "Mend the quoting of this row") from None
+
+        yield from _frames(rows(), columns)
+
+    return read
+
+
+def _text(path: Path, columns: list[str], source: Source) -> Batches:
+    text = "".join(line for _, line in _lines(path, source))
+    yield 1, pl.DataFrame({"text": [text]})
+
+
+def _dataset(path: Path, columns: list[str], source: Source) -> Batches:
+    import datasets
+
+    loaded = datasets.load_from_disk(str(path))
+    if isinstance(loaded, datasets.DatasetDict):
+        if source.split not in loaded:
+            raise BadInput(str(path), f"no split `{source.split}`", f"Its splits are: {', '.join(loaded)}")
+        loaded = loaded[source.split]
+    yield from _dataset_frames(loaded)
+
+
+def hub_dataset(name: str, split: str, columns: list[str]) -> Batches:
+    """Rows of a data set on the Hugging Face hub, streamed.
+
+    Raises:
+        BadInput: It cannot be reached, or has no such split.
+    """
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(name, split=split, streaming=True)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"hf://{name}", f"cannot be loaded ({error})", "Check name, split and network") from None
+    yield from _frames(((n, dict(row)) for n, row in enumerate(loaded, 1)), columns)
+
+
+def _dataset_frames(loaded: Any) -> Batches:
+    start = 1
+    for table in loaded.with_format("arrow").iter(batch_size=_BATCH):
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)
+        yield start, frame
+        start += frame.height
+
+
+READERS: dict[str, Callable[[Path, list[str], Source], Batches]] = {
+    "parquet": _parquet, "delta": _delta, "jsonl": _jsonl, "csv": _delimited(","), "tsv": _delimited("\t"),
+    "text": _text, "dataset": _dataset,
+}

@@ -1,0 +1,54 @@
+"""What makes two texts the same row, and what makes two inputs the same input.
+
+Belongs here: hashes. Does not: near-duplicates, which are a judgement (`duplicates.py`).
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+ID_BYTES = 16
+
+
+def content_id(text: str) -> str:
+    """128-bit hash, in hex, of the text in NFC with white space folded."""
+    folded = " ".join(unicodedata.normalize("NFC", text).split())
+    return hashlib.blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()
+
+
+def fingerprint(*parts: Any) -> str:
+    """128-bit hash, in hex, of JSON-like values and pydantic models; the same values give the same hash anywhere."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json")
+        return str(value)
+
+    canonical = json.dumps(parts, default=plain, sort_keys=True, ensure_ascii=True)
+    return hashlib.blake2b(canonical.encode(), digest_size=ID_BYTES).hexdigest()
+
+
+def hash_lines(lines: Iterable[str]) -> str:
+    """128-bit hash, in hex, of a sequence of strings; their order counts."""
+    state = hashlib.blake2b(digest_size=ID_BYTES)
+    for line in lines:
+        state.update(line.encode("utf-8", "surrogatepass"))
+        state.update(b"\n")
+    return state.hexdigest()
+
+
+def file_hash(path: Path, algorithm: str = "sha256") -> str:
+    """Hash of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()
+
+
+def draw(id_: str, salt: str) -> float:
+    """A number in [0, 1) that depends on nothing but the id and the salt: sampling that any worker repeats."""
+    digest = hashlib.blake2b(id_.encode(), key=salt.encode()[:64], digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -1,0 +1,46 @@
+"""Cleaning, and cutting a text into passages of bounded length at sentence ends.
+
+Belongs here: pure functions on one string. Does not: reading, hashing.
+"""
+
+import re
+import unicodedata
+
+# Control characters other than tab and newline: they carry no text and break tokenisers and HTML.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
+_SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"')\]\u201d\u2019]*\s+|\n\s*\n\s*")
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
+def clean(text: str) -> str:
+    """NFC, Unix line ends, no control characters, no white space at the ends of lines or of the text."""
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _CONTROL.sub(" ", text)
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
+
+
+def count_tokens(text: str) -> int:
+    """Words and punctuation marks: the token that budgets count in, the same for every model."""
+    return len(_TOKEN.findall(text))
+
+
+def cut(text: str, longest: int) -> list[str]:
+    """Passages of at most `longest` characters, cut at sentence ends where there are any.
+
+    A sentence longer than that is cut at white space, a word longer than that anywhere. Nothing is lost or repeated:
+    the passages joined are the text, but for white space at the cuts.
+    """
+    if len(text) <= longest:
+        return [text] if text.strip() else []
+    passages, start = [], 0
+    while len(text) - start > longest:
+        window = text[start : start + longest + 1]
+        end = max((m.end() for m in _SENTENCE_END.finditer(window)), default=0)
+        if end <= longest // 4:
+            end = window.rfind(" ") + 1 or window.rfind("\n") + 1
+        if end <= longest // 4:
+            end = longest
+        passages.append(text[start : start + end])
+        start += end
+    passages.append(text[start:])
+    return [p.strip() for p in passages if p.strip()]

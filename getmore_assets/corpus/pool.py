@@ -1,0 +1,142 @@
+"""`raw_corpus`: the candidate pool as a Delta table, one row per content id.
+
+Belongs here: reading the sources into the table, writing only what is new, and reading the pool back. Does not: which
+rows a target may choose from (`candidates.py`).
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import readers
+from getmore_assets.corpus.duplicates import NearDuplicates, signatures
+from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
+from getmore_assets.corpus.passages import clean, count_tokens, cut
+from getmore_assets.lake import Lake, TableRef, batches
+
+log = logging.getLogger(__name__)
+
+TABLE = "raw_corpus"
+_STORED = ["pool", "id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "minhash"]
+
+
+@dataclass
+class PoolFacts:
+    """What came of the sources, for metadata: counts of rows."""
+
+    read: int = 0
+    passages: int = 0
+    exact_duplicates: int = 0
+    near_duplicates: int = 0
+    written: int = 0
+    removed: int = 0
+    rows: int = 0
+    domains: dict[str, int] = field(default_factory=dict)
+
+
+def pool_key(task: Task) -> str:
+    """Names a pool: tasks with the same sources and cleaning share its rows and their vectors."""
+    return fingerprint([s.model_dump() for s in task.candidates], task.corpus)[:16]
+
+
+def source_version(task: Task) -> str:
+    """Changes when, and only when, what the sources hold may have changed."""
+    return fingerprint([readers.data_version(source) for source in task.candidates])
+
+
+def scan_pool(table: TableRef, key: str) -> pl.LazyFrame:
+    """The rows of one pool at one version."""
+    return table.scan().filter(pl.col("pool") == key)
+
+
+def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
+    """Rows cleaned and cut, with their content ids; `longest` None keeps each row whole."""
+    cleaned = [clean(text) for text in rows["text"]]
+    pieces = [[text] if longest is None else cut(text, longest) for text in cleaned]
+    numbers = np.repeat(np.arange(rows.height), [len(p) for p in pieces])
+    texts = [text for p in pieces for text in p]
+    part = [n for p in pieces for n in range(len(p))]
+    parts = pl.Series("part", part, dtype=pl.Int64)
+    return rows[numbers.tolist()].with_columns(
+        pl.Series("text", texts, dtype=pl.String),
+        pl.Series("id", [content_id(text) for text in texts], dtype=pl.String),
+        pl.Series("n_tokens", [count_tokens(text) for text in texts], dtype=pl.Int32),
+        pl.when(parts > 0).then(pl.col("origin") + "#" + parts.cast(pl.String)).otherwise("origin").alias("origin"),
+    )
+
+
+def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str, PoolFacts]:
+    """Bring the table in line with the sources; rows that are there already are not written again.
+
+    Returns:
+        The table's version, the data version (a hash of ids and marks, whatever their order), and the counts.
+    """
+    key, facts = pool_key(task), PoolFacts()
+    near = NearDuplicates(task.corpus.near_duplicates) if task.corpus.near_duplicates else None
+    known = _known(lake, key, near)
+    seen = known.clear()
+    for batch in _rows(task, facts):
+        unique = batch.unique("id", keep="first", maintain_order=True).join(seen, on="id", how="anti")
+        facts.exact_duplicates += batch.height - unique.height
+        seen = pl.concat([seen, unique.select("id")])
+        fresh = unique.join(known, on="id", how="anti", maintain_order="left")
+        if fresh.height:
+            lake.append(TABLE, _marked(fresh, task, key, near), ["pool"], commit)
+            facts.written += fresh.height
+        log.info("pool: %d rows read, %d new", facts.read, facts.written)
+    gone = known.join(seen, on="id", how="anti")
+    if gone.height:
+        lake.delete(TABLE, gone, f"t.pool = '{key}'", commit)
+        facts.removed = gone.height
+    table = lake.latest(TABLE)
+    assert table is not None, "preflight refuses an empty pool"
+    rows = scan_pool(table, key).select("id", "domain", "duplicate_of", "held_out").sort("id").collect()
+    facts.rows = rows.height
+    facts.near_duplicates = rows["duplicate_of"].is_not_null().sum()
+    facts.domains = dict(rows["domain"].value_counts(sort=True).rows())
+    return table, hash_lines(f"{i}|{d}|{h}" for i, _, d, h in rows.iter_rows()), facts
+
+
+def _known(lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:
+    """Ids that the table holds already; those that are no copies go into the index of near-duplicates."""
+    table = lake.latest(TABLE)
+    if table is None:
+        return pl.DataFrame(schema={"id": pl.String})
+    held = scan_pool(table, key)
+    if near is not None:
+        originals = held.filter(pl.col("duplicate_of").is_null()).select("id", "minhash")
+        for batch in batches(originals, readers.BATCH_ROWS):
+            matrix = np.frombuffer(b"".join(batch["minhash"]), np.uint32).reshape(batch.height, -1)
+            near.add_known(batch["id"].to_list(), matrix)
+    return held.select("id").collect()
+
+
+def _rows(task: Task, facts: PoolFacts) -> Iterator[pl.DataFrame]:
+    for source in task.candidates:
+        longest = None if source.vector else task.corpus.passage_chars  # a brought vector stands for a whole row
+        for rows in readers.read(source):
+            cut_up = passages_of(rows, longest)
+            facts.read += rows.height
+            facts.passages += cut_up.height
+            yield cut_up
+
+
+def _marked(rows: pl.DataFrame, task: Task, key: str, near: NearDuplicates | None) -> pl.DataFrame:
+    ids = rows["id"].to_list()
+    marks: list[str | None] = [None] * len(ids)
+    minhash: list[bytes | None] = [None] * len(ids)
+    if near is not None:
+        found = signatures(rows["text"].to_list())
+        marks, minhash = near.mark(ids, found), [s.tobytes() for s in found]
+    columns: dict[str, Any] = {
+        "duplicate_of": pl.Series(marks, dtype=pl.String),
+        "minhash": pl.Series(minhash, dtype=pl.Binary),
+        "held_out": [draw(i, "held-out") < task.corpus.held_out for i in ids],
+    }
+    made = rows.with_columns(pl.lit(key).alias("pool"), *(pl.Series(n, v) for n, v in columns.items()))
+    return made.select([*_STORED, *(["vector"] if "vector" in rows.columns else [])])

@@ -1,0 +1,75 @@
+"""Real text that every machine has: the documentation of the installed Python distributions.
+
+Belongs here: finding docstrings (parsed, never imported), long descriptions and the language reference's topics.
+Does not: cleaning or cutting.
+"""
+
+import ast
+import inspect
+import re
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from pydoc_data import topics
+
+from getmore_assets.errors import BadInput
+
+LANGUAGE = "python"  # the name under which the standard library and the language reference stand
+_SKIPPED_FOLDERS = {"tests", "test", "testing", "_vendor", "vendor", "site-packages", "idlelib", "lib2to3"}
+_SHORTEST = 80  # characters; shorter docstrings say little more than the name of what they document
+
+
+def canonical(name: str) -> str:
+    """A distribution's name as PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def distributions(include: list[str], exclude: list[str]) -> dict[str, str]:
+    """Names and versions of the distributions asked for, in order of name.
+
+    Raises:
+        BadInput: One that `include` names is not installed.
+    """
+    installed = {canonical(d.metadata["Name"]): d.version for d in metadata.distributions()}
+    installed[LANGUAGE] = sysconfig.get_python_version()
+    for name in include:
+        if canonical(name) not in installed:
+            raise BadInput(f"python-docs include `{name}`", "no such distribution is installed", "Install it or drop it")
+    wanted = {canonical(n) for n in include} or set(installed)
+    return {n: installed[n] for n in sorted(wanted - {canonical(n) for n in exclude})}
+
+
+def read(include: list[str], exclude: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (text, source, domain): the source is the module, the domain the distribution."""
+    for name in distributions(include, exclude):
+        if name == LANGUAGE:
+            yield from ((text, f"topic:{topic}", name) for topic, text in sorted(topics.topics.items()))
+            root = Path(sysconfig.get_path("stdlib"))
+            files = [(p, p.relative_to(root)) for p in sorted(root.rglob("*.py"))]
+        else:
+            found = metadata.distribution(name)
+            description = found.metadata.get_payload()
+            if isinstance(description, str) and len(description) >= _SHORTEST:
+                yield description, "description", name
+            files = [(Path(str(f.locate())), Path(str(f))) for f in sorted(found.files or [], key=str)]
+        for path, relative in files:
+            if relative.suffix == ".py" and not _SKIPPED_FOLDERS & set(relative.parts):
+                module = ".".join(relative.with_suffix("").parts)
+                yield from ((text, module, name) for text in docstrings(path))
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """The docstrings of a source file, dedented, in the order of the file; none of a file that does not parse."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other people's invalid escape sequences
+            tree = ast.parse(path.read_text("utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node, clean=False)
+            if text and len(text) >= _SHORTEST:
+                yield inspect.cleandoc(text)

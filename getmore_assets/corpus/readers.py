@@ -1,0 +1,140 @@
+"""From a source in the task file to batches of rows, every bad row named.
+
+Belongs here: which reader a path needs, the fields taken, the checks on single rows. Does not: file formats
+(`formats.py`), or what becomes of a row.
+"""
+
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
+from getmore_assets.corpus import formats, python_docs
+from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import delta_data_version
+
+BATCH_ROWS = 8192
+SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
+
+
+def read(source: Source) -> Iterator[pl.DataFrame]:
+    """Yield batches of a source's rows: text, source, domain, label, origin (`file:row`), and vector where asked for.
+
+    Raises:
+        BadInput: A file, a column or a row cannot be used; with `bad_rows: skip` bad rows are left out instead.
+    """
+    if source.sample is None:
+        yield from _read_all(source)
+        return
+    # The rows with the smallest hash: the same sample whatever the order of the rows or the size of the batches.
+    draws = (d for batch in _read_all(source) for d in _draws(batch))
+    smallest = heapq.nsmallest(source.sample, draws)
+    limit = smallest[-1] if smallest else 0.0
+    for batch in _read_all(source):
+        yield batch.filter(pl.Series(_draws(batch)) <= limit) if batch.height else batch
+
+
+def _draws(batch: pl.DataFrame) -> list[float]:
+    return [draw(content_id(text), "sample") for text in batch["text"]]
+
+
+def data_version(source: Source) -> str:
+    """A hash that changes when, and only when, what the source holds may have changed."""
+    if source.path == PYTHON_DOCS:
+        return fingerprint(python_docs.distributions(source.include, source.exclude))
+    if source.path.startswith(HUB_PREFIX):
+        return fingerprint(source.path, source.split)
+    kind, paths = resolve(source)
+    if kind == "delta":
+        return delta_data_version(str(paths[0]))
+    if kind == "dataset":
+        paths = sorted(p for p in paths[0].rglob("*") if p.is_file())
+    return fingerprint([(p.name, file_hash(p)) for p in paths])
+
+
+def resolve(source: Source) -> tuple[str, list[Path]]:
+    """The format of a source and its files, in order of name.
+
+    Raises:
+        BadInput: Nothing lies there, or the format cannot be told.
+    """
+    path = Path(source.path)
+    if path.is_dir() and source.format in ("auto", "delta") and (path / "_delta_log").is_dir():
+        return "delta", [path]
+    if path.is_dir() and source.format in ("auto", "dataset") and formats.is_saved_dataset(path):
+        return "dataset", [path]
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
+    elif path.is_file():
+        files = [path]
+    else:
+        files = sorted(p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file())
+    if not files:
+        raise BadInput(source.path, "no such file, folder or glob", "Correct the path; it is relative to where you run")
+    kinds = {formats.kind_of(p) for p in files} if source.format == "auto" else {source.format}
+    if len(kinds) != 1 or None in kinds:
+        names = ", ".join(sorted({p.suffix or p.name for p in files}))
+        raise BadInput(source.path, f"cannot tell the format of {names}", f"Set `format` to one of {formats.KINDS}")
+    kind = kinds.pop()
+    assert kind is not None
+    return kind, files
+
+
+def _read_all(source: Source) -> Iterator[pl.DataFrame]:
+    if source.path == PYTHON_DOCS:
+        yield from _python_docs(source)
+        return
+    wanted = [c for c in (source.text, source.source, source.domain, source.label, source.vector) if c]
+    if source.path.startswith(HUB_PREFIX):
+        batches = formats.hub_dataset(source.path.removeprefix(HUB_PREFIX), source.split, wanted)
+        yield from (_take(source, source.path, start, batch) for start, batch in batches)
+        return
+    kind, paths = resolve(source)
+    for path in paths:
+        for start, batch in formats.READERS[kind](path, wanted, source):
+            yield _take(source, str(path), start, batch)
+
+
+def _python_docs(source: Source) -> Iterator[pl.DataFrame]:
+    rows: list[dict[str, Any]] = []
+    for text, module, domain in python_docs.read(source.include, source.exclude):
+        rows.append({"text": text, "source": module, "domain": domain, "label": None, "origin": f"{domain}:{module}"})
+        if len(rows) == BATCH_ROWS:
+            yield pl.DataFrame(rows, schema=SCHEMA)
+            rows = []
+    yield pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.DataFrame:
+    """The fields a row needs, under their names here. `start` is the number of the batch's first row in the file."""
+    for column in (source.text, source.source, source.domain, source.label, source.vector):
+        if column and column not in batch.columns:
+            fields = ", ".join(c for c in batch.columns if c != "#row")
+            raise BadInput(file, f"no column `{column}`", f"Its columns are: {fields}. Name the right one in the task file")
+    numbers = batch["#row"] if "#row" in batch.columns else pl.Series("#row", np.arange(start, start + batch.height))
+    name = Path(file).name.split(".")[0]
+
+    def as_text(column: str | None) -> pl.Expr:
+        return pl.col(column).cast(pl.String) if column else pl.lit(name, pl.String)
+
+    taken = batch.with_columns(numbers.cast(pl.Int64)).select(
+        pl.col(source.text).alias("text"),
+        as_text(source.source).fill_null(name).alias("source"),
+        as_text(source.domain).fill_null(name).alias("domain"),
+        (pl.col(source.label).cast(pl.String) if source.label else pl.lit(None, pl.String)).alias("label"),
+        (pl.lit(f"{file}:") + pl.col("#row").cast(pl.String)).alias("origin"),
+        *([pl.col(source.vector).alias("vector")] if source.vector else []),
+    )
+    if taken["text"].dtype != pl.String:
+        raise BadInput(file, f"column `{source.text}` holds {taken['text'].dtype}, not text", "Name the text column")
+    blank = taken["text"].str.strip_chars().fill_null("") == ""
+    unlabelled = taken["label"].is_null() if source.label else pl.repeat(False, taken.height, eager=True)
+    for bad, what in ((blank, f"`{source.text}` is null or blank"), (unlabelled, f"`{source.label}` is null")):
+        if bad.any() and source.bad_rows == "error":
+            raise BadInput(taken.filter(bad)["origin"][0], what, "Mend the row, or set `bad_rows: skip` on this source")
+    return taken.filter(~(blank | unlabelled))

@@ -1,0 +1,137 @@
+"""`target_data`: the target's splits, and general text, as a Delta table.
+
+Belongs here: reading the splits, holding out those that are missing, taking out of train what is in validation or test,
+refusing what cannot be trained on. Does not: the pool.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import readers
+from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
+from getmore_assets.corpus.passages import clean
+from getmore_assets.errors import BadInput
+
+log = logging.getLogger(__name__)
+
+TABLE = "target_data"
+EVALUATION = ("validation", "test", "general")
+HELD_OUT_SHARE = 0.1
+_FEWEST_ROWS = 2
+
+
+@dataclass
+class TargetFacts:
+    """What came of the splits, for metadata."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    left_train: list[dict[str, str]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    held_out_from_train: list[str] = field(default_factory=list)
+
+
+def source_version(task: Task) -> str:
+    """Changes when, and only when, what the splits hold may have changed."""
+    sources = [task.target.source("train"), task.target.source("validation"), task.target.source("test"), task.general]
+    return fingerprint([readers.data_version(source) if source else None for source in sources])
+
+
+def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
+    """The target's rows: split, row (its place in the split), id, text, label, origin, and vector where brought.
+
+    Raises:
+        BadInput: A split is empty, train has one row, train is validation or test, or a label is new in one of them.
+    """
+    splits = {s: _read(task, s) for s in ("train", "validation", "test")}
+    facts = TargetFacts()
+    train = splits["train"]
+    assert train is not None
+    _refuse_same(task, splits)
+    for split, low in (("validation", 0.0), ("test", HELD_OUT_SHARE)):
+        if splits[split] is None:
+            drawn = pl.Series([draw(i, "split") for i in splits["train"]["id"]], dtype=pl.Float64)  # type: ignore[index]
+            chosen = drawn.is_between(low, low + HELD_OUT_SHARE, closed="left")
+            splits[split] = splits["train"].filter(chosen)  # type: ignore[union-attr]
+            facts.held_out_from_train.append(split)
+    held_out = [splits[s] for s in facts.held_out_from_train]
+    evaluated = pl.concat([splits["validation"].select("id"), splits["test"].select("id")])  # type: ignore[union-attr]
+    for part in held_out:
+        train = train.join(part.select("id").unique(), on="id", how="anti", maintain_order="left")  # type: ignore[union-attr]
+    leaked = train.join(evaluated.unique(), on="id", how="semi", maintain_order="left")
+    facts.left_train = leaked.select("id", "origin").to_dicts()
+    splits["train"] = train.join(evaluated.unique(), on="id", how="anti", maintain_order="left")
+    if task.general:
+        splits["general"] = pl.concat(readers.read(task.general)).with_columns(_identity())
+    for split, rows in splits.items():
+        if rows is None or rows.height < (_FEWEST_ROWS if split == "train" else 1):
+            _refuse_short(task, split, 0 if rows is None else rows.height, bool(facts.left_train))
+    if task.target.label or task.target.train.label:
+        facts.labels = _labels(task, splits)
+    frame = pl.concat(
+        [
+            rows.with_row_index("row").with_columns(pl.lit(split).alias("split"), pl.col("row").cast(pl.Int64))
+            for split, rows in splits.items()
+            if rows is not None
+        ],
+        how="diagonal",
+    )
+    facts.rows = {split: rows.height for split, rows in splits.items() if rows is not None}
+    columns = ["split", "row", "id", "text", "label", "origin"]
+    return frame.select([*columns, *(["vector"] if "vector" in frame.columns else [])]), facts
+
+
+def data_version(frame: pl.DataFrame) -> str:
+    """A hash of the rows: their split, id and label, in order."""
+    return hash_lines(f"{s}|{i}|{label}" for s, i, label in frame.select("split", "id", "label").iter_rows())
+
+
+def _identity() -> list[pl.Expr]:
+    cleaned = pl.col("text").map_elements(clean, return_dtype=pl.String)
+    return [cleaned.alias("text"), cleaned.map_elements(content_id, return_dtype=pl.String).alias("id")]
+
+
+def _read(task: Task, split: str) -> pl.DataFrame | None:
+    source = task.target.source(split)
+    if source is None:
+        return None
+    rows = pl.concat(list(readers.read(source)) or [pl.DataFrame(schema=readers.SCHEMA)])
+    if not rows.height:
+        raise BadInput(source.path, f"the target's {split} split is empty", "Give a file that has rows")
+    return rows.with_columns(_identity())
+
+
+def _refuse_same(task: Task, splits: dict[str, pl.DataFrame | None]) -> None:
+    train = splits["train"]
+    for split in ("validation", "test"):
+        rows = splits[split]
+        if rows is not None and train is not None and set(train["id"]) <= set(rows["id"]):
+            source = task.target.source(split)
+            where = f"target.{split} ({source.path if source else ''})"
+            raise BadInput(where, "holds every row of target.train", "Train on one file and test on another")
+
+
+def _refuse_short(task: Task, split: str, rows: int, leaked: bool) -> None:
+    source = task.target.source(split) if split != "general" else task.general
+    where = source.path if source else f"target.{split}"
+    why = f"the target's {split} split has {rows} usable row{'s' * (rows != 1)}"
+    if leaked:
+        why += " once rows that are in validation or test are taken out"
+    raise BadInput(where, why, f"Give at least {_FEWEST_ROWS} rows (thirty or more make a useful target)")
+
+
+def _labels(task: Task, splits: dict[str, pl.DataFrame | None]) -> list[str]:
+    train = splits["train"]
+    assert train is not None
+    labels: list[str] = sorted(train["label"].drop_nulls().unique())
+    if len(labels) < 2:
+        raise BadInput(task.target.train.path, f"train has {len(labels)} label(s)", "Give at least two, or no `label`")
+    for split in ("validation", "test"):
+        rows = splits[split]
+        unseen = rows.filter(~pl.col("label").is_in(labels)) if rows is not None else pl.DataFrame()
+        if unseen.height:
+            what = f"label `{unseen['label'][0]}` is in {split} but never in train"
+            raise BadInput(unseen["origin"][0], what, "Add rows with it to train, or drop it from the split")
+    return labels

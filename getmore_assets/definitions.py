@@ -1,0 +1,15 @@
+"""Gathers what `defs/` holds, nothing else."""
+
+import dagster as dg
+
+from getmore_assets import defs as stations
+from getmore_assets.defs import jobs, sensors
+from getmore_assets.defs.line import Line
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_package_module(stations),
+    asset_checks=dg.load_asset_checks_from_package_module(stations),
+    jobs=[jobs.select, jobs.run],
+    sensors=[sensors.task_files],
+    resources={"line": Line()},
+)

@@ -1,0 +1,37 @@
+"""`base_model`: the model before."""
+
+from typing import Any
+
+import dagster as dg
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import pool
+from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.models import find_model, model_fingerprint
+from getmore_assets.reporting import figures
+
+
+@dg.asset(
+    deps=["raw_corpus", "target_data"], partitions_def=targets, group_name="models", kinds={"huggingface", "torch"},
+    code_version="1", pool="gpu",
+    description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. Where a "
+    "checkpoint lacks the language-modelling head, the head alone is trained first, the same for every selector.",
+)
+def base_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
+    """A Hugging Face folder with a language-modelling head."""
+    return line.materialise(context, inputs=("raw_corpus", "target_data"), settings=_settings, make=_make, track=True)
+
+
+def _settings(task: Task) -> Any:
+    chosen = task.base_model
+    if chosen.model == "small":
+        return [chosen, task.warmup.max_length, task.finetune.max_length]
+    return [chosen.objective, chosen.head, task.warmup.max_length, model_fingerprint(find_model(chosen.model, "base_model"))]
+
+
+def _make(job: Job) -> Made:
+    folder = job.lake.folder("models", "base_model") / job.fingerprint[:16]
+    done = job.launch("train", {"act": "base", "folder": str(folder)})
+    if done["curve"]:
+        figures.curve(done["curve"], "Training of the base (or of its head)", job.figure("curve"))
+    return Made(done["rows"], {**done, "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})

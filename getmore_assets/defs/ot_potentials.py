@@ -1,0 +1,27 @@
+"""`ot_potentials`: the prices that certify the transport cost between pool and target."""
+
+import dagster as dg
+
+from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.lake import TableRef
+from getmore_assets.reporting import figures
+from getmore_assets.workers import POTENTIALS
+
+
+@dg.asset(
+    deps=["raw_corpus", "target_data", "embeddings"], partitions_def=targets, group_name="transport",
+    kinds={"deltalake", "torch"}, code_version="1", pool="gpu",
+    description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for every "
+    "target row, with the evidence that the solve converged. One that did not converge is an error.",
+)
+def ot_potentials(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
+    """Potentials as a Delta table."""
+    return line.materialise(
+        context, inputs=("raw_corpus", "target_data", "embeddings"), settings=lambda t: t.transport, make=_solve
+    )
+
+
+def _solve(job: Job) -> Made:
+    done = job.launch("solve", {"encoder": job.inputs["embeddings"].facts["encoder"]})
+    figures.convergence(done["history"], job.task.transport.tolerance, job.figure("convergence"))
+    return Made(done["candidates"] + done["targets"], done, TableRef(job.lake.table(POTENTIALS), done["version"]))

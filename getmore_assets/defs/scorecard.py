@@ -1,0 +1,127 @@
+"""`scorecard`: whether the warm-up was worth it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.warmed_model import SEED
+from getmore_assets.reporting import figures, report, statistics
+from getmore_assets.selection import subset
+
+TABLE = "scorecard"
+_CODE_VERSION = "1"
+_SPARE = 2.0  # how many times the selection's words a baseline draws, to have enough of the model's tokens
+_INPUTS = (
+    "raw_corpus", "target_data", "embeddings", "ot_potentials", "selected_subset", "base_model", "warmed_model",
+    "finetuned_model",
+)
+_SELECTION = ("embeddings", "ot_potentials", "selected_subset")
+
+
+@dg.asset(
+    deps=list(_INPUTS), partitions_def=targets, group_name="proof", kinds={"deltalake", "torch"}, code_version="1",
+    pool="gpu",
+    description="The chosen selector against no warm-up and against random rows: the same tokens and recipe, several seeds, "
+    "intervals, the cost of each part, and a verdict that may be: do not use this.",
+)
+def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
+    """Results per selector and seed as a Delta table, and the report."""
+    return line.materialise(
+        context, inputs=_INPUTS, settings=lambda t: [t.selection.selector, t.warmup, t.finetune, t.compare, t.seeds],
+        make=_compare, track=True,
+    )
+
+
+def _compare(job: Job) -> Made:
+    chosen = job.task.selection.selector
+    runs = [_run(job, name, seed) for name in (chosen, *_others(job)) for seed in range(job.task.seeds)]
+    todo = [one for one in runs if "result" in one]
+    base, subset_made = job.inputs["base_model"], job.inputs["selected_subset"]
+    if todo:
+        job.launch("train", {
+            "act": "compare", "runs": todo, "base": base.folders["model"], "origin": base.facts["origin"],
+            "blocks": job.inputs["warmed_model"].facts["blocks"], "classes": job.inputs["target_data"].facts["labels"],
+        })
+    selection_seconds = round(sum(job.inputs[s].seconds for s in _SELECTION), 2)
+    rows = [
+        {
+            "selector": one["selector"], "seed": one["seed"], **{m: None for m in statistics.METRICS},
+            **(one.get("found") or json.loads(Path(one["result"]).read_text("utf-8"))),
+            "selection_seconds": selection_seconds if one["selector"] == "got-d" else 0.0,
+            "selection_hash": one["hash"],
+        }
+        for one in runs
+    ]
+    scores = pl.DataFrame(rows, schema_overrides={m: pl.Float64 for m in statistics.METRICS}, infer_schema_length=None)
+    table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
+    summary, metric = statistics.summary(scores), statistics.main_metric(scores)
+    figures.scorecard(summary, metric, chosen, job.figure("scorecard"))
+    verdict = statistics.verdict(scores, chosen)
+    page = _report(job, scores, subset_made.facts)
+    metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
+    table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
+    facts = {
+        "verdict": verdict, "summary": table_md, "metrics": metrics, "scored": rows,
+        "selection_seconds": selection_seconds,
+    }
+    return Made(scores.height, facts, table, {"report": str(page)})
+
+
+def _others(job: Job) -> list[str]:
+    return [name for name in dict.fromkeys(job.task.compare) if name != job.task.selection.selector]
+
+
+def _run(job: Job, selector: str, seed: int) -> dict[str, Any]:
+    """One training of the comparison: what is found already, or what the worker needs and where its result will be."""
+    warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
+    one: dict[str, Any] = {"selector": selector, "seed": seed}
+    if selector == job.task.selection.selector:
+        one["hash"] = job.inputs["selected_subset"].facts["selection_hash"]
+        if seed == SEED:
+            costs = {"warmup_tokens": warmed.facts["tokens"], "warmup_rows": warmed.facts["rows"]}
+            seconds = {"warmup_seconds": warmed.seconds, "finetune_seconds": tuned.seconds}
+            return {**one, "found": {**tuned.facts["metrics"], **costs, **seconds}}
+        one["ids"] = _ids(job)
+    elif selector == "none":
+        one |= {"ids": [], "hash": None}
+    else:
+        ids = _draw(job, seed)
+        one |= {"ids": ids, "hash": subset.selection_hash(ids)}
+    key = fingerprint(
+        _CODE_VERSION, one["hash"], seed, warmed.facts["blocks"] if one["ids"] else None, job.task.finetune,
+        job.task.warmup if one["ids"] else None, job.inputs["base_model"].data_version, job.inputs["target_data"].data_version,
+    )
+    return {**one, "result": str(job.lake.folder("runs", job.task.name) / f"{key[:16]}.json")}
+
+
+def _ids(job: Job) -> list[str]:
+    rows = job.table("selected_subset").scan().filter(pl.col("target") == job.task.name)
+    return rows.sort("rank").select("id").collect()["id"].to_list()
+
+
+def _draw(job: Job, seed: int) -> list[str]:
+    """Random candidates, enough of them to fill the tokens of the selection."""
+    rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
+    eligible = candidates.find(rows, job.table("target_data"), job.task.name).eligible
+    ranked = subset.rank_at_random(eligible, seed)
+    enough = _SPARE * job.inputs["selected_subset"].facts["n_tokens"]
+    return ranked.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < enough)["id"].to_list()
+
+
+def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
+    records = [*job.inputs.values()]
+    chosen = job.table("selected_subset").scan().filter(pl.col("target") == job.task.name)
+    shown = ("scorecard-scorecard", "selected_subset-composition", "selected_subset-scores", "ot_potentials-convergence")
+    drawn = [job.figure("x").with_name(f"{name}.png") for name in shown]
+    return report.write(
+        job.lake.folder("exports", job.task.name) / "report.html", task=job.task.name, selector=job.task.selection.selector,
+        scores=scores, subset=chosen.select("rank", "score", "domain", "text").collect(), candidates=selection["candidates"],
+        hash_=selection["selection_hash"], records=records, figures=[path for path in drawn if path.is_file()],
+    )
+

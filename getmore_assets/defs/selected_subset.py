@@ -1,0 +1,109 @@
+"""`selected_subset`: the rows to warm up on."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from getmore_assets.corpus import candidates, pool
+from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.encoders import store
+from getmore_assets.reporting import figures
+from getmore_assets.selection import gradient, subset
+from getmore_assets.workers.solve import target_points
+
+TABLE = "selected_subset"
+NEAREST = 3
+_BLOCK = 512
+
+
+@dg.asset(
+    deps=["raw_corpus", "target_data", "embeddings", "ot_potentials"], partitions_def=targets, group_name="selection",
+    kinds={"deltalake", "polars"}, code_version="1",
+    description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the budget pays "
+    "for. GOT-D takes the most negative calibrated gradients first.",
+)
+def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
+    """The selection as a Delta table and a Parquet file."""
+    return line.materialise(
+        context, inputs=("raw_corpus", "target_data", "embeddings", "ot_potentials"), settings=lambda t: t.selection,
+        make=_select,
+    )
+
+
+def _select(job: Job) -> Made:
+    rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
+    found = candidates.find(rows, job.table("target_data"), job.task.name)
+    eligible, chosen = found.eligible, job.task.selection
+    if chosen.selector == "got-d":
+        ranked = subset.rank_by_score(_scored(job, eligible))
+    else:
+        ranked = subset.rank_at_random(eligible, chosen.seed)
+    taken = subset.take(ranked, chosen.budget)
+    texts = rows.select("id", "text").join(taken.lazy().select("id"), on="id", how="semi").collect()
+    full = taken.join(texts, on="id", how="inner", maintain_order="left")
+    if full.height != taken.height:
+        raise LookupError(f"{taken.height - full.height} selected ids are not in raw_corpus")
+    full = full.with_columns(
+        pl.Series("nearest_target_ids", _nearest(job, full["id"].to_list()), dtype=pl.List(pl.String)),
+        pl.lit(chosen.selector).alias("method"),
+        pl.lit(chosen.budget.model_dump_json(exclude_none=True)).alias("budget"),
+    )
+    table = job.lake.replace(TABLE, full, {"target": job.task.name}, job.commit)
+    job.lake.replace("row_ledger", _ledger(ranked, taken.height, found.excluded), {"target": job.task.name}, job.commit)
+    exported = job.lake.folder("exports", job.task.name) / "selected.parquet"
+    full.write_parquet(exported)
+    figures.composition(eligible, full, job.figure("composition"))
+    if chosen.selector == "got-d":
+        figures.scores(ranked["score"].to_numpy(), float(full["score"][-1]), job.figure("scores"))
+    return Made(full.height, _facts(found, full), table, {"parquet": str(exported)}, subset.selection_hash(full["id"].to_list()))
+
+
+def _scored(job: Job, eligible: pl.DataFrame) -> pl.DataFrame:
+    """Candidates with their score; every one must have a potential."""
+    potentials = job.table("ot_potentials").scan().filter(
+        (pl.col("target") == job.task.name) & (pl.col("side") == "candidate")
+    )
+    joined = eligible.join(potentials.select("id", "potential").collect(), on="id", how="left", maintain_order="left")
+    if joined.height != eligible.height or joined["potential"].null_count():
+        raise LookupError(f"{joined['potential'].null_count()} of {eligible.height} candidates have no potential")
+    score = gradient.calibrated_gradient(joined["potential"].to_numpy())
+    return joined.drop("potential").with_columns(pl.Series("score", score))
+
+
+def _nearest(job: Job, ids: list[str]) -> list[list[str]]:
+    """For each row, the target rows to which the plan sends most of it."""
+    encoder, table = job.inputs["embeddings"].facts["encoder"], job.table("embeddings")
+    points = target_points(job.table("target_data"), job.task.name)
+    potentials = job.table("ot_potentials").scan().filter(
+        (pl.col("target") == job.task.name) & (pl.col("side") == "target")
+    )
+    g = points.join(potentials.select("id", "potential").collect(), on="id", maintain_order="left")["potential"].to_numpy()
+    x, y = store.load(table, encoder, ids), store.load(table, encoder, points["id"].to_list())
+    epsilon, names = job.inputs["ot_potentials"].facts["epsilon"], points["id"].to_numpy()
+    nearest: list[list[str]] = []
+    for start in range(0, len(x), _BLOCK):
+        block = gradient.nearest_targets(x[start : start + _BLOCK], y, g, points["weight"].to_numpy(), epsilon, NEAREST)
+        nearest += names[block].tolist()
+    return nearest
+
+
+def _ledger(ranked: pl.DataFrame, taken: int, excluded: pl.DataFrame) -> pl.DataFrame:
+    """Every candidate's fate: selected, ranked too low, or excluded, with the reason."""
+    scored = ranked.select(
+        "id", pl.when(pl.col("rank") <= taken).then(pl.lit("selected")).otherwise(pl.lit("not selected")).alias("decision"),
+        pl.lit(None, pl.String).alias("reason"), "rank", "score",
+    )
+    return pl.concat([scored, excluded.select("id", pl.lit("excluded").alias("decision"), "reason")], how="diagonal")
+
+
+def _facts(found: candidates.Candidates, full: pl.DataFrame) -> dict[str, Any]:
+    leaked = found.excluded.filter(pl.col("reason").str.starts_with("is in the target"))
+    share = {d: n / full.height for d, n in full["domain"].value_counts(sort=True).rows()}
+    return {
+        "selection_hash": subset.selection_hash(full["id"].to_list()), "candidates": found.eligible.height,
+        "excluded": found.excluded.height, "left_pool": leaked.select("id", "origin", "reason").to_dicts(),
+        "left_pool_rows": leaked.height, "n_tokens": int(full["n_tokens"].sum()),
+        "domains": {d: float(np.round(s, 4)) for d, s in share.items()},
+    }

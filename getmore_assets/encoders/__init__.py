@@ -1,0 +1,65 @@
+"""From a text to a vector of unit length.
+
+Belongs here: encoders with one interface, `encode(texts) -> [n, d] float32`. Does not: which texts lack a vector
+(`workers/embed.py`), or where vectors are kept. To add one: a module beside these, and a line in `make_encoder` and in
+`encoder_fingerprint`.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from getmore_assets.config import BROUGHT, Task
+from getmore_assets.corpus import pool, readers
+from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.models import find_model, model_fingerprint
+
+LEXICAL = "lexical"
+_CODE_VERSION = "1"
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors."""
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Vectors of unit length: `[len(texts), d]`, float32."""
+        ...
+
+
+def encoder_fingerprint(task: Task) -> str:
+    """Names the vectors of an encoder: two tasks with the same fingerprint share them."""
+    chosen = task.encoder
+    if chosen.model == LEXICAL:  # fitted on the pool, so its vectors belong to that pool
+        return fingerprint(_CODE_VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
+    if chosen.model == BROUGHT:
+        brought = [*task.candidates, task.target.source("train")]
+        return fingerprint(_CODE_VERSION, BROUGHT, [readers.data_version(s) for s in brought if s])[:16]
+    weights = model_fingerprint(find_model(chosen.model, "encoder.model"))
+    return fingerprint(_CODE_VERSION, weights, chosen.max_length, chosen.dtype)[:16]
+
+
+def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
+    """The encoder of a task.
+
+    Args:
+        task: Its `encoder` section says which.
+        fitted: Where a fitted encoder is kept; one that is there is loaded, not fitted again.
+        sample: Texts of the pool that the lexical encoder is fitted on.
+    """
+    if task.encoder.model == LEXICAL:
+        from getmore_assets.encoders.lexical import LexicalEncoder
+
+        return LexicalEncoder.load_or_fit(fitted, sample, task.encoder.dimensions)
+    from getmore_assets.encoders.transformer import TransformerEncoder
+
+    folder = find_model(task.encoder.model, "encoder.model")
+    return TransformerEncoder(folder, task.encoder.max_length, task.encoder.batch_tokens, task.encoder.dtype)
+
+
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1: `[n, d]`, float32. A zero row becomes the first axis, so that every row has a length."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
+    scaled[norms[:, 0] == 0, 0] = 1.0
+    return scaled

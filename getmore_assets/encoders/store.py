@@ -1,0 +1,55 @@
+"""`embeddings`: one vector per content id and encoder.
+
+Belongs here: which ids lack a vector, adding vectors, and reading them back in a wanted order. Does not: encoding.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.lake import Lake, TableRef, batches, vectors_of
+
+TABLE = "embeddings"
+_BATCH = 8192
+
+
+def encoded_ids(table: TableRef | None, encoder: str) -> pl.DataFrame:
+    """The ids that have a vector: one column, `id`."""
+    if table is None:
+        return pl.DataFrame(schema={"id": pl.String})
+    return table.scan().filter(pl.col("encoder") == encoder).select("id").collect()
+
+
+def add(lake: Lake, encoder: str, ids: list[str], vectors: np.ndarray, commit: dict[str, str]) -> None:
+    """Append vectors (`[n, d]` float32) in one commit."""
+    rows = pl.DataFrame({"id": ids, "vector": vectors}).with_columns(pl.lit(encoder).alias("encoder"))
+    lake.append(TABLE, rows.select("encoder", "id", "vector"), ["encoder"], commit)
+
+
+def load(table: TableRef, encoder: str, ids: list[str], into: Path | None = None) -> np.ndarray:
+    """The vectors of the ids, in their order: `[len(ids), d]`, float32, memory-mapped at `into` where given.
+
+    Raises:
+        LookupError: An id has no vector, or two.
+    """
+    place = pl.DataFrame({"id": ids, "place": np.arange(len(ids))})
+    filled = np.zeros(len(ids), np.int8)
+    matrix: np.ndarray | None = None
+    for batch in batches(table.scan().filter(pl.col("encoder") == encoder).select("id", "vector"), _BATCH):
+        met = batch.join(place, on="id")
+        if not met.height:
+            continue
+        vectors = vectors_of(met)
+        if matrix is None:
+            shape = (len(ids), vectors.shape[1])
+            matrix = np.empty(shape, np.float32) if into is None else np.lib.format.open_memmap(into, "w+", np.float32, shape)
+        rows = met["place"].to_numpy()
+        np.add.at(filled, rows, 1)
+        matrix[rows] = vectors
+    for count, what in ((0, "no vector"), (2, "two vectors")):
+        wrong = np.flatnonzero(filled == count)
+        if len(wrong):
+            raise LookupError(f"{len(wrong)} of {len(ids)} ids have {what} of encoder {encoder}, first {ids[wrong[0]]}")
+    assert matrix is not None
+    return matrix

@@ -1,0 +1,77 @@
+"""Any Hugging Face encoder: masked mean of the last hidden states, unit length.
+
+Belongs here: batching by tokens, precision, pooling. Does not: finding the model (`models.py`).
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from getmore_assets.encoders import unit_length
+
+log = logging.getLogger(__name__)
+
+
+class TransformerEncoder:
+    """Vectors from a pre-trained encoder.
+
+    Args:
+        folder: A Hugging Face model folder with safetensors.
+        max_length: Tokens beyond this are cut off.
+        batch_tokens: Tokens in a batch, padding included: what bounds the memory.
+        dtype: `auto` is bfloat16 where the device multiplies in it, else float32.
+    """
+
+    def __init__(self, folder: Path, max_length: int, batch_tokens: int, dtype: str) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = _dtype(dtype, self.device)
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=self.dtype)
+        self._model.to(self.device).eval()
+        longest = getattr(self._model.config, "max_position_embeddings", None) or max_length
+        self._max_length, self._batch_tokens = min(max_length, longest), batch_tokens
+        log.info("encoder on %s in %s, at most %d tokens", self.device, self.dtype, self._max_length)
+
+    @torch.inference_mode()
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Vectors of unit length: `[len(texts), d]`, float32. Padding tokens do not count in the mean."""
+        tokens = self._tokenizer(texts, truncation=True, max_length=self._max_length)["input_ids"]
+        vectors: np.ndarray | None = None
+        for rows in self._batches([len(t) for t in tokens]):
+            padded = self._tokenizer.pad({"input_ids": [tokens[r] for r in rows]}, return_tensors="pt").to(self.device)
+            states = self._model(**padded).last_hidden_state.float()
+            mask = padded["attention_mask"].unsqueeze(-1).float()
+            mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
+            if vectors is None:
+                vectors = np.empty((len(texts), mean.shape[1]), np.float32)
+            vectors[rows] = mean.cpu().numpy()
+        assert vectors is not None, "encode needs at least one text"
+        return unit_length(vectors)
+
+    def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
+        """Row numbers, longest texts first, so that little is padding and memory peaks at once."""
+        batch: list[int] = []
+        width = 0
+        for row in sorted(range(len(lengths)), key=lambda r: (-lengths[r], r)):
+            width = width or max(lengths[row], 1)
+            if batch and (len(batch) + 1) * width > self._batch_tokens:
+                yield batch
+                batch, width = [], max(lengths[row], 1)
+            batch.append(row)
+        if batch:
+            yield batch
+
+
+def _dtype(wanted: str, device: torch.device) -> torch.dtype:
+    if wanted != "auto":
+        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    has_bf16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if has_bf16 else torch.float32

@@ -1,0 +1,128 @@
+"""Delta tables: read at a version, append, replace a partition, and how each commit says who made it.
+
+Belongs here: every read and write of a table, and the casts its columns need. Does not: what a table means.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+from filelock import FileLock
+
+# Commits that change how a table is stored, not what it holds.
+_MAINTENANCE = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CHANGE COLUMN", "ADD FEATURE"}
+
+
+def delta_data_version(path: str) -> str:
+    """What a Delta table holds, as `table id:last data commit`; compaction and vacuum do not change it."""
+    table = DeltaTable(path)
+    commits = [c for c in table.history() if c.get("operation") not in _MAINTENANCE]
+    last = commits[0]["version"] if commits else table.version()
+    return f"{table.metadata().id}:{last}"
+
+
+@dataclass(frozen=True)
+class TableRef:
+    """A Delta table at one version."""
+
+    path: str
+    version: int
+
+    def scan(self) -> pl.LazyFrame:
+        """The rows of that version."""
+        return pl.scan_delta(self.path, version=self.version)
+
+
+class Lake:
+    """Everything a project makes, under one folder: `tables/`, `models/`, `records/`, `work/`."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).absolute()
+
+    def table(self, name: str) -> str:
+        """Where a table lies."""
+        return str(self.root / "tables" / name)
+
+    def folder(self, *parts: str) -> Path:
+        """A folder of the lake, made where it is missing."""
+        path = self.root.joinpath(*parts)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def lock(self, name: str) -> FileLock:
+        """A lock that dies with its process, so that two runs do not make the same thing at once."""
+        return FileLock(self.folder("locks") / f"{name}.lock")
+
+    def latest(self, name: str) -> TableRef | None:
+        """The newest version of a table, or None where there is none yet."""
+        try:
+            return TableRef(self.table(name), DeltaTable(self.table(name)).version())
+        except TableNotFoundError:
+            return None
+
+    def holds(self, ref: TableRef) -> bool:
+        """Whether that version of a table can still be read."""
+        try:
+            DeltaTable(ref.path, version=ref.version)
+        except Exception:  # deltalake raises several kinds for a missing table, log entry or version
+            return False
+        return True
+
+    def append(self, name: str, rows: pl.DataFrame, partition_by: list[str], commit: dict[str, str]) -> None:
+        """Add rows in one commit."""
+        path = self.table(name)
+        properties = CommitProperties(custom_metadata=commit)
+        write_deltalake(path, storable(rows), mode="append", partition_by=partition_by, commit_properties=properties)
+
+    def replace(self, name: str, rows: pl.DataFrame, key: dict[str, str], commit: dict[str, str]) -> TableRef:
+        """Put rows in the place of those whose partition columns equal `key`, in one commit."""
+        path, properties = self.table(name), CommitProperties(custom_metadata=commit)
+        rows = storable(rows.with_columns(pl.lit(value, pl.String).alias(column) for column, value in key.items()))
+        if self.latest(name) is None:
+            write_deltalake(path, rows, partition_by=list(key), commit_properties=properties)
+        else:
+            predicate = " AND ".join(f"{column} = '{value}'" for column, value in key.items())
+            write_deltalake(path, rows, mode="overwrite", predicate=predicate, commit_properties=properties)
+        return self._now(name)
+
+    def delete(self, name: str, ids: pl.DataFrame, where: str, commit: dict[str, str]) -> None:
+        """Take the rows out whose `id` is among `ids` and for which the SQL condition on `t` holds."""
+        properties = CommitProperties(custom_metadata=commit)
+        merge = DeltaTable(self.table(name)).merge(
+            ids, f"t.id = s.id AND {where}", source_alias="s", target_alias="t", commit_properties=properties
+        )
+        merge.when_matched_delete().execute()
+
+    def _now(self, name: str) -> TableRef:
+        ref = self.latest(name)
+        assert ref is not None
+        return ref
+
+
+def storable(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows as Delta can keep them: no fixed-size lists (they cannot be read back), no unsigned integers."""
+    casts = []
+    for name, dtype in rows.schema.items():
+        if isinstance(dtype, pl.Array):
+            casts.append(pl.col(name).cast(pl.List(dtype.inner)))
+        elif dtype.is_unsigned_integer():
+            casts.append(pl.col(name).cast(pl.Int64))
+    return rows.with_columns(casts)
+
+
+def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:
+    """A list column as a matrix: `[rows, d]`, float32."""
+    width = rows[column].list.len().max()
+    if width is None:
+        return np.empty((0, 0), np.float32)
+    matrix = rows[column].list.to_array(int(width)).to_numpy()  # type: ignore[call-overload]
+    return np.ascontiguousarray(matrix, dtype=np.float32)
+
+
+def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """A scan in batches, so that memory is bounded by `rows` and not by the table."""
+    yield from frame.collect_batches(chunk_size=rows, maintain_order=True)

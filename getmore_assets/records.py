@@ -1,0 +1,83 @@
+"""What each station left behind, and from what: how the next run knows what is still good.
+
+Belongs here: the record, and writing it so that a crash cannot half-write it. Does not: what a station makes.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.lake import Lake, TableRef
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one materialisation of a station left behind, and from what."""
+
+    station: str
+    task: str
+    fingerprint: str
+    data_version: str
+    code_version: str
+    inputs: dict[str, str]
+    table: TableRef | None
+    folders: dict[str, str]
+    rows: int
+    facts: dict[str, Any]
+    seconds: float
+    peak_rss_mb: float
+    dagster_run_id: str
+    mlflow_run_id: str | None
+    mlflow_url: str | None
+    made_at: str
+
+    def table_ref(self) -> TableRef:
+        """The table of a station that writes one."""
+        assert self.table is not None, f"{self.station} writes no table"
+        return self.table
+
+
+class Records:
+    """The last record of each station of a task: how the next run knows what is still good.
+
+    A record is written after all that it names, and in one rename: a process killed at any moment leaves either the old
+    record or the new one.
+    """
+
+    def __init__(self, lake: Lake, task: str) -> None:
+        self.lake, self.task = lake, task
+
+    def _path(self, station: str) -> Path:
+        return self.lake.folder("records", self.task) / f"{station}.json"
+
+    def get(self, station: str) -> Record | None:
+        """The record of a station, if there is one and everything it names is still there."""
+        path = self._path(station)
+        if not path.is_file():
+            return None
+        raw = json.loads(path.read_text("utf-8"))
+        table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
+        record = Record(table=table, **raw)
+        if record.table is not None and not self.lake.holds(record.table):
+            return None
+        return record if all(Path(folder).exists() for folder in record.folders.values()) else None
+
+    def put(self, record: Record) -> None:
+        """Make this the record of its station."""
+        raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
+        write_atomically(self._path(record.station), json.dumps(raw, indent=1))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees all of it or what was there before."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
+
+
+def now() -> str:
+    """The time, in UTC, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

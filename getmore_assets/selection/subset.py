@@ -1,0 +1,36 @@
+"""Ranks and budgets: the rows that fit.
+
+Belongs here: the order of rows, how many of them are taken, and the hash that names a selection. Does not: scores.
+"""
+
+import math
+
+import polars as pl
+
+from getmore_assets.config import Budget
+from getmore_assets.corpus.identity import draw, hash_lines
+
+
+def rank_by_score(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Candidates with a `rank` from 1, smallest score first; equal scores in order of id."""
+    return candidates.sort("score", "id").with_row_index("rank", 1).with_columns(pl.col("rank").cast(pl.Int64))
+
+
+def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Candidates with a `rank` and a `score` drawn from id and seed: the same order on any machine."""
+    drawn = pl.Series("score", [draw(i, f"random-{seed}") for i in candidates["id"]], dtype=pl.Float64)
+    return rank_by_score(candidates.with_columns(drawn))
+
+
+def take(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:
+    """The first rows that the budget pays for; a token budget is not overspent."""
+    if budget.rows is not None:
+        return ranked.head(budget.rows)
+    if budget.fraction is not None:
+        return ranked.head(math.ceil(budget.fraction * ranked.height))
+    return ranked.filter(pl.col("n_tokens").cum_sum() <= budget.tokens)
+
+
+def selection_hash(ids: list[str]) -> str:
+    """Names a selection: ids in order of rank."""
+    return hash_lines(ids)

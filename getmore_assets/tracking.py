@@ -1,0 +1,137 @@
+"""MLflow: one run per model materialisation, the model's registration, and the way back.
+
+Belongs here: everything that imports mlflow. Does not: what is worth tracking, which each station says itself. The client
+is used without MLflow's global state, so that stations in one process cannot end each other's runs.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.lake import Lake, TableRef
+
+EXPERIMENT = "getmore"
+_NUMBER = (int, float)
+
+
+def tracking_uri(lake: Lake) -> str:
+    """`MLFLOW_TRACKING_URI`, or a sqlite file in the lake."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{lake.root / 'mlflow.db'}"
+
+
+def run_url(experiment_id: str, run_id: str) -> str:
+    """Where MLflow's UI shows a run; `GETMORE_MLFLOW_UI` says where that UI is."""
+    base = os.environ.get("GETMORE_MLFLOW_UI", "http://127.0.0.1:5000").rstrip("/")
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def dagster_url(run_id: str) -> str:
+    """Where Dagster's UI shows a run; `GETMORE_DAGSTER_UI` says where that UI is."""
+    return f"{os.environ.get('GETMORE_DAGSTER_UI', 'http://127.0.0.1:3000').rstrip('/')}/runs/{run_id}"
+
+
+@dataclass
+class TrackedRun:
+    """An open MLflow run."""
+
+    client: Any
+    id: str
+    experiment_id: str
+
+    def log_params(self, params: dict[str, Any]) -> None:
+        """Settings, nested ones by dotted name; written once."""
+        from mlflow.entities import Param
+
+        flat = [Param(name, str(value)[:500]) for name, value in _flat(params)]
+        self.client.log_batch(self.id, params=flat[:100])
+
+    def log_metrics(self, metrics: dict[str, Any]) -> None:
+        """Numbers of the whole run; what is no number is left out."""
+        from mlflow.entities import Metric
+
+        stamp = int(time.time() * 1000)
+        rows = [Metric(k, float(v), stamp, 0) for k, v in metrics.items() if isinstance(v, _NUMBER)]
+        self.client.log_batch(self.id, metrics=rows)
+
+    def log_curve(self, curve: list[dict[str, float]]) -> None:
+        """Losses by step."""
+        from mlflow.entities import Metric
+
+        stamp = int(time.time() * 1000)
+        rows = [
+            Metric(name, value, stamp, int(point["step"]))
+            for point in curve for name, value in point.items() if name != "step"
+        ]
+        for start in range(0, len(rows), 1000):
+            self.client.log_batch(self.id, metrics=rows[start : start + 1000])
+
+    def log_table(self, name: str, table: TableRef) -> None:
+        """A Delta table at a version, as an input of the run."""
+        from mlflow.data.delta_dataset_source import DeltaDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.entities import DatasetInput, InputTag
+
+        source = DeltaDatasetSource(path=table.path, delta_table_version=table.version)
+        data = MetaDataset(source, name=name, digest=f"v{table.version}")
+        tags = [InputTag("mlflow.data.context", "input"), InputTag("delta_version", str(table.version))]
+        self.client.log_inputs(self.id, datasets=[DatasetInput(data._to_mlflow_entity(), tags)])
+        self.client.set_tag(self.id, f"table.{name}", f"{table.path}@v{table.version}")
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        """Things one searches by."""
+        for name, value in tags.items():
+            self.client.set_tag(self.id, name, value)
+
+    def log_file(self, path: Path) -> None:
+        """A small file, such as a figure."""
+        self.client.log_artifact(self.id, str(path))
+
+    def register(self, name: str, folder: Path) -> str:
+        """Register the model folder, which stays where it is; returns the version.
+
+        The folder's name is the hash of what it was made from, so it never changes under its version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return str(self.client.create_model_version(name, source=str(folder), run_id=self.id).version)
+
+
+@contextmanager
+def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
+    """An MLflow run that ends FINISHED, or FAILED where an exception passes.
+
+    A run of the same station and task that is still open was left by a process that died: it is ended as KILLED.
+    """
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri(lake))
+    found = client.get_experiment_by_name(EXPERIMENT)
+    location = None if os.environ.get("MLFLOW_TRACKING_URI") else (lake.folder("mlartifacts")).as_uri()
+    experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifact_location=location)
+    same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in ("getmore.station", "getmore.task"))
+    for left in client.search_runs([experiment], f"{same} and attributes.status = 'RUNNING'"):
+        client.set_terminated(left.info.run_id, "KILLED")
+    run = client.create_run(experiment, run_name=name, tags=tags)
+    try:
+        yield TrackedRun(client, run.info.run_id, experiment)
+    except BaseException:
+        client.set_terminated(run.info.run_id, "FAILED")
+        raise
+    client.set_terminated(run.info.run_id, "FINISHED")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

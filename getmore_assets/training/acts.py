@@ -1,0 +1,125 @@
+"""What is done to a model, in order: make the base, warm it up, fine-tune it, evaluate it.
+
+Belongs here: each act on texts, models and recipes. Does not: where texts come from or where models go.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import set_seed
+
+from getmore_assets.config import BaseModelChoice, FineTuning, Small, Training
+from getmore_assets.training import classifier, evaluation, language_models
+from getmore_assets.training.blocks import Blocks
+from getmore_assets.training.fit import Fitted, fit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts, and their labels where the task has any."""
+
+    texts: list[str]
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a model is fine-tuned and evaluated on. `classes` is empty where the task is language modelling."""
+
+    train: Split
+    validation: Split
+    test: Split
+    general: list[str]
+    classes: list[str]
+
+
+def _recipe(of: Any, length: int) -> Training:
+    fields = {name: getattr(of, name) for name in ("epochs", "learning_rate", "batch_size")}
+    return Training(**fields, max_length=length)
+
+
+def make_small(shape: Small, objective: str, texts: list[str], length: int, work: Path) -> tuple[Any, Any, Fitted]:
+    """A small model trained on a sample of the pool."""
+    model, tokenizer = language_models.new_small(shape, objective, texts, max(256, length))
+    log.info("training a model of %.1fM parameters on %d rows", model.num_parameters() / 1e6, len(texts))
+    blocks = Blocks(texts, tokenizer, length)
+    recipe = _recipe(shape, length).model_copy(update={"warmup_ratio": 0.1})
+    return model, tokenizer, fit(model, blocks, recipe, 0, work, language_models.collator(tokenizer, objective))
+
+
+def load_base(
+    folder: Path, chosen: BaseModelChoice, texts: list[str], length: int, work: Path
+) -> tuple[Any, Any, Fitted | None, list[str]]:
+    """A pre-trained model; where its checkpoint lacks the head, the head is trained first, with the body frozen.
+
+    Without that, the warm-up would spend itself on a random head and harm the body through it.
+
+    Returns:
+        Model, tokenizer, the head's training (None where there was a head), and the names of the head's parameters.
+    """
+    model, tokenizer, missing = language_models.load(folder, chosen.objective)
+    head = [name for name, _ in model.named_parameters() if name in missing]
+    if not head:
+        return model, tokenizer, None, []
+    log.info("the checkpoint has no %s head: training %d parameters of it, body frozen", chosen.objective, len(head))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in head
+    blocks = Blocks(texts, tokenizer, length)
+    collate = language_models.collator(tokenizer, chosen.objective)
+    done = fit(model, blocks, _recipe(chosen.head, length), 0, work, collate)
+    for parameter in model.parameters():
+        parameter.requires_grad = True
+    return model, tokenizer, done, head
+
+
+def warm_up(
+    model: Any, tokenizer: Any, objective: str, texts: list[str], recipe: Training, seed: int, most: int | None, work: Path
+) -> tuple[Blocks, Fitted]:
+    """Pre-fine-tune in place on the texts, in blocks, at most `most` of them."""
+    set_seed(seed)
+    blocks = Blocks(texts, tokenizer, recipe.max_length, most)
+    if most is not None and len(blocks) < most:
+        raise RuntimeError(f"the selection holds {len(blocks)} blocks of tokens where {most} are to be compared")
+    return blocks, fit(model, blocks, recipe, seed, work, language_models.collator(tokenizer, objective))
+
+
+def fine_tune(
+    model: Any, tokenizer: Any, objective: str, origin: Path, held: Held, recipe: FineTuning, seed: int, work: Path
+) -> tuple[Any, Fitted, dict[str, float]]:
+    """Fine-tune on target train, stop early on validation, then look at test, once.
+
+    Returns:
+        The fine-tuned model, its training, and the metrics: perplexity and general_perplexity of a language model;
+        accuracy, micro_f1, macro_f1 and the warmed model's general_perplexity of a classifier.
+    """
+    set_seed(seed)
+    length = recipe.max_length
+    if not held.classes:
+        train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
+        collate = language_models.collator(tokenizer, objective)
+        done = fit(model, train, recipe, seed, work, collate, validation=validation, patience=recipe.patience)
+        perplexity = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
+        return model, done, {"perplexity": perplexity, **_forgetting(model, tokenizer, objective, held, length)}
+    forgetting = _forgetting(model, tokenizer, objective, held, length)
+    labelled = [
+        classifier.Labelled(s.texts, s.labels, held.classes, tokenizer, length)
+        for s in (held.train, held.validation, held.test)
+    ]
+    network = classifier.build(origin, model, tokenizer, held.classes, seed)
+    done = fit(
+        network, labelled[0], recipe, seed, work, classifier.collator(tokenizer),
+        validation=labelled[1], patience=recipe.patience,
+    )
+    predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
+    return network, done, {**evaluation.classification(predicted, labelled[2].labels), **forgetting}
+
+
+def _forgetting(model: Any, tokenizer: Any, objective: str, held: Held, length: int) -> dict[str, float]:
+    """Perplexity on general text, where there is any."""
+    if not held.general:
+        return {}
+    return {"general_perplexity": evaluation.perplexity(model, tokenizer, objective, held.general, length)}

@@ -1,0 +1,57 @@
+"""Texts packed into blocks of tokens.
+
+Belongs here: from texts to the data set a language model is trained or evaluated on. Does not: models.
+"""
+
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+_BATCH = 1000
+
+
+class Blocks(Dataset[dict[str, Any]]):
+    """Texts joined end to end, with a separator between them, and cut into blocks of one length.
+
+    Every token counts alike and none is padding, so that two selections can be given the same number of tokens.
+
+    Args:
+        texts: In the order in which they are used up.
+        tokenizer: A fast tokenizer.
+        length: Tokens in a block. Texts that together are shorter make one block of their own length.
+        most: At most this many blocks.
+    """
+
+    def __init__(self, texts: list[str], tokenizer: Any, length: int, most: int | None = None) -> None:
+        separator = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+        first = [tokenizer.cls_token_id] if tokenizer.cls_token_id is not None else []
+        body = length - len(first)
+        stream: list[int] = []
+        self.rows = 0
+        for start in range(0, len(texts), _BATCH):
+            if most is not None and len(stream) >= most * body:
+                break
+            for tokens in tokenizer(texts[start : start + _BATCH], add_special_tokens=False)["input_ids"]:
+                if most is None or len(stream) < most * body:
+                    self.rows += 1
+                    stream += [*tokens, separator]
+        count = min(len(stream) // body, most if most is not None else len(stream))
+        blocks = [first + stream[i * body : (i + 1) * body] for i in range(count)] or [first + stream[:body]]
+        self._blocks = torch.tensor(blocks, dtype=torch.long)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"input_ids": self._blocks[index], "labels": self._blocks[index]}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in all blocks."""
+        return self._blocks.numel()
+
+    @property
+    def matrix(self) -> torch.Tensor:
+        """All blocks: `[blocks, length]`, int64."""
+        return self._blocks

@@ -1,0 +1,64 @@
+"""Sequence classification on a warmed body.
+
+Belongs here: building the classifier, its data set, its predictions. Does not: the language model it comes from.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
+
+
+class Labelled(Dataset[dict[str, Any]]):
+    """Texts with their class numbers, cut at `length` tokens."""
+
+    def __init__(self, texts: list[str], labels: list[str], classes: list[str], tokenizer: Any, length: int) -> None:
+        number = {label: i for i, label in enumerate(classes)}
+        self.labels = np.array([number[label] for label in labels])
+        self._tokens = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"input_ids": self._tokens[index], "labels": int(self.labels[index])}
+
+
+def build(origin: Path, body: Any, tokenizer: Any, classes: list[str], seed: int) -> Any:
+    """A classifier with the architecture of `origin` and the weights of the warmed `body`.
+
+    Parts that the language model does not have (BERT's pooler) keep the weights of the origin.
+    """
+    torch.manual_seed(seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        origin, use_safetensors=True, num_labels=len(classes), dtype=torch.float32,
+        id2label=dict(enumerate(classes)), label2id={c: i for i, c in enumerate(classes)},
+    )
+    warmed = {name: value for name, value in body.base_model.state_dict().items()}
+    unknown = model.base_model.load_state_dict(warmed, strict=False).unexpected_keys
+    if unknown:
+        raise RuntimeError(f"the classifier has no place for {unknown[:3]} of the warmed model")
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def collator(tokenizer: Any) -> Any:
+    """Labelled texts to padded batches."""
+    return DataCollatorWithPadding(tokenizer)
+
+
+@torch.inference_mode()
+def predict(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> np.ndarray:
+    """Class numbers: `[len(rows)]`, int64."""
+    model.eval()
+    device = next(model.parameters()).device
+    collate, order = collator(tokenizer), sorted(range(len(rows)), key=lambda i: len(rows[i]["input_ids"]))
+    predicted = np.empty(len(rows), np.int64)
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = {k: v.to(device) for k, v in collate([rows[i] for i in chosen]).items() if k != "labels"}
+        predicted[chosen] = model(**batch).logits.argmax(-1).cpu().numpy()
+    return predicted

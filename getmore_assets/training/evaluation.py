@@ -1,0 +1,48 @@
+"""Perplexity and classification metrics.
+
+Belongs here: a model and held-out rows in, numbers out. Does not: when a split may be looked at (`acts.py`).
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+
+from getmore_assets.training.blocks import Blocks
+from getmore_assets.training.language_models import collator
+
+_BATCH = 32
+
+
+@torch.inference_mode()
+def perplexity(model: Any, tokenizer: Any, objective: str, texts: list[str], length: int) -> float:
+    """exp of the mean negative log-likelihood of a token (of a masked token, for a masked model: pseudo-perplexity).
+
+    The masks are the same for every model that is evaluated.
+    """
+    blocks = Blocks(texts, tokenizer, length)
+    collate = collator(tokenizer, objective)
+    device = next(model.parameters()).device
+    model.eval()
+    total, count = 0.0, 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for start in range(0, len(blocks), _BATCH):
+            batch = collate([blocks[i] for i in range(start, min(start + _BATCH, len(blocks)))])
+            labels = batch["labels"]
+            counted = int((labels[:, 1:] if objective == "causal" else labels).ne(-100).sum())
+            if counted:
+                loss = model(input_ids=batch["input_ids"].to(device), labels=labels.to(device)).loss
+                total, count = total + float(loss) * counted, count + counted
+    return math.exp(total / count)
+
+
+def classification(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    """Accuracy, micro-F1 and macro-F1 (over the labels that occur) of class numbers: `[n]`, `[n]`."""
+    return {
+        "accuracy": float(accuracy_score(wanted, predicted)),
+        "micro_f1": float(f1_score(wanted, predicted, average="micro")),
+        "macro_f1": float(f1_score(wanted, predicted, average="macro", zero_division=0)),
+    }

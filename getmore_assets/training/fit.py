@@ -1,0 +1,85 @@
+"""One call of the Transformers Trainer, the same for every training there is here.
+
+Belongs here: recipe to arguments, checkpoints, resume, early stopping. Does not: what is trained on what.
+"""
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from getmore_assets.config import Training
+
+_SAVES = 4  # checkpoints in one training without evaluation
+_LOGS = 20
+
+
+@dataclass
+class Fitted:
+    """What a training left to report: steps, seconds, and the curve (step, loss or eval_loss)."""
+
+    steps: int
+    seconds: float
+    curve: list[dict[str, float]]
+
+
+def fit(
+    model: Any, train: Dataset[Any], recipe: Training, seed: int, work: Path, collator: Any, *,
+    validation: Dataset[Any] | None = None, patience: int | None = None,
+) -> Fitted:
+    """Train a model in place.
+
+    Args:
+        model: A Transformers model.
+        train: Items the collator takes.
+        recipe: Epochs, learning rate and so on.
+        seed: Of the order of the data and of dropout.
+        work: Checkpoints; those of a training that was cut off are gone on from. Empty afterwards.
+        collator: Items to a batch.
+        validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
+        patience: Epochs without a better validation loss before stopping.
+    """
+    steps = max(1, math.ceil(math.ceil(len(train) / recipe.batch_size) * recipe.epochs))  # type: ignore[arg-type]
+    watched = validation is not None
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=2 * recipe.batch_size,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=math.floor(recipe.warmup_ratio * steps),
+        seed=seed,
+        data_seed=seed,
+        eval_strategy="epoch" if watched else "no",
+        save_strategy="epoch" if watched else "steps",
+        save_steps=max(20, math.ceil(steps / _SAVES)),
+        save_total_limit=1,
+        load_best_model_at_end=watched,
+        metric_for_best_model="eval_loss" if watched else None,
+        logging_steps=max(1, steps // _LOGS),
+        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to=[],
+        logging_nan_inf_filter=False,
+    )
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=train, eval_dataset=validation, data_collator=collator,
+        callbacks=[EarlyStoppingCallback(patience)] if watched and patience else [],
+    )
+    last = get_last_checkpoint(str(work)) if work.is_dir() else None
+    done = trainer.train(resume_from_checkpoint=last)
+    history = trainer.state.log_history
+    shutil.rmtree(work, ignore_errors=True)
+    if not math.isfinite(done.training_loss):
+        raise FloatingPointError("the training loss is not finite: lower the learning rate")
+    curve = [{k: float(e[k]) for k in ("step", "loss", "eval_loss") if k in e} for e in history]
+    kept = [point for point in curve if len(point) > 1]
+    return Fitted(int(done.global_step), float(done.metrics["train_runtime"]), kept)

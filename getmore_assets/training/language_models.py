@@ -1,0 +1,90 @@
+"""Language models: loading them, finding out that a head is missing, making a small one from scratch.
+
+Belongs here: models with a language-modelling head and their tokenizers. Does not: classifiers (`classifier.py`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import ByteLevelBPETokenizer
+from tokenizers.processors import ByteLevel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    DataCollatorForLanguageModeling,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+    default_data_collator,
+)
+
+from getmore_assets.config import Small
+
+MASKED_SHARE = 0.15
+END = "<|endoftext|>"
+
+
+def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
+    """A model with its tokenizer, and the names of parameters that the checkpoint does not hold.
+
+    Args:
+        folder: A Hugging Face folder with safetensors.
+        objective: causal or masked.
+    """
+    kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
+    torch.manual_seed(0)  # a missing head is drawn alike every time
+    model, info = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    missing = sorted(info["missing_keys"])
+    return model, tokenizer, missing
+
+
+def collator(tokenizer: Any, objective: str) -> Any:
+    """Blocks to batches: masked at random, or as they are."""
+    if objective == "causal":
+        return default_data_collator
+    return DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=MASKED_SHARE)
+
+
+def new_small(shape: Small, objective: str, texts: list[str], positions: int) -> tuple[Any, Any]:
+    """A small model with random weights, and a byte-level BPE tokenizer trained on the texts."""
+    bpe = ByteLevelBPETokenizer()
+    masked = objective == "masked"
+    special = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if masked else [END]
+    bpe.train_from_iterator(texts, vocab_size=shape.vocabulary, special_tokens=special, show_progress=False)
+    bpe._tokenizer.post_processor = ByteLevel(trim_offsets=False)
+    names = (
+        {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+        if masked else {"eos_token": END, "bos_token": END, "pad_token": END}
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, model_max_length=positions, **names)
+    torch.manual_seed(0)
+    if masked:
+        bert = BertConfig(
+            vocab_size=len(tokenizer), hidden_size=shape.width, num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads, intermediate_size=4 * shape.width, max_position_embeddings=positions,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        return BertForMaskedLM(bert), tokenizer
+    gpt = GPT2Config(
+        vocab_size=len(tokenizer), n_embd=shape.width, n_layer=shape.layers, n_head=shape.heads, n_positions=positions,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    )
+    return GPT2LMHeadModel(gpt), tokenizer
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a Hugging Face folder (safetensors) that is there whole or not at all."""
+    partial = folder.with_name(folder.name + ".partial")
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    if folder.is_dir():
+        return  # made by a run beside this one: the same name is the same content
+    partial.replace(folder)

@@ -1,0 +1,43 @@
+"""The programs that are launched: embed, solve, train. Torch and transformers are imported in these processes only.
+
+Belongs here: the frame every worker runs in, and reading a worker's inputs out of the lake. Does not: the work.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.errors import BadInput
+from getmore_assets.records import write_atomically
+
+REFUSED = 3  # exit code of a worker whose input cannot be used
+POTENTIALS = "ot_potentials"  # the table of the solve worker
+
+
+def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Read the spec (argument 1), do the work, write its result (argument 2).
+
+    A worker ends with the process that launched it, so that a killed run leaves none that goes on writing.
+    """
+    spec, result = Path(sys.argv[1]), Path(sys.argv[2])
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    try:
+        made = work(json.loads(spec.read_text("utf-8")))
+    except BadInput as error:
+        write_atomically(result, json.dumps({"where": error.where, "what": error.what, "fix": error.fix}))
+        sys.exit(REFUSED)
+    write_atomically(result, json.dumps(made))
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,151 @@
+"""Make the base model, warm it up, fine-tune it, or do both for every selector and seed of a comparison.
+
+Belongs here: texts out of the lake, models and results into it. Does not: the acts themselves (`training/acts.py`).
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import pool
+from getmore_assets.corpus.target import EVALUATION
+from getmore_assets.lake import TableRef
+from getmore_assets.models import find_model
+from getmore_assets.records import write_atomically
+from getmore_assets.training import acts, language_models
+from getmore_assets.training.fit import Fitted
+from getmore_assets.workers import run
+
+GENERAL_ROWS = 1000  # rows of general text that forgetting is measured on, at most
+
+
+def train(spec: dict[str, Any]) -> dict[str, Any]:
+    """Do what `spec["act"]` names: base, warm_up, fine_tune or compare."""
+    act = {"base": _base, "warm_up": _warm_up, "fine_tune": _fine_tune, "compare": _compare}[spec["act"]]
+    return act(Task.model_validate(spec["task"]), spec)
+
+
+def _length(task: Task) -> int:
+    return max(task.warmup.max_length, task.finetune.max_length)
+
+
+def _base(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
+    folder, work, chosen = Path(spec["folder"]), Path(spec["work"]) / "checkpoints", task.base_model
+    texts = _pool_sample(task, spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
+    if chosen.model == "small":
+        model, tokenizer, done = acts.make_small(chosen.small, chosen.objective, texts, _length(task), work)
+        head: list[str] = []
+        origin = folder
+    else:
+        origin = find_model(chosen.model, "base_model.model")
+        model, tokenizer, fitted, head = acts.load_base(origin, chosen, texts, task.warmup.max_length, work)
+        done = fitted or Fitted(0, 0.0, [])
+    language_models.save(model, tokenizer, folder)
+    return {
+        "origin": str(origin), "parameters": model.num_parameters(), "head_trained": head,
+        "rows": len(texts) if done.steps else 0, **_curve(done),
+    }
+
+
+def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
+    model, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
+    blocks, done = acts.warm_up(
+        model, tokenizer, task.base_model.objective, _selected(task, spec), task.warmup, spec["seed"], None,
+        Path(spec["work"]) / "checkpoints",
+    )
+    language_models.save(model, tokenizer, Path(spec["folder"]))
+    return {"blocks": len(blocks), "tokens": blocks.tokens, "rows": blocks.rows, **_curve(done)}
+
+
+def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
+    model, tokenizer, _ = language_models.load(Path(spec["warmed"]), task.base_model.objective)
+    tuned, done, metrics = acts.fine_tune(
+        model, tokenizer, task.base_model.objective, Path(spec["origin"]), _held(task, spec), task.finetune, spec["seed"],
+        Path(spec["work"]) / "checkpoints",
+    )
+    language_models.save(tuned, tokenizer, Path(spec["folder"]))
+    return {"metrics": metrics, **_curve(done)}
+
+
+def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
+    """Each run's result is a file of its own, so that a comparison that was cut off goes on where it stopped."""
+    held = _held(task, spec)
+    for one in spec["runs"]:
+        result = Path(one["result"])
+        if not result.is_file():
+            print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
+            write_atomically(result, json.dumps(_one(task, spec, one, held)))
+    return {"runs": len(spec["runs"])}
+
+
+def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held) -> dict[str, Any]:
+    objective, seed = task.base_model.objective, one["seed"]
+    work = Path(spec["work"]) / Path(one["result"]).stem
+    model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
+    started, tokens, rows = time.monotonic(), 0, 0
+    if one["ids"]:
+        texts = _texts(task, spec, one["ids"])
+        blocks, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, seed, spec["blocks"], work / "warm-up")
+        tokens, rows = blocks.tokens, blocks.rows
+    warmed = time.monotonic()
+    _, _, metrics = acts.fine_tune(
+        model, tokenizer, objective, Path(spec["origin"]), held, task.finetune, seed, work / "fine-tuning"
+    )
+    return {
+        **metrics, "warmup_tokens": tokens, "warmup_rows": rows, "warmup_seconds": warmed - started,
+        "finetune_seconds": time.monotonic() - warmed,
+    }
+
+
+def _curve(done: Fitted) -> dict[str, Any]:
+    return {"steps": done.steps, "train_seconds": done.seconds, "curve": done.curve}
+
+
+def _target(task: Task, spec: dict[str, Any]) -> pl.LazyFrame:
+    return TableRef(**spec["target_data"]).scan().filter(pl.col("target") == task.name)
+
+
+def _pool_sample(task: Task, spec: dict[str, Any], rows: int) -> list[str]:
+    """Texts of the pool, those with the smallest ids, without what any model is evaluated on."""
+    evaluated = _target(task, spec).filter(pl.col("split").is_in(EVALUATION)).select("id").collect()
+    held = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task))
+    held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
+    sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
+    return sample.join(evaluated, on="id", how="anti", maintain_order="left").head(rows)["text"].to_list()
+
+
+def _selected(task: Task, spec: dict[str, Any]) -> list[str]:
+    chosen = TableRef(**spec["selected_subset"]).scan().filter(pl.col("target") == task.name)
+    return chosen.sort("rank").select("text").collect()["text"].to_list()
+
+
+def _texts(task: Task, spec: dict[str, Any], ids: list[str]) -> list[str]:
+    wanted = pl.DataFrame({"id": ids})
+    rows = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)).select("id", "text")
+    met = wanted.join(rows.join(wanted.lazy(), on="id", how="semi").collect(), on="id", how="left", maintain_order="left")
+    if met["text"].null_count() or met.height != wanted.height:
+        raise LookupError(f"{met['text'].null_count()} of {len(ids)} selected ids are not in raw_corpus")
+    return met["text"].to_list()
+
+
+def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
+    rows = _target(task, spec).sort("split", "row").select("split", "text", "label").collect()
+
+    def split(name: str) -> acts.Split:
+        part = rows.filter(pl.col("split") == name)
+        return acts.Split(part["text"].to_list(), part["label"].to_list())
+
+    general = split("general").texts[:GENERAL_ROWS]
+    if not general:
+        held_out = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)).filter(pl.col("held_out"))
+        evaluated = rows.filter(pl.col("split").is_in(EVALUATION))["text"].implode()
+        general = held_out.filter(~pl.col("text").is_in(evaluated)).sort("id").head(GENERAL_ROWS).collect()["text"].to_list()
+    return acts.Held(split("train"), split("validation"), split("test"), general, spec["classes"])
+
+
+if __name__ == "__main__":
+    run(train)
