@@ -15,7 +15,11 @@ from getmore_assets.lake import Lake, TableRef
 
 @dataclass(frozen=True)
 class Record:
-    """What one materialisation of a station left behind, and from what."""
+    """What one materialisation of a station left behind, and from what.
+
+    `inputs` holds the data version of each station it read; `lineage` everything upstream, at any distance, as tags:
+    `table.<station>` (path@version), `run.<station>` (MLflow run) and `selection_hash`.
+    """
 
     station: str
     task: str
@@ -23,6 +27,7 @@ class Record:
     data_version: str
     code_version: str
     inputs: dict[str, str]
+    lineage: dict[str, str]
     table: TableRef | None
     folders: dict[str, str]
     rows: int
@@ -33,6 +38,14 @@ class Record:
     mlflow_run_id: str | None
     mlflow_url: str | None
     made_at: str
+
+    def passed_on(self) -> dict[str, str]:
+        """The lineage of what is made from this."""
+        own = {"table": f"{self.table.path}@v{self.table.version}" if self.table else None, "run": self.mlflow_run_id}
+        tags = {f"{kind}.{self.station}": value for kind, value in own.items() if value}
+        if "selection_hash" in self.facts:
+            tags["selection_hash"] = self.facts["selection_hash"]
+        return {**self.lineage, **tags}
 
     def table_ref(self) -> TableRef:
         """The table of a station that writes one."""

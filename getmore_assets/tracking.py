@@ -79,7 +79,6 @@ class TrackedRun:
         data = MetaDataset(source, name=name, digest=f"v{table.version}")
         tags = [InputTag("mlflow.data.context", "input"), InputTag("delta_version", str(table.version))]
         self.client.log_inputs(self.id, datasets=[DatasetInput(data._to_mlflow_entity(), tags)])
-        self.client.set_tag(self.id, f"table.{name}", f"{table.path}@v{table.version}")
 
     def set_tags(self, tags: dict[str, str]) -> None:
         """Things one searches by."""

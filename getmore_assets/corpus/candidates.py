@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from getmore_assets.config import Budget
-from getmore_assets.corpus.target import EVALUATION
+from getmore_assets.config import Budget, Task
+from getmore_assets.corpus.pool import pool_key, scan_pool
+from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 
@@ -21,18 +22,13 @@ class Candidates:
     excluded: pl.DataFrame
 
 
-def find(pool: pl.LazyFrame, target: TableRef, task: str) -> Candidates:
+def find(raw_corpus: TableRef, target: TableRef, task: Task) -> Candidates:
     """Take out of the pool what the target is evaluated on, what is held out, and near-duplicates; in this order."""
-    evaluation = (
-        target.scan()
-        .filter((pl.col("target") == task) & pl.col("split").is_in(EVALUATION))
-        .group_by("id").agg(pl.col("split").unique().sort().str.join("+"))
-        .collect()
-    )
+    evaluated = evaluated_ids(target, task)
     rows = (
-        pool.select("id", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin")
+        scan_pool(raw_corpus, pool_key(task)).select("id", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin")
         .sort("id").collect()
-        .join(evaluation, on="id", how="left", maintain_order="left")
+        .join(evaluated, on="id", how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("split").is_not_null()).then(pl.lit("is in the target's ") + pl.col("split"))
             .when("held_out").then(pl.lit("held out as general text"))

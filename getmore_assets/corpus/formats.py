@@ -5,13 +5,15 @@ what its columns mean (`readers.py`). Row numbers count from 1; where rows and l
 """
 
 import csv
+import gzip
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import fsspec
 import polars as pl
+import zstandard
 
 from getmore_assets.config import Source
 from getmore_assets.errors import BadInput
@@ -24,13 +26,19 @@ _SUFFIXES = {
     ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv",
     ".txt": "text", ".md": "text", ".rst": "text", ".text": "text",
 }
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _LONGEST_FIELD = 64 * 2**20
+
+
+def _open_zstd(path: Path, mode: str) -> BinaryIO:
+    return io.BufferedReader(zstandard.open(path, mode))  # type: ignore[return-value]
+
+
+_OPEN: dict[str, Any] = {".gz": gzip.open, ".zst": _open_zstd}
 
 
 def kind_of(path: Path) -> str | None:
     """The format a file's name tells, or None."""
-    suffixes = [s for s in path.suffixes if s not in _COMPRESSIONS]
+    suffixes = [s for s in path.suffixes if s not in _OPEN]
     return _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
 
 
@@ -41,7 +49,7 @@ def is_saved_dataset(path: Path) -> bool:
 
 def _lines(path: Path, source: Source) -> Iterator[tuple[int, str]]:
     """Numbered lines of a UTF-8 file, plain, gz or zst."""
-    with fsspec.open(str(path), "rb", compression=_COMPRESSIONS.get(path.suffix)) as stream:
+    with _OPEN.get(path.suffix, Path.open)(path, "rb") as stream:
         for number, line in enumerate(stream, 1):
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -68,8 +68,17 @@ def docstrings(path: Path) -> Iterator[str]:
             tree = ast.parse(path.read_text("utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
         return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node, clean=False)
-            if text and len(text) >= _SHORTEST:
-                yield inspect.cleandoc(text)
+    for node in _documented(tree):
+        text = ast.get_docstring(node, clean=False)
+        if text and len(text) >= _SHORTEST:
+            yield inspect.cleandoc(text)
+
+
+def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Modules, classes and functions under a node; only statements are entered, which most nodes are not."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        yield node
+    for block in ("body", "orelse", "handlers", "finalbody"):
+        statements = getattr(node, block, [])
+        for child in statements if isinstance(statements, list) else []:
+            yield from _documented(child)

@@ -12,8 +12,9 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus import readers
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
-from getmore_assets.corpus.passages import clean
+from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.errors import BadInput
+from getmore_assets.lake import TableRef
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,28 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
 def data_version(frame: pl.DataFrame) -> str:
     """A hash of the rows: their split, id and label, in order."""
     return hash_lines(f"{s}|{i}|{label}" for s, i, label in frame.select("split", "id", "label").iter_rows())
+
+
+def points_of(table: TableRef, task: str) -> pl.DataFrame:
+    """The train rows as points of the transport problem, by id: id, and weight (a text that stands there twice, twice)."""
+    train = table.scan().filter((pl.col("target") == task) & (pl.col("split") == "train"))
+    counted = train.group_by("id").len("weight").sort("id")
+    return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
+
+
+def evaluated_ids(table: TableRef, task: Task) -> pl.DataFrame:
+    """The ids that nothing may be trained on: id and split (joined by + where in several).
+
+    A row is looked for whole and as the passages that the pool would hold it in.
+    """
+    rows = table.scan().filter((pl.col("target") == task.name) & pl.col("split").is_in(EVALUATION))
+    held = [
+        (id_, split)
+        for split, whole, text in rows.select("split", "id", "text").collect().iter_rows()
+        for id_ in [whole, *map(content_id, cut(text, task.corpus.passage_chars))]
+    ]
+    frame = pl.DataFrame(held, schema={"id": pl.String, "split": pl.String}, orient="row")
+    return frame.group_by("id").agg(pl.col("split").unique().sort().str.join("+"))
 
 
 def _identity() -> list[pl.Expr]:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus import candidates
 from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef
@@ -22,8 +22,7 @@ def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeR
 
 
 def _encode(job: Job) -> Made:
-    rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
-    eligible = candidates.find(rows, job.table("target_data"), job.task.name).eligible
+    eligible = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task).eligible
     candidates.require_budget(job.task.selection.budget, eligible)
     encoder = encoder_fingerprint(job.task)
     fitted = job.lake.folder("encoders") / f"{encoder}.safetensors"

@@ -2,15 +2,14 @@
 
 import dagster as dg
 
-from getmore_assets.defs.line import targets
 
 UP_TO_SUBSET = ["raw_corpus", "target_data", "embeddings", "ot_potentials", "selected_subset"]
 
 select = dg.define_asset_job(
-    "select", dg.AssetSelection.assets(*UP_TO_SUBSET), partitions_def=targets,
+    "select", dg.AssetSelection.assets(*UP_TO_SUBSET),
     description="From the sources to the selected subset.",
 )
 run = dg.define_asset_job(
-    "run", dg.AssetSelection.all(), partitions_def=targets,
+    "run", dg.AssetSelection.all(),
     description="The whole line, from the sources to the scorecard.",
 )

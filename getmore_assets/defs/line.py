@@ -145,6 +145,7 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
     return Record(
         station=job.station, task=job.task.name, fingerprint=job.fingerprint,
         data_version=made.data_version or job.fingerprint, code_version=job.commit["code_version"], inputs=used,
+        lineage=_lineage(job),
         table=made.table, folders=made.folders, rows=made.rows, facts=made.facts, seconds=meter.seconds,
         peak_rss_mb=meter.peak_rss_mb, dagster_run_id=job.commit["dagster_run_id"],
         mlflow_run_id=job.run.id if job.run else None,
@@ -152,13 +153,18 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
     )
 
 
+def _lineage(job: Job) -> dict[str, str]:
+    return {name: value for record in job.inputs.values() for name, value in record.passed_on().items()}
+
+
 def _log(job: Job, run: TrackedRun, made: Made) -> None:
     run.log_params(job.task.model_dump(exclude={"candidates", "target", "general"}))
-    for name, record in job.inputs.items():
-        if record.table is not None:
-            run.log_table(name, record.table)
-        if "selection_hash" in record.facts:
-            run.set_tags({"selection_hash": record.facts["selection_hash"]})
+    lineage = _lineage(job)
+    run.set_tags(lineage)
+    for name, value in lineage.items():
+        if name.startswith("table."):
+            path, _, version = value.rpartition("@v")
+            run.log_table(name.removeprefix("table."), TableRef(path, int(version)))
     run.log_metrics({**made.facts, **made.facts.get("metrics", {}), "rows": made.rows})
     run.log_curve(made.facts.get("curve", []))
     if "model" in made.folders:

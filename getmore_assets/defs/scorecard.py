@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.defs.warmed_model import SEED
@@ -107,8 +107,7 @@ def _ids(job: Job) -> list[str]:
 
 def _draw(job: Job, seed: int) -> list[str]:
     """Random candidates, enough of them to fill the tokens of the selection."""
-    rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
-    eligible = candidates.find(rows, job.table("target_data"), job.task.name).eligible
+    eligible = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task).eligible
     ranked = subset.rank_at_random(eligible, seed)
     enough = _SPARE * job.inputs["selected_subset"].facts["n_tokens"]
     return ranked.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < enough)["id"].to_list()

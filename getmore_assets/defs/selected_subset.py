@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.encoders import store
 from getmore_assets.reporting import figures
 from getmore_assets.selection import gradient, subset
-from getmore_assets.workers.solve import target_points
 
 TABLE = "selected_subset"
 NEAREST = 3
@@ -34,7 +34,7 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
 
 def _select(job: Job) -> Made:
     rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
-    found = candidates.find(rows, job.table("target_data"), job.task.name)
+    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task)
     eligible, chosen = found.eligible, job.task.selection
     if chosen.selector == "got-d":
         ranked = subset.rank_by_score(_scored(job, eligible))
@@ -75,7 +75,7 @@ def _scored(job: Job, eligible: pl.DataFrame) -> pl.DataFrame:
 def _nearest(job: Job, ids: list[str]) -> list[list[str]]:
     """For each row, the target rows to which the plan sends most of it."""
     encoder, table = job.inputs["embeddings"].facts["encoder"], job.table("embeddings")
-    points = target_points(job.table("target_data"), job.task.name)
+    points = points_of(job.table("target_data"), job.task.name)
     potentials = job.table("ot_potentials").scan().filter(
         (pl.col("target") == job.task.name) & (pl.col("side") == "target")
     )

@@ -48,7 +48,9 @@ def make_small(shape: Small, objective: str, texts: list[str], length: int, work
     log.info("training a model of %.1fM parameters on %d rows", model.num_parameters() / 1e6, len(texts))
     blocks = Blocks(texts, tokenizer, length)
     recipe = _recipe(shape, length).model_copy(update={"warmup_ratio": 0.1})
-    return model, tokenizer, fit(model, blocks, recipe, 0, work, language_models.collator(tokenizer, objective))
+    return model, tokenizer, fit(
+        model, blocks, recipe, 0, work, language_models.collator(tokenizer, objective), name="base model"
+    )
 
 
 def load_base(
@@ -70,7 +72,7 @@ def load_base(
         parameter.requires_grad = name in head
     blocks = Blocks(texts, tokenizer, length)
     collate = language_models.collator(tokenizer, chosen.objective)
-    done = fit(model, blocks, _recipe(chosen.head, length), 0, work, collate)
+    done = fit(model, blocks, _recipe(chosen.head, length), 0, work, collate, name="head")
     for parameter in model.parameters():
         parameter.requires_grad = True
     return model, tokenizer, done, head
@@ -84,7 +86,8 @@ def warm_up(
     blocks = Blocks(texts, tokenizer, recipe.max_length, most)
     if most is not None and len(blocks) < most:
         raise RuntimeError(f"the selection holds {len(blocks)} blocks of tokens where {most} are to be compared")
-    return blocks, fit(model, blocks, recipe, seed, work, language_models.collator(tokenizer, objective))
+    collate = language_models.collator(tokenizer, objective)
+    return blocks, fit(model, blocks, recipe, seed, work, collate, name=f"warm-up, seed {seed}")
 
 
 def fine_tune(
@@ -101,7 +104,10 @@ def fine_tune(
     if not held.classes:
         train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
         collate = language_models.collator(tokenizer, objective)
-        done = fit(model, train, recipe, seed, work, collate, validation=validation, patience=recipe.patience)
+        done = fit(
+            model, train, recipe, seed, work, collate,
+            name=f"fine-tuning, seed {seed}", validation=validation, patience=recipe.patience,
+        )
         perplexity = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
         return model, done, {"perplexity": perplexity, **_forgetting(model, tokenizer, objective, held, length)}
     forgetting = _forgetting(model, tokenizer, objective, held, length)
@@ -112,7 +118,7 @@ def fine_tune(
     network = classifier.build(origin, model, tokenizer, held.classes, seed)
     done = fit(
         network, labelled[0], recipe, seed, work, classifier.collator(tokenizer),
-        validation=labelled[1], patience=recipe.patience,
+        name=f"fine-tuning, seed {seed}", validation=labelled[1], patience=recipe.patience,
     )
     predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
     return network, done, {**evaluation.classification(predicted, labelled[2].labels), **forgetting}

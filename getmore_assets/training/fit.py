@@ -11,8 +11,17 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+from tqdm import tqdm
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging as transformers_logging
 
 from getmore_assets.config import Training
 
@@ -29,9 +38,30 @@ class Fitted:
     curve: list[dict[str, float]]
 
 
+class _Progress(TrainerCallback):  # type: ignore[misc]
+    """One line of progress with the loss and the time left, in a terminal and in a log alike."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self._name, unit="step", mininterval=5)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.update(state.global_step - self._bar.n)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if logs and "loss" in logs:
+            self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.close()
+
+
 def fit(
     model: Any, train: Dataset[Any], recipe: Training, seed: int, work: Path, collator: Any, *,
-    validation: Dataset[Any] | None = None, patience: int | None = None,
+    name: str, validation: Dataset[Any] | None = None, patience: int | None = None,
 ) -> Fitted:
     """Train a model in place.
 
@@ -42,6 +72,7 @@ def fit(
         seed: Of the order of the data and of dropout.
         work: Checkpoints; those of a training that was cut off are gone on from. Empty afterwards.
         collator: Items to a batch.
+        name: Shown beside the progress.
         validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
         patience: Epochs without a better validation loss before stopping.
     """
@@ -70,10 +101,13 @@ def fit(
         report_to=[],
         logging_nan_inf_filter=False,
     )
+    transformers_logging.disable_progress_bar()  # of reading and writing weights
     trainer = Trainer(
         model=model, args=arguments, train_dataset=train, eval_dataset=validation, data_collator=collator,
-        callbacks=[EarlyStoppingCallback(patience)] if watched and patience else [],
+        callbacks=[_Progress(name), *([EarlyStoppingCallback(patience)] if watched and patience else [])],
     )
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
     last = get_last_checkpoint(str(work)) if work.is_dir() else None
     done = trainer.train(resume_from_checkpoint=last)
     history = trainer.state.log_history

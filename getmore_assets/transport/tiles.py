@@ -36,14 +36,14 @@ class DenseTiles:
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, b: np.ndarray, tile_mb: int = 64) -> None:
+        if not (np.asarray(b) > 0).all() or abs(float(np.sum(b)) - 1) > 1e-6:
+            raise ValueError("target weights must be positive and sum to 1")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._x = x
         self._y = torch.from_numpy(np.ascontiguousarray(y, dtype=np.float32)).to(self.device)
         self._log_b = torch.from_numpy(np.log(np.asarray(b, np.float64))).to(self.device)
         self.rows = max(1, min(len(x), tile_mb * 2**20 // (4 * len(y))))
         self._tile = torch.empty(self.rows, len(y), device=self.device)
-        if not (np.asarray(b) > 0).all() or abs(float(np.sum(b)) - 1) > 1e-6:
-            raise ValueError("target weights must be positive and sum to 1")
         for name, vectors in (("candidate", x), ("target", y)):
             _require_unit_length(name, vectors, self.rows)
 

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus import candidates
+from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.transport.solver import solve
@@ -18,14 +19,6 @@ from getmore_assets.transport.tiles import DenseTiles, mean_cost
 from getmore_assets.workers import POTENTIALS, run
 
 
-
-
-def target_points(target_data: TableRef, task: str) -> pl.DataFrame:
-    """The target's train rows as points: id and weight (a text that stands there twice weighs twice), by id."""
-    train = target_data.scan().filter((pl.col("target") == task) & (pl.col("split") == "train"))
-    return train.group_by("id").len("count").sort("id").select("id", pl.col("count") / pl.col("count").sum()).rename(
-        {"count": "weight"}
-    ).collect()
 
 
 def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +30,8 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     task, lake, work = Task.model_validate(spec["task"]), Lake(spec["lake"]), Path(spec["work"])
     embeddings, target = TableRef(**spec["embeddings"]), TableRef(**spec["target_data"])
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
-    eligible = candidates.find(pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)), target, task.name).eligible
-    points = target_points(target, task.name)
+    eligible = candidates.find(TableRef(**spec["raw_corpus"]), target, task).eligible
+    points = points_of(target, task.name)
     x = store.load(embeddings, spec["encoder"], eligible["id"].to_list(), work / "candidates.npy")
     y = store.load(embeddings, spec["encoder"], points["id"].to_list())
     b = points["weight"].to_numpy()

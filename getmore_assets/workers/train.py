@@ -12,7 +12,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
-from getmore_assets.corpus.target import EVALUATION
+from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.lake import TableRef
 from getmore_assets.models import find_model
 from getmore_assets.records import write_atomically
@@ -111,7 +111,7 @@ def _target(task: Task, spec: dict[str, Any]) -> pl.LazyFrame:
 
 def _pool_sample(task: Task, spec: dict[str, Any], rows: int) -> list[str]:
     """Texts of the pool, those with the smallest ids, without what any model is evaluated on."""
-    evaluated = _target(task, spec).filter(pl.col("split").is_in(EVALUATION)).select("id").collect()
+    evaluated = evaluated_ids(TableRef(**spec["target_data"]), task)
     held = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task))
     held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
     sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
@@ -142,8 +142,9 @@ def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
     general = split("general").texts[:GENERAL_ROWS]
     if not general:
         held_out = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)).filter(pl.col("held_out"))
-        evaluated = rows.filter(pl.col("split").is_in(EVALUATION))["text"].implode()
-        general = held_out.filter(~pl.col("text").is_in(evaluated)).sort("id").head(GENERAL_ROWS).collect()["text"].to_list()
+        evaluated = evaluated_ids(TableRef(**spec["target_data"]), task).lazy()
+        kept = held_out.join(evaluated, on="id", how="anti").sort("id").head(GENERAL_ROWS)
+        general = kept.select("text").collect()["text"].to_list()
     return acts.Held(split("train"), split("validation"), split("test"), general, spec["classes"])
 
 

@@ -1,0 +1,104 @@
+"""Real text that every machine has (the standard library's documentation), and one task carried down the whole line."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from getmore_assets.corpus import python_docs
+from getmore_assets.lake import Lake
+from getmore_assets.records import Records
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development data, where it is there."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("the development data is not beside this checkout")
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def documents() -> pl.DataFrame:
+    """Docstrings and topics of the standard library: text, source (module), domain (its first part)."""
+    rows = [
+        {"text": text, "source": module, "domain": module.split(".")[0].split(":")[0]}
+        for text, module, _ in python_docs.read(["python"], [])
+        if len(text) < 1500
+    ]
+    return pl.DataFrame(rows).unique("text", keep="first", maintain_order=True)
+
+
+@pytest.fixture(scope="session")
+def sources(documents: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pool.parquet (1,200 rows) and {train,validation,test}.jsonl, whose target is asyncio and email."""
+    folder = tmp_path_factory.mktemp("sources")
+    wanted = pl.col("domain").is_in(["asyncio", "email"])
+    documents.filter(~wanted).head(1200).write_parquet(folder / "pool.parquet")
+    target = documents.filter(wanted).select("text", pl.col("domain").alias("label")).sample(240, seed=1)
+    for split, start, rows in (("train", 0, 120), ("validation", 120, 40), ("test", 160, 80)):
+        target.slice(start, rows).write_ndjson(folder / f"{split}.jsonl")
+    return folder
+
+
+def task_fields(sources: Path, lake: Path, **changes: Any) -> dict[str, Any]:
+    """A task that runs in seconds."""
+    fields = {
+        "name": "tiny",
+        "lake": str(lake),
+        "candidates": [{"path": str(sources / "pool.parquet"), "source": "source", "domain": "domain"}],
+        "target": {split: str(sources / f"{split}.jsonl") for split in ("train", "validation", "test")},
+        "corpus": {"held_out": 0.05},
+        "encoder": {"model": "lexical", "dimensions": 32},
+        "base_model": {"model": "small", "small": {"layers": 1, "width": 32, "heads": 2, "vocabulary": 500, "rows": 300}},
+        "selection": {"budget": {"rows": 100}},
+        "warmup": {"batch_size": 8, "max_length": 64, "learning_rate": 1e-3},
+        "finetune": {"batch_size": 8, "max_length": 64, "epochs": 1},
+        "seeds": 2,
+    }
+    return {**fields, **changes}
+
+
+def write_task(path: Path, fields: dict[str, Any]) -> Path:
+    """A task file."""
+    path.write_text(yaml.safe_dump(fields), "utf-8")
+    return path
+
+
+def getmore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command, as a user runs it."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")}
+    command = [sys.executable, "-m", "getmore_assets.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A task that went down the line."""
+
+    file: Path
+    fields: dict[str, Any]
+    printed: dict[str, Any]
+    lake: Lake
+    records: Records
+
+
+@pytest.fixture(scope="session")
+def ran(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The tiny task, run once by the command for the whole session."""
+    home = tmp_path_factory.mktemp("ran")
+    fields = task_fields(sources, home / "lake")
+    file = write_task(home / "tiny.yaml", fields)
+    done = getmore("run", str(file), "--json")
+    assert done.returncode == 0, done.stderr[-4000:]
+    lake = Lake(home / "lake")
+    return Ran(file, fields, json.loads(done.stdout.splitlines()[-1]), lake, Records(lake, "tiny"))

@@ -1,0 +1,31 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from getmore_assets.config import Budget
+from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
+
+
+def test_white_space_and_composition_do_not_change_a_row():
+    assert content_id("caf\u00e9  au\nlait ") == content_id("cafe\u0301 au lait")
+    assert content_id("Cafe") != content_id("cafe")
+    assert len(content_id("x")) == 32
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers(), max_size=4))
+def test_a_fingerprint_ignores_the_order_of_keys(values):
+    assert fingerprint(values) == fingerprint(dict(reversed(values.items())))
+
+
+def test_a_fingerprint_sees_models():
+    assert fingerprint(Budget(rows=1)) != fingerprint(Budget(rows=2))
+
+
+def test_the_order_of_lines_counts():
+    assert hash_lines(["a", "b"]) != hash_lines(["b", "a"]) != hash_lines(["ab"])
+
+
+def test_draws_are_even_and_repeatable():
+    drawn = [draw(str(i), "salt") for i in range(4000)]
+    assert drawn == [draw(str(i), "salt") for i in range(4000)]
+    assert 0.48 < sum(drawn) / len(drawn) < 0.52
+    assert draw("1", "salt") != draw("1", "pepper")

@@ -1,0 +1,47 @@
+import polars as pl
+import pytest
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import pool
+from getmore_assets.lake import Lake
+from tests.conftest import task_fields
+
+
+@pytest.fixture
+def task(sources, tmp_path):
+    return Task.model_validate(task_fields(sources, tmp_path / "lake"))
+
+
+def test_one_row_per_content_id_and_only_new_rows_are_written(sources, tmp_path):
+    rows = pl.read_parquet(sources / "pool.parquet")
+    path = tmp_path / "pool.parquet"
+    fields = task_fields(sources, tmp_path / "lake", candidates=[{"path": str(path), "domain": "domain"}])
+    task, lake = Task.model_validate(fields), Lake(tmp_path / "lake")
+
+    pl.concat([rows.head(500), rows.head(20)]).write_parquet(path)
+    table, first, facts = pool.build(task, lake, {"dagster_run_id": "one"})
+    stored = pool.scan_pool(table, pool.pool_key(task)).collect()
+    assert facts.exact_duplicates >= 20
+    assert stored["id"].is_unique().all()
+    assert stored.height == facts.rows == facts.written
+
+    _, same, facts = pool.build(task, lake, {})
+    assert (same, facts.written, facts.removed) == (first, 0, 0)
+
+    rows.slice(10, 600).write_parquet(path)
+    table, changed, facts = pool.build(task, lake, {})
+    assert changed != first
+    assert facts.written > 0
+    assert facts.removed > 0
+    fresh = Lake(tmp_path / "fresh")
+    assert pool.scan_pool(table, pool.pool_key(task)).collect()["id"].sort().to_list() == (
+        pool.scan_pool(pool.build(task, fresh, {})[0], pool.pool_key(task)).collect()["id"].sort().to_list()
+    )
+
+
+def test_the_table_opens_with_plain_polars_and_long_rows_are_cut(task, sources):
+    table, _, _ = pool.build(task, Lake(task.lake), {})
+    frame = pl.read_delta(table.path)
+    assert frame["text"].str.len_chars().max() <= task.corpus.passage_chars
+    assert frame["held_out"].sum() > 0
+    assert set(frame["domain"]) == set(pl.read_parquet(sources / "pool.parquet")["domain"])

@@ -1,0 +1,131 @@
+import gzip
+import json
+
+import polars as pl
+import pytest
+import zstandard
+from deltalake import write_deltalake
+
+from getmore_assets.config import Source
+from getmore_assets.corpus import readers
+from getmore_assets.errors import BadInput
+
+ROWS = [{"text": f"Row number {i}, which says little.", "topic": f"t{i % 2}", "kind": "k"} for i in range(5)]
+
+
+def read(source: Source) -> pl.DataFrame:
+    return pl.concat(readers.read(source))
+
+
+def jsonl(rows) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+@pytest.fixture
+def every_format(tmp_path):
+    frame = pl.DataFrame(ROWS)
+    frame.write_parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_bytes(jsonl(ROWS))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(jsonl(ROWS)))
+    (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(jsonl(ROWS)))
+    frame.write_csv(tmp_path / "a.csv")
+    frame.write_csv(tmp_path / "a.tsv", separator="\t")
+    write_deltalake(str(tmp_path / "delta"), frame)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.tsv", "delta"])
+def test_every_format_gives_the_same_rows(every_format, name):
+    rows = read(Source(path=str(every_format / name), domain="topic", label="kind"))
+    assert rows["text"].to_list() == [row["text"] for row in ROWS]
+    assert rows["domain"].to_list() == ["t0", "t1", "t0", "t1", "t0"]
+    assert rows["label"].unique().to_list() == ["k"]
+    assert rows["origin"][0].startswith(str(every_format / name) + ":")
+
+
+def test_a_saved_dataset_is_read_by_split(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}).save_to_disk(str(tmp_path / "saved"))
+    assert read(Source(path=str(tmp_path / "saved")))["text"].to_list() == [row["text"] for row in ROWS]
+    with pytest.raises(BadInput, match="no split `other`"):
+        read(Source(path=str(tmp_path / "saved"), split="other"))
+
+
+def test_a_glob_of_text_is_a_row_a_file(tmp_path):
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).write_text(f"This is {name}.")
+    rows = read(Source(path=str(tmp_path / "*.txt")))
+    assert rows["text"].to_list() == ["This is a.txt.", "This is b.txt."]
+    assert rows["domain"].to_list() == ["a", "b"]
+
+
+def test_python_docs_have_the_distribution_as_domain():
+    rows = read(Source(path="python-docs", include=["polars", "click"]))
+    assert set(rows["domain"]) == {"polars", "click"}
+    assert rows.height > 300
+    with pytest.raises(BadInput, match="not-a-distribution"):
+        read(Source(path="python-docs", include=["not-a-distribution"]))
+
+
+def test_a_sample_depends_on_content_only(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(jsonl(ROWS))
+    (tmp_path / "b.jsonl").write_bytes(jsonl(ROWS[::-1]))
+    first = read(Source(path=str(tmp_path / "a.jsonl"), sample=3))["text"]
+    second = read(Source(path=str(tmp_path / "b.jsonl"), sample=3))["text"]
+    assert len(first) == 3
+    assert sorted(first) == sorted(second)
+
+
+BAD = {
+    "null": (jsonl([*ROWS, {"text": None}]), ":6", "null or blank"),
+    "blank": (jsonl([ROWS[0], {"text": "  \n"}]), ":2", "null or blank"),
+    "not json": (jsonl(ROWS[:1]) + b"{oops\n", ":2", "not a JSON object"),
+    "not utf-8": (jsonl(ROWS[:2]) + b'{"text": "\xff"}\n', ":3", "not valid UTF-8"),
+    "no column": (jsonl([{"words": "x"}]), "", "no column `text`"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_row_is_refused_by_file_and_row(tmp_path, case):
+    content, row, said = BAD[case]
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=said) as refusal:
+        read(Source(path=str(path)))
+    assert refusal.value.where == f"{path}{row}"
+
+
+@pytest.mark.parametrize("case", ["null", "blank", "not json", "not utf-8"])
+def test_bad_rows_are_left_out_when_asked(tmp_path, case):
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(BAD[case][0])
+    rows = read(Source(path=str(path), bad_rows="skip"))
+    assert set(rows["text"]) <= {row["text"] for row in ROWS}
+    assert rows.height >= 1
+
+
+def test_a_ragged_csv_row_is_refused(tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text("text,label\nfine,a\nnot,so,fine\n")
+    with pytest.raises(BadInput, match="more fields") as refusal:
+        read(Source(path=str(path)))
+    assert refusal.value.where == f"{path}:3"
+
+
+def test_a_missing_file_and_an_unknown_format_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="no such file"):
+        read(Source(path=str(tmp_path / "none.jsonl")))
+    (tmp_path / "a.docx").write_text("x")
+    with pytest.raises(BadInput, match="cannot tell the format"):
+        read(Source(path=str(tmp_path / "a.docx")))
+
+
+def test_a_data_version_follows_the_content(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl(ROWS))
+    source = Source(path=str(path))
+    before = readers.data_version(source)
+    path.write_bytes(jsonl(ROWS))
+    assert readers.data_version(source) == before
+    path.write_bytes(jsonl(ROWS[1:]))
+    assert readers.data_version(source) != before

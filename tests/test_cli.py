@@ -1,0 +1,200 @@
+"""Bad input, refused by the command before any station runs, by file, row or field, with what to do."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.conftest import getmore, task_fields, write_task
+
+
+def jsonl(path, rows):
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return str(path)
+
+
+def vectors(frame, path, width=8, bad=None):
+    matrix = np.random.default_rng(0).normal(size=(frame.height, width)).tolist()
+    if bad is not None:
+        matrix[3] = bad
+    frame.with_columns(vector=pl.Series(matrix, dtype=pl.List(pl.Float64))).write_parquet(path)
+    return {"path": str(path), "vector": "vector"}
+
+
+def case_missing_file(f, tmp, src):
+    f["candidates"] = [str(tmp / "none.parquet")]
+    return "none.parquet: no such file"
+
+
+def case_unknown_column(f, tmp, src):
+    f["candidates"] = [{"path": str(src / "pool.parquet"), "text": "body"}]
+    return "no column `body`. Its columns are: text, source, domain"
+
+
+def case_empty_pool(f, tmp, src):
+    f["candidates"] = [jsonl(tmp / "pool.jsonl", [])]
+    return "the candidate pool is empty"
+
+
+def case_empty_target(f, tmp, src):
+    f["target"]["train"] = jsonl(tmp / "train.jsonl", [])
+    return "train split is empty"
+
+
+def case_one_row_target(f, tmp, src):
+    f["target"]["train"] = jsonl(tmp / "train.jsonl", [{"text": "One row."}])
+    return "1 usable row"
+
+
+def case_budget_of_zero(f, tmp, src):
+    f["selection"] = {"budget": {"rows": 0}}
+    return "selection.budget.rows"
+
+
+def case_budget_larger_than_the_pool(f, tmp, src):
+    pool = jsonl(tmp / "pool.jsonl", [{"text": f"Row {i} of a small pool."} for i in range(50)])
+    f["candidates"], f["selection"] = [pool], {"budget": {"rows": 51}}
+    return "selection.budget.rows: asks for 51 rows, but the pool has 50"
+
+
+def case_invalid_utf8(f, tmp, src):
+    (tmp / "pool.jsonl").write_bytes(b'{"text": "fine"}\n{"text": "\xc3\x28"}\n')
+    f["candidates"] = [str(tmp / "pool.jsonl")]
+    return "pool.jsonl:2: not valid UTF-8"
+
+
+def case_null_text(f, tmp, src):
+    f["candidates"] = [jsonl(tmp / "pool.jsonl", [{"text": "fine"}, {"text": None}])]
+    return "pool.jsonl:2: `text` is null or blank"
+
+
+def case_blank_text_in_the_target(f, tmp, src):
+    f["target"]["test"] = jsonl(tmp / "test.jsonl", [{"text": "fine"}, {"text": " "}])
+    return "test.jsonl:2: `text` is null or blank"
+
+
+def case_label_only_in_test(f, tmp, src):
+    f["target"] |= {"test": jsonl(tmp / "test.jsonl", [{"text": "x", "label": "new"}]), "label": "label"}
+    return "test.jsonl:1: label `new` is in test but never in train"
+
+
+def brought(f, tmp, src, width=8, bad=None):
+    f["encoder"] = {"model": "brought"}
+    f["candidates"] = [vectors(pl.read_parquet(src / "pool.parquet"), tmp / "pool.parquet", width, bad)]
+    f["target"]["train"] = vectors(pl.read_ndjson(src / "train.jsonl"), tmp / "train.parquet")
+    for split in ("validation", "test"):
+        f["target"][split] = vectors(pl.read_ndjson(src / f"{split}.jsonl"), tmp / f"{split}.parquet")
+
+
+def case_nan_vector(f, tmp, src):
+    brought(f, tmp, src, bad=[float("nan")] * 8)
+    return "pool.parquet:4: vector with NaN"
+
+
+def case_vector_of_another_width(f, tmp, src):
+    brought(f, tmp, src, bad=[1.0] * 5)
+    return "pool.parquet:4: vector of width 5, where the others have 8"
+
+
+def case_vectors_of_another_model(f, tmp, src):
+    brought(f, tmp, src, width=6)
+    return "vector of width 6, where the others have 8"
+
+
+def case_row_without_a_vector(f, tmp, src):
+    brought(f, tmp, src)
+    frame = pl.read_parquet(tmp / "pool.parquet")
+    frame.with_columns(vector=pl.when(pl.int_range(pl.len()) != 5).then("vector")).write_parquet(tmp / "pool.parquet")
+    return "pool.parquet:6: vector of width"
+
+
+def case_train_is_test(f, tmp, src):
+    f["target"]["test"] = f["target"]["train"]
+    return "holds every row of target.train"
+
+
+def case_model_without_weights(f, tmp, src):
+    (tmp / "model").mkdir()
+    (tmp / "model" / "config.json").write_text("{}")
+    f["base_model"] = {"model": str(tmp / "model")}
+    return "no *.safetensors weights"
+
+
+def case_encoder_that_is_no_model(f, tmp, src):
+    f["encoder"] = {"model": str(tmp)}
+    return "no config.json"
+
+
+def case_unknown_key(f, tmp, src):
+    f["warmpu"] = {}
+    return "warmpu: unknown key (did you mean `warmup`?)"
+
+
+def case_wrong_type(f, tmp, src):
+    f["finetune"] = {"epochs": "three"}
+    return "finetune.epochs: input should be a valid number"
+
+
+def case_lake_that_is_a_file(f, tmp, src):
+    (tmp / "file").write_text("")
+    f["lake"] = str(tmp / "file" / "lake")
+    return "cannot be written to"
+
+
+CASES = {name.removeprefix("case_"): function for name, function in globals().items() if name.startswith("case_")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_refused_before_work_starts(name, sources, tmp_path):
+    from getmore_assets import preflight
+    from getmore_assets.config import load_task
+    from getmore_assets.errors import BadInput
+
+    fields = task_fields(sources, tmp_path / "lake")
+    said = CASES[name](fields, tmp_path, sources)
+    file = write_task(tmp_path / "task.yaml", fields)
+    with pytest.raises(BadInput) as refusal:
+        preflight.check(load_task(file))
+    assert said in str(refusal.value)
+    assert refusal.value.fix
+    assert not (tmp_path / "lake" / "tables").exists()
+
+
+@pytest.mark.parametrize("name", ["null_text", "unknown_key"])
+def test_the_command_refuses_with_exit_code_2(name, sources, tmp_path):
+    fields = task_fields(sources, tmp_path / "lake")
+    said = CASES[name](fields, tmp_path, sources)
+    done = getmore("run", str(write_task(tmp_path / "task.yaml", fields)), "--json")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert said in json.loads(done.stdout.splitlines()[-1])["error"]
+    assert "Traceback" not in done.stderr
+
+
+def test_vectors_that_are_brought_are_used(sources, tmp_path):
+    fields = task_fields(sources, tmp_path / "lake")
+    brought(fields, tmp_path, sources)
+    done = getmore("select", str(write_task(tmp_path / "task.yaml", fields)), "--json")
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(json.loads(done.stdout.splitlines()[-1])["selected"]).height == 100
+
+
+def test_a_solve_that_fails_names_its_station_and_keeps_what_was_made(sources, tmp_path):
+    fields = task_fields(sources, tmp_path / "lake", transport={"epsilon": 0.0005, "max_passes": 1, "tolerance": 1e-6})
+    file = write_task(tmp_path / "task.yaml", fields)
+    done = getmore("select", str(file))
+    assert done.returncode == 1
+    assert "ot_potentials failed" in done.stderr
+    assert "transport.epsilon" in done.stderr
+    done = getmore("select", str(file), "transport.epsilon=0.05", "transport.max_passes=300", "--json")
+    stations = {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stations"]}
+    assert stations["embeddings"] == "reused"
+    assert stations["ot_potentials"] == "made"
+
+
+def test_help_names_the_verbs():
+    done = getmore("--help")
+    assert done.returncode == 0
+    assert "run" in done.stdout
+    assert "select" in done.stdout

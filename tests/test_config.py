@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from getmore_assets.config import load_task
+from getmore_assets.errors import BadInput
+
+MINIMAL = "name: t\ntarget: {train: a.jsonl}\n"
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "task.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_everything_but_the_target_has_a_default(tmp_path):
+    task = load_task(write(tmp_path, MINIMAL))
+    assert task.candidates[0].path == "python-docs"
+    assert task.selection.selector == "got-d"
+
+
+def test_the_target_lends_its_fields_to_its_splits(tmp_path):
+    text = "name: t\ntarget: {train: a.jsonl, test: {path: b.csv, text: body}, text: words, label: kind}\n"
+    target = load_task(write(tmp_path, text)).target
+    assert target.source("train").text == "words"
+    assert target.source("test").text == "body"
+    assert target.source("test").label == "kind"
+    assert target.source("validation") is None
+
+
+def test_overrides_change_nested_fields(tmp_path):
+    task = load_task(write(tmp_path, MINIMAL), ["selection.budget={tokens: 500}", "seeds=5"])
+    assert task.selection.budget.tokens == 500
+    assert task.seeds == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "said"),
+    [
+        (MINIMAL + "selecton: {}\n", [], "selecton: unknown key (did you mean `selection`?)"),
+        (MINIMAL, ["selection.budgets={rows: 5}"], "accepted here: selector, budget, seed"),
+        (MINIMAL, ["seeds=many"], "seeds: input should be a valid integer"),
+        (MINIMAL, ["selection.budget={rows: 0}"], "selection.budget.rows"),
+        (MINIMAL, ["selection.budget={rows: 5, fraction: 0.1}"], "give exactly one of rows, tokens and fraction"),
+        (MINIMAL, ["selection.selector=best"], "'got-d' or 'random'"),
+        (MINIMAL, ["encoder.model=brought"], "must name its `vector` column"),
+        (MINIMAL, ["nothing"], "not an override"),
+        (MINIMAL, ["name.sub=3"], "holds no fields of its own"),
+        ("name: t\n", [], "target: missing"),
+        ("name: ../up\ntarget: {train: a}\n", [], "name: string should match pattern"),
+        ("- a list\n", [], "not a mapping"),
+        ("a: [\n", [], "not valid YAML"),
+        ("!!python/object/apply:os.system ['true']\n", [], "not valid YAML"),
+    ],
+)
+def test_a_wrong_task_file_is_refused_by_field(tmp_path, text, overrides, said):
+    with pytest.raises(BadInput) as refusal:
+        load_task(write(tmp_path, text), overrides)
+    assert said in str(refusal.value)
+
+
+def test_a_missing_task_file_is_refused():
+    with pytest.raises(BadInput, match="no such task file"):
+        load_task("nowhere.yaml")

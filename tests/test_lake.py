@@ -1,0 +1,62 @@
+import numpy as np
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from getmore_assets.lake import Lake, TableRef, delta_data_version, storable, vectors_of
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(tmp_path)
+
+
+def rows(*values: int) -> pl.DataFrame:
+    return pl.DataFrame({"id": [str(v) for v in values], "value": list(values)})
+
+
+def test_a_partition_is_replaced_and_the_others_stay(lake):
+    lake.replace("t", rows(1, 2), {"target": "a"}, {})
+    first = lake.replace("t", rows(3), {"target": "b"}, {})
+    second = lake.replace("t", rows(4), {"target": "a"}, {"dagster_run_id": "r"})
+    assert sorted(pl.read_delta(lake.table("t"))["value"]) == [3, 4]
+    assert sorted(first.scan().collect()["value"]) == [1, 2, 3]
+    assert DeltaTable(second.path).history(1)[0]["dagster_run_id"] == "r"
+
+
+def test_rows_are_deleted_by_id(lake):
+    lake.append("t", rows(1, 2, 3).with_columns(pool=pl.lit("p")), ["pool"], {})
+    lake.delete("t", pl.DataFrame({"id": ["2", "9"]}), "t.pool = 'p'", {})
+    assert sorted(pl.read_delta(lake.table("t"))["value"]) == [1, 3]
+
+
+def test_vectors_come_back_as_they_went(lake):
+    vectors = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    lake.append("v", pl.DataFrame({"id": list("abcde"), "vector": vectors}), [], {})
+    back = pl.read_delta(lake.table("v")).sort("id")
+    assert back["vector"].dtype == pl.List(pl.Float32)
+    assert np.array_equal(vectors_of(back), vectors)
+
+
+def test_what_delta_cannot_keep_is_cast():
+    frame = storable(pl.DataFrame({"a": pl.Series([1], dtype=pl.UInt32)}))
+    assert frame["a"].dtype == pl.Int64
+
+
+def test_a_table_that_is_gone_is_not_held(lake):
+    ref = lake.replace("t", rows(1), {"target": "a"}, {})
+    assert lake.holds(ref)
+    assert not lake.holds(TableRef(ref.path, 99))
+    assert not lake.holds(TableRef(lake.table("none"), 0))
+    assert lake.latest("none") is None
+
+
+def test_compaction_is_no_new_data(lake):
+    for value in range(3):
+        lake.append("t", rows(value), [], {})
+    path = lake.table("t")
+    before = delta_data_version(path)
+    DeltaTable(path).optimize.compact()
+    assert delta_data_version(path) == before
+    lake.append("t", rows(9), [], {})
+    assert delta_data_version(path) != before

@@ -1,0 +1,41 @@
+import time
+
+import pytest
+
+from getmore_assets import launch
+from getmore_assets.errors import BadInput
+from getmore_assets.launch import WorkerFailedError, metered
+
+
+def test_a_worker_that_crashes_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(WorkerFailedError, match="the solve worker ended with exit code 1"):
+        launch.launch("solve", {"task": {}}, tmp_path)
+
+
+def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
+    from getmore_assets.config import Task
+    from getmore_assets.corpus import pool, target
+    from getmore_assets.lake import Lake
+    from tests.conftest import task_fields
+
+    task = Task.model_validate(
+        task_fields(sources, tmp_path / "lake", encoder={"model": "lexical", "dimensions": 5000})
+    )
+    lake = Lake(task.lake)
+    table, _, _ = pool.build(task, lake, {})
+    kept = lake.replace(target.TABLE, target.read_target(task)[0], {"target": task.name}, {})
+    spec = {
+        "task": task.model_dump(mode="json"), "lake": str(lake.root), "raw_corpus": table.__dict__,
+        "target_data": kept.__dict__, "encoder": "e", "fitted": str(tmp_path / "f"), "commit": {},
+    }
+    with pytest.raises(BadInput, match=r"encoder\.dimensions"):
+        launch.launch("embed", spec, tmp_path)
+
+
+def test_time_and_memory_are_metered():
+    with metered() as meter:
+        held = bytearray(200 * 2**20)
+        time.sleep(0.2)
+    assert len(held) > 0
+    assert meter.seconds >= 0.2
+    assert meter.peak_rss_mb > 200

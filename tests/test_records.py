@@ -1,0 +1,57 @@
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from getmore_assets.lake import Lake
+from getmore_assets.records import Record, Records, now, write_atomically
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(tmp_path)
+
+
+def record(lake: Lake, **changes) -> Record:
+    table = lake.replace("t", pl.DataFrame({"id": ["1"]}), {"target": "a"}, {})
+    fields = {
+        "station": "s", "task": "a", "fingerprint": "f", "data_version": "d", "code_version": "1", "inputs": {"x": "1"}, "lineage": {"table.x": "/x@v1"},
+        "table": table, "folders": {}, "rows": 1, "facts": {"k": [1]}, "seconds": 0.1, "peak_rss_mb": 1.0,
+        "dagster_run_id": "r", "mlflow_run_id": None, "mlflow_url": None, "made_at": now(),
+    }
+    return Record(**{**fields, **changes})
+
+
+def test_a_record_comes_back(lake):
+    made = record(lake)
+    Records(lake, "a").put(made)
+    assert Records(lake, "a").get("s") == made
+    assert Records(lake, "b").get("s") is None
+
+
+def test_lineage_is_passed_on(lake):
+    made = record(lake, facts={"selection_hash": "h"}, mlflow_run_id="m")
+    assert made.passed_on() == {
+        "table.x": "/x@v1", "table.s": f"{made.table.path}@v{made.table.version}", "run.s": "m", "selection_hash": "h",
+    }
+
+
+def test_a_record_whose_table_or_folder_is_gone_does_not_count(lake, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    records = Records(lake, "a")
+    records.put(record(lake, folders={"model": str(folder)}))
+    assert records.get("s") is not None
+    folder.rmdir()
+    assert records.get("s") is None
+    records.put(record(lake))
+    shutil.rmtree(lake.table("t"))
+    assert records.get("s") is None
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path):
+    write_atomically(tmp_path / "a", "one")
+    write_atomically(tmp_path / "a", "two")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "two"

@@ -1,0 +1,110 @@
+import math
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
+
+from getmore_assets.config import BaseModelChoice, FineTuning, Head, Small, Training
+from getmore_assets.training import acts, classifier, evaluation, language_models
+from getmore_assets.training.blocks import Blocks
+
+SHAPE = Small(layers=1, width=32, heads=2, vocabulary=400, rows=100, batch_size=8, learning_rate=3e-3)
+
+
+@pytest.fixture(scope="module")
+def texts(documents):
+    return documents["text"].head(150).to_list()
+
+
+@pytest.fixture(scope="module")
+def headless(texts, tmp_path_factory):
+    """A BERT folder without a language-modelling head but with a pooler, as sentence encoders are published."""
+    folder = tmp_path_factory.mktemp("headless")
+    _, tokenizer = language_models.new_small(SHAPE, "masked", texts, 64)
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_missing_head_is_trained_and_the_body_is_not_touched(headless, texts, tmp_path):
+    before, _, missing = language_models.load(headless, "masked")
+    assert missing
+    chosen = BaseModelChoice(model=str(headless), objective="masked", head=Head(learning_rate=1e-2, batch_size=8))
+    model, tokenizer, done, head = acts.load_base(headless, chosen, texts, 64, tmp_path / "work")
+    assert done is not None
+    assert done.curve[-1]["loss"] < done.curve[0]["loss"]
+    assert head
+    assert all(p.requires_grad for p in model.parameters())
+    for name, value in model.bert.state_dict().items():
+        assert torch.equal(value, before.bert.state_dict()[name]), name
+    plain = evaluation.perplexity(before, tokenizer, "masked", texts[:40], 64)
+    assert evaluation.perplexity(model, tokenizer, "masked", texts[:40], 64) < plain
+
+
+def test_a_checkpoint_with_its_head_is_used_as_it_is(texts, tmp_path):
+    model, tokenizer, _ = acts.make_small(SHAPE, "causal", texts, 32, tmp_path / "work")
+    language_models.save(model, tokenizer, tmp_path / "model")
+    chosen = BaseModelChoice(model=str(tmp_path / "model"))
+    _, _, done, head = acts.load_base(tmp_path / "model", chosen, texts, 32, tmp_path / "work")
+    assert done is None
+    assert head == []
+
+
+def test_only_safetensors_are_written(texts, tmp_path):
+    model, tokenizer = language_models.new_small(SHAPE, "causal", texts, 64)
+    language_models.save(model, tokenizer, tmp_path / "model")
+    names = {p.name for p in (tmp_path / "model").iterdir()}
+    assert "model.safetensors" in names
+    assert not any(name.endswith((".bin", ".pt", ".pth", ".pkl")) for name in names)
+
+
+def test_a_classifier_on_an_unwarmed_body_is_the_origin_itself(headless, texts):
+    body, tokenizer, _ = language_models.load(headless, "masked")
+    built = classifier.build(headless, body, tokenizer, ["a", "b"], 0)
+    torch.manual_seed(0)
+    plain = AutoModelForSequenceClassification.from_pretrained(headless, num_labels=2)
+    for name, value in plain.base_model.state_dict().items():
+        assert torch.equal(value, built.base_model.state_dict()[name]), name
+    assert any("pooler" in name for name in built.base_model.state_dict())
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, texts, tmp_path):
+    model, tokenizer, _ = acts.make_small(SHAPE, "causal", texts, 32, tmp_path / "base")
+    language_models.save(model, tokenizer, tmp_path / "model")
+    before = evaluation.perplexity(model, tokenizer, "causal", texts[:50], 32)
+    recipe = Training(epochs=2, learning_rate=3e-3, batch_size=8, max_length=32)
+    acts.warm_up(model, tokenizer, "causal", texts[:50], recipe, 0, None, tmp_path / "warm")
+    assert evaluation.perplexity(model, tokenizer, "causal", texts[:50], 32) < before
+    labels = ["long" if len(t) > 200 else "short" for t in texts]
+    splits = [acts.Split(texts[i:j], labels[i:j]) for i, j in ((0, 80), (80, 110), (110, 150))]
+    held = acts.Held(*splits, texts[:20], ["long", "short"] if labelled else [])
+    tuning = FineTuning(epochs=1, learning_rate=1e-3, batch_size=8, max_length=32)
+    tuned, _, metrics = acts.fine_tune(
+        model, tokenizer, "causal", tmp_path / "model", held, tuning, 0, tmp_path / "tune"
+    )
+    expected = {"accuracy", "micro_f1", "macro_f1"} if labelled else {"perplexity"}
+    assert set(metrics) == expected | {"general_perplexity"}
+    assert all(math.isfinite(v) for v in metrics.values())
+    assert (tuned.config.id2label == {0: "long", 1: "short"}) is labelled
+
+
+def test_a_selection_too_small_for_the_comparison_is_an_error(texts, tmp_path):
+    model, tokenizer = language_models.new_small(SHAPE, "causal", texts, 64)
+    with pytest.raises(RuntimeError, match="blocks of tokens"):
+        acts.warm_up(model, tokenizer, "causal", texts[:2], Training(max_length=32), 0, 10_000, tmp_path / "w")
+
+
+def test_perplexity_is_that_of_the_model_alone(texts):
+    model, tokenizer = language_models.new_small(SHAPE, "causal", texts, 64)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    blocks = Blocks(texts[:20], tokenizer, 32)
+    assert len(blocks) > 3
+    assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(len(tokenizer), rel=1e-3)
+    assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(model.config.vocab_size, rel=1e-3)
