@@ -99,23 +99,28 @@ def _execute(
             instance.add_dynamic_partitions("target", [task.name])
         line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
         result = defs.resolve_job_def(job).execute_in_process(
-            instance=instance, partition_key=task.name, raise_on_error=False, tags={"getmore/task_file": path},
+            instance=instance,
+            partition_key=task.name,
+            raise_on_error=False,
+            tags={"getmore/task_file": path},
             run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    stations = []
-    for event in result.get_asset_materialization_events():
-        metadata = event.step_materialization_data.materialization.metadata
-        stations.append({
-            "name": event.asset_key.path[-1], **{k: metadata[k].value for k in ("seconds", "peak_rss_mb", "status")},
-        })
-    errors = []
-    for event in result.filter_events(lambda e: e.is_step_failure):
-        error = event.step_failure_data.error
-        cause = error.cause if error and error.cause else error
-        message = cause.message if cause else "failed"
-        name, _, said = message.strip().partition(": ")
-        errors.append((event.step_key, said or name, name.endswith("BadInput")))
-    return stations, errors
+    events: list[Any] = list(result.all_events)
+    made = [e for e in events if e.is_step_materialization]
+    return [_station(e) for e in made], [_failure(e) for e in events if e.is_step_failure]
+
+
+def _station(event: Any) -> dict[str, Any]:
+    metadata = event.step_materialization_data.materialization.metadata
+    return {"name": event.asset_key.path[-1], **{k: metadata[k].value for k in ("seconds", "peak_rss_mb", "status")}}
+
+
+def _failure(event: Any) -> tuple[str, str, bool]:
+    """Station, message, and whether its input was refused."""
+    error = event.step_failure_data.error
+    cause = error.cause or error
+    kind, _, said = cause.message.strip().partition(": ")
+    return event.step_key, said or kind, kind.endswith("BadInput")
 
 
 def _instance(dg: Any, lake: Lake) -> Any:
@@ -126,17 +131,33 @@ def _instance(dg: Any, lake: Lake) -> Any:
 
 def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
     records = Records(Lake(task.lake), task.name)
-    order = ["raw_corpus", "target_data", "embeddings", "ot_potentials", "selected_subset", "base_model",
-             "warmed_model", "finetuned_model", "scorecard"]
+    order = [
+        "raw_corpus",
+        "target_data",
+        "embeddings",
+        "ot_potentials",
+        "selected_subset",
+        "base_model",
+        "warmed_model",
+        "finetuned_model",
+        "scorecard",
+    ]
     made = {s["name"]: record for s in stations if (record := records.get(s["name"]))}
     found: dict[str, Any] = {
-        "task": task.name, "selected": made["selected_subset"].folders["parquet"],
+        "task": task.name,
+        "selected": made["selected_subset"].folders["parquet"],
         "models": {name: r.folders["model"] for name, r in made.items() if "model" in r.folders},
-        "report": None, "stations": sorted(stations, key=lambda s: order.index(s["name"])), "scorecard": [],
+        "report": None,
+        "stations": sorted(stations, key=lambda s: order.index(s["name"])),
+        "scorecard": [],
     }
     if "scorecard" in made:
         facts = made["scorecard"].facts
-        found |= {"report": made["scorecard"].folders["report"], "verdict": facts["verdict"], "summary": facts["summary"]}
+        found |= {
+            "report": made["scorecard"].folders["report"],
+            "verdict": facts["verdict"],
+            "summary": facts["summary"],
+        }
         found["scorecard"] = [{k: v for k, v in row.items() if v is not None} for row in facts["scored"]]
     return found
 
@@ -148,7 +169,9 @@ def _print(task: Task, made: dict[str, Any]) -> None:
     _ERR.print(table)
     if made["scorecard"]:
         metrics = list(next(iter(made["summary"].values())))
-        scored = Table("selector", *metrics, title=f"scorecard: mean ± 95 % over {task.seeds} seeds", title_justify="left")
+        scored = Table(
+            "selector", *metrics, title=f"scorecard: mean ± 95 % over {task.seeds} seeds", title_justify="left"
+        )
         for selector, values in made["summary"].items():
             scored.add_row("no warm-up" if selector == "none" else selector, *(values[m] for m in metrics))
         _ERR.print(scored)

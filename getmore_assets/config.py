@@ -183,7 +183,9 @@ class Task(Section):
     lake: str = ".getmore"
     candidates: list[AnySource] = Field([Source(path=PYTHON_DOCS)], min_length=1)
     target: Target
-    general: AnySource | None = Field(None, description="general text to measure forgetting on, instead of held-out rows")
+    general: AnySource | None = Field(
+        None, description="general text to measure forgetting on, instead of held-out rows"
+    )
     corpus: Corpus = Corpus()
     encoder: Encoder = Encoder()
     base_model: BaseModelChoice = BaseModelChoice()
@@ -266,7 +268,11 @@ def _fields_at(location: tuple[Any, ...]) -> list[str]:
             continue
         annotation = model.model_fields[part].annotation
         model = next(
-            (t for t in (annotation, *getattr(annotation, "__args__", ())) if isinstance(t, type) and issubclass(t, Section)),
+            (
+                t
+                for t in (annotation, *getattr(annotation, "__args__", ()))
+                if isinstance(t, type) and issubclass(t, Section)
+            ),
             Source,
         )
     return list(model.model_fields)

@@ -11,5 +11,5 @@ defs = dg.Definitions(
     asset_checks=dg.load_asset_checks_from_package_module(stations),
     jobs=[jobs.select, jobs.run],
     sensors=[sensors.task_files],
-    resources={"line": Line()},
+    resources={"line": Line(task_file="", overrides=[])},
 )

@@ -119,7 +119,7 @@ def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:
     width = rows[column].list.len().max()
     if width is None:
         return np.empty((0, 0), np.float32)
-    matrix = rows[column].list.to_array(int(width)).to_numpy()  # type: ignore[call-overload]
+    matrix = rows[column].list.to_array(int(width)).to_numpy()  # type: ignore[arg-type]
     return np.ascontiguousarray(matrix, dtype=np.float32)
 
 

@@ -73,7 +73,7 @@ def _check_pool_source(source: Source, width: int | None) -> _Found:
     for batch in readers.read(source):
         rows += batch.height
         if batch.height:
-            longest = max(longest, int(batch["text"].str.len_chars().max() or 0))  # type: ignore[call-overload]
+            longest = max(longest, int(batch["text"].str.len_chars().max() or 0))  # type: ignore[arg-type]
             if width is not None:
                 _check_vectors(batch, source.path, width)
     return _Found(rows, 0 if source.vector else longest)
@@ -90,7 +90,9 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
     if wrong.any() or not expected:
         row = rows.filter(wrong)["origin"][0] if wrong.any() else where
         found = widths.filter(wrong)[0] if wrong.any() else 0
-        raise BadInput(row, f"vector of width {found}, where the others have {expected}", "Encode all rows with one model")
+        raise BadInput(
+            row, f"vector of width {found}, where the others have {expected}", "Encode all rows with one model"
+        )
     matrix = vectors_of(as_lists)
     bad = ~np.isfinite(matrix).all(axis=1) | (np.abs(matrix).max(axis=1) == 0)
     if bad.any():
@@ -107,4 +109,6 @@ def _writable(lake: Path) -> None:
         probe.unlink()
     except OSError as error:
         why = error.strerror or error
-        raise BadInput(f"lake {lake}", f"cannot be written to ({why})", "Set `lake` to a folder you may write") from None
+        raise BadInput(
+            f"lake {lake}", f"cannot be written to ({why})", "Set `lake` to a folder you may write"
+        ) from None

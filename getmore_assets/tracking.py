@@ -1,7 +1,7 @@
 """MLflow: one run per model materialisation, the model's registration, and the way back.
 
-Belongs here: everything that imports mlflow. Does not: what is worth tracking, which each station says itself. The client
-is used without MLflow's global state, so that stations in one process cannot end each other's runs.
+Belongs here: everything that imports mlflow. Does not: what is worth tracking, which each station says itself. The
+client is used without MLflow's global state, so that stations in one process cannot end each other's runs.
 """
 
 import os
@@ -64,7 +64,9 @@ class TrackedRun:
         stamp = int(time.time() * 1000)
         rows = [
             Metric(name, value, stamp, int(point["step"]))
-            for point in curve for name, value in point.items() if name != "step"
+            for point in curve
+            for name, value in point.items()
+            if name != "step"
         ]
         for start in range(0, len(rows), 1000):
             self.client.log_batch(self.id, metrics=rows[start : start + 1000])

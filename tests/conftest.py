@@ -59,7 +59,10 @@ def task_fields(sources: Path, lake: Path, **changes: Any) -> dict[str, Any]:
         "target": {split: str(sources / f"{split}.jsonl") for split in ("train", "validation", "test")},
         "corpus": {"held_out": 0.05},
         "encoder": {"model": "lexical", "dimensions": 32},
-        "base_model": {"model": "small", "small": {"layers": 1, "width": 32, "heads": 2, "vocabulary": 500, "rows": 300}},
+        "base_model": {
+            "model": "small",
+            "small": {"layers": 1, "width": 32, "heads": 2, "vocabulary": 500, "rows": 300},
+        },
         "selection": {"budget": {"rows": 100}},
         "warmup": {"batch_size": 8, "max_length": 64, "learning_rate": 1e-3},
         "finetune": {"batch_size": 8, "max_length": 64, "epochs": 1},

@@ -25,8 +25,13 @@ def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
     table, _, _ = pool.build(task, lake, {})
     kept = lake.replace(target.TABLE, target.read_target(task)[0], {"target": task.name}, {})
     spec = {
-        "task": task.model_dump(mode="json"), "lake": str(lake.root), "raw_corpus": table.__dict__,
-        "target_data": kept.__dict__, "encoder": "e", "fitted": str(tmp_path / "f"), "commit": {},
+        "task": task.model_dump(mode="json"),
+        "lake": str(lake.root),
+        "raw_corpus": table.__dict__,
+        "target_data": kept.__dict__,
+        "encoder": "e",
+        "fitted": str(tmp_path / "f"),
+        "commit": {},
     }
     with pytest.raises(BadInput, match=r"encoder\.dimensions"):
         launch.launch("embed", spec, tmp_path)

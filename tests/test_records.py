@@ -16,9 +16,23 @@ def lake(tmp_path):
 def record(lake: Lake, **changes) -> Record:
     table = lake.replace("t", pl.DataFrame({"id": ["1"]}), {"target": "a"}, {})
     fields = {
-        "station": "s", "task": "a", "fingerprint": "f", "data_version": "d", "code_version": "1", "inputs": {"x": "1"}, "lineage": {"table.x": "/x@v1"},
-        "table": table, "folders": {}, "rows": 1, "facts": {"k": [1]}, "seconds": 0.1, "peak_rss_mb": 1.0,
-        "dagster_run_id": "r", "mlflow_run_id": None, "mlflow_url": None, "made_at": now(),
+        "station": "s",
+        "task": "a",
+        "fingerprint": "f",
+        "data_version": "d",
+        "code_version": "1",
+        "inputs": {"x": "1"},
+        "lineage": {"table.x": "/x@v1"},
+        "table": table,
+        "folders": {},
+        "rows": 1,
+        "facts": {"k": [1]},
+        "seconds": 0.1,
+        "peak_rss_mb": 1.0,
+        "dagster_run_id": "r",
+        "mlflow_run_id": None,
+        "mlflow_url": None,
+        "made_at": now(),
     }
     return Record(**{**fields, **changes})
 
@@ -33,7 +47,10 @@ def test_a_record_comes_back(lake):
 def test_lineage_is_passed_on(lake):
     made = record(lake, facts={"selection_hash": "h"}, mlflow_run_id="m")
     assert made.passed_on() == {
-        "table.x": "/x@v1", "table.s": f"{made.table.path}@v{made.table.version}", "run.s": "m", "selection_hash": "h",
+        "table.x": "/x@v1",
+        "table.s": f"{made.table.path}@v{made.table.version}",
+        "run.s": "m",
+        "selection_hash": "h",
     }
 
 

@@ -16,7 +16,7 @@ from getmore_assets.lake import TableRef
 
 @dataclass(frozen=True)
 class Candidates:
-    """The rows that may be chosen (id, source, domain, n_tokens, in order of id), and those that may not, with reasons."""
+    """Rows that may be chosen (id, source, domain, n_tokens, in order of id), and rows that may not, with reasons."""
 
     eligible: pl.DataFrame
     excluded: pl.DataFrame
@@ -26,13 +26,18 @@ def find(raw_corpus: TableRef, target: TableRef, task: Task) -> Candidates:
     """Take out of the pool what the target is evaluated on, what is held out, and near-duplicates; in this order."""
     evaluated = evaluated_ids(target, task)
     rows = (
-        scan_pool(raw_corpus, pool_key(task)).select("id", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin")
-        .sort("id").collect()
+        scan_pool(raw_corpus, pool_key(task))
+        .select("id", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin")
+        .sort("id")
+        .collect()
         .join(evaluated, on="id", how="left", maintain_order="left")
         .with_columns(
-            pl.when(pl.col("split").is_not_null()).then(pl.lit("is in the target's ") + pl.col("split"))
-            .when("held_out").then(pl.lit("held out as general text"))
-            .when(pl.col("duplicate_of").is_not_null()).then(pl.lit("near-duplicate of ") + pl.col("duplicate_of"))
+            pl.when(pl.col("split").is_not_null())
+            .then(pl.lit("is in the target's ") + pl.col("split"))
+            .when("held_out")
+            .then(pl.lit("held out as general text"))
+            .when(pl.col("duplicate_of").is_not_null())
+            .then(pl.lit("near-duplicate of ") + pl.col("duplicate_of"))
             .alias("reason")
         )
     )

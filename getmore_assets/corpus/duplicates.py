@@ -55,10 +55,17 @@ class NearDuplicates:
         fresh = pl.DataFrame({"band": keys.ravel(), "new": np.repeat(np.arange(len(ids), dtype=np.uint32), BANDS)})
         # A row is held against the first row of each band only: n rows of one boilerplate give n pairs, not n².
         within = fresh.group_by("band").agg(pl.col("new").min().alias("row") + pl.lit(known, pl.UInt32))
-        met = pl.concat([
-            fresh.join(self._bands, on="band"),
-            fresh.join(within, on="band").filter(pl.col("row") < pl.col("new") + known),
-        ]).select("new", "row").unique().sort("new", "row")
+        met = (
+            pl.concat(
+                [
+                    fresh.join(self._bands, on="band"),
+                    fresh.join(within, on="band").filter(pl.col("row") < pl.col("new") + known),
+                ]
+            )
+            .select("new", "row")
+            .unique()
+            .sort("new", "row")
+        )
         originals: list[str | None] = [None] * len(ids)
         all_signatures = np.concatenate([self._signatures, signatures_])
         new, row = met["new"].to_numpy(), met["row"].to_numpy()

@@ -23,8 +23,16 @@ Batches = Iterator[tuple[int, pl.DataFrame]]
 KINDS = "parquet, jsonl, csv, tsv, text, delta, dataset"
 _BATCH = 8192
 _SUFFIXES = {
-    ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv",
-    ".txt": "text", ".md": "text", ".rst": "text", ".text": "text",
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "text",
+    ".md": "text",
+    ".rst": "text",
+    ".text": "text",
 }
 _LONGEST_FIELD = 64 * 2**20
 
@@ -78,7 +86,7 @@ def _frame(batch: list[dict[str, Any]], columns: list[str]) -> pl.DataFrame:
     return pl.DataFrame({c: [row.get(c) for row in batch] for c in ["#row", *present]}, strict=False)
 
 
-def _parquet(path: Path, columns: list[str], source: Source) -> Batches:
+def _parquet(path: Path, columns: list[str], _source: Source) -> Batches:
     try:
         frame = pl.scan_parquet(path)
         present = frame.collect_schema().names()
@@ -87,7 +95,7 @@ def _parquet(path: Path, columns: list[str], source: Source) -> Batches:
     yield from _scan(frame, columns if set(columns) <= set(present) else present)
 
 
-def _delta(path: Path, columns: list[str], source: Source) -> Batches:
+def _delta(path: Path, columns: list[str], _source: Source) -> Batches:
     frame = pl.scan_delta(str(path))
     present = frame.collect_schema().names()
     yield from _scan(frame, columns if set(columns) <= set(present) else present)
@@ -138,12 +146,12 @@ def _delimited(delimiter: str) -> Callable[[Path, list[str], Source], Batches]:
     return read
 
 
-def _text(path: Path, columns: list[str], source: Source) -> Batches:
+def _text(path: Path, _columns: list[str], source: Source) -> Batches:
     text = "".join(line for _, line in _lines(path, source))
     yield 1, pl.DataFrame({"text": [text]})
 
 
-def _dataset(path: Path, columns: list[str], source: Source) -> Batches:
+def _dataset(path: Path, _columns: list[str], source: Source) -> Batches:
     import datasets
 
     loaded = datasets.load_from_disk(str(path))
@@ -179,6 +187,11 @@ def _dataset_frames(loaded: Any) -> Batches:
 
 
 READERS: dict[str, Callable[[Path, list[str], Source], Batches]] = {
-    "parquet": _parquet, "delta": _delta, "jsonl": _jsonl, "csv": _delimited(","), "tsv": _delimited("\t"),
-    "text": _text, "dataset": _dataset,
+    "parquet": _parquet,
+    "delta": _delta,
+    "jsonl": _jsonl,
+    "csv": _delimited(","),
+    "tsv": _delimited("\t"),
+    "text": _text,
+    "dataset": _dataset,
 }

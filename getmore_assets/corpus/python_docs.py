@@ -36,7 +36,9 @@ def distributions(include: list[str], exclude: list[str]) -> dict[str, str]:
     installed[LANGUAGE] = sysconfig.get_python_version()
     for name in include:
         if canonical(name) not in installed:
-            raise BadInput(f"python-docs include `{name}`", "no such distribution is installed", "Install it or drop it")
+            raise BadInput(
+                f"python-docs include `{name}`", "no such distribution is installed", "Install it or drop it"
+            )
     wanted = {canonical(n) for n in include} or set(installed)
     return {n: installed[n] for n in sorted(wanted - {canonical(n) for n in exclude})}
 
@@ -50,7 +52,7 @@ def read(include: list[str], exclude: list[str]) -> Iterator[tuple[str, str, str
             files = [(p, p.relative_to(root)) for p in sorted(root.rglob("*.py"))]
         else:
             found = metadata.distribution(name)
-            description = found.metadata.get_payload()
+            description = found.metadata["Description"] or found.metadata.get_payload()  # type: ignore[attr-defined]
             if isinstance(description, str) and len(description) >= _SHORTEST:
                 yield description, "description", name
             files = [(Path(str(f.locate())), Path(str(f))) for f in sorted(found.files or [], key=str)]

@@ -115,7 +115,9 @@ def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.Data
     for column in (source.text, source.source, source.domain, source.label, source.vector):
         if column and column not in batch.columns:
             fields = ", ".join(c for c in batch.columns if c != "#row")
-            raise BadInput(file, f"no column `{column}`", f"Its columns are: {fields}. Name the right one in the task file")
+            raise BadInput(
+                file, f"no column `{column}`", f"Its columns are: {fields}. Name the right one in the task file"
+            )
     numbers = batch["#row"] if "#row" in batch.columns else pl.Series("#row", np.arange(start, start + batch.height))
     name = Path(file).name.split(".")[0]
 

@@ -90,7 +90,7 @@ def data_version(frame: pl.DataFrame) -> str:
 
 
 def points_of(table: TableRef, task: str) -> pl.DataFrame:
-    """The train rows as points of the transport problem, by id: id, and weight (a text that stands there twice, twice)."""
+    """The train rows as points of the transport problem, by id: id and weight; twice there is twice the weight."""
     train = table.scan().filter((pl.col("target") == task) & (pl.col("split") == "train"))
     counted = train.group_by("id").len("weight").sort("id")
     return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()

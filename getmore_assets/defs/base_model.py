@@ -12,10 +12,15 @@ from getmore_assets.reporting import figures
 
 
 @dg.asset(
-    deps=["raw_corpus", "target_data"], partitions_def=targets, group_name="models", kinds={"huggingface", "torch"},
-    code_version="1", pool="gpu",
-    description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. Where a "
-    "checkpoint lacks the language-modelling head, the head alone is trained first, the same for every selector.",
+    deps=["raw_corpus", "target_data"],
+    partitions_def=targets,
+    group_name="models",
+    kinds={"huggingface", "torch"},
+    code_version="1",
+    pool="gpu",
+    description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. "
+    "Where a checkpoint lacks the language-modelling head, the head alone is trained first, the same "
+    "for every selector.",
 )
 def base_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """A Hugging Face folder with a language-modelling head."""
@@ -26,7 +31,12 @@ def _settings(task: Task) -> Any:
     chosen = task.base_model
     if chosen.model == "small":
         return [chosen, task.warmup.max_length, task.finetune.max_length]
-    return [chosen.objective, chosen.head, task.warmup.max_length, model_fingerprint(find_model(chosen.model, "base_model"))]
+    return [
+        chosen.objective,
+        chosen.head,
+        task.warmup.max_length,
+        model_fingerprint(find_model(chosen.model, "base_model")),
+    ]
 
 
 def _make(job: Job) -> Made:

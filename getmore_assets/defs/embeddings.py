@@ -9,10 +9,15 @@ from getmore_assets.lake import TableRef
 
 
 @dg.asset(
-    deps=["raw_corpus", "target_data"], partitions_def=targets, group_name="transport", kinds={"deltalake", "torch"},
-    code_version="1", pool="gpu",
-    description="One vector of unit length per content id and encoder, for pool and target. Only ids without a vector are "
-    "encoded, in shards that are each one commit, so a run that was cut off goes on where it stopped.",
+    deps=["raw_corpus", "target_data"],
+    partitions_def=targets,
+    group_name="transport",
+    kinds={"deltalake", "torch"},
+    code_version="1",
+    pool="gpu",
+    description="One vector of unit length per content id and encoder, for pool and target. Only ids without a "
+    "vector are encoded, in shards that are each one commit, so a run that was cut off goes on where it "
+    "stopped.",
 )
 def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """Vectors as a Delta table."""

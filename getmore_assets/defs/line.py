@@ -1,6 +1,6 @@
 """What every asset does around its work: find the task, reuse what is still good, meter, track, record.
 
-Belongs here: the resource behind all stations and the one way to materialise. Does not: anything a single station knows.
+Belongs here: the resource behind all stations and the one way to materialise. Does not: what one station knows.
 """
 
 import shutil
@@ -56,7 +56,7 @@ class Job:
 
 @dataclass
 class Made:
-    """What a station's work leaves: a table, folders or files, counts, facts (JSON-like) for metadata, report and MLflow."""
+    """What a station's work leaves: a table, folders or files, counts, and facts (JSON-like) to show."""
 
     rows: int
     facts: dict[str, Any]
@@ -84,8 +84,14 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         return load_task(path, self.overrides)
 
     def materialise(
-        self, context: dg.AssetExecutionContext, *, inputs: tuple[str, ...], settings: Callable[[Task], Any],
-        make: Callable[[Job], Made], track: bool = False, shared: bool = False,
+        self,
+        context: dg.AssetExecutionContext,
+        *,
+        inputs: tuple[str, ...],
+        settings: Callable[[Task], Any],
+        make: Callable[[Job], Made],
+        track: bool = False,
+        shared: bool = False,
     ) -> dg.MaterializeResult:
         """Make a station, or find that what it made last is what it would make now.
 
@@ -111,7 +117,10 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             if record is None or record.fingerprint != wanted:
                 status = "made"
                 commit = {
-                    "dagster_run_id": context.run_id, "asset": station, "task": task.name, "fingerprint": wanted,
+                    "dagster_run_id": context.run_id,
+                    "asset": station,
+                    "task": task.name,
+                    "fingerprint": wanted,
                     "code_version": code_version,
                 }
                 job = Job(station, task, lake, found, wanted, commit, lake.folder("work", wanted[:16]), None)
@@ -125,7 +134,9 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _require(records: Records, station: str) -> Record:
     record = records.get(station)
     if record is None:
-        raise BadInput(f"{station} of {records.task}", "has not been made", f"Materialise {station} first, or run the line")
+        raise BadInput(
+            f"{station} of {records.task}", "has not been made", f"Materialise {station} first, or run the line"
+        )
     return record
 
 
@@ -133,8 +144,11 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
     with ExitStack() as stack:
         if track:
             tags = {
-                "getmore.station": job.station, "getmore.task": job.task.name, "getmore.fingerprint": job.fingerprint,
-                "getmore.code_version": job.commit["code_version"], "dagster.run_id": job.commit["dagster_run_id"],
+                "getmore.station": job.station,
+                "getmore.task": job.task.name,
+                "getmore.fingerprint": job.fingerprint,
+                "getmore.code_version": job.commit["code_version"],
+                "dagster.run_id": job.commit["dagster_run_id"],
                 "dagster.run_url": dagster_url(job.commit["dagster_run_id"]),
             }
             job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
@@ -143,13 +157,23 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
         if job.run is not None:
             _log(job, job.run, made)
     return Record(
-        station=job.station, task=job.task.name, fingerprint=job.fingerprint,
-        data_version=made.data_version or job.fingerprint, code_version=job.commit["code_version"], inputs=used,
+        station=job.station,
+        task=job.task.name,
+        fingerprint=job.fingerprint,
+        data_version=made.data_version or job.fingerprint,
+        code_version=job.commit["code_version"],
+        inputs=used,
         lineage=_lineage(job),
-        table=made.table, folders=made.folders, rows=made.rows, facts=made.facts, seconds=meter.seconds,
-        peak_rss_mb=meter.peak_rss_mb, dagster_run_id=job.commit["dagster_run_id"],
+        table=made.table,
+        folders=made.folders,
+        rows=made.rows,
+        facts=made.facts,
+        seconds=meter.seconds,
+        peak_rss_mb=meter.peak_rss_mb,
+        dagster_run_id=job.commit["dagster_run_id"],
         mlflow_run_id=job.run.id if job.run else None,
-        mlflow_url=run_url(job.run.experiment_id, job.run.id) if job.run else None, made_at=now(),
+        mlflow_url=run_url(job.run.experiment_id, job.run.id) if job.run else None,
+        made_at=now(),
     )
 
 
@@ -177,8 +201,12 @@ def _log(job: Job, run: TrackedRun, made: Made) -> None:
 def _result(lake: Lake, record: Record, status: str) -> dg.MaterializeResult:
     """The materialisation as Dagster shows it."""
     metadata: dict[str, Any] = {
-        "status": status, "dagster/row_count": record.rows, "seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb,
-        "made_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id), "fingerprint": record.fingerprint,
+        "status": status,
+        "dagster/row_count": record.rows,
+        "seconds": record.seconds,
+        "peak_rss_mb": record.peak_rss_mb,
+        "made_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id),
+        "fingerprint": record.fingerprint,
     }
     if record.table is not None:
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}

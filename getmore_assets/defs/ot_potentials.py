@@ -9,10 +9,15 @@ from getmore_assets.workers import POTENTIALS
 
 
 @dg.asset(
-    deps=["raw_corpus", "target_data", "embeddings"], partitions_def=targets, group_name="transport",
-    kinds={"deltalake", "torch"}, code_version="1", pool="gpu",
-    description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for every "
-    "target row, with the evidence that the solve converged. One that did not converge is an error.",
+    deps=["raw_corpus", "target_data", "embeddings"],
+    partitions_def=targets,
+    group_name="transport",
+    kinds={"deltalake", "torch"},
+    code_version="1",
+    pool="gpu",
+    description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for "
+    "every target row, with the evidence that the solve converged. One that did not converge is an "
+    "error.",
 )
 def ot_potentials(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """Potentials as a Delta table."""

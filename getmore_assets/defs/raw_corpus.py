@@ -7,9 +7,13 @@ from getmore_assets.defs.line import Job, Line, Made, targets
 
 
 @dg.asset(
-    partitions_def=targets, group_name="corpus", kinds={"deltalake", "polars"}, code_version="1",
-    description="The candidate pool: every source cleaned and cut into passages, one row per content id, with "
-    "near-duplicates and held-out general text marked. Only new rows are written; tasks with the same sources share them.",
+    partitions_def=targets,
+    group_name="corpus",
+    kinds={"deltalake", "polars"},
+    code_version="1",
+    description="The candidate pool: every source cleaned and cut into passages, one row per content id, with near- "
+    "duplicates and held-out general text marked. Only new rows are written; tasks with the same "
+    "sources share them.",
 )
 def raw_corpus(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """The pool as a Delta table."""

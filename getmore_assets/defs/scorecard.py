@@ -18,23 +18,36 @@ TABLE = "scorecard"
 _CODE_VERSION = "1"
 _SPARE = 2.0  # how many times the selection's words a baseline draws, to have enough of the model's tokens
 _INPUTS = (
-    "raw_corpus", "target_data", "embeddings", "ot_potentials", "selected_subset", "base_model", "warmed_model",
+    "raw_corpus",
+    "target_data",
+    "embeddings",
+    "ot_potentials",
+    "selected_subset",
+    "base_model",
+    "warmed_model",
     "finetuned_model",
 )
 _SELECTION = ("embeddings", "ot_potentials", "selected_subset")
 
 
 @dg.asset(
-    deps=list(_INPUTS), partitions_def=targets, group_name="proof", kinds={"deltalake", "torch"}, code_version="1",
+    deps=list(_INPUTS),
+    partitions_def=targets,
+    group_name="proof",
+    kinds={"deltalake", "torch"},
+    code_version="1",
     pool="gpu",
-    description="The chosen selector against no warm-up and against random rows: the same tokens and recipe, several seeds, "
-    "intervals, the cost of each part, and a verdict that may be: do not use this.",
+    description="The chosen selector against no warm-up and against random rows: the same tokens and recipe, "
+    "several seeds, intervals, the cost of each part, and a verdict that may be: do not use this.",
 )
 def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """Results per selector and seed as a Delta table, and the report."""
     return line.materialise(
-        context, inputs=_INPUTS, settings=lambda t: [t.selection.selector, t.warmup, t.finetune, t.compare, t.seeds],
-        make=_compare, track=True,
+        context,
+        inputs=_INPUTS,
+        settings=lambda t: [t.selection.selector, t.warmup, t.finetune, t.compare, t.seeds],
+        make=_compare,
+        track=True,
     )
 
 
@@ -44,21 +57,31 @@ def _compare(job: Job) -> Made:
     todo = [one for one in runs if "result" in one]
     base, subset_made = job.inputs["base_model"], job.inputs["selected_subset"]
     if todo:
-        job.launch("train", {
-            "act": "compare", "runs": todo, "base": base.folders["model"], "origin": base.facts["origin"],
-            "blocks": job.inputs["warmed_model"].facts["blocks"], "classes": job.inputs["target_data"].facts["labels"],
-        })
+        job.launch(
+            "train",
+            {
+                "act": "compare",
+                "runs": todo,
+                "base": base.folders["model"],
+                "origin": base.facts["origin"],
+                "blocks": job.inputs["warmed_model"].facts["blocks"],
+                "classes": job.inputs["target_data"].facts["labels"],
+            },
+        )
     selection_seconds = round(sum(job.inputs[s].seconds for s in _SELECTION), 2)
     rows = [
         {
-            "selector": one["selector"], "seed": one["seed"], **{m: None for m in statistics.METRICS},
+            "selector": one["selector"],
+            "seed": one["seed"],
+            **dict.fromkeys(statistics.METRICS),
             **(one.get("found") or json.loads(Path(one["result"]).read_text("utf-8"))),
             "selection_seconds": selection_seconds if one["selector"] == "got-d" else 0.0,
             "selection_hash": one["hash"],
         }
         for one in runs
     ]
-    scores = pl.DataFrame(rows, schema_overrides={m: pl.Float64 for m in statistics.METRICS}, infer_schema_length=None)
+    floats = dict.fromkeys(statistics.METRICS, pl.Float64)
+    scores = pl.DataFrame(rows, schema_overrides=floats, infer_schema_length=None)
     table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
     summary, metric = statistics.summary(scores), statistics.main_metric(scores)
     figures.scorecard(summary, metric, chosen, job.figure("scorecard"))
@@ -67,7 +90,10 @@ def _compare(job: Job) -> Made:
     metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
     table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
     facts = {
-        "verdict": verdict, "summary": table_md, "metrics": metrics, "scored": rows,
+        "verdict": verdict,
+        "summary": table_md,
+        "metrics": metrics,
+        "scored": rows,
         "selection_seconds": selection_seconds,
     }
     return Made(scores.height, facts, table, {"report": str(page)})
@@ -94,8 +120,14 @@ def _run(job: Job, selector: str, seed: int) -> dict[str, Any]:
         ids = _draw(job, seed)
         one |= {"ids": ids, "hash": subset.selection_hash(ids)}
     key = fingerprint(
-        _CODE_VERSION, one["hash"], seed, warmed.facts["blocks"] if one["ids"] else None, job.task.finetune,
-        job.task.warmup if one["ids"] else None, job.inputs["base_model"].data_version, job.inputs["target_data"].data_version,
+        _CODE_VERSION,
+        one["hash"],
+        seed,
+        warmed.facts["blocks"] if one["ids"] else None,
+        job.task.finetune,
+        job.task.warmup if one["ids"] else None,
+        job.inputs["base_model"].data_version,
+        job.inputs["target_data"].data_version,
     )
     return {**one, "result": str(job.lake.folder("runs", job.task.name) / f"{key[:16]}.json")}
 
@@ -116,11 +148,21 @@ def _draw(job: Job, seed: int) -> list[str]:
 def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
     records = [*job.inputs.values()]
     chosen = job.table("selected_subset").scan().filter(pl.col("target") == job.task.name)
-    shown = ("scorecard-scorecard", "selected_subset-composition", "selected_subset-scores", "ot_potentials-convergence")
+    shown = (
+        "scorecard-scorecard",
+        "selected_subset-composition",
+        "selected_subset-scores",
+        "ot_potentials-convergence",
+    )
     drawn = [job.figure("x").with_name(f"{name}.png") for name in shown]
     return report.write(
-        job.lake.folder("exports", job.task.name) / "report.html", task=job.task.name, selector=job.task.selection.selector,
-        scores=scores, subset=chosen.select("rank", "score", "domain", "text").collect(), candidates=selection["candidates"],
-        hash_=selection["selection_hash"], records=records, figures=[path for path in drawn if path.is_file()],
+        job.lake.folder("exports", job.task.name) / "report.html",
+        task=job.task.name,
+        selector=job.task.selection.selector,
+        scores=scores,
+        subset=chosen.select("rank", "score", "domain", "text").collect(),
+        candidates=selection["candidates"],
+        hash_=selection["selection_hash"],
+        records=records,
+        figures=[path for path in drawn if path.is_file()],
     )
-

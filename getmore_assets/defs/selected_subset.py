@@ -19,15 +19,20 @@ _BLOCK = 512
 
 
 @dg.asset(
-    deps=["raw_corpus", "target_data", "embeddings", "ot_potentials"], partitions_def=targets, group_name="selection",
-    kinds={"deltalake", "polars"}, code_version="1",
-    description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the budget pays "
-    "for. GOT-D takes the most negative calibrated gradients first.",
+    deps=["raw_corpus", "target_data", "embeddings", "ot_potentials"],
+    partitions_def=targets,
+    group_name="selection",
+    kinds={"deltalake", "polars"},
+    code_version="1",
+    description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the "
+    "budget pays for. GOT-D takes the most negative calibrated gradients first.",
 )
 def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """The selection as a Delta table and a Parquet file."""
     return line.materialise(
-        context, inputs=("raw_corpus", "target_data", "embeddings", "ot_potentials"), settings=lambda t: t.selection,
+        context,
+        inputs=("raw_corpus", "target_data", "embeddings", "ot_potentials"),
+        settings=lambda t: t.selection,
         make=_select,
     )
 
@@ -57,13 +62,15 @@ def _select(job: Job) -> Made:
     figures.composition(eligible, full, job.figure("composition"))
     if chosen.selector == "got-d":
         figures.scores(ranked["score"].to_numpy(), float(full["score"][-1]), job.figure("scores"))
-    return Made(full.height, _facts(found, full), table, {"parquet": str(exported)}, subset.selection_hash(full["id"].to_list()))
+    return Made(
+        full.height, _facts(found, full), table, {"parquet": str(exported)}, subset.selection_hash(full["id"].to_list())
+    )
 
 
 def _scored(job: Job, eligible: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their score; every one must have a potential."""
-    potentials = job.table("ot_potentials").scan().filter(
-        (pl.col("target") == job.task.name) & (pl.col("side") == "candidate")
+    potentials = (
+        job.table("ot_potentials").scan().filter((pl.col("target") == job.task.name) & (pl.col("side") == "candidate"))
     )
     joined = eligible.join(potentials.select("id", "potential").collect(), on="id", how="left", maintain_order="left")
     if joined.height != eligible.height or joined["potential"].null_count():
@@ -76,10 +83,12 @@ def _nearest(job: Job, ids: list[str]) -> list[list[str]]:
     """For each row, the target rows to which the plan sends most of it."""
     encoder, table = job.inputs["embeddings"].facts["encoder"], job.table("embeddings")
     points = points_of(job.table("target_data"), job.task.name)
-    potentials = job.table("ot_potentials").scan().filter(
-        (pl.col("target") == job.task.name) & (pl.col("side") == "target")
+    potentials = (
+        job.table("ot_potentials").scan().filter((pl.col("target") == job.task.name) & (pl.col("side") == "target"))
     )
-    g = points.join(potentials.select("id", "potential").collect(), on="id", maintain_order="left")["potential"].to_numpy()
+    g = points.join(potentials.select("id", "potential").collect(), on="id", maintain_order="left")[
+        "potential"
+    ].to_numpy()
     x, y = store.load(table, encoder, ids), store.load(table, encoder, points["id"].to_list())
     epsilon, names = job.inputs["ot_potentials"].facts["epsilon"], points["id"].to_numpy()
     nearest: list[list[str]] = []
@@ -92,8 +101,11 @@ def _nearest(job: Job, ids: list[str]) -> list[list[str]]:
 def _ledger(ranked: pl.DataFrame, taken: int, excluded: pl.DataFrame) -> pl.DataFrame:
     """Every candidate's fate: selected, ranked too low, or excluded, with the reason."""
     scored = ranked.select(
-        "id", pl.when(pl.col("rank") <= taken).then(pl.lit("selected")).otherwise(pl.lit("not selected")).alias("decision"),
-        pl.lit(None, pl.String).alias("reason"), "rank", "score",
+        "id",
+        pl.when(pl.col("rank") <= taken).then(pl.lit("selected")).otherwise(pl.lit("not selected")).alias("decision"),
+        pl.lit(None, pl.String).alias("reason"),
+        "rank",
+        "score",
     )
     return pl.concat([scored, excluded.select("id", pl.lit("excluded").alias("decision"), "reason")], how="diagonal")
 
@@ -102,8 +114,11 @@ def _facts(found: candidates.Candidates, full: pl.DataFrame) -> dict[str, Any]:
     leaked = found.excluded.filter(pl.col("reason").str.starts_with("is in the target"))
     share = {d: n / full.height for d, n in full["domain"].value_counts(sort=True).rows()}
     return {
-        "selection_hash": subset.selection_hash(full["id"].to_list()), "candidates": found.eligible.height,
-        "excluded": found.excluded.height, "left_pool": leaked.select("id", "origin", "reason").to_dicts(),
-        "left_pool_rows": leaked.height, "n_tokens": int(full["n_tokens"].sum()),
+        "selection_hash": subset.selection_hash(full["id"].to_list()),
+        "candidates": found.eligible.height,
+        "excluded": found.excluded.height,
+        "left_pool": leaked.select("id", "origin", "reason").to_dicts(),
+        "left_pool_rows": leaked.height,
+        "n_tokens": int(full["n_tokens"].sum()),
         "domains": {d: float(np.round(s, 4)) for d, s in share.items()},
     }

@@ -15,7 +15,9 @@ def new_targets(names: set[str], known: set[str]) -> list[str]:
 
 
 @dg.sensor(
-    name="task_files", minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING,
+    name="task_files",
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Makes every task file in the tasks folder a target.",
 )
 def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

@@ -8,9 +8,13 @@ from getmore_assets.defs.line import Job, Line, Made, targets
 
 
 @dg.asset(
-    partitions_def=targets, group_name="corpus", kinds={"deltalake", "polars"}, code_version="1",
-    description="The target: train, validation and test, with labels where there are any, and general text where the "
-    "task brings its own. Rows of train that are in validation or test are taken out and listed; test stays as it is.",
+    partitions_def=targets,
+    group_name="corpus",
+    kinds={"deltalake", "polars"},
+    code_version="1",
+    description="The target: train, validation and test, with labels where there are any, and general text where "
+    "the task brings its own. Rows of train that are in validation or test are taken out and listed; "
+    "test stays as it is.",
 )
 def target_data(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """The target's splits as a Delta table."""

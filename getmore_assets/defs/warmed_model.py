@@ -9,8 +9,12 @@ SEED = 0  # the scorecard's first seed: its run of the chosen selector is this m
 
 
 @dg.asset(
-    deps=["selected_subset", "base_model"], partitions_def=targets, group_name="models", kinds={"huggingface", "torch"},
-    code_version="1", pool="gpu",
+    deps=["selected_subset", "base_model"],
+    partitions_def=targets,
+    group_name="models",
+    kinds={"huggingface", "torch"},
+    code_version="1",
+    pool="gpu",
     description="The base model after its warm-up: pre-fine-tuning, causal or masked, on the selected subset.",
 )
 def warmed_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:

@@ -43,7 +43,11 @@ def load(table: TableRef, encoder: str, ids: list[str], into: Path | None = None
         vectors = vectors_of(met)
         if matrix is None:
             shape = (len(ids), vectors.shape[1])
-            matrix = np.empty(shape, np.float32) if into is None else np.lib.format.open_memmap(into, "w+", np.float32, shape)
+            matrix = (
+                np.empty(shape, np.float32)
+                if into is None
+                else np.lib.format.open_memmap(into, "w+", np.float32, shape)
+            )
         rows = met["place"].to_numpy()
         np.add.at(filled, rows, 1)
         matrix[rows] = vectors

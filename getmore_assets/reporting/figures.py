@@ -98,7 +98,9 @@ def scorecard(summary: dict[str, dict[str, Interval]], metric: str, chosen: str,
         axes.errorbar(
             found.mean, row, xerr=width, fmt="o", ms=7, capsize=4, color=_ORANGE if selector == chosen else _BLUE
         )
-        axes.annotate(f"{found.mean:.4g}", (found.mean, row), (0, 8), textcoords="offset points", ha="center", fontsize=8)
+        axes.annotate(
+            f"{found.mean:.4g}", (found.mean, row), (0, 8), textcoords="offset points", ha="center", fontsize=8
+        )
     axes.set_yticks(range(len(summary)), ["no warm-up" if s == "none" else s for s in summary])
     axes.set_ylim(-0.6, len(summary) - 0.3)
     axes.invert_yaxis()

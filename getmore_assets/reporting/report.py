@@ -18,8 +18,16 @@ _EXAMPLE_CHARS = 600
 
 
 def write(
-    path: Path, *, task: str, selector: str, scores: pl.DataFrame, subset: pl.DataFrame, candidates: int, hash_: str,
-    records: list[Record], figures: list[Path],
+    path: Path,
+    *,
+    task: str,
+    selector: str,
+    scores: pl.DataFrame,
+    subset: pl.DataFrame,
+    candidates: int,
+    hash_: str,
+    records: list[Record],
+    figures: list[Path],
 ) -> Path:
     """Write the report.
 
@@ -37,11 +45,18 @@ def write(
     environment = Environment(loader=PackageLoader("getmore_assets.reporting", "."), autoescape=True)
     summary, metrics = statistics.summary(scores), statistics.metrics_in(scores)
     page = environment.get_template("report.html").render(
-        task=task, selector=selector, selected=subset.height, candidates=candidates, hash=hash_, metrics=metrics,
-        verdict=statistics.verdict(scores, selector), seeds=scores["seed"].n_unique(),
+        task=task,
+        selector=selector,
+        selected=subset.height,
+        candidates=candidates,
+        hash=hash_,
+        metrics=metrics,
+        verdict=statistics.verdict(scores, selector),
+        seeds=scores["seed"].n_unique(),
         rows=[_row(name, found, scores, name == selector) for name, found in summary.items()],
         figures=[{"name": p.stem, "data": base64.b64encode(p.read_bytes()).decode()} for p in figures],
-        examples=_examples(subset), records=[_made(r) for r in records],
+        examples=_examples(subset),
+        records=[_made(r) for r in records],
     )
     write_atomically(path, page)
     return path
@@ -49,10 +64,12 @@ def write(
 
 def _row(name: str, found: dict[str, statistics.Interval], scores: pl.DataFrame, chosen: bool) -> dict[str, Any]:
     mine = scores.filter(pl.col("selector") == name)
-    costs = [f"{mine[c].mean():.1f}" for c in ("selection_seconds", "warmup_seconds", "finetune_seconds")]
+    costs = [f"{mine[c].to_numpy().mean():.1f}" for c in ("selection_seconds", "warmup_seconds", "finetune_seconds")]
     return {
-        "selector": "no warm-up" if name == "none" else name, "chosen": chosen, "metrics": [str(i) for i in found.values()],
-        "costs": [f"{mine['warmup_tokens'].max():,}", *costs],
+        "selector": "no warm-up" if name == "none" else name,
+        "chosen": chosen,
+        "metrics": [str(i) for i in found.values()],
+        "costs": [f"{mine['warmup_tokens'].to_numpy().max():,}", *costs],
     }
 
 

@@ -48,7 +48,7 @@ def main_metric(scores: pl.DataFrame) -> str:
 
 
 def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:
-    """selector → metric → interval, in the scorecard's order of selectors."""
+    """Selector → metric → interval, in the scorecard's order of selectors."""
     return {
         selector: {m: interval(scores.filter(pl.col("selector") == selector)[m].to_list()) for m in metrics_in(scores)}
         for selector in scores["selector"].unique(maintain_order=True)

@@ -15,7 +15,8 @@ def calibrated_gradient(f: np.ndarray) -> np.ndarray:
     f = f.astype(np.float64)
     if len(f) == 1:
         return np.zeros(1)
-    return f - (f.sum() - f) / (len(f) - 1)
+    scores: np.ndarray = f - (f.sum() - f) / (len(f) - 1)
+    return scores
 
 
 def nearest_targets(x: np.ndarray, y: np.ndarray, g: np.ndarray, b: np.ndarray, epsilon: float, k: int) -> np.ndarray:

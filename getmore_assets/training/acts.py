@@ -48,8 +48,10 @@ def make_small(shape: Small, objective: str, texts: list[str], length: int, work
     log.info("training a model of %.1fM parameters on %d rows", model.num_parameters() / 1e6, len(texts))
     blocks = Blocks(texts, tokenizer, length)
     recipe = _recipe(shape, length).model_copy(update={"warmup_ratio": 0.1})
-    return model, tokenizer, fit(
-        model, blocks, recipe, 0, work, language_models.collator(tokenizer, objective), name="base model"
+    return (
+        model,
+        tokenizer,
+        fit(model, blocks, recipe, 0, work, language_models.collator(tokenizer, objective), name="base model"),
     )
 
 
@@ -79,7 +81,14 @@ def load_base(
 
 
 def warm_up(
-    model: Any, tokenizer: Any, objective: str, texts: list[str], recipe: Training, seed: int, most: int | None, work: Path
+    model: Any,
+    tokenizer: Any,
+    objective: str,
+    texts: list[str],
+    recipe: Training,
+    seed: int,
+    most: int | None,
+    work: Path,
 ) -> tuple[Blocks, Fitted]:
     """Pre-fine-tune in place on the texts, in blocks, at most `most` of them."""
     set_seed(seed)
@@ -105,8 +114,15 @@ def fine_tune(
         train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
         collate = language_models.collator(tokenizer, objective)
         done = fit(
-            model, train, recipe, seed, work, collate,
-            name=f"fine-tuning, seed {seed}", validation=validation, patience=recipe.patience,
+            model,
+            train,
+            recipe,
+            seed,
+            work,
+            collate,
+            name=f"fine-tuning, seed {seed}",
+            validation=validation,
+            patience=recipe.patience,
         )
         perplexity = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
         return model, done, {"perplexity": perplexity, **_forgetting(model, tokenizer, objective, held, length)}
@@ -117,8 +133,15 @@ def fine_tune(
     ]
     network = classifier.build(origin, model, tokenizer, held.classes, seed)
     done = fit(
-        network, labelled[0], recipe, seed, work, classifier.collator(tokenizer),
-        name=f"fine-tuning, seed {seed}", validation=labelled[1], patience=recipe.patience,
+        network,
+        labelled[0],
+        recipe,
+        seed,
+        work,
+        classifier.collator(tokenizer),
+        name=f"fine-tuning, seed {seed}",
+        validation=labelled[1],
+        patience=recipe.patience,
     )
     predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
     return network, done, {**evaluation.classification(predicted, labelled[2].labels), **forgetting}

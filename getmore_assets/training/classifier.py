@@ -34,10 +34,14 @@ def build(origin: Path, body: Any, tokenizer: Any, classes: list[str], seed: int
     """
     torch.manual_seed(seed)
     model = AutoModelForSequenceClassification.from_pretrained(
-        origin, use_safetensors=True, num_labels=len(classes), dtype=torch.float32,
-        id2label=dict(enumerate(classes)), label2id={c: i for i, c in enumerate(classes)},
+        origin,
+        use_safetensors=True,
+        num_labels=len(classes),
+        dtype=torch.float32,
+        id2label=dict(enumerate(classes)),
+        label2id={c: i for i, c in enumerate(classes)},
     )
-    warmed = {name: value for name, value in body.base_model.state_dict().items()}
+    warmed = dict(body.base_model.state_dict().items())
     unknown = model.base_model.load_state_dict(warmed, strict=False).unexpected_keys
     if unknown:
         raise RuntimeError(f"the classifier has no place for {unknown[:3]} of the warmed model")

@@ -18,7 +18,7 @@ _BATCH = 32
 
 @torch.inference_mode()
 def perplexity(model: Any, tokenizer: Any, objective: str, texts: list[str], length: int) -> float:
-    """exp of the mean negative log-likelihood of a token (of a masked token, for a masked model: pseudo-perplexity).
+    """Exp of the mean negative log-likelihood of a token (of a masked token, for a masked model: pseudo-perplexity).
 
     The masks are the same for every model that is evaluated.
     """

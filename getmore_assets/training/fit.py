@@ -45,23 +45,31 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
         self._name = name
         self._bar: Any = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self._name, unit="step", mininterval=5)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         self._bar.update(state.global_step - self._bar.n)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(self, _args: Any, _state: Any, _control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if logs and "loss" in logs:
             self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
         self._bar.close()
 
 
 def fit(
-    model: Any, train: Dataset[Any], recipe: Training, seed: int, work: Path, collator: Any, *,
-    name: str, validation: Dataset[Any] | None = None, patience: int | None = None,
+    model: Any,
+    train: Dataset[Any],
+    recipe: Training,
+    seed: int,
+    work: Path,
+    collator: Any,
+    *,
+    name: str,
+    validation: Dataset[Any] | None = None,
+    patience: int | None = None,
 ) -> Fitted:
     """Train a model in place.
 
@@ -103,7 +111,11 @@ def fit(
     )
     transformers_logging.disable_progress_bar()  # of reading and writing weights
     trainer = Trainer(
-        model=model, args=arguments, train_dataset=train, eval_dataset=validation, data_collator=collator,
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=collator,
         callbacks=[_Progress(name), *([EarlyStoppingCallback(patience)] if watched and patience else [])],
     )
     trainer.remove_callback(PrinterCallback)

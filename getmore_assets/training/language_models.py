@@ -61,21 +61,34 @@ def new_small(shape: Small, objective: str, texts: list[str], positions: int) ->
     bpe._tokenizer.post_processor = ByteLevel(trim_offsets=False)
     names = (
         {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-        if masked else {"eos_token": END, "bos_token": END, "pad_token": END}
+        if masked
+        else {"eos_token": END, "bos_token": END, "pad_token": END}
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, model_max_length=positions, **names)
     torch.manual_seed(0)
     if masked:
         bert = BertConfig(
-            vocab_size=len(tokenizer), hidden_size=shape.width, num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads, intermediate_size=4 * shape.width, max_position_embeddings=positions,
+            vocab_size=len(tokenizer),
+            hidden_size=shape.width,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=4 * shape.width,
+            max_position_embeddings=positions,
             pad_token_id=tokenizer.pad_token_id,
         )
         return BertForMaskedLM(bert), tokenizer
     gpt = GPT2Config(
-        vocab_size=len(tokenizer), n_embd=shape.width, n_layer=shape.layers, n_head=shape.heads, n_positions=positions,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        vocab_size=len(tokenizer),
+        n_embd=shape.width,
+        n_layer=shape.layers,
+        n_head=shape.heads,
+        n_positions=positions,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
     )
     return GPT2LMHeadModel(gpt), tokenizer
 

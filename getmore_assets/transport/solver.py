@@ -68,7 +68,11 @@ class _State:
     def save(self, path: Path) -> None:
         partial = path.with_suffix(".partial.npz")
         np.savez(
-            partial, g=self.g, stage=self.stage, passes=self.passes, history=np.array(self.history).reshape(-1, 3),
+            partial,
+            g=self.g,
+            stage=self.stage,
+            passes=self.passes,
+            history=np.array(self.history).reshape(-1, 3),
             steps=np.array(self.steps).reshape(-1, len(self.g)),
             residuals=np.array(self.residuals).reshape(-1, len(self.g)),
         )
@@ -78,14 +82,25 @@ class _State:
     def load(cls, path: Path) -> "_State":
         with np.load(path, allow_pickle=False) as stored:
             return cls(
-                stored["g"], int(stored["stage"]), int(stored["passes"]), list(stored["steps"]),
-                list(stored["residuals"]), [(int(n), float(e), float(r)) for n, e, r in stored["history"]],
+                stored["g"],
+                int(stored["stage"]),
+                int(stored["passes"]),
+                list(stored["steps"]),
+                list(stored["residuals"]),
+                [(int(n), float(e), float(r)) for n, e, r in stored["history"]],
             )
 
 
 def solve(
-    tile_pass: TilePass, n: int, b: np.ndarray, epsilon: float, coarsest: float, *,
-    tolerance: float = 1e-3, max_passes: int = 300, state: Path | None = None,
+    tile_pass: TilePass,
+    n: int,
+    b: np.ndarray,
+    epsilon: float,
+    coarsest: float,
+    *,
+    tolerance: float = 1e-3,
+    max_passes: int = 300,
+    state: Path | None = None,
 ) -> Solution:
     """Solve for g.
 
@@ -159,7 +174,7 @@ def _anderson(now: _State, residual: np.ndarray, b: np.ndarray) -> np.ndarray:
     now.steps = [*now.steps[-_MEMORY:], now.g.copy()]
     now.residuals = [*now.residuals[-_MEMORY:], residual]
     if len(now.steps) == 1:
-        return now.g + residual
+        return np.asarray(now.g + residual)
     # Weighted by √b: the components that carry mass are those the marginal error counts.
     weight = np.sqrt(b)[:, None]
     d_res = np.diff(np.array(now.residuals), axis=0).T
@@ -167,4 +182,4 @@ def _anderson(now: _State, residual: np.ndarray, b: np.ndarray) -> np.ndarray:
     gram = (d_res * weight).T @ (d_res * weight)
     gram += np.eye(len(gram)) * 1e-10 * max(np.trace(gram), 1e-300)
     mix = np.linalg.solve(gram, (d_res * weight).T @ (residual * weight[:, 0]))
-    return now.g + residual - (d_step + d_res) @ mix
+    return np.asarray(now.g + residual - (d_step + d_res) @ mix)

@@ -2,7 +2,8 @@
 
 Belongs here: the operator that the solver's loop is written against. Does not: the loop.
 
-With candidates x_i of weight 1/n and targets y_j of weight b_j, all of unit length, cost C_ij = |x_i - y_j|² = 2 - 2 x_i·y_j:
+With candidates x_i of weight 1/n and targets y_j of weight b_j, all of unit length, cost
+C_ij = |x_i - y_j|² = 2 - 2 x_i·y_j:
 
     f_i = -ε log Σ_j b_j exp((g_j - C_ij)/ε)                      (the c-transform; rows of the plan then sum to 1/n)
     P_ij = b_j exp((f_i + g_j - C_ij)/ε) / n                        (a row soft-max, divided by n)

@@ -41,7 +41,9 @@ def embed(spec: dict[str, Any]) -> dict[str, Any]:
     table = lake.latest(store.TABLE)
     assert table is not None
     return {
-        "version": table.version, "encoded": missing.height, "reused": wanted.height - missing.height,
+        "version": table.version,
+        "encoded": missing.height,
+        "reused": wanted.height - missing.height,
         "seconds": time.monotonic() - started,
     }
 
@@ -54,11 +56,15 @@ def wanted_rows(task: Task, raw_corpus: TableRef, target_data: TableRef) -> list
     return [candidates.select("id", "text"), train.select("id", "text")]
 
 
-def _encoded(task: Task, rows: list[pl.LazyFrame], missing: pl.DataFrame, fitted: Path) -> Iterator[tuple[list[str], Any]]:
+def _encoded(
+    task: Task, rows: list[pl.LazyFrame], missing: pl.DataFrame, fitted: Path
+) -> Iterator[tuple[list[str], Any]]:
     if task.encoder.model == BROUGHT:
         yield from _brought(task, missing)
         return
-    sample = [] if fitted.is_file() else rows[0].sort("id").head(LEXICAL_SAMPLE).select("text").collect()["text"].to_list()
+    sample = (
+        [] if fitted.is_file() else rows[0].sort("id").head(LEXICAL_SAMPLE).select("text").collect()["text"].to_list()
+    )
     encoder = make_encoder(task, fitted, sample)
     for frame in rows:
         for batch in batches(frame, SHARD_ROWS):

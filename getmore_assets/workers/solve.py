@@ -19,8 +19,6 @@ from getmore_assets.transport.tiles import DenseTiles, mean_cost
 from getmore_assets.workers import POTENTIALS, run
 
 
-
-
 def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     """Write f for every candidate and g for every target row.
 
@@ -40,23 +38,40 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     epsilon = chosen.epsilon * (unit if chosen.epsilon_is == "relative" else 1.0)
     tiles = DenseTiles(x, y, b, chosen.tile_mb)
     found = solve(
-        tiles, len(x), b, epsilon, unit,
-        tolerance=chosen.tolerance, max_passes=chosen.max_passes, state=work / "state.npz",
+        tiles,
+        len(x),
+        b,
+        epsilon,
+        unit,
+        tolerance=chosen.tolerance,
+        max_passes=chosen.max_passes,
+        state=work / "state.npz",
     )
-    rows = pl.concat([
-        eligible.select(
-            pl.lit("candidate").alias("side"), "id", pl.lit(1 / len(x)).alias("weight"),
-            pl.Series("potential", found.f.astype(np.float64)),
-        ),
-        points.select(pl.lit("target").alias("side"), "id", "weight", pl.Series("potential", found.g)),
-    ])
+    rows = pl.concat(
+        [
+            eligible.select(
+                pl.lit("candidate").alias("side"),
+                "id",
+                pl.lit(1 / len(x)).alias("weight"),
+                pl.Series("potential", found.f.astype(np.float64)),
+            ),
+            points.select(pl.lit("target").alias("side"), "id", "weight", pl.Series("potential", found.g)),
+        ]
+    )
     table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])
     (work / "candidates.npy").unlink()
     (work / "state.npz").unlink(missing_ok=True)
     return {
-        "version": table.version, "candidates": len(x), "targets": len(y), "epsilon": found.epsilon,
-        "epsilon_relative": found.epsilon / unit, "mean_cost": unit, "marginal_error": found.error,
-        "transport_cost": found.dual, "full_passes": found.full_passes, "history": found.history,
+        "version": table.version,
+        "candidates": len(x),
+        "targets": len(y),
+        "epsilon": found.epsilon,
+        "epsilon_relative": found.epsilon / unit,
+        "mean_cost": unit,
+        "marginal_error": found.error,
+        "transport_cost": found.dual,
+        "full_passes": found.full_passes,
+        "history": found.history,
         "seconds": found.seconds,
     }
 

@@ -46,15 +46,24 @@ def _base(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         done = fitted or Fitted(0, 0.0, [])
     language_models.save(model, tokenizer, folder)
     return {
-        "origin": str(origin), "parameters": model.num_parameters(), "head_trained": head,
-        "rows": len(texts) if done.steps else 0, **_curve(done),
+        "origin": str(origin),
+        "parameters": model.num_parameters(),
+        "head_trained": head,
+        "rows": len(texts) if done.steps else 0,
+        **_curve(done),
     }
 
 
 def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     model, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
     blocks, done = acts.warm_up(
-        model, tokenizer, task.base_model.objective, _selected(task, spec), task.warmup, spec["seed"], None,
+        model,
+        tokenizer,
+        task.base_model.objective,
+        _selected(task, spec),
+        task.warmup,
+        spec["seed"],
+        None,
         Path(spec["work"]) / "checkpoints",
     )
     language_models.save(model, tokenizer, Path(spec["folder"]))
@@ -64,7 +73,13 @@ def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
 def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     model, tokenizer, _ = language_models.load(Path(spec["warmed"]), task.base_model.objective)
     tuned, done, metrics = acts.fine_tune(
-        model, tokenizer, task.base_model.objective, Path(spec["origin"]), _held(task, spec), task.finetune, spec["seed"],
+        model,
+        tokenizer,
+        task.base_model.objective,
+        Path(spec["origin"]),
+        _held(task, spec),
+        task.finetune,
+        spec["seed"],
         Path(spec["work"]) / "checkpoints",
     )
     language_models.save(tuned, tokenizer, Path(spec["folder"]))
@@ -89,14 +104,19 @@ def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held)
     started, tokens, rows = time.monotonic(), 0, 0
     if one["ids"]:
         texts = _texts(task, spec, one["ids"])
-        blocks, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, seed, spec["blocks"], work / "warm-up")
+        blocks, _ = acts.warm_up(
+            model, tokenizer, objective, texts, task.warmup, seed, spec["blocks"], work / "warm-up"
+        )
         tokens, rows = blocks.tokens, blocks.rows
     warmed = time.monotonic()
     _, _, metrics = acts.fine_tune(
         model, tokenizer, objective, Path(spec["origin"]), held, task.finetune, seed, work / "fine-tuning"
     )
     return {
-        **metrics, "warmup_tokens": tokens, "warmup_rows": rows, "warmup_seconds": warmed - started,
+        **metrics,
+        "warmup_tokens": tokens,
+        "warmup_rows": rows,
+        "warmup_seconds": warmed - started,
         "finetune_seconds": time.monotonic() - warmed,
     }
 
@@ -126,7 +146,9 @@ def _selected(task: Task, spec: dict[str, Any]) -> list[str]:
 def _texts(task: Task, spec: dict[str, Any], ids: list[str]) -> list[str]:
     wanted = pl.DataFrame({"id": ids})
     rows = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)).select("id", "text")
-    met = wanted.join(rows.join(wanted.lazy(), on="id", how="semi").collect(), on="id", how="left", maintain_order="left")
+    met = wanted.join(
+        rows.join(wanted.lazy(), on="id", how="semi").collect(), on="id", how="left", maintain_order="left"
+    )
     if met["text"].null_count() or met.height != wanted.height:
         raise LookupError(f"{met['text'].null_count()} of {len(ids)} selected ids are not in raw_corpus")
     return met["text"].to_list()

@@ -23,7 +23,9 @@ def rows(*texts, label="a"):
 
 
 def test_train_rows_that_are_in_test_leave_train_and_are_listed(sources, tmp_path):
-    task = make(sources, tmp_path, train=rows("one", "two", "three", "three"), validation=rows("four"), test=rows("two", "two"))
+    task = make(
+        sources, tmp_path, train=rows("one", "two", "three", "three"), validation=rows("four"), test=rows("two", "two")
+    )
     frame, facts = target.read_target(task)
     assert frame.filter(frame["split"] == "train")["text"].to_list() == ["one", "three", "three"]
     assert facts.rows == {"train": 3, "validation": 1, "test": 2}
@@ -53,7 +55,11 @@ def test_missing_splits_are_held_out_of_train(sources, tmp_path):
             "label",
             "label `new` is in test but never in train",
         ),
-        ({"train": [{"text": "a"}, {"text": "b"}], "validation": rows("x"), "test": rows("c")}, "label", "no column `label`"),
+        (
+            {"train": [{"text": "a"}, {"text": "b"}], "validation": rows("x"), "test": rows("c")},
+            "label",
+            "no column `label`",
+        ),
     ],
 )
 def test_a_target_that_cannot_be_used_is_refused(sources, tmp_path, splits, label, said):
@@ -62,9 +68,12 @@ def test_a_target_that_cannot_be_used_is_refused(sources, tmp_path, splits, labe
 
 
 def test_real_sets_overlap_a_little(shared_data, tmp_path):
-    given = {s: str(shared_data / f"chemprot.{f}.jsonl") for s, f in (("train", "train"), ("validation", "dev"), ("test", "test"))}
+    given = {
+        s: str(shared_data / f"chemprot.{f}.jsonl")
+        for s, f in (("train", "train"), ("validation", "dev"), ("test", "test"))
+    }
     task = Task.model_validate({"name": "c", "lake": str(tmp_path), "target": {**given, "label": "label"}})
-    frame, facts = target.read_target(task)
+    _frame, facts = target.read_target(task)
     assert len(facts.left_train) == 4
     assert facts.rows["test"] == 3469
     assert len(facts.labels) == 13

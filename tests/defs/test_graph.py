@@ -27,7 +27,11 @@ def graph() -> dict:
     }
     repository = defs.get_repository_def()
     jobs = sorted(j.name for j in repository.get_all_jobs() if not j.name.startswith("__"))
-    return {"assets": dict(sorted(assets.items())), "jobs": jobs, "sensors": sorted(s.name for s in repository.sensor_defs)}
+    return {
+        "assets": dict(sorted(assets.items())),
+        "jobs": jobs,
+        "sensors": sorted(s.name for s in repository.sensor_defs),
+    }
 
 
 def test_the_graph_is_the_one_agreed_on():

@@ -17,8 +17,15 @@ from getmore_assets.tracking import tracking_uri
 from tests.conftest import getmore, task_fields, write_task
 
 STATIONS = [
-    "raw_corpus", "target_data", "embeddings", "ot_potentials", "selected_subset", "base_model", "warmed_model",
-    "finetuned_model", "scorecard",
+    "raw_corpus",
+    "target_data",
+    "embeddings",
+    "ot_potentials",
+    "selected_subset",
+    "base_model",
+    "warmed_model",
+    "finetuned_model",
+    "scorecard",
 ]
 
 
@@ -44,7 +51,15 @@ def test_the_selection_keeps_its_budget_and_its_rows_are_their_ids(ran):
 
 
 def test_every_table_opens_with_plain_polars(ran):
-    for name in ("raw_corpus", "target_data", "embeddings", "ot_potentials", "selected_subset", "row_ledger", "scorecard"):
+    for name in (
+        "raw_corpus",
+        "target_data",
+        "embeddings",
+        "ot_potentials",
+        "selected_subset",
+        "row_ledger",
+        "scorecard",
+    ):
         assert pl.read_delta(ran.lake.table(name)).height > 0, name
 
 
@@ -111,7 +126,11 @@ def test_from_a_registered_model_to_tables_selection_and_dagster_and_back(ran):
 
 def test_figures_are_in_the_metadata(ran):
     with dg.DagsterInstance.local_temp(str(ran.lake.root / "dagster")) as instance:
-        for name, figure in (("selected_subset", "composition"), ("ot_potentials", "convergence"), ("scorecard", "scorecard")):
+        for name, figure in (
+            ("selected_subset", "composition"),
+            ("ot_potentials", "convergence"),
+            ("scorecard", "scorecard"),
+        ):
             event = instance.get_latest_materialization_event(dg.AssetKey(name))
             shown = event.asset_materialization.metadata[figure].value
             assert shown.startswith("![")
@@ -165,15 +184,23 @@ def test_a_station_whose_input_is_missing_says_so(sources, tmp_path, monkeypatch
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("target", ["tiny", "absent"])
         for partition, said in (("tiny", "Materialise raw_corpus first"), ("absent", "no task file in")):
-            result = defs.resolve_implicit_global_asset_job_def().get_subset(
-                asset_selection={dg.AssetKey("ot_potentials")}
-            ).execute_in_process(instance=instance, partition_key=partition, raise_on_error=False)
+            result = (
+                defs.resolve_implicit_global_asset_job_def()
+                .get_subset(asset_selection={dg.AssetKey("ot_potentials")})
+                .execute_in_process(instance=instance, partition_key=partition, raise_on_error=False)
+            )
             (failure,) = result.filter_events(lambda e: e.is_step_failure)
             assert said in failure.step_failure_data.error.cause.message
 
 
 def test_dagster_finds_the_definitions(tmp_path):
-    command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate", "-m", "getmore_assets.definitions"]
+    command = [
+        str(Path(sys.executable).with_name("dagster")),
+        "definitions",
+        "validate",
+        "-m",
+        "getmore_assets.definitions",
+    ]
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr

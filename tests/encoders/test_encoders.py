@@ -23,10 +23,16 @@ def folder(texts, tmp_path_factory):
     path = tmp_path_factory.mktemp("encoder")
     _, tokenizer = new_small(Small(layers=1, width=32, heads=2, vocabulary=400), "masked", texts, 128)
     torch.manual_seed(0)
-    BertModel(BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=128,
-    )).save_pretrained(path)
+    BertModel(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=128,
+        )
+    ).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
 

@@ -9,10 +9,11 @@ from getmore_assets.reporting import statistics
 
 def scores(metric: str = "perplexity", **values: list[float]) -> pl.DataFrame:
     rows = [
-        {"selector": s, "seed": i, **{m: None for m in statistics.METRICS}, metric: v}
-        for s, found in values.items() for i, v in enumerate(found)
+        {"selector": s, "seed": i, **dict.fromkeys(statistics.METRICS), metric: v}
+        for s, found in values.items()
+        for i, v in enumerate(found)
     ]
-    return pl.DataFrame(rows, schema_overrides={m: pl.Float64 for m in statistics.METRICS}, infer_schema_length=None)
+    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(statistics.METRICS, pl.Float64), infer_schema_length=None)
 
 
 def test_the_interval_is_students():

@@ -23,7 +23,11 @@ def headless(texts, tmp_path_factory):
     _, tokenizer = language_models.new_small(SHAPE, "masked", texts, 64)
     torch.manual_seed(3)
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
         max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
@@ -107,4 +111,6 @@ def test_perplexity_is_that_of_the_model_alone(texts):
     blocks = Blocks(texts[:20], tokenizer, 32)
     assert len(blocks) > 3
     assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(len(tokenizer), rel=1e-3)
-    assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(model.config.vocab_size, rel=1e-3)
+    assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(
+        model.config.vocab_size, rel=1e-3
+    )
