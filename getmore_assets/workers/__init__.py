@@ -39,5 +39,5 @@ def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(0.5)
+        time.sleep(0.2)
     os._exit(1)

@@ -17,7 +17,7 @@ from getmore_assets.encoders import make_encoder, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 from getmore_assets.workers import run
 
-SHARD_ROWS = 2048
+SHARD_ROWS = 1024
 LEXICAL_SAMPLE = 20_000
 
 
