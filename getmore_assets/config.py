@@ -19,6 +19,10 @@ HUB_PREFIX = "hf://"
 BROUGHT = "brought"
 
 
+#: auto is bfloat16 where the device multiplies in it, else float32.
+DType = Literal["auto", "float32", "bfloat16"]
+
+
 class Section(BaseModel):
     """A part of the task file; unknown keys are refused."""
 
@@ -91,7 +95,7 @@ class Encoder(Section):
     max_length: int = Field(256, ge=8, description="tokens")
     batch_tokens: int = Field(8192, ge=64, description="tokens in a batch, padding included")
     dimensions: int = Field(256, ge=2, description="width of the lexical encoder")
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: DType = "auto"
 
 
 class Small(Section):
@@ -166,6 +170,7 @@ class Training(Section):
     max_length: int = Field(128, ge=8, description="tokens")
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
+    dtype: DType = Field("auto", description="of the products in training; weights and evaluation stay float32")
 
 
 class FineTuning(Training):

@@ -41,6 +41,7 @@ def _select(job: Job) -> Made:
     rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
     found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task)
     eligible, chosen = found.eligible, job.task.selection
+    candidates.require_budget(chosen.budget, eligible)
     if chosen.selector == "got-d":
         ranked = subset.rank_by_score(_scored(job, eligible))
     else:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.encoders import unit_length
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ class TransformerEncoder:
     """
 
     def __init__(self, folder: Path, max_length: int, batch_tokens: int, dtype: str) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.dtype = _dtype(dtype, self.device)
+        self.device = best_device()
+        self.dtype = compute_dtype(dtype, self.device)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
@@ -66,12 +67,3 @@ class TransformerEncoder:
             batch.append(row)
         if batch:
             yield batch
-
-
-def _dtype(wanted: str, device: torch.device) -> torch.dtype:
-    if wanted != "auto":
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    has_bf16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if has_bf16 else torch.float32

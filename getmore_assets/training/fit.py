@@ -24,6 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 
 from getmore_assets.config import Training
+from getmore_assets.device import best_device, compute_dtype
 
 _SAVES = 4  # checkpoints in one training without evaluation
 _LOGS = 20
@@ -85,7 +86,7 @@ def fit(
         patience: Epochs without a better validation loss before stopping.
     """
     steps = max(1, math.ceil(math.ceil(len(train) / recipe.batch_size) * recipe.epochs))  # type: ignore[arg-type]
-    watched = validation is not None
+    watched, device = validation is not None, best_device()
     arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=recipe.epochs,
@@ -103,9 +104,9 @@ def fit(
         load_best_model_at_end=watched,
         metric_for_best_model="eval_loss" if watched else None,
         logging_steps=max(1, steps // _LOGS),
-        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
+        bf16=compute_dtype(recipe.dtype, device) == torch.bfloat16,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
         report_to=[],
         logging_nan_inf_filter=False,
     )

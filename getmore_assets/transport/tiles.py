@@ -17,6 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from getmore_assets.device import best_device
+
 UNIT_TOLERANCE = 1e-3
 
 #: (g [m], ε, n) -> (f [n] float32, col [m] float64) over the first n candidates.
@@ -39,7 +41,7 @@ class DenseTiles:
     def __init__(self, x: np.ndarray, y: np.ndarray, b: np.ndarray, tile_mb: int = 64) -> None:
         if not (np.asarray(b) > 0).all() or abs(float(np.sum(b)) - 1) > 1e-6:
             raise ValueError("target weights must be positive and sum to 1")
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = best_device()
         self._x = x
         self._y = torch.from_numpy(np.ascontiguousarray(y, dtype=np.float32)).to(self.device)
         self._log_b = torch.from_numpy(np.log(np.asarray(b, np.float64))).to(self.device)

@@ -46,3 +46,7 @@ def test_every_asset_describes_itself():
 
 def test_asset_selection_strings_parse():
     assert dg.AssetSelection.from_string("selected_subset+").resolve(defs.resolve_asset_graph())
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(json.dumps(graph(), indent=1) + "\n")
