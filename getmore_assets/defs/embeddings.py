@@ -1,11 +1,16 @@
 """`embeddings`: one vector per content id and encoder."""
 
 import dagster as dg
+import numpy as np
+import polars as pl
 
 from getmore_assets.corpus import candidates
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.encoders import encoder_fingerprint, store
-from getmore_assets.lake import TableRef
+from getmore_assets.lake import TableRef, batches, vectors_of
+
+_CHECKED_AT_ONCE = 16_384
+_LENGTH_TOLERANCE = 1e-3
 
 
 @dg.asset(
@@ -34,3 +39,25 @@ def _encode(job: Job) -> Made:
     done = job.launch("embed", {"encoder": encoder, "fitted": str(fitted)})
     table = TableRef(job.lake.table(store.TABLE), done["version"])
     return Made(done["encoded"] + done["reused"], {"encoder": encoder, **done}, table)
+
+
+@partition_check(
+    asset=embeddings,
+    blocking=True,
+    description="Every vector is finite, of length 1 and of the same width.",
+)
+def vectors_have_unit_length(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Reads every vector of the encoder."""
+    _, record = line.record(context, "embeddings")
+    rows = record.table_ref().scan().filter(pl.col("encoder") == record.facts["encoder"])
+    count, worst, widths = 0, 0.0, set()
+    for batch in batches(rows.select("vector"), _CHECKED_AT_ONCE):
+        widths |= set(batch["vector"].list.len())
+        if len(widths) == 1:
+            off = np.abs(np.linalg.norm(vectors_of(batch), axis=1) - 1)
+            worst = max(worst, float(np.nan_to_num(off, nan=np.inf).max()))
+        count += batch.height
+    passed = count > 0 and len(widths) == 1 and worst < _LENGTH_TOLERANCE
+    return dg.AssetCheckResult(
+        passed=passed, metadata={"vectors": count, "furthest_from_1": min(worst, 1e9), "widths": sorted(widths)}
+    )

@@ -3,7 +3,9 @@
 Belongs here: the resource behind all stations and the one way to materialise. Does not: what one station knows.
 """
 
+import logging
 import shutil
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,7 +25,20 @@ from getmore_assets.records import Record, Records, now
 from getmore_assets.reporting.figures import as_markdown
 from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
 
+log = logging.getLogger(__name__)
+
 targets = dg.DynamicPartitionsDefinition(name="target")
+
+
+def partition_check(**options: Any) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
+    """`dg.asset_check` of one target; `context.partition_key` says which."""
+
+    def decorate(check: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
+        with warnings.catch_warnings():  # checks of one partition are new in Dagster 1.13, and say so at each import
+            warnings.filterwarnings("ignore", "Specifying a partitions_def")
+            return dg.asset_check(partitions_def=targets, **options)(check)
+
+    return decorate
 
 
 @dataclass
@@ -83,6 +98,11 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise BadInput(f"target `{name}`", f"no task file in {tasks_folder()}/ has this name", fix)
         return load_task(path, self.overrides)
 
+    def record(self, context: dg.AssetCheckExecutionContext, station: str) -> tuple[Task, Record]:
+        """For a check: the task of its partition, and what the station left."""
+        task = self.task(context.partition_key)
+        return task, _require(Records(Lake(task.lake), task.name), station)
+
     def materialise(
         self,
         context: dg.AssetExecutionContext,
@@ -116,6 +136,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             record, status = records.get(station), "reused"
             if record is None or record.fingerprint != wanted:
                 status = "made"
+                log.info("%s: making", station)
                 commit = {
                     "dagster_run_id": context.run_id,
                     "asset": station,
@@ -127,7 +148,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
                 record = _make(job, make, used, track)
                 records.put(record)
                 shutil.rmtree(job.work, ignore_errors=True)
-            context.log.info(f"{station}: {status}")
+            log.info("%s: %s, %d rows", station, status, record.rows)
             return _result(lake, record, status)
 
 

@@ -1,8 +1,9 @@
 """`ot_potentials`: the prices that certify the transport cost between pool and target."""
 
 import dagster as dg
+import polars as pl
 
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.lake import TableRef
 from getmore_assets.reporting import figures
 from getmore_assets.workers import POTENTIALS
@@ -30,3 +31,20 @@ def _solve(job: Job) -> Made:
     done = job.launch("solve", {"encoder": job.inputs["embeddings"].facts["encoder"]})
     figures.convergence(done["history"], job.task.transport.tolerance, job.figure("convergence"))
     return Made(done["candidates"] + done["targets"], done, TableRef(job.lake.table(POTENTIALS), done["version"]))
+
+
+@partition_check(
+    asset=ot_potentials,
+    blocking=True,
+    description="The solve converged: marginal error within tolerance, every potential finite.",
+)
+def the_solve_converged(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Holds the recorded error against the tolerance, and looks at every potential."""
+    task, record = line.record(context, "ot_potentials")
+    mine = record.table_ref().scan().filter(pl.col("target") == task.name)
+    bad = int(mine.select((~pl.col("potential").is_finite()).sum()).collect().item())
+    error = record.facts["marginal_error"]
+    return dg.AssetCheckResult(
+        passed=error <= task.transport.tolerance and bad == 0,
+        metadata={"marginal_error": error, "tolerance": task.transport.tolerance, "not_finite": bad},
+    )

@@ -9,7 +9,7 @@ import polars as pl
 
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.defs.warmed_model import SEED
 from getmore_assets.reporting import figures, report, statistics
 from getmore_assets.selection import subset
@@ -166,3 +166,17 @@ def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
         records=records,
         figures=[path for path in drawn if path.is_file()],
     )
+
+
+@partition_check(
+    asset=scorecard,
+    description="The chosen selector is better than random rows by more than the noise of the seeds.",
+)
+def better_than_random(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Reads the scorecard; a warning, because a selection that is not better is a result, not a fault."""
+    task, record = line.record(context, "scorecard")
+    scores = record.table_ref().scan().filter(pl.col("target") == task.name).collect()
+    gains = statistics.gains(scores, task.selection.selector)
+    passed = "random" in gains and gains["random"].mean - gains["random"].half_width > 0
+    metadata = {"verdict": record.facts["verdict"], "gain": str(gains.get("random", "no random rows to compare with"))}
+    return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus import candidates, pool
-from getmore_assets.corpus.target import points_of
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.corpus.target import evaluated_ids, points_of
+from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.encoders import store
 from getmore_assets.reporting import figures
 from getmore_assets.selection import gradient, subset
@@ -123,3 +123,41 @@ def _facts(found: candidates.Candidates, full: pl.DataFrame) -> dict[str, Any]:
         "n_tokens": int(full["n_tokens"].sum()),
         "domains": {d: float(np.round(s, 4)) for d, s in share.items()},
     }
+
+
+@partition_check(
+    asset=selected_subset,
+    blocking=True,
+    description="The selection keeps its budget, holds every id once and is ranked without gaps.",
+)
+def the_budget_is_kept(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Counts rows and tokens."""
+    task, record = line.record(context, "selected_subset")
+    rows = record.table_ref().scan().filter(pl.col("target") == task.name).sort("rank").collect()
+    paid = subset.take(rows, task.selection.budget) if task.selection.budget.fraction is None else rows
+    allowed = record.facts["candidates"] * (task.selection.budget.fraction or 1.0) + 1
+    passed = (
+        0 < rows.height <= allowed
+        and paid.height == rows.height
+        and rows["id"].n_unique() == rows.height
+        and rows["rank"].to_list() == list(range(1, rows.height + 1))
+    )
+    metadata = {"rows": rows.height, "within_budget": paid.height, "tokens": int(rows["n_tokens"].sum())}
+    return dg.AssetCheckResult(passed=passed, metadata=metadata)
+
+
+@partition_check(
+    asset=selected_subset,
+    additional_deps=["target_data"],
+    blocking=True,
+    description="Nothing that the target is validated or tested on is selected.",
+)
+def nothing_evaluated_is_selected(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Looks for validation, test and general text among the picks."""
+    task, record = line.record(context, "selected_subset")
+    _, target = line.record(context, "target_data")
+    ids = record.table_ref().scan().filter(pl.col("target") == task.name).select("id").collect()
+    found = ids.join(evaluated_ids(target.table_ref(), task), on="id").sort("id")
+    return dg.AssetCheckResult(
+        passed=not found.height, metadata={"found": found.height, "first": found["id"].head(20).to_list()}
+    )

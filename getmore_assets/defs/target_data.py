@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.corpus import target
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 
 
 @dg.asset(
@@ -28,3 +28,19 @@ def _read(job: Job) -> Made:
     stored = rows.select("split", "row", "id", "text", pl.col("label").cast(pl.String), "origin")
     table = job.lake.replace(target.TABLE, stored, {"target": job.task.name}, job.commit)
     return Made(rows.height, facts.__dict__, table, data_version=target.data_version(rows))
+
+
+@partition_check(
+    asset=target_data,
+    blocking=True,
+    description="No row of train is in validation or test.",
+)
+def train_is_apart_from_test(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Counts the rows of train that the model would be evaluated on."""
+    task, record = line.record(context, "target_data")
+    table = record.table_ref()
+    train = table.scan().filter((pl.col("target") == task.name) & (pl.col("split") == "train")).select("id", "origin")
+    shared = train.collect().join(target.evaluated_ids(table, task), on="id")
+    return dg.AssetCheckResult(
+        passed=not shared.height, metadata={"shared": shared.height, "first": shared["origin"].head(20).to_list()}
+    )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.reporting import figures
 
 SEED = 0  # the scorecard's first seed: its run of the chosen selector is this model
@@ -30,3 +30,18 @@ def _warm_up(job: Job) -> Made:
     done = job.launch("train", {"act": "warm_up", "base": base, "folder": str(folder), "seed": SEED})
     figures.curve(done["curve"], "Warm-up", job.figure("curve"))
     return Made(done["rows"], done, folders={"model": str(folder)})
+
+
+@partition_check(
+    asset=warmed_model,
+    description="The loss at the end of the warm-up is finite and below that at its start.",
+)
+def the_loss_fell(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Compares the means of the first and the last quarter of the curve; a warning."""
+    _, record = line.record(context, "warmed_model")
+    losses = [point["loss"] for point in record.facts["curve"] if "loss" in point]
+    quarter = max(1, len(losses) // 4)
+    first, last = (sum(part) / quarter for part in (losses[:quarter], losses[-quarter:]))
+    return dg.AssetCheckResult(
+        passed=last < first, severity=dg.AssetCheckSeverity.WARN, metadata={"first": first, "last": last}
+    )

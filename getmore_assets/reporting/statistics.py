@@ -55,19 +55,27 @@ def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:
     }
 
 
-def verdict(scores: pl.DataFrame, chosen: str) -> list[str]:
-    """For every other selector, in words: whether the chosen one is better than it, paired by seed."""
+def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Interval]:
+    """For every other selector, by how much the chosen one is better on the judged metric, paired by seed."""
     metric = main_metric(scores)
-    better_sign = 1 if metric in _HIGHER_IS_BETTER else -1
-    mine = dict(scores.filter(pl.col("selector") == chosen).select("seed", metric).rows())
+    sign = 1 if metric in _HIGHER_IS_BETTER else -1
+    by_seed = {
+        s: dict(scores.filter(pl.col("selector") == s).select("seed", metric).rows()) for s in scores["selector"]
+    }
+    mine = by_seed.pop(chosen)
+    return {
+        other: interval([sign * (mine[seed] - theirs[seed]) for seed in sorted(mine) if seed in theirs])
+        for other, theirs in by_seed.items()
+    }
+
+
+def verdict(scores: pl.DataFrame, chosen: str) -> list[str]:
+    """For every other selector, in words: whether the chosen one is better than it."""
+    metric = main_metric(scores)
+    way = "higher" if metric in _HIGHER_IS_BETTER else "lower"
     lines = []
-    for other in scores["selector"].unique(maintain_order=True):
-        if other == chosen:
-            continue
-        theirs = dict(scores.filter(pl.col("selector") == other).select("seed", metric).rows())
-        gain = interval([better_sign * (mine[seed] - theirs[seed]) for seed in sorted(mine) if seed in theirs])
-        name = "no warm-up" if other == "none" else other
-        amount = f"{metric} {'higher' if better_sign > 0 else 'lower'} by {gain}"
+    for other, gain in gains(scores, chosen).items():
+        name, amount = "no warm-up" if other == "none" else other, f"{metric} {way} by {gain}"
         if math.isnan(gain.half_width):
             lines.append(f"{chosen} against {name}: {amount}, one seed: no verdict")
         elif gain.mean - gain.half_width > 0:
