@@ -94,7 +94,8 @@ def _execute(
 
     from getmore_assets.definitions import defs
 
-    with _instance(dg, Lake(task.lake)) as instance:
+    lake = Lake(task.lake)
+    with lake.lock(f"{task.name}-run"), _instance(dg, lake) as instance:
         if not instance.has_dynamic_partition("target", task.name):
             instance.add_dynamic_partitions("target", [task.name])
         line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}

@@ -16,6 +16,7 @@ from getmore_assets.errors import BadInput
 
 PYTHON_DOCS = "python-docs"
 HUB_PREFIX = "hf://"
+LEXICAL = "lexical"
 BROUGHT = "brought"
 
 
@@ -239,14 +240,17 @@ def _override(raw: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise BadInput(override, "not an override", "Write key=value, for example selection.budget.rows=500")
     *parents, last = key.split(".")
-    node = raw
-    for parent in parents:
-        child = node.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise BadInput(override, f"`{parent}` holds no fields of its own", "Name a field as the task file does")
-        node = child
+    node: Any = raw
     try:
-        node[last] = yaml.safe_load(value)
+        for parent in parents:
+            at = int(parent) if isinstance(node, list) else parent
+            child = node.setdefault(at, {}) if isinstance(node, dict) else node[at]
+            if isinstance(child, str) and at != "name":  # a source that is given by its path alone
+                child = node[at] = {"path": child}
+            node = child
+        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
+    except (TypeError, ValueError, IndexError):
+        raise BadInput(override, "there is no such field to change", "Name a field as the task file does") from None
     except yaml.YAMLError:
         raise BadInput(override, "the value is not valid YAML", "Quote it") from None
 

@@ -82,20 +82,18 @@ class Lake:
         """Put rows in the place of those whose partition columns equal `key`, in one commit."""
         path, properties = self.table(name), CommitProperties(custom_metadata=commit)
         rows = storable(rows.with_columns(pl.lit(value, pl.String).alias(column) for column, value in key.items()))
-        if self.latest(name) is None:
-            write_deltalake(path, rows, partition_by=list(key), commit_properties=properties)
-        else:
+        with self.lock(f"create-{name}"):  # two tasks may be the first to write a table
+            if created := self.latest(name) is None:
+                write_deltalake(path, rows, partition_by=list(key), commit_properties=properties)
+        if not created:
             predicate = " AND ".join(f"{column} = '{value}'" for column, value in key.items())
             write_deltalake(path, rows, mode="overwrite", predicate=predicate, commit_properties=properties)
         return self._now(name)
 
-    def delete(self, name: str, ids: pl.DataFrame, where: str, commit: dict[str, str]) -> None:
-        """Take the rows out whose `id` is among `ids` and for which the SQL condition on `t` holds."""
+    def delete_where(self, name: str, predicate: str, commit: dict[str, str]) -> None:
+        """Take the rows out for which a SQL condition holds, in one commit."""
         properties = CommitProperties(custom_metadata=commit)
-        merge = DeltaTable(self.table(name)).merge(
-            ids, f"t.id = s.id AND {where}", source_alias="s", target_alias="t", commit_properties=properties
-        )
-        merge.when_matched_delete().execute()
+        DeltaTable(self.table(name)).delete(predicate, commit_properties=properties)
 
     def _now(self, name: str) -> TableRef:
         ref = self.latest(name)

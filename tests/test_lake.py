@@ -24,10 +24,11 @@ def test_a_partition_is_replaced_and_the_others_stay(lake):
     assert DeltaTable(second.path).history(1)[0]["dagster_run_id"] == "r"
 
 
-def test_rows_are_deleted_by_id(lake):
-    lake.append("t", rows(1, 2, 3).with_columns(pool=pl.lit("p")), ["pool"], {})
-    lake.delete("t", pl.DataFrame({"id": ["2", "9"]}), "t.pool = 'p'", {})
-    assert sorted(pl.read_delta(lake.table("t"))["value"]) == [1, 3]
+def test_rows_are_deleted_by_a_condition(lake):
+    lake.append("t", rows(1, 2).with_columns(pool=pl.lit("p")), ["pool"], {})
+    lake.append("t", rows(3).with_columns(pool=pl.lit("q")), ["pool"], {})
+    lake.delete_where("t", "pool = 'p'", {})
+    assert pl.read_delta(lake.table("t"))["value"].to_list() == [3]
 
 
 def test_vectors_come_back_as_they_went(lake):

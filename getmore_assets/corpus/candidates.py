@@ -21,6 +21,10 @@ class Candidates:
     eligible: pl.DataFrame
     excluded: pl.DataFrame
 
+    def require_budget(self, budget: Budget) -> None:
+        """Refuse a budget that these candidates cannot fill."""
+        require_budget(budget, self.eligible.height, int(self.eligible["n_tokens"].sum()))
+
 
 def find(raw_corpus: TableRef, target: TableRef, task: Task) -> Candidates:
     """Take out of the pool what the target is evaluated on, what is held out, and near-duplicates; in this order."""
@@ -49,18 +53,20 @@ def find(raw_corpus: TableRef, target: TableRef, task: Task) -> Candidates:
     )
 
 
-def require_budget(budget: Budget, eligible: pl.DataFrame) -> None:
-    """Refuse a budget that the pool cannot fill.
+def require_budget(budget: Budget, rows: int, tokens: int) -> None:
+    """Refuse a budget that the candidates cannot fill.
+
+    Args:
+        budget: Of the selection.
+        rows: That may be chosen.
+        tokens: In them, words and punctuation marks.
 
     Raises:
-        BadInput: It asks for more rows or tokens than there are candidates.
+        BadInput: It asks for more.
     """
-    for asked, there, unit in (
-        (budget.rows, eligible.height, "rows"),
-        (budget.tokens, int(eligible["n_tokens"].sum()), "tokens"),
-    ):
+    for asked, there, unit in ((budget.rows, rows, "rows"), (budget.tokens, tokens, "tokens")):
         if asked is not None and asked > there:
             what = f"asks for {asked} {unit}, but {there} may be chosen"
             raise BadInput(f"selection.budget.{unit}", what, "Lower the budget or add candidates")
-    if not eligible.height:
+    if not rows:
         raise BadInput("candidates", "no row of the pool may be chosen", "Add candidates, or lower corpus.held_out")

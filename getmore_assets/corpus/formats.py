@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -58,13 +59,20 @@ def is_saved_dataset(path: Path) -> bool:
 def _lines(path: Path, source: Source) -> Iterator[tuple[int, str]]:
     """Numbered lines of a UTF-8 file, plain, gz or zst."""
     with _OPEN.get(path.suffix, Path.open)(path, "rb") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(_whole_lines(stream, path), 1):
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 if source.bad_rows == "error":
                     what = f"not valid UTF-8 (byte {error.start} of the line)"
                     raise BadInput(f"{path}:{number}", what, "Convert the file, or set `bad_rows: skip`") from None
+
+
+def _whole_lines(stream: Any, path: Path) -> Iterator[bytes]:
+    try:
+        yield from stream
+    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        raise BadInput(str(path), f"cannot be read to its end ({error})", "Copy or compress the file again") from None
 
 
 def _frames(rows: Iterator[tuple[int, dict[str, Any]]], columns: list[str]) -> Batches:
@@ -117,6 +125,7 @@ def _jsonl(path: Path, columns: list[str], source: Source) -> Batches:
                 row = json.loads(line)
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
+                json.dumps(row, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
             except ValueError as error:
                 if source.bad_rows == "skip":
                     continue
@@ -152,8 +161,7 @@ def _text(path: Path, _columns: list[str], source: Source) -> Batches:
 
 
 def _dataset(path: Path, _columns: list[str], source: Source) -> Batches:
-    import datasets
-
+    datasets = _datasets(str(path))
     loaded = datasets.load_from_disk(str(path))
     if isinstance(loaded, datasets.DatasetDict):
         if source.split not in loaded:
@@ -162,14 +170,37 @@ def _dataset(path: Path, _columns: list[str], source: Source) -> Batches:
     yield from _dataset_frames(loaded)
 
 
+def _datasets(where: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        fix = "Install the extra: pip install 'getmore-assets[datasets]'"
+        raise BadInput(where, "needs the `datasets` package, which is not installed", fix) from None
+    return datasets
+
+
+def hub_revision(name: str) -> str:
+    """The commit of a data set on the hub.
+
+    Raises:
+        BadInput: The hub cannot be reached, or has no such data set.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().dataset_info(name).sha)
+    except (OSError, ValueError) as error:
+        what = f"cannot be looked up ({str(error).splitlines()[0][:120]})"
+        raise BadInput(f"hf://{name}", what, "Check name and network") from None
+
+
 def hub_dataset(name: str, split: str, columns: list[str]) -> Batches:
     """Rows of a data set on the Hugging Face hub, streamed.
 
     Raises:
         BadInput: It cannot be reached, or has no such split.
     """
-    import datasets
-
+    datasets = _datasets(f"hf://{name}")
     try:
         loaded = datasets.load_dataset(name, split=split, streaming=True)
     except (OSError, ValueError) as error:

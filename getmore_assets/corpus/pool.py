@@ -54,6 +54,11 @@ def scan_pool(table: TableRef, key: str) -> pl.LazyFrame:
     return table.scan().filter(pl.col("pool") == key)
 
 
+def is_held_out(id_: str, task: Task) -> bool:
+    """Whether a row is kept as general text to measure forgetting on; it depends on nothing but its content."""
+    return draw(id_, "held-out") < task.corpus.held_out
+
+
 def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
     """Rows cleaned and cut, with their content ids; `longest` None keeps each row whole."""
     cleaned = [clean(text) for text in rows["text"]]
@@ -73,47 +78,61 @@ def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
 def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str, PoolFacts]:
     """Bring the table in line with the sources; rows that are there already are not written again.
 
+    Where rows left the sources, or their source or domain changed, the pool is written anew, so that no mark depends on
+    a row that is gone.
+
     Returns:
         The table's version, the data version (a hash of ids and marks, whatever their order), and the counts.
     """
-    key, facts = pool_key(task), PoolFacts()
+    key = pool_key(task)
+    facts, gone, changed = _append_new(task, lake, key, commit)
+    if gone or changed:
+        log.info("pool: %d rows left and %d changed: writing it anew", gone, changed)
+        lake.delete_where(TABLE, f"pool = '{key}'", commit)
+        facts, _, _ = _append_new(task, lake, key, commit)
+        facts.removed = gone
+    table = lake.latest(TABLE)
+    assert table is not None, "preflight refuses an empty pool"
+    rows = scan_pool(table, key).select("id", "source", "domain", "duplicate_of", "held_out").sort("id").collect()
+    facts.rows = rows.height
+    facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
+    facts.domains = dict(rows["domain"].value_counts(sort=True).rows())
+    return table, hash_lines("|".join(map(str, row)) for row in rows.iter_rows()), facts
+
+
+def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str]) -> tuple[PoolFacts, int, int]:
+    """Append the rows that are new; counts, and how many known rows left or changed."""
+    facts, changed = PoolFacts(), 0
     near = NearDuplicates(task.corpus.near_duplicates) if task.corpus.near_duplicates else None
     known = _known(lake, key, near)
-    seen = known.clear()
+    seen = known.clear().select("id")
     for batch in _rows(task, facts):
         unique = batch.unique("id", keep="first", maintain_order=True).join(seen, on="id", how="anti")
         facts.exact_duplicates += batch.height - unique.height
         seen = pl.concat([seen, unique.select("id")])
         fresh = unique.join(known, on="id", how="anti", maintain_order="left")
+        same = unique.join(known, on=["id", "source", "domain"], how="semi")
+        changed += unique.height - fresh.height - same.height
         if fresh.height:
             lake.append(TABLE, _marked(fresh, task, key, near), ["pool"], commit)
             facts.written += fresh.height
         log.info("pool: %d rows read, %d new", facts.read, facts.written)
     gone = known.join(seen, on="id", how="anti")
-    if gone.height:
-        lake.delete(TABLE, gone, f"t.pool = '{key}'", commit)
-        facts.removed = gone.height
-    table = lake.latest(TABLE)
-    assert table is not None, "preflight refuses an empty pool"
-    rows = scan_pool(table, key).select("id", "domain", "duplicate_of", "held_out").sort("id").collect()
-    facts.rows = rows.height
-    facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
-    facts.domains = dict(rows["domain"].value_counts(sort=True).rows())
-    return table, hash_lines(f"{i}|{d}|{h}" for i, _, d, h in rows.iter_rows()), facts
+    return facts, gone.height, changed
 
 
 def _known(lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:
-    """Ids that the table holds already; those that are no copies go into the index of near-duplicates."""
+    """Rows that the table holds already (id, source, domain); those that are no copies go into the index."""
     table = lake.latest(TABLE)
     if table is None:
-        return pl.DataFrame(schema={"id": pl.String})
+        return pl.DataFrame(schema={"id": pl.String, "source": pl.String, "domain": pl.String})
     held = scan_pool(table, key)
     if near is not None:
         originals = held.filter(pl.col("duplicate_of").is_null()).select("id", "minhash")
         for batch in batches(originals, readers.BATCH_ROWS):
             matrix = np.frombuffer(b"".join(batch["minhash"]), np.uint32).reshape(batch.height, -1)
             near.add_known(batch["id"].to_list(), matrix)
-    return held.select("id").collect()
+    return held.select("id", "source", "domain").collect()
 
 
 def _rows(task: Task, facts: PoolFacts) -> Iterator[pl.DataFrame]:
@@ -136,7 +155,7 @@ def _marked(rows: pl.DataFrame, task: Task, key: str, near: NearDuplicates | Non
     columns: dict[str, Any] = {
         "duplicate_of": pl.Series(marks, dtype=pl.String),
         "minhash": pl.Series(minhash, dtype=pl.Binary),
-        "held_out": [draw(i, "held-out") < task.corpus.held_out for i in ids],
+        "held_out": [is_held_out(i, task) for i in ids],
     }
     made = rows.with_columns(pl.lit(key).alias("pool"), *(pl.Series(n, v) for n, v in columns.items()))
-    return made.select([*_STORED, *(["vector"] if "vector" in rows.columns else [])])
+    return made.select(_STORED)

@@ -6,6 +6,7 @@ Does not: cleaning or cutting.
 
 import ast
 import inspect
+import platform
 import re
 import sysconfig
 import warnings
@@ -33,7 +34,7 @@ def distributions(include: list[str], exclude: list[str]) -> dict[str, str]:
         BadInput: One that `include` names is not installed.
     """
     installed = {canonical(d.metadata["Name"]): d.version for d in metadata.distributions()}
-    installed[LANGUAGE] = sysconfig.get_python_version()
+    installed[LANGUAGE] = platform.python_version()
     for name in include:
         if canonical(name) not in installed:
             raise BadInput(

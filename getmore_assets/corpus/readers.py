@@ -19,6 +19,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import delta_data_version
 
 BATCH_ROWS = 8192
+_NO_TEXT = r"[\s\x00-\x1f\x7f-\x9f\u{feff}]"
 SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
 
 
@@ -48,7 +49,7 @@ def data_version(source: Source) -> str:
     if source.path == PYTHON_DOCS:
         return fingerprint(python_docs.distributions(source.include, source.exclude))
     if source.path.startswith(HUB_PREFIX):
-        return fingerprint(source.path, source.split)
+        return fingerprint(formats.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.split)
     kind, paths = resolve(source)
     if kind == "delta":
         return delta_data_version(str(paths[0]))
@@ -125,7 +126,9 @@ def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.Data
         return pl.col(column).cast(pl.String) if column else pl.lit(name, pl.String)
 
     taken = batch.with_columns(numbers.cast(pl.Int64)).select(
-        pl.col(source.text).alias("text"),
+        (pl.col(source.text).cast(pl.String) if batch[source.text].dtype == pl.Null else pl.col(source.text)).alias(
+            "text"
+        ),
         as_text(source.source).fill_null(name).alias("source"),
         as_text(source.domain).fill_null(name).alias("domain"),
         (pl.col(source.label).cast(pl.String) if source.label else pl.lit(None, pl.String)).alias("label"),
@@ -134,7 +137,7 @@ def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.Data
     )
     if taken["text"].dtype != pl.String:
         raise BadInput(file, f"column `{source.text}` holds {taken['text'].dtype}, not text", "Name the text column")
-    blank = taken["text"].str.strip_chars().fill_null("") == ""
+    blank = taken["text"].str.replace_all(_NO_TEXT, "").fill_null("") == ""
     unlabelled = taken["label"].is_null() if source.label else pl.repeat(False, taken.height, eager=True)
     for bad, what in ((blank, f"`{source.text}` is null or blank"), (unlabelled, f"`{source.label}` is null")):
         if bad.any() and source.bad_rows == "error":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from getmore_assets.config import Task
+from getmore_assets.config import Source, Task
 from getmore_assets.corpus import readers
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, cut
@@ -26,10 +26,10 @@ _FEWEST_ROWS = 2
 
 @dataclass
 class TargetFacts:
-    """What came of the splits, for metadata."""
+    """What came of the splits, for metadata; `left` lists what left a split because it is evaluated on elsewhere."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    left_train: list[dict[str, str]] = field(default_factory=list)
+    left: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     held_out_from_train: list[str] = field(default_factory=list)
 
@@ -46,40 +46,31 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
     Raises:
         BadInput: A split is empty, train has one row, train is validation or test, or a label is new in one of them.
     """
-    splits = {s: _read(task, s) for s in ("train", "validation", "test")}
+    read = {split: _read(task, split) for split in ("train", "validation", "test")}
+    _refuse_same(task, read)
     facts = TargetFacts()
-    train = splits["train"]
-    assert train is not None
-    _refuse_same(task, splits)
-    for split, low in (("validation", 0.0), ("test", HELD_OUT_SHARE)):
-        if splits[split] is None:
-            drawn = pl.Series([draw(i, "split") for i in splits["train"]["id"]], dtype=pl.Float64)  # type: ignore[index]
-            chosen = drawn.is_between(low, low + HELD_OUT_SHARE, closed="left")
-            splits[split] = splits["train"].filter(chosen)  # type: ignore[union-attr]
-            facts.held_out_from_train.append(split)
-    held_out = [splits[s] for s in facts.held_out_from_train]
-    evaluated = pl.concat([splits["validation"].select("id"), splits["test"].select("id")])  # type: ignore[union-attr]
-    for part in held_out:
-        train = train.join(part.select("id").unique(), on="id", how="anti", maintain_order="left")  # type: ignore[union-attr]
-    leaked = train.join(evaluated.unique(), on="id", how="semi", maintain_order="left")
-    facts.left_train = leaked.select("id", "origin").to_dicts()
-    splits["train"] = train.join(evaluated.unique(), on="id", how="anti", maintain_order="left")
+    splits = _held_out(read, facts)
     if task.general:
-        splits["general"] = pl.concat(readers.read(task.general)).with_columns(_identity())
+        splits["general"] = _whole(task.general, "general text")
+    # Test is what it is; validation keeps off test, and train off all that is evaluated.
+    for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
+        apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
+        left = splits[split].join(apart, on="id", how="semi", maintain_order="left")
+        facts.left[split] = left.select("id", "origin").to_dicts()
+        splits[split] = splits[split].join(apart, on="id", how="anti", maintain_order="left")
     for split, rows in splits.items():
-        if rows is None or rows.height < (_FEWEST_ROWS if split == "train" else 1):
-            _refuse_short(task, split, 0 if rows is None else rows.height, bool(facts.left_train))
+        if rows.height < (_FEWEST_ROWS if split == "train" else 1):
+            _refuse_short(task, split, rows.height, bool(facts.left.get(split)))
     if task.target.label or task.target.train.label:
         facts.labels = _labels(task, splits)
     frame = pl.concat(
         [
             rows.with_row_index("row").with_columns(pl.lit(split).alias("split"), pl.col("row").cast(pl.Int64))
             for split, rows in splits.items()
-            if rows is not None
         ],
         how="diagonal",
     )
-    facts.rows = {split: rows.height for split, rows in splits.items() if rows is not None}
+    facts.rows = {split: rows.height for split, rows in splits.items()}
     columns = ["split", "row", "id", "text", "label", "origin"]
     return frame.select([*columns, *(["vector"] if "vector" in frame.columns else [])]), facts
 
@@ -118,12 +109,31 @@ def _identity() -> list[pl.Expr]:
 
 def _read(task: Task, split: str) -> pl.DataFrame | None:
     source = task.target.source(split)
-    if source is None:
-        return None
-    rows = pl.concat(list(readers.read(source)) or [pl.DataFrame(schema=readers.SCHEMA)])
+    return None if source is None else _whole(source, f"the target's {split} split")
+
+
+def _whole(source: Source, what: str) -> pl.DataFrame:
+    rows = pl.concat([pl.DataFrame(schema=readers.SCHEMA), *readers.read(source)], how="diagonal")
     if not rows.height:
-        raise BadInput(source.path, f"the target's {split} split is empty", "Give a file that has rows")
+        raise BadInput(source.path, f"{what} is empty", "Give a file that has rows")
     return rows.with_columns(_identity())
+
+
+def _held_out(read: dict[str, pl.DataFrame | None], facts: TargetFacts) -> dict[str, pl.DataFrame]:
+    """All three splits; one that is not given is a tenth of train, drawn by content."""
+    train = read["train"]
+    assert train is not None
+    splits = {split: rows for split, rows in read.items() if rows is not None}
+    drawn = pl.Series([draw(i, "split") for i in train["id"]], dtype=pl.Float64)
+    once = train["label"].is_first_distinct() & train["label"].is_not_null()  # train keeps one row of every label
+    keep = pl.repeat(True, train.height, eager=True)
+    for split, low in (("validation", 0.0), ("test", HELD_OUT_SHARE)):
+        if split not in splits:
+            chosen = drawn.is_between(low, low + HELD_OUT_SHARE, closed="left") & ~once
+            splits[split] = train.filter(chosen)
+            keep &= ~chosen
+            facts.held_out_from_train.append(split)
+    return {**splits, "train": train.filter(keep)}
 
 
 def _refuse_same(task: Task, splits: dict[str, pl.DataFrame | None]) -> None:
@@ -136,24 +146,26 @@ def _refuse_same(task: Task, splits: dict[str, pl.DataFrame | None]) -> None:
             raise BadInput(where, "holds every row of target.train", "Train on one file and test on another")
 
 
-def _refuse_short(task: Task, split: str, rows: int, leaked: bool) -> None:
-    source = task.target.source(split) if split != "general" else task.general
-    where = source.path if source else f"target.{split}"
+def _refuse_short(task: Task, split: str, rows: int, left: bool) -> None:
+    source = task.target.source(split)
     why = f"the target's {split} split has {rows} usable row{'s' * (rows != 1)}"
-    if leaked:
-        why += " once rows that are in validation or test are taken out"
-    raise BadInput(where, why, f"Give at least {_FEWEST_ROWS} rows (thirty or more make a useful target)")
+    if left:
+        why += " once rows that are evaluated on elsewhere are taken out"
+    fix = f"Give at least {_FEWEST_ROWS} rows (thirty or more make a useful target)"
+    raise BadInput(source.path if source else f"target.{split}", why, fix)
 
 
-def _labels(task: Task, splits: dict[str, pl.DataFrame | None]) -> list[str]:
-    train = splits["train"]
-    assert train is not None
-    labels: list[str] = sorted(train["label"].drop_nulls().unique())
+def _labels(task: Task, splits: dict[str, pl.DataFrame]) -> list[str]:
+    labels: list[str] = sorted(splits["train"]["label"].drop_nulls().unique())
     if len(labels) < 2:
         raise BadInput(task.target.train.path, f"train has {len(labels)} label(s)", "Give at least two, or no `label`")
-    for split in ("validation", "test"):
-        rows = splits[split]
-        unseen = rows.filter(~pl.col("label").is_in(labels)) if rows is not None else pl.DataFrame()
+    for split in ("train", "validation", "test"):
+        without = splits[split].filter(pl.col("label").is_null())
+        if without.height:
+            raise BadInput(
+                without["origin"][0], f"no label in {split}", "Set `target.label`, which holds for all splits"
+            )
+        unseen = splits[split].filter(~pl.col("label").is_in(labels))
         if unseen.height:
             what = f"label `{unseen['label'][0]}` is in {split} but never in train"
             raise BadInput(unseen["origin"][0], what, "Add rows with it to train, or drop it from the split")

@@ -8,6 +8,7 @@ from getmore_assets.corpus import candidates
 from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef, batches, vectors_of
+from getmore_assets.records import Records
 
 _CHECKED_AT_ONCE = 16_384
 _LENGTH_TOLERANCE = 1e-3
@@ -32,13 +33,16 @@ def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeR
 
 
 def _encode(job: Job) -> Made:
-    eligible = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task).eligible
-    candidates.require_budget(job.task.selection.budget, eligible)
+    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task)
+    found.require_budget(job.task.selection.budget)
     encoder = encoder_fingerprint(job.task)
     fitted = job.lake.folder("encoders") / f"{encoder}.safetensors"
     done = job.launch("embed", {"encoder": encoder, "fitted": str(fitted)})
     table = TableRef(job.lake.table(store.TABLE), done["version"])
-    return Made(done["encoded"] + done["reused"], {"encoder": encoder, **done}, table)
+    before = Records(job.lake, job.task.name).get(job.station)
+    spent = before.facts["encode_seconds"] if before and before.facts["encoder"] == encoder else 0.0
+    facts = {"encoder": encoder, "encode_seconds": spent + done.pop("seconds"), **done}
+    return Made(facts["encoded"] + facts["reused"], facts, table)
 
 
 @partition_check(

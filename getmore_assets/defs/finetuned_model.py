@@ -32,7 +32,7 @@ def _fine_tune(job: Job) -> Made:
             "warmed": job.inputs["warmed_model"].folders["model"],
             "folder": str(folder),
             "seed": SEED,
-            "origin": job.inputs["base_model"].facts["origin"],
+            "base": job.inputs["base_model"].folders["model"],
             "classes": job.inputs["target_data"].facts["labels"],
         },
     )

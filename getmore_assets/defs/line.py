@@ -61,12 +61,20 @@ class Job:
     def launch(self, worker: str, spec: dict[str, Any]) -> dict[str, Any]:
         """Run a worker on this task, with every input's table in its spec."""
         tables = {name: r.table.__dict__ for name, r in self.inputs.items() if r.table}
-        common = {"task": self.task.model_dump(mode="json"), "lake": str(self.lake.root), "work": str(self.work)}
+        common = {
+            "task": self.task.model_dump(mode="json", exclude_unset=True),
+            "lake": str(self.lake.root),
+            "work": str(self.work),
+        }
         return launch(worker, {**common, **tables, "commit": self.commit, **spec}, self.work)
 
     def figure(self, name: str) -> Path:
         """Where a figure of this station lies."""
         return self.lake.folder("figures", self.task.name) / f"{self.station}-{name}.png"
+
+    def figures(self) -> list[Path]:
+        """The figures of this station that there are."""
+        return sorted(self.figure("any").parent.glob(f"{self.station}-*.png"))
 
 
 @dataclass
@@ -144,10 +152,12 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
                     "fingerprint": wanted,
                     "code_version": code_version,
                 }
-                job = Job(station, task, lake, found, wanted, commit, lake.folder("work", wanted[:16]), None)
-                record = _make(job, make, used, track)
-                records.put(record)
-                shutil.rmtree(job.work, ignore_errors=True)
+                # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
+                with lake.lock(f"work-{wanted[:16]}"):
+                    job = Job(station, task, lake, found, wanted, commit, lake.folder("work", wanted[:16]), None)
+                    record = _make(job, make, used, track)
+                    records.put(record)
+                    shutil.rmtree(job.work, ignore_errors=True)
             log.info("%s: %s, %d rows", station, status, record.rows)
             return _result(lake, record, status)
 
@@ -167,12 +177,15 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
             tags = {
                 "getmore.station": job.station,
                 "getmore.task": job.task.name,
+                "getmore.lake": str(job.lake.root),
                 "getmore.fingerprint": job.fingerprint,
                 "getmore.code_version": job.commit["code_version"],
                 "dagster.run_id": job.commit["dagster_run_id"],
                 "dagster.run_url": dagster_url(job.commit["dagster_run_id"]),
             }
             job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
+        for figure in job.figures():
+            figure.unlink()
         meter: Meter = stack.enter_context(metered())
         made = make(job)
         if job.run is not None:
@@ -215,7 +228,7 @@ def _log(job: Job, run: TrackedRun, made: Made) -> None:
     if "model" in made.folders:
         version = run.register(f"{job.task.name}.{job.station}", Path(made.folders["model"]))
         run.set_tags({"model_folder": made.folders["model"], "registered_version": version})
-    for figure in sorted(job.figure("x").parent.glob(f"{job.station}-*.png")):
+    for figure in job.figures():
         run.log_file(figure)
 
 

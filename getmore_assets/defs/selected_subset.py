@@ -10,6 +10,7 @@ from getmore_assets.corpus import candidates, pool
 from getmore_assets.corpus.target import evaluated_ids, points_of
 from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.encoders import store
+from getmore_assets.errors import BadInput
 from getmore_assets.reporting import figures
 from getmore_assets.selection import gradient, subset
 
@@ -41,12 +42,15 @@ def _select(job: Job) -> Made:
     rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
     found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task)
     eligible, chosen = found.eligible, job.task.selection
-    candidates.require_budget(chosen.budget, eligible)
+    found.require_budget(chosen.budget)
     if chosen.selector == "got-d":
         ranked = subset.rank_by_score(_scored(job, eligible))
     else:
         ranked = subset.rank_at_random(eligible, chosen.seed)
     taken = subset.take(ranked, chosen.budget)
+    if not taken.height:
+        what = f"pays for no row: the first has {ranked['n_tokens'][0]} tokens"
+        raise BadInput("selection.budget.tokens", what, "Raise the budget")
     texts = rows.select("id", "text").join(taken.lazy().select("id"), on="id", how="semi").collect()
     full = taken.join(texts, on="id", how="inner", maintain_order="left")
     if full.height != taken.height:
@@ -59,7 +63,8 @@ def _select(job: Job) -> Made:
     table = job.lake.replace(TABLE, full, {"target": job.task.name}, job.commit)
     job.lake.replace("row_ledger", _ledger(ranked, taken.height, found.excluded), {"target": job.task.name}, job.commit)
     exported = job.lake.folder("exports", job.task.name) / "selected.parquet"
-    full.write_parquet(exported)
+    full.write_parquet(exported.with_suffix(".partial"))
+    exported.with_suffix(".partial").replace(exported)
     figures.composition(eligible, full, job.figure("composition"))
     if chosen.selector == "got-d":
         figures.scores(ranked["score"].to_numpy(), float(full["score"][-1]), job.figure("scores"))

@@ -10,12 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from getmore_assets.config import BROUGHT, Task
+from getmore_assets.config import BROUGHT, LEXICAL, Task
 from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.models import find_model, model_fingerprint
 
-LEXICAL = "lexical"
 _CODE_VERSION = "1"
 
 
@@ -34,7 +33,7 @@ def encoder_fingerprint(task: Task) -> str:
         return fingerprint(_CODE_VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
     if chosen.model == BROUGHT:
         brought = [*task.candidates, task.target.source("train")]
-        return fingerprint(_CODE_VERSION, BROUGHT, [readers.data_version(s) for s in brought if s])[:16]
+        return fingerprint(_CODE_VERSION, BROUGHT, [[s, readers.data_version(s)] for s in brought if s])[:16]
     weights = model_fingerprint(find_model(chosen.model, "encoder.model"))
     return fingerprint(_CODE_VERSION, weights, chosen.max_length, chosen.dtype)[:16]
 

@@ -51,8 +51,8 @@ def load(table: TableRef, encoder: str, ids: list[str], into: Path | None = None
         rows = met["place"].to_numpy()
         np.add.at(filled, rows, 1)
         matrix[rows] = vectors
-    for count, what in ((0, "no vector"), (2, "two vectors")):
-        wrong = np.flatnonzero(filled == count)
+    for bad, what in ((filled == 0, "no vector"), (filled > 1, "several vectors")):
+        wrong = np.flatnonzero(bad)
         if len(wrong):
             raise LookupError(f"{len(wrong)} of {len(ids)} ids have {what} of encoder {encoder}, first {ids[wrong[0]]}")
     assert matrix is not None

@@ -60,6 +60,14 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
         self._bar.close()
 
 
+def _last_whole_checkpoint(work: Path) -> str | None:
+    """The last checkpoint, once those that a kill left half-written (their state comes last) are deleted."""
+    for folder in work.glob("checkpoint-*"):
+        if not (folder / "trainer_state.json").is_file():
+            shutil.rmtree(folder)
+    return get_last_checkpoint(str(work)) if work.is_dir() else None
+
+
 def fit(
     model: Any,
     train: Dataset[Any],
@@ -79,7 +87,8 @@ def fit(
         train: Items the collator takes.
         recipe: Epochs, learning rate and so on.
         seed: Of the order of the data and of dropout.
-        work: Checkpoints; those of a training that was cut off are gone on from. Empty afterwards.
+        work: Checkpoints; those of a training that was cut off are gone on from. The caller deletes them once it has
+            kept what came of them.
         collator: Items to a batch.
         name: Shown beside the progress.
         validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
@@ -121,10 +130,8 @@ def fit(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    last = get_last_checkpoint(str(work)) if work.is_dir() else None
-    done = trainer.train(resume_from_checkpoint=last)
+    done = trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
     history = trainer.state.log_history
-    shutil.rmtree(work, ignore_errors=True)
     if not math.isfinite(done.training_loss):
         raise FloatingPointError("the training loss is not finite: lower the learning rate")
     curve = [{k: float(e[k]) for k in ("step", "loss", "eval_loss") if k in e} for e in history]

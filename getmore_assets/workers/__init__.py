@@ -16,6 +16,7 @@ from typing import Any
 from getmore_assets.errors import BadInput
 from getmore_assets.records import write_atomically
 
+PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
 REFUSED = 3  # exit code of a worker whose input cannot be used
 POTENTIALS = "ot_potentials"  # the table of the solve worker
 
@@ -23,17 +24,19 @@ POTENTIALS = "ot_potentials"  # the table of the solve worker
 def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Read the spec (argument 1), do the work, write its result (argument 2).
 
-    A worker ends with the process that launched it, so that a killed run leaves none that goes on writing.
+    What goes wrong is said in the result too, for the one who launched it.
     """
     spec, result = Path(sys.argv[1]), Path(sys.argv[2])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         made = work(json.loads(spec.read_text("utf-8")))
     except BadInput as error:
         write_atomically(result, json.dumps({"where": error.where, "what": error.what, "fix": error.fix}))
         sys.exit(REFUSED)
+    except Exception as error:
+        write_atomically(result, json.dumps({"error": f"{type(error).__name__}: {error}"}))
+        raise
     write_atomically(result, json.dumps(made))
 
 
@@ -41,3 +44,9 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)
+
+
+# A worker ends with the process that launched it, so that a killed run leaves none that goes on writing. Here, and not
+# in `run`, because a parent may be killed while a worker still imports torch.
+if PARENT in os.environ:
+    threading.Thread(target=_end_with, args=(int(os.environ[PARENT]),), daemon=True).start()

@@ -4,6 +4,7 @@ Belongs here: texts out of the lake, models and results into it. Does not: the a
 """
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,12 @@ def _base(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     if chosen.model == "small":
         model, tokenizer, done = acts.make_small(chosen.small, chosen.objective, texts, _length(task), work)
         head: list[str] = []
-        origin = folder
     else:
-        origin = find_model(chosen.model, "base_model.model")
+        origin = _origin(task, folder)
         model, tokenizer, fitted, head = acts.load_base(origin, chosen, texts, task.warmup.max_length, work)
         done = fitted or Fitted(0, 0.0, [])
     language_models.save(model, tokenizer, folder)
     return {
-        "origin": str(origin),
         "parameters": model.num_parameters(),
         "head_trained": head,
         "rows": len(texts) if done.steps else 0,
@@ -54,8 +53,15 @@ def _base(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _origin(task: Task, base: Path) -> Path:
+    """The checkpoint that the base was made from: the base itself where it was made here."""
+    chosen = task.base_model.model
+    return base if chosen == "small" else find_model(chosen, "base_model.model")
+
+
 def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     model, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
+    started = time.monotonic()
     blocks, done = acts.warm_up(
         model,
         tokenizer,
@@ -66,24 +72,28 @@ def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         None,
         Path(spec["work"]) / "checkpoints",
     )
+    seconds = time.monotonic() - started
     language_models.save(model, tokenizer, Path(spec["folder"]))
-    return {"blocks": len(blocks), "tokens": blocks.tokens, "rows": blocks.rows, **_curve(done)}
+    counts = {"blocks": len(blocks), "tokens": blocks.tokens, "rows": blocks.rows}
+    return {**counts, "warmup_seconds": seconds, **_curve(done)}
 
 
 def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     model, tokenizer, _ = language_models.load(Path(spec["warmed"]), task.base_model.objective)
+    started = time.monotonic()
     tuned, done, metrics = acts.fine_tune(
         model,
         tokenizer,
         task.base_model.objective,
-        Path(spec["origin"]),
+        _origin(task, Path(spec["base"])),
         _held(task, spec),
         task.finetune,
         spec["seed"],
         Path(spec["work"]) / "checkpoints",
     )
+    seconds = time.monotonic() - started
     language_models.save(tuned, tokenizer, Path(spec["folder"]))
-    return {"metrics": metrics, **_curve(done)}
+    return {"metrics": metrics, "finetune_seconds": seconds, **_curve(done)}
 
 
 def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
@@ -93,13 +103,14 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         result = Path(one["result"])
         if not result.is_file():
             print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
-            write_atomically(result, json.dumps(_one(task, spec, one, held)))
+            work = Path(spec["work"]) / result.stem
+            write_atomically(result, json.dumps(_one(task, spec, one, held, work)))
+            shutil.rmtree(work, ignore_errors=True)
     return {"runs": len(spec["runs"])}
 
 
-def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held) -> dict[str, Any]:
+def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, work: Path) -> dict[str, Any]:
     objective, seed = task.base_model.objective, one["seed"]
-    work = Path(spec["work"]) / Path(one["result"]).stem
     model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
     started, tokens, rows = time.monotonic(), 0, 0
     if one["ids"]:
@@ -110,7 +121,7 @@ def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held)
         tokens, rows = blocks.tokens, blocks.rows
     warmed = time.monotonic()
     _, _, metrics = acts.fine_tune(
-        model, tokenizer, objective, Path(spec["origin"]), held, task.finetune, seed, work / "fine-tuning"
+        model, tokenizer, objective, _origin(task, Path(spec["base"])), held, task.finetune, seed, work / "fine-tuning"
     )
     return {
         **metrics,
@@ -164,8 +175,13 @@ def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
     general = split("general").texts[:GENERAL_ROWS]
     if not general:
         held_out = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)).filter(pl.col("held_out"))
-        evaluated = evaluated_ids(TableRef(**spec["target_data"]), task).lazy()
-        kept = held_out.join(evaluated, on="id", how="anti").sort("id").head(GENERAL_ROWS)
+        target = _target(task, spec).select("id")
+        kept = (
+            held_out.filter(pl.col("duplicate_of").is_null())
+            .join(target, on="id", how="anti")
+            .sort("id")
+            .head(GENERAL_ROWS)
+        )
         general = kept.select("text").collect()["text"].to_list()
     return acts.Held(split("train"), split("validation"), split("test"), general, spec["classes"])
 

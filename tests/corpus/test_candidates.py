@@ -34,6 +34,7 @@ def test_what_the_target_is_tested_on_leaves_the_pool(sources, tmp_path):
 @pytest.mark.parametrize("budget", [Budget(rows=4), Budget(tokens=31)])
 def test_a_budget_beyond_the_pool_is_refused(budget):
     eligible = pl.DataFrame({"id": ["a", "b", "c"], "n_tokens": [10, 10, 10]})
+    found = candidates.Candidates(eligible, eligible.clear())
     with pytest.raises(BadInput, match="may be chosen"):
-        candidates.require_budget(budget, eligible)
-    candidates.require_budget(Budget(rows=3), eligible)
+        found.require_budget(budget)
+    found.require_budget(Budget(rows=3))

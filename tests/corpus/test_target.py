@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from getmore_assets.config import Task
+from getmore_assets.config import Source, Task
 from getmore_assets.corpus import target
 from getmore_assets.errors import BadInput
 from tests.conftest import task_fields
@@ -29,7 +29,26 @@ def test_train_rows_that_are_in_test_leave_train_and_are_listed(sources, tmp_pat
     frame, facts = target.read_target(task)
     assert frame.filter(frame["split"] == "train")["text"].to_list() == ["one", "three", "three"]
     assert facts.rows == {"train": 3, "validation": 1, "test": 2}
-    assert [r["origin"].rsplit(":", 1)[1] for r in facts.left_train] == ["2"]
+    assert [r["origin"].rsplit(":", 1)[1] for r in facts.left["train"]] == ["2"]
+
+
+def test_validation_keeps_off_test_and_train_off_general_text(sources, tmp_path):
+    task = make(
+        sources, tmp_path, train=rows("one", "two", "five"), validation=rows("three", "four"), test=rows("four")
+    )
+    general = tmp_path / "general.jsonl"
+    general.write_text('{"text": "five"}\n')
+    frame, facts = target.read_target(task.model_copy(update={"general": Source(path=str(general))}))
+    assert frame.filter(frame["split"] == "validation")["text"].to_list() == ["three"]
+    assert frame.filter(frame["split"] == "train")["text"].to_list() == ["one", "two"]
+    assert len(facts.left["validation"]) == len(facts.left["train"]) == 1
+
+
+def test_a_label_that_stands_once_stays_in_train(sources, tmp_path):
+    given = [*rows(*(f"row {i}" for i in range(200))), *rows(*(f"odd {i}" for i in range(1)), label="rare")]
+    frame, facts = target.read_target(make(sources, tmp_path, "label", train=given))
+    assert "rare" in frame.filter(frame["split"] == "train")["label"].to_list()
+    assert facts.labels == ["a", "rare"]
 
 
 def test_missing_splits_are_held_out_of_train(sources, tmp_path):
@@ -39,7 +58,7 @@ def test_missing_splits_are_held_out_of_train(sources, tmp_path):
     assert sum(facts.rows.values()) == 300
     assert 10 < facts.rows["test"] < 60
     assert frame["id"].is_unique().all()
-    assert not facts.left_train
+    assert not facts.left["train"]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +93,6 @@ def test_real_sets_overlap_a_little(shared_data, tmp_path):
     }
     task = Task.model_validate({"name": "c", "lake": str(tmp_path), "target": {**given, "label": "label"}})
     _frame, facts = target.read_target(task)
-    assert len(facts.left_train) == 4
+    assert len(facts.left["train"]) == 4
     assert facts.rows["test"] == 3469
     assert len(facts.labels) == 13

@@ -25,8 +25,8 @@ def test_an_id_without_a_vector_is_an_error(table):
         store.load(table, "e", ["a", "z"])
 
 
-def test_an_id_with_two_vectors_is_an_error(table, tmp_path):
+def test_an_id_with_several_vectors_is_an_error(table, tmp_path):
     lake = Lake(tmp_path)
     store.add(lake, "e", ["a"], np.array([[9, 9]], np.float32), {})
-    with pytest.raises(LookupError, match="two vectors"):
+    with pytest.raises(LookupError, match="several vectors"):
         store.load(lake.latest(store.TABLE), "e", ["a"])
