@@ -9,7 +9,7 @@ from getmore_assets.defs.line import Line
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(stations),
     asset_checks=dg.load_asset_checks_from_package_module(stations),
-    jobs=[jobs.select, jobs.run, jobs.check],
+    jobs=[jobs.select, jobs.run],
     sensors=[sensors.task_files],
     resources={"line": Line(task_file="", overrides=[])},
 )

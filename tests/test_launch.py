@@ -8,7 +8,7 @@ from getmore_assets.launch import WorkerFailedError, metered
 
 
 def test_a_worker_that_crashes_is_an_error_that_says_so(tmp_path):
-    with pytest.raises(WorkerFailedError, match="the solve worker ended with exit code 1"):
+    with pytest.raises(WorkerFailedError, match="ValidationError: 2 validation errors for Task"):
         launch.launch("solve", {"task": {}}, tmp_path)
 
 

@@ -9,11 +9,6 @@ select = dg.define_asset_job(
     dg.AssetSelection.assets(*UP_TO_SUBSET),
     description="From the sources to the selected subset.",
 )
-check = dg.define_asset_job(
-    "check",
-    dg.AssetSelection.all_asset_checks(),
-    description="Every asset check on what is there; makes nothing.",
-)
 run = dg.define_asset_job(
     "run",
     dg.AssetSelection.all(),
