@@ -14,10 +14,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from getmore_assets.config import Task, load_task
+from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
+from getmore_assets.task_files import load_task
 
 REFUSED, FAILED = 2, 1
 _ERR = Console(stderr=True)

@@ -1,18 +1,12 @@
 """The schema of a task file: pool, target, encoder, models, selection, training.
 
-Belongs here: fields, their defaults and their limits, and loading with overrides. Does not: anything that opens the
-files a task names (`preflight.py`), or that uses a value.
+Belongs here: fields, their defaults and their limits. Does not: reading a task file (`task_files.py`), or opening the
+files it names (`preflight.py`).
 """
 
-import difflib
-import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-
-from getmore_assets.errors import BadInput
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 PYTHON_DOCS = "python-docs"
 HUB_PREFIX = "hf://"
@@ -210,94 +204,3 @@ class Task(Section):
             if wanted and source.vector is None:
                 raise ValueError(f"encoder.model is `{BROUGHT}`, so {source.path} must name its `vector` column")
         return self
-
-
-def load_task(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Task:
-    """Read a task file and apply `key.sub=value` overrides.
-
-    Raises:
-        BadInput: The file is missing, is not YAML, or a field of it is unknown or has a wrong value.
-    """
-    path = Path(path)
-    try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadInput(str(path), "there is no such task file", "Give the path of a YAML task file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(str(path), f"not valid YAML ({' '.join(str(error).split())})", "Correct the file") from None
-    if not isinstance(raw, dict):
-        raise BadInput(str(path), "not a mapping of fields", "See tasks/demo.yaml for the shape of a task file")
-    for override in overrides:
-        _override(raw, override)
-    try:
-        return Task.model_validate(raw)
-    except ValidationError as error:
-        raise BadInput(str(path), "; ".join(_explain(e) for e in error.errors()), "Correct the task file") from None
-
-
-def _override(raw: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise BadInput(override, "not an override", "Write key=value, for example selection.budget.rows=500")
-    *parents, last = key.split(".")
-    node: Any = raw
-    try:
-        for parent in parents:
-            at = int(parent) if isinstance(node, list) else parent
-            child = node.setdefault(at, {}) if isinstance(node, dict) else node[at]
-            if isinstance(child, str) and at != "name":  # a source that is given by its path alone
-                child = node[at] = {"path": child}
-            node = child
-        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
-    except (TypeError, ValueError, IndexError):
-        raise BadInput(override, "there is no such field to change", "Name a field as the task file does") from None
-    except yaml.YAMLError:
-        raise BadInput(override, "the value is not valid YAML", "Quote it") from None
-
-
-def _explain(error: Any) -> str:
-    """One pydantic error as `field: what is wrong; what is accepted`."""
-    where = ".".join(str(part) for part in error["loc"]) or "task"
-    if error["type"] == "extra_forbidden":
-        accepted = _fields_at(error["loc"][:-1])
-        near = difflib.get_close_matches(str(error["loc"][-1]), accepted, 1)
-        hint = f" (did you mean `{near[0]}`?)" if near else ""
-        return f"{where}: unknown key{hint}; accepted here: {', '.join(accepted)}"
-    if error["type"] == "missing":
-        return f"{where}: missing"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[0].lower()}{message[1:]} (got {error['input']!r:.80})"
-
-
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    """The field names a section accepts."""
-    model: Any = Task
-    for part in location:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        model = next(
-            (
-                t
-                for t in (annotation, *getattr(annotation, "__args__", ()))
-                if isinstance(t, type) and issubclass(t, Section)
-            ),
-            Source,
-        )
-    return list(model.model_fields)
-
-
-def tasks_folder() -> Path:
-    """Where task files lie: `GETMORE_TASKS`, or `tasks/` under the working directory."""
-    return Path(os.environ.get("GETMORE_TASKS", "tasks"))
-
-
-def find_task_files(folder: Path) -> dict[str, Path]:
-    """Task names and files under a folder. A file that does not load is left out: running it says why."""
-    found = {}
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            found[load_task(path).name] = path
-        except BadInput:
-            continue
-    return found

@@ -16,13 +16,14 @@ import dagster as dg
 from pydantic import Field
 
 from getmore_assets import preflight
-from getmore_assets.config import Task, find_task_files, load_task, tasks_folder
+from getmore_assets.config import Task
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import Meter, launch, metered
 from getmore_assets.records import Record, Records, now
 from getmore_assets.reporting.figures import as_markdown
+from getmore_assets.task_files import find_task_files, load_task, tasks_folder
 from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ Belongs here: pure functions that compare what is with what was, and thin decora
 
 import dagster as dg
 
-from getmore_assets.config import find_task_files, tasks_folder
 from getmore_assets.defs.line import targets
+from getmore_assets.task_files import find_task_files, tasks_folder
 
 
 def new_targets(names: set[str], known: set[str]) -> list[str]:

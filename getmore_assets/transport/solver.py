@@ -22,7 +22,7 @@ FIRST_SAMPLE = 4096
 _GROWTH = 4
 _MEMORY = 8  # past steps that Anderson combines
 _COARSE_PASSES = 200  # a sample that has not converged by then is left for the next
-_SAVE_EVERY_S = 1.0
+_SAVE_EVERY_S = 0.2
 
 
 class NotConvergedError(RuntimeError):

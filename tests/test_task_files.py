@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from getmore_assets.config import load_task
 from getmore_assets.errors import BadInput
+from getmore_assets.task_files import load_task
 
 MINIMAL = "name: t\ntarget: {train: a.jsonl}\n"
 
