@@ -1,4 +1,4 @@
-"""The recipe of `chemprot-f1` with no warm-up, as a plain Transformers loop: what the line's own figure is held against.
+"""The recipe of `chemprot-f1` with no warm-up as a plain Transformers loop: what the line's figure is held against.
 
 python benchmarks/plain_f1.py ../shared --schedule linear --seeds 3 --json benchmarks/results/plain-f1.json
 """
@@ -22,7 +22,7 @@ EPOCHS, RATE, BATCH, LENGTH = 3, 2e-4, 32, 128
 def run(data: Path, schedule: str, seed: int, dtype: torch.dtype, rows: int | None) -> dict[str, object]:
     """Train on ChemProt train, score on its test split."""
     torch.manual_seed(seed)
-    train, test = (pl.read_ndjson(data / f"chemprot.{split}.jsonl")for split in ("train", "test"))
+    train, test = (pl.read_ndjson(data / f"chemprot.{split}.jsonl") for split in ("train", "test"))
     train, test = (split.head(rows or split.height) for split in (train, test))
     classes = sorted(train["label"].unique())
     number = {label: i for i, label in enumerate(classes)}

@@ -17,7 +17,7 @@ from rich.table import Table
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.records import Records
+from getmore_assets.records import STATIONS, Records
 from getmore_assets.task_files import load_task
 
 REFUSED, FAILED = 2, 1
@@ -133,24 +133,13 @@ def _instance(dg: Any, lake: Lake) -> Any:
 
 def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
     records = Records(Lake(task.lake), task.name)
-    order = [
-        "raw_corpus",
-        "target_data",
-        "embeddings",
-        "ot_potentials",
-        "selected_subset",
-        "base_model",
-        "warmed_model",
-        "finetuned_model",
-        "scorecard",
-    ]
     made = {s["name"]: record for s in stations if (record := records.get(s["name"]))}
     found: dict[str, Any] = {
         "task": task.name,
         "selected": made["selected_subset"].folders["parquet"],
         "models": {name: r.folders["model"] for name, r in made.items() if "model" in r.folders},
         "report": None,
-        "stations": sorted(stations, key=lambda s: order.index(s["name"])),
+        "stations": sorted(stations, key=lambda s: STATIONS.index(s["name"])),
         "scorecard": [],
     }
     if "scorecard" in made:

@@ -146,14 +146,35 @@ class Selection(Section):
     seed: int = 0
 
 
+class Triage(Section):
+    """How the pool's domains are measured against the target before all of it is encoded."""
+
+    sample: int = Field(2000, ge=1, description="rows of each domain that are encoded for it (the paper: 10,000)")
+    keep: int | None = Field(None, ge=1, description="the nearest domains that may be chosen from; all without it")
+
+
 class Transport(Section):
     """The optimal-transport problem between pool and target."""
 
+    solver: Literal["semi-dual", "published"] = Field(
+        "semi-dual", description="published: the authors' loop, for which they set epsilon 0.1, tolerance 0.1"
+    )
     epsilon: float = Field(0.05, gt=0, description="entropic regularisation")
     epsilon_is: Literal["relative", "absolute"] = Field("relative", description="relative: times the mean cost")
     tolerance: float = Field(1e-3, gt=0, lt=2, description="L1 error of the target marginal at which to stop")
     max_passes: int = Field(300, ge=1, description="passes over the whole pool before giving up")
-    tile_mb: int = Field(64, ge=1, description="memory of one tile of the cost matrix")
+    momentum: float = Field(1.3, gt=0, lt=2, description="over-relaxation of the published solver; 1 is none")
+    target_relaxation: float | None = Field(
+        None, gt=0, description="how much the plan may leave out target rows it cannot reach (POT's reg_m, in the unit "
+        "of epsilon): smaller leaves out more; none without it"
+    )  # fmt: skip
+    memory_mb: int = Field(1024, ge=1, description="limit of the solve's working memory")
+
+    @model_validator(mode="after")
+    def _published_has_no_relaxation(self) -> "Transport":
+        if self.solver == "published" and self.target_relaxation is not None:
+            raise ValueError("target_relaxation is not for the published solver")
+        return self
 
 
 class Training(Section):
@@ -190,6 +211,7 @@ class Task(Section):
     encoder: Encoder = Encoder()
     base_model: BaseModelChoice = BaseModelChoice()
     selection: Selection = Selection()
+    triage: Triage = Triage()
     transport: Transport = Transport()
     warmup: Training = Training()
     finetune: FineTuning = FineTuning()

@@ -12,6 +12,20 @@ from typing import Any
 
 from getmore_assets.lake import Lake, TableRef
 
+#: The line, in order.
+STATIONS = (
+    "raw_corpus",
+    "target_data",
+    "domain_triage",
+    "embeddings",
+    "ot_potentials",
+    "selected_subset",
+    "base_model",
+    "warmed_model",
+    "finetuned_model",
+    "scorecard",
+)
+
 
 @dataclass(frozen=True)
 class Record:

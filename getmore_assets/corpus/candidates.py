@@ -26,8 +26,16 @@ class Candidates:
         require_budget(budget, self.eligible.height, int(self.eligible["n_tokens"].sum()))
 
 
-def find(raw_corpus: TableRef, target: TableRef, task: Task) -> Candidates:
-    """Take out of the pool what the target is evaluated on, what is held out, and near-duplicates; in this order."""
+def kept_domains(triage: TableRef, task: Task) -> pl.DataFrame:
+    """The domains that triage kept: one column, `domain`."""
+    return triage.scan().filter((pl.col("target") == task.name) & pl.col("kept")).select("domain").collect()
+
+
+def find(raw_corpus: TableRef, target: TableRef, triage: TableRef | None, task: Task) -> Candidates:
+    """Take out of the pool what the target is evaluated on, what is held out, near-duplicates, and far domains.
+
+    In this order. Without `triage`, no domain is too far.
+    """
     evaluated = evaluated_ids(target, task)
     rows = (
         scan_pool(raw_corpus, pool_key(task))
@@ -45,6 +53,10 @@ def find(raw_corpus: TableRef, target: TableRef, task: Task) -> Candidates:
             .alias("reason")
         )
     )
+    if triage is not None:
+        far = pl.col("reason").is_null() & ~pl.col("domain").is_in(kept_domains(triage, task)["domain"].implode())
+        why = pl.lit("domain is too far: ") + pl.col("domain")
+        rows = rows.with_columns(pl.when(far).then(why).otherwise("reason").alias("reason"))
     if rows["id"].is_duplicated().any():
         raise RuntimeError("raw_corpus holds an id twice in one pool")
     return Candidates(

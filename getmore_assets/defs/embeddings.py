@@ -12,14 +12,15 @@ from getmore_assets.records import Records
 
 _CHECKED_AT_ONCE = 16_384
 _LENGTH_TOLERANCE = 1e-3
+_INPUTS = ("raw_corpus", "target_data", "domain_triage")
 
 
 @dg.asset(
-    deps=["raw_corpus", "target_data"],
+    deps=list(_INPUTS),
     partitions_def=targets,
     group_name="transport",
     kinds={"deltalake", "torch"},
-    code_version="1",
+    code_version="2",
     pool="gpu",
     description="One vector of unit length per content id and encoder, for pool and target. Only ids without a "
     "vector are encoded, in shards that are each one commit, so a run that was cut off goes on where it "
@@ -28,21 +29,28 @@ _LENGTH_TOLERANCE = 1e-3
 def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """Vectors as a Delta table."""
     return line.materialise(
-        context, inputs=("raw_corpus", "target_data"), settings=encoder_fingerprint, make=_encode, shared=True
+        context,
+        inputs=_INPUTS,
+        settings=encoder_fingerprint,
+        make=_encode,
+        shared=True,
     )
 
 
 def _encode(job: Job) -> Made:
-    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task)
+    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.table("domain_triage"), job.task)
     found.require_budget(job.task.selection.budget)
     encoder = encoder_fingerprint(job.task)
-    fitted = job.lake.folder("encoders") / f"{encoder}.safetensors"
-    done = job.launch("embed", {"encoder": encoder, "fitted": str(fitted)})
+    done = job.launch("embed", {"encoder": encoder, "fitted": str(store.fitted_file(job.lake, encoder))})
     table = TableRef(job.lake.table(store.TABLE), done["version"])
-    before = Records(job.lake, job.task.name).get(job.station)
-    spent = before.facts["encode_seconds"] if before and before.facts["encoder"] == encoder else 0.0
-    facts = {"encoder": encoder, "encode_seconds": spent + done.pop("seconds"), **done}
+    facts = {"encoder": encoder, "encode_seconds": encode_seconds(job, encoder, done.pop("seconds")), **done}
     return Made(facts["encoded"] + facts["reused"], facts, table)
+
+
+def encode_seconds(job: Job, encoder: str, now: float) -> float:
+    """What this station has spent on encoding with this encoder, in all its makings and now."""
+    before = Records(job.lake, job.task.name).get(job.station)
+    return now + (before.facts["encode_seconds"] if before and before.facts["encoder"] == encoder else 0.0)
 
 
 @partition_check(

@@ -2,11 +2,13 @@
 
 import dagster as dg
 
-UP_TO_SUBSET = ["raw_corpus", "target_data", "embeddings", "ot_potentials", "selected_subset"]
+from getmore_assets.records import STATIONS
+
+_UP_TO_SUBSET = STATIONS[: STATIONS.index("selected_subset") + 1]
 
 select = dg.define_asset_job(
     "select",
-    dg.AssetSelection.assets(*UP_TO_SUBSET),
+    dg.AssetSelection.assets(*_UP_TO_SUBSET),
     description="From the sources to the selected subset.",
 )
 run = dg.define_asset_job(

@@ -8,13 +8,16 @@ from getmore_assets.lake import TableRef
 from getmore_assets.reporting import figures
 from getmore_assets.workers import POTENTIALS
 
+_CHECKED_SHARE, _LEAST_OVERLAP = 0.05, 0.5
+_INPUTS = ("raw_corpus", "target_data", "domain_triage", "embeddings")
+
 
 @dg.asset(
-    deps=["raw_corpus", "target_data", "embeddings"],
+    deps=list(_INPUTS),
     partitions_def=targets,
     group_name="transport",
     kinds={"deltalake", "torch"},
-    code_version="1",
+    code_version="2",
     pool="gpu",
     description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for "
     "every target row, with the evidence that the solve converged. One that did not converge is an "
@@ -23,7 +26,10 @@ from getmore_assets.workers import POTENTIALS
 def ot_potentials(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """Potentials as a Delta table."""
     return line.materialise(
-        context, inputs=("raw_corpus", "target_data", "embeddings"), settings=lambda t: t.transport, make=_solve
+        context,
+        inputs=_INPUTS,
+        settings=lambda t: t.transport,
+        make=_solve,
     )
 
 
@@ -47,4 +53,20 @@ def the_solve_converged(context: dg.AssetCheckExecutionContext, line: Line) -> d
     return dg.AssetCheckResult(
         passed=error <= task.transport.tolerance and bad == 0,
         metadata={"marginal_error": error, "tolerance": task.transport.tolerance, "not_finite": bad},
+    )
+
+
+@partition_check(
+    asset=ot_potentials,
+    blocking=False,
+    description="The choice does not hang on ε: at half and at twice of it, most of the lowest 5 % of a sample stay.",
+)
+def the_choice_is_stable(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Holds the recorded overlaps against a half."""
+    _, record = line.record(context, "ot_potentials")
+    overlaps = {f"ε x {o['factor']:g}": o["jaccard"] for o in record.facts["overlap"] if o["share"] == _CHECKED_SHARE}
+    return dg.AssetCheckResult(
+        passed=all(overlap is not None and overlap >= _LEAST_OVERLAP for overlap in overlaps.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={**{k: -1.0 if v is None else v for k, v in overlaps.items()}, "least": _LEAST_OVERLAP},
     )

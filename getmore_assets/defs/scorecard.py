@@ -11,22 +11,14 @@ from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
 from getmore_assets.defs.warmed_model import SEED
+from getmore_assets.records import STATIONS
 from getmore_assets.reporting import figures, report, statistics
 from getmore_assets.selection import subset
 
 TABLE = "scorecard"
 _CODE_VERSION = "1"
 _SPARE = 4.0  # how many times the selection's words a baseline draws, to have enough of the model's tokens
-_INPUTS = (
-    "raw_corpus",
-    "target_data",
-    "embeddings",
-    "ot_potentials",
-    "selected_subset",
-    "base_model",
-    "warmed_model",
-    "finetuned_model",
-)
+_INPUTS = STATIONS[:-1]
 
 
 @dg.asset(
@@ -67,8 +59,9 @@ def _compare(job: Job) -> Made:
             },
         )
     # Every vector of this task counts, also those that an earlier run encoded.
+    encoding = sum(job.inputs[station].facts["encode_seconds"] for station in ("domain_triage", "embeddings"))
     solving = sum(job.inputs[station].seconds for station in ("ot_potentials", "selected_subset"))
-    selection_seconds = round(job.inputs["embeddings"].facts["encode_seconds"] + solving, 2)
+    selection_seconds = round(encoding + job.inputs["domain_triage"].facts["solve_seconds"] + solving, 2)
     rows = [
         {
             "selector": one["selector"],
@@ -141,7 +134,8 @@ def _ids(job: Job) -> list[str]:
 
 def _draw(job: Job, seed: int) -> list[str]:
     """Random candidates, enough of them to fill the tokens of the selection."""
-    eligible = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task).eligible
+    pool, target, triage = (job.table(name) for name in ("raw_corpus", "target_data", "domain_triage"))
+    eligible = candidates.find(pool, target, triage, job.task).eligible
     ranked = subset.rank_at_random(eligible, seed)
     enough = _SPARE * job.inputs["selected_subset"].facts["n_tokens"]
     return ranked.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < enough)["id"].to_list()

@@ -17,10 +17,11 @@ from getmore_assets.selection import gradient, subset
 TABLE = "selected_subset"
 NEAREST = 3
 _BLOCK = 512
+_INPUTS = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
 
 
 @dg.asset(
-    deps=["raw_corpus", "target_data", "embeddings", "ot_potentials"],
+    deps=list(_INPUTS),
     partitions_def=targets,
     group_name="selection",
     kinds={"deltalake", "polars"},
@@ -32,7 +33,7 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
     """The selection as a Delta table and a Parquet file."""
     return line.materialise(
         context,
-        inputs=("raw_corpus", "target_data", "embeddings", "ot_potentials"),
+        inputs=_INPUTS,
         settings=lambda t: t.selection,
         make=_select,
     )
@@ -40,7 +41,7 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
 
 def _select(job: Job) -> Made:
     rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
-    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.task)
+    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.table("domain_triage"), job.task)
     eligible, chosen = found.eligible, job.task.selection
     found.require_budget(chosen.budget)
     if chosen.selector == "got-d":

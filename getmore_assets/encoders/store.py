@@ -14,6 +14,11 @@ TABLE = "embeddings"
 _BATCH = 8192
 
 
+def fitted_file(lake: Lake, encoder: str) -> Path:
+    """Where an encoder that is fitted to its pool is kept."""
+    return lake.folder("encoders") / f"{encoder}.safetensors"
+
+
 def encoded_ids(table: TableRef | None, encoder: str) -> pl.DataFrame:
     """The ids that have a vector: one column, `id`."""
     if table is None:

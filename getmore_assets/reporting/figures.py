@@ -52,6 +52,20 @@ def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
     return _save(figure, path)
 
 
+def distances(domains: list[dict[str, Any]], path: Path) -> Path:
+    """How far each domain is, nearest first; those that are kept in colour."""
+    shown = domains[:_MOST_BARS]
+    left_out = f" (nearest {len(shown)} of {len(domains)})" if len(shown) < len(domains) else ""
+    figure, axes = _canvas(f"Transport distance to the target{left_out}", 1.2 + 0.28 * len(shown))
+    colours = [_ORANGE if one["kept"] else _GREY for one in shown]
+    axes.barh(range(len(shown)), [one["distance"] for one in shown], 0.7, color=colours)
+    axes.set_yticks(range(len(shown)), [one["domain"] for one in shown])
+    axes.invert_yaxis()
+    axes.set_xlim(left=min(0.9 * one["distance"] for one in shown))
+    axes.set_xlabel("entropic transport cost (axis cut; orange: kept)")
+    return _save(figure, path)
+
+
 def scores(values: np.ndarray, cut: float, path: Path) -> Path:
     """The distribution of scores, with the cut below which rows are selected."""
     figure, axes = _canvas("Calibrated gradient of every candidate (selected: left of the line)")

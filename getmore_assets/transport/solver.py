@@ -1,10 +1,13 @@
 """The semi-dual solve: find the target potential g whose plan has the wanted target marginal.
 
-Belongs here: the loop, its acceleration, its stopping rule, its state. Does not: how a pass is computed (`tiles.py`).
+Belongs here: the loop, its stages, its stopping rule, its state. Does not: how a pass is computed (`passes/`).
 
-Sinkhorn's update in the semi-dual is g ← g + ε log(b / col(g)), one pass each. Here it is the fixed-point map of an
-Anderson iteration (type II), run first on a sample of the candidates with ε falling to the wanted one, then on larger
-samples, then on all, each from the last g.
+Sinkhorn's update in the semi-dual is g ← g + ε log(b / col(g)), one pass each. Here it is the map of an Anderson
+iteration, run first on a sample of the candidates with ε falling to the wanted one, then on larger samples, then on
+all, each from the last g.
+
+With a relaxed target marginal the penalty τ·KL(col | b) stands in place of col = b (Chizat et al. 2018, section 4): the
+update is then damped, g ← τ/(τ + ε) · (g + ε log(b / col)), and the wanted marginal is b·exp(-g/τ).
 """
 
 import logging
@@ -14,14 +17,19 @@ from pathlib import Path
 
 import numpy as np
 
-from getmore_assets.transport.tiles import TilePass
+from getmore_assets.transport.anderson import Anderson
+from getmore_assets.transport.passes import TilePass
+from getmore_assets.transport.problem import Problem
 
 log = logging.getLogger(__name__)
 
 FIRST_SAMPLE = 4096
-_GROWTH = 4
-_MEMORY = 8  # past steps that Anderson combines
+_GROWTH = 8
+_FALL = 4  # ε falls by this factor
 _COARSE_PASSES = 200  # a sample that has not converged by then is left for the next
+_COARSE_ERROR = 5e-3  # the next sample moves the marginal by more than this
+_ON_THE_WAY = 0.05  # error that is enough while ε falls
+_GOOD_START = 0.5  # error over all candidates up to which an earlier g is gone on from
 _SAVE_EVERY_S = 0.2
 
 
@@ -29,18 +37,21 @@ class NotConvergedError(RuntimeError):
     """The marginal error did not fall below the tolerance within the passes allowed."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Solution:
     """Potentials and the evidence that they are those of the problem.
 
     Attributes:
-        g: Target potential: `[m]`, float64, with Σ_j b_j g_j = 0.
+        g: Target potential: `[m]`, float64, with Σ_j b_j g_j = 0 unless the target marginal is relaxed; 0 where b is.
         f: Candidate potential, the c-transform of g: `[n]`, float32.
         epsilon: The regularisation, absolute.
         error: L1 error of the target marginal of the final plan.
-        dual: Σ a f + Σ b g: the entropic transport cost.
+        dual: The dual's value at (f, g): the entropic transport cost when the error is 0.
+        gap: |primal - dual|, the primal's value being that of the final plan, whose rows are exact and whose columns
+            are off by `error`: an estimate of how far the dual's value is from the optimum.
         history: (candidates, ε, L1 error) of each pass.
         full_passes: Passes over all candidates.
+        passes: Work of all passes, in passes over all candidates.
         seconds: Time of the solve.
     """
 
@@ -49,8 +60,10 @@ class Solution:
     epsilon: float
     error: float
     dual: float
+    gap: float
     history: list[tuple[int, float, float]]
     full_passes: int
+    passes: float
     seconds: float
 
 
@@ -61,70 +74,68 @@ class _State:
     g: np.ndarray
     stage: int = 0
     passes: int = 0
-    steps: list[np.ndarray] = field(default_factory=list)
-    residuals: list[np.ndarray] = field(default_factory=list)
+    anderson: Anderson = field(default_factory=Anderson)
     history: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def enter(self, stage: int) -> None:
+        self.stage, self.passes, self.anderson = stage, 0, Anderson()
 
     def save(self, path: Path) -> None:
         partial = path.with_suffix(".partial.npz")
-        np.savez(
-            partial,
-            g=self.g,
-            stage=self.stage,
-            passes=self.passes,
-            history=np.array(self.history).reshape(-1, 3),
-            steps=np.array(self.steps).reshape(-1, len(self.g)),
-            residuals=np.array(self.residuals).reshape(-1, len(self.g)),
-        )
+        history = np.array(self.history).reshape(-1, 3)
+        arrays = {f"anderson_{name}": array for name, array in self.anderson.arrays().items()}
+        arrays |= {"g": self.g, "stage": np.array(self.stage), "passes": np.array(self.passes), "history": history}
+        np.savez(partial, allow_pickle=False, **arrays)
         partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "_State":
         with np.load(path, allow_pickle=False) as stored:
-            return cls(
-                stored["g"],
-                int(stored["stage"]),
-                int(stored["passes"]),
-                list(stored["steps"]),
-                list(stored["residuals"]),
-                [(int(n), float(e), float(r)) for n, e, r in stored["history"]],
-            )
+            kept = {k.removeprefix("anderson_"): stored[k] for k in stored.files if k.startswith("anderson_")}
+            history = [(int(n), float(e), float(r)) for n, e, r in stored["history"]]
+            return cls(stored["g"], int(stored["stage"]), int(stored["passes"]), Anderson.of(kept), history)
 
 
 def solve(
     tile_pass: TilePass,
-    n: int,
-    b: np.ndarray,
     epsilon: float,
-    coarsest: float,
     *,
     tolerance: float = 1e-3,
     max_passes: int = 300,
+    relaxation: float | None = None,
+    start: np.ndarray | None = None,
     state: Path | None = None,
 ) -> Solution:
     """Solve for g.
 
     Args:
-        tile_pass: The operator; the first k candidates must be a random sample of all, for every k.
-        n: Candidates.
-        b: Target weights: `[m]`, positive, summing to 1.
+        tile_pass: The operator, with its problem.
         epsilon: Regularisation, absolute, in the unit of the cost.
-        coarsest: The ε to start from, about the mean cost.
         tolerance: L1 error of the target marginal at which to stop.
         max_passes: Passes over all candidates before giving up.
+        relaxation: τ, absolute: what a unit of KL divergence of the target marginal from b costs. None: col = b.
+        start: An earlier g to go on from: `[m]`.
         state: A file to go on from, and to keep up to date.
 
     Raises:
         NotConvergedError: After `max_passes`, with the error reached and the settings that would help.
     """
-    started = last_saved = time.monotonic()
-    now = _State.load(state) if state is not None and state.is_file() else _State(np.zeros(len(b)))
-    stages = _stages(n, epsilon, coarsest)
+    began = last_saved = time.monotonic()
+    problem = tile_pass.problem
+    stages = _stages(problem, epsilon)
+    if state is not None and state.is_file():
+        now = _State.load(state)
+    elif start is None:
+        now = _State(np.zeros(problem.m))
+    else:
+        now = _State(np.asarray(start, np.float64).copy(), stage=len(stages) - 1)
+    b = problem.b
     while True:
         size, eps = stages[now.stage]
         final = now.stage == len(stages) - 1
         f, col = tile_pass(now.g, eps, size)
-        error = float(np.abs(col - b).sum())
+        wanted = b if relaxation is None else b * np.exp(-now.g / relaxation)
+        error = float(np.abs(col - wanted).sum())
         now.history.append((size, eps, error))
         now.passes += 1
         if final:
@@ -136,50 +147,83 @@ def solve(
                 f"marginal error {error:.1e} after {now.passes} passes, tolerance {tolerance:.0e}: raise "
                 "transport.epsilon or transport.max_passes, or accept more with transport.tolerance"
             )
-        # An ε above the wanted one is only on the way: its plan need not be exact.
-        enough = tolerance if eps == epsilon else max(tolerance, 0.05)
-        if not final and (error <= enough or now.passes >= _COARSE_PASSES):
-            now.stage, now.passes, now.steps, now.residuals = now.stage + 1, 0, [], []
-            continue
-        now.g = _anderson(now, eps * (np.log(b) - np.log(np.maximum(col, 1e-300))), b)
+        if not final and (error <= _enough(eps, epsilon, tolerance) or now.passes >= _COARSE_PASSES):
+            now.enter(now.stage + 1)
+        elif final and now.passes == 1 and start is not None and not error <= _GOOD_START:
+            now.enter(next(i for i, stage in enumerate(stages) if stage[1] == epsilon))
+        else:
+            now.g = now.anderson.next(now.g, _residual(now.g, col, b, eps, relaxation), error, b)
         if state is not None and time.monotonic() - last_saved > _SAVE_EVERY_S:
             now.save(state)
             last_saved = time.monotonic()
-    shift = float(b @ now.g)  # only f + g is determined; this makes g mean zero, which f must mirror
-    g, f = now.g - shift, (f + np.float32(shift)).astype(np.float32)
-    dual = float(f.mean(dtype=np.float64) + b @ g)
-    return Solution(g, f, epsilon, error, dual, now.history, now.passes, time.monotonic() - started)
+    return _solution(problem, now, f, col, epsilon, relaxation, time.monotonic() - began)
 
 
-def _stages(n: int, epsilon: float, coarsest: float) -> list[tuple[int, float]]:
-    """(candidates, ε) of each stage: ε falls by quarters on the smallest sample, then the sample grows."""
-    sample = min(FIRST_SAMPLE, n)
-    falling = []
-    eps = coarsest
+def candidate_potential(tile_pass: TilePass, g: np.ndarray, epsilon: float) -> np.ndarray:
+    """The f of new candidates at the g of an earlier solve, with no solve of their own: `[n]`, float32."""
+    return tile_pass(g, epsilon, tile_pass.problem.n)[0]
+
+
+def _enough(eps: float, epsilon: float, tolerance: float) -> float:
+    """The error at which a sample is left: its solution is only on the way."""
+    return max(tolerance, _COARSE_ERROR if eps == epsilon else _ON_THE_WAY)
+
+
+def _stages(problem: Problem, epsilon: float) -> list[tuple[int, float]]:
+    """(candidates, ε) of each stage: ε falls on the smallest sample, then the sample grows."""
+    first = min(FIRST_SAMPLE, problem.n)
+    falling, eps = [], problem.mean_cost
     while eps > epsilon:
-        falling.append((sample, eps))
-        eps /= 4
-    growing = [(sample, epsilon)]
-    while sample * _GROWTH < n:
-        sample *= _GROWTH
-        growing.append((sample, epsilon))
-    if growing[-1][0] < n:
-        growing.append((n, epsilon))
-    return falling + growing
+        falling.append((first, eps))
+        eps /= _FALL
+    sizes, size = [problem.n], problem.n // _GROWTH
+    while size > first:
+        sizes.append(size)
+        size //= _GROWTH
+    sizes += [first] if first < problem.n else []
+    if problem.a is not None:  # a sample that weighs nothing says nothing
+        sizes = [size for size in sizes if problem.a[:size].sum() > 0]
+        falling = [stage for stage in falling if stage[0] in sizes]
+    return falling + [(size, epsilon) for size in reversed(sizes)]
 
 
-def _anderson(now: _State, residual: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The next g: the combination of past steps whose residual is smallest (Walker & Ni 2011, eq. 2.1)."""
-    residual = residual - b @ residual  # a constant shift of g changes nothing: keep it out of the fit
-    now.steps = [*now.steps[-_MEMORY:], now.g.copy()]
-    now.residuals = [*now.residuals[-_MEMORY:], residual]
-    if len(now.steps) == 1:
-        return np.asarray(now.g + residual)
-    # Weighted by √b: the components that carry mass are those the marginal error counts.
-    weight = np.sqrt(b)[:, None]
-    d_res = np.diff(np.array(now.residuals), axis=0).T
-    d_step = np.diff(np.array(now.steps), axis=0).T
-    gram = (d_res * weight).T @ (d_res * weight)
-    gram += np.eye(len(gram)) * 1e-10 * max(np.trace(gram), 1e-300)
-    mix = np.linalg.solve(gram, (d_res * weight).T @ (residual * weight[:, 0]))
-    return np.asarray(now.g + residual - (d_step + d_res) @ mix)
+def _residual(g: np.ndarray, col: np.ndarray, b: np.ndarray, eps: float, relaxation: float | None) -> np.ndarray:
+    """What Sinkhorn's update adds to g: ε log(b / col), damped where the target marginal is relaxed."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = np.where(b > 0, eps * (np.log(b) - np.log(np.maximum(col, 1e-300))), 0.0)
+    if relaxation is None:
+        # A constant shift of g changes nothing: keep it out of the fit.
+        return np.where(b > 0, step - b @ step, 0.0)
+    moved = relaxation / (relaxation + eps) * (g + step)
+    # A constant shift leaves the plan as it is, and damping alone would take long to find it: set it to where the
+    # wanted marginal sums to 1 (Séjourné et al. 2022, section 3).
+    with np.errstate(divide="ignore"):
+        shift = relaxation * float(np.logaddexp.reduce(np.log(b) - moved / relaxation))
+    return np.where(b > 0, moved + shift - g, 0.0)
+
+
+def _solution(
+    problem: Problem,
+    now: _State,
+    f: np.ndarray,
+    col: np.ndarray,
+    epsilon: float,
+    relaxation: float | None,
+    seconds: float,
+) -> Solution:
+    b, g = problem.b, now.g
+    if relaxation is None:  # only f + g is determined; this makes g mean zero, which f must mirror
+        shift = float(b @ g)
+        g, f = np.where(b > 0, g - shift, 0.0), (f + np.float32(shift)).astype(np.float32)
+    a = problem.weights(problem.n)
+    mean_f = float(f.mean(dtype=np.float64) if a is None else a @ f)
+    if relaxation is None:
+        dual, primal = mean_f + float(b @ g), mean_f + float(col @ g)
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            divergence = float(np.where(b > 0, col * (np.log(col) - np.log(b)) - col + b, 0.0).sum())
+        dual = mean_f - relaxation * float(b @ np.expm1(-g / relaxation))
+        primal = mean_f + float(col @ g) + relaxation * divergence
+    work = sum(size for size, _, _ in now.history) / problem.n
+    error = now.history[-1][2]
+    return Solution(g, f, epsilon, error, dual, abs(primal - dual), now.history, now.passes, work, seconds)

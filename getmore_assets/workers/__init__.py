@@ -1,4 +1,4 @@
-"""The programs that are launched: embed, solve, train. Torch and transformers are imported in these processes only.
+"""The programs that are launched: embed, triage, solve, train. Torch and transformers are imported nowhere else.
 
 Belongs here: the frame every worker runs in, and reading a worker's inputs out of the lake. Does not: the work.
 """
@@ -19,6 +19,7 @@ from getmore_assets.records import write_atomically
 PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
 REFUSED = 3  # exit code of a worker whose input cannot be used
 POTENTIALS = "ot_potentials"  # the table of the solve worker
+TRIAGE = "domain_triage"  # the table of the triage worker
 
 
 def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -5,14 +5,15 @@ Belongs here: the loop over missing rows, in shards that each are one commit. Do
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from tqdm import tqdm
 
-from getmore_assets.config import BROUGHT, Task
-from getmore_assets.corpus import pool, readers
+from getmore_assets.config import BROUGHT, LEXICAL, Task
+from getmore_assets.corpus import candidates, pool, readers
 from getmore_assets.encoders import make_encoder, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 from getmore_assets.workers import run
@@ -21,50 +22,70 @@ SHARD_ROWS = 1024
 LEXICAL_SAMPLE = 20_000
 
 
+@dataclass(frozen=True)
+class Filled:
+    """The embeddings table after a filling: its version, and how many of the wanted rows were new to it."""
+
+    table: TableRef
+    encoded: int
+    reused: int
+
+
 def embed(spec: dict[str, Any]) -> dict[str, Any]:
-    """Give every candidate and every row of target train a vector.
+    """Give every candidate of the kept domains and every row of target train a vector.
 
     Returns:
         version (of the table), encoded, reused (rows), and seconds.
     """
     task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
     started = time.monotonic()
-    rows = wanted_rows(task, TableRef(**spec["raw_corpus"]), TableRef(**spec["target_data"]))
+    kept = candidates.kept_domains(TableRef(**spec["domain_triage"]), task).lazy()
+    rows = may_be_candidates(task, TableRef(**spec["raw_corpus"]))
+    filled = fill(task, lake, spec, rows.join(kept, on="domain", how="semi").select("id", "text"))
+    seconds = time.monotonic() - started
+    return {"version": filled.table.version, "encoded": filled.encoded, "reused": filled.reused, "seconds": seconds}
+
+
+def may_be_candidates(task: Task, raw_corpus: TableRef) -> pl.LazyFrame:
+    """The rows of the pool (id, text, domain) that some target may choose: no copies, nothing held out."""
+    rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
+    return rows.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out")).select("id", "text", "domain")
+
+
+def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> Filled:
+    """Encode what has no vector yet, of some rows of the pool and of target train.
+
+    Args:
+        task: Its encoder.
+        lake: Where the table of vectors is.
+        spec: encoder (its fingerprint), fitted (where it is kept), raw_corpus, target_data, commit.
+        wanted: id and text.
+    """
+    train = TableRef(**spec["target_data"]).scan()
+    train = train.filter((pl.col("target") == task.name) & (pl.col("split") == "train")).select("id", "text")
     has = store.encoded_ids(lake.latest(store.TABLE), spec["encoder"])
-    wanted = pl.concat([frame.select("id").collect() for frame in rows]).unique()
-    missing = wanted.join(has, on="id", how="anti")
+    ids = pl.concat([frame.select("id").collect() for frame in (wanted, train)]).unique()
+    missing = ids.join(has, on="id", how="anti")
     if missing.height:
         with tqdm(total=missing.height, desc="encoding", unit="row", mininterval=5) as progress:
-            for ids, vectors in _encoded(task, rows, missing, Path(spec["fitted"])):
-                store.add(lake, spec["encoder"], ids, vectors, spec["commit"])
-                progress.update(len(ids))
+            for done, vectors in _encoded(task, spec, [wanted, train], missing):
+                store.add(lake, spec["encoder"], done, vectors, spec["commit"])
+                progress.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
-    return {
-        "version": table.version,
-        "encoded": missing.height,
-        "reused": wanted.height - missing.height,
-        "seconds": time.monotonic() - started,
-    }
-
-
-def wanted_rows(task: Task, raw_corpus: TableRef, target_data: TableRef) -> list[pl.LazyFrame]:
-    """The rows that need a vector (id, text): candidates that are no copies, and the target's train split."""
-    candidates = pool.scan_pool(raw_corpus, pool.pool_key(task))
-    candidates = candidates.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
-    train = target_data.scan().filter((pl.col("target") == task.name) & (pl.col("split") == "train"))
-    return [candidates.select("id", "text"), train.select("id", "text")]
+    return Filled(table, missing.height, ids.height - missing.height)
 
 
 def _encoded(
-    task: Task, rows: list[pl.LazyFrame], missing: pl.DataFrame, fitted: Path
+    task: Task, spec: dict[str, Any], rows: list[pl.LazyFrame], missing: pl.DataFrame
 ) -> Iterator[tuple[list[str], Any]]:
     if task.encoder.model == BROUGHT:
         yield from _brought(task, missing)
         return
-    sample = (
-        [] if fitted.is_file() else rows[0].sort("id").head(LEXICAL_SAMPLE).select("text").collect()["text"].to_list()
-    )
+    fitted, sample = Path(spec["fitted"]), []
+    if task.encoder.model == LEXICAL and not fitted.is_file():
+        fit_on = may_be_candidates(task, TableRef(**spec["raw_corpus"])).sort("id").head(LEXICAL_SAMPLE)
+        sample = fit_on.select("text").collect()["text"].to_list()
     encoder = make_encoder(task, fitted, sample)
     for frame in rows:
         for batch in batches(frame, SHARD_ROWS):

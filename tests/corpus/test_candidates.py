@@ -22,7 +22,7 @@ def test_what_the_target_is_tested_on_leaves_the_pool(sources, tmp_path):
     table, _, _ = pool.build(task, lake, {})
     splits, _ = target.read_target(task)
     kept = lake.replace(target.TABLE, splits, {"target": task.name}, {})
-    found = candidates.find(table, kept, task)
+    found = candidates.find(table, kept, None, task)
     reasons = found.excluded["reason"]
     assert (reasons == "is in the target's test").sum() >= 3
     whole = {content_id(text) for text in leaked if len(text) <= task.corpus.passage_chars}

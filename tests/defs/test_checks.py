@@ -17,7 +17,9 @@ CHECKS = {
     "ids_are_unique",
     "train_is_apart_from_test",
     "vectors_have_unit_length",
+    "the_nearest_are_kept",
     "the_solve_converged",
+    "the_choice_is_stable",
     "the_budget_is_kept",
     "nothing_evaluated_is_selected",
     "the_loss_fell",
@@ -105,6 +107,27 @@ def nan_vector(copy: Copy) -> None:
     )
 
 
+def far_domain_kept(copy: Copy) -> None:
+    rows = copy.rows("domain_triage")
+    copy.put("domain_triage", rows.with_columns(kept=pl.col("nearness") > 1))
+
+
+def nan_distance(copy: Copy) -> None:
+    rows = copy.rows("domain_triage")
+    value = pl.when(pl.col("nearness") == 2).then(float("nan")).otherwise("distance")
+    copy.put("domain_triage", rows.with_columns(distance=value))
+
+
+def unstable(copy: Copy) -> None:
+    overlaps = copy.record("ot_potentials").facts["overlap"]
+    copy.fact("ot_potentials", overlap=[{**o, "jaccard": 0.1} if o["factor"] == 2 else o for o in overlaps])
+
+
+def unknown_stability(copy: Copy) -> None:
+    overlaps = copy.record("ot_potentials").facts["overlap"]
+    copy.fact("ot_potentials", overlap=[{**o, "jaccard": None} for o in overlaps])
+
+
 def not_converged(copy: Copy) -> None:
     copy.fact("ot_potentials", marginal_error=0.5)
 
@@ -142,6 +165,10 @@ DAMAGES = [
     (leaked, "target_data", "train_is_apart_from_test"),
     (long_vector, "embeddings", "vectors_have_unit_length"),
     (nan_vector, "embeddings", "vectors_have_unit_length"),
+    (far_domain_kept, "domain_triage", "the_nearest_are_kept"),
+    (nan_distance, "domain_triage", "the_nearest_are_kept"),
+    (unstable, "ot_potentials", "the_choice_is_stable"),
+    (unknown_stability, "ot_potentials", "the_choice_is_stable"),
     (not_converged, "ot_potentials", "the_solve_converged"),
     (nan_potential, "ot_potentials", "the_solve_converged"),
     (over_budget, "selected_subset", "the_budget_is_kept"),

@@ -13,20 +13,10 @@ from mlflow import MlflowClient
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from getmore_assets.corpus.identity import content_id
+from getmore_assets.lake import Lake
+from getmore_assets.records import STATIONS, Records
 from getmore_assets.tracking import tracking_uri
 from tests.conftest import getmore, task_fields, write_task
-
-STATIONS = [
-    "raw_corpus",
-    "target_data",
-    "embeddings",
-    "ot_potentials",
-    "selected_subset",
-    "base_model",
-    "warmed_model",
-    "finetuned_model",
-    "scorecard",
-]
 
 
 def by_name(printed):
@@ -35,7 +25,7 @@ def by_name(printed):
 
 def test_every_station_was_made_and_metered(ran):
     stations = by_name(ran.printed)
-    assert list(stations) == STATIONS
+    assert tuple(stations) == STATIONS
     assert all(s["status"] == "made" and s["seconds"] > 0 and s["peak_rss_mb"] > 50 for s in stations.values())
 
 
@@ -54,6 +44,7 @@ def test_every_table_opens_with_plain_polars(ran):
     for name in (
         "raw_corpus",
         "target_data",
+        "domain_triage",
         "embeddings",
         "ot_potentials",
         "selected_subset",
@@ -128,6 +119,7 @@ def test_figures_are_in_the_metadata(ran):
     with dg.DagsterInstance.local_temp(str(ran.lake.root / "dagster")) as instance:
         for name, figure in (
             ("selected_subset", "composition"),
+            ("domain_triage", "distances"),
             ("ot_potentials", "convergence"),
             ("scorecard", "scorecard"),
         ):
@@ -169,8 +161,10 @@ def test_appended_rows_are_the_only_ones_encoded_and_the_old_version_stays(sourc
     second = json.loads(done.stdout.splitlines()[-1])
     assert by_name(second)["target_data"]["status"] == "reused"
     assert by_name(second)["selected_subset"]["status"] == "made"
-    record = json.loads((tmp_path / "lake/records/tiny/embeddings.json").read_text())
-    assert 100 < record["facts"]["encoded"] <= 260
+    records = Records(Lake(tmp_path / "lake"), "tiny")
+    encoded = [records.get(station).facts["encoded"] for station in ("domain_triage", "embeddings")]
+    assert encoded[0] > 0
+    assert 100 < sum(encoded) <= 260
     table = DeltaTable(str(tmp_path / "lake/tables/selected_subset"))
     old = pl.read_delta(table.table_uri, version=table.version() - 1).sort("rank")["id"].to_list()
     assert old == before

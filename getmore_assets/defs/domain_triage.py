@@ -1,0 +1,58 @@
+"""`domain_triage`: how far each domain of the pool is from the target, before all of the pool is encoded."""
+
+import dagster as dg
+import polars as pl
+
+from getmore_assets.defs.embeddings import encode_seconds
+from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
+from getmore_assets.encoders import encoder_fingerprint, store
+from getmore_assets.lake import TableRef
+from getmore_assets.reporting import figures
+from getmore_assets.workers import TRIAGE
+
+
+@dg.asset(
+    deps=["raw_corpus", "target_data"],
+    partitions_def=targets,
+    group_name="transport",
+    kinds={"deltalake", "torch"},
+    code_version="1",
+    pool="gpu",
+    description="The transport distance from the target to a sample of each domain of the pool, nearest first. With "
+    "`triage.keep` only the nearest are encoded and may be chosen from. The sample's vectors are kept "
+    "for the embeddings.",
+)
+def domain_triage(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
+    """Distances as a Delta table."""
+    return line.materialise(
+        context,
+        inputs=("raw_corpus", "target_data"),
+        settings=lambda t: [t.triage, encoder_fingerprint(t), t.transport.epsilon, t.transport.epsilon_is],
+        make=_measure,
+    )
+
+
+def _measure(job: Job) -> Made:
+    encoder = encoder_fingerprint(job.task)
+    with job.lake.lock(store.TABLE):  # it adds vectors, as the embeddings station does
+        done = job.launch("triage", {"encoder": encoder, "fitted": str(store.fitted_file(job.lake, encoder))})
+    figures.distances(done["domains"], job.figure("distances"))
+    facts = {"encoder": encoder, "encode_seconds": encode_seconds(job, encoder, done.pop("encode_seconds")), **done}
+    return Made(len(done["domains"]), facts, TableRef(job.lake.table(TRIAGE), done["version"]))
+
+
+@partition_check(
+    asset=domain_triage,
+    blocking=True,
+    description="Every distance is finite, and as many domains are kept as were asked for.",
+)
+def the_nearest_are_kept(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Looks at every domain."""
+    task, record = line.record(context, "domain_triage")
+    rows = record.table_ref().scan().filter(pl.col("target") == task.name).sort("distance", "domain").collect()
+    wanted = min(task.triage.keep or rows.height, rows.height)
+    kept = rows["kept"].to_list()
+    passed = (
+        rows.height > 0 and bool(rows["distance"].is_finite().all()) and kept == [i < wanted for i in range(len(kept))]
+    )
+    return dg.AssetCheckResult(passed=passed, metadata={"domains": rows.height, "kept": sum(kept), "wanted": wanted})

@@ -1,0 +1,86 @@
+"""One sweep over the candidates: the candidate potential, and the target marginal of the plan it makes.
+
+Belongs here: what a pass computes, and the ways to compute it (`cpu`, `gpu`, `sharded`). Does not: the loop.
+
+With weights a, b and cost C (see `problem`), a target potential g gives
+
+    z_ij = log b_j + (g_j - C_ij)/ε          one matrix product, plus a bias for each target
+    f_i  = -ε log Σ_j exp z_ij               the c-transform of g (semi-dual; Peyré & Cuturi 2019, eq. 4.43)
+    p_ij = exp(z_ij + f_i/ε)                 the row soft-max: the plan is P_ij = a_i p_ij, its rows sum to a_i
+    col_j = Σ_i a_i p_ij                     the target marginal, which equals b_j for the g that is sought
+
+so one product and one sweep of exponentials a tile give f and col together.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from getmore_assets.transport.problem import Problem
+
+
+@dataclass(frozen=True)
+class Inertia:
+    """Over-relaxation of f, as the published loop has it: f ← (1 - momentum) old + momentum f.
+
+    The target marginal is then that of the plan with the over-relaxed f, whose rows do not sum to a.
+
+    Attributes:
+        old: `[n]`, float32.
+        momentum: Between 0 and 2; 1 is none.
+    """
+
+    old: np.ndarray
+    momentum: float
+
+
+class TilePass(Protocol):
+    """What a solver needs to know of the candidates."""
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that is swept over."""
+        ...
+
+    def __call__(
+        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sweep over the first n candidates, whose weights are scaled to sum to 1.
+
+        Args:
+            g: Target potential: `[m]`, float64.
+            epsilon: Absolute, in the unit of the cost.
+            n: How many.
+            inertia: Over-relaxation of f.
+
+        Returns:
+            f: `[n]`, float32, and col: `[m]`, float64.
+        """
+        ...
+
+
+def best_pass(problem: Problem, memory_mb: int) -> TilePass:
+    """The pass for the device that is there."""
+    from getmore_assets.device import best_device
+    from getmore_assets.transport.passes.cpu import CpuPass
+    from getmore_assets.transport.passes.gpu import GpuPass
+
+    device = best_device()
+    return CpuPass(problem) if device.type == "cpu" else GpuPass(problem, device, memory_mb)
+
+
+def f_and_shares(
+    z: torch.Tensor, epsilon: float, u: np.ndarray | float, inertia: Inertia | None, rows: slice
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """A tile's f (`[rows]`, float64), leaving p in place of z; and what over-relaxation multiplies each row by."""
+    # 1/max p is the sum that the soft-max divided by: no sweep of its own.
+    top = z.amax(1).double()
+    torch.softmax(z, 1, out=z)
+    f = torch.as_tensor(u, device=z.device) - epsilon * (top - z.amax(1).double().log())
+    if inertia is None:
+        return f, None
+    old = torch.as_tensor(inertia.old[rows], dtype=torch.float64, device=z.device)
+    relaxed = (1 - inertia.momentum) * old + inertia.momentum * f
+    return relaxed, ((relaxed - f) / epsilon).exp()

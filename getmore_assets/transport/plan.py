@@ -1,0 +1,97 @@
+"""What a solve will take, said before it is begun.
+
+Belongs here: bytes, tiles, seconds, and the refusal of what cannot fit. Does not: solving.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+
+from getmore_assets.errors import BadInput
+from getmore_assets.transport.passes import TilePass
+from getmore_assets.transport.passes.cpu import tile_rows
+
+_MIB = 2**20
+_CALIBRATED_ROWS = 2048
+_PASSES = 1.15  # passes ≈ this / √(relative ε): 3.4, 4.8 and 8.4 were met at 0.1, 0.05 and 0.02 (benchmarks/README.md)
+_ANDERSON_VECTORS = 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The solve beforehand.
+
+    Attributes:
+        memory_mb: Working memory beside the candidates, in MiB.
+        disk_mb: The candidates' vectors, in a file that passes read, in MiB.
+        tile_rows: Candidates in a tile.
+        seconds_per_pass: From a calibration on this device.
+        passes: Expected work, in passes over all candidates.
+        seconds: Expected.
+    """
+
+    memory_mb: float
+    disk_mb: float
+    tile_rows: int
+    seconds_per_pass: float
+    passes: float
+    seconds: float
+
+
+def require_room(n: int, m: int, d: int, memory_mb: int, device: torch.device, folder: Path) -> float:
+    """Refuse a solve that cannot fit, before vectors are gathered.
+
+    Args:
+        n: Candidates.
+        m: Targets.
+        d: Width of a vector.
+        memory_mb: The limit set on working memory.
+        device: Where passes run.
+        folder: Where the candidates' vectors will be written.
+
+    Returns:
+        The working memory it will take, in MiB.
+
+    Raises:
+        BadInput: The limit, the machine's memory or the disk is too small.
+    """
+    on_device = 3 * 4 * m * d + 8 * n + _ANDERSON_VECTORS * 8 * m
+    tiles = memory_mb * _MIB // 2 if device.type == "cuda" else 2 * torch.get_num_threads() * tile_rows(m) * 4 * (m + d)
+    needed = (on_device + tiles) / _MIB
+    if needed > memory_mb:
+        what = f"{n:,} candidates against {m:,} targets of width {d} take {needed:,.0f} MiB, the limit is {memory_mb}"
+        fix = f"Set transport.memory_mb to {int(needed * 1.1) + 1}, or use fewer targets"
+        raise BadInput("transport.memory_mb", what, fix)
+    free = psutil.virtual_memory().available / _MIB
+    if needed > free:
+        what = f"{needed:,.0f} MiB are needed and {free:,.0f} are free on this machine"
+        raise BadInput("transport", what, "Use fewer targets, or a machine with more memory")
+    wanted, there = 4 * n * d / _MIB, shutil.disk_usage(folder).free / _MIB
+    if wanted > there:
+        what = f"the candidates' vectors take {wanted:,.0f} MiB and {there:,.0f} are free"
+        raise BadInput(str(folder), what, "Free disk space, or keep fewer domains with triage.keep")
+    return needed
+
+
+def calibrate(tile_pass: TilePass, epsilon: float, memory_mb: float) -> Plan:
+    """Run a little of a pass, and say how long the solve will be.
+
+    Args:
+        tile_pass: The operator that will be used.
+        epsilon: Absolute.
+        memory_mb: From `require_room`.
+    """
+    problem = tile_pass.problem
+    sample, g = min(problem.n, _CALIBRATED_ROWS), np.zeros(problem.m)
+    tile_pass(g, epsilon, sample)  # the first call also starts threads and packs for the first time
+    began = time.monotonic()
+    tile_pass(g, epsilon, sample)
+    each = (time.monotonic() - began) * problem.n / sample
+    passes = _PASSES / float(np.sqrt(epsilon / problem.mean_cost))
+    disk = 4 * problem.n * problem.y.shape[1] / _MIB
+    return Plan(memory_mb, disk, tile_rows(problem.m), each, passes, each * passes)

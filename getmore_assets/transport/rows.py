@@ -1,0 +1,59 @@
+"""Where candidate vectors lie: in memory, or in a file that is read a piece at a time.
+
+Belongs here: what a matrix of candidates must offer, and the file that offers it without filling memory. Does not:
+which vectors these are.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Rows(Protocol):
+    """A matrix that gives slices of rows: a NumPy array, a memory map, a torch tensor on the CPU, an `NpyFile`."""
+
+    @property
+    def shape(self) -> Any:
+        """Rows and columns."""
+        ...
+
+    def __getitem__(self, rows: slice, /) -> Any:
+        """`[stop - start, d]`; what `np.asarray` takes."""
+        ...
+
+
+class NpyFile:
+    """A matrix in an `.npy` file. Slices are read, not mapped, so its pages never count as this process's memory.
+
+    Args:
+        path: Float32, two dimensions, in C order.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = read(file)
+            self._start = file.tell()
+        if len(shape) != 2 or fortran or dtype != np.float32:
+            raise ValueError(f"{path} holds {dtype} of shape {shape}; wanted float32 [n, d] in C order")
+        self.shape: tuple[int, int] = shape
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """The rows, in memory of their own. Threads may call this side by side."""
+        start, stop, _ = rows.indices(self.shape[0])
+        out = np.empty((max(0, stop - start), self.shape[1]), np.float32)
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(self._start + start * 4 * self.shape[1])
+            view = memoryview(out.data).cast("B")
+            while len(view):
+                count = file.readinto(view)
+                if not count:
+                    raise EOFError(f"{self._path} ends before row {stop}")
+                view = view[count:]
+        return out

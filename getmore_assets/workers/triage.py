@@ -1,0 +1,61 @@
+"""Measure every domain of the pool against the target, on a sample of each.
+
+Belongs here: which rows are sampled and encoded, which domains are kept. Does not: the solves (`transport/triage.py`).
+"""
+
+import time
+from typing import Any
+
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import candidates
+from getmore_assets.corpus.target import points_of
+from getmore_assets.encoders import store
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.transport.triage import distances
+from getmore_assets.workers import TRIAGE, run
+from getmore_assets.workers.embed import fill, may_be_candidates
+
+
+def triage(spec: dict[str, Any]) -> dict[str, Any]:
+    """Write each domain's distance, nearest first, and whether it is kept.
+
+    Returns:
+        version (of the table), domains (as written), encoded, reused, encode_seconds, solve_seconds.
+    """
+    task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
+    raw_corpus, target = TableRef(**spec["raw_corpus"]), TableRef(**spec["target_data"])
+    # Ids are hashes, so the smallest of a domain are a random sample of it.
+    eligible = candidates.find(raw_corpus, target, None, task).eligible
+    sample = eligible.group_by("domain", maintain_order=True).head(task.triage.sample)
+    texts = may_be_candidates(task, raw_corpus).join(sample.lazy(), on="id", how="semi").select("id", "text")
+    started = time.monotonic()
+    filled, points = fill(task, lake, spec, texts), points_of(target, task.name)
+    encoded = time.monotonic()
+    samples = {
+        str(domain): store.load(filled.table, spec["encoder"], rows["id"].to_list())
+        for (domain,), rows in sample.group_by("domain", maintain_order=True)
+    }
+    y = store.load(filled.table, spec["encoder"], points["id"].to_list())
+    settings = task.transport
+    found = distances(
+        samples, y, points["weight"].to_numpy(), settings.epsilon, settings.epsilon_is == "relative", settings.memory_mb
+    )
+    counts = dict(eligible["domain"].value_counts().rows())
+    rows = pl.DataFrame(
+        [{"nearness": i + 1, "rows": counts[one.domain], **one.__dict__} for i, one in enumerate(found)]
+    ).with_columns(kept=pl.col("nearness") <= (task.triage.keep or len(found)))
+    written = lake.replace(TRIAGE, rows, {"target": task.name}, spec["commit"])
+    return {
+        "version": written.version,
+        "domains": rows.to_dicts(),
+        "encoded": filled.encoded,
+        "reused": filled.reused,
+        "encode_seconds": encoded - started,
+        "solve_seconds": time.monotonic() - encoded,
+    }
+
+
+if __name__ == "__main__":
+    run(triage)

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from getmore_assets.transport.passes import Inertia, cpu
+from getmore_assets.transport.passes.cpu import CpuPass
+from getmore_assets.transport.problem import pose
+from tests.transport.problems import costs, points, weights
+
+
+def by_definition(x, y, a, b, g, epsilon, cost, inertia=None):
+    """The module's equations in float64."""
+    matrix = costs(x, y, cost)
+    z = np.log(b) + (g - matrix) / epsilon
+    top = z.max(1, keepdims=True)
+    f = -epsilon * (top[:, 0] + np.log(np.exp(z - top).sum(1)))
+    if inertia:
+        f = (1 - inertia.momentum) * inertia.old + inertia.momentum * f
+    return f, (a[:, None] * b * np.exp((f[:, None] + g - matrix) / epsilon)).sum(0)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("cost", ["unit", "cosine", "sqeuclidean"])
+@pytest.mark.parametrize("relaxed", [False, True])
+def test_a_pass_is_its_definition(cost, packed, relaxed, monkeypatch):
+    if packed and not cpu.has_onednn():
+        pytest.skip("this torch has no packed product")
+    monkeypatch.setattr(cpu, "has_onednn", lambda: packed)
+    x, y = points(700, 9, 0) * np.float32(1.4), points(33, 9, 1)
+    a, b, g = weights(700, 2), weights(33, 3), np.random.default_rng(4).normal(size=33) * 0.1
+    inertia = Inertia(np.random.default_rng(5).normal(size=700).astype(np.float32) * 0.1, 1.3) if relaxed else None
+    f, col = CpuPass(pose(x, y, b, a, cost), rows=64)(g, 0.1, 700, inertia)
+    expected_f, expected_col = by_definition(x, y, a, b, g, 0.1, cost, inertia)
+    np.testing.assert_allclose(f, expected_f, atol=1e-5)
+    np.testing.assert_allclose(col, expected_col, rtol=1e-3, atol=1e-7)
+
+
+def test_the_first_rows_are_weighed_among_themselves():
+    x, y = points(700, 9, 0), points(33, 9, 1)
+    a, b, g = weights(700, 2), weights(33, 3), np.zeros(33)
+    _, col = CpuPass(pose(x, y, b, a))(g, 0.1, 250)
+    _, expected = by_definition(x[:250], y, a[:250] / a[:250].sum(), b, g, 0.1, "unit")
+    np.testing.assert_allclose(col, expected, rtol=1e-4)
+    assert col.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_constant_added_to_g_leaves_the_marginal_and_is_taken_from_f():
+    tile_pass, g = CpuPass(pose(points(300, 9, 0), points(33, 9, 1))), np.random.default_rng(4).normal(size=33) * 0.1
+    (f, col), (shifted, same) = tile_pass(g, 0.1, 300), tile_pass(g + 0.7, 0.1, 300)
+    np.testing.assert_allclose(shifted, f - 0.7, atol=1e-5)
+    np.testing.assert_allclose(same, col, rtol=1e-3)

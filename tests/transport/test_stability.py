@@ -1,0 +1,27 @@
+import numpy as np
+
+from getmore_assets.transport import stability
+from getmore_assets.transport.problem import pose
+from getmore_assets.transport.stability import choice_overlap
+from tests.transport.problems import points, solved
+
+
+def test_the_overlap_is_that_of_the_choices_at_other_epsilon():
+    x, y = points(2000, 8, 0), points(50, 8, 1, 0.5)
+    found = solved(x, y)
+    overlaps = choice_overlap(pose(x, y), found.g, found.epsilon, 1024)
+    assert [(o["factor"], o["share"]) for o in overlaps] == [(f, s) for f in (0.5, 2.0) for s in stability.SHARES]
+    for one in overlaps:
+        other = solved(x, y, relative=0.1 * one["factor"])
+        k = int(np.ceil(one["share"] * 2000))
+        first, second = (set(np.argsort(f, kind="stable")[:k]) for f in (found.f, other.f))
+        assert abs(one["jaccard"] - len(first & second) / len(first | second)) < 0.1
+    assert 0.3 < overlaps[1]["jaccard"] < 1
+
+
+def test_it_says_where_no_solve_converged(monkeypatch):
+    monkeypatch.setattr(stability, "_MAX_PASSES", 1)
+    monkeypatch.setattr(stability, "_TOLERANCE", 1e-9)
+    x, y = points(300, 8, 0), points(20, 8, 1, 0.5)
+    overlaps = choice_overlap(pose(x, y), solved(x, y).g, 0.01, 1024)
+    assert {one["jaccard"] for one in overlaps} == {None}
