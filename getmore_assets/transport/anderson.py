@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _MEMORY = 8  # past steps that are combined
-_RUN_AWAY = 2.0  # times the least error so far, beyond which past steps are forgotten
+_RUN_AWAY = 30.0  # times the least error so far, beyond which past steps are forgotten
 _RIDGE = 1e-10
 
 

@@ -10,7 +10,7 @@ Every cost here is C_ij = u_i + v_j - κ x̂_i·ŷ_j, so that one matrix product
                                        that float32 products of long vectors lose less)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,10 @@ from getmore_assets.transport.rows import Rows
 Cost = Literal["unit", "cosine", "sqeuclidean"]
 _BLOCK = 8192
 _LONGEST = 1e15  # an entry of a vector
+_SHORT, _LONG = 1e-20, 1e20  # squared lengths between which float32 does
+_UNIT = 1e-6  # how far from 1 a length may be and be taken for 1
+_KAPPA = {"unit": 2.0, "cosine": 1.0, "sqeuclidean": 2.0}
+_CONSTANT = {"unit": 1.0, "cosine": 0.0, "sqeuclidean": 0.0}  # the part of u that is the same for all
 
 
 class BadVectorError(ValueError):
@@ -47,7 +51,8 @@ class Problem:
         v: The cost's part of each target: `[m]`, float64.
         a: Candidate weights: `[n]`, float64, summing to 1; None for 1/n each.
         cost: Which cost.
-        centre: ȳ: `[d]`, float32; zero but for sqeuclidean.
+        scale: 1/|x| of each candidate: `[n]`, float32; None where all are 1 or the cost does not ask.
+        centre: ȳ: `[d]`, float32; None but for sqeuclidean.
         mean_cost: Σ_ij a_i b_j C_ij: the unit of a relative ε.
     """
 
@@ -57,7 +62,8 @@ class Problem:
     v: np.ndarray
     a: np.ndarray | None
     cost: Cost
-    centre: np.ndarray
+    scale: np.ndarray | None
+    centre: np.ndarray | None
     mean_cost: float
 
     @property
@@ -79,11 +85,16 @@ class Problem:
     @property
     def kappa(self) -> float:
         """The factor of the product in the cost."""
-        return 1.0 if self.cost == "cosine" else 2.0
+        return _KAPPA[self.cost]
 
     def block(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray | float]:
         """x̂ (`[stop - start, d]`, float32) and u (`[stop - start]`, float64, or one number) of some candidates."""
-        return _prepared(np.asarray(self.x[start:stop], np.float32), self.cost, self.centre)
+        raw = np.asarray(self.x[start:stop], np.float32)
+        if self.centre is not None:
+            moved = raw - self.centre
+            return moved, _squares(moved)
+        scaled = raw if self.scale is None else raw * self.scale[start:stop, None]
+        return scaled, _CONSTANT[self.cost]
 
     def bias(self, g: np.ndarray, epsilon: float) -> np.ndarray:
         """What a pass adds to κ x̂·ŷ/ε: log b_j + (g_j - v_j)/ε, `[m]`, float32."""
@@ -104,7 +115,8 @@ class Problem:
 
     def only(self, n: int) -> "Problem":
         """The problem of the first n candidates; its unit stays that of all."""
-        return Problem(self.x[:n], self.y, self.log_b, self.v, self.weights(n), self.cost, self.centre, self.mean_cost)
+        scale = None if self.scale is None else self.scale[:n]
+        return replace(self, x=self.x[:n], a=self.weights(n), scale=scale)
 
 
 def pose(
@@ -129,41 +141,62 @@ def pose(
         raise ValueError(f"candidates of shape {tuple(x.shape)} against targets of shape {y.shape}")
     weights_b = _distribution("target", b, len(y))
     weights_a = None if a is None else _distribution("candidate", a, int(x.shape[0]))
-    _require_usable("target", y, 0, cost)
-    centre = (weights_b @ y).astype(np.float32) if cost == "sqeuclidean" else np.zeros(y.shape[1], np.float32)
-    y_hat, v = _prepared(y, cost, centre)
-    v = v if cost == "sqeuclidean" else np.ones(len(y))
-    mean_x, mean_u = np.zeros(y.shape[1]), 0.0
-    for start in range(0, int(x.shape[0]), _BLOCK):
-        raw = np.asarray(x[start : start + _BLOCK], np.float32)
-        _require_usable("candidate", raw, start, cost)
-        x_hat, u = _prepared(raw, cost, centre)
-        share = np.full(len(raw), 1 / x.shape[0]) if weights_a is None else weights_a[start : start + len(raw)]
-        mean_x += share @ x_hat.astype(np.float64)
-        mean_u += float((share * u).sum())
-    kappa = 1.0 if cost == "cosine" else 2.0
-    mean_cost = mean_u + float(weights_b @ v) - kappa * float(mean_x @ (weights_b @ y_hat.astype(np.float64)))
+    centre = (weights_b @ y).astype(np.float32) if cost == "sqeuclidean" else None
+    y_hat = y - centre if centre is not None else y * _inverse_lengths("target", y, 0)[:, None]
+    v = np.ones(len(y)) if centre is None else _squares(y_hat)
     with np.errstate(divide="ignore"):
         log_b = np.log(weights_b)
-    return Problem(x, y_hat, log_b, np.asarray(v), weights_a, cost, centre, mean_cost)
+    scale, mean_x, mean_u = _scan(x, weights_a, cost, centre)
+    mean_product = float(mean_x @ (weights_b @ y_hat.astype(np.float64)))
+    mean_cost = mean_u + float(weights_b @ v) - _KAPPA[cost] * mean_product
+    return Problem(x, y_hat, log_b, v, weights_a, cost, scale, centre, mean_cost)
 
 
-def _prepared(raw: np.ndarray, cost: Cost, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
-    if cost == "sqeuclidean":
-        moved = raw - centre
-        return moved, np.einsum("ij,ij->i", moved, moved, dtype=np.float64)
-    # Scaled by the largest entry first: the squares of very long or very short vectors would leave float32.
-    largest = np.abs(raw).max(axis=1, keepdims=True)
-    scaled = raw / largest
-    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True), 1.0 if cost == "unit" else 0.0
+def _scan(
+    x: Rows, a: np.ndarray | None, cost: Cost, centre: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray, float]:
+    """One read of all candidates: their scale, and the weighted means of x̂ and u."""
+    n = int(x.shape[0])
+    scale, mean_x, mean_u = np.ones(n, np.float32), np.zeros(x.shape[1]), _CONSTANT[cost]
+    for start in range(0, n, _BLOCK):
+        raw = np.asarray(x[start : start + _BLOCK], np.float32)
+        share = np.full(len(raw), 1 / n) if a is None else a[start : start + len(raw)]
+        if centre is None:
+            inverse = _inverse_lengths("candidate", raw, start)
+            scale[start : start + len(raw)] = inverse
+            mean_x += (share * inverse).astype(np.float32) @ raw
+        else:
+            _require_usable("candidate", raw, start, long=True)
+            moved = raw - centre
+            mean_x += share.astype(np.float32) @ moved
+            mean_u += float(share @ _squares(moved))
+    return (None if np.abs(scale - 1).max() < _UNIT else scale), mean_x, mean_u
 
 
-def _require_usable(side: str, raw: np.ndarray, start: int, cost: Cost) -> None:
+def _squares(vectors: np.ndarray) -> np.ndarray:
+    squares: np.ndarray = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    return squares
+
+
+def _inverse_lengths(side: str, raw: np.ndarray, start: int) -> np.ndarray:
+    """1/|x| of each row, float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", raw, raw)
+    if ((squares > _SHORT) & (squares < _LONG)).all():  # NaN compares false
+        return np.asarray(1 / np.sqrt(squares))
+    _require_usable(side, raw, start, long=False)
+    largest = np.abs(raw).max(axis=1, keepdims=True)  # scaled by it first, squares stay within float32
+    return np.asarray(1 / (largest[:, 0] * np.linalg.norm(raw / largest, axis=1)))
+
+
+def _require_usable(side: str, raw: np.ndarray, start: int, long: bool) -> None:
+    """Refuse rows that are not finite, and either too long for a distance or without a direction."""
     largest = np.abs(raw).max(axis=1)
-    if cost == "sqeuclidean":
-        unusable = largest > _LONGEST, "is too long: its squared length leaves float32"
-    else:
-        unusable = largest == 0, "is all zero and so has no direction"
+    unusable = (
+        (largest > _LONGEST, "is too long: its squared length leaves float32")
+        if long
+        else (largest == 0, "is all zero and so has no direction")
+    )
     for bad, what in ((~np.isfinite(largest), "holds NaN or infinity"), unusable):
         if bad.any():
             raise BadVectorError(side, start + int(np.argmax(bad)), what)

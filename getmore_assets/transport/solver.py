@@ -11,6 +11,7 @@ update is then damped, g ← τ/(τ + ε) · (g + ε log(b / col)), and the want
 """
 
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +25,15 @@ from getmore_assets.transport.problem import Problem
 log = logging.getLogger(__name__)
 
 FIRST_SAMPLE = 4096
-_GROWTH = 8
+_GROWTH = 4  # a sample is this many times the one before: its marginal is off by half as much
 _FALL = 4  # ε falls by this factor
 _COARSE_PASSES = 200  # a sample that has not converged by then is left for the next
-_COARSE_ERROR = 5e-3  # the next sample moves the marginal by more than this
+_COARSE_ERROR = 5e-3  # the first sample is left at this error: the next moves the marginal by more
 _ON_THE_WAY = 0.05  # error that is enough while ε falls
+_BELOW_NOISE = 0.5  # a sample is left when its error falls below this share of what the next will show
 _GOOD_START = 0.5  # error over all candidates up to which an earlier g is gone on from
+_ROUGH_ERROR = 5e-5  # of a rough pass, times mean cost / ε (measured: benchmarks/README.md)
+_STALLED = 0.7  # a rough pass that leaves more of the error than this has met its own
 _SAVE_EVERY_S = 0.2
 
 
@@ -69,22 +73,51 @@ class Solution:
 
 @dataclass
 class _State:
-    """Where a solve stands: enough to go on exactly as if it had not stopped."""
+    """Where a solve stands: enough to go on exactly as if it had not stopped.
+
+    Attributes:
+        g: Target potential.
+        stage: Which.
+        passes: In this stage.
+        entry: Error of the first pass of this stage.
+        error: Error of the last pass of this stage.
+        rate: What a pass multiplied the error by, last time it could be seen.
+        expected: Error that the next pass should show; NaN where unknown.
+        precise: Whether rough passes have been seen to gain nothing more.
+        anderson: Steps in this stage.
+        history: All passes.
+    """
 
     g: np.ndarray
     stage: int = 0
     passes: int = 0
+    entry: float = float("nan")
+    error: float = float("nan")
+    rate: float = 0.5
+    expected: float = float("nan")
+    precise: bool = False
     anderson: Anderson = field(default_factory=Anderson)
     history: list[tuple[int, float, float]] = field(default_factory=list)
 
-    def enter(self, stage: int) -> None:
-        self.stage, self.passes, self.anderson = stage, 0, Anderson()
+    def saw(self, size: int, eps: float, error: float) -> None:
+        """Take note of a pass."""
+        if self.passes:
+            self.rate = float(np.clip(error / self.error, *_RATES))
+        else:
+            self.entry = error
+        self.error, self.expected = error, error * self.rate
+        self.passes += 1
+        self.history.append((size, eps, error))
+
+    def enter(self, stage: int, expected: float) -> None:
+        """Go on to another stage with the g of this one."""
+        self.stage, self.passes, self.anderson, self.expected = stage, 0, Anderson(), expected
 
     def save(self, path: Path) -> None:
         partial = path.with_suffix(".partial.npz")
-        history = np.array(self.history).reshape(-1, 3)
         arrays = {f"anderson_{name}": array for name, array in self.anderson.arrays().items()}
-        arrays |= {"g": self.g, "stage": np.array(self.stage), "passes": np.array(self.passes), "history": history}
+        arrays |= {name: np.array(getattr(self, name)) for name in _NUMBERS}
+        arrays |= {"g": self.g, "history": np.array(self.history).reshape(-1, 3)}
         np.savez(partial, allow_pickle=False, **arrays)
         partial.replace(path)
 
@@ -93,7 +126,12 @@ class _State:
         with np.load(path, allow_pickle=False) as stored:
             kept = {k.removeprefix("anderson_"): stored[k] for k in stored.files if k.startswith("anderson_")}
             history = [(int(n), float(e), float(r)) for n, e, r in stored["history"]]
-            return cls(stored["g"], int(stored["stage"]), int(stored["passes"]), Anderson.of(kept), history)
+            numbers = {name: stored[name].item() for name in _NUMBERS}
+            return cls(g=stored["g"], anderson=Anderson.of(kept), history=history, **numbers)
+
+
+_NUMBERS = ("stage", "passes", "entry", "error", "rate", "expected", "precise")
+_RATES = (0.02, 0.9)
 
 
 def solve(
@@ -129,34 +167,55 @@ def solve(
         now = _State(np.zeros(problem.m))
     else:
         now = _State(np.asarray(start, np.float64).copy(), stage=len(stages) - 1)
-    b = problem.b
+    b, rough_error = problem.b, _ROUGH_ERROR * problem.mean_cost / epsilon
+    now.precise = now.precise or rough_error > _COARSE_ERROR
     while True:
         size, eps = stages[now.stage]
         final = now.stage == len(stages) - 1
-        f, col = tile_pass(now.g, eps, size)
+        rough = not now.precise and (not final or _rough_will_do(now, rough_error, tolerance))
+        f, col = (None, tile_pass.rough(now.g, eps, size)) if rough else tile_pass(now.g, eps, size)
         wanted = b if relaxation is None else b * np.exp(-now.g / relaxation)
-        error = float(np.abs(col - wanted).sum())
-        now.history.append((size, eps, error))
-        now.passes += 1
+        now.saw(size, eps, float(np.abs(col - wanted).sum()))
+        now.precise = now.precise or (rough and now.passes > 1 and now.rate > _STALLED)
         if final:
-            log.info("pass %d over %d candidates: marginal error %.2e", now.passes, size, error)
-        if final and error <= tolerance:
+            log.info("pass %d over %d candidates: marginal error %.2e", now.passes, size, now.error)
+        if final and f is not None and now.error <= tolerance:
             break
         if final and now.passes >= max_passes:
             raise NotConvergedError(
-                f"marginal error {error:.1e} after {now.passes} passes, tolerance {tolerance:.0e}: raise "
+                f"marginal error {now.error:.1e} after {now.passes} passes, tolerance {tolerance:.0e}: raise "
                 "transport.epsilon or transport.max_passes, or accept more with transport.tolerance"
             )
-        if not final and (error <= _enough(eps, epsilon, tolerance) or now.passes >= _COARSE_PASSES):
-            now.enter(now.stage + 1)
-        elif final and now.passes == 1 and start is not None and not error <= _GOOD_START:
-            now.enter(next(i for i, stage in enumerate(stages) if stage[1] == epsilon))
-        else:
-            now.g = now.anderson.next(now.g, _residual(now.g, col, b, eps, relaxation), error, b)
+        if final and now.passes == 1 and start is not None and not now.error <= _GOOD_START:
+            now.enter(next(i for i, stage in enumerate(stages) if stage[1] == epsilon), float("nan"))
+            continue
+        now.g = now.anderson.next(now.g, _residual(now.g, col, b, eps, relaxation), now.error, b)
+        if not final and (_near_enough(now, stages, epsilon, tolerance) or now.passes >= _COARSE_PASSES):
+            now.enter(now.stage + 1, now.entry / 2)
         if state is not None and time.monotonic() - last_saved > _SAVE_EVERY_S:
             now.save(state)
             last_saved = time.monotonic()
     return _solution(problem, now, f, col, epsilon, relaxation, time.monotonic() - began)
+
+
+def _near_enough(now: _State, stages: list[tuple[int, float]], epsilon: float, tolerance: float) -> bool:
+    """Whether the step just taken leaves less error than the next stage will find anyway."""
+    size, eps = stages[now.stage]
+    if eps > epsilon:
+        return now.error <= max(tolerance, _ON_THE_WAY)
+    if size == stages[0][0]:
+        return now.error <= max(tolerance, _COARSE_ERROR)
+    return now.expected <= max(tolerance, _BELOW_NOISE * now.entry / 2)
+
+
+def _rough_will_do(now: _State, rough_error: float, tolerance: float) -> bool:
+    """Whether a rough pass now leaves no more passes to be made than a precise one would."""
+
+    def still(error: float) -> int:
+        return max(0, math.ceil(math.log(error / tolerance) / -math.log(now.rate)))
+
+    after = now.expected * now.rate  # NaN, where nothing is known, compares false
+    return bool(now.expected > tolerance and still(after + rough_error) <= still(after))
 
 
 def candidate_potential(tile_pass: TilePass, g: np.ndarray, epsilon: float) -> np.ndarray:
@@ -164,27 +223,22 @@ def candidate_potential(tile_pass: TilePass, g: np.ndarray, epsilon: float) -> n
     return tile_pass(g, epsilon, tile_pass.problem.n)[0]
 
 
-def _enough(eps: float, epsilon: float, tolerance: float) -> float:
-    """The error at which a sample is left: its solution is only on the way."""
-    return max(tolerance, _COARSE_ERROR if eps == epsilon else _ON_THE_WAY)
-
-
 def _stages(problem: Problem, epsilon: float) -> list[tuple[int, float]]:
     """(candidates, ε) of each stage: ε falls on the smallest sample, then the sample grows."""
-    first = min(FIRST_SAMPLE, problem.n)
+    first = min(max(FIRST_SAMPLE, problem.m), problem.n)
     falling, eps = [], problem.mean_cost
     while eps > epsilon:
         falling.append((first, eps))
         eps /= _FALL
-    sizes, size = [problem.n], problem.n // _GROWTH
-    while size > first:
-        sizes.append(size)
-        size //= _GROWTH
-    sizes += [first] if first < problem.n else []
+    sizes = []
+    while first < problem.n:
+        sizes.append(first)
+        first *= _GROWTH
+    sizes.append(problem.n)
     if problem.a is not None:  # a sample that weighs nothing says nothing
         sizes = [size for size in sizes if problem.a[:size].sum() > 0]
         falling = [stage for stage in falling if stage[0] in sizes]
-    return falling + [(size, epsilon) for size in reversed(sizes)]
+    return falling + [(size, epsilon) for size in sizes]
 
 
 def _residual(g: np.ndarray, col: np.ndarray, b: np.ndarray, eps: float, relaxation: float | None) -> np.ndarray:
@@ -225,5 +279,4 @@ def _solution(
         dual = mean_f - relaxation * float(b @ np.expm1(-g / relaxation))
         primal = mean_f + float(col @ g) + relaxation * divergence
     work = sum(size for size, _, _ in now.history) / problem.n
-    error = now.history[-1][2]
-    return Solution(g, f, epsilon, error, dual, abs(primal - dual), now.history, now.passes, work, seconds)
+    return Solution(g, f, epsilon, now.error, dual, abs(primal - dual), now.history, now.passes, work, seconds)

@@ -18,7 +18,7 @@ def test_it_goes_back_to_the_best_point_when_the_error_runs_away():
     anderson, weight = Anderson(), np.ones(2)
     best, residual = np.array([1.0, 2.0]), np.array([0.1, 0.1])
     anderson.next(best, residual, 0.2, weight)
-    for error in (5.0, np.nan):
+    for error in (7.0, np.nan):
         np.testing.assert_array_equal(anderson.next(best + 7, residual * 9, error, weight), best + residual)
 
 

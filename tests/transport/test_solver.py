@@ -99,7 +99,7 @@ def test_the_order_of_rows_does_not_matter(seed):
 def test_the_same_rows_come_first_at_any_tile_size_and_thread_count():
     problem = pose(points(20_000, 24, 11), points(90, 24, 12, 0.3))
     firsts = {
-        tuple(np.argsort(solve(CpuPass(problem, threads, rows), 0.05 * problem.mean_cost).f, kind="stable")[:1000])
+        frozenset(np.argsort(solve(CpuPass(problem, threads, rows), 0.05 * problem.mean_cost).f, kind="stable")[:1000])
         for threads, rows in ((1, None), (2, None), (5, 16), (2, 112), (1, 1024))
     }
     assert len(firsts) == 1
@@ -136,11 +136,17 @@ def test_a_solve_goes_on_exactly_where_it_stopped(problem, tmp_path, monkeypatch
         problem = posed
 
         def __call__(self, *arguments):
+            return self.counted(tiles, *arguments)
+
+        def rough(self, *arguments):
+            return self.counted(tiles.rough, *arguments)
+
+        def counted(self, sweep, *arguments):
             nonlocal passes
             passes += 1
             if passes == len(whole.history) // 2:
                 raise KeyboardInterrupt
-            return tiles(*arguments)
+            return sweep(*arguments)
 
     state = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
@@ -148,6 +154,34 @@ def test_a_solve_goes_on_exactly_where_it_stopped(problem, tmp_path, monkeypatch
     again = solve(tiles, epsilon, tolerance=1e-5, max_passes=2000, state=state)
     assert np.array_equal(again.f, whole.f)
     assert again.history == whole.history
+
+
+def test_rough_passes_come_before_precise_ones_and_never_last():
+    problem = pose(points(30_000, 24, 11), points(90, 24, 12, 0.3))
+    tiles, made = CpuPass(problem), []
+
+    class Watched:
+        def __init__(self):
+            self.problem = problem
+
+        def __call__(self, *arguments):
+            made.append(("precise", arguments[2]))
+            return tiles(*arguments)
+
+        def rough(self, *arguments):
+            made.append(("rough", arguments[2]))
+            return tiles.rough(*arguments)
+
+    watched = Watched()
+    found = solve(watched, 0.05 * problem.mean_cost)
+    assert made[-1] == ("precise", 30_000)
+    assert made[0][0] == "rough"
+    assert {kind for kind, n in made if n < 30_000} == {"rough"}
+    # Where ε is so small that a rough pass would say nothing, there is none.
+    made.clear()
+    solve(watched, 0.004 * problem.mean_cost, tolerance=0.05)
+    assert {kind for kind, _ in made} == {"precise"}
+    np.testing.assert_allclose(found.f, solve(tiles, found.epsilon, start=found.g).f, atol=1e-6)
 
 
 def test_a_good_start_goes_straight_to_all_candidates_and_a_bad_one_does_not_harm(problem, monkeypatch):

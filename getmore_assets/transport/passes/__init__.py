@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from getmore_assets.transport.problem import Problem
 
@@ -60,6 +59,10 @@ class TilePass(Protocol):
         """
         ...
 
+    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
+        """A col that may be off by some thousandths of its sum, sooner: for the way to g, never for its last step."""
+        ...
+
 
 def best_pass(problem: Problem, memory_mb: int) -> TilePass:
     """The pass for the device that is there."""
@@ -69,18 +72,3 @@ def best_pass(problem: Problem, memory_mb: int) -> TilePass:
 
     device = best_device()
     return CpuPass(problem) if device.type == "cpu" else GpuPass(problem, device, memory_mb)
-
-
-def f_and_shares(
-    z: torch.Tensor, epsilon: float, u: np.ndarray | float, inertia: Inertia | None, rows: slice
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """A tile's f (`[rows]`, float64), leaving p in place of z; and what over-relaxation multiplies each row by."""
-    # 1/max p is the sum that the soft-max divided by: no sweep of its own.
-    top = z.amax(1).double()
-    torch.softmax(z, 1, out=z)
-    f = torch.as_tensor(u, device=z.device) - epsilon * (top - z.amax(1).double().log())
-    if inertia is None:
-        return f, None
-    old = torch.as_tensor(inertia.old[rows], dtype=torch.float64, device=z.device)
-    relaxed = (1 - inertia.momentum) * old + inertia.momentum * f
-    return relaxed, ((relaxed - f) / epsilon).exp()

@@ -1,4 +1,4 @@
-"""A pass on the CPU: each core takes tiles of its own that stay in its cache.
+"""A pass on the CPU: each core takes tiles of its own that stay in its caches.
 
 Belongs here: threads, tile shape, the matrix product. Does not: what is computed (`passes/__init__.py`).
 
@@ -8,16 +8,18 @@ torch.compile makes of a linear layer too), and elsewhere the plain product is t
 a tile this small costs as much as the operation, so operations run on one thread and tiles run side by side.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
-from getmore_assets.transport.passes import Inertia, f_and_shares
+from getmore_assets.device import compute_dtype
+from getmore_assets.transport.passes import Inertia
 from getmore_assets.transport.problem import Problem
 
-_TILE_BYTES = 2**20  # of z: what a core's second-level cache holds
-_MOST_ROWS, _STEP = 4096, 16
+_TILE_BYTES = 2 * 2**20  # of z
+_MOST_ROWS, _STEP = 512, 16
 _CHUNK_TILES = 8  # tiles whose marginals are summed by one thread; fixed, so that the sum is the same on any number
 
 
@@ -39,50 +41,102 @@ class CpuPass:
         self.problem = problem
         self.threads = threads or torch.get_num_threads()
         self.rows = rows or tile_rows(problem.m)
+        self._halves = has_onednn() and compute_dtype("auto", torch.device("cpu")) == torch.bfloat16
         self._pool = ThreadPoolExecutor(self.threads, "tile", initializer=lambda: torch.set_num_threads(1))
 
     def __call__(
         self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
-        problem, chunk = self.problem, self.rows * _CHUNK_TILES
-        product = _Product(problem.y, problem.kappa / epsilon, problem.bias(g, epsilon), self.rows)
-        weights = problem.weights(n)
+        problem = self.problem
+        scaled = torch.from_numpy(problem.y * np.float32(problem.kappa / epsilon))
+        product = _product(scaled, torch.from_numpy(problem.bias(g, epsilon)), self.rows)
         f = np.empty(n, np.float32)
 
+        def sweep(start: int, x: np.ndarray, u: np.ndarray | float, a: torch.Tensor) -> torch.Tensor:
+            rows, col = torch.from_numpy(x), torch.zeros(problem.m, dtype=torch.float64)
+            top, largest = torch.empty(len(rows)), torch.empty(len(rows))
+            for tile in _tiles(len(rows), self.rows):
+                z = product(rows[tile])
+                torch.amax(z, 1, out=top[tile])
+                torch.softmax(z, 1, out=z)
+                torch.amax(z, 1, out=largest[tile])
+                if inertia is None:
+                    col += torch.mv(z.T, a[tile])
+                else:
+                    exact = _f(top[tile], largest[tile], epsilon, u[tile] if isinstance(u, np.ndarray) else u)
+                    old = inertia.old[start + tile.start : start + tile.stop]
+                    relaxed = (1 - inertia.momentum) * old + inertia.momentum * exact
+                    f[start + tile.start : start + tile.stop] = relaxed
+                    shares = torch.from_numpy(np.exp((relaxed - exact) / epsilon).astype(np.float32))
+                    col += torch.mv(z.T, a[tile] * shares)
+            if inertia is None:
+                f[start : start + len(rows)] = _f(top, largest, epsilon, u)
+            return col
+
+        return f, self._sum(sweep, n)
+
+    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
+        """See `TilePass`: bfloat16 products, where the processor has instructions for them.
+
+        The product is rounded to 8 bits, so what of it is common to all targets, and cancels in the soft-max, is taken
+        out beforehand.
+        """
+        if not self._halves:
+            return self(g, epsilon, n)[1]
+        problem = self.problem
+        apart = (problem.y - problem.y.mean(0)) * np.float32(problem.kappa / epsilon)
+        product = _product(torch.from_numpy(apart).bfloat16(), None, self.rows)
+        bias = torch.from_numpy(problem.bias(g, epsilon))
+
+        def sweep(_: int, x: np.ndarray, _u: np.ndarray | float, a: torch.Tensor) -> torch.Tensor:
+            rows, col = torch.from_numpy(x).bfloat16(), torch.zeros(problem.m, dtype=torch.float64)
+            z = torch.empty(self.rows, problem.m)
+            for tile in _tiles(len(rows), self.rows):
+                p = z[: tile.stop - tile.start]
+                torch.add(product(rows[tile]), bias, out=p)
+                torch.softmax(p, 1, out=p)
+                col += torch.mv(p.T, a[tile])
+            return col
+
+        return self._sum(sweep, n)
+
+    def _sum(
+        self, sweep: Callable[[int, np.ndarray, np.ndarray | float, torch.Tensor], torch.Tensor], n: int
+    ) -> np.ndarray:
+        """The marginals of all chunks of the first n candidates, added in order: `[m]`, float64."""
+        chunk, weights = self.rows * _CHUNK_TILES, self.problem.weights(n)
+
         @torch.inference_mode()
-        def sweep(first: int) -> np.ndarray:
-            col = torch.zeros(problem.m, dtype=torch.float64)
-            for start in range(first, min(first + chunk, n), self.rows):
-                stop = min(start + self.rows, n, first + chunk)
-                x, u = problem.block(start, stop)
-                z = product(torch.from_numpy(x))
-                f_tile, shares = f_and_shares(z, epsilon, u, inertia, slice(start, stop))
-                f[start:stop] = f_tile.numpy()
-                a = torch.full((stop - start,), 1 / n) if weights is None else torch.from_numpy(weights[start:stop])
-                col += z.T @ (a if shares is None else a * shares).float()
-            return col.numpy()
+        def one(start: int) -> np.ndarray:
+            stop = min(start + chunk, n)
+            x, u = self.problem.block(start, stop)
+            a = np.full(stop - start, 1 / n) if weights is None else weights[start:stop]
+            return sweep(start, x, u, torch.from_numpy(a.astype(np.float32))).numpy()
 
-        total = np.zeros(problem.m)
-        for col in self._pool.map(sweep, range(0, n, chunk)):
+        total = np.zeros(self.problem.m)
+        for col in self._pool.map(one, range(0, n, chunk)):
             total += col
-        return f, total
+        return total
 
 
-class _Product:
-    """z = x (scale · y)ᵀ + bias, for tiles of about `rows` rows."""
+def _tiles(count: int, rows: int) -> list[slice]:
+    return [slice(start, min(start + rows, count)) for start in range(0, count, rows)]
 
-    def __init__(self, y: np.ndarray, scale: float, bias: np.ndarray, rows: int) -> None:
-        scaled = torch.from_numpy(y * np.float32(scale))
-        self._bias = torch.from_numpy(bias)
-        self._packed = has_onednn()
-        self._y = torch.ops.mkldnn._reorder_linear_weight(scaled, rows) if self._packed else scaled.T.contiguous()
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if self._packed:
-            z: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self._y, self._bias, "none", [], "")
-            return z
-        return torch.addmm(self._bias, x, self._y)
+def _f(top: torch.Tensor, largest: torch.Tensor, epsilon: float, u: np.ndarray | float) -> np.ndarray:
+    """-ε log Σ exp z of each row: 1/max p is the sum that the soft-max divided by, so it needs no sweep of its own."""
+    return u - epsilon * (top.double() - largest.double().log()).numpy()
+
+
+def _product(y: torch.Tensor, bias: torch.Tensor | None, rows: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The map x -> x yᵀ + bias, for tiles of about `rows` rows."""
+    if has_onednn():
+        packed = torch.ops.mkldnn._reorder_linear_weight(y, rows)
+        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")  # type: ignore[no-any-return]
+    assert bias is not None
+    transposed = y.T.contiguous()
+    return lambda x: torch.addmm(bias, x, transposed)
 
 
 def has_onednn() -> bool:

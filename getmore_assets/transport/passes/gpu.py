@@ -1,13 +1,16 @@
 """A pass on a GPU: large tiles, the candidates kept on the card where they fit.
 
-Belongs here: what lies on the card. Does not: what is computed (`passes/__init__.py`). Products are float32 without
-TensorFloat-32, whose three lost digits would show in the marginal.
+Belongs here: what lies on the card. Does not: what is computed (`passes/__init__.py`). Products are float32, without
+TensorFloat-32 but in a rough pass: its three lost digits would show in the marginal.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from getmore_assets.transport.passes import Inertia, f_and_shares
+from getmore_assets.transport.passes import Inertia
 from getmore_assets.transport.problem import Problem
 
 _KEPT_SHARE = 0.6  # of the card's free memory that candidates may fill
@@ -33,28 +36,43 @@ class GpuPass:
         self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
+        f = np.empty(n, np.float32)
+        with _tf32(False):
+            return f, self._sweep(g, epsilon, n, f, inertia)
+
+    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
+        """See `TilePass`."""
+        with _tf32(True):
+            return self._sweep(g, epsilon, n, np.empty(n, np.float32), None)
+
+    def _sweep(self, g: np.ndarray, epsilon: float, n: int, f: np.ndarray, inertia: Inertia | None) -> np.ndarray:
         problem = self.problem
         y = self._y * (problem.kappa / epsilon)
-        bias = torch.from_numpy(problem.bias(g, epsilon)).to(self._device)
+        bias = self._moved(problem.bias(g, epsilon))
         weights = problem.weights(n)
-        f = np.empty(n, np.float32)
         col = torch.zeros(problem.m, dtype=torch.float64, device=self._device)
-        tf32, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, False
-        try:
-            with torch.inference_mode():
-                for start in range(0, n, self.rows):
-                    stop = min(start + self.rows, n)
-                    x, u = self._block(start, min(start + self.rows, problem.n))
-                    z = torch.addmm(bias, x[: stop - start], y)
-                    u = u[: stop - start] if isinstance(u, np.ndarray) else u
-                    f_tile, shares = f_and_shares(z, epsilon, u, inertia, slice(start, stop))
-                    f[start:stop] = f_tile.cpu().numpy()
-                    a = np.full(stop - start, 1 / n) if weights is None else weights[start:stop]
-                    on_device = torch.from_numpy(a).to(self._device)
-                    col += z.T @ (on_device if shares is None else on_device * shares).float()
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = tf32
-        return f, col.cpu().numpy()
+        with torch.inference_mode():
+            for start in range(0, n, self.rows):
+                stop = min(start + self.rows, n)
+                x, u = self._block(start, min(start + self.rows, problem.n))
+                z = torch.addmm(bias, x[: stop - start], y)
+                top = z.amax(1, keepdim=True)
+                z.sub_(top).exp_()
+                total = z.sum(1)
+                exact = -epsilon * (top[:, 0].double() + total.double().log()).cpu().numpy()
+                exact += u[: stop - start] if isinstance(u, np.ndarray) else u
+                a = np.full(stop - start, 1 / n) if weights is None else weights[start:stop]
+                if inertia is None:
+                    f[start:stop] = exact
+                else:
+                    relaxed = (1 - inertia.momentum) * inertia.old[start:stop] + inertia.momentum * exact
+                    f[start:stop], a = relaxed, a * np.exp((relaxed - exact) / epsilon)
+                col += (self._moved(a.astype(np.float32)) / total) @ z
+        found: np.ndarray = col.cpu().numpy()
+        return found
+
+    def _moved(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
 
     def _fits(self, wanted: int) -> bool:
         if self._device.type != "cuda":
@@ -64,8 +82,17 @@ class GpuPass:
     def _block(self, start: int, stop: int) -> tuple[torch.Tensor, np.ndarray | float]:
         if start not in self._kept:
             x, u = self.problem.block(start, stop)
-            block = torch.from_numpy(x).to(self._device), u
+            block = self._moved(x), u
             if not self._keeps:
                 return block
             self._kept[start] = block
         return self._kept[start]
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    before, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, allowed
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

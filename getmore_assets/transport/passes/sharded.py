@@ -3,14 +3,18 @@
 Belongs here: adding up. Does not: where the places are, or how they are reached.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from getmore_assets.transport.passes import Inertia, TilePass
 from getmore_assets.transport.problem import Problem
+
+T = TypeVar("T")
 
 
 class ShardedPass:
@@ -35,17 +39,32 @@ class ShardedPass:
         self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`; of each shard a part of the same size is swept over."""
-        ends = np.round(np.cumsum(self._sizes) * (n / self._sizes.sum())).astype(int)
-        starts = np.concatenate([[0], ends[:-1]])
+        parts = self._parts(n)
 
         def one(k: int) -> tuple[np.ndarray, np.ndarray]:
-            part = inertia and replace(inertia, old=inertia.old[starts[k] : ends[k]])
-            return self._shards[k](g, epsilon, int(ends[k] - starts[k]), part)
+            part = inertia and replace(inertia, old=inertia.old[parts[k]])
+            return self._shards[k](g, epsilon, parts[k].stop - parts[k].start, part)
 
+        found = self._everywhere(one)
+        return np.concatenate([f for f, _ in found]), self._add([col for _, col in found])
+
+    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
+        """See `TilePass`."""
+        parts = self._parts(n)
+        return self._add(self._everywhere(lambda k: self._shards[k].rough(g, epsilon, parts[k].stop - parts[k].start)))
+
+    def _parts(self, n: int) -> list[slice]:
+        """The same share of each shard, n in all, and where its f stands."""
+        ends = [0, *np.round(np.cumsum(self._sizes) * (n / self._sizes.sum())).astype(int).tolist()]
+        return [slice(start, stop) for start, stop in pairwise(ends)]
+
+    def _everywhere(self, work: Callable[[int], T]) -> list[T]:
         with ThreadPoolExecutor(len(self._shards)) as pool:
-            parts = list(pool.map(one, range(len(self._shards))))
-        col = sum(w * part[1] for w, part in zip(self._weights, parts, strict=True))
-        return np.concatenate([part[0] for part in parts]), np.asarray(col)
+            return list(pool.map(work, range(len(self._shards))))
+
+    def _add(self, cols: list[np.ndarray]) -> np.ndarray:
+        total: np.ndarray = self._weights @ np.array(cols)
+        return total
 
     def _row_weights(self) -> np.ndarray | None:
         each = [shard.problem.weights(int(n)) for shard, n in zip(self._shards, self._sizes, strict=True)]

@@ -34,6 +34,18 @@ def test_a_pass_is_its_definition(cost, packed, relaxed, monkeypatch):
     np.testing.assert_allclose(col, expected_col, rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize("halves", [True, False])
+def test_a_rough_pass_is_near_the_precise_one(halves):
+    x, y, a, b = points(20_000, 32, 0, 0.3), points(150, 32, 1, 0.3), weights(20_000, 2), weights(150, 3)
+    tile_pass, g = CpuPass(pose(x, y, b, a)), np.random.default_rng(4).normal(size=150) * 0.05
+    if halves and not tile_pass._halves:
+        pytest.skip("this processor has no bfloat16 products")
+    tile_pass._halves = halves
+    rough, precise = tile_pass.rough(g, 0.05, 15_000), tile_pass(g, 0.05, 15_000)[1]
+    assert rough.sum() == pytest.approx(1, abs=1e-4)
+    assert np.abs(rough - precise).sum() < (0.01 if halves else 1e-12)
+
+
 def test_the_first_rows_are_weighed_among_themselves():
     x, y = points(700, 9, 0), points(33, 9, 1)
     a, b, g = weights(700, 2), weights(33, 3), np.zeros(33)

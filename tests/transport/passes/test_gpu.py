@@ -25,3 +25,5 @@ def test_it_computes_what_the_cpu_computes(cost, kept):
         expected_f, expected_col = CpuPass(problem)(g, 0.1, n, relaxed)
         np.testing.assert_allclose(f, expected_f, atol=2e-5)
         np.testing.assert_allclose(col, expected_col, rtol=1e-3, atol=1e-8)
+    precise = on_device(g, 0.1, 20_000)[1]
+    assert np.abs(on_device.rough(g, 0.1, 20_000) - precise).sum() < (0.01 if device.type == "cuda" else 1e-12)

@@ -17,7 +17,8 @@ def test_shards_add_up_to_the_whole():
     for relaxed in (None, inertia):
         (f, col), (f_whole, col_whole) = (p(g, 0.1, 20_000, relaxed) for p in (shards, whole))
         np.testing.assert_allclose(f, f_whole, atol=1e-6)
-        np.testing.assert_allclose(col, col_whole, rtol=1e-5)
+        np.testing.assert_allclose(col, col_whole, rtol=1e-4)
+    np.testing.assert_allclose(shards.rough(g, 0.1, 20_000), whole.rough(g, 0.1, 20_000), atol=1e-4)
     assert shards.problem.mean_cost == pytest.approx(whole.problem.mean_cost, abs=1e-6)
     one, two = (solve(p, 0.05 * whole.problem.mean_cost, tolerance=1e-5) for p in (whole, shards))
     assert set(np.argsort(one.f)[:500]) == set(np.argsort(two.f)[:500])
@@ -30,5 +31,5 @@ def test_shards_may_weigh_more_than_their_rows():
     shards = ShardedPass([CpuPass(pose(x[:400], y)), CpuPass(pose(x[400:], y))], [1200, 600])
     (f, col), (f_whole, col_whole) = (p(np.zeros(40), 0.1, 1000) for p in (shards, whole))
     np.testing.assert_allclose(f, f_whole, atol=1e-6)
-    np.testing.assert_allclose(col, col_whole, rtol=1e-5)
+    np.testing.assert_allclose(col, col_whole, rtol=1e-4)
     np.testing.assert_allclose(shards.problem.weights(1000), whole.problem.weights(1000))

@@ -1,0 +1,161 @@
+"""One solve by one solver, in a process of its own: what `transport.py` times. Runs in the interpreter that has it.
+
+python benchmarks/transport_peers.py SPEC.json RESULT.json
+"""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+Spec = dict[str, Any]
+#: Loads and compiles, then returns what is timed: (seconds are counted here) -> target potential [m] and a remark.
+Solver = Callable[[Spec, np.ndarray, np.ndarray], Callable[[], tuple[np.ndarray, str]]]
+
+
+def ours(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
+    """The solver of this project."""
+    from getmore_assets.transport.passes.cpu import CpuPass
+    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.solver import solve
+
+    def run() -> tuple[np.ndarray, str]:
+        problem = pose(x, y)
+        found = solve(CpuPass(problem), spec["epsilon"], tolerance=spec["tolerance"])
+        return found.g, f"{found.passes:.1f} passes, {found.full_passes} of them over all"
+
+    return run
+
+
+def plain_pass(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
+    """One float32 pass as one would write it in torch: product, log-sum-exp, plan, column sum, in 64 MiB tiles."""
+    import torch
+
+    def run() -> tuple[np.ndarray, str]:
+        epsilon, m = spec["epsilon"], len(y)
+        weights, bias = torch.from_numpy(y).T * (2 / epsilon), torch.full((m,), -2 / epsilon - float(np.log(m)))
+        col, rows = torch.zeros(m, dtype=torch.float64), 2**24 // m
+        for start in range(0, len(x), rows):
+            z = torch.addmm(bias, torch.from_numpy(x[start : start + rows]), weights)
+            lse = torch.logsumexp(z, 1, keepdim=True)
+            col += (z - lse).exp().sum(0)
+        return np.zeros(m), f"column sum {float(col.sum()) / len(x):.6f}"
+
+    return run
+
+
+def sinkhorn(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
+    """Sinkhorn without acceleration, in this project's passes: what the number of iterations for the peers is from."""
+    from getmore_assets.transport.passes.cpu import CpuPass
+    from getmore_assets.transport.problem import pose
+
+    def run() -> tuple[np.ndarray, str]:
+        tile_pass, g, b = CpuPass(pose(x, y)), np.zeros(len(y)), 1 / len(y)
+        for iteration in range(1, 2000):
+            _, col = tile_pass(g, spec["epsilon"], len(x))
+            if np.abs(col - b).sum() <= spec["tolerance"]:
+                break
+            g += spec["epsilon"] * (np.log(b) - np.log(col))
+        return g, f"{iteration} iterations"
+
+    return run
+
+
+def ott(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
+    """OTT-JAX, online; told beforehand how many iterations it takes, so that it checks its error once."""
+    import jax
+    import jax.numpy as jnp
+    from ott.geometry import pointcloud
+    from ott.problems.linear import linear_problem
+    from ott.solvers.linear import sinkhorn as ott_sinkhorn
+
+    count = spec["iterations"]
+
+    def solve(x: Any, y: Any) -> Any:
+        geometry = pointcloud.PointCloud(x, y, epsilon=spec["epsilon"], batch_size=spec["batch_size"])
+        solver = ott_sinkhorn.Sinkhorn(threshold=spec["tolerance"], inner_iterations=count, max_iterations=count)
+        out = solver(linear_problem.LinearProblem(geometry))
+        return out.g, out.errors
+
+    on_device = jnp.asarray(x), jnp.asarray(y)
+    compiled = jax.jit(solve).lower(*on_device).compile()
+
+    def run() -> tuple[np.ndarray, str]:
+        g, errors = jax.block_until_ready(compiled(*on_device))
+        return np.asarray(g, np.float64), f"{count} iterations, its own error {float(errors[0]):.1e}"
+
+    return run
+
+
+def pot(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
+    """POT's sinkhorn_log on torch, dense; likewise told how many iterations."""
+    import ot
+    import torch
+
+    def run() -> tuple[np.ndarray, str]:
+        cost = torch.addmm(torch.tensor(2.0), torch.from_numpy(x), torch.from_numpy(y).T, alpha=-2)
+        a, b = torch.full((len(x),), 1 / len(x)), torch.full((len(y),), 1 / len(y))
+        count = spec["iterations"]
+        # Its plan would be another matrix of this size: `sinkhorn` has no way not to make it.
+        _, log = ot.bregman.sinkhorn_log(
+            a, b, cost, spec["epsilon"], numItermax=count, stopThr=0.0, log=True, warn=False
+        )
+        return spec["epsilon"] * log["log_v"].double().numpy(), f"{count} iterations"
+
+    return run
+
+
+def geomloss(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
+    """GeomLoss: its own ε-scaling, no tolerance to set; online (KeOps) or dense."""
+    import torch
+    from geomloss import SamplesLoss
+
+    blur = float(np.sqrt(spec["epsilon"] / 2))  # its cost is |x - y|²/2 and its ε blur²
+    loss = SamplesLoss(
+        "sinkhorn", p=2, blur=blur, scaling=spec["scaling"], debias=False, potentials=True, backend=spec["backend"]
+    )
+    a, b = torch.full((len(x),), 1 / len(x)), torch.full((len(y),), 1 / len(y))
+    if spec["backend"] == "online":  # compiles
+        loss(a[:100] * (len(x) / 100), torch.from_numpy(x[:100]), b, torch.from_numpy(y))
+
+    def run() -> tuple[np.ndarray, str]:
+        _, g = loss(a, torch.from_numpy(x), b, torch.from_numpy(y))
+        return 2 * g.double().numpy().ravel(), f"scaling {spec['scaling']}, {spec['backend']}"
+
+    return run
+
+
+SOLVERS: dict[str, Solver] = {f.__name__: f for f in (ours, plain_pass, sinkhorn, ott, pot, geomloss)}
+
+
+def main() -> None:
+    """Time it, and watch its memory above what is there when it starts."""
+    spec = json.loads(Path(sys.argv[1]).read_text())
+    x, y = np.load(spec["x"]), np.load(spec["y"])
+    run, peak, done = SOLVERS[spec["solver"]](spec, x, y), [0], threading.Event()
+    process = psutil.Process()
+    before = process.memory_info().rss
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    threading.Thread(target=watch, daemon=True).start()
+    started = time.perf_counter()
+    g, remark = run()
+    seconds = time.perf_counter() - started
+    done.set()
+    np.save(spec["g"], g)
+    Path(sys.argv[2]).write_text(
+        json.dumps({"seconds": seconds, "extra_mib": max(0, peak[0] - before) / 2**20, "remark": remark})
+    )
+
+
+if __name__ == "__main__":
+    main()
