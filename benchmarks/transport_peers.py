@@ -57,7 +57,9 @@ def sinkhorn(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.
 
     def run() -> tuple[np.ndarray, str]:
         tile_pass, g, b = CpuPass(pose(x, y)), np.zeros(len(y)), 1 / len(y)
-        for iteration in range(1, 2000):
+        iteration = 0
+        while iteration < 2000:
+            iteration += 1
             _, col = tile_pass(g, spec["epsilon"], len(x))
             if np.abs(col - b).sum() <= spec["tolerance"]:
                 break

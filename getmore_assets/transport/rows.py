@@ -28,12 +28,13 @@ class NpyFile:
 
     Args:
         path: Float32, two dimensions, in C order.
+        rows: Only the first so many.
 
     Raises:
         ValueError: The file holds something else.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows: int | None = None) -> None:
         self._path = path
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
@@ -42,7 +43,7 @@ class NpyFile:
             self._start = file.tell()
         if len(shape) != 2 or fortran or dtype != np.float32:
             raise ValueError(f"{path} holds {dtype} of shape {shape}; wanted float32 [n, d] in C order")
-        self.shape: tuple[int, int] = shape
+        self.shape: tuple[int, int] = (shape[0] if rows is None else min(rows, shape[0]), shape[1])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """The rows, in memory of their own. Threads may call this side by side."""

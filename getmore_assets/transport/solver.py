@@ -1,26 +1,23 @@
 """The semi-dual solve: find the target potential g whose plan has the wanted target marginal.
 
-Belongs here: the loop, its stages, its stopping rule, its state. Does not: how a pass is computed (`passes/`).
+Belongs here: the loop, its stages, its stopping rule. Does not: how a pass is computed (`passes/`).
 
-Sinkhorn's update in the semi-dual is g ← g + ε log(b / col(g)), one pass each. Here it is the map of an Anderson
-iteration, run first on a sample of the candidates with ε falling to the wanted one, then on larger samples, then on
-all, each from the last g.
-
-With a relaxed target marginal the penalty τ·KL(col | b) stands in place of col = b (Chizat et al. 2018, section 4): the
-update is then damped, g ← τ/(τ + ε) · (g + ε log(b / col)), and the wanted marginal is b·exp(-g/τ).
+The map of Sinkhorn's update (`marginal.py`), one pass each, is iterated with Anderson acceleration, first on a sample
+of the candidates with ε falling to the wanted one, then on larger samples, then on all, each from the last g.
 """
 
 import logging
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from getmore_assets.transport.anderson import Anderson
+from getmore_assets.transport.marginal import TargetMarginal
 from getmore_assets.transport.passes import TilePass
 from getmore_assets.transport.problem import Problem
+from getmore_assets.transport.state import State
 
 log = logging.getLogger(__name__)
 
@@ -71,69 +68,6 @@ class Solution:
     seconds: float
 
 
-@dataclass
-class _State:
-    """Where a solve stands: enough to go on exactly as if it had not stopped.
-
-    Attributes:
-        g: Target potential.
-        stage: Which.
-        passes: In this stage.
-        entry: Error of the first pass of this stage.
-        error: Error of the last pass of this stage.
-        rate: What a pass multiplied the error by, last time it could be seen.
-        expected: Error that the next pass should show; NaN where unknown.
-        precise: Whether rough passes have been seen to gain nothing more.
-        anderson: Steps in this stage.
-        history: All passes.
-    """
-
-    g: np.ndarray
-    stage: int = 0
-    passes: int = 0
-    entry: float = float("nan")
-    error: float = float("nan")
-    rate: float = 0.5
-    expected: float = float("nan")
-    precise: bool = False
-    anderson: Anderson = field(default_factory=Anderson)
-    history: list[tuple[int, float, float]] = field(default_factory=list)
-
-    def saw(self, size: int, eps: float, error: float) -> None:
-        """Take note of a pass."""
-        if self.passes:
-            self.rate = float(np.clip(error / self.error, *_RATES))
-        else:
-            self.entry = error
-        self.error, self.expected = error, error * self.rate
-        self.passes += 1
-        self.history.append((size, eps, error))
-
-    def enter(self, stage: int, expected: float) -> None:
-        """Go on to another stage with the g of this one."""
-        self.stage, self.passes, self.anderson, self.expected = stage, 0, Anderson(), expected
-
-    def save(self, path: Path) -> None:
-        partial = path.with_suffix(".partial.npz")
-        arrays = {f"anderson_{name}": array for name, array in self.anderson.arrays().items()}
-        arrays |= {name: np.array(getattr(self, name)) for name in _NUMBERS}
-        arrays |= {"g": self.g, "history": np.array(self.history).reshape(-1, 3)}
-        np.savez(partial, allow_pickle=False, **arrays)
-        partial.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> "_State":
-        with np.load(path, allow_pickle=False) as stored:
-            kept = {k.removeprefix("anderson_"): stored[k] for k in stored.files if k.startswith("anderson_")}
-            history = [(int(n), float(e), float(r)) for n, e, r in stored["history"]]
-            numbers = {name: stored[name].item() for name in _NUMBERS}
-            return cls(g=stored["g"], anderson=Anderson.of(kept), history=history, **numbers)
-
-
-_NUMBERS = ("stage", "passes", "entry", "error", "rate", "expected", "precise")
-_RATES = (0.02, 0.9)
-
-
 def solve(
     tile_pass: TilePass,
     epsilon: float,
@@ -162,20 +96,19 @@ def solve(
     problem = tile_pass.problem
     stages = _stages(problem, epsilon)
     if state is not None and state.is_file():
-        now = _State.load(state)
+        now = State.load(state)
     elif start is None:
-        now = _State(np.zeros(problem.m))
+        now = State(np.zeros(problem.m))
     else:
-        now = _State(np.asarray(start, np.float64).copy(), stage=len(stages) - 1)
-    b, rough_error = problem.b, _ROUGH_ERROR * problem.mean_cost / epsilon
+        now = State(np.asarray(start, np.float64).copy(), stage=len(stages) - 1)
+    marginal, rough_error = TargetMarginal(problem.b, relaxation), _ROUGH_ERROR * problem.mean_cost / epsilon
     now.precise = now.precise or rough_error > _COARSE_ERROR
     while True:
         size, eps = stages[now.stage]
         final = now.stage == len(stages) - 1
         rough = not now.precise and (not final or _rough_will_do(now, rough_error, tolerance))
         f, col = (None, tile_pass.rough(now.g, eps, size)) if rough else tile_pass(now.g, eps, size)
-        wanted = b if relaxation is None else b * np.exp(-now.g / relaxation)
-        now.saw(size, eps, float(np.abs(col - wanted).sum()))
+        now.saw(size, eps, marginal.error(now.g, col))
         now.precise = now.precise or (rough and now.passes > 1 and now.rate > _STALLED)
         if final:
             log.info("pass %d over %d candidates: marginal error %.2e", now.passes, size, now.error)
@@ -189,16 +122,16 @@ def solve(
         if final and now.passes == 1 and start is not None and not now.error <= _GOOD_START:
             now.enter(next(i for i, stage in enumerate(stages) if stage[1] == epsilon), float("nan"))
             continue
-        now.g = now.anderson.next(now.g, _residual(now.g, col, b, eps, relaxation), now.error, b)
+        now.g = now.anderson.next(now.g, marginal.residual(now.g, col, eps), now.error, marginal.b)
         if not final and (_near_enough(now, stages, epsilon, tolerance) or now.passes >= _COARSE_PASSES):
             now.enter(now.stage + 1, now.entry / 2)
         if state is not None and time.monotonic() - last_saved > _SAVE_EVERY_S:
             now.save(state)
             last_saved = time.monotonic()
-    return _solution(problem, now, f, col, epsilon, relaxation, time.monotonic() - began)
+    return _solution(problem, marginal, now, f, col, epsilon, time.monotonic() - began)
 
 
-def _near_enough(now: _State, stages: list[tuple[int, float]], epsilon: float, tolerance: float) -> bool:
+def _near_enough(now: State, stages: list[tuple[int, float]], epsilon: float, tolerance: float) -> bool:
     """Whether the step just taken leaves less error than the next stage will find anyway."""
     size, eps = stages[now.stage]
     if eps > epsilon:
@@ -208,7 +141,7 @@ def _near_enough(now: _State, stages: list[tuple[int, float]], epsilon: float, t
     return now.expected <= max(tolerance, _BELOW_NOISE * now.entry / 2)
 
 
-def _rough_will_do(now: _State, rough_error: float, tolerance: float) -> bool:
+def _rough_will_do(now: State, rough_error: float, tolerance: float) -> bool:
     """Whether a rough pass now leaves no more passes to be made than a precise one would."""
 
     def still(error: float) -> int:
@@ -241,42 +174,11 @@ def _stages(problem: Problem, epsilon: float) -> list[tuple[int, float]]:
     return falling + [(size, epsilon) for size in sizes]
 
 
-def _residual(g: np.ndarray, col: np.ndarray, b: np.ndarray, eps: float, relaxation: float | None) -> np.ndarray:
-    """What Sinkhorn's update adds to g: ε log(b / col), damped where the target marginal is relaxed."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        step = np.where(b > 0, eps * (np.log(b) - np.log(np.maximum(col, 1e-300))), 0.0)
-    if relaxation is None:
-        # A constant shift of g changes nothing: keep it out of the fit.
-        return np.where(b > 0, step - b @ step, 0.0)
-    moved = relaxation / (relaxation + eps) * (g + step)
-    # A constant shift leaves the plan as it is, and damping alone would take long to find it: set it to where the
-    # wanted marginal sums to 1 (Séjourné et al. 2022, section 3).
-    with np.errstate(divide="ignore"):
-        shift = relaxation * float(np.logaddexp.reduce(np.log(b) - moved / relaxation))
-    return np.where(b > 0, moved + shift - g, 0.0)
-
-
 def _solution(
-    problem: Problem,
-    now: _State,
-    f: np.ndarray,
-    col: np.ndarray,
-    epsilon: float,
-    relaxation: float | None,
-    seconds: float,
+    problem: Problem, marginal: TargetMarginal, now: State, f: np.ndarray, col: np.ndarray, eps: float, seconds: float
 ) -> Solution:
-    b, g = problem.b, now.g
-    if relaxation is None:  # only f + g is determined; this makes g mean zero, which f must mirror
-        shift = float(b @ g)
-        g, f = np.where(b > 0, g - shift, 0.0), (f + np.float32(shift)).astype(np.float32)
+    g, f = marginal.centred(now.g, f)
     a = problem.weights(problem.n)
-    mean_f = float(f.mean(dtype=np.float64) if a is None else a @ f)
-    if relaxation is None:
-        dual, primal = mean_f + float(b @ g), mean_f + float(col @ g)
-    else:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            divergence = float(np.where(b > 0, col * (np.log(col) - np.log(b)) - col + b, 0.0).sum())
-        dual = mean_f - relaxation * float(b @ np.expm1(-g / relaxation))
-        primal = mean_f + float(col @ g) + relaxation * divergence
+    dual, primal = marginal.values(float(f.mean(dtype=np.float64) if a is None else a @ f), g, col)
     work = sum(size for size, _, _ in now.history) / problem.n
-    return Solution(g, f, epsilon, now.error, dual, abs(primal - dual), now.history, now.passes, work, seconds)
+    return Solution(g, f, eps, now.error, dual, abs(primal - dual), now.history, now.passes, work, seconds)

@@ -12,6 +12,9 @@ def test_slices_of_a_file_are_those_of_the_array(tmp_path):
     assert file.shape == (100, 7)
     for rows in (slice(0, 100), slice(13, 14), slice(95, 200), slice(None, 5)):
         np.testing.assert_array_equal(file[rows], x[rows])
+    first = NpyFile(tmp_path / "x.npy", 60)
+    assert first.shape == (60, 7)
+    np.testing.assert_array_equal(first[50:90], x[50:60])
 
 
 def test_a_file_that_is_cut_off_says_so(tmp_path):

@@ -1,0 +1,75 @@
+"""Where a solve stands: enough to go on exactly as if it had not stopped.
+
+Belongs here: what the loop remembers, and keeping it in a file. Does not: what the loop decides.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from getmore_assets.transport.anderson import Anderson
+
+_RATES = (0.02, 0.9)  # believed
+_NUMBERS = ("stage", "passes", "entry", "error", "rate", "expected", "precise")
+
+
+@dataclass
+class State:
+    """What the loop remembers.
+
+    Attributes:
+        g: Target potential.
+        stage: Which.
+        passes: In this stage.
+        entry: Error of the first pass of this stage.
+        error: Error of the last pass of this stage.
+        rate: What a pass multiplied the error by, last time it could be seen.
+        expected: Error that the next pass should show; NaN where unknown.
+        precise: Whether rough passes have been seen to gain nothing more.
+        anderson: Steps in this stage.
+        history: (candidates, ε, error) of all passes.
+    """
+
+    g: np.ndarray
+    stage: int = 0
+    passes: int = 0
+    entry: float = float("nan")
+    error: float = float("nan")
+    rate: float = 0.5
+    expected: float = float("nan")
+    precise: bool = False
+    anderson: Anderson = field(default_factory=Anderson)
+    history: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def saw(self, size: int, eps: float, error: float) -> None:
+        """Take note of a pass."""
+        if self.passes:
+            self.rate = float(np.clip(error / self.error, *_RATES))
+        else:
+            self.entry = error
+        self.error, self.expected = error, error * self.rate
+        self.passes += 1
+        self.history.append((size, eps, error))
+
+    def enter(self, stage: int, expected: float) -> None:
+        """Go on to another stage with the g of this one."""
+        self.stage, self.passes, self.anderson, self.expected = stage, 0, Anderson(), expected
+
+    def save(self, path: Path) -> None:
+        """Keep it, in one piece or not at all."""
+        partial = path.with_suffix(".partial.npz")
+        arrays = {f"anderson_{name}": array for name, array in self.anderson.arrays().items()}
+        arrays |= {name: np.array(getattr(self, name)) for name in _NUMBERS}
+        arrays |= {"g": self.g, "history": np.array(self.history).reshape(-1, 3)}
+        np.savez(partial, allow_pickle=False, **arrays)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "State":
+        """What was kept."""
+        with np.load(path, allow_pickle=False) as stored:
+            kept = {k.removeprefix("anderson_"): stored[k] for k in stored.files if k.startswith("anderson_")}
+            history = [(int(n), float(e), float(r)) for n, e, r in stored["history"]]
+            numbers = {name: stored[name].item() for name in _NUMBERS}
+            return cls(g=stored["g"], anderson=Anderson.of(kept), history=history, **numbers)
