@@ -3,7 +3,7 @@
 python benchmarks/transport.py ../shared --peers peers/bin/python --json benchmarks/results/transport.json
 
 Peers are told beforehand how many iterations they need (Sinkhorn's own number, counted here), so they check their error
-once. OTT-JAX is compiled before it is timed. `peers.txt` says what the interpreter of the peers must have.
+at most once. OTT-JAX is compiled before it is timed. `peers.txt` says what the interpreter of the peers must have.
 """
 
 import argparse
@@ -63,8 +63,8 @@ def measure(
         epsilon = ratio * problem.mean_cost
         common = {"x": str(x), "y": str(y), "epsilon": epsilon, "tolerance": TOLERANCE, "g": str(work / "g.npy")}
         counted = one(sys.executable, {**common, "solver": "sinkhorn"}, work)
-        # One more than counted here: the peers' first half-step starts from the candidates' side.
-        iterations = int(counted["remark"].split()[0]) + 1
+        # Their first half-step starts from the other side, and float32 sums cost them: they may need some more.
+        told = dict.fromkeys(("ott", "pot"), int(counted["remark"].split()[0]))
         runs: dict[str, list[dict[str, Any]]] = {"sinkhorn, our passes": [counted]}
         errors = {"sinkhorn, our passes": _error(tile_pass, work, epsilon)}
         for turn in range(rounds):
@@ -73,10 +73,15 @@ def measure(
                 interpreter = sys.executable if solver in OURS else python
                 if interpreter is None or (slow and turn):
                     continue
-                found = one(interpreter, {**common, **settings, "solver": solver, "iterations": iterations}, work)
-                runs.setdefault(name, []).append(found)
+                spec = {**common, **settings, "solver": solver, "iterations": told.get(solver)}
+                found = one(interpreter, spec, work)
                 if "seconds" in found and solver != "plain_pass":
                     errors[name] = _error(tile_pass, work, epsilon)
+                if solver in told and errors.get(name, 0) > TOLERANCE:
+                    told[solver] += 1 + told[solver] // 4
+                    found = one(interpreter, {**spec, "iterations": told[solver]}, work)
+                    errors[name] = _error(tile_pass, work, epsilon)
+                runs.setdefault(name, []).append(found)
                 print(ratio, name, found, errors.get(name), flush=True)
         ours = median(run["seconds"] for run in runs["ours"])
         rows += [_row(ratio, name, made, errors.get(name), ours) for name, made in runs.items()]

@@ -27,7 +27,8 @@ def test_a_plan_is_of_this_device():
     plan = calibrate(CpuPass(problem), 0.05 * problem.mean_cost, 10.0)
     assert plan.tile_rows == tile_rows(500)
     assert 0 < plan.seconds_per_pass < 20
-    assert plan.seconds == pytest.approx(plan.seconds_per_pass * 1.15 / np.sqrt(0.05))
+    assert plan.seconds == pytest.approx(plan.seconds_per_pass * plan.passes)
+    assert plan.passes == pytest.approx(4.5, abs=0.5)
     assert plan.disk_mb == pytest.approx(20_000 * 64 * 4 / 2**20)
 
 
