@@ -77,7 +77,7 @@ def tour(dagster: str, mlflow: str, folder: Path) -> None:
     with sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 2300, "height": 1150})
+        page = browser.new_page(viewport={"width": 2300, "height": 1350})
         graph(page, dagster, folder)
         materialise(page, dagster, folder)
         figures(page, dagster, folder)

@@ -17,7 +17,7 @@ from getmore_assets.transport.passes import TilePass
 from getmore_assets.transport.passes.cpu import tile_rows
 
 _MIB = 2**20
-_CALIBRATED_ROWS = 2048
+_CALIBRATED = 3e7  # entries of the cost matrix: enough for every core, and a small part of a second
 # A solve takes about the time of this / √(ε / mean cost) passes: 2.9, 4.3 and 7.1 were met at 0.1, 0.05 and 0.02.
 _PASSES = 1.0
 _ANDERSON_VECTORS = 40
@@ -89,7 +89,7 @@ def calibrate(tile_pass: TilePass, epsilon: float, memory_mb: float) -> Plan:
         memory_mb: From `require_room`.
     """
     problem = tile_pass.problem
-    sample, g = min(problem.n, _CALIBRATED_ROWS), np.zeros(problem.m)
+    sample, g = min(problem.n, int(_CALIBRATED / problem.m) + 1), np.zeros(problem.m)
     tile_pass(g, epsilon, sample)  # the first call also starts threads and packs for the first time
     began = time.monotonic()
     tile_pass(g, epsilon, sample)

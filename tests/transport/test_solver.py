@@ -1,6 +1,7 @@
 import numpy as np
 import ot
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from getmore_assets.selection.gradient import calibrated_gradient
 from getmore_assets.transport import solver
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.problem import pose
+from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import NotConvergedError, candidate_potential, solve
 from tests.transport.problems import centred, costs, points, solved, weights
 
@@ -194,6 +196,14 @@ def test_a_good_start_goes_straight_to_all_candidates_and_a_bad_one_does_not_har
     assert bad.error <= 1e-3
     assert bad.history[1][0] == 64
     np.testing.assert_allclose(bad.f, cold.f, atol=2e-3)
+
+
+def test_candidates_may_be_an_array_a_map_a_tensor_or_a_file(problem, tmp_path):
+    x, y, b = problem
+    np.save(tmp_path / "x.npy", x)
+    places = (x, np.load(tmp_path / "x.npy", mmap_mode="r"), torch.from_numpy(x), NpyFile(tmp_path / "x.npy"))
+    found = [solved(place, y, b).f for place in places]
+    assert all(np.array_equal(found[0], f) for f in found)
 
 
 def test_new_candidates_are_scored_without_a_solve(problem):

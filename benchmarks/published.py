@@ -1,0 +1,69 @@
+"""Is `transport.solver: published` the authors' loop? The same iterations and potentials as OTT-JAX at their settings.
+
+PYTHONPATH=. peers/bin/python benchmarks/published.py X.npy Y.npy --json benchmarks/results/published.json
+
+`vectors.py` makes the files. ε 0.1 absolute, plain squared Euclidean cost, log-sum-exp mode, one inner iteration.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from ott.geometry import pointcloud
+from ott.problems.linear import linear_problem
+from ott.solvers.linear import acceleration, sinkhorn
+
+from getmore_assets.transport.paper import solve_as_published
+from getmore_assets.transport.passes.cpu import CpuPass
+from getmore_assets.transport.problem import pose
+
+CANDIDATES, TARGETS = 20_000, 2_000
+SETTINGS = [
+    (1.3, 0.1),
+    (1.2, 0.05),
+    (1.0, 0.01),
+]  # momentum and threshold: of the selection, of the triage, and neither
+
+
+def compare(x: np.ndarray, y: np.ndarray, momentum: float, threshold: float) -> dict[str, float]:
+    """Iterations of both, the largest difference of their candidate potentials, and the overlap of the first tenth."""
+    geometry = pointcloud.PointCloud(jnp.asarray(y), jnp.asarray(x), epsilon=0.1, batch_size=2000)
+    solver = sinkhorn.Sinkhorn(
+        threshold=threshold, inner_iterations=1, max_iterations=2000, momentum=acceleration.Momentum(value=momentum)
+    )
+    out = solver(linear_problem.LinearProblem(geometry))
+    theirs, problem = np.asarray(out.g, np.float64), pose(x, y, cost="sqeuclidean")
+    ours = solve_as_published(CpuPass(problem), 0.1, momentum=momentum, threshold=threshold)
+    first = [set(np.argsort(f, kind="stable")[: len(x) // 10]) for f in (theirs, ours.f)]
+    apart = (ours.f - ours.f.mean(dtype=np.float64)) - (theirs - theirs.mean())
+    return {
+        "momentum": momentum,
+        "threshold": threshold,
+        "their_iterations": int(np.sum(np.asarray(out.errors) > -1)),
+        "our_iterations": len(ours.history),
+        "largest_difference": float(np.abs(apart).max()),
+        "first_tenth_in_common": len(first[0] & first[1]) / len(first[0]),
+    }
+
+
+def main() -> None:
+    """Compare at each setting."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("x", type=Path)
+    parser.add_argument("y", type=Path)
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--quick", action="store_true", help="2,000 candidates, 200 targets")
+    given = parser.parse_args()
+    scale = 10 if given.quick else 1
+    x, y = np.load(given.x)[: CANDIDATES // scale], np.load(given.y)[: TARGETS // scale]
+    rows = [compare(x, y, momentum, threshold) for momentum, threshold in SETTINGS]
+    for row in rows:
+        print(row)
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
