@@ -89,7 +89,8 @@ class Problem:
 
     def block(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray | float]:
         """x̂ (`[stop - start, d]`, float32) and u (`[stop - start]`, float64, or one number) of some candidates."""
-        raw = np.asarray(self.x[start:stop], np.float32)
+        # Torch wants memory that could be written to, so what is mapped for reading is copied.
+        raw = np.require(np.asarray(self.x[start:stop]), np.float32, ["C", "W"])
         if self.centre is not None:
             moved = raw - self.centre
             return moved, _squares(moved)
