@@ -6,13 +6,11 @@ python benchmarks/transport_large.py ../shared --json benchmarks/results/transpo
 import argparse
 import json
 import multiprocessing
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from rich.console import Console
 from rich.table import Table
 from transport import machine
@@ -23,24 +21,18 @@ RELATIVE, TOLERANCE = 0.05, 1e-3
 
 def solve_one(x: str, y: str, count: int) -> dict[str, Any]:
     """Solve for the first `count` candidates of a file; seconds, and the highest resident memory all the while."""
+    from getmore_assets.launch import metered
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.problem import pose
     from getmore_assets.transport.rows import NpyFile
     from getmore_assets.transport.solver import solve
 
-    process, peak, done = psutil.Process(), [0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            peak[0] = max(peak[0], process.memory_info().rss)
-
-    threading.Thread(target=watch, daemon=True).start()
-    started = time.perf_counter()
-    problem = pose(NpyFile(Path(x), count), np.load(y))
-    posed = time.perf_counter()
-    found = solve(CpuPass(problem), RELATIVE * problem.mean_cost, tolerance=TOLERANCE)
-    ended = time.perf_counter()
-    done.set()
+    with metered() as meter:
+        started = time.perf_counter()
+        problem = pose(NpyFile(Path(x), count), np.load(y))
+        posed = time.perf_counter()
+        found = solve(CpuPass(problem), RELATIVE * problem.mean_cost, tolerance=TOLERANCE)
+        ended = time.perf_counter()
     return {
         "candidates": count,
         "targets": problem.m,
@@ -50,7 +42,7 @@ def solve_one(x: str, y: str, count: int) -> dict[str, Any]:
         "full_passes": found.full_passes,
         "passes": found.passes,
         "error": found.error,
-        "peak_rss_mib": peak[0] / 2**20,
+        "peak_rss_mib": meter.peak_rss_mb,
         "file_mib": 4 * count * problem.y.shape[1] / 2**20,
     }
 

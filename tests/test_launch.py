@@ -34,7 +34,7 @@ def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
         "commit": {},
     }
     with pytest.raises(BadInput, match=r"encoder\.dimensions"):
-        launch.launch("embed", spec, tmp_path)
+        launch.launch("triage", spec, tmp_path)
 
 
 def test_time_and_memory_are_metered():
