@@ -150,6 +150,7 @@ class Triage(Section):
     """How the pool's domains are measured against the target before all of it is encoded."""
 
     sample: int = Field(2000, ge=1, description="rows of each domain that are encoded for it (the paper: 10,000)")
+    epsilon: float = Field(0.05, gt=0, description="entropic regularisation, times the mean cost")
     keep: int | None = Field(None, ge=1, description="the nearest domains that may be chosen from; all without it")
 
 

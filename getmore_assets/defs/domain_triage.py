@@ -27,7 +27,7 @@ def domain_triage(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
     return line.materialise(
         context,
         inputs=("raw_corpus", "target_data"),
-        settings=lambda t: [t.triage, encoder_fingerprint(t), t.transport.epsilon, t.transport.epsilon_is],
+        settings=lambda t: [t.triage, encoder_fingerprint(t)],
         make=_measure,
     )
 

@@ -36,7 +36,7 @@ class Distance:
 
 
 def distances(
-    samples: Mapping[str, np.ndarray], y: np.ndarray, b: np.ndarray, epsilon: float, relative: bool, memory_mb: int
+    samples: Mapping[str, np.ndarray], y: np.ndarray, b: np.ndarray, epsilon: float, memory_mb: int
 ) -> list[Distance]:
     """Every domain's distance, nearest first (GOT-D, appendix C.2; there 10,000 rows of each).
 
@@ -44,12 +44,11 @@ def distances(
         samples: Vectors of each domain: `[k, d]`, float32. A smaller sample measures further: give equal ones.
         y: Targets: `[m, d]`, float32.
         b: Target weights: `[m]`.
-        epsilon: Regularisation, the same for all domains so that they can be compared.
-        relative: Whether ε is times the mean cost, over all domains.
+        epsilon: Regularisation, times the mean cost over all domains: the same for all, so that they can be compared.
         memory_mb: Of a pass.
     """
     problems = {domain: pose(x, y, b) for domain, x in samples.items()}
-    unit = float(np.mean([problem.mean_cost for problem in problems.values()])) if relative else 1.0
+    unit = float(np.mean([problem.mean_cost for problem in problems.values()]))
     found = []
     for domain, problem in problems.items():
         solution = solve(best_pass(problem, memory_mb), epsilon * unit, tolerance=TOLERANCE)

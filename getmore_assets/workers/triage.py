@@ -38,10 +38,7 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
         for (domain,), rows in sample.group_by("domain", maintain_order=True)
     }
     y = store.load(filled.table, spec["encoder"], points["id"].to_list())
-    settings = task.transport
-    found = distances(
-        samples, y, points["weight"].to_numpy(), settings.epsilon, settings.epsilon_is == "relative", settings.memory_mb
-    )
+    found = distances(samples, y, points["weight"].to_numpy(), task.triage.epsilon, task.transport.memory_mb)
     counts = dict(eligible["domain"].value_counts().rows())
     rows = pl.DataFrame(
         [{"nearness": i + 1, "rows": counts[one.domain], **one.__dict__} for i, one in enumerate(found)]
