@@ -13,6 +13,7 @@ import numpy as np
 
 from getmore_assets.transport.passes import Inertia, TilePass
 from getmore_assets.transport.problem import Problem
+from getmore_assets.transport.rows import Rows
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ class ShardedPass:
         self._weights = given / given.sum()
         first = shards[0].problem
         mean_cost = float(self._weights @ [shard.problem.mean_cost for shard in shards])
-        x = _Only(int(self._sizes.sum()), first.y.shape[1])
+        x = _Joined([shard.problem.x for shard in shards])
         self.problem: Problem = replace(first, x=x, a=self._row_weights(), mean_cost=mean_cost)
 
     def __call__(
@@ -74,11 +75,19 @@ class ShardedPass:
         return np.concatenate([w * a for w, a in zip(self._weights, filled, strict=True)])
 
 
-class _Only:
-    """The shape of candidates that are elsewhere."""
+class _Joined:
+    """The candidates of all shards, one after the other."""
 
-    def __init__(self, n: int, d: int) -> None:
-        self.shape = (n, d)
+    def __init__(self, parts: list[Rows]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([0, *(part.shape[0] for part in parts)]).tolist()
+        self.shape = (self._ends[-1], parts[0].shape[1])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        raise NotImplementedError("the candidates lie in the shards")
+        start, stop, _ = rows.indices(self.shape[0])
+        return np.concatenate(
+            [
+                np.asarray(part[max(start - first, 0) : max(min(stop, last) - first, 0)])
+                for part, (first, last) in zip(self._parts, pairwise(self._ends), strict=True)
+            ]
+        )

@@ -19,6 +19,8 @@ def test_shards_add_up_to_the_whole():
         np.testing.assert_allclose(f, f_whole, atol=1e-6)
         np.testing.assert_allclose(col, col_whole, rtol=1e-4)
     np.testing.assert_allclose(shards.rough(g, 0.1, 20_000), whole.rough(g, 0.1, 20_000), atol=1e-4)
+    for rows in (slice(0, 20_000), slice(2_990, 3_010), slice(2_000, 12_000), slice(19_999, 30_000)):
+        np.testing.assert_array_equal(shards.problem.x[rows], x[rows])
     assert shards.problem.mean_cost == pytest.approx(whole.problem.mean_cost, abs=1e-6)
     one, two = (solve(p, 0.05 * whole.problem.mean_cost, tolerance=1e-5) for p in (whole, shards))
     assert set(np.argsort(one.f)[:500]) == set(np.argsort(two.f)[:500])
