@@ -3,13 +3,14 @@
 import dagster as dg
 
 from getmore_assets import defs as stations
-from getmore_assets.defs import jobs, sensors
+from getmore_assets.defs import checks, jobs, sensors
 from getmore_assets.defs.line import Line
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(stations),
     asset_checks=dg.load_asset_checks_from_package_module(stations),
-    jobs=[jobs.select, jobs.run],
+    jobs=[jobs.select, jobs.run, checks.check_job],
+    executor=dg.in_process_executor,  # stations start processes for what is heavy; one more for each would only cost
     sensors=[sensors.task_files],
     resources={"line": Line(task_file="", overrides=[])},
 )

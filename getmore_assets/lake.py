@@ -65,12 +65,12 @@ class Lake:
             return None
 
     def holds(self, ref: TableRef) -> bool:
-        """Whether that version of a table can still be read."""
+        """Whether that version of a table can still be read: log clean-up and VACUUM end that."""
         try:
-            DeltaTable(ref.path, version=ref.version)
+            files = DeltaTable(ref.path, version=ref.version).file_uris()
         except Exception:  # deltalake raises several kinds for a missing table, log entry or version
             return False
-        return True
+        return all(Path(file).is_file() for file in files)
 
     def append(self, name: str, rows: pl.DataFrame, partition_by: list[str], commit: dict[str, str]) -> None:
         """Add rows in one commit."""

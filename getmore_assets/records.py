@@ -5,7 +5,7 @@ Belongs here: the record, and writing it so that a crash cannot half-write it. D
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Record:
     mlflow_run_id: str | None
     mlflow_url: str | None
     made_at: str
+    figures: dict[str, str] = field(default_factory=dict)
 
     def passed_on(self) -> dict[str, str]:
         """The lineage of what is made from this."""
@@ -61,6 +62,11 @@ class Record:
             tags["selection_hash"] = self.facts["selection_hash"]
         return {**self.lineage, **tags}
 
+    def input_table(self, station: str) -> TableRef:
+        """The table, at its version, of a station upstream of this one, as it was when this was made."""
+        path, _, version = self.lineage[f"table.{station}"].rpartition("@v")
+        return TableRef(path, int(version))
+
     def table_ref(self) -> TableRef:
         """The table of a station that writes one."""
         assert self.table is not None, f"{self.station} writes no table"
@@ -68,7 +74,7 @@ class Record:
 
 
 class Records:
-    """The last record of each station of a task: how the next run knows what is still good.
+    """The records of each station of a task, the last one and the earlier ones.
 
     A record is written after all that it names, and in one rename: a process killed at any moment leaves either the old
     record or the new one.
@@ -82,7 +88,12 @@ class Records:
 
     def get(self, station: str) -> Record | None:
         """The record of a station, if there is one and everything it names is still there."""
-        path = self._path(station)
+        return self._read(self._path(station))
+
+    def _earlier(self, station: str) -> Path:
+        return self.lake.folder("records", self.task, "earlier", station)
+
+    def _read(self, path: Path) -> Record | None:
         if not path.is_file():
             return None
         raw = json.loads(path.read_text("utf-8"))
@@ -90,12 +101,25 @@ class Records:
         record = Record(table=table, **raw)
         if record.table is not None and not self.lake.holds(record.table):
             return None
-        return record if all(Path(folder).exists() for folder in record.folders.values()) else None
+        named = [*record.folders.values(), *record.figures.values()]
+        return record if all(Path(path).exists() for path in named) else None
+
+    def made_before(self, station: str, fingerprint: str) -> Record | None:
+        """The record of an earlier making from the same inputs, where all that it names is still as it was.
+
+        What lies in `exports/` is the latest making's, so a station that exports is made again.
+        """
+        found = self._read(self._earlier(station) / f"{fingerprint}.json")
+        exports = self.lake.root / "exports"
+        if found is None or any(Path(folder).is_relative_to(exports) for folder in found.folders.values()):
+            return None
+        return found
 
     def put(self, record: Record) -> None:
-        """Make this the record of its station."""
+        """Make this the record of its station, and remember it among the earlier ones."""
         raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
-        write_atomically(self._path(record.station), json.dumps(raw, indent=1))
+        for path in (self._earlier(record.station) / f"{record.fingerprint}.json", self._path(record.station)):
+            write_atomically(path, json.dumps(raw, indent=1))
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -9,7 +9,6 @@ import zlib
 
 import numpy as np
 import polars as pl
-from datasketch import MinHash
 
 PERMUTATIONS = 64
 BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 meets in some band with probability 0.9998
@@ -19,6 +18,8 @@ _SHINGLE = 3
 
 def signatures(texts: list[str]) -> np.ndarray:
     """MinHash signatures of word triples: `[len(texts), 64]`, uint32."""
+    from datasketch import MinHash  # loads scipy: only where rows are new
+
     shingled = [_shingles(text) for text in texts]
     hashes = MinHash.generator(shingled, num_perm=PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
     return np.array([m.hashvalues for m in hashes], dtype=np.uint32).reshape(len(texts), PERMUTATIONS)

@@ -3,8 +3,9 @@
 import dagster as dg
 import polars as pl
 
+from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.embeddings import encode_seconds
-from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
+from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef
 from getmore_assets.reporting import figures
@@ -42,7 +43,7 @@ def _measure(job: Job) -> Made:
 
 
 @partition_check(
-    asset=domain_triage,
+    domain_triage,
     blocking=True,
     description="Every distance is finite, and as many domains are kept as were asked for.",
 )

@@ -5,7 +5,8 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus import candidates
-from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
+from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef, batches, vectors_of
 from getmore_assets.records import Records
@@ -54,7 +55,7 @@ def encode_seconds(job: Job, encoder: str, now: float) -> float:
 
 
 @partition_check(
-    asset=embeddings,
+    embeddings,
     blocking=True,
     description="Every vector is finite, of length 1 and of the same width.",
 )

@@ -5,10 +5,9 @@ Belongs here: the resource behind all stations and the one way to materialise. D
 
 import logging
 import shutil
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +17,28 @@ from pydantic import Field
 from getmore_assets import preflight
 from getmore_assets.config import Task
 from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.defs.shown import materialisation
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import Meter, launch, metered
 from getmore_assets.records import Record, Records, now
-from getmore_assets.reporting.figures import as_markdown
 from getmore_assets.task_files import find_task_files, load_task, tasks_folder
 from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
 
 log = logging.getLogger(__name__)
 
+_READS = 3  # how often a source that changes while it is read is read again
+
 targets = dg.DynamicPartitionsDefinition(name="target")
-
-
-def partition_check(**options: Any) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
-    """`dg.asset_check` of one target; `context.partition_key` says which."""
-
-    def decorate(check: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
-        with warnings.catch_warnings():  # checks of one partition are new in Dagster 1.13, and say so at each import
-            warnings.filterwarnings("ignore", "Specifying a partitions_def")
-            return dg.asset_check(partitions_def=targets, **options)(check)
-
-    return decorate
 
 
 @dataclass
 class Job:
-    """What a station's work is given."""
+    """What a station's work is given.
+
+    `last` is what the station left when it was last made, and `same_recipe` says that it was made with today's settings
+    and code, so that only what it read may be different.
+    """
 
     station: str
     task: Task
@@ -52,8 +46,14 @@ class Job:
     inputs: dict[str, Record]
     fingerprint: str
     commit: dict[str, str]
-    work: Path
-    run: TrackedRun | None
+    last: Record | None
+    same_recipe: bool
+    run: TrackedRun | None = None
+
+    @property
+    def work(self) -> Path:
+        """Where work keeps what it goes on from when it was cut off."""
+        return self.lake.folder("work", self.fingerprint[:16])
 
     def table(self, station: str) -> TableRef:
         """The table of an input, at the version this run is pinned to."""
@@ -70,12 +70,12 @@ class Job:
         return launch(worker, {**common, **tables, "commit": self.commit, **spec}, self.work)
 
     def figure(self, name: str) -> Path:
-        """Where a figure of this station lies."""
-        return self.lake.folder("figures", self.task.name) / f"{self.station}-{name}.png"
+        """Where a figure of this making lies."""
+        return self.lake.folder("figures", self.fingerprint[:16]) / f"{name}.png"
 
-    def figures(self) -> list[Path]:
-        """The figures of this station that there are."""
-        return sorted(self.figure("any").parent.glob(f"{self.station}-*.png"))
+    def figures(self) -> dict[str, str]:
+        """The figures of this making that there are, by name."""
+        return {path.stem: str(path) for path in sorted(self.figure("any").parent.glob("*.png"))}
 
 
 @dataclass
@@ -112,6 +112,11 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         task = self.task(context.partition_key)
         return task, _require(Records(Lake(task.lake), task.name), station)
 
+    def has_made(self, name: str, station: str) -> bool:
+        """Whether a station of a target has left anything."""
+        task = self.task(name)
+        return Records(Lake(task.lake), task.name).get(station) is not None
+
     def materialise(
         self,
         context: dg.AssetExecutionContext,
@@ -119,16 +124,20 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         inputs: tuple[str, ...],
         settings: Callable[[Task], Any],
         make: Callable[[Job], Made],
+        keep: Callable[[Job, Record], str | None] = lambda _job, _last: None,
+        reads: Mapping[str, str] = {},
         track: bool = False,
         shared: bool = False,
     ) -> dg.MaterializeResult:
-        """Make a station, or find that what it made last is what it would make now.
+        """Make a station, or find that what it, or an earlier making, left is what it would make now.
 
         Args:
             context: Dagster's.
             inputs: The stations it reads.
             settings: The part of the task that, besides the inputs, its result depends on.
             make: The work.
+            keep: Why what the station made last, of the same recipe and other inputs, still serves; None: it does not.
+            reads: Of an input, the fact that stands for what is read of it; its data version where it is not named.
             track: Whether to open an MLflow run.
             shared: Whether what it writes is shared by tasks, so that only one of them may write at a time.
         """
@@ -137,30 +146,37 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         records = Records(lake, task.name)
         if not inputs:
             preflight.check(task)
+        code_version = context.assets_def.code_versions_by_key[context.asset_key] or ""
+
+        def wanted(used: dict[str, str]) -> str:
+            return fingerprint(station, code_version, settings(task), used)
+
         with lake.lock(station if shared else f"{task.name}-{station}"):
             found = {name: _require(records, name) for name in inputs}
-            code_version = context.assets_def.code_versions_by_key[context.asset_key] or ""
-            used = {name: record.data_version for name, record in found.items()}
-            wanted = fingerprint(station, code_version, settings(task), used)
-            record, status = records.get(station), "reused"
-            if record is None or record.fingerprint != wanted:
-                status = "made"
-                log.info("%s: making", station)
+            used = {name: str(r.facts[reads[name]]) if name in reads else r.data_version for name, r in found.items()}
+            for _ in range(_READS):
+                now_wanted, last = wanted(used), records.get(station)
                 commit = {
                     "dagster_run_id": context.run_id,
                     "asset": station,
                     "task": task.name,
-                    "fingerprint": wanted,
+                    "fingerprint": now_wanted,
                     "code_version": code_version,
                 }
-                # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
-                with lake.lock(f"work-{wanted[:16]}"):
-                    job = Job(station, task, lake, found, wanted, commit, lake.folder("work", wanted[:16]), None)
-                    record = _make(job, make, used, track)
-                    records.put(record)
-                    shutil.rmtree(job.work, ignore_errors=True)
+                same_recipe = last is not None and last.fingerprint == wanted(last.inputs)
+                job = Job(station, task, lake, found, now_wanted, commit, last, same_recipe)
+                record, status = _made_before(job, records, keep, used)
+                if record is None:
+                    record, status = _make(job, make, used, track), "made"
+                records.put(record)
+                if now_wanted == wanted(used):  # else a source changed while it was read: what was read may be torn
+                    break
+                log.info("%s: its source changed while it was read; reading again", station)
+            else:
+                fix = "Let it rest, or copy it to where nothing writes"
+                raise BadInput(station, f"its source changed {_READS} times while it was read", fix)
             log.info("%s: %s, %d rows", station, status, record.rows)
-            return _result(lake, record, status)
+            return materialisation(record, status)
 
 
 def _require(records: Records, station: str) -> Record:
@@ -172,8 +188,29 @@ def _require(records: Records, station: str) -> Record:
     return record
 
 
+def _made_before(
+    job: Job, records: Records, keep: Callable[[Job, Record], str | None], used: dict[str, str]
+) -> tuple[Record | None, str]:
+    """What serves in place of a new making, and how it is called."""
+    if job.last is not None and job.last.fingerprint == job.fingerprint:
+        return job.last, "reused"
+    earlier = records.made_before(job.station, job.fingerprint)
+    if earlier is not None:
+        return earlier, "reused"
+    if job.last is not None and job.same_recipe:
+        why = keep(job, job.last)
+        if why is not None:
+            log.info("%s: kept, %s", job.station, why)
+            facts = {**job.last.facts, "kept": why}
+            return replace(job.last, fingerprint=job.fingerprint, inputs=used, facts=facts), "kept"
+    return None, ""
+
+
 def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool) -> Record:
+    log.info("%s: making", job.station)
     with ExitStack() as stack:
+        # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
+        stack.enter_context(job.lake.lock(f"work-{job.fingerprint[:16]}"))
         if track:
             tags = {
                 "getmore.station": job.station,
@@ -185,12 +222,13 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
                 "dagster.run_url": dagster_url(job.commit["dagster_run_id"]),
             }
             job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
-        for figure in job.figures():
-            figure.unlink()
+        for figure in job.figures().values():
+            Path(figure).unlink()
         meter: Meter = stack.enter_context(metered())
         made = make(job)
         if job.run is not None:
             _log(job, job.run, made)
+        shutil.rmtree(job.work, ignore_errors=True)
     return Record(
         station=job.station,
         task=job.task.name,
@@ -209,6 +247,7 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
         mlflow_run_id=job.run.id if job.run else None,
         mlflow_url=run_url(job.run.experiment_id, job.run.id) if job.run else None,
         made_at=now(),
+        figures=job.figures(),
     )
 
 
@@ -229,36 +268,5 @@ def _log(job: Job, run: TrackedRun, made: Made) -> None:
     if "model" in made.folders:
         version = run.register(f"{job.task.name}.{job.station}", Path(made.folders["model"]))
         run.set_tags({"model_folder": made.folders["model"], "registered_version": version})
-    for figure in job.figures():
-        run.log_file(figure)
-
-
-def _result(lake: Lake, record: Record, status: str) -> dg.MaterializeResult:
-    """The materialisation as Dagster shows it."""
-    metadata: dict[str, Any] = {
-        "status": status,
-        "dagster/row_count": record.rows,
-        "seconds": record.seconds,
-        "peak_rss_mb": record.peak_rss_mb,
-        "made_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id),
-        "fingerprint": record.fingerprint,
-    }
-    if record.table is not None:
-        metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
-        schema = record.table.scan().collect_schema()
-        columns = [dg.TableColumn(name, str(kind)) for name, kind in schema.items()]
-        metadata["dagster/column_schema"] = dg.TableSchema(columns)
-    for name, folder in record.folders.items():
-        metadata[name] = dg.MetadataValue.path(folder)
-    for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():
-        if name in metadata or name in ("curve", "history", "metrics"):
-            continue
-        if isinstance(value, str | int | float | bool):
-            metadata[name] = value
-        else:
-            metadata[name] = dg.MetadataValue.json(value if not isinstance(value, list) else value[:50])
-    if record.mlflow_url:
-        metadata |= {"mlflow_run": dg.MetadataValue.url(record.mlflow_url), "mlflow_run_id": record.mlflow_run_id}
-    for figure in sorted(lake.folder("figures", record.task).glob(f"{record.station}-*.png")):
-        metadata[figure.stem.split("-", 1)[1].replace("-", " ")] = dg.MetadataValue.md(as_markdown(figure))
-    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.data_version))
+    for figure in job.figures().values():
+        run.log_file(Path(figure))

@@ -3,7 +3,8 @@
 import dagster as dg
 import polars as pl
 
-from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
+from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.lake import TableRef
 from getmore_assets.reporting import figures
 from getmore_assets.workers import POTENTIALS
@@ -40,7 +41,7 @@ def _solve(job: Job) -> Made:
 
 
 @partition_check(
-    asset=ot_potentials,
+    ot_potentials,
     blocking=True,
     description="The solve converged: marginal error within tolerance, every potential finite.",
 )
@@ -57,8 +58,7 @@ def the_solve_converged(context: dg.AssetCheckExecutionContext, line: Line) -> d
 
 
 @partition_check(
-    asset=ot_potentials,
-    blocking=False,
+    ot_potentials,
     description="The choice does not hang on ε: at half and at twice of it, most of the lowest 5 % of a sample stay.",
 )
 def the_choice_is_stable(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
@@ -67,6 +67,5 @@ def the_choice_is_stable(context: dg.AssetCheckExecutionContext, line: Line) -> 
     overlaps = {f"ε x {o['factor']:g}": o["jaccard"] for o in record.facts["overlap"] if o["share"] == _CHECKED_SHARE}
     return dg.AssetCheckResult(
         passed=all(overlap is not None and overlap >= _LEAST_OVERLAP for overlap in overlaps.values()),
-        severity=dg.AssetCheckSeverity.WARN,
         metadata={**{k: -1.0 if v is None else v for k, v in overlaps.items()}, "least": _LEAST_OVERLAP},
     )

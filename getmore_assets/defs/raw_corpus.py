@@ -4,7 +4,8 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.corpus import pool
-from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
+from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.line import Job, Line, Made, targets
 
 
 @dg.asset(
@@ -28,7 +29,7 @@ def _build(job: Job) -> Made:
     return Made(facts.rows, {"pool": pool.pool_key(job.task), **facts.__dict__}, table, data_version=data_version)
 
 
-@partition_check(asset=raw_corpus, blocking=True, description="Every content id stands once in the pool.")
+@partition_check(raw_corpus, blocking=True, description="Every content id stands once in the pool.")
 def ids_are_unique(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
     """Counts the ids that stand twice."""
     task, record = line.record(context, "raw_corpus")

@@ -8,7 +8,8 @@ import polars as pl
 
 from getmore_assets.corpus import candidates, pool
 from getmore_assets.corpus.target import evaluated_ids, points_of
-from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
+from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.reporting import figures
@@ -132,7 +133,7 @@ def _facts(found: candidates.Candidates, full: pl.DataFrame) -> dict[str, Any]:
 
 
 @partition_check(
-    asset=selected_subset,
+    selected_subset,
     blocking=True,
     description="The selection keeps its budget, holds every id once and is ranked without gaps.",
 )
@@ -153,8 +154,8 @@ def the_budget_is_kept(context: dg.AssetCheckExecutionContext, line: Line) -> dg
 
 
 @partition_check(
-    asset=selected_subset,
-    additional_deps=["target_data"],
+    selected_subset,
+    additional_deps=("target_data",),
     blocking=True,
     description="Nothing that the target is validated or tested on is selected.",
 )

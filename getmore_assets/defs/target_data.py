@@ -4,7 +4,8 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.corpus import target
-from getmore_assets.defs.line import Job, Line, Made, partition_check, targets
+from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.line import Job, Line, Made, targets
 
 
 @dg.asset(
@@ -31,7 +32,7 @@ def _read(job: Job) -> Made:
 
 
 @partition_check(
-    asset=target_data,
+    target_data,
     blocking=True,
     description="No row of train is in validation or test.",
 )

@@ -7,16 +7,14 @@ import base64
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
 
 from getmore_assets.reporting.statistics import Interval
 
 _BLUE, _ORANGE, _GREY = "#2f6db3", "#e07b39", "#9aa4ad"
 _MOST_BARS = 12
-mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10})
+_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10}
 
 
 def as_markdown(path: Path) -> str:
@@ -24,14 +22,19 @@ def as_markdown(path: Path) -> str:
     return f"![{path.stem}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})"
 
 
-def _canvas(title: str, height: float = 3.0) -> tuple[Figure, Any]:
+def _canvas(title: str, height: float = 3.0) -> tuple[Any, Any]:
+    # Matplotlib takes a second to load: only where something is drawn, not where a station finds nothing to do.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams.update(_STYLE)
     figure = Figure(figsize=(6.4, height), dpi=96, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, loc="left")
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def _save(figure: Any, path: Path) -> Path:
     figure.savefig(path, format="png")
     return path
 
@@ -78,6 +81,8 @@ def scores(values: np.ndarray, cut: float, path: Path) -> Path:
 
 def convergence(history: list[list[float]], tolerance: float, path: Path) -> Path:
     """The marginal error of each pass; a colour for each sample size."""
+    import matplotlib as mpl
+
     figure, axes = _canvas("Marginal error, pass by pass")
     sizes = sorted({int(h[0]) for h in history})
     colours = mpl.colormaps["viridis"](np.linspace(0.85, 0.1, len(sizes)))

@@ -1,0 +1,5 @@
+"""`python -m getmore_assets.cli`."""
+
+from getmore_assets.cli import main
+
+main()

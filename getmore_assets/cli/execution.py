@@ -1,0 +1,116 @@
+"""What every verb does: read the task, run a Dagster job in this process, and end with the right exit code.
+
+Belongs here: the options all verbs have, the instance a job runs on, refusals and failures. Does not: a verb.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from filelock import Timeout
+from rich.console import Console
+
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+
+REFUSED, FAILED = 2, 1
+ERR = Console(stderr=True)
+
+
+def verb(command: Any) -> Any:
+    """The arguments and options that every verb on a task file has."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")(command)
+    command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(command)
+    return click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")(command)
+
+
+def log_to_terminal() -> None:
+    """Progress of the library on stderr; Dagster's and MLflow's own chatter stays in their stores."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("getmore_assets").setLevel(logging.INFO)
+    for noisy in ("mlflow", "alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list[Any]:
+    """Run a job in this process, on the instance that `make dev` shows, and return its Dagster events."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    import dagster as dg
+
+    from getmore_assets.definitions import defs
+
+    lake = Lake(task.lake)
+    with _turn(lake, task), _instance(dg, lake) as instance:
+        if not instance.has_dynamic_partition("target", task.name):
+            instance.add_dynamic_partitions("target", [task.name])
+        line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            partition_key=task.name,
+            raise_on_error=False,
+            tags={"getmore/task_file": path},
+            run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    return list(result.all_events)
+
+
+@contextmanager
+def _turn(lake: Lake, task: Task) -> Iterator[None]:
+    """One command at a time on a task."""
+    lock = lake.lock(f"{task.name}-run")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        click.echo(f"another command works on {task.name}: waiting for it to end", err=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _instance(dg: Any, lake: Lake) -> Any:
+    """The Dagster instance at `DAGSTER_HOME`, or one in the lake."""
+    home = os.environ.get("DAGSTER_HOME")
+    return dg.DagsterInstance.get() if home else dg.DagsterInstance.local_temp(str(lake.folder("dagster")))
+
+
+@contextmanager
+def refusals(as_json: bool) -> Iterator[None]:
+    """Say what was refused, and end with exit code 2."""
+    try:
+        yield
+    except BadInput as error:
+        _end(f"refused: {error}", str(error), REFUSED, as_json)
+
+
+def end_on_failure(events: list[Any], as_json: bool) -> None:
+    """Where a step failed, say why and end: exit code 2 where its input was refused, else 1."""
+    failed = [(event.step_key, *_cause(event)) for event in events if event.is_step_failure]
+    if not failed:
+        return
+    said = [f"{station} failed: {message}" for station, message, _ in failed]
+    code = REFUSED if all(refused for _, _, refused in failed) else FAILED
+    _end("\n".join(said), "; ".join(f"{station}: {message}" for station, message, _ in failed), code, as_json)
+
+
+def _cause(event: Any) -> tuple[str, bool]:
+    """The message, and whether it is a refusal."""
+    error = event.step_failure_data.error
+    cause = error.cause or error
+    kind, _, said = cause.message.strip().partition(": ")
+    return said or kind, kind.endswith("BadInput")
+
+
+def _end(said: str, message: str, code: int, as_json: bool) -> None:
+    click.echo(said, err=True)
+    if as_json:
+        click.echo(json.dumps({"error": message}))
+    sys.exit(code)

@@ -1,0 +1,100 @@
+"""What every asset check is made with, the list of all of them, and the job that runs all of them alone.
+
+Belongs here: how a check of one target is declared, and running checks without their stations. Does not: what a station
+is checked for, which stands in the station's file.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from getmore_assets.defs.line import Line, targets
+
+Evaluate = Callable[[Any, Line], dg.AssetCheckResult]
+
+
+@dataclass(frozen=True)
+class Check:
+    """An asset check of one target: `evaluate(context, line)`, where `context.partition_key` says which."""
+
+    name: str
+    station: str
+    blocking: bool
+    evaluate: Evaluate
+
+
+#: Every check, in the order in which the stations' files are loaded.
+CHECKS: list[Check] = []
+
+
+def partition_check(
+    asset: dg.AssetsDefinition, *, description: str, blocking: bool = False, additional_deps: tuple[str, ...] = ()
+) -> Callable[[Evaluate], dg.AssetChecksDefinition]:
+    """`dg.asset_check` of one target.
+
+    Args:
+        asset: The station.
+        description: What must hold.
+        blocking: Whether what follows waits for it. A check that does not block gives advice: severity WARN.
+        additional_deps: Other stations it reads.
+    """
+
+    def decorate(check: Evaluate) -> dg.AssetChecksDefinition:
+        @functools.wraps(check)
+        def evaluate(context: Any, line: Line) -> dg.AssetCheckResult:
+            found = check(context, line)
+            severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+            return dg.AssetCheckResult(passed=found.passed, severity=severity, metadata=found.metadata)
+
+        CHECKS.append(Check(check.__name__, asset.key.path[-1], blocking, evaluate))
+        with warnings.catch_warnings():  # checks of one partition are new in Dagster 1.13, and say so at each import
+            warnings.filterwarnings("ignore", "Specifying a partitions_def")
+            decorated = dg.asset_check(
+                asset=asset,
+                description=description,
+                blocking=blocking,
+                additional_deps=list(additional_deps),
+                partitions_def=targets,
+            )
+            return decorated(evaluate)
+
+    return decorate
+
+
+@dg.op(
+    out={}, description="Every check of every station that has been made, on what lies in the lake; nothing is made."
+)
+def every_check(context: dg.OpExecutionContext, line: Line) -> Iterator[Any]:
+    """Run the checks alone: Dagster 1.13 cannot run a job of nothing but checks for one partition."""
+    failed = []
+    for one in CHECKS:
+        if not line.has_made(context.partition_key, one.station):
+            context.log.info(f"{one.name}: skipped, {one.station} has not been made")
+            continue
+        try:
+            found = one.evaluate(context, line)
+        except Exception as error:  # the other checks are run all the same
+            found = dg.AssetCheckResult(passed=False, metadata={"error": f"{type(error).__name__}: {error}"})
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(one.station),
+            check_name=one.name,
+            passed=found.passed,
+            metadata=found.metadata,
+            severity=found.severity,
+            blocking=one.blocking,
+            partition=context.partition_key,
+        )
+        if one.blocking and not found.passed:
+            failed.append(one.name)
+    if failed:
+        raise dg.Failure(f"blocking checks failed: {', '.join(failed)}", allow_retries=False)
+
+
+@dg.job(name="check", partitions_def=targets, executor_def=dg.in_process_executor, description="Every check, alone.")
+def check_job() -> None:
+    """Every check of one target."""
+    every_check()

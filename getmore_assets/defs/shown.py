@@ -1,0 +1,45 @@
+"""A record as Dagster shows it.
+
+Belongs here: from a record to the metadata of a materialisation. Does not: making anything.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from getmore_assets.records import Record
+from getmore_assets.reporting.figures import as_markdown
+
+_MOST_ITEMS = 50  # of a list; Dagster keeps every materialisation's metadata for ever
+
+
+def materialisation(record: Record, status: str) -> dg.MaterializeResult:
+    """The materialisation of a station; `status` says whether it was made, reused or kept."""
+    metadata: dict[str, Any] = {
+        "status": status,
+        "dagster/row_count": record.rows,
+        "seconds": record.seconds,
+        "peak_rss_mb": record.peak_rss_mb,
+        "made_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id),
+        "fingerprint": record.fingerprint,
+    }
+    if record.table is not None:
+        metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
+        schema = record.table.scan().collect_schema()
+        columns = [dg.TableColumn(name, str(kind)) for name, kind in schema.items()]
+        metadata["dagster/column_schema"] = dg.TableSchema(columns)
+    for name, folder in record.folders.items():
+        metadata[name] = dg.MetadataValue.path(folder)
+    for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():
+        if name in metadata or name in ("curve", "history", "metrics"):
+            continue
+        if isinstance(value, str | int | float | bool):
+            metadata[name] = value
+        else:
+            metadata[name] = dg.MetadataValue.json(value if not isinstance(value, list) else value[:_MOST_ITEMS])
+    if record.mlflow_url:
+        metadata |= {"mlflow_run": dg.MetadataValue.url(record.mlflow_url), "mlflow_run_id": record.mlflow_run_id}
+    for name, figure in record.figures.items():
+        metadata[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.data_version))
