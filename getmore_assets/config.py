@@ -38,6 +38,7 @@ class Source(Section):
     domain: str | None = Field(None, description="the column that names a row's domain; the file's name without it")
     label: str | None = Field(None, description="the column that holds a row's label")
     vector: str | None = Field(None, description="the column that holds a row's vector, for `encoder.model: brought`")
+    version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
     split: str = Field("train", description="the split of a Hugging Face data set")
     include: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: only these distributions")
     exclude: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: all distributions but these")
@@ -178,6 +179,29 @@ class Transport(Section):
         return self
 
 
+class Drift(Section):
+    """How much change is let pass; by default none: another target selects anew, another selection trains anew."""
+
+    rows: float | None = Field(None, ge=0, le=1, description="share of the target's weight on rows that came or went")
+    distance: float | None = Field(
+        None, ge=0, description="transport distance between the target now and the one selected for (debiased; squared "
+        "distance of unit vectors)"
+    )  # fmt: skip
+    overlap: float = Field(
+        1.0, gt=0, le=1, description="Jaccard similarity with the selection that a model was warmed up on, from which "
+        "on that model stands"
+    )  # fmt: skip
+
+    def lets_pass(self, rows: float, distance: float | None) -> bool:
+        """Whether the earlier solve stands for a target that changed this much; what is not set is not looked at."""
+        if rows == 0:
+            return True
+        if self.rows is None and self.distance is None:
+            return False
+        near = self.distance is None or (distance is not None and distance <= self.distance)
+        return near and (self.rows is None or rows <= self.rows)
+
+
 class Training(Section):
     """A training recipe, with the Trainer's names."""
 
@@ -214,6 +238,8 @@ class Task(Section):
     selection: Selection = Selection()
     triage: Triage = Triage()
     transport: Transport = Transport()
+    drift: Drift = Drift()
+    approval: bool = Field(False, description="whether someone must approve the selection before a model is warmed up")
     warmup: Training = Training()
     finetune: FineTuning = FineTuning()
     compare: list[Literal["none", "random"]] = ["none", "random"]

@@ -11,18 +11,43 @@ import numpy as np
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 # Commits that change how a table is stored, not what it holds.
 _MAINTENANCE = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CHANGE COLUMN", "ADD FEATURE"}
 
 
-def delta_data_version(path: str) -> str:
-    """What a Delta table holds, as `table id:last data commit`; compaction and vacuum do not change it."""
-    table = DeltaTable(path)
-    commits = [c for c in table.history() if c.get("operation") not in _MAINTENANCE]
-    last = commits[0]["version"] if commits else table.version()
-    return f"{table.metadata().id}:{last}"
+#: What was last seen of Delta tables: by path, the data version and the newest commit then. JSON-like.
+Seen = dict[str, tuple[str, int]]
+
+
+def delta_data_version(path: str, at: int | None = None, seen: Seen | None = None) -> str:
+    """What a Delta table holds, as `table id:last data commit`; compaction and vacuum do not change it.
+
+    Args:
+        path: The table.
+        at: A version of it; the newest without one.
+        seen: What was seen of it before, brought up to date. With it the answer survives log clean-up, after which the
+            log may not name the last data commit any more; without it the oldest commit still in the log stands in.
+    """
+    table = DeltaTable(path, version=at)
+    newest, table_id = table.version(), str(table.metadata().id)
+    commits = [c for c in table.history() if c["version"] <= newest]
+    oldest = min((c["version"] for c in commits), default=newest)
+    changed = next((c["version"] for c in commits if c.get("operation") not in _MAINTENANCE), None)
+    version = f"{table_id}:{oldest if changed is None else changed}"
+    if seen is not None:
+        before, until = seen.get(path, ("", -1))
+        # Nothing but maintenance since it was seen, and no commit since then is missing from the log.
+        if changed is None and before.startswith(table_id) and until >= oldest - 1:
+            version = before
+        seen[path] = (version, newest)
+    return version
+
+
+def newest_version(path: str) -> int:
+    """The newest version of a Delta table."""
+    return DeltaTable(path).version()
 
 
 @dataclass(frozen=True)
@@ -56,6 +81,16 @@ class Lake:
     def lock(self, name: str) -> FileLock:
         """A lock that dies with its process, so that two runs do not make the same thing at once."""
         return FileLock(self.folder("locks") / f"{name}.lock")
+
+    def is_locked(self, name: str) -> bool:
+        """Whether some process holds a lock."""
+        lock = self.lock(name)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return True
+        lock.release()
+        return False
 
     def latest(self, name: str) -> TableRef | None:
         """The newest version of a table, or None where there is none yet."""

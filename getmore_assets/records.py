@@ -93,12 +93,19 @@ class Records:
     def _earlier(self, station: str) -> Path:
         return self.lake.folder("records", self.task, "earlier", station)
 
+    def known(self, station: str) -> bool:
+        """Whether a station was ever made, even if what its record names is gone."""
+        return self.lake.root.joinpath("records", self.task, f"{station}.json").is_file()
+
+    def makings(self, station: str) -> list[Record]:
+        """Every making of a station that is remembered, the oldest first; what they name may be gone."""
+        found = [_parsed(path) for path in self._earlier(station).glob("*.json")]
+        return sorted(found, key=lambda record: record.made_at)
+
     def _read(self, path: Path) -> Record | None:
         if not path.is_file():
             return None
-        raw = json.loads(path.read_text("utf-8"))
-        table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
-        record = Record(table=table, **raw)
+        record = _parsed(path)
         if record.table is not None and not self.lake.holds(record.table):
             return None
         named = [*record.folders.values(), *record.figures.values()]
@@ -120,6 +127,12 @@ class Records:
         raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
         for path in (self._earlier(record.station) / f"{record.fingerprint}.json", self._path(record.station)):
             write_atomically(path, json.dumps(raw, indent=1))
+
+
+def _parsed(path: Path) -> Record:
+    raw = json.loads(path.read_text("utf-8"))
+    table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
+    return Record(table=table, **raw)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ Belongs here: arguments, progress, what is printed at the end, exit codes; one m
 
 import click
 
+from getmore_assets.cli.check import check
 from getmore_assets.cli.run import run, select
 
 
@@ -17,5 +18,5 @@ def main() -> None:
     """
 
 
-for verb in (run, select):
+for verb in (run, select, check):
     main.add_command(verb)

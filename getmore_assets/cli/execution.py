@@ -45,17 +45,21 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
     import dagster as dg
 
     from getmore_assets.definitions import defs
+    from getmore_assets.defs import runs
 
     lake = Lake(task.lake)
     with _turn(lake, task), _instance(dg, lake) as instance:
         if not instance.has_dynamic_partition("target", task.name):
             instance.add_dynamic_partitions("target", [task.name])
+        for left in runs.going(instance):  # it is our turn, so the command that began this was killed
+            if runs.OF_A_COMMAND in left.tags and left.tags[runs.PARTITION] == task.name:
+                runs.end(instance, left)
         line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             partition_key=task.name,
             raise_on_error=False,
-            tags={"getmore/task_file": path},
+            tags={runs.OF_A_COMMAND: path},
             run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return list(result.all_events)

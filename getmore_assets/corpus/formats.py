@@ -103,8 +103,8 @@ def _parquet(path: Path, columns: list[str], _source: Source) -> Batches:
     yield from _scan(frame, columns if set(columns) <= set(present) else present)
 
 
-def _delta(path: Path, columns: list[str], _source: Source) -> Batches:
-    frame = pl.scan_delta(str(path))
+def _delta(path: Path, columns: list[str], source: Source) -> Batches:
+    frame = pl.scan_delta(str(path), version=source.version)
     present = frame.collect_schema().names()
     yield from _scan(frame, columns if set(columns) <= set(present) else present)
 

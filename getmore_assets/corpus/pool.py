@@ -17,7 +17,7 @@ from getmore_assets.corpus import readers
 from getmore_assets.corpus.duplicates import NearDuplicates, signatures
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, count_tokens, cut
-from getmore_assets.lake import Lake, TableRef, batches
+from getmore_assets.lake import Lake, Seen, TableRef, batches
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _STORED = ["pool", "id", "text", "source", "domain", "n_tokens", "duplicate_of",
 
 @dataclass
 class PoolFacts:
-    """What came of the sources, for metadata: counts of rows."""
+    """What came of the sources, for metadata: counts of rows, and a version of those held out as general text."""
 
     read: int = 0
     passages: int = 0
@@ -37,16 +37,17 @@ class PoolFacts:
     removed: int = 0
     rows: int = 0
     domains: dict[str, int] = field(default_factory=dict)
+    held_out_version: str = ""
 
 
 def pool_key(task: Task) -> str:
     """Names a pool: tasks with the same sources and cleaning share its rows and their vectors."""
-    return fingerprint([s.model_dump() for s in task.candidates], task.corpus)[:16]
+    return fingerprint([readers.same_but_version(s) for s in task.candidates], task.corpus)[:16]
 
 
-def source_version(task: Task) -> str:
-    """Changes when, and only when, what the sources hold may have changed."""
-    return fingerprint([readers.data_version(source) for source in task.candidates])
+def source_version(task: Task, seen: Seen | None = None) -> str:
+    """Changes when, and only when, what the sources hold may have changed; `seen` as in `readers.data_version`."""
+    return fingerprint([readers.data_version(source, seen) for source in task.candidates])
 
 
 def scan_pool(table: TableRef, key: str) -> pl.LazyFrame:
@@ -96,6 +97,8 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
     rows = scan_pool(table, key).select("id", "source", "domain", "duplicate_of", "held_out").sort("id").collect()
     facts.rows = rows.height
     facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
+    held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
+    facts.held_out_version = hash_lines(held_out["id"])
     facts.domains = dict(rows["domain"].value_counts(sort=True).rows())
     return table, hash_lines("|".join(map(str, row)) for row in rows.iter_rows()), facts
 

@@ -6,6 +6,7 @@ Belongs here: which reader a path needs, the fields taken, the checks on single 
 
 import heapq
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
 from getmore_assets.corpus import formats, python_docs
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import delta_data_version
+from getmore_assets.lake import Seen, delta_data_version
 
 BATCH_ROWS = 8192
 _NO_TEXT = r"[\s\x00-\x1f\x7f-\x9f\u{feff}]"
@@ -44,18 +45,37 @@ def _draws(batch: pl.DataFrame) -> list[float]:
     return [draw(content_id(text), "sample") for text in batch["text"]]
 
 
-def data_version(source: Source) -> str:
-    """A hash that changes when, and only when, what the source holds may have changed."""
+def data_version(source: Source, seen: Seen | None = None) -> str:
+    """A hash that changes when, and only when, what the source holds may have changed.
+
+    `seen` is what a watcher remembers of Delta tables (`lake.delta_data_version`).
+    """
     if source.path == PYTHON_DOCS:
         return fingerprint(python_docs.distributions(source.include, source.exclude))
     if source.path.startswith(HUB_PREFIX):
         return fingerprint(formats.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.split)
     kind, paths = resolve(source)
     if kind == "delta":
-        return delta_data_version(str(paths[0]))
+        return delta_data_version(str(paths[0]), source.version, seen)
     if kind == "dataset":
         paths = sorted(p for p in paths[0].rglob("*") if p.is_file())
-    return fingerprint([(p.name, file_hash(p)) for p in paths])
+    return fingerprint([(p.name, _hash(p, p.stat().st_size, p.stat().st_mtime_ns)) for p in paths])
+
+
+@lru_cache(maxsize=100_000)
+def _hash(path: Path, _size: int, _changed_ns: int) -> str:
+    """A watcher looks again and again: a file is read anew only when its size or time has changed."""
+    return file_hash(path)
+
+
+def is_delta(source: Source) -> bool:
+    """Whether a source is a Delta table."""
+    return source.path != PYTHON_DOCS and not source.path.startswith(HUB_PREFIX) and resolve(source)[0] == "delta"
+
+
+def same_but_version(source: Source | None) -> dict[str, Any] | None:
+    """The fields that say what a source is, whatever version of it is read."""
+    return None if source is None else source.model_dump(exclude={"version"})
 
 
 def resolve(source: Source) -> tuple[str, list[Path]]:

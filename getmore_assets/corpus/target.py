@@ -14,7 +14,7 @@ from getmore_assets.corpus import readers
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import TableRef
+from getmore_assets.lake import Seen, TableRef
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +26,26 @@ _FEWEST_ROWS = 2
 
 @dataclass
 class TargetFacts:
-    """What came of the splits, for metadata; `left` lists what left a split because it is evaluated on elsewhere."""
+    """What came of the splits, for metadata; `left` lists what left a split because it is evaluated on elsewhere.
+
+    `evaluated_version` changes when, and only when, what is evaluated on does.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
+    evaluated_version: str = ""
     left: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     held_out_from_train: list[str] = field(default_factory=list)
 
 
-def source_version(task: Task) -> str:
-    """Changes when, and only when, what the splits hold may have changed."""
-    sources = [task.target.source("train"), task.target.source("validation"), task.target.source("test"), task.general]
-    return fingerprint([readers.data_version(source) if source else None for source in sources])
+def sources_of(task: Task) -> dict[str, Source | None]:
+    """The sources of the splits, and of general text where the task brings its own."""
+    return {**{split: task.target.source(split) for split in ("train", "validation", "test")}, "general": task.general}
+
+
+def source_version(task: Task, seen: Seen | None = None) -> str:
+    """Changes when, and only when, what the splits hold may have changed; `seen` as in `readers.data_version`."""
+    return fingerprint([readers.data_version(s, seen) if s else None for s in sources_of(task).values()])
 
 
 def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
@@ -70,6 +78,7 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
         ],
         how="diagonal",
     )
+    facts.evaluated_version = data_version(frame.filter(pl.col("split").is_in(EVALUATION)))
     facts.rows = {split: rows.height for split, rows in splits.items()}
     columns = ["split", "row", "id", "text", "label", "origin"]
     return frame.select([*columns, *(["vector"] if "vector" in frame.columns else [])]), facts

@@ -7,6 +7,7 @@ import dagster as dg
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import weights_are_finite
 from getmore_assets.models import find_model, model_fingerprint
 from getmore_assets.reporting import figures
 
@@ -16,7 +17,7 @@ from getmore_assets.reporting import figures
     partitions_def=targets,
     group_name="models",
     kinds={"huggingface", "torch"},
-    code_version="1",
+    code_version="2",
     pool="gpu",
     description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. "
     "Where a checkpoint lacks the language-modelling head, the head alone is trained first, the same "
@@ -24,7 +25,15 @@ from getmore_assets.reporting import figures
 )
 def base_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """A Hugging Face folder with a language-modelling head."""
-    return line.materialise(context, inputs=("raw_corpus", "target_data"), settings=_settings, make=_make, track=True)
+    return line.materialise(
+        context,
+        inputs=("raw_corpus", "target_data"),
+        settings=_settings,
+        make=_make,
+        # Rows that the pool gains do not make it another model; rows to be evaluated on must not be in its sample.
+        reads={"raw_corpus": "pool", "target_data": "evaluated_version"},
+        track=True,
+    )
 
 
 def _settings(task: Task) -> Any:
@@ -45,3 +54,6 @@ def _make(job: Job) -> Made:
     if done["curve"]:
         figures.curve(done["curve"], "Training of the base (or of its head)", job.figure("curve"))
     return Made(done["rows"], {**done, "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})
+
+
+base_model_weights_are_finite = weights_are_finite(base_model)

@@ -24,21 +24,31 @@ class Check:
     name: str
     station: str
     blocking: bool
+    description: str
     evaluate: Evaluate
 
 
 #: Every check, in the order in which the stations' files are loaded.
 CHECKS: list[Check] = []
 
+#: The metadata of a check that could not be evaluated: the exception.
+RAISED = "raised"
+
 
 def partition_check(
-    asset: dg.AssetsDefinition, *, description: str, blocking: bool = False, additional_deps: tuple[str, ...] = ()
+    asset: dg.AssetsDefinition,
+    *,
+    description: str,
+    name: str | None = None,
+    blocking: bool = False,
+    additional_deps: tuple[str, ...] = (),
 ) -> Callable[[Evaluate], dg.AssetChecksDefinition]:
     """`dg.asset_check` of one target.
 
     Args:
         asset: The station.
         description: What must hold.
+        name: The function's where it is not given.
         blocking: Whether what follows waits for it. A check that does not block gives advice: severity WARN.
         additional_deps: Other stations it reads.
     """
@@ -50,11 +60,13 @@ def partition_check(
             severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
             return dg.AssetCheckResult(passed=found.passed, severity=severity, metadata=found.metadata)
 
-        CHECKS.append(Check(check.__name__, asset.key.path[-1], blocking, evaluate))
+        called = name or check.__name__
+        CHECKS.append(Check(called, asset.key.path[-1], blocking, description, evaluate))
         with warnings.catch_warnings():  # checks of one partition are new in Dagster 1.13, and say so at each import
             warnings.filterwarnings("ignore", "Specifying a partitions_def")
             decorated = dg.asset_check(
                 asset=asset,
+                name=called,
                 description=description,
                 blocking=blocking,
                 additional_deps=list(additional_deps),
@@ -69,7 +81,11 @@ def partition_check(
     out={}, description="Every check of every station that has been made, on what lies in the lake; nothing is made."
 )
 def every_check(context: dg.OpExecutionContext, line: Line) -> Iterator[Any]:
-    """Run the checks alone: Dagster 1.13 cannot run a job of nothing but checks for one partition."""
+    """Run the checks alone: Dagster 1.13 cannot run a job of nothing but checks for one partition.
+
+    A check whose station has not been made is left out. The step fails where one that blocks did not hold, and where
+    one could not be evaluated, as it does beside its station.
+    """
     failed = []
     for one in CHECKS:
         if not line.has_made(context.partition_key, one.station):
@@ -78,7 +94,7 @@ def every_check(context: dg.OpExecutionContext, line: Line) -> Iterator[Any]:
         try:
             found = one.evaluate(context, line)
         except Exception as error:  # the other checks are run all the same
-            found = dg.AssetCheckResult(passed=False, metadata={"error": f"{type(error).__name__}: {error}"})
+            found = dg.AssetCheckResult(passed=False, metadata={RAISED: f"{type(error).__name__}: {error}"})
         yield dg.AssetCheckEvaluation(
             asset_key=dg.AssetKey(one.station),
             check_name=one.name,
@@ -88,10 +104,10 @@ def every_check(context: dg.OpExecutionContext, line: Line) -> Iterator[Any]:
             blocking=one.blocking,
             partition=context.partition_key,
         )
-        if one.blocking and not found.passed:
+        if not found.passed and (one.blocking or RAISED in found.metadata):
             failed.append(one.name)
     if failed:
-        raise dg.Failure(f"blocking checks failed: {', '.join(failed)}", allow_retries=False)
+        raise dg.Failure(f"checks failed: {', '.join(failed)}", allow_retries=False)
 
 
 @dg.job(name="check", partitions_def=targets, executor_def=dg.in_process_executor, description="Every check, alone.")

@@ -6,6 +6,7 @@ import polars as pl
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.embeddings import encode_seconds
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef
 from getmore_assets.reporting import figures
@@ -57,3 +58,14 @@ def the_nearest_are_kept(context: dg.AssetCheckExecutionContext, line: Line) -> 
         rows.height > 0 and bool(rows["distance"].is_finite().all()) and kept == [i < wanted for i in range(len(kept))]
     )
     return dg.AssetCheckResult(passed=passed, metadata={"domains": rows.height, "kept": sum(kept), "wanted": wanted})
+
+
+domain_triage_has_its_columns = has_its_columns(
+    domain_triage,
+    {
+        **dict.fromkeys(("target", "domain"), pl.String),
+        **dict.fromkeys(("nearness", "rows", "sampled"), pl.Int64),
+        **dict.fromkeys(("distance", "error"), pl.Float64),
+        "kept": pl.Boolean,
+    },
+)

@@ -5,8 +5,10 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus import candidates
+from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef, batches, vectors_of
 from getmore_assets.records import Records
@@ -74,3 +76,34 @@ def vectors_have_unit_length(context: dg.AssetCheckExecutionContext, line: Line)
     return dg.AssetCheckResult(
         passed=passed, metadata={"vectors": count, "furthest_from_1": min(worst, 1e9), "widths": sorted(widths)}
     )
+
+
+@partition_check(
+    embeddings,
+    blocking=True,
+    description="Every row that may be chosen and every row of target train has one vector of the encoder.",
+)
+def every_candidate_has_a_vector(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Counts the vectors of each id that the solve will ask for."""
+    task, record = line.record(context, "embeddings")
+    raw_corpus, target, triage = (record.input_table(station) for station in _INPUTS)
+    eligible = candidates.find(raw_corpus, target, triage, task).eligible
+    wanted = pl.concat([eligible.select("id"), points_of(target, task.name).select("id")]).unique()
+    held = record.table_ref().scan().filter(pl.col("encoder") == record.facts["encoder"])
+    counts = held.group_by("id").len("vectors").collect()
+    wrong = wanted.join(counts, on="id", how="left").filter(pl.col("vectors").fill_null(0) != 1).sort("id")
+    without = wrong.filter(pl.col("vectors").is_null()).height
+    return dg.AssetCheckResult(
+        passed=wanted.height > 0 and not wrong.height,
+        metadata={
+            "wanted": wanted.height,
+            "without": without,
+            "with_several": wrong.height - without,
+            "first": wrong["id"].head(20).to_list(),
+        },
+    )
+
+
+embeddings_has_its_columns = has_its_columns(
+    embeddings, {**dict.fromkeys(("encoder", "id"), pl.String), "vector": pl.List(pl.Float32)}
+)

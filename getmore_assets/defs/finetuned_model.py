@@ -1,10 +1,17 @@
 """`finetuned_model`: the warmed model after fine-tuning on target train."""
 
+import math
+
 import dagster as dg
 
+from getmore_assets.corpus.target import points_of
+from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import weights_are_finite
 from getmore_assets.defs.warmed_model import SEED
+from getmore_assets.records import Record
 from getmore_assets.reporting import figures
+from getmore_assets.reselection.drift import weight_changed
 
 
 @dg.asset(
@@ -12,7 +19,7 @@ from getmore_assets.reporting import figures
     partitions_def=targets,
     group_name="models",
     kinds={"huggingface", "torch"},
-    code_version="1",
+    code_version="2",
     pool="gpu",
     description="The warmed model after fine-tuning on the target's train split, as a language model or, with "
     "labels, as a classifier. Stops early on validation; test is looked at once, at the end.",
@@ -20,7 +27,26 @@ from getmore_assets.reporting import figures
 def finetuned_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """A Hugging Face folder and the metrics on test."""
     inputs = ("raw_corpus", "target_data", "base_model", "warmed_model")
-    return line.materialise(context, inputs=inputs, settings=lambda t: t.finetune, make=_fine_tune, track=True)
+    return line.materialise(
+        context,
+        inputs=inputs,
+        settings=lambda t: t.finetune,
+        make=_fine_tune,
+        keep=_target_is_near,
+        reads={"raw_corpus": "held_out_version"},  # the general text that forgetting is measured on
+        track=True,
+    )
+
+
+def _target_is_near(job: Job, last: Record) -> str | None:
+    """The last model stands where what it came from does and `drift.rows` lets the change of target train pass."""
+    same = all(last.inputs[name] == job.inputs[name].data_version for name in ("base_model", "warmed_model"))
+    target, before = job.inputs["target_data"], last.facts.get("evaluated_version")
+    if not same or before != target.facts["evaluated_version"] or job.task.drift.rows is None:
+        return None
+    train = [points_of(table, job.task.name) for table in (last.input_table("target_data"), job.table("target_data"))]
+    changed = weight_changed(*train)
+    return f"{changed:.2%} of the target changed since" if changed <= job.task.drift.rows else None
 
 
 def _fine_tune(job: Job) -> Made:
@@ -37,4 +63,20 @@ def _fine_tune(job: Job) -> Made:
         },
     )
     figures.curve(done["curve"], "Fine-tuning", job.figure("curve"))
-    return Made(job.inputs["target_data"].facts["rows"]["train"], done, folders={"model": str(folder)})
+    target = job.inputs["target_data"].facts
+    facts = {**done, "evaluated_version": target["evaluated_version"]}
+    return Made(target["rows"]["train"], facts, folders={"model": str(folder)})
+
+
+@partition_check(finetuned_model, blocking=True, description="Every metric on test, and there is one, is finite.")
+def metrics_are_finite(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Reads the recorded metrics."""
+    _, record = line.record(context, "finetuned_model")
+    metrics = record.facts["metrics"]
+    bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
+    return dg.AssetCheckResult(
+        passed=bool(metrics) and not bad, metadata={"metrics": sorted(metrics), "not_finite": bad}
+    )
+
+
+finetuned_model_weights_are_finite = weights_are_finite(finetuned_model)

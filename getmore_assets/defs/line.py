@@ -5,8 +5,8 @@ Belongs here: the resource behind all stations and the one way to materialise. D
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pydantic import Field
 from getmore_assets import preflight
 from getmore_assets.config import Task
 from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.defs import runs
 from getmore_assets.defs.shown import materialisation
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
@@ -95,6 +96,17 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
     task_file: str = Field("", description="the task file; empty: the one of that name in the tasks folder")
     overrides: list[str] = Field([], description="changes to the task file, as `selection.budget.rows=500`")
 
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Line"]:
+        """Hold a lock while the run's process lives, so that a sensor can tell a run that works from one that died."""
+        run = context.run
+        try:
+            lake = Lake(self.task(run.tags[runs.PARTITION]).lake) if run and runs.PARTITION in run.tags else None
+        except BadInput:  # the station says it, in its place
+            lake = None
+        with lake.lock(runs.lock_name(run.run_id)) if run and lake else nullcontext():
+            yield self
+
     def task(self, name: str) -> Task:
         """The task of a partition.
 
@@ -113,9 +125,9 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         return task, _require(Records(Lake(task.lake), task.name), station)
 
     def has_made(self, name: str, station: str) -> bool:
-        """Whether a station of a target has left anything."""
+        """Whether a station of a target was ever made, even if what it left is gone."""
         task = self.task(name)
-        return Records(Lake(task.lake), task.name).get(station) is not None
+        return Records(Lake(task.lake), task.name).known(station)
 
     def materialise(
         self,
@@ -157,7 +169,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             for _ in range(_READS):
                 now_wanted, last = wanted(used), records.get(station)
                 commit = {
-                    "dagster_run_id": context.run_id,
+                    "dagster_run_id": context.run.run_id,
                     "asset": station,
                     "task": task.name,
                     "fingerprint": now_wanted,
@@ -182,9 +194,8 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _require(records: Records, station: str) -> Record:
     record = records.get(station)
     if record is None:
-        raise BadInput(
-            f"{station} of {records.task}", "has not been made", f"Materialise {station} first, or run the line"
-        )
+        what = "has lost what its record names" if records.known(station) else "has not been made"
+        raise BadInput(f"{station} of {records.task}", what, f"Materialise {station} first, or run the line")
     return record
 
 

@@ -1,12 +1,21 @@
 """`ot_potentials`: the prices that certify the transport cost between pool and target."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
+from getmore_assets.config import Task
+from getmore_assets.corpus import candidates
+from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.lake import TableRef
+from getmore_assets.records import Record
 from getmore_assets.reporting import figures
+from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.workers import POTENTIALS
 
 _CHECKED_SHARE, _LEAST_OVERLAP = 0.05, 0.5
@@ -18,7 +27,7 @@ _INPUTS = ("raw_corpus", "target_data", "domain_triage", "embeddings")
     partitions_def=targets,
     group_name="transport",
     kinds={"deltalake", "torch"},
-    code_version="2",
+    code_version="3",
     pool="gpu",
     description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for "
     "every target row, with the evidence that the solve converged. One that did not converge is an "
@@ -29,15 +38,44 @@ def ot_potentials(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
     return line.materialise(
         context,
         inputs=_INPUTS,
-        settings=lambda t: t.transport,
+        settings=lambda t: [t.transport, t.drift.rows, t.drift.distance],
         make=_solve,
+        keep=_unchanged,
     )
 
 
 def _solve(job: Job) -> Made:
-    done = job.launch("solve", {"encoder": job.inputs["embeddings"].facts["encoder"]})
-    figures.convergence(done["history"], job.task.transport.tolerance, job.figure("convergence"))
-    return Made(done["candidates"] + done["targets"], done, TableRef(job.lake.table(POTENTIALS), done["version"]))
+    encoder, before = job.inputs["embeddings"].facts["encoder"], job.last
+    spec: dict[str, Any] = {"encoder": encoder, "earlier": None}
+    if before and _solver(job.task) == before.facts.get("solver") == "semi-dual" and before.facts["encoder"] == encoder:
+        used = {"relaxation": before.facts["relaxation"], "epsilon": before.facts["epsilon"]}
+        spec["earlier"] = {"table": before.table_ref().__dict__, "same_recipe": job.same_recipe, **used}
+    done = job.launch("solve", spec)
+    kept = before.facts if before and done["decision"] == "rescored" else {}
+    facts = {"encoder": encoder, "solver": _solver(job.task), **kept, **done}
+    facts["started_from"] = spec["earlier"]["table"] if spec["earlier"] else None
+    figures.convergence(facts["history"], job.task.transport.tolerance, job.figure("convergence"))
+    # What a solve ends at depends, within the tolerance, on where it started.
+    version = fingerprint(job.fingerprint, before.data_version) if before and spec["earlier"] else job.fingerprint
+    table = TableRef(job.lake.table(POTENTIALS), done["version"])
+    return Made(facts["candidates"] + facts["targets"], facts, table, data_version=version)
+
+
+def _solver(task: Task) -> str:
+    return task.transport.solver
+
+
+def _unchanged(job: Job, last: Record) -> str | None:
+    """The last potentials stand as they are where neither candidates nor the target's points are others."""
+    points = points_of(job.table("target_data"), job.task.name)
+    rows = last.table_ref().scan().filter(pl.col("target") == job.task.name)
+    target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()
+    if last.facts["encoder"] != job.inputs["embeddings"].facts["encoder"] or weight_changed(target, points):
+        return None
+    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.table("domain_triage"), job.task)
+    before = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
+    same = before.len() == found.eligible.height and before.sort().equals(found.eligible["id"])
+    return "no candidate and no point of the target came or went" if same else None
 
 
 @partition_check(
@@ -69,3 +107,12 @@ def the_choice_is_stable(context: dg.AssetCheckExecutionContext, line: Line) -> 
         passed=all(overlap is not None and overlap >= _LEAST_OVERLAP for overlap in overlaps.values()),
         metadata={**{k: -1.0 if v is None else v for k, v in overlaps.items()}, "least": _LEAST_OVERLAP},
     )
+
+
+ot_potentials_has_its_columns = has_its_columns(
+    ot_potentials,
+    {
+        **dict.fromkeys(("target", "side", "id"), pl.String),
+        **dict.fromkeys(("weight", "potential"), pl.Float64),
+    },
+)

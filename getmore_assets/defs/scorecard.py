@@ -7,10 +7,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from getmore_assets.config import Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.defs.warmed_model import SEED
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import figures, report, statistics
@@ -20,6 +22,7 @@ TABLE = "scorecard"
 _CODE_VERSION = "1"
 _SPARE = 4.0  # how many times the selection's words a baseline draws, to have enough of the model's tokens
 _INPUTS = STATIONS[:-1]
+_MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
 
 
 @dg.asset(
@@ -45,7 +48,7 @@ def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeRe
 
 def _compare(job: Job) -> Made:
     chosen = job.task.selection.selector
-    runs = [_run(job, name, seed) for name in (chosen, *_others(job)) for seed in range(job.task.seeds)]
+    runs = [_run(job, name, seed) for name in _selectors(job.task) for seed in range(job.task.seeds)]
     todo = [one for one in runs if "result" in one]
     base, subset_made = job.inputs["base_model"], job.inputs["selected_subset"]
     if todo:
@@ -93,8 +96,9 @@ def _compare(job: Job) -> Made:
     return Made(scores.height, facts, table, {"report": str(page)})
 
 
-def _others(job: Job) -> list[str]:
-    return [name for name in dict.fromkeys(job.task.compare) if name != job.task.selection.selector]
+def _selectors(task: Task) -> list[str]:
+    """The chosen one, then those that it is compared with."""
+    return list(dict.fromkeys([task.selection.selector, *task.compare]))
 
 
 def _run(job: Job, selector: str, seed: int) -> dict[str, Any]:
@@ -124,6 +128,7 @@ def _run(job: Job, selector: str, seed: int) -> dict[str, Any]:
         job.task.warmup if one["ids"] else None,
         job.inputs["base_model"].data_version,
         job.inputs["target_data"].data_version,
+        None if job.task.general else job.inputs["raw_corpus"].facts["held_out_version"],
     )
     return {**one, "result": str(job.lake.folder("runs", job.task.name) / f"{key[:16]}.json")}
 
@@ -172,3 +177,59 @@ def better_than_random(context: dg.AssetCheckExecutionContext, line: Line) -> dg
     passed = "random" in gains and gains["random"].mean - gains["random"].half_width > 0
     metadata = {"verdict": record.facts["verdict"], "gain": str(gains.get("random", "no random rows to compare with"))}
     return dg.AssetCheckResult(passed=passed, metadata=metadata)
+
+
+@partition_check(
+    scorecard,
+    blocking=True,
+    description="Every selector of the task stands there once with every seed, with a finite result, and those that "
+    "warm up had the same tokens.",
+)
+def every_run_is_scored(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Compares the rows of the scorecard with the runs that the task asks for."""
+    task, record = line.record(context, "scorecard")
+    scores = record.table_ref().scan().filter(pl.col("target") == task.name).collect()
+    wanted = {(selector, seed) for selector in _selectors(task) for seed in range(task.seeds)}
+    there = scores.select("selector", "seed").rows()
+    metric = statistics.main_metric(scores)
+    bad = scores.filter(~pl.col(metric).is_finite().fill_null(False))
+    tokens = scores.filter(pl.col("selector") != "none")["warmup_tokens"].unique().sort().to_list()
+    return dg.AssetCheckResult(
+        passed=sorted(there) == sorted(wanted) and not bad.height and len(tokens) == 1 and bool(tokens[0]),
+        metadata={
+            "missing": [f"{selector}, seed {seed}" for selector, seed in sorted(wanted - set(there))],
+            "rows": len(there),
+            "wanted": len(wanted),
+            f"{metric}_not_finite": [f"{one['selector']}, seed {one['seed']}" for one in bad.iter_rows(named=True)],
+            "warmup_tokens": tokens,
+        },
+    )
+
+
+@partition_check(
+    scorecard,
+    description=f"Perplexity on general text is at most {_MOST_FORGETTING} times what it is without a warm-up.",
+)
+def forgetting_is_bounded(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Compares the means over the seeds; a warning, because how much may be forgotten is the user's to say."""
+    task, record = line.record(context, "scorecard")
+    scores = record.table_ref().scan().filter(pl.col("target") == task.name)
+    after = dict(scores.group_by("selector").agg(pl.col("general_perplexity").mean()).collect().rows())
+    chosen, none = after.get(task.selection.selector), after.get("none")
+    if chosen is None or none is None:
+        return dg.AssetCheckResult(passed=True, metadata={"note": "no general text, or no run without a warm-up"})
+    return dg.AssetCheckResult(
+        passed=chosen <= _MOST_FORGETTING * none,
+        metadata={"general_perplexity": chosen, "without_warmup": none, "most": _MOST_FORGETTING},
+    )
+
+
+scorecard_has_its_columns = has_its_columns(
+    scorecard,
+    {
+        **dict.fromkeys(("target", "selector", "selection_hash"), pl.String),
+        **dict.fromkeys(("seed", "warmup_tokens", "warmup_rows"), pl.Int64),
+        **dict.fromkeys(("warmup_seconds", "finetune_seconds", "selection_seconds"), pl.Float64),
+        **dict.fromkeys(statistics.METRICS, pl.Float64),
+    },
+)

@@ -10,9 +10,11 @@ from getmore_assets.corpus import candidates, pool
 from getmore_assets.corpus.target import evaluated_ids, points_of
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.reporting import figures
+from getmore_assets.reselection.drift import difference
 from getmore_assets.selection import gradient, subset
 
 TABLE = "selected_subset"
@@ -70,9 +72,8 @@ def _select(job: Job) -> Made:
     figures.composition(eligible, full, job.figure("composition"))
     if chosen.selector == "got-d":
         figures.scores(ranked["score"].to_numpy(), float(full["score"][-1]), job.figure("scores"))
-    return Made(
-        full.height, _facts(found, full), table, {"parquet": str(exported)}, subset.selection_hash(full["id"].to_list())
-    )
+    facts = {**_facts(found, full), **_change(job, full)}
+    return Made(full.height, facts, table, {"parquet": str(exported)}, facts["selection_hash"])
 
 
 def _scored(job: Job, eligible: pl.DataFrame) -> pl.DataFrame:
@@ -116,6 +117,16 @@ def _ledger(ranked: pl.DataFrame, taken: int, excluded: pl.DataFrame) -> pl.Data
         "score",
     )
     return pl.concat([scored, excluded.select("id", pl.lit("excluded").alias("decision"), "reason")], how="diagonal")
+
+
+def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
+    """What this selection has that the last one had not, where there was one; and the same as a figure."""
+    if job.last is None:
+        return {}
+    before = job.last.table_ref().scan().filter(pl.col("target") == job.task.name)
+    changed = difference(before.select("id", "rank", "domain").collect(), full.select("id", "rank", "domain"))
+    figures.difference(changed, job.figure("difference"))
+    return {f"change_{name}": value for name, value in changed.__dict__.items()}
 
 
 def _facts(found: candidates.Candidates, full: pl.DataFrame) -> dict[str, Any]:
@@ -168,3 +179,43 @@ def nothing_evaluated_is_selected(context: dg.AssetCheckExecutionContext, line: 
     return dg.AssetCheckResult(
         passed=not found.height, metadata={"found": found.height, "first": found["id"].head(20).to_list()}
     )
+
+
+@partition_check(
+    selected_subset,
+    additional_deps=("raw_corpus",),
+    blocking=True,
+    description="Every pick is a row of the pool, with its text, and neither a near-duplicate nor held out.",
+)
+def picks_are_the_pools_rows(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Looks every pick up in the pool that it was picked from."""
+    task, record = line.record(context, "selected_subset")
+    picks = record.table_ref().scan().filter(pl.col("target") == task.name).select("id", "text").collect()
+    rows = pool.scan_pool(record.input_table("raw_corpus"), pool.pool_key(task))
+    rows = rows.select("id", pl.col("text").alias("pool_text"), "duplicate_of", "held_out")
+    met = picks.join(rows.join(picks.lazy(), on="id", how="semi").collect(), on="id", how="left").sort("id")
+    absent = pl.col("pool_text").is_null()
+    wrong = {
+        "not_in_the_pool": met.filter(absent),
+        "other_text": met.filter(~absent & pl.col("text").ne_missing(pl.col("pool_text"))),
+        "not_to_be_picked": met.filter(pl.col("held_out") | pl.col("duplicate_of").is_not_null()),
+    }
+    return dg.AssetCheckResult(
+        passed=picks.height > 0 and not any(some.height for some in wrong.values()),
+        metadata={
+            **{what: some.height for what, some in wrong.items()},
+            "first": pl.concat(some["id"] for some in wrong.values()).head(20).to_list(),
+        },
+    )
+
+
+selected_subset_has_its_columns = has_its_columns(
+    selected_subset,
+    {
+        **dict.fromkeys(("target", "id", "text", "source", "domain", "method", "budget"), pl.String),
+        "rank": pl.Int64,
+        "n_tokens": pl.Int32,
+        "score": pl.Float64,
+        "nearest_target_ids": pl.List(pl.String),
+    },
+)

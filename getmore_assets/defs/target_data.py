@@ -1,27 +1,34 @@
 """`target_data`: the examples of what is wanted."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
-from getmore_assets.corpus import target
+from getmore_assets.config import Task
+from getmore_assets.corpus import readers, target
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import has_its_columns, is_current, volume_is_usual
 
 
 @dg.asset(
     partitions_def=targets,
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="1",
+    code_version="2",
     description="The target: train, validation and test, with labels where there are any, and general text where "
     "the task brings its own. Rows of train that are in validation or test are taken out and listed; "
     "test stays as it is.",
 )
 def target_data(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """The target's splits as a Delta table."""
-    return line.materialise(
-        context, inputs=(), settings=lambda t: [t.target, t.general, target.source_version(t)], make=_read
-    )
+    return line.materialise(context, inputs=(), settings=_settings, make=_read)
+
+
+def _settings(task: Task) -> Any:
+    said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
+    return [said, target.source_version(task)]
 
 
 def _read(job: Job) -> Made:
@@ -45,3 +52,11 @@ def train_is_apart_from_test(context: dg.AssetCheckExecutionContext, line: Line)
     return dg.AssetCheckResult(
         passed=not shared.height, metadata={"shared": shared.height, "first": shared["origin"].head(20).to_list()}
     )
+
+
+target_data_has_its_columns = has_its_columns(
+    target_data,
+    {**dict.fromkeys(("target", "split", "id", "text", "label", "origin"), pl.String), "row": pl.Int64},
+)
+the_targets_volume_is_usual = volume_is_usual(target_data, "the_targets_volume_is_usual")
+the_target_is_current = is_current(target_data, "the_target_is_current", _settings)

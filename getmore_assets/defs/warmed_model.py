@@ -1,10 +1,15 @@
 """`warmed_model`: the base after its warm-up on the selected subset."""
 
 import dagster as dg
+import polars as pl
 
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.shared_checks import weights_are_finite
+from getmore_assets.records import Record
 from getmore_assets.reporting import figures
+from getmore_assets.reselection import approval
+from getmore_assets.reselection.drift import jaccard
 
 SEED = 0  # the scorecard's first seed: its run of the chosen selector is this model
 
@@ -21,11 +26,31 @@ SEED = 0  # the scorecard's first seed: its run of the chosen selector is this m
 def warmed_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """A Hugging Face folder with a language-modelling head."""
     return line.materialise(
-        context, inputs=("selected_subset", "base_model"), settings=lambda t: t.warmup, make=_warm_up, track=True
+        context,
+        inputs=("selected_subset", "base_model"),
+        settings=lambda t: t.warmup,
+        make=_warm_up,
+        keep=_selection_is_near,
+        track=True,
     )
 
 
+def _selection_is_near(job: Job, last: Record) -> str | None:
+    """The last model stands where `drift.overlap` lets the difference of its selection from today's pass."""
+    if last.inputs["base_model"] != job.inputs["base_model"].data_version:
+        return None
+    mine = pl.col("target") == job.task.name
+    before, now = (
+        table.scan().filter(mine).select("id").collect()["id"]
+        for table in (last.input_table("selected_subset"), job.table("selected_subset"))
+    )
+    overlap = jaccard(before, now)
+    return f"overlap {overlap:.3f} of its selection with today's" if overlap >= job.task.drift.overlap else None
+
+
 def _warm_up(job: Job) -> Made:
+    if job.task.approval:
+        approval.require(job.lake, job.task, job.inputs["selected_subset"].facts["selection_hash"])
     folder = job.lake.folder("models", "warmed_model") / job.fingerprint[:16]
     base = job.inputs["base_model"].folders["model"]
     done = job.launch("train", {"act": "warm_up", "base": base, "folder": str(folder), "seed": SEED})
@@ -44,3 +69,6 @@ def the_loss_fell(context: dg.AssetCheckExecutionContext, line: Line) -> dg.Asse
     quarter = max(1, len(losses) // 4)
     first, last = (sum(part) / quarter for part in (losses[:quarter], losses[-quarter:]))
     return dg.AssetCheckResult(passed=last < first, metadata={"first": first, "last": last})
+
+
+warmed_model_weights_are_finite = weights_are_finite(warmed_model)

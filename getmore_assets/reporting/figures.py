@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.reporting.statistics import Interval
+from getmore_assets.reselection.drift import Difference
 
 _BLUE, _ORANGE, _GREY = "#2f6db3", "#e07b39", "#9aa4ad"
 _MOST_BARS = 12
@@ -76,6 +77,26 @@ def scores(values: np.ndarray, cut: float, path: Path) -> Path:
     axes.axvline(cut, color=_ORANGE, lw=2)
     axes.set_xlabel("score")
     axes.set_ylabel("candidates")
+    return _save(figure, path)
+
+
+def difference(changed: Difference, path: Path) -> Path:
+    """Rows that came into the selection and rows that left it, by domain."""
+    names = list(dict.fromkeys([*changed.domains_added, *changed.domains_dropped]))[:_MOST_BARS]
+    title = (
+        f"Against the last selection: {changed.added} rows in, {changed.dropped} out (Jaccard {changed.jaccard:.3f})"
+    )
+    figure, axes = _canvas(title, 1.2 + 0.28 * len(names))
+    for counts, sign, colour, label in (
+        (changed.domains_added, 1, _ORANGE, "in"),
+        (changed.domains_dropped, -1, _GREY, "out"),
+    ):
+        axes.barh(range(len(names)), [sign * counts.get(name, 0) for name in names], 0.7, color=colour, label=label)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_xlabel("rows")
+    axes.legend(frameon=False)
     return _save(figure, path)
 
 

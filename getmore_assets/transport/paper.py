@@ -57,7 +57,17 @@ def solve_as_published(
             dual = mean_f + float(problem.b @ g)
             passes = len(history)
             return Solution(
-                g, f, epsilon, history[-1][2], dual, float("nan"), history[1:], passes, passes, time.monotonic() - began
+                g,
+                f,
+                col,
+                epsilon,
+                history[-1][2],
+                dual,
+                float("nan"),
+                history[1:],
+                passes,
+                passes,
+                time.monotonic() - began,
             )
         f = relaxed
         g = g + momentum * epsilon * (problem.log_b - np.log(np.maximum(col, 1e-300)))

@@ -45,6 +45,7 @@ class Solution:
     Attributes:
         g: Target potential: `[m]`, float64, with Σ_j b_j g_j = 0 unless the target marginal is relaxed; 0 where b is.
         f: Candidate potential, the c-transform of g: `[n]`, float32.
+        marginal: Target marginal of the final plan: `[m]`, float64.
         epsilon: The regularisation, absolute.
         error: L1 error of the target marginal of the final plan.
         dual: The dual's value at (f, g): the entropic transport cost when the error is 0.
@@ -58,6 +59,7 @@ class Solution:
 
     g: np.ndarray
     f: np.ndarray
+    marginal: np.ndarray
     epsilon: float
     error: float
     dual: float
@@ -151,11 +153,6 @@ def _rough_will_do(now: State, rough_error: float, tolerance: float) -> bool:
     return bool(now.expected > tolerance and still(after + rough_error) <= still(after))
 
 
-def candidate_potential(tile_pass: TilePass, g: np.ndarray, epsilon: float) -> np.ndarray:
-    """The f of new candidates at the g of an earlier solve, with no solve of their own: `[n]`, float32."""
-    return tile_pass(g, epsilon, tile_pass.problem.n)[0]
-
-
 def _stages(problem: Problem, epsilon: float) -> list[tuple[int, float]]:
     """(candidates, ε) of each stage: ε falls on the smallest sample, then the sample grows."""
     first = min(max(FIRST_SAMPLE, problem.m), problem.n)
@@ -181,4 +178,4 @@ def _solution(
     a = problem.weights(problem.n)
     dual, primal = marginal.values(float(f.mean(dtype=np.float64) if a is None else a @ f), g, col)
     work = sum(size for size, _, _ in now.history) / problem.n
-    return Solution(g, f, eps, now.error, dual, abs(primal - dual), now.history, now.passes, work, seconds)
+    return Solution(g, f, col, eps, now.error, dual, abs(primal - dual), now.history, now.passes, work, seconds)

@@ -19,13 +19,13 @@ from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.transport.paper import solve_as_published
-from getmore_assets.transport.passes import TilePass, best_pass
+from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.plan import Plan, calibrate, require_room
 from getmore_assets.transport.problem import BadVectorError, Problem, pose
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import Solution, solve
 from getmore_assets.transport.stability import choice_overlap
-from getmore_assets.workers import POTENTIALS, run
+from getmore_assets.workers import POTENTIALS, earlier, run
 
 log = logging.getLogger(__name__)
 
@@ -33,29 +33,47 @@ log = logging.getLogger(__name__)
 def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     """Write f for every candidate and g for every target row.
 
+    Where the spec names an earlier solve, it is gone on from; and where the task lets so much drift pass, it stands,
+    and only candidates that are new to it are scored.
+
     Returns:
-        version (of the table), the plan, and the evidence of convergence.
+        version (of the table), decision, drift, and of a solve the plan and the evidence of convergence.
     """
     task, lake, work = Task.model_validate(spec["task"]), Lake(spec["lake"]), Path(spec["work"])
-    embeddings, target = TableRef(**spec["embeddings"]), TableRef(**spec["target_data"])
+    embeddings, target, encoder = TableRef(**spec["embeddings"]), TableRef(**spec["target_data"]), spec["encoder"]
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
     found = candidates.find(TableRef(**spec["raw_corpus"]), target, TableRef(**spec["domain_triage"]), task)
-    eligible, points, settings = found.eligible, points_of(target, task.name), task.transport
-    y = store.load(embeddings, spec["encoder"], points["id"].to_list())
-    memory = require_room(eligible.height, len(y), y.shape[1], settings.memory_mb, best_device(), work)
+    eligible, points = found.eligible, points_of(target, task.name)
+    y = store.load(embeddings, encoder, points["id"].to_list())
+    before = earlier.read(spec["earlier"], task, embeddings, encoder)
+    drift = before.drift(points, y, task.transport.memory_mb) if before else {}
+    if before and before.recipe and task.drift.lets_pass(**drift):
+        scored = earlier.rescore(before, eligible["id"], task, embeddings, encoder, work)
+        if scored.error <= task.transport.tolerance:
+            rows = _rows(eligible, before.targets, scored.f, before.targets["potential"].to_numpy(), scored.marginal)
+            table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])
+            counts = {"candidates": eligible.height, "came": scored.came, "went": scored.went}
+            return {
+                "version": table.version,
+                "decision": "rescored",
+                "drift": drift,
+                "marginal_error": scored.error,
+                **counts,
+            }
+    memory = require_room(eligible.height, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
     spilled = work / "candidates.npy"
-    store.load(embeddings, spec["encoder"], eligible["id"].to_list(), spilled)
+    store.load(embeddings, encoder, eligible["id"].to_list(), spilled)
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), eligible["id"], points["id"])
-    unit = problem.mean_cost if settings.epsilon_is == "relative" else 1.0
-    tile_pass, epsilon = best_pass(problem, settings.memory_mb), settings.epsilon * unit
-    plan = calibrate(tile_pass, epsilon, memory)
-    log.info("solve: %.0f MiB, %.1f s a pass, about %.0f s", memory, plan.seconds_per_pass, plan.seconds)
-    solution = _solve(tile_pass, settings, epsilon, unit, work / "state.npz")
-    overlap = choice_overlap(problem, solution.g, epsilon, settings.memory_mb)
-    table = lake.replace(POTENTIALS, _rows(eligible, points, solution), {"target": task.name}, spec["commit"])
-    spilled.unlink()
-    (work / "state.npz").unlink(missing_ok=True)
-    return {"version": table.version, **_facts(problem, plan, solution), "overlap": overlap}
+    start = before.start(points["id"].to_list(), y) if before else None
+    facts, solution = _solve(problem, task.transport, memory, start, work / "state.npz")
+    rows = _rows(eligible, points, solution.f, solution.g, solution.marginal)
+    table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])
+    return {
+        "version": table.version,
+        "decision": "solved from the last potentials" if before else "solved",
+        "drift": drift,
+        **facts,
+    }
 
 
 def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, target_ids: pl.Series) -> Problem:
@@ -67,33 +85,49 @@ def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, ta
         raise BadInput(f"embeddings, {error.side} {ids[error.row]}", error.what, fix) from None
 
 
-def _solve(tile_pass: TilePass, settings: Settings, epsilon: float, unit: float, state: Path) -> Solution:
+def _solve(
+    problem: Problem, settings: Settings, memory_mb: float, start: np.ndarray | None, state: Path
+) -> tuple[dict[str, Any], Solution]:
+    unit = problem.mean_cost if settings.epsilon_is == "relative" else 1.0
+    tile_pass, epsilon = best_pass(problem, settings.memory_mb), settings.epsilon * unit
+    relaxation = None if settings.target_relaxation is None else settings.target_relaxation * unit
+    plan = calibrate(tile_pass, epsilon, memory_mb)
+    log.info("solve: %.0f MiB, %.1f s a pass, about %.0f s", memory_mb, plan.seconds_per_pass, plan.seconds)
     if settings.solver == "published":
-        return solve_as_published(
+        solution = solve_as_published(
             tile_pass,
             epsilon,
             momentum=settings.momentum,
             threshold=settings.tolerance,
             max_passes=settings.max_passes,
         )
-    return solve(
-        tile_pass,
-        epsilon,
-        tolerance=settings.tolerance,
-        max_passes=settings.max_passes,
-        relaxation=None if settings.target_relaxation is None else settings.target_relaxation * unit,
-        state=state,
-    )
+    else:
+        solution = solve(
+            tile_pass,
+            epsilon,
+            tolerance=settings.tolerance,
+            max_passes=settings.max_passes,
+            relaxation=relaxation,
+            start=start,
+            state=state,
+        )
+    overlap = choice_overlap(problem, solution.g, epsilon, settings.memory_mb)
+    return {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap}, solution
 
 
-def _rows(eligible: pl.DataFrame, points: pl.DataFrame, solution: Solution) -> pl.DataFrame:
+def _rows(
+    eligible: pl.DataFrame, targets: pl.DataFrame, f: np.ndarray, g: np.ndarray, marginal: np.ndarray
+) -> pl.DataFrame:
     pool_side = eligible.select(
         pl.lit("candidate").alias("side"),
         "id",
         pl.lit(1 / eligible.height).alias("weight"),
-        pl.Series("potential", solution.f.astype(np.float64)),
+        pl.Series("potential", f.astype(np.float64)),
+        pl.lit(None, pl.Float64).alias("marginal"),
     )
-    target_side = points.select(pl.lit("target").alias("side"), "id", "weight", pl.Series("potential", solution.g))
+    target_side = targets.select(
+        pl.lit("target").alias("side"), "id", "weight", pl.Series("potential", g), pl.Series("marginal", marginal)
+    )
     return pl.concat([pool_side, target_side])
 
 

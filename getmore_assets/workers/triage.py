@@ -33,11 +33,13 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     filled, points = fill(task, lake, spec, texts), points_of(target, task.name)
     encoded = time.monotonic()
-    samples = {
-        str(domain): store.load(filled.table, spec["encoder"], rows["id"].to_list())
-        for (domain,), rows in sample.group_by("domain", maintain_order=True)
-    }
-    y = store.load(filled.table, spec["encoder"], points["id"].to_list())
+    sample = sample.sort("domain", "id")
+    ids = pl.concat([sample["id"], points["id"]]).unique()
+    place = pl.DataFrame({"id": ids, "at": pl.int_range(len(ids), eager=True)})
+    vectors = store.load(filled.table, spec["encoder"], ids.to_list())
+    at = sample.join(place, on="id", maintain_order="left").group_by("domain", maintain_order=True).agg("at")
+    samples = {str(domain): vectors[rows] for domain, rows in at.rows()}
+    y = vectors[points.join(place, on="id", maintain_order="left")["at"].to_numpy()]
     found = distances(samples, y, points["weight"].to_numpy(), task.triage.epsilon, task.transport.memory_mb)
     counts = dict(eligible["domain"].value_counts().rows())
     rows = pl.DataFrame(

@@ -1,0 +1,163 @@
+"""`getmore check`: every check on what lies in the lake, for people, for scripts and for CI.
+
+Belongs here: how what the checks found is shown and counted. Does not: checks (`defs/`), or running a job
+(`execution.py`).
+"""
+
+import json
+import re
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from getmore_assets.cli.execution import ERR, FAILED, end_on_failure, execute, log_to_terminal, refusals, verb
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+from getmore_assets.records import STATIONS, Records
+from getmore_assets.task_files import load_task
+
+_COLOURS = {"passed": "green", "failed": "bold red", "error": "bold red", "warning": "yellow", "skipped": "dim"}
+_LONGEST = 160  # characters shown of a value
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one check found.
+
+    Attributes:
+        station: Whose check it is.
+        check: Its name.
+        blocking: Whether the line stops where it fails; else it gives advice.
+        outcome: passed, failed, warning (advice that failed), error (it could not be evaluated) or skipped.
+        must_hold: What it checks.
+        metadata: What it measured.
+    """
+
+    station: str
+    check: str
+    blocking: bool
+    outcome: str
+    must_hold: str
+    metadata: dict[str, Any]
+
+    def said(self) -> str:
+        """What must hold, and what was found, in one line."""
+        measured = "; ".join(f"{name}: {_short(value)}" for name, value in self.metadata.items())
+        return f"{self.must_hold} Found: {measured}"
+
+
+@click.command()
+@verb
+@click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE.xml", help="Write JUnit XML, which CI shows.")
+@click.option("--strict", is_flag=True, help="Let advice that does not hold fail, too.")
+def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | None, strict: bool) -> None:
+    """Hold what lies in the lake against every check. Nothing is made.
+
+    Exit code 1 where a blocking check failed, or one could not be evaluated; with --strict also where advice does not
+    hold.
+    """
+    with refusals(as_json):
+        loaded = load_task(task, overrides)
+        _require_something(loaded, task)
+        log_to_terminal()
+        events = execute("check", task, overrides, loaded)
+    end_on_failure([event for event in events if not _is_verdict(event)], as_json)
+    found = _found(events)
+    _print(loaded, found)
+    if junit:
+        _write_junit(Path(junit), loaded.name, found, strict)
+    if as_json:
+        counts = Counter(one.outcome for one in found)
+        checks = [{k: v for k, v in asdict(one).items() if k != "must_hold"} for one in found]
+        click.echo(json.dumps({"task": loaded.name, **{o: counts[o] for o in _COLOURS}, "checks": checks}, default=str))
+    failing = {"failed", "error", *(["warning"] if strict else [])}
+    if any(one.outcome in failing for one in found):
+        sys.exit(FAILED)
+
+
+def _require_something(task: Task, path: str) -> None:
+    records = Records(Lake(task.lake), task.name)
+    if not any(records.known(station) for station in STATIONS):
+        what = f"nothing has been made of {task.name} in the lake {task.lake}"
+        raise BadInput(path, what, f"Run it first: getmore run {path}")
+
+
+def _is_verdict(event: Any) -> bool:
+    """Whether a step failed because checks did, and not because it could not run them."""
+    return bool(event.is_step_failure and event.step_failure_data.user_failure_data)
+
+
+def _found(events: list[Any]) -> list[Found]:
+    """What every check found, in the order of the line."""
+    from getmore_assets.defs.checks import CHECKS, RAISED
+
+    evaluated = {
+        evaluation.check_name: evaluation
+        for event in events
+        if event.event_type_value == "ASSET_CHECK_EVALUATION"
+        for evaluation in [event.asset_check_evaluation_data]
+    }
+    found = []
+    for one in CHECKS:
+        outcome, metadata = "skipped", {"note": f"{one.station} has not been made"}
+        if one.name in evaluated:
+            metadata = {name: value.value for name, value in evaluated[one.name].metadata.items()}
+            fails = "error" if RAISED in metadata else "failed" if one.blocking else "warning"
+            outcome = "passed" if evaluated[one.name].passed else fails
+        found.append(Found(one.station, one.name, one.blocking, outcome, one.description, metadata))
+    return sorted(found, key=lambda one: STATIONS.index(one.station))
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _print(task: Task, found: list[Found]) -> None:
+    table = Table("station", "check", "", title=f"{task.name}: checks", title_justify="left")
+    for one in found:
+        table.add_row(one.station, one.check, f"[{_COLOURS[one.outcome]}]{one.outcome}[/]")
+    ERR.print(table)
+    for one in found:
+        if one.outcome not in ("passed", "skipped"):
+            ERR.print(f"{one.outcome}: {one.station}, {one.check}", style=_COLOURS[one.outcome], highlight=False)
+            ERR.print(f"  {one.said()}", markup=False, highlight=False)
+    counts = Counter(one.outcome for one in found)
+    ERR.print(", ".join(f"{counts[outcome]} {outcome}" for outcome in _COLOURS if counts[outcome]), highlight=False)
+
+
+def _write_junit(path: Path, task: str, found: list[Found], strict: bool) -> None:
+    """One suite a station, one case a check. Advice that failed is a case that passed and says so, unless strict."""
+    from junitparser import JUnitXml, TestSuite
+
+    xml = JUnitXml(task)
+    for station in dict.fromkeys(one.station for one in found):
+        suite = TestSuite(station)
+        suite.add_testcases([_case(one, task, strict) for one in found if one.station == station])
+        xml.add_testsuite(suite)
+    xml.update_statistics()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    xml.write(str(path), pretty=True)
+
+
+def _case(one: Found, task: str, strict: bool) -> Any:
+    from junitparser import Error, Failure, Skipped, TestCase
+
+    case, said = TestCase(one.check, classname=f"{task}.{one.station}"), _NOT_XML.sub("�", one.said())
+    message = f"{one.check}: {said}"
+    if one.outcome == "error":
+        case.result = [Error(message, "error")]
+    elif one.outcome == "failed" or (one.outcome == "warning" and strict):
+        case.result = [Failure(message, "blocking" if one.blocking else "advice")]
+    elif one.outcome == "skipped":
+        case.result = [Skipped(str(one.metadata["note"]))]
+    elif one.outcome == "warning":
+        case.system_out = f"warning: {message}"
+    return case

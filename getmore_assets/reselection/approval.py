@@ -1,0 +1,38 @@
+"""Who let a selection be trained on, where a task asks for it.
+
+Belongs here: giving, finding and requiring an approval. Does not: what is trained.
+"""
+
+import json
+from pathlib import Path
+
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+from getmore_assets.records import now, write_atomically
+
+
+def give(lake: Lake, task: Task, selection_hash: str, by: str) -> None:
+    """Let this selection be trained on."""
+    write_atomically(_path(lake, task, selection_hash), json.dumps({"by": by, "at": now()}))
+
+
+def is_given(lake: Lake, task: Task, selection_hash: str) -> bool:
+    """Whether this selection may be trained on."""
+    return _path(lake, task, selection_hash).is_file()
+
+
+def require(lake: Lake, task: Task, selection_hash: str) -> None:
+    """Refuse a selection that nobody has approved.
+
+    Raises:
+        BadInput: With the way to approve it.
+    """
+    if not is_given(lake, task, selection_hash):
+        what = f"selection {selection_hash[:12]} waits for an approval (`approval: true`)"
+        fix = f"Look at it, then run `getmore approve`, or the job `approve` in the UI, on {task.name}"
+        raise BadInput(f"selected_subset of {task.name}", what, fix)
+
+
+def _path(lake: Lake, task: Task, selection_hash: str) -> Path:
+    return lake.folder("records", task.name, "approved") / f"{selection_hash}.json"

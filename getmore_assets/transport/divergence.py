@@ -1,0 +1,42 @@
+"""How far two targets are from one another.
+
+Belongs here: the debiased transport distance of two weighted sets. Does not: what is done about it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from getmore_assets.transport.passes import best_pass
+from getmore_assets.transport.problem import pose
+from getmore_assets.transport.solver import solve
+
+SAMPLE = 4096
+_TOLERANCE = 1e-2
+_EPSILON = 0.05  # times the mean cost between the two
+
+
+class Points(NamedTuple):
+    """A weighted set: `y` `[m, d]`, float32, in an order that is random; `b` `[m]`, summing to 1."""
+
+    y: np.ndarray
+    b: np.ndarray
+
+
+def divergence(one: Points, other: Points, memory_mb: int) -> float:
+    """The Sinkhorn divergence OT(α, β) - OT(α, α)/2 - OT(β, β)/2 (Feydy et al., AISTATS 2019), 0 where α = β.
+
+    Measured on the first 4,096 points of each, in the unit of the cost (squared distance of unit vectors).
+
+    Args:
+        one: α.
+        other: β.
+        memory_mb: Of a pass.
+    """
+    a, b = (Points(p.y[:SAMPLE], p.b[:SAMPLE] / p.b[:SAMPLE].sum()) for p in (one, other))
+    epsilon = _EPSILON * pose(a.y, b.y, b.b, a.b).mean_cost
+
+    def transport(x: Points, y: Points) -> float:
+        return solve(best_pass(pose(x.y, y.y, y.b, x.b), memory_mb), epsilon, tolerance=_TOLERANCE).dual
+
+    return transport(a, b) - (transport(a, a) + transport(b, b)) / 2
