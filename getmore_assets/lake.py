@@ -122,7 +122,10 @@ class Lake:
                 write_deltalake(path, rows, partition_by=list(key), commit_properties=properties)
         if not created:
             predicate = " AND ".join(f"{column} = '{value}'" for column, value in key.items())
-            write_deltalake(path, rows, mode="overwrite", predicate=predicate, commit_properties=properties)
+            # A column that is new since the table was made is null in the rows of others.
+            write_deltalake(
+                path, rows, mode="overwrite", predicate=predicate, schema_mode="merge", commit_properties=properties
+            )
         return self._now(name)
 
     def delete_where(self, name: str, predicate: str, commit: dict[str, str]) -> None:

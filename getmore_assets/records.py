@@ -32,7 +32,8 @@ class Record:
     """What one materialisation of a station left behind, and from what.
 
     `inputs` holds the data version of each station it read; `lineage` everything upstream, at any distance, as tags:
-    `table.<station>` (path@version), `run.<station>` (MLflow run) and `selection_hash`.
+    `table.<station>` (path@version), `run.<station>` (MLflow run) and `selection_hash`; `settings` the task as it was;
+    `kept` why it serves for other inputs than it was made from, where it does.
     """
 
     station: str
@@ -53,6 +54,8 @@ class Record:
     mlflow_url: str | None
     made_at: str
     figures: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    kept: str | None = None
 
     def passed_on(self) -> dict[str, str]:
         """The lineage of what is made from this."""
@@ -116,16 +119,19 @@ class Records:
 
         What lies in `exports/` is the latest making's, so a station that exports is made again.
         """
-        found = self._read(self._earlier(station) / f"{fingerprint}.json")
         exports = self.lake.root / "exports"
-        if found is None or any(Path(folder).is_relative_to(exports) for folder in found.folders.values()):
-            return None
-        return found
+        for path in self._earlier(station).glob(f"{fingerprint}-*.json"):
+            found = self._read(path)
+            lasting = found and not any(Path(folder).is_relative_to(exports) for folder in found.folders.values())
+            if found and lasting and not found.kept:
+                return found
+        return None
 
     def put(self, record: Record) -> None:
         """Make this the record of its station, and remember it among the earlier ones."""
         raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
-        for path in (self._earlier(record.station) / f"{record.fingerprint}.json", self._path(record.station)):
+        making = self._earlier(record.station) / f"{record.fingerprint}-{record.dagster_run_id}.json"
+        for path in (making, self._path(record.station)):
             write_atomically(path, json.dumps(raw, indent=1))
 
 
@@ -133,6 +139,11 @@ def _parsed(path: Path) -> Record:
     raw = json.loads(path.read_text("utf-8"))
     table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
     return Record(table=table, **raw)
+
+
+def tasks_in(lake: Lake) -> list[str]:
+    """The tasks that have records in a lake."""
+    return sorted(path.name for path in lake.folder("records").iterdir() if path.is_dir())
 
 
 def write_atomically(path: Path, text: str) -> None:

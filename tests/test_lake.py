@@ -24,6 +24,13 @@ def test_a_partition_is_replaced_and_the_others_stay(lake):
     assert DeltaTable(second.path).history(1)[0]["dagster_run_id"] == "r"
 
 
+def test_a_column_that_is_new_since_the_table_was_made_is_null_elsewhere(lake):
+    lake.replace("t", rows(1, 2), {"target": "a"}, {})
+    lake.replace("t", rows(3).with_columns(more=pl.lit(0.5)), {"target": "b"}, {})
+    lake.replace("t", rows(4), {"target": "c"}, {})
+    assert dict(pl.read_delta(lake.table("t")).select("value", "more").rows()) == {1: None, 2: None, 3: 0.5, 4: None}
+
+
 def test_rows_are_deleted_by_a_condition(lake):
     lake.append("t", rows(1, 2).with_columns(pool=pl.lit("p")), ["pool"], {})
     lake.append("t", rows(3).with_columns(pool=pl.lit("q")), ["pool"], {})

@@ -5,7 +5,9 @@ Belongs here: arguments, progress, what is printed at the end, exit codes; one m
 
 import click
 
+from getmore_assets.cli.approve import approve
 from getmore_assets.cli.check import check
+from getmore_assets.cli.reproduce import reproduce
 from getmore_assets.cli.run import run, select
 
 
@@ -18,5 +20,5 @@ def main() -> None:
     """
 
 
-for verb in (run, select, check):
+for verb in (run, select, check, approve, reproduce):
     main.add_command(verb)

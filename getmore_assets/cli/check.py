@@ -76,7 +76,7 @@ def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | Non
     if as_json:
         counts = Counter(one.outcome for one in found)
         checks = [{k: v for k, v in asdict(one).items() if k != "must_hold"} for one in found]
-        click.echo(json.dumps({"task": loaded.name, **{o: counts[o] for o in _COLOURS}, "checks": checks}, default=str))
+        click.echo(json.dumps({"task": loaded.name, **{o: counts[o] for o in _COLOURS}, "checks": checks}))
     failing = {"failed", "error", *(["warning"] if strict else [])}
     if any(one.outcome in failing for one in found):
         sys.exit(FAILED)
@@ -121,16 +121,16 @@ def _short(value: Any) -> str:
 
 
 def _print(task: Task, found: list[Found]) -> None:
-    table = Table("station", "check", "", title=f"{task.name}: checks", title_justify="left")
+    table = Table("station", "check", "outcome", title=f"{task.name}: checks", title_justify="left")
     for one in found:
         table.add_row(one.station, one.check, f"[{_COLOURS[one.outcome]}]{one.outcome}[/]")
     ERR.print(table)
     for one in found:
         if one.outcome not in ("passed", "skipped"):
             ERR.print(f"{one.outcome}: {one.station}, {one.check}", style=_COLOURS[one.outcome], highlight=False)
-            ERR.print(f"  {one.said()}", markup=False, highlight=False)
+            ERR.print(f"  {one.said()}", markup=False, highlight=False, soft_wrap=True)
     counts = Counter(one.outcome for one in found)
-    ERR.print(", ".join(f"{counts[outcome]} {outcome}" for outcome in _COLOURS if counts[outcome]), highlight=False)
+    ERR.print(", ".join(f"{outcome} {counts[outcome]}" for outcome in _COLOURS if counts[outcome]), highlight=False)
 
 
 def _write_junit(path: Path, task: str, found: list[Found], strict: bool) -> None:

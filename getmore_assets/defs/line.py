@@ -203,17 +203,17 @@ def _made_before(
     job: Job, records: Records, keep: Callable[[Job, Record], str | None], used: dict[str, str]
 ) -> tuple[Record | None, str]:
     """What serves in place of a new making, and how it is called."""
-    if job.last is not None and job.last.fingerprint == job.fingerprint:
-        return job.last, "reused"
+    last = job.last
+    if last is not None and last.fingerprint == job.fingerprint and last.kept is None:
+        return last, "reused"
     earlier = records.made_before(job.station, job.fingerprint)
     if earlier is not None:
         return earlier, "reused"
-    if job.last is not None and job.same_recipe:
-        why = keep(job, job.last)
+    if last is not None and job.same_recipe:
+        why = keep(job, last)
         if why is not None:
             log.info("%s: kept, %s", job.station, why)
-            facts = {**job.last.facts, "kept": why}
-            return replace(job.last, fingerprint=job.fingerprint, inputs=used, facts=facts), "kept"
+            return replace(last, fingerprint=job.fingerprint, inputs=used, kept=why), "kept"
     return None, ""
 
 
@@ -259,6 +259,7 @@ def _make(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
         mlflow_url=run_url(job.run.experiment_id, job.run.id) if job.run else None,
         made_at=now(),
         figures=job.figures(),
+        settings=job.task.model_dump(mode="json", exclude_unset=True),
     )
 
 

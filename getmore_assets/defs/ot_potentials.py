@@ -5,7 +5,6 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from getmore_assets.config import Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.corpus.target import points_of
@@ -45,24 +44,19 @@ def ot_potentials(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
 
 
 def _solve(job: Job) -> Made:
-    encoder, before = job.inputs["embeddings"].facts["encoder"], job.last
+    encoder, solver, last = job.inputs["embeddings"].facts["encoder"], job.task.transport.solver, job.last
     spec: dict[str, Any] = {"encoder": encoder, "earlier": None}
-    if before and _solver(job.task) == before.facts.get("solver") == "semi-dual" and before.facts["encoder"] == encoder:
-        used = {"relaxation": before.facts["relaxation"], "epsilon": before.facts["epsilon"]}
-        spec["earlier"] = {"table": before.table_ref().__dict__, "same_recipe": job.same_recipe, **used}
+    version = job.fingerprint
+    if last and solver == last.facts.get("solver") == "semi-dual" and last.facts["encoder"] == encoder:
+        used = {name: last.facts[name] for name in ("epsilon", "relaxation")}
+        spec["earlier"] = {"table": last.table_ref().__dict__, "same_recipe": job.same_recipe, **used}
+        version = fingerprint(version, last.data_version)  # where a solve ends depends, within tolerance, on its start
     done = job.launch("solve", spec)
-    kept = before.facts if before and done["decision"] == "rescored" else {}
-    facts = {"encoder": encoder, "solver": _solver(job.task), **kept, **done}
-    facts["started_from"] = spec["earlier"]["table"] if spec["earlier"] else None
+    stands = last.facts if last and done["decision"] == "rescored" else {}
+    facts = {**stands, **done, **spec, "solver": solver}
     figures.convergence(facts["history"], job.task.transport.tolerance, job.figure("convergence"))
-    # What a solve ends at depends, within the tolerance, on where it started.
-    version = fingerprint(job.fingerprint, before.data_version) if before and spec["earlier"] else job.fingerprint
     table = TableRef(job.lake.table(POTENTIALS), done["version"])
     return Made(facts["candidates"] + facts["targets"], facts, table, data_version=version)
-
-
-def _solver(task: Task) -> str:
-    return task.transport.solver
 
 
 def _unchanged(job: Job, last: Record) -> str | None:

@@ -6,20 +6,17 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from getmore_assets.corpus import candidates, pool
-from getmore_assets.corpus.target import evaluated_ids, points_of
+from getmore_assets.corpus import pool
+from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Job, Line, Made, targets
 from getmore_assets.defs.shared_checks import has_its_columns
-from getmore_assets.encoders import store
-from getmore_assets.errors import BadInput
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import difference
-from getmore_assets.selection import gradient, subset
+from getmore_assets.selection import subset
+from getmore_assets.selection.choice import Choice, Tables, choose
 
 TABLE = "selected_subset"
-NEAREST = 3
-_BLOCK = 512
 _INPUTS = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
 
 
@@ -43,80 +40,19 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
 
 
 def _select(job: Job) -> Made:
-    rows = pool.scan_pool(job.table("raw_corpus"), pool.pool_key(job.task))
-    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.table("domain_triage"), job.task)
-    eligible, chosen = found.eligible, job.task.selection
-    found.require_budget(chosen.budget)
-    if chosen.selector == "got-d":
-        ranked = subset.rank_by_score(_scored(job, eligible))
-    else:
-        ranked = subset.rank_at_random(eligible, chosen.seed)
-    taken = subset.take(ranked, chosen.budget)
-    if not taken.height:
-        what = f"pays for no row: the first has {ranked['n_tokens'][0]} tokens"
-        raise BadInput("selection.budget.tokens", what, "Raise the budget")
-    texts = rows.select("id", "text").join(taken.lazy().select("id"), on="id", how="semi").collect()
-    full = taken.join(texts, on="id", how="inner", maintain_order="left")
-    if full.height != taken.height:
-        raise LookupError(f"{taken.height - full.height} selected ids are not in raw_corpus")
-    full = full.with_columns(
-        pl.Series("nearest_target_ids", _nearest(job, full["id"].to_list()), dtype=pl.List(pl.String)),
-        pl.lit(chosen.selector).alias("method"),
-        pl.lit(chosen.budget.model_dump_json(exclude_none=True)).alias("budget"),
-    )
-    table = job.lake.replace(TABLE, full, {"target": job.task.name}, job.commit)
-    job.lake.replace("row_ledger", _ledger(ranked, taken.height, found.excluded), {"target": job.task.name}, job.commit)
+    encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
+    choice = choose(job.task, Tables(**{name: job.table(name) for name in _INPUTS}), encoder, epsilon)
+    key = {"target": job.task.name}
+    table = job.lake.replace(TABLE, choice.rows, key, job.commit)
+    job.lake.replace("row_ledger", choice.ledger(), key, job.commit)
     exported = job.lake.folder("exports", job.task.name) / "selected.parquet"
-    full.write_parquet(exported.with_suffix(".partial"))
+    choice.rows.write_parquet(exported.with_suffix(".partial"))
     exported.with_suffix(".partial").replace(exported)
-    figures.composition(eligible, full, job.figure("composition"))
-    if chosen.selector == "got-d":
-        figures.scores(ranked["score"].to_numpy(), float(full["score"][-1]), job.figure("scores"))
-    facts = {**_facts(found, full), **_change(job, full)}
-    return Made(full.height, facts, table, {"parquet": str(exported)}, facts["selection_hash"])
-
-
-def _scored(job: Job, eligible: pl.DataFrame) -> pl.DataFrame:
-    """Candidates with their score; every one must have a potential."""
-    potentials = (
-        job.table("ot_potentials").scan().filter((pl.col("target") == job.task.name) & (pl.col("side") == "candidate"))
-    )
-    joined = eligible.join(potentials.select("id", "potential").collect(), on="id", how="left", maintain_order="left")
-    if joined.height != eligible.height or joined["potential"].null_count():
-        raise LookupError(f"{joined['potential'].null_count()} of {eligible.height} candidates have no potential")
-    score = gradient.calibrated_gradient(joined["potential"].to_numpy())
-    return joined.drop("potential").with_columns(pl.Series("score", score))
-
-
-def _nearest(job: Job, ids: list[str]) -> list[list[str]]:
-    """For each row, the target rows to which the plan sends most of it."""
-    encoder, table = job.inputs["embeddings"].facts["encoder"], job.table("embeddings")
-    points = points_of(job.table("target_data"), job.task.name)
-    potentials = (
-        job.table("ot_potentials").scan().filter((pl.col("target") == job.task.name) & (pl.col("side") == "target"))
-    )
-    g = points.join(potentials.select("id", "potential").collect(), on="id", maintain_order="left")[
-        "potential"
-    ].to_numpy()
-    x, y = store.load(table, encoder, ids), store.load(table, encoder, points["id"].to_list())
-    epsilon, names = job.inputs["ot_potentials"].facts["epsilon"], points["id"].to_numpy()
-    nearest: list[list[str]] = []
-    for start in range(0, len(x), _BLOCK):
-        block = gradient.nearest_targets(x[start : start + _BLOCK], y, g, points["weight"].to_numpy(), epsilon, NEAREST)
-        nearest += names[block].tolist()
-    return nearest
-
-
-def _ledger(ranked: pl.DataFrame, taken: int, excluded: pl.DataFrame) -> pl.DataFrame:
-    """Every candidate's fate: selected, ranked too low, or excluded, with the reason."""
-    scored = ranked.select(
-        "id",
-        pl.when(pl.col("rank") <= taken).then(pl.lit("selected")).otherwise(pl.lit("not selected")).alias("decision"),
-        pl.lit(None, pl.String).alias("reason"),
-        "rank",
-        "score",
-    )
-    return pl.concat([scored, excluded.select("id", pl.lit("excluded").alias("decision"), "reason")], how="diagonal")
+    figures.composition(choice.found.eligible, choice.rows, job.figure("composition"))
+    if job.task.selection.selector == "got-d":
+        figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
+    facts = {**_facts(choice), **_change(job, choice.rows)}
+    return Made(choice.rows.height, facts, table, {"parquet": str(exported)}, choice.hash)
 
 
 def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
@@ -129,16 +65,17 @@ def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
     return {f"change_{name}": value for name, value in changed.__dict__.items()}
 
 
-def _facts(found: candidates.Candidates, full: pl.DataFrame) -> dict[str, Any]:
-    leaked = found.excluded.filter(pl.col("reason").str.starts_with("is in the target"))
-    share = {d: n / full.height for d, n in full["domain"].value_counts(sort=True).rows()}
+def _facts(choice: Choice) -> dict[str, Any]:
+    rows, excluded = choice.rows, choice.found.excluded
+    leaked = excluded.filter(pl.col("reason").str.starts_with("is in the target"))
+    share = {d: n / rows.height for d, n in rows["domain"].value_counts(sort=True).rows()}
     return {
-        "selection_hash": subset.selection_hash(full["id"].to_list()),
-        "candidates": found.eligible.height,
-        "excluded": found.excluded.height,
+        "selection_hash": choice.hash,
+        "candidates": choice.found.eligible.height,
+        "excluded": excluded.height,
         "left_pool": leaked.select("id", "origin", "reason").to_dicts(),
         "left_pool_rows": leaked.height,
-        "n_tokens": int(full["n_tokens"].sum()),
+        "n_tokens": int(rows["n_tokens"].sum()),
         "domains": {d: float(np.round(s, 4)) for d, s in share.items()},
     }
 
@@ -192,8 +129,9 @@ def picks_are_the_pools_rows(context: dg.AssetCheckExecutionContext, line: Line)
     task, record = line.record(context, "selected_subset")
     picks = record.table_ref().scan().filter(pl.col("target") == task.name).select("id", "text").collect()
     rows = pool.scan_pool(record.input_table("raw_corpus"), pool.pool_key(task))
+    rows = rows.filter(pl.col("id").is_in(picks["id"].implode()))  # a join would hold every text in memory
     rows = rows.select("id", pl.col("text").alias("pool_text"), "duplicate_of", "held_out")
-    met = picks.join(rows.join(picks.lazy(), on="id", how="semi").collect(), on="id", how="left").sort("id")
+    met = picks.join(rows.collect(), on="id", how="left").sort("id")
     absent = pl.col("pool_text").is_null()
     wrong = {
         "not_in_the_pool": met.filter(absent),

@@ -23,6 +23,7 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
         "peak_rss_mb": record.peak_rss_mb,
         "made_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id),
         "fingerprint": record.fingerprint,
+        **({"kept": record.kept} if record.kept else {}),
     }
     if record.table is not None:
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}

@@ -1,20 +1,216 @@
-import dagster as dg
+"""Sensors as functions of task files, sources, runs and their memory; with a live daemon: tests/drives/live.py."""
 
-from getmore_assets.defs.sensors import new_targets, task_files
+import dagster as dg
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from getmore_assets.definitions import defs
+from getmore_assets.defs import runs, sensors
+from getmore_assets.lake import Lake
+from getmore_assets.records import Records
+from getmore_assets.reselection import approval
+from getmore_assets.reselection.watch import Memory
+from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
 
 
-def test_only_new_names_are_targets():
-    assert new_targets({"b", "a", "c"}, {"c", "gone"}) == ["a", "b"]
+class Watched:
+    """A tasks folder with Delta targets, a sensor, and an instance whose runs are set by hand."""
+
+    def __init__(self, instance, sources, folder, sensor=sensors.target_changes) -> None:
+        self.instance, self.sources, self.folder, self.sensor, self.cursor = instance, sources, folder, sensor, None
+        self.rows = pl.read_ndjson(sources / "train.jsonl").select("text")
+
+    def add(self, name: str, **changes) -> None:
+        self.append(name, 0, 60)
+        fields = task_fields(self.sources, self.folder / "lake", name=name)
+        fields["target"]["train"] = str(self.folder / name)
+        write_task(self.folder / f"{name}.yaml", {**fields, **changes})
+
+    def append(self, name: str, start: int, rows: int = 1) -> None:
+        self.rows.slice(start, rows).write_delta(self.folder / name, mode="append")
+
+    def tick(self) -> dict[str, dg.RunRequest]:
+        """The runs asked for, by target; asked for is taken for started and ended well."""
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, sensor_name=self.sensor.name, definitions=defs
+        )
+        found = self.sensor(context)
+        if isinstance(found, dg.SkipReason):
+            self.cursor, self.said = context.cursor, found.skip_message
+            return {}
+        self.cursor, self.events = found.cursor, found.asset_events
+        for request in found.dynamic_partitions_requests:
+            self.instance.add_dynamic_partitions("target", request.partition_keys)
+        return {request.partition_key: request for request in found.run_requests}
+
+    def run(self, target: str, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+        return self.instance.create_run_for_job(
+            defs.resolve_job_def("select"), status=status, tags={runs.PARTITION: target}
+        )
 
 
-def test_every_task_file_becomes_a_partition_once(sources, tmp_path, monkeypatch):
+@pytest.fixture
+def watched(sources, tmp_path, monkeypatch):
     monkeypatch.setenv("GETMORE_TASKS", str(tmp_path))
-    write_task(tmp_path / "one.yaml", task_fields(sources, tmp_path / "lake", name="one"))
-    (tmp_path / "broken.yaml").write_text("name: [")
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance=instance)
-        asked = task_files(context).dynamic_partitions_requests
-        assert [r.partition_keys for r in asked] == [["one"]]
-        instance.add_dynamic_partitions("target", ["one"])
-        assert isinstance(task_files(context), dg.SkipReason)
+        yield Watched(instance, sources, tmp_path)
+
+
+def test_every_task_file_becomes_a_partition_once(watched):
+    watched.sensor = sensors.task_files
+    watched.add("one")
+    (watched.folder / "broken.yaml").write_text("name: [")
+    watched.tick()
+    assert watched.instance.get_dynamic_partitions("target") == ["one"]
+    assert watched.tick() == {}
+
+
+def test_one_run_for_each_target_and_version_read_at_that_version(watched):
+    watched.add("one")
+    watched.add("two")
+    first = watched.tick()
+    assert set(first) == {"one", "two"}
+    assert first["one"].run_config["resources"]["line"]["config"]["overrides"] == ["target.train.version=0"]
+    assert {request.job_name for request in first.values()} == {"run"}
+    assert watched.tick() == {}
+    watched.append("two", 61)
+    second = watched.tick()
+    assert set(second) == {"two"}
+    assert second["two"].run_config["resources"]["line"]["config"]["overrides"] == ["target.train.version=1"]
+    assert second["two"].run_key != first["two"].run_key
+    assert watched.tick() == {}
+
+
+def test_compaction_vacuum_and_log_clean_up_ask_for_nothing(watched):
+    watched.add("one")
+    watched.append("one", 61)
+    assert watched.tick()
+    table = DeltaTable(watched.folder / "one")
+    table.optimize.compact()
+    assert watched.tick() == {}
+    table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    assert watched.tick() == {}
+    table = DeltaTable(watched.folder / "one")
+    table.alter.set_table_properties({"delta.logRetentionDuration": "interval 0 days"})
+    assert watched.tick() == {}
+    table = DeltaTable(watched.folder / "one")
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    kept = [commit["operation"] for commit in DeltaTable(watched.folder / "one").history()]
+    assert "WRITE" not in kept
+    assert watched.tick() == {}
+    watched.append("one", 62)
+    assert set(watched.tick()) == {"one"}
+
+
+def test_a_change_between_two_looks_is_not_lost_with_the_log_that_names_it(watched):
+    watched.add("one")
+    assert watched.tick()
+    watched.append("one", 61)
+    table = DeltaTable(watched.folder / "one")
+    table.optimize.compact()
+    table.alter.set_table_properties({"delta.logRetentionDuration": "interval 0 days"})
+    DeltaTable(watched.folder / "one").create_checkpoint()
+    DeltaTable(watched.folder / "one").cleanup_metadata()
+    assert set(watched.tick()) == {"one"}
+    assert watched.tick() == {}
+
+
+def test_a_version_that_comes_back_is_run_again(watched):
+    watched.add("one")
+    first = watched.tick()["one"]
+    train = watched.folder / "file.jsonl"
+    lines = (watched.sources / "train.jsonl").read_text().splitlines()
+    keys = [first.run_key]
+    for text in (lines[:60], lines[:61], lines[:60]):
+        train.write_text("\n".join(text) + "\n")
+        fields = task_fields(watched.sources, watched.folder / "lake", name="one")
+        fields["target"]["train"] = str(train)
+        write_task(watched.folder / "one.yaml", fields)
+        keys.append(watched.tick()["one"].run_key)
+    assert len(set(keys)) == 4
+    train.touch()
+    assert watched.tick() == {}
+
+
+def test_a_change_during_a_run_waits_for_its_end(watched):
+    watched.add("one")
+    watched.tick()
+    going = watched.run("one", dg.DagsterRunStatus.NOT_STARTED)
+    watched.append("one", 61)
+    watched.append("one", 62)
+    assert watched.tick() == {}
+    assert watched.said == "waiting for runs of one to end"
+    watched.instance.report_run_canceled(going)
+    assert watched.tick()["one"].run_config["resources"]["line"]["config"]["overrides"] == ["target.train.version=2"]
+
+
+def test_a_source_that_cannot_be_read_is_looked_at_again(watched):
+    watched.add("one")
+    table, away = watched.folder / "one", watched.folder / "away"
+    table.rename(away)
+    assert watched.tick() == {}
+    away.rename(table)
+    assert set(watched.tick()) == {"one"}
+
+
+def test_the_pool_is_watched_apart_and_its_first_sight_is_no_change(watched):
+    watched.sensor = sensors.pool_changes
+    pool = watched.folder / "pool.parquet"
+    rows = pl.read_parquet(watched.sources / "pool.parquet")
+    rows.head(900).write_parquet(pool)
+    watched.add("one", candidates=[{"path": str(pool), "domain": "domain"}])
+    assert watched.tick() == {}
+    watched.append("one", 61)
+    assert watched.tick() == {}
+    rows.head(950).write_parquet(pool)
+    assert set(watched.tick()) == {"one"}
+    assert watched.tick() == {}
+
+
+def test_with_approval_the_line_goes_on_when_the_selection_is_approved(watched, ran):
+    watched.add("tiny", approval=True, lake=str(ran.lake.root))
+    assert watched.tick()["tiny"].job_name == "select"
+    assert watched.tick() == {}
+    task = load_task(watched.folder / "tiny.yaml")
+    made = Records(Lake(task.lake), "tiny").get("selected_subset").data_version
+    approval.give(Lake(task.lake), task, made, "someone")
+    assert watched.tick()["tiny"].job_name == "run"
+    assert watched.tick() == {}
+    watched.append("tiny", 61)
+    assert watched.tick()["tiny"].job_name == "select"
+
+
+def test_a_run_whose_process_is_gone_is_ended_at_the_second_look_and_one_that_works_is_not(watched):
+    watched.add("one")
+    watched.add("two")
+    watched.tick()
+    gone, works = watched.run("one", dg.DagsterRunStatus.STARTED), watched.run("two", dg.DagsterRunStatus.STARTED)
+    with Lake(watched.folder / "lake").lock(runs.lock_name(works.run_id)):
+        watched.tick()
+        assert Memory.load(watched.cursor).suspects == [gone.run_id]
+        watched.append("one", 61)
+        assert set(watched.tick()) == {"one"}  # it is no longer waited for
+    assert watched.instance.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.FAILURE
+    assert watched.instance.get_run_by_id(works.run_id).status == dg.DagsterRunStatus.STARTED
+
+
+def test_a_target_that_stands_failed_is_asked_for_once_and_reported(watched):
+    watched.add("one")
+    watched.tick()
+    failed = watched.run("one", dg.DagsterRunStatus.FAILURE)
+    assert watched.tick() == {}
+    (found,) = watched.events
+    assert (found.check_name, found.passed, found.metadata["one"].value) == (
+        "no_target_stands_failed",
+        False,
+        failed.run_id,
+    )
+    assert watched.tick() == {}
+    watched.run("one", dg.DagsterRunStatus.SUCCESS)
+    watched.tick()
+    assert watched.events[0].passed
+    result = defs.resolve_job_def("inventory").execute_in_process(instance=watched.instance)
+    assert [e.passed for e in result.get_asset_check_evaluations()] == [True]

@@ -10,7 +10,7 @@ from getmore_assets.transport import solver
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import NpyFile
-from getmore_assets.transport.solver import NotConvergedError, candidate_potential, solve
+from getmore_assets.transport.solver import NotConvergedError, solve
 from tests.transport.problems import centred, costs, points, solved, weights
 
 
@@ -204,13 +204,6 @@ def test_candidates_may_be_an_array_a_map_a_tensor_or_a_file(problem, tmp_path):
     places = (x, np.load(tmp_path / "x.npy", mmap_mode="r"), torch.from_numpy(x), NpyFile(tmp_path / "x.npy"))
     found = [solved(place, y, b).f for place in places]
     assert all(np.array_equal(found[0], f) for f in found)
-
-
-def test_new_candidates_are_scored_without_a_solve(problem):
-    x, y, b = problem
-    found = solved(x, y, b)
-    again = candidate_potential(CpuPass(pose(x[100:130], y, b)), found.g, found.epsilon)
-    np.testing.assert_allclose(again, found.f[100:130], atol=1e-6)
 
 
 def test_a_relaxed_target_marginal_gives_up_an_outlier_and_is_that_of_pot():

@@ -1,0 +1,116 @@
+"""`getmore reproduce`: make a selection again from the versions it was made from, and compare.
+
+Belongs here: finding the selection that a run made or used, solving and selecting again beside the lake's own tables,
+what is printed. Does not: the solve (`workers/solve.py`), or the choice (`selection/choice.py`).
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from getmore_assets.cli.execution import FAILED, log_to_terminal, refusals
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.launch import launch
+from getmore_assets.records import Record, Records, tasks_in
+
+_TABLES = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
+_MODELS = ("warmed_model", "finetuned_model")
+
+
+@click.command()
+@click.argument("run")
+@click.option("--lake", default=".getmore", show_default=True, help="The lake that holds it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def reproduce(run: str, lake: str, as_json: bool) -> None:
+    """Make a selection again from its pinned versions and compare the hashes.
+
+    RUN is the Dagster run that made it, the MLflow run of a model that came of it, or the selection's hash; the first
+    eight characters or more. The potentials are solved for again, from the same start; nothing in the lake's tables is
+    changed. Exit code 1 where the selection is another.
+    """
+    with refusals(as_json):
+        log_to_terminal()
+        made = _find(Lake(lake), run)
+        found = _again(Lake(lake), made)
+    same = found["hash"] == found["expected"]
+    click.echo(f"{made.task}, made {made.made_at}: {made.rows} rows, hash {found['expected']}", err=True)
+    click.echo(
+        "made again: " + ("the same" if same else f"ANOTHER, hash {found['hash']}, Jaccard {found['jaccard']:.4f}")
+    )
+    if as_json:
+        click.echo(json.dumps({"same": same, **found}))
+    if not same:
+        sys.exit(FAILED)
+
+
+def _find(lake: Lake, run: str) -> Record:
+    """The making of a selection that a run, or a hash, names."""
+    if not lake.root.is_dir():
+        raise BadInput(f"--lake {lake.root}", "there is no such lake", "Name the lake of the task file")
+    known: list[Record] = []
+    for task in tasks_in(lake):
+        records = Records(lake, task)
+        selections = records.makings("selected_subset")
+        wanted = {
+            model.lineage["selection_hash"]
+            for station in _MODELS
+            for model in records.makings(station)
+            if _names(model.mlflow_run_id, run) or _names(model.dagster_run_id, run)
+        }
+        for one in selections:
+            if _names(one.dagster_run_id, run) or _names(one.data_version, run) or one.data_version in wanted:
+                return one
+        known += selections
+    listed = "; ".join(f"{r.task} {r.made_at}: hash {r.data_version[:12]}, run {r.dagster_run_id[:8]}" for r in known)
+    raise BadInput(f"run {run}", "made no selection that this lake remembers", f"It remembers: {listed or 'none'}")
+
+
+def _names(name: str | None, run: str) -> bool:
+    return name is not None and len(run) >= 8 and name.startswith(run)
+
+
+def _again(lake: Lake, made: Record) -> dict[str, Any]:
+    """The hash of the selection made again, beside the one it has."""
+    from getmore_assets.reselection.drift import jaccard
+    from getmore_assets.selection.choice import Tables, choose
+
+    task, tables = Task.model_validate(made.settings), {name: made.input_table(name) for name in _TABLES}
+    for name, table in [*tables.items(), ("selected_subset", made.table_ref())]:
+        if not lake.holds(table):
+            fix = "Keep versions longer: see the retention of VACUUM and of the log"
+            raise BadInput(f"{name} at version {table.version}", "can be read no more", fix)
+    potentials = next(
+        one for one in Records(lake, made.task).makings("ot_potentials") if one.table == tables["ot_potentials"]
+    )
+    work = lake.folder("work", f"reproduce-{made.fingerprint[:16]}")
+    try:
+        done = launch("solve", _spec(potentials, work), work)
+        tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done["version"])
+        epsilon = potentials.facts["epsilon"]
+        choice = choose(task, Tables(**tables), potentials.facts["encoder"], epsilon)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    before = made.table_ref().scan().collect()
+    before_ids = before.filter(before["target"] == task.name)["id"]
+    return {
+        "task": task.name,
+        "expected": made.data_version,
+        "hash": choice.hash,
+        "jaccard": jaccard(before_ids, choice.rows["id"]),
+        "decision": done["decision"],
+        "versions": {name: made.input_table(name).version for name in _TABLES},
+    }
+
+
+def _spec(potentials: Record, work: Path) -> dict[str, Any]:
+    """What the solve worker was asked then, with a lake of its own to write to."""
+    # The tables that the solve read, which may be older than the selection's: a solve stands until it must not.
+    pinned = {name: potentials.input_table(name).__dict__ for name in _TABLES if name != "ot_potentials"}
+    asked = {name: potentials.facts[name] for name in ("encoder", "earlier")}
+    return {"task": potentials.settings, "lake": str(work), "work": str(work), "commit": {}, **asked, **pinned}

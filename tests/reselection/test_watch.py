@@ -1,0 +1,41 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from getmore_assets.reselection.watch import Asked, Memory, due
+
+NAMES = st.sampled_from("abc")
+
+
+def test_what_is_new_or_changed_is_due_and_what_is_busy_waits():
+    asked = {"a": Asked("1"), "b": Asked("1"), "c": Asked("1")}
+    now = {"a": "1", "b": "2", "c": "2", "new": "1"}
+    assert due(now, asked, busy={"c"}) == ["b", "new"]
+
+
+def test_a_target_that_cannot_be_read_now_is_not_due():
+    assert due({}, {"a": Asked("1")}, set()) == []
+
+
+def test_the_memory_survives_as_a_cursor():
+    memory = Memory({"a": Asked("v", 3, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"])
+    assert Memory.load(memory.dump()) == memory
+    assert Memory.load(None) == Memory() == Memory.load("")
+
+
+@given(st.lists(st.tuples(NAMES, st.booleans()), max_size=40))
+def test_every_last_version_is_asked_for_once_however_looks_and_changes_fall(steps):
+    """A step changes a target's version, or lets a run of it begin or end; looks happen after every other step."""
+    version, asked, busy, runs = dict.fromkeys("abc", "0"), {}, set(), []
+    for at, (name, changes) in enumerate(steps):
+        if changes:
+            version[name] = str(at)
+        else:
+            busy ^= {name}
+        if at % 2:
+            for found in due(version, asked, busy):
+                asked[found] = Asked(version[found])
+                runs.append((found, version[found]))
+    for found in due(version, asked, set()):
+        runs.append((found, version[found]))
+    assert len(runs) == len(set(runs))
+    assert {name: [v for n, v in runs if n == name][-1] for name in "abc"} == version
