@@ -11,16 +11,41 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 
 EXPERIMENT = "getmore"
 _NUMBER = (int, float)
+_PATIENCE_S = 10
 
 
 def tracking_uri(lake: Lake) -> str:
     """`MLFLOW_TRACKING_URI`, or a sqlite file in the lake."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{lake.root / 'mlflow.db'}"
+
+
+def require_reachable() -> None:
+    """Refuse a tracking server that does not answer, before work is done that could not be tracked.
+
+    Raises:
+        BadInput: With the server's address, without what it may hold of credentials.
+    """
+    uri = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if uri.scheme not in ("http", "https"):
+        return
+    address = f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
+    try:
+        with urlopen(f"{address}/health", timeout=_PATIENCE_S):  # noqa: S310 - http or https, looked at above
+            return
+    except HTTPError:
+        return  # it answers; whether it lets us in, MLflow will say
+    except OSError as error:
+        why, fix = getattr(error, "reason", error), "Start the server, or unset it to track in a file of the lake"
+        raise BadInput(f"MLFLOW_TRACKING_URI {address}", f"does not answer ({why})", fix) from None
 
 
 def run_url(experiment_id: str, run_id: str) -> str:
@@ -112,6 +137,7 @@ def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]
 
     A run of the same station and task that is still open was left by a process that died: it is ended as KILLED.
     """
+    require_reachable()
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri(lake))

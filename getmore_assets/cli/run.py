@@ -37,8 +37,10 @@ def _run(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None
     with refusals(as_json):
         task = load_task(path, overrides)
         log_to_terminal()
-        from getmore_assets import preflight
+        from getmore_assets import preflight, tracking
 
+        if job == "run":
+            tracking.require_reachable()
         preflight.check(task)
         events = execute(job, path, overrides, task)
     end_on_failure(events, as_json)

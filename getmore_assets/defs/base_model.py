@@ -6,7 +6,8 @@ import dagster as dg
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import weights_are_finite
 from getmore_assets.models import find_model, model_fingerprint
 from getmore_assets.reporting import figures

@@ -7,7 +7,8 @@ import polars as pl
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef, batches, vectors_of

@@ -6,7 +6,8 @@ import dagster as dg
 
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import weights_are_finite
 from getmore_assets.defs.warmed_model import SEED
 from getmore_assets.records import Record

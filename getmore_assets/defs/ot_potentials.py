@@ -9,7 +9,8 @@ from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record

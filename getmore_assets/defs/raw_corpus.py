@@ -9,7 +9,8 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.defs.checks import partition_check
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns, is_current, volume_is_usual
 
 _READ_AGAIN = 2000  # texts

@@ -11,7 +11,8 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.checks import partition_check
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.defs.warmed_model import SEED
 from getmore_assets.records import STATIONS

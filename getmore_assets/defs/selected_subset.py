@@ -9,7 +9,8 @@ import polars as pl
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.defs.checks import partition_check
-from getmore_assets.defs.line import Job, Line, Made, targets
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import difference

@@ -136,8 +136,8 @@ class Site:
         return [int(making.facts["targets"]) for making in makings]
 
 
-def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:
-    """The events, one after the other."""
+def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:  # noqa: PLR0915 - one event after the other
+    """What happens, and what must come of it."""
     site.start("webserver")
     site.wait("the webserver", lambda: site.ask("{ version }"))
     site.start("daemon")

@@ -1,0 +1,175 @@
+"""A station's job: what its work is given, what it leaves, and doing it once, tracked and metered.
+
+Belongs here: from a job to a record. Does not: whether a job must be done at all (`line.py`), or what a station does.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config import Task
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.launch import Meter, launch, metered
+from getmore_assets.records import Record, now, write_atomically
+from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """What a station's work is given.
+
+    `last` is what the station left when it was last made, and `same_recipe` says that it was made with today's settings
+    and code, so that only what it read may be different.
+    """
+
+    station: str
+    task: Task
+    lake: Lake
+    inputs: dict[str, Record]
+    fingerprint: str
+    commit: dict[str, str]
+    last: Record | None
+    same_recipe: bool
+    run: TrackedRun | None = None
+
+    @property
+    def work(self) -> Path:
+        """Where work keeps what it goes on from when it was cut off."""
+        return self.lake.folder("work", self.fingerprint[:16])
+
+    def table(self, station: str) -> TableRef:
+        """The table of an input, at the version this run is pinned to."""
+        return self.inputs[station].table_ref()
+
+    def launch(self, worker: str, spec: dict[str, Any]) -> dict[str, Any]:
+        """Run a worker on this task, with every input's table in its spec."""
+        tables = {name: r.table.__dict__ for name, r in self.inputs.items() if r.table}
+        common = {
+            "task": self.task.model_dump(mode="json", exclude_unset=True),
+            "lake": str(self.lake.root),
+            "work": str(self.work),
+        }
+        return launch(worker, {**common, **tables, "commit": self.commit, **spec}, self.work)
+
+    def figure(self, name: str) -> Path:
+        """Where a figure of this making lies."""
+        return self.lake.folder("figures", self.fingerprint[:16]) / f"{name}.png"
+
+    def figures(self) -> dict[str, str]:
+        """The figures of this making that there are, by name."""
+        return {path.stem: str(path) for path in sorted(self.figure("any").parent.glob("*.png"))}
+
+
+@dataclass
+class Made:
+    """What a station's work leaves: a table, folders or files, counts, and facts (JSON-like) to show."""
+
+    rows: int
+    facts: dict[str, Any]
+    table: TableRef | None = None
+    folders: dict[str, str] = field(default_factory=dict)
+    data_version: str | None = None
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> "Made":
+        """From JSON."""
+        return cls(**{**raw, "table": TableRef(**raw["table"]) if raw["table"] else None})
+
+    def is_there(self, lake: Lake) -> bool:
+        """Whether all that it names can be read."""
+        held = self.table is None or lake.holds(self.table)
+        return held and all(Path(folder).exists() for folder in self.folders.values())
+
+
+def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool) -> Record:
+    """Make a station, and say how.
+
+    Args:
+        job: What is made.
+        make: The work.
+        used: The data version of each input.
+        track: Whether to open an MLflow run.
+    """
+    log.info("%s: making", job.station)
+    with ExitStack() as stack:
+        # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
+        stack.enter_context(job.lake.lock(f"work-{job.fingerprint[:16]}"))
+        if track:
+            tags = {
+                "getmore.station": job.station,
+                "getmore.task": job.task.name,
+                "getmore.lake": str(job.lake.root),
+                "getmore.fingerprint": job.fingerprint,
+                "getmore.code_version": job.commit["code_version"],
+                "dagster.run_id": job.commit["dagster_run_id"],
+                "dagster.run_url": dagster_url(job.commit["dagster_run_id"]),
+            }
+            job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
+        meter: Meter = stack.enter_context(metered())
+        made = _work(job, make)
+        if job.run is not None:
+            _log(job, job.run, made)
+        shutil.rmtree(job.work, ignore_errors=True)
+    return Record(
+        station=job.station,
+        task=job.task.name,
+        fingerprint=job.fingerprint,
+        data_version=made.data_version or job.fingerprint,
+        code_version=job.commit["code_version"],
+        inputs=used,
+        lineage=_lineage(job),
+        table=made.table,
+        folders=made.folders,
+        rows=made.rows,
+        facts=made.facts,
+        seconds=meter.seconds,
+        peak_rss_mb=meter.peak_rss_mb,
+        dagster_run_id=job.commit["dagster_run_id"],
+        mlflow_run_id=job.run.id if job.run else None,
+        mlflow_url=run_url(job.run.experiment_id, job.run.id) if job.run else None,
+        made_at=now(),
+        figures=job.figures(),
+        settings=job.task.model_dump(mode="json", exclude_unset=True),
+    )
+
+
+def _work(job: Job, make: Callable[[Job], Made]) -> Made:
+    """Do the work, or find it done by a run that was killed, or lost its tracking server, before it could record it."""
+    done = job.work / "made.json"
+    if done.is_file():
+        made = Made.of(json.loads(done.read_text("utf-8")))
+        if made.is_there(job.lake):
+            return made
+    for figure in job.figures().values():
+        Path(figure).unlink()
+    made = make(job)
+    write_atomically(done, json.dumps(asdict(made)))
+    return made
+
+
+def _lineage(job: Job) -> dict[str, str]:
+    return {name: value for record in job.inputs.values() for name, value in record.passed_on().items()}
+
+
+def _log(job: Job, run: TrackedRun, made: Made) -> None:
+    run.log_params(job.task.model_dump(exclude={"candidates", "target", "general"}))
+    lineage = _lineage(job)
+    run.set_tags(lineage)
+    for name, value in lineage.items():
+        if name.startswith("table."):
+            path, _, version = value.rpartition("@v")
+            run.log_table(name.removeprefix("table."), TableRef(path, int(version)))
+    run.log_metrics({**made.facts, **made.facts.get("metrics", {}), "rows": made.rows})
+    run.log_curve(made.facts.get("curve", []))
+    if "model" in made.folders:
+        version = run.register(f"{job.task.name}.{job.station}", Path(made.folders["model"]))
+        run.set_tags({"model_folder": made.folders["model"], "registered_version": version})
+    for figure in job.figures().values():
+        run.log_file(Path(figure))
