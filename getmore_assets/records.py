@@ -57,13 +57,13 @@ class Record:
     settings: dict[str, Any] = field(default_factory=dict)
     kept: str | None = None
 
-    def passed_on(self) -> dict[str, str]:
-        """The lineage of what is made from this."""
+    def own_tags(self) -> dict[str, str]:
+        """What this adds to the lineage of what is made from it."""
         own = {"table": f"{self.table.path}@v{self.table.version}" if self.table else None, "run": self.mlflow_run_id}
         tags = {f"{kind}.{self.station}": value for kind, value in own.items() if value}
         if "selection_hash" in self.facts:
             tags["selection_hash"] = self.facts["selection_hash"]
-        return {**self.lineage, **tags}
+        return tags
 
     def input_table(self, station: str) -> TableRef:
         """The table, at its version, of a station upstream of this one, as it was when this was made."""

@@ -44,10 +44,9 @@ def test_a_record_comes_back(lake):
     assert Records(lake, "b").get("s") is None
 
 
-def test_lineage_is_passed_on(lake):
+def test_a_record_says_what_it_adds_to_the_lineage(lake):
     made = record(lake, facts={"selection_hash": "h"}, mlflow_run_id="m")
-    assert made.passed_on() == {
-        "table.x": "/x@v1",
+    assert made.own_tags() == {
         "table.s": f"{made.table.path}@v{made.table.version}",
         "run.s": "m",
         "selection_hash": "h",

@@ -57,13 +57,13 @@ def test_a_changed_target_is_solved_from_the_last_potentials_and_comes_back_for_
     assert "change_jaccard" not in project.facts("selected_subset")
 
     project.set_train(project.lines[3:105])
-    project.do("select")
+    assert project.do("select")["domain_triage"] == "kept"  # no domain is left out, so nothing hangs on its distance
     hashes["second"] = project.hash
     potentials = project.facts("ot_potentials")
     assert potentials["decision"] == "solved from the last potentials"
     assert potentials["drift"]["rows"] == pytest.approx(5 / 102, abs=1e-6)
     assert potentials["drift"]["distance"] > 0
-    assert project.facts("domain_triage")["encoded"] + project.facts("embeddings")["encoded"] == 5
+    assert project.facts("embeddings")["encoded"] == 5
     change = project.facts("selected_subset")
     assert change["change_added"] == change["change_dropped"] > 0
     assert change["change_jaccard"] == pytest.approx(

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.embeddings import encode_seconds
 from getmore_assets.defs.job import Job, Made
@@ -10,8 +11,12 @@ from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.lake import TableRef
+from getmore_assets.records import Record
 from getmore_assets.reporting import figures
+from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.workers import TRIAGE
+
+_LITTLE = 0.1  # share of the target's weight
 
 
 @dg.asset(
@@ -32,7 +37,21 @@ def domain_triage(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
         inputs=("raw_corpus", "target_data"),
         settings=lambda t: [t.triage, encoder_fingerprint(t)],
         make=_measure,
+        keep=_target_is_near,
     )
+
+
+def _target_is_near(job: Job, last: Record) -> str | None:
+    """Distances stand for a target that moved by up to `drift.rows`, or by a tenth where nothing hangs on them."""
+    if last.inputs["raw_corpus"] != job.inputs["raw_corpus"].data_version:
+        return None
+    nothing_hangs_on_them = _LITTLE if job.task.triage.keep is None else 0.0
+    allowed = nothing_hangs_on_them if job.task.drift.rows is None else job.task.drift.rows
+    before, now = (
+        points_of(table, job.task.name) for table in (last.input_table("target_data"), job.table("target_data"))
+    )
+    changed = weight_changed(before, now)
+    return f"{changed:.2%} of the target changed since" if changed <= allowed else None
 
 
 def _measure(job: Job) -> Made:

@@ -155,7 +155,9 @@ def _work(job: Job, make: Callable[[Job], Made]) -> Made:
 
 
 def _lineage(job: Job) -> dict[str, str]:
-    return {name: value for record in job.inputs.values() for name, value in record.passed_on().items()}
+    """Tags of all that is upstream: what was read stands before what that was made from, which may be older."""
+    own = [record.own_tags() for record in job.inputs.values()]
+    return {name: v for tags in [*(r.lineage for r in job.inputs.values()), *own] for name, v in tags.items()}
 
 
 def _log(job: Job, run: TrackedRun, made: Made) -> None:

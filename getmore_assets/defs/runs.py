@@ -4,6 +4,8 @@ Belongs here: reading and mending the instance's runs. Does not: asking for runs
 """
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
+from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG, SENSOR_NAME_TAG
 
 from getmore_assets.lake import Lake
 
@@ -47,12 +49,23 @@ def without_process(runs: list[dg.DagsterRun], lakes: dict[str, Lake]) -> list[d
 
 
 def end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Say of a run that has lost its process that it failed, and free the slots it held.
-
-    As no step of it failed, Dagster's run retries (`dagster.yaml`) start it again.
-    """
+    """Say of a run that has lost its process that it failed, and free the slots it held."""
     instance.report_run_failed(run, "The process of this run is gone; what it had made stays, the next run goes on")
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def cut_off(instance: dg.DagsterInstance, sensor: str, targets: set[str]) -> set[str]:
+    """The targets whose last run that a sensor asked for failed, but not at a step: its process was killed.
+
+    Dagster's own run retries would do, but need another storage than its default (SQLite).
+    """
+    found = set()
+    for target in targets:
+        last = instance.get_runs(dg.RunsFilter(tags={PARTITION: target, SENSOR_NAME_TAG: sensor}), limit=1)
+        failed = last and last[0].status == dg.DagsterRunStatus.FAILURE
+        if failed and last[0].tags.get(RUN_FAILURE_REASON_TAG) != RunFailureReason.STEP_FAILURE.value:
+            found.add(target)
+    return found
 
 
 def standing_failed(instance: dg.DagsterInstance) -> dict[str, str]:

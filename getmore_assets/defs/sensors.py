@@ -81,7 +81,8 @@ def _look(
     if not first_seen_runs:
         memory.asked |= {name: Asked(version) for name, version in now.items() if name not in memory.asked}
     busy = _busy(context, memory, {name: Lake(task.lake) for name, task in tasks.items()})
-    asked = due(now, memory.asked, busy)
+    cut_off = runs.cut_off(context.instance, context.sensor_name, set(now) - busy)
+    asked = due(now, memory.asked, busy, cut_off)
     requests = [_request(context, memory, tasks[name], now[name]) for name in asked]
     requests += [r for name in sorted(set(now) - set(asked) - busy) if (r := _approved(context, memory, tasks[name]))]
     failing = runs.standing_failed(context.instance)
@@ -90,7 +91,7 @@ def _look(
     new = _new_targets(context, set(tasks))
     if not (requests or new or events):
         context.update_cursor(memory.dump())
-        waiting = due(now, memory.asked, set())
+        waiting = due(now, memory.asked, set(), cut_off)
         return dg.SkipReason(f"waiting for runs of {', '.join(waiting)} to end" if waiting else "nothing has changed")
     return dg.SensorResult(
         run_requests=requests,
@@ -124,7 +125,11 @@ def _runs_are_here(instance: dg.DagsterInstance) -> bool:
 
 def _request(context: dg.SensorEvaluationContext, memory: Memory, task: Task, version: str) -> dg.RunRequest:
     last = memory.asked.get(task.name)
-    memory.asked[task.name] = Asked(version, last.number + 1 if last else 1, last.approved if last else None)
+    if last is None:
+        memory.asked[task.name] = Asked(version, 1)
+    else:
+        attempts = last.attempts + 1 if last.version == version else 1
+        memory.asked[task.name] = Asked(version, last.number + 1, attempts, last.approved)
     return _run_request(context, memory, task, select.name if task.approval else run.name)
 
 
@@ -136,7 +141,7 @@ def _approved(context: dg.SensorEvaluationContext, memory: Memory, task: Task) -
     made, last = Records(lake, task.name).get("selected_subset"), memory.asked[task.name]
     if made is None or made.data_version == last.approved or not approval.is_given(lake, task, made.data_version):
         return None
-    memory.asked[task.name] = Asked(last.version, last.number + 1, made.data_version)
+    memory.asked[task.name] = Asked(last.version, last.number + 1, 1, made.data_version)
     return _run_request(context, memory, task, run.name)
 
 

@@ -28,7 +28,7 @@ def warmed_model(context: dg.AssetExecutionContext, line: Line) -> dg.Materializ
     """A Hugging Face folder with a language-modelling head."""
     return line.materialise(
         context,
-        inputs=("selected_subset", "base_model"),
+        inputs=("base_model", "selected_subset"),
         settings=lambda t: t.warmup,
         make=_warm_up,
         keep=_selection_is_near,

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import polars as pl
-from scipy import stats
 
 CONFIDENCE = 0.95
 METRICS = ("perplexity", "general_perplexity", "accuracy", "micro_f1", "macro_f1")
@@ -31,8 +30,10 @@ def interval(values: list[float]) -> Interval:
     n, mean = len(values), sum(values) / len(values)
     if n < 2:
         return Interval(mean, math.nan, n)
+    from scipy.stats import t  # takes a second to load: only where there is something to count
+
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
-    return Interval(mean, float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * spread / math.sqrt(n), n)
+    return Interval(mean, float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * spread / math.sqrt(n), n)
 
 
 def metrics_in(scores: pl.DataFrame) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from getmore_assets.lake import Seen
 
+MOST_ATTEMPTS = 2
+
 
 @dataclass
 class Asked:
@@ -17,11 +19,14 @@ class Asked:
     Attributes:
         version: Of what is watched.
         number: How many runs were asked for so far: a version that comes back is asked for again.
+        attempts: How many of them for this version: a run that was cut off, as when a machine goes down, is asked for
+            once more. One that failed by itself would fail again.
         approved: The selection whose training was asked for.
     """
 
     version: str
     number: int = 0
+    attempts: int = 1
     approved: str | None = None
 
 
@@ -54,13 +59,22 @@ class Memory:
         return cls(asked=asked, seen=seen, **raw)
 
 
-def due(now: dict[str, str], asked: dict[str, Asked], busy: set[str]) -> list[str]:
+def due(now: dict[str, str], asked: dict[str, Asked], busy: set[str], cut_off: set[str]) -> list[str]:
     """The targets to ask a run for: those whose version is another than was asked for, and that no run is working on.
 
     It compares levels, not edges: a look that was missed, or a change while a run was going, is made good by the next.
+
+    Args:
+        now: The version of each target.
+        asked: What was asked for.
+        busy: Targets that a run is working on.
+        cut_off: Targets whose last run was.
     """
-    return sorted(
-        name
-        for name, version in now.items()
-        if name not in busy and (name not in asked or asked[name].version != version)
-    )
+
+    def wanted(name: str) -> bool:
+        last = asked.get(name)
+        if last is None or last.version != now[name]:
+            return True
+        return name in cut_off and last.attempts < MOST_ATTEMPTS
+
+    return sorted(name for name in now if name not in busy and wanted(name))

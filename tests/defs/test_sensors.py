@@ -45,10 +45,9 @@ class Watched:
             self.instance.add_dynamic_partitions("target", request.partition_keys)
         return {request.partition_key: request for request in found.run_requests}
 
-    def run(self, target: str, status: dg.DagsterRunStatus) -> dg.DagsterRun:
-        return self.instance.create_run_for_job(
-            defs.resolve_job_def("select"), status=status, tags={runs.PARTITION: target}
-        )
+    def run(self, target: str, status: dg.DagsterRunStatus, **tags: str) -> dg.DagsterRun:
+        tags = {runs.PARTITION: target, "dagster/sensor_name": self.sensor.name, **tags}
+        return self.instance.create_run_for_job(defs.resolve_job_def("select"), status=status, tags=tags)
 
 
 @pytest.fixture
@@ -191,16 +190,27 @@ def test_a_run_whose_process_is_gone_is_ended_at_the_second_look_and_one_that_wo
     with Lake(watched.folder / "lake").lock(runs.lock_name(works.run_id)):
         watched.tick()
         assert Memory.load(watched.cursor).suspects == [gone.run_id]
-        watched.append("one", 61)
-        assert set(watched.tick()) == {"one"}  # it is no longer waited for
+        assert set(watched.tick()) == {"one"}  # it is ended, and asked for once more
     assert watched.instance.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.FAILURE
     assert watched.instance.get_run_by_id(works.run_id).status == dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_that_was_cut_off_twice_is_left_until_its_data_change(watched):
+    watched.add("one")
+    keys = {watched.tick()["one"].run_key}
+    watched.run("one", dg.DagsterRunStatus.FAILURE)
+    keys.add(watched.tick()["one"].run_key)
+    watched.run("one", dg.DagsterRunStatus.FAILURE)
+    assert watched.tick() == {}
+    watched.append("one", 61)
+    keys.add(watched.tick()["one"].run_key)
+    assert len(keys) == 3
 
 
 def test_a_target_that_stands_failed_is_asked_for_once_and_reported(watched):
     watched.add("one")
     watched.tick()
-    failed = watched.run("one", dg.DagsterRunStatus.FAILURE)
+    failed = watched.run("one", dg.DagsterRunStatus.FAILURE, **{"dagster/failure_reason": "STEP_FAILURE"})
     assert watched.tick() == {}
     (found,) = watched.events
     assert (found.check_name, found.passed, found.metadata["one"].value) == (

@@ -9,15 +9,20 @@ NAMES = st.sampled_from("abc")
 def test_what_is_new_or_changed_is_due_and_what_is_busy_waits():
     asked = {"a": Asked("1"), "b": Asked("1"), "c": Asked("1")}
     now = {"a": "1", "b": "2", "c": "2", "new": "1"}
-    assert due(now, asked, busy={"c"}) == ["b", "new"]
+    assert due(now, asked, {"c"}, set()) == ["b", "new"]
 
 
 def test_a_target_that_cannot_be_read_now_is_not_due():
-    assert due({}, {"a": Asked("1")}, set()) == []
+    assert due({}, {"a": Asked("1")}, set(), {"a"}) == []
+
+
+def test_a_run_that_was_cut_off_is_asked_for_once_more():
+    asked = {"a": Asked("1"), "b": Asked("1", attempts=2), "c": Asked("1")}
+    assert due(dict.fromkeys("abc", "1"), asked, {"c"}, set("abc")) == ["a"]
 
 
 def test_the_memory_survives_as_a_cursor():
-    memory = Memory({"a": Asked("v", 3, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"])
+    memory = Memory({"a": Asked("v", 3, 2, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"])
     assert Memory.load(memory.dump()) == memory
     assert Memory.load(None) == Memory() == Memory.load("")
 
@@ -32,10 +37,10 @@ def test_every_last_version_is_asked_for_once_however_looks_and_changes_fall(ste
         else:
             busy ^= {name}
         if at % 2:
-            for found in due(version, asked, busy):
+            for found in due(version, asked, busy, set()):
                 asked[found] = Asked(version[found])
                 runs.append((found, version[found]))
-    for found in due(version, asked, set()):
+    for found in due(version, asked, set(), set()):
         runs.append((found, version[found]))
     assert len(runs) == len(set(runs))
     assert {name: [v for n, v in runs if n == name][-1] for name in "abc"} == version
