@@ -96,7 +96,7 @@ def tasks_folder() -> Path:
 
 
 def find_task_files(folder: Path) -> dict[str, Path]:
-    """Task names and files under a folder. A file that does not load is left out: running it says why."""
+    """Task names and files under a folder. A file that does not load is left out: `unreadable` says why."""
     found = {}
     for path in sorted(folder.glob("*.yaml")):
         try:
@@ -104,3 +104,14 @@ def find_task_files(folder: Path) -> dict[str, Path]:
         except BadInput:
             continue
     return found
+
+
+def unreadable(folder: Path) -> list[str]:
+    """What is wrong with the files under a folder that do not load."""
+    wrong = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            load_task(path)
+        except BadInput as error:
+            wrong.append(str(error))
+    return wrong

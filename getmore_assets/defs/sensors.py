@@ -21,7 +21,7 @@ from getmore_assets.lake import Lake, Seen, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.watch import Asked, Memory, due
-from getmore_assets.task_files import find_task_files, load_task, tasks_folder
+from getmore_assets.task_files import find_task_files, load_task, tasks_folder, unreadable
 
 _EVERY_S = 30
 #: `GETMORE_SENSORS=RUNNING` (as deployments set it) starts the sensors that start runs; else the UI's switch does.
@@ -35,9 +35,11 @@ _STATUS = dg.DefaultSensorStatus(os.environ.get("GETMORE_SENSORS", "STOPPED"))
 )
 def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Register new task files as partitions."""
-    found = _new_targets(context, set(find_task_files(tasks_folder())))
+    found, wrong = _new_targets(context, set(find_task_files(tasks_folder()))), unreadable(tasks_folder())
+    for why in wrong:
+        context.log.warning(why)
     if not found:
-        return dg.SkipReason(f"no new task file in {tasks_folder()}/")
+        return dg.SkipReason("; ".join([f"no new task file in {tasks_folder()}/", *wrong]))
     return dg.SensorResult(dynamic_partitions_requests=[targets.build_add_request(found)])
 
 

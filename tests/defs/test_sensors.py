@@ -64,6 +64,7 @@ def test_every_task_file_becomes_a_partition_once(watched):
     watched.tick()
     assert watched.instance.get_dynamic_partitions("target") == ["one"]
     assert watched.tick() == {}
+    assert "broken.yaml: not valid YAML" in watched.said
 
 
 def test_one_run_for_each_target_and_version_read_at_that_version(watched):
