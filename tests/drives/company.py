@@ -1,0 +1,70 @@
+"""Not alone: other commands in the same lake, and sources that change during a run.
+
+Belongs here: who else is there. Does not: judging (`judge.py`).
+"""
+
+from tests.drives.command import Place
+from tests.drives.drive import Drive, note
+from tests.drives.judge import compare, holds, left_behind
+
+
+def two_commands(drive: Drive) -> None:
+    """The same task twice, begun together; then two tasks in one lake, begun together."""
+    with drive.scenario("two commands, one task") as (result, place):
+        first, second, result.when = place.start("first"), place.start("second"), "from the start"
+        codes = first.end(), second.end()
+        note(result, max((first, second), key=lambda command: command.seconds))
+        result.must(codes == (0, 0), f"exit codes {codes}: {first.said} / {second.said}")
+        result.must("waiting" in first.text + second.text, "neither said that it waits for the other")
+        reused = sorted((first.reused, second.reused))
+        result.must(reused == [0, 10], f"stations reused by the two: {reused}")
+        compare(result, drive.undisturbed, holds(place))
+        result.wrong += left_behind(place)
+        drive.again(result, place)
+    with drive.scenario("two tasks, one lake") as (result, place):
+        other = place.another("other")
+        first, second, result.when = place.start("first"), other.start("second"), "from the start"
+        codes = first.end(), second.end()
+        note(result, max((first, second), key=lambda command: command.seconds))
+        result.must(codes == (0, 0), f"exit codes {codes}: {first.said} / {second.said}")
+        expected = drive.other("other", _alone)
+        for one, wanted in ((place, drive.undisturbed), (other, expected)):
+            drive.again(result, one, wanted, apart=["embeddings"])
+
+
+def _alone(place: Place) -> Place:
+    other = place.another("other")
+    return _whole(other, "run")
+
+
+def _whole(place: Place, name: str) -> Place:
+    command = place.run(name)
+    if command.end():
+        raise RuntimeError(f"an undisturbed run failed: {command.said} ({command.log})")
+    return place
+
+
+def target_changes(drive: Drive) -> None:
+    """Rows are appended to target train; the run goes on to its end, and is followed by another."""
+    for station, history in (("raw_corpus", _grown), ("base_model", _grew), ("warmed_model", _grew)):
+        with drive.scenario(f"target grows, {station}") as (result, place):
+            command, result.when = place.start("grows"), station
+            seen = command.until(lambda c=command, s=station: c.makes(s), every=0.001)
+            place.grow_target()
+            note(result, command)
+            result.must(seen, "the moment was missed")
+            result.must(result.code == 0, f"the run during which it grew ended with {result.code}")
+            drive.again(result, place, drive.other(history.__name__, history))
+
+
+def _grown(place: Place) -> Place:
+    """The larger target from the start."""
+    place.grow_target()
+    return _whole(place, "grown")
+
+
+def _grew(place: Place) -> Place:
+    """First the smaller target, then the larger one."""
+    _whole(place, "before")
+    place.grow_target()
+    return _whole(place, "grown")

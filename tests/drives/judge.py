@@ -1,0 +1,156 @@
+"""What a lake holds, what it should hold, and what should not be left in it.
+
+Belongs here: reading a lake, and saying in words what is wrong with it. Does not: faults.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from getmore_assets.corpus import pool
+from getmore_assets.lake import TableRef
+from getmore_assets.records import STATIONS, Records
+from getmore_assets.task_files import load_task
+from tests.drives.command import Place
+
+_SLIGHT = 1e-3  # relative difference of a perplexity that is told, not held against the run
+_OVER = {"SUCCESS", "FAILURE", "CANCELED"}  # of Dagster's runs
+
+
+@dataclass(frozen=True)
+class Holds:
+    """What counts of a lake.
+
+    Attributes:
+        ids: Selected, in order.
+        rows: Of each table of the task, at the version in its record.
+        selection_hash: Of the record.
+        scored: Perplexity by selector and seed.
+    """
+
+    ids: list[str]
+    rows: dict[str, int]
+    selection_hash: str
+    scored: dict[str, float]
+
+
+@dataclass
+class Result:
+    """One fault, and what came of it.
+
+    Attributes:
+        fault: Which.
+        when: The station that was being made.
+        said: The last line of the disturbed command.
+        seconds: Until the disturbed command ended.
+        code: Its exit code.
+        reused: Stations that the rerun did not make again.
+        wrong: What did not hold.
+        notes: What is worth telling beside that.
+        skipped: Why it was not tried; empty where it was.
+        lake: Where the lake is kept, for diagnosis.
+    """
+
+    fault: str
+    when: str = ""
+    said: str = ""
+    seconds: float = 0.0
+    code: int | None = None
+    reused: int | None = None
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    skipped: str = ""
+    lake: str = ""
+
+    def must(self, holds: bool, else_: str) -> None:
+        """Note what did not hold."""
+        if not holds:
+            self.wrong.append(else_)
+
+    @property
+    def outcome(self) -> str:
+        """In one line."""
+        if self.skipped:
+            return f"skipped: {self.skipped}"
+        return "; ".join(["FAILED: " + "; ".join(self.wrong)] if self.wrong else ["held", *self.notes])
+
+
+def holds(place: Place) -> Holds:
+    """Read a lake."""
+    task, records = load_task(place.file), Records(place.lake, place.task)
+    rows, ids = {}, pl.read_parquet(place.lake.root / "exports" / place.task / "selected.parquet")["id"].to_list()
+    for station in STATIONS:
+        record = records.get(station)
+        if record is None:
+            raise LookupError(f"{station} has no record, or what it names is gone")
+        if record.table:
+            rows[station] = _height(record.table, place.task, pool.pool_key(task))
+    selected, scores = (records.get(station) for station in ("selected_subset", "scorecard"))
+    assert selected and scores
+    of_table = selected.table_ref().scan().filter(pl.col("target") == place.task).sort("rank").collect()["id"].to_list()
+    if of_table != ids:
+        raise LookupError("the exported selection is not the one in the table")
+    table = scores.table_ref().scan().filter(pl.col("target") == place.task).collect()
+    scored = {f"{name}, seed {seed}": value for name, seed, value in table["selector", "seed", "perplexity"].rows()}
+    ledger = place.lake.latest("row_ledger")
+    assert ledger
+    rows["row_ledger"] = _height(ledger, place.task, "")
+    return Holds(ids, rows, selected.facts["selection_hash"], scored)
+
+
+def _height(table: TableRef, task: str, key: str) -> int:
+    rows, mine = table.scan(), pl.lit(True)
+    columns = rows.collect_schema().names()
+    if "target" in columns:
+        mine = pl.col("target") == task
+    elif "pool" in columns:
+        mine = pl.col("pool") == key
+    return int(rows.filter(mine).select(pl.len()).collect().item())
+
+
+def compare(result: Result, expected: Holds, found: Holds, apart: Collection[str] = ()) -> None:
+    """Note where a lake is not as expected; `apart` names tables whose rows are not compared."""
+    common = len(set(expected.ids) & set(found.ids))
+    result.must(expected.ids == found.ids, f"{common} of {len(expected.ids)} ids in common, or in another order")
+    result.must(expected.selection_hash == found.selection_hash, "another selection hash")
+    for name in sorted(set(expected.rows) - set(apart)):
+        rows, wanted = found.rows.get(name), expected.rows[name]
+        result.must(rows == wanted, f"{name} holds {rows} rows, not {wanted}")
+    result.must(expected.scored.keys() == found.scored.keys(), f"scored: {sorted(found.scored)}")
+    for name in expected.scored.keys() & found.scored.keys():
+        off = abs(found.scored[name] / expected.scored[name] - 1)
+        said = f"perplexity of {name} is {found.scored[name]:.9g}, not {expected.scored[name]:.9g} (off by {off:.1e})"
+        if off > _SLIGHT:
+            result.wrong.append(said)
+        elif off:
+            result.notes.append(said)
+
+
+def left_behind(place: Place, mlflow: Path | None = None) -> list[str]:
+    """What a lake should not hold once a run has ended; `mlflow` is the store, where it is not the lake's."""
+    root, wrong = place.lake.root, []
+    for table, key in (("raw_corpus", "pool"), ("embeddings", "encoder")):
+        twice = pl.read_delta(place.lake.table(table)).group_by(key, "id").len().filter(pl.col("len") > 1).height
+        if twice:
+            wrong.append(f"{twice} ids stand twice in {table}")
+    for store, what, over in (
+        (mlflow or root / "mlflow.db", "MLflow", {"FINISHED", "FAILED", "KILLED"}),
+        (root / "dagster" / "history" / "runs.db", "Dagster", _OVER),
+    ):
+        open_ = [status for status in _statuses(store) if status not in over]
+        if open_:
+            wrong.append(f"{what} runs left {', '.join(open_)}")
+    wrong += [f"left: {path.relative_to(root)}" for path in root.glob("work/*")]
+    for folder in ("exports", "records", "models", "encoders", "runs"):
+        found = (path for path in (root / folder).rglob("*") if ".partial" in path.name or path.name.startswith("."))
+        wrong += [f"left: {path.relative_to(root)}" for path in found]
+    return wrong
+
+
+def _statuses(store: Path) -> list[str]:
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
+        return [status for (status,) in database.execute("select status from runs")]

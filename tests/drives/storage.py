@@ -1,0 +1,119 @@
+"""Faults of the disk that the lake is on: full, and read-only.
+
+Belongs here: mounts. Does not: judging (`judge.py`).
+"""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.drives.command import Command, Place, mounted, unmount
+from tests.drives.drive import Drive, Stopped, must_fail
+from tests.drives.judge import Result
+
+_FULL = ("No space left", "disk is full", "database or disk is full", "os error 28", "StorageFull")
+_READ_ONLY = ("Read-only file system", "readonly database", "os error 30", "cannot be written to")
+
+
+def full(drive: Drive) -> None:
+    """The lake's file system has a few kilobytes left from a moment on."""
+    for name, station, saves, left_kb in (
+        ("disk full, the pool", "raw_corpus", False, 64),
+        ("disk full, vectors", "embeddings", False, 48),
+        ("disk full, potentials", "ot_potentials", False, 64),
+        ("disk full, a checkpoint", "warmed_model", False, 300),
+        ("disk full, a model is saved", "warmed_model", True, 4),
+        ("disk full, nothing left", "finetuned_model", False, 0),
+    ):
+        with drive.scenario(name) as (result, place), _own_file_system(place, result):
+            command = place.start("full")
+            seen = command.until(lambda c=command, s=station: c.makes(s))
+            if saves:
+                seen = command.until(lambda c=command, p=place, s=station: _stopped_saving(c, p, s), every=0.0005)
+            result.when = command.station
+            result.must(seen and _filled(place, left_kb), "the moment was missed")
+            for stopped in command.workers():
+                os.kill(stopped.pid, signal.SIGCONT)
+            must_fail(result, command, naming=_FULL)
+            result.must(_remounted(place, "size=1g"), "could not be mounted larger")
+            drive.again(result, place)
+
+
+def _stopped_saving(command: Command, place: Place, station: str) -> bool:
+    """Whether the model's folder is there and its weights are not; the worker is stopped, so that it stays so."""
+    if not any(place.lake.root.glob(f"models/{station}/*.partial")):
+        return False
+    for worker in command.workers():
+        os.kill(worker.pid, signal.SIGSTOP)
+    return True
+
+
+@contextmanager
+def _own_file_system(place: Place, result: Result) -> Iterator[None]:
+    """Put the lake on a tmpfs; it is copied out of it where something did not hold."""
+    root = place.lake.root
+    if not mounted("-t", "tmpfs", "-o", "size=1g", "tmpfs", str(root)):
+        result.skipped = "no tmpfs can be mounted here"
+        raise Stopped
+    whole = False
+    try:
+        yield
+        whole = not result.wrong
+    finally:
+        if not whole:
+            shutil.copytree(root, place.home / "lake-kept")
+        unmount(root)
+
+
+def _remounted(place: Place, option: str) -> bool:
+    return mounted("-o", f"remount,{option}", str(place.lake.root))
+
+
+def _filled(place: Place, left_kb: int) -> bool:
+    """Leave so much room and no more."""
+    root = place.lake.root
+    for _ in range(20):  # what is written meanwhile may make it too small
+        stat = os.statvfs(root)
+        used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
+        if _remounted(place, f"size={used + left_kb * 1024}"):
+            return True
+    return False
+
+
+def read_only(drive: Drive) -> None:
+    """The lake cannot be written to any more from a moment on; and from the beginning."""
+    for station in ("embeddings", "warmed_model"):
+        with drive.scenario(f"read-only, {station}") as (result, place):
+            command, result.when = place.start("read-only"), station
+            command.until(lambda c=command, s=station: c.makes(s))
+            if not _made_read_only(place.lake.root):
+                result.skipped = "no folder can be bound read-only here"
+                command.kill()
+                continue
+            try:
+                must_fail(result, command, naming=_READ_ONLY)
+            finally:
+                unmount(place.lake.root)
+            drive.again(result, place)
+    with drive.scenario("read-only from the start") as (result, place):
+        if not _made_read_only(place.lake.root):
+            result.skipped = "no folder can be bound read-only here"
+            return
+        try:
+            must_fail(result, place.run("read-only"), naming=["cannot be written to"], code=2)
+        finally:
+            unmount(place.lake.root)
+        drive.again(result, place)
+
+
+def _made_read_only(root: Path) -> bool:
+    """Lay the folder over itself, read-only: what is open for writing would keep a file system from becoming so."""
+    if not mounted("--bind", str(root), str(root)):
+        return False
+    if mounted("-o", "remount,bind,ro", str(root)):
+        return True
+    unmount(root)
+    return False
