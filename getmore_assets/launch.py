@@ -7,6 +7,8 @@ time and memory. Does not: what a worker does.
 import json
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +27,7 @@ from getmore_assets.workers import PARENT, REFUSED
 log = logging.getLogger(__name__)
 
 _SAMPLE_EVERY_S = 0.05
+_GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
 
 
 class WorkerFailedError(RuntimeError):
@@ -58,11 +61,12 @@ def launch(worker: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
         raise BadInput(**json.loads(answered.read_text("utf-8")))
     result: dict[str, Any] = json.loads(answered.read_text("utf-8")) if answered.is_file() else {}
     if code < 0:
-        raise WorkerFailedError(
-            f"the {worker} worker was killed by signal {-code} (out of memory?); run again to go on"
-        )
+        guess = _GUESSES.get(-code, "")
+        raise WorkerFailedError(f"the {worker} worker was killed by signal {-code}{guess}; run again to go on")
     if code != 0:
-        raise WorkerFailedError(result.get("error", f"the {worker} worker ended with exit code {code}"))
+        free = shutil.disk_usage(work).free / 2**20
+        plain = f"the {worker} worker ended with exit code {code}; {free:,.1f} MiB of disk are free in {work}"
+        raise WorkerFailedError(result.get("error", plain))
     return result
 
 

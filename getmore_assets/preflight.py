@@ -4,8 +4,10 @@ Belongs here: opening what a task names and checking it against the rest. Does n
 checks, in `defs/`).
 """
 
+import json
 import logging
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ from getmore_assets.models import find_model, require_objective
 from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
-_CODE_VERSION = "1"
+_CODE_VERSION = "2"
+_REMEMBERED = 100
 
 
 def check(task: Task) -> None:
@@ -38,19 +41,24 @@ def check(task: Task) -> None:
     of_target = fingerprint(_CODE_VERSION, said, task.encoder.model, target.source_version(task))
     brought = of_target if task.encoder.model == BROUGHT else None  # vectors of both sides must be of one width
     sources, budget = [readers.same_but_version(s) for s in task.candidates], task.selection.budget
-    of_pool = fingerprint(_CODE_VERSION, sources, task.corpus, budget, brought, pool.source_version(task))
-    passed = Lake(task.lake).folder("records", task.name) / "preflight"
-    before = passed.read_text("utf-8").split() if passed.is_file() else []
-    if before == [of_target, of_pool]:
+    of_recipe = fingerprint(_CODE_VERSION, sources, task.corpus, budget, brought)
+    of_pool = fingerprint(of_recipe, pool.source_version(task))
+    memory = Lake(task.lake).folder("records", task.name) / "preflight"
+    before = json.loads(memory.read_text("utf-8")) if memory.is_file() else {"passed": [], "recipe": None, "files": []}
+    if {of_target, of_pool} <= set(before["passed"]):
         return
     log.info("checking the inputs of %s", task.name)
     rows, _ = target.read_target(task)
     width = None
     if brought:
         width = _check_vectors(rows.filter(pl.col("split") == "train"), "target.train", None)
-    if of_pool not in before:
-        _check_pool(task, width, set(rows.filter(pl.col("split") != "train")["id"]))
-    write_atomically(passed, f"{of_target} {of_pool}")
+    files = [readers.files(source) for source in task.candidates]
+    if of_pool not in before["passed"]:
+        only = readers.new_files(files, before["files"]) if before["recipe"] == of_recipe else None
+        _check_pool(task, width, set(rows.filter(pl.col("split") != "train")["id"]), only)
+    passed = [one for one in before["passed"] if one not in (of_target, of_pool)][-_REMEMBERED:]
+    found = {"passed": [*passed, of_target, of_pool], "recipe": of_recipe, "files": files}
+    write_atomically(memory, json.dumps(found))
 
 
 def _check_models(task: Task) -> None:
@@ -62,15 +70,18 @@ def _check_models(task: Task) -> None:
         require_objective(folder, task.base_model.objective, longest)
 
 
-def _check_pool(task: Task, width: int | None, apart: set[str]) -> None:
-    """Read every row of the pool; refuse a budget beyond what may be chosen (near-duplicates not yet taken out)."""
+def _check_pool(task: Task, width: int | None, apart: set[str], only: list[set[str]] | None) -> None:
+    """Read every row of the pool; refuse a budget beyond what may be chosen (near-duplicates not yet taken out).
+
+    With `only`, read the files that came to a pool that passed: what it allowed, a larger one does.
+    """
     seen: set[str] = set()
     rows = tokens = 0
-    for source in task.candidates:
+    for number, source in enumerate(task.candidates):
         if source.path == PYTHON_DOCS:  # nobody's file: nothing in it can be refused but a name
             python_docs.distributions(source.include, source.exclude)
             return
-        for batch in readers.read(source):
+        for batch in readers.read(source, only[number] if only is not None else None):
             if width is not None and batch.height:
                 _check_vectors(batch, source.path, width)
             passages = pool.passages_of(batch, None if source.vector else task.corpus.passage_chars)
@@ -79,6 +90,8 @@ def _check_pool(task: Task, width: int | None, apart: set[str]) -> None:
                     seen.add(id_)
                     if id_ not in apart and not pool.is_held_out(id_, task):
                         rows, tokens = rows + 1, tokens + count
+    if only is not None:
+        return
     if not seen:
         where = ", ".join(source.path for source in task.candidates)
         raise BadInput(where, "the candidate pool is empty", "Give sources that have rows")
@@ -108,6 +121,10 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
 
 
 def _writable(lake: Path) -> None:
+    odd = re.search(r"[^\w/+~@=,:;!$&'()*.\[\]-]", str(lake.absolute()), re.ASCII)
+    if odd:
+        what = f"has `{odd[0]}` in its path, which Delta tables cannot be read under"
+        raise BadInput(f"lake {lake}", what, "Set `lake` to a path of letters, digits and - _ . /")
     try:
         lake.mkdir(parents=True, exist_ok=True)
         probe = lake / f".writable-{os.getpid()}"

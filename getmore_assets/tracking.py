@@ -4,6 +4,7 @@ Belongs here: everything that imports mlflow. Does not: what is worth tracking, 
 client is used without MLflow's global state, so that stations in one process cannot end each other's runs.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -18,9 +19,15 @@ from urllib.request import urlopen
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 
+log = logging.getLogger(__name__)
+
 EXPERIMENT = "getmore"
 _NUMBER = (int, float)
 _PATIENCE_S = 10
+
+
+class TrackingLostError(RuntimeError):
+    """The tracking server stopped answering while a run was open."""
 
 
 def tracking_uri(lake: Lake) -> str:
@@ -34,10 +41,9 @@ def require_reachable() -> None:
     Raises:
         BadInput: With the server's address, without what it may hold of credentials.
     """
-    uri = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
-    if uri.scheme not in ("http", "https"):
+    if not _is_server():
         return
-    address = f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
+    address = _address()
     try:
         with urlopen(f"{address}/health", timeout=_PATIENCE_S):  # noqa: S310 - http or https, looked at above
             return
@@ -46,6 +52,16 @@ def require_reachable() -> None:
     except OSError as error:
         why, fix = getattr(error, "reason", error), "Start the server, or unset it to track in a file of the lake"
         raise BadInput(f"MLFLOW_TRACKING_URI {address}", f"does not answer ({why})", fix) from None
+
+
+def _is_server() -> bool:
+    return os.environ.get("MLFLOW_TRACKING_URI", "").startswith(("http://", "https://"))
+
+
+def _address() -> str:
+    """The tracking server's, without what it may hold of credentials."""
+    uri = urlsplit(os.environ["MLFLOW_TRACKING_URI"])
+    return f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
 
 
 def run_url(experiment_id: str, run_id: str) -> str:
@@ -117,18 +133,24 @@ class TrackedRun:
         self.client.log_artifact(self.id, str(path))
 
     def register(self, name: str, folder: Path) -> str:
-        """Register the model folder, which stays where it is; returns the version.
+        """Register the model folder; returns the version.
 
-        The folder's name is the hash of what it was made from, so it never changes under its version.
+        In the lake's own store it stays where it is: its name is the hash of what it was made from, so it never changes
+        under its version. A server takes only what lies among the run's artifacts, so there it is copied.
         """
         from mlflow.exceptions import MlflowException
+
+        source = str(folder)
+        if _is_server():
+            self.client.log_artifacts(self.id, source, "model")
+            source = f"{self.client.get_run(self.id).info.artifact_uri}/model"
 
         try:
             self.client.create_registered_model(name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return str(self.client.create_model_version(name, source=str(folder), run_id=self.id).version)
+        return str(self.client.create_model_version(name, source=source, run_id=self.id).version)
 
 
 @contextmanager
@@ -136,24 +158,51 @@ def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]
     """An MLflow run that ends FINISHED, or FAILED where an exception passes.
 
     A run of the same station and task that is still open was left by a process that died: it is ended as KILLED.
+
+    Raises:
+        BadInput: The tracking server does not answer.
+        TrackingLostError: It stopped answering.
     """
     require_reachable()
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 16 s; MLflow's own 7 take four minutes
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(tracking_uri(lake))
-    found = client.get_experiment_by_name(EXPERIMENT)
-    location = None if os.environ.get("MLFLOW_TRACKING_URI") else (lake.folder("mlartifacts")).as_uri()
-    experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifact_location=location)
+    with lake.lock("mlflow"):  # two tasks may be the first to track in a lake
+        _make_store(lake)
+        client = MlflowClient(tracking_uri(lake))
+        found = client.get_experiment_by_name(EXPERIMENT)
+        location = None if os.environ.get("MLFLOW_TRACKING_URI") else (lake.folder("mlartifacts")).as_uri()
+        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifact_location=location)
     same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in ("getmore.station", "getmore.task", "getmore.lake"))
     for left in client.search_runs([experiment], f"{same} and attributes.status = 'RUNNING'"):
         client.set_terminated(left.info.run_id, "KILLED")
     run = client.create_run(experiment, run_name=name, tags=tags)
     try:
         yield TrackedRun(client, run.info.run_id, experiment)
-    except BaseException:
-        client.set_terminated(run.info.run_id, "FAILED")
+        client.set_terminated(run.info.run_id, "FINISHED")
+    except BaseException as error:
+        try:
+            client.set_terminated(run.info.run_id, "FAILED")
+        except Exception as second:  # the next run ends it; what went wrong first is what must be said
+            log.warning("MLflow run %s could not be ended: %s", run.info.run_id, second)
+        if isinstance(error, MlflowException) and "Max retries exceeded" in str(error):
+            what = f"MLflow at {_address()} stopped answering; what was made is kept: start it and run again to go on"
+            raise TrackingLostError(what) from error
         raise
-    client.set_terminated(run.info.run_id, "FINISHED")
+
+
+def _make_store(lake: Lake) -> None:
+    """Make the lake's own store whole or not at all: cut off half-way, MLflow could never open it again."""
+    store, partial = lake.root / "mlflow.db", lake.root / "mlflow.partial.db"
+    if os.environ.get("MLFLOW_TRACKING_URI") or store.is_file():
+        return
+    from mlflow import MlflowClient
+
+    for left in lake.root.glob("mlflow.partial.db*"):
+        left.unlink()
+    MlflowClient(f"sqlite:///{partial}").search_experiments()
+    partial.replace(store)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -125,12 +125,14 @@ def test_small_drift_passes_the_gate_and_new_candidates_are_scored_without_a_sol
     assert facts["drift"]["rows"] == pytest.approx(0.02)
     assert project.hash == made
     assert reproduced(project, made[:12])[0] == 0
+    assert project.do("select", *gate)["ot_potentials"] == "kept"
 
     project.rows.head(1020).write_parquet(project.pool)
     status = project.do("select", *gate)
     facts = project.facts("ot_potentials")
     assert facts["decision"] == "rescored"
-    assert facts["came"] == project.facts("domain_triage")["encoded"] + project.facts("embeddings")["encoded"] > 10
+    assert status["domain_triage"] == "kept"
+    assert facts["came"] == project.facts("embeddings")["encoded"] > 10
     assert facts["marginal_error"] <= 0.1
     assert (status["target_data"], status["ot_potentials"]) == ("reused", "made")
     assert facts["drift"]["rows"] == pytest.approx(0.02)  # still measured from the target that was solved for
@@ -139,6 +141,12 @@ def test_small_drift_passes_the_gate_and_new_candidates_are_scored_without_a_sol
     # What the gate lets pass is measured from the target that was solved for, so small steps do not add up unseen.
     project.set_train([*project.lines[15:98], *project.lines[105:112]])
     project.do("select", *gate)
+    assert project.facts("ot_potentials")["decision"] == "solved from the last potentials"
+
+    project.set_train([*project.lines[16:98], *project.lines[105:113]])
+    project.do("select", *gate)
+    assert project.facts("ot_potentials")["decision"] == "rescored"
+    project.do("select", *gate[1:])  # no gate any more: nothing that only it let pass stands
     assert project.facts("ot_potentials")["decision"] == "solved from the last potentials"
 
     test = project.folder / "test.jsonl"

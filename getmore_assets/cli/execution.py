@@ -6,6 +6,7 @@ Belongs here: the options all verbs have, the instance a job runs on, refusals a
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,14 @@ REFUSED, FAILED = 2, 1
 ERR = Console(stderr=True)
 
 
+_FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
+
+
+class _Failures(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _FAILED.append(record.getMessage())
+
+
 def verb(command: Any) -> Any:
     """The arguments and options that every verb on a task file has."""
     command = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")(command)
@@ -34,34 +43,57 @@ def verb(command: Any) -> Any:
 def log_to_terminal() -> None:
     """Progress of the library on stderr; Dagster's and MLflow's own chatter stays in their stores."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("getmore_assets").setLevel(logging.INFO)
+    ours = logging.getLogger("getmore_assets")
+    ours.setLevel(logging.INFO)
+    ours.addHandler(_Failures(logging.ERROR))
     for noisy in ("mlflow", "alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
+class StoreLostError(RuntimeError):
+    """Dagster's store could not be written to while a job ran."""
+
+
 def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list[Any]:
-    """Run a job in this process, on the instance that `make dev` shows, and return its Dagster events."""
+    """Run a job in this process, on the instance that `make dev` shows, and return its Dagster events.
+
+    Raises:
+        StoreLostError: A full or read-only disk, as a rule: with what failed before it.
+    """
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     import dagster as dg
+    from sqlalchemy.exc import SQLAlchemyError
 
     from getmore_assets.definitions import defs
-    from getmore_assets.defs import runs
 
     lake = Lake(task.lake)
-    with _turn(lake, task), _instance(dg, lake) as instance:
-        if not instance.has_dynamic_partition("target", task.name):
-            instance.add_dynamic_partitions("target", [task.name])
-        for left in runs.going(instance):  # it is our turn, so the command that began this was killed
-            if runs.OF_A_COMMAND in left.tags and left.tags[runs.PARTITION] == task.name:
-                runs.end(instance, left)
-        line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
-        result = defs.resolve_job_def(job).execute_in_process(
-            instance=instance,
-            partition_key=task.name,
-            raise_on_error=False,
-            tags={runs.OF_A_COMMAND: path},
-            run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+    try:
+        with _turn(lake, task), _instance(dg, lake) as instance:
+            return _run(defs.resolve_job_def(job), instance, path, overrides, task)
+    except (SQLAlchemyError, OSError) as error:
+        why = str(getattr(error, "orig", error))
+        free = shutil.disk_usage(lake.root).free / 2**20
+        what = f"the lake {lake.root} can no longer be written to ({why}; {free:,.0f} MiB free)"
+        failed = "".join(f"{message}; " for message in _FAILED)
+        raise StoreLostError(f"{failed}{what}: free space or make it writable, then run again to go on") from error
+
+
+def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: Task) -> list[Any]:
+    from getmore_assets.defs import runs
+
+    if not instance.has_dynamic_partition("target", task.name):
+        instance.add_dynamic_partitions("target", [task.name])
+    for left in runs.going(instance):  # it is our turn, so the command that began this was killed
+        if runs.OF_A_COMMAND in left.tags and left.tags[runs.PARTITION] == task.name:
+            runs.end(instance, left)
+    line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=task.name,
+        raise_on_error=False,
+        tags={runs.OF_A_COMMAND: path},
+        run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
     return list(result.all_events)
 
 
@@ -81,18 +113,29 @@ def _turn(lake: Lake, task: Task) -> Iterator[None]:
 
 
 def _instance(dg: Any, lake: Lake) -> Any:
-    """The Dagster instance at `DAGSTER_HOME`, or one in the lake."""
-    home = os.environ.get("DAGSTER_HOME")
-    return dg.DagsterInstance.get() if home else dg.DagsterInstance.local_temp(str(lake.folder("dagster")))
+    """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is made whole or not at all."""
+    if os.environ.get("DAGSTER_HOME"):
+        return dg.DagsterInstance.get()
+    place, partial = lake.root / "dagster", lake.root / "dagster.partial"
+    with lake.lock("dagster"):
+        if not place.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            with dg.DagsterInstance.local_temp(str(partial)):
+                pass
+            partial.rename(place)
+    return dg.DagsterInstance.local_temp(str(place))
 
 
 @contextmanager
 def refusals(as_json: bool) -> Iterator[None]:
-    """Say what was refused, and end with exit code 2."""
+    """Say what was refused, and end with exit code 2; or that the store was lost, and end with 1."""
     try:
         yield
     except BadInput as error:
         _end(f"refused: {error}", str(error), REFUSED, as_json)
+    except StoreLostError as error:
+        _end(str(error), str(error), FAILED, as_json)
 
 
 def end_on_failure(events: list[Any], as_json: bool) -> None:
@@ -110,6 +153,8 @@ def _cause(event: Any) -> tuple[str, bool]:
     error = event.step_failure_data.error
     cause = error.cause or error
     kind, _, said = cause.message.strip().partition(": ")
+    if kind.endswith("DagsterExecutionInterruptedError"):
+        return "interrupted; run again to go on", False
     return said or kind, kind.endswith("BadInput")
 
 

@@ -4,9 +4,11 @@ Belongs here: reading the sources into the table, writing only what is new, and 
 rows a target may choose from (`candidates.py`).
 """
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from getmore_assets.corpus.duplicates import NearDuplicates, signatures
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, count_tokens, cut
 from getmore_assets.lake import Lake, Seen, TableRef, batches
+from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -86,15 +89,18 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
         The table's version, the data version (a hash of ids and marks, whatever their order), and the counts.
     """
     key = pool_key(task)
-    facts, gone, changed = _append_new(task, lake, key, commit)
+    files = [readers.files(source) for source in task.candidates]
+    read = lake.folder("pools") / f"{key}.json"
+    facts, gone, changed = _append_new(task, lake, key, commit, _files_to_read(files, read, lake, key))
     if gone or changed:
         log.info("pool: %d rows left and %d changed: writing it anew", gone, changed)
         lake.delete_where(TABLE, f"pool = '{key}'", commit)
-        facts, _, _ = _append_new(task, lake, key, commit)
+        facts, _, _ = _append_new(task, lake, key, commit, None)
         facts.removed = gone
     table = lake.latest(TABLE)
     assert table is not None, "preflight refuses an empty pool"
     rows = scan_pool(table, key).select("id", "source", "domain", "duplicate_of", "held_out").sort("id").collect()
+    write_atomically(read, json.dumps({"files": files, "rows": rows.height}))
     facts.rows = rows.height
     facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
     held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
@@ -103,13 +109,35 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
     return table, hash_lines("|".join(map(str, row)) for row in rows.iter_rows()), facts
 
 
-def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str]) -> tuple[PoolFacts, int, int]:
-    """Append the rows that are new; counts, and how many known rows left or changed."""
+def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, key: str) -> list[set[str]] | None:
+    """Of each source, the files that came since the pool was last read whole; None where all must be read again.
+
+    Args:
+        files: Of each source, with their hashes.
+        read: What was noted when the pool was last whole: its files, and how many rows came of them.
+        lake: Where the pool is.
+        key: Its name.
+    """
+    table = lake.latest(TABLE)
+    if table is None or not read.is_file():
+        return None
+    then = json.loads(read.read_text("utf-8"))
+    whole = scan_pool(table, key).select(pl.len()).collect().item() == then["rows"]
+    return readers.new_files(files, then["files"]) if whole else None
+
+
+def _append_new(
+    task: Task, lake: Lake, key: str, commit: dict[str, str], only: list[set[str]] | None
+) -> tuple[PoolFacts, int, int]:
+    """Append the rows that are new; counts, and how many known rows left or changed.
+
+    With `only`, the files of each source that are read, the others are as they were, and so are their rows.
+    """
     facts, changed = PoolFacts(), 0
     near = NearDuplicates(task.corpus.near_duplicates) if task.corpus.near_duplicates else None
     known = _known(lake, key, near)
-    seen = known.clear().select("id")
-    for batch in _rows(task, facts):
+    seen = (known.clear() if only is None else known).select("id")
+    for batch in _rows(task, facts, only):
         unique = batch.unique("id", keep="first", maintain_order=True).join(seen, on="id", how="anti")
         facts.exact_duplicates += batch.height - unique.height
         seen = pl.concat([seen, unique.select("id")])
@@ -120,8 +148,8 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str]) -> tup
             lake.append(TABLE, _marked(fresh, task, key, near), ["pool"], commit)
             facts.written += fresh.height
         log.info("pool: %d rows read, %d new", facts.read, facts.written)
-    gone = known.join(seen, on="id", how="anti")
-    return facts, gone.height, changed
+    gone = known.join(seen, on="id", how="anti").height if only is None else 0
+    return facts, gone, changed
 
 
 def _known(lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:
@@ -138,10 +166,10 @@ def _known(lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:
     return held.select("id", "source", "domain").collect()
 
 
-def _rows(task: Task, facts: PoolFacts) -> Iterator[pl.DataFrame]:
-    for source in task.candidates:
+def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[pl.DataFrame]:
+    for number, source in enumerate(task.candidates):
         longest = None if source.vector else task.corpus.passage_chars  # a brought vector stands for a whole row
-        for rows in readers.read(source):
+        for rows in readers.read(source, only[number] if only is not None else None):
             cut_up = passages_of(rows, longest)
             facts.read += rows.height
             facts.passages += cut_up.height

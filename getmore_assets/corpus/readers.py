@@ -24,14 +24,18 @@ _NO_TEXT = r"[\s\x00-\x1f\x7f-\x9f\u{feff}]"
 SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
 
 
-def read(source: Source) -> Iterator[pl.DataFrame]:
+def read(source: Source, only: set[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield batches of a source's rows: text, source, domain, label, origin (`file:row`), and vector where asked for.
+
+    Args:
+        source: What to read.
+        only: Of its files, these; all without it.
 
     Raises:
         BadInput: A file, a column or a row cannot be used; with `bad_rows: skip` bad rows are left out instead.
     """
     if source.sample is None:
-        yield from _read_all(source)
+        yield from _read_all(source, only)
         return
     # The rows with the smallest hash: the same sample whatever the order of the rows or the size of the batches.
     draws = (d for batch in _read_all(source) for d in _draws(batch))
@@ -60,6 +64,26 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
     if kind == "dataset":
         paths = sorted(p for p in paths[0].rglob("*") if p.is_file())
     return fingerprint([(p.name, _hash(p, p.stat().st_size, p.stat().st_mtime_ns)) for p in paths])
+
+
+def files(source: Source) -> dict[str, str] | None:
+    """The files that a source's rows are read from, one after the other, with their hashes; None where it has none."""
+    if source.sample is not None or source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX):
+        return None
+    kind, paths = resolve(source)
+    if kind in ("delta", "dataset"):
+        return None
+    return {str(p): _hash(p, p.stat().st_size, p.stat().st_mtime_ns) for p in paths}
+
+
+def new_files(now: list[dict[str, str] | None], before: list[dict[str, str] | None]) -> list[set[str]] | None:
+    """Of each source, the files that came; None where files that came are not all that changed."""
+    came = []
+    for files_now, files_then in zip(now, before, strict=True):
+        if files_now is None or files_then is None or not files_then.items() <= files_now.items():
+            return None
+        came.append(set(files_now) - set(files_then))
+    return came
 
 
 @lru_cache(maxsize=100_000)
@@ -106,7 +130,7 @@ def resolve(source: Source) -> tuple[str, list[Path]]:
     return kind, files
 
 
-def _read_all(source: Source) -> Iterator[pl.DataFrame]:
+def _read_all(source: Source, only: set[str] | None = None) -> Iterator[pl.DataFrame]:
     if source.path == PYTHON_DOCS:
         yield from _python_docs(source)
         return
@@ -117,6 +141,8 @@ def _read_all(source: Source) -> Iterator[pl.DataFrame]:
         return
     kind, paths = resolve(source)
     for path in paths:
+        if only is not None and str(path) not in only:
+            continue
         for start, batch in formats.READERS[kind](path, wanted, source):
             yield _take(source, str(path), start, batch)
 

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.embeddings import encode_seconds
@@ -16,7 +17,7 @@ from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.workers import TRIAGE
 
-_LITTLE = 0.1  # share of the target's weight
+_LITTLE = 0.1  # share of the target's weight, or of the pool's rows
 
 
 @dg.asset(
@@ -37,21 +38,35 @@ def domain_triage(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
         inputs=("raw_corpus", "target_data"),
         settings=lambda t: [t.triage, encoder_fingerprint(t)],
         make=_measure,
-        keep=_target_is_near,
+        keep=_little_has_changed,
     )
 
 
-def _target_is_near(job: Job, last: Record) -> str | None:
-    """Distances stand for a target that moved by up to `drift.rows`, or by a tenth where nothing hangs on them."""
-    if last.inputs["raw_corpus"] != job.inputs["raw_corpus"].data_version:
+def _little_has_changed(job: Job, last: Record) -> str | None:
+    """Distances stand for a target that moved by up to `drift.rows`; where nothing hangs on them, by a tenth.
+
+    So they do, where nothing hangs on them, for a pool of the same domains that grew or shrank by up to a tenth.
+    """
+    nothing_hangs_on_them = job.task.triage.keep is None
+    same_pool = last.inputs["raw_corpus"] == job.inputs["raw_corpus"].data_version
+    if not same_pool and not (nothing_hangs_on_them and _pool_is_near(job, last)):
         return None
-    nothing_hangs_on_them = _LITTLE if job.task.triage.keep is None else 0.0
-    allowed = nothing_hangs_on_them if job.task.drift.rows is None else job.task.drift.rows
+    little = _LITTLE if nothing_hangs_on_them else 0.0
+    allowed = little if job.task.drift.rows is None else job.task.drift.rows
     before, now = (
         points_of(table, job.task.name) for table in (last.input_table("target_data"), job.table("target_data"))
     )
     changed = weight_changed(before, now)
-    return f"{changed:.2%} of the target changed since" if changed <= allowed else None
+    return f"{changed:.2%} of the target changed since, and little of the pool" if changed <= allowed else None
+
+
+def _pool_is_near(job: Job, last: Record) -> bool:
+    before, now = (
+        pool.scan_pool(table, pool.pool_key(job.task)).group_by("domain").len().collect()
+        for table in (last.input_table("raw_corpus"), job.table("raw_corpus"))
+    )
+    rows, rows_before = (int(counts["len"].sum()) for counts in (now, before))
+    return set(now["domain"]) == set(before["domain"]) and abs(rows - rows_before) <= _LITTLE * rows_before
 
 
 def _measure(job: Job) -> Made:

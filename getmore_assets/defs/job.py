@@ -69,13 +69,17 @@ class Job:
 
 @dataclass
 class Made:
-    """What a station's work leaves: a table, folders or files, counts, and facts (JSON-like) to show."""
+    """What a station's work leaves: a table, folders or files, counts, and facts (JSON-like) to show.
+
+    `kept` says why it serves, where it is not exactly what its inputs ask for: it is then looked at again each time.
+    """
 
     rows: int
     facts: dict[str, Any]
     table: TableRef | None = None
     folders: dict[str, str] = field(default_factory=dict)
     data_version: str | None = None
+    kept: str | None = None
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> "Made":
@@ -137,6 +141,7 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
         made_at=now(),
         figures=job.figures(),
         settings=job.task.model_dump(mode="json", exclude_unset=True),
+        kept=made.kept,
     )
 
 

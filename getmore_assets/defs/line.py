@@ -120,7 +120,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
                 job = Job(station, task, lake, found, now_wanted, commit, last, same_recipe)
                 record, status = _made_before(job, records, keep, used)
                 if record is None:
-                    record, status = do(job, make, used, track), "made"
+                    record, status = _made(job, make, used, track), "made"
                 records.put(record)
                 if now_wanted == wanted(used):  # else a source changed while it was read: what was read may be torn
                     break
@@ -130,6 +130,14 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
                 raise BadInput(station, f"its source changed {_READS} times while it was read", fix)
             log.info("%s: %s, %d rows", station, status, record.rows)
             return materialisation(record, status)
+
+
+def _made(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool) -> Record:
+    try:
+        return do(job, make, used, track)
+    except Exception as error:
+        log.error("%s failed: %s", job.station, error)
+        raise
 
 
 def _require(records: Records, station: str) -> Record:

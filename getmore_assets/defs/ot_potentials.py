@@ -38,9 +38,9 @@ def ot_potentials(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
     return line.materialise(
         context,
         inputs=_INPUTS,
-        settings=lambda t: [t.transport, t.drift.rows, t.drift.distance],
+        settings=lambda t: t.transport,
         make=_solve,
-        keep=_unchanged,
+        keep=_stands,
     )
 
 
@@ -57,11 +57,19 @@ def _solve(job: Job) -> Made:
     facts = {**stands, **done, **spec, "solver": solver}
     figures.convergence(facts["history"], job.task.transport.tolerance, job.figure("convergence"))
     table = TableRef(job.lake.table(POTENTIALS), done["version"])
-    return Made(facts["candidates"] + facts["targets"], facts, table, data_version=version)
+    kept = _drifted(facts) if done["decision"] == "rescored" and facts["drift"]["rows"] else None
+    return Made(facts["candidates"] + facts["targets"], facts, table, data_version=version, kept=kept)
 
 
-def _unchanged(job: Job, last: Record) -> str | None:
-    """The last potentials stand as they are where neither candidates nor the target's points are others."""
+def _drifted(facts: dict[str, Any]) -> str:
+    drift = facts["drift"]
+    return f"the target drifted by {drift['rows']:.2%} of its weight, {drift['distance']:.4f} in distance"
+
+
+def _stands(job: Job, last: Record) -> str | None:
+    """Why the last potentials stand: the gate lets their drift pass, or nothing that they are of has changed."""
+    if last.fingerprint == job.fingerprint and last.facts["decision"] == "rescored":
+        return _drifted(last.facts) if job.task.drift.lets_pass(**last.facts["drift"]) else None
     points = points_of(job.table("target_data"), job.task.name)
     rows = last.table_ref().scan().filter(pl.col("target") == job.task.name)
     target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()

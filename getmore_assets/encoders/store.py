@@ -3,6 +3,7 @@
 Belongs here: which ids lack a vector, adding vectors, and reading them back in a wanted order. Does not: encoding.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,15 @@ def add(lake: Lake, encoder: str, ids: list[str], vectors: np.ndarray, commit: d
     lake.append(TABLE, rows.select("encoder", "id", "vector"), ["encoder"], commit)
 
 
+def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """A matrix in a file whose room is there: writing to one on a full disk would kill the process, not raise."""
+    matrix = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return matrix
+
+
 def load(table: TableRef, encoder: str, ids: list[str], into: Path | None = None) -> np.ndarray:
     """The vectors of the ids, in their order: `[len(ids), d]`, float32, memory-mapped at `into` where given.
 
@@ -48,11 +58,7 @@ def load(table: TableRef, encoder: str, ids: list[str], into: Path | None = None
         vectors = vectors_of(met)
         if matrix is None:
             shape = (len(ids), vectors.shape[1])
-            matrix = (
-                np.empty(shape, np.float32)
-                if into is None
-                else np.lib.format.open_memmap(into, "w+", np.float32, shape)
-            )
+            matrix = np.empty(shape, np.float32) if into is None else _file(into, shape)
         rows = met["place"].to_numpy()
         np.add.at(filled, rows, 1)
         matrix[rows] = vectors

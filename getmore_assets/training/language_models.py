@@ -3,6 +3,7 @@
 Belongs here: models with a language-modelling head and their tokenizers. Does not: classifiers (`classifier.py`).
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,5 +100,6 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     if folder.is_dir():
+        shutil.rmtree(partial)
         return  # made by a run beside this one: the same name is the same content
     partial.replace(folder)

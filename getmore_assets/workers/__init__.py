@@ -6,10 +6,12 @@ Belongs here: the frame every worker runs in, and reading a worker's inputs out 
 import json
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from getmore_assets.records import write_atomically
 
 PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
 REFUSED = 3  # exit code of a worker whose input cannot be used
+_SCARCE_MB = 8  # free disk below which an error may well come of it
 POTENTIALS = "ot_potentials"  # the table of the solve worker
 TRIAGE = "domain_triage"  # the table of the triage worker
 
@@ -36,7 +39,10 @@ def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         write_atomically(result, json.dumps({"where": error.where, "what": error.what, "fix": error.fix}))
         sys.exit(REFUSED)
     except Exception as error:
-        write_atomically(result, json.dumps({"error": f"{type(error).__name__}: {error}"}))
+        free = shutil.disk_usage(result.parent).free / 2**20
+        full = f" (the disk of {result.parent} has {free:.1f} MiB left)" if free < _SCARCE_MB else ""
+        with suppress(OSError):
+            write_atomically(result, json.dumps({"error": f"{type(error).__name__}: {error}{full}"}))
         raise
     write_atomically(result, json.dumps(made))
 

@@ -41,6 +41,35 @@ def test_one_row_per_content_id_and_only_new_rows_are_written(sources, tmp_path)
     assert pl.read_delta(table.path)["domain"].unique().to_list() == ["renamed"]
 
 
+def test_of_files_that_came_only_these_are_read_and_of_files_that_changed_all(sources, tmp_path):
+    rows, folder = pl.read_parquet(sources / "pool.parquet"), tmp_path / "pool"
+    folder.mkdir()
+    fields = task_fields(sources, tmp_path / "lake", candidates=[{"path": str(folder), "domain": "domain"}])
+    task, lake = Task.model_validate(fields), Lake(tmp_path / "lake")
+
+    def built(where: Lake = lake):
+        table, version, facts = pool.build(task, where, {})
+        return version, facts, set(pool.scan_pool(table, pool.pool_key(task)).select("id").collect()["id"])
+
+    rows.head(400).write_parquet(folder / "a.parquet")
+    built()
+    rows.slice(390, 110).write_parquet(folder / "b.parquet")
+    version, facts, ids = built()
+    assert (facts.read, facts.exact_duplicates >= 10) == (110, True)
+    assert (version, ids) == built(Lake(tmp_path / "whole"))[::2]
+
+    rows.slice(390, 100).write_parquet(folder / "b.parquet")  # a file that was read is another one now
+    version, facts, ids = built()
+    assert facts.removed > 0
+    assert (version, ids) == built(Lake(tmp_path / "shorter"))[::2]
+
+    rows.slice(500, 100).write_parquet(folder / "c.parquet")
+    lake.delete_where(pool.TABLE, f"id = '{min(ids)}'", {})  # rows went that the notes do not know of
+    version, facts, ids = built()
+    assert facts.read == 600
+    assert (version, ids) == built(Lake(tmp_path / "mended"))[::2]
+
+
 def test_the_table_opens_with_plain_polars_and_long_rows_are_cut(task, sources):
     table, _, _ = pool.build(task, Lake(task.lake), {})
     frame = pl.read_delta(table.path)
