@@ -3,6 +3,7 @@
 Belongs here: every read and write of a table, and the casts its columns need. Does not: what a table means.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,12 @@ def delta_data_version(path: str, at: int | None = None, seen: Seen | None = Non
             version = before
         seen[path] = (version, newest)
     return version
+
+
+def unreadable_in(path: Path) -> str | None:
+    """The first character of a path under which a Delta table cannot be read back (by polars or deltalake), or None."""
+    odd = re.search(r"[^\w/+~@=,:;!$&'()*.-]", str(path.absolute()), re.ASCII)
+    return odd[0] if odd else None
 
 
 def newest_version(path: str) -> int:

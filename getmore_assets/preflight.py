@@ -7,7 +7,6 @@ checks, in `defs/`).
 import json
 import logging
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from getmore_assets.config import BROUGHT, LEXICAL, PYTHON_DOCS, Task
 from getmore_assets.corpus import candidates, pool, python_docs, readers, target
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, vectors_of
+from getmore_assets.lake import Lake, unreadable_in, vectors_of
 from getmore_assets.models import find_model, require_objective
 from getmore_assets.records import write_atomically
 
@@ -121,10 +120,10 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
 
 
 def _writable(lake: Path) -> None:
-    odd = re.search(r"[^\w/+~@=,:;!$&'()*.\[\]-]", str(lake.absolute()), re.ASCII)
+    odd = unreadable_in(lake)
     if odd:
-        what = f"has `{odd[0]}` in its path, which Delta tables cannot be read under"
-        raise BadInput(f"lake {lake}", what, "Set `lake` to a path of letters, digits and - _ . /")
+        what = f"has `{odd}` in its path, under which Delta tables cannot be read"
+        raise BadInput(f"lake {lake}", what, "Set `lake` to a path of plain letters, digits and - _ . /")
     try:
         lake.mkdir(parents=True, exist_ok=True)
         probe = lake / f".writable-{os.getpid()}"

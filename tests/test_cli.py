@@ -202,6 +202,18 @@ def case_lake_that_is_a_file(f, tmp, src):
     return "cannot be written to"
 
 
+def case_lake_under_a_path_with_a_space(f, tmp, src):
+    f["lake"] = str(tmp / "my lake")
+    return "my lake: has ` ` in its path, under which Delta tables cannot be read"
+
+
+def case_delta_target_under_a_path_with_an_umlaut(f, tmp, src):
+    pl.DataFrame({"text": ["one", "two", "three"]}).write_delta(tmp / "plain")
+    (tmp / "plain").rename(tmp / "schön")
+    f["target"]["train"] = str(tmp / "schön")
+    return "has `ö` in its path, under which Delta tables cannot be read"
+
+
 CASES = {name.removeprefix("case_"): function for name, function in globals().items() if name.startswith("case_")}
 
 

@@ -17,7 +17,7 @@ from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
 from getmore_assets.corpus import formats, python_docs
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Seen, delta_data_version
+from getmore_assets.lake import Seen, delta_data_version, unreadable_in
 
 BATCH_ROWS = 8192
 _NO_TEXT = r"[\s\x00-\x1f\x7f-\x9f\u{feff}]"
@@ -110,6 +110,9 @@ def resolve(source: Source) -> tuple[str, list[Path]]:
     """
     path = Path(source.path)
     if path.is_dir() and source.format in ("auto", "delta") and (path / "_delta_log").is_dir():
+        if odd := unreadable_in(path):
+            what = f"has `{odd}` in its path, under which Delta tables cannot be read"
+            raise BadInput(source.path, what, "Move it under a path of plain letters, digits and - _ . /")
         return "delta", [path]
     if path.is_dir() and source.format in ("auto", "dataset") and formats.is_saved_dataset(path):
         return "dataset", [path]
