@@ -18,7 +18,7 @@ class Project:
         self.folder, self.sources = folder, sources
         self.train, self.pool = folder / "train.jsonl", folder / "pool.parquet"
         self.lines = (sources / "train.jsonl").read_text().splitlines()
-        self.rows = pl.read_parquet(sources / "pool.parquet")
+        self.rows = pl.read_parquet(sources / "pool.parquet").sample(fraction=1, shuffle=True, seed=2)
         self.set_train(self.lines[:100])
         self.rows.head(1000).write_parquet(self.pool)
         fields = task_fields(sources, folder / "lake", candidates=[{"path": str(self.pool), "domain": "domain"}])
@@ -127,7 +127,9 @@ def test_small_drift_passes_the_gate_and_new_candidates_are_scored_without_a_sol
     assert reproduced(project, made[:12])[0] == 0
     assert project.do("select", *gate)["ot_potentials"] == "kept"
 
-    project.rows.head(1020).write_parquet(project.pool)
+    known, others = project.rows.head(1000), project.rows.slice(1000)
+    more = others.filter(pl.col("domain").is_in(known["domain"].implode())).head(20)
+    pl.concat([known, more]).write_parquet(project.pool)
     status = project.do("select", *gate)
     facts = project.facts("ot_potentials")
     assert facts["decision"] == "rescored"
