@@ -121,7 +121,7 @@ def solve(
                 f"marginal error {now.error:.1e} after {now.passes} passes, tolerance {tolerance:.0e}: raise "
                 "transport.epsilon or transport.max_passes, or accept more with transport.tolerance"
             )
-        if final and now.passes == 1 and start is not None and not now.error <= _GOOD_START:
+        if start is not None and len(now.history) == 1 and not now.error <= _GOOD_START:
             now.enter(next(i for i, stage in enumerate(stages) if stage[1] == epsilon), float("nan"))
             continue
         now.g = now.anderson.next(now.g, marginal.residual(now.g, col, eps), now.error, marginal.b)

@@ -198,6 +198,13 @@ def test_a_good_start_goes_straight_to_all_candidates_and_a_bad_one_does_not_har
     np.testing.assert_allclose(bad.f, cold.f, atol=2e-3)
 
 
+def test_a_bad_start_on_few_candidates_is_gone_on_from(problem):
+    x, y, b = problem
+    bad = solved(x, y, b, 0.05, start=np.random.default_rng(0).normal(size=40))
+    assert bad.history[0][2] > 0.5
+    assert bad.error <= 1e-3
+
+
 def test_candidates_may_be_an_array_a_map_a_tensor_or_a_file(problem, tmp_path):
     x, y, b = problem
     np.save(tmp_path / "x.npy", x)
