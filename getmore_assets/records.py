@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.lake import Lake, TableRef
 
 #: The line, in order.
@@ -25,6 +26,11 @@ STATIONS = (
     "finetuned_model",
     "scorecard",
 )
+
+
+def making(station: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
+    """The fingerprint of a making: equal where a station would make the same, whenever and by whomever it is made."""
+    return fingerprint(station, code_version, settings, inputs)
 
 
 @dataclass(frozen=True)
@@ -130,8 +136,8 @@ class Records:
     def put(self, record: Record) -> None:
         """Make this the record of its station, and remember it among the earlier ones."""
         raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
-        making = self._earlier(record.station) / f"{record.fingerprint}-{record.dagster_run_id}.json"
-        for path in (making, self._path(record.station)):
+        remembered = self._earlier(record.station) / f"{record.fingerprint}-{record.dagster_run_id}.json"
+        for path in (remembered, self._path(record.station)):
             write_atomically(path, json.dumps(raw, indent=1))
 
 

@@ -63,6 +63,8 @@ def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | Non
     Exit code 1 where a blocking check failed, or one could not be evaluated; with --strict also where advice does not
     hold.
     """
+    if junit:
+        Path(junit).unlink(missing_ok=True)  # else CI would show an older one where this is refused
     with refusals(as_json):
         loaded = load_task(task, overrides)
         _require_something(loaded, task)

@@ -15,13 +15,12 @@ from pydantic import Field
 
 from getmore_assets import preflight
 from getmore_assets.config import Task
-from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs import runs
 from getmore_assets.defs.job import Job, Made, do
 from getmore_assets.defs.shown import materialisation
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.records import Record, Records
+from getmore_assets.records import Record, Records, making
 from getmore_assets.task_files import find_task_files, load_task, tasks_folder
 
 log = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         code_version = context.assets_def.code_versions_by_key[context.asset_key] or ""
 
         def wanted(used: dict[str, str]) -> str:
-            return fingerprint(station, code_version, settings(task), used)
+            return making(station, code_version, settings(task), used)
 
         with lake.lock(station if shared else f"{task.name}-{station}"):
             found = {name: _require(records, name) for name in inputs}

@@ -11,12 +11,11 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.line import Line
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.records import Records
+from getmore_assets.records import Records, making
 from getmore_assets.weights import not_finite
 
 _FEWEST, _MOST = 0.5, 2.0  # times the rows of the making before
@@ -93,7 +92,7 @@ def is_current(asset: dg.AssetsDefinition, name: str, settings: Callable[[Task],
         task, record = line.record(context, station)
         metadata = {"made_at": record.made_at}
         try:
-            wanted = fingerprint(station, record.code_version, settings(task), record.inputs)
+            wanted = making(station, record.code_version, settings(task), record.inputs)
         except BadInput as error:
             return dg.AssetCheckResult(passed=False, metadata={**metadata, "source": str(error)})
         if record.fingerprint == wanted:
