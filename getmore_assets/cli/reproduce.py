@@ -77,8 +77,10 @@ def _names(name: str | None, run: str) -> bool:
 
 def _again(lake: Lake, made: Record) -> dict[str, Any]:
     """The hash of the selection made again, beside the one it has."""
+    from getmore_assets.defs.rankings import Asked, spec
     from getmore_assets.reselection.drift import jaccard
-    from getmore_assets.selection.choice import Tables, choose
+    from getmore_assets.selection.choice import take
+    from getmore_assets.selection.ground import Tables
 
     task, tables = Task.model_validate(made.settings), {name: made.input_table(name) for name in _TABLES}
     for name, table in [*tables.items(), ("selected_subset", made.table_ref())]:
@@ -92,8 +94,12 @@ def _again(lake: Lake, made: Record) -> dict[str, Any]:
     try:
         done = launch("solve", _spec(potentials, work), work)
         tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done["version"])
-        epsilon = potentials.facts["epsilon"]
-        choice = choose(task, Tables(**tables), potentials.facts["encoder"], epsilon)
+        encoder, epsilon = potentials.facts["encoder"], potentials.facts["epsilon"]
+        asked = Asked(task.selection.only_selector(), task.selection.budget, work / "ranked")
+        pinned = {name: table.__dict__ for name, table in tables.items()}
+        common = {"task": made.settings, "lake": str(work), "work": str(work), **pinned}
+        launch("select", {**common, **spec([asked], encoder, epsilon, _base(lake, made))}, work)
+        choice = take(task, Tables(**tables), encoder, epsilon, asked.rows())
     finally:
         shutil.rmtree(work, ignore_errors=True)
     before = made.table_ref().scan().collect()
@@ -106,6 +112,17 @@ def _again(lake: Lake, made: Record) -> dict[str, Any]:
         "decision": done["decision"],
         "versions": {name: made.input_table(name).version for name in _TABLES},
     }
+
+
+def _base(lake: Lake, made: Record) -> Record | None:
+    """The base model that the selector asked, where it asked one."""
+    version = made.inputs.get("base_model")
+    if version is None:
+        return None
+    for record in Records(lake, made.task).makings("base_model"):
+        if record.data_version == version and Path(record.folders["model"]).is_dir():
+            return record
+    raise BadInput("base_model", "that the selector asked is there no more", "It must be made again first")
 
 
 def _spec(potentials: Record, work: Path) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def _run(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None
         if job == "run":
             tracking.require_reachable()
         preflight.check(task)
-        events = execute(job, path, overrides, task)
+        by_model = job == "select" and task.selection.asks_a_model
+        events = execute("select_by_model" if by_model else job, path, overrides, task)
     end_on_failure(events, as_json)
     stations = [_station(event) for event in events if event.is_step_materialization]
     made = _summary(task, stations)

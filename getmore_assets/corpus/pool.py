@@ -58,6 +58,21 @@ def scan_pool(table: TableRef, key: str) -> pl.LazyFrame:
     return table.scan().filter(pl.col("pool") == key)
 
 
+def texts_of(table: TableRef, task: Task, ids: list[str]) -> list[str]:
+    """The texts of some rows of a pool, in their order.
+
+    Raises:
+        LookupError: The pool does not hold one.
+    """
+    wanted = pl.DataFrame({"id": ids}, schema={"id": pl.String})
+    rows = scan_pool(table, pool_key(task)).select("id", "text")
+    found = rows.join(wanted.lazy(), on="id", how="semi").collect()
+    met = wanted.join(found, on="id", how="left", maintain_order="left")
+    if met["text"].null_count() or met.height != wanted.height:
+        raise LookupError(f"{met['text'].null_count()} of {len(ids)} ids are not in raw_corpus")
+    return met["text"].to_list()
+
+
 def is_held_out(id_: str, task: Task) -> bool:
     """Whether a row is kept as general text to measure forgetting on; it depends on nothing but its content."""
     return draw(id_, "held-out") < task.corpus.held_out

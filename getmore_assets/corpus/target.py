@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from getmore_assets.config import Source, Task
-from getmore_assets.corpus import readers
+from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.errors import BadInput
@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 TABLE = "target_data"
 EVALUATION = ("validation", "test", "general")
+COMPARED = ("train", "negative")  # the splits whose rows are points of a transport problem
 HELD_OUT_SHARE = 0.1
+GENERAL_ROWS = 1000  # rows of general text that forgetting is measured on, at most
 _FEWEST_ROWS = 2
 
 
@@ -40,7 +42,8 @@ class TargetFacts:
 
 def sources_of(task: Task) -> dict[str, Source | None]:
     """The sources of the splits, and of general text where the task brings its own."""
-    return {**{split: task.target.source(split) for split in ("train", "validation", "test")}, "general": task.general}
+    own = {split: task.target.source(split) for split in ("train", "validation", "test")}
+    return {**own, "general": task.general, "negative": task.target.negative}
 
 
 def source_version(task: Task, seen: Seen | None = None) -> str:
@@ -60,6 +63,8 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
     splits = _held_out(read, facts)
     if task.general:
         splits["general"] = _whole(task.general, "general text")
+    if task.target.negative:
+        splits["negative"] = _whole(task.target.negative, "the negative target")
     # Test is what it is; validation keeps off test, and train off all that is evaluated.
     for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
         apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
@@ -89,10 +94,10 @@ def data_version(frame: pl.DataFrame) -> str:
     return hash_lines(f"{s}|{i}|{label}" for s, i, label in frame.select("split", "id", "label").iter_rows())
 
 
-def points_of(table: TableRef, task: str) -> pl.DataFrame:
-    """The train rows as points of the transport problem, by id: id and weight; twice there is twice the weight."""
-    train = table.scan().filter((pl.col("target") == task) & (pl.col("split") == "train"))
-    counted = train.group_by("id").len("weight").sort("id")
+def points_of(table: TableRef, task: str, split: str = "train") -> pl.DataFrame:
+    """The rows of a split as points of a transport problem, by id: id and weight; twice there is twice the weight."""
+    rows = table.scan().filter((pl.col("target") == task) & (pl.col("split") == split))
+    counted = rows.group_by("id").len("weight").sort("id")
     return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
 
 
@@ -109,6 +114,19 @@ def evaluated_ids(table: TableRef, task: Task) -> pl.DataFrame:
     ]
     frame = pl.DataFrame(held, schema={"id": pl.String, "split": pl.String}, orient="row")
     return frame.group_by("id").agg(pl.col("split").unique().sort().str.join("+"))
+
+
+def general_texts(table: TableRef, raw_corpus: TableRef, task: Task) -> list[str]:
+    """General text to measure forgetting on, never trained on: the task's own, or the held-out rows of the pool."""
+    mine = table.scan().filter(pl.col("target") == task.name)
+    own = mine.filter(pl.col("split") == "general").sort("row").head(GENERAL_ROWS).select("text").collect()
+    if own.height:
+        return own["text"].to_list()
+    held_out = pool.scan_pool(raw_corpus, pool.pool_key(task)).filter(
+        pl.col("held_out") & pl.col("duplicate_of").is_null()
+    )
+    kept = held_out.join(mine.select("id"), on="id", how="anti").sort("id").head(GENERAL_ROWS)
+    return kept.select("text").collect()["text"].to_list()
 
 
 def _identity() -> list[pl.Expr]:

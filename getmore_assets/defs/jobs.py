@@ -9,13 +9,18 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records
 from getmore_assets.reselection import approval
 
-_UP_TO_SUBSET = STATIONS[: STATIONS.index("selected_subset") + 1]
+_UP_TO_SUBSET = dg.AssetSelection.assets(*STATIONS[: STATIONS.index("selected_subset") + 1])
 _OF_ALL_TARGETS = dg.AssetSelection.checks(no_target_stands_failed)
 
 select = dg.define_asset_job(
     "select",
-    dg.AssetSelection.assets(*_UP_TO_SUBSET) - _OF_ALL_TARGETS,
-    description="From the sources to the selected subset.",
+    _UP_TO_SUBSET - dg.AssetSelection.assets("base_model") - _OF_ALL_TARGETS,
+    description="From the sources to the selected subset, for selectors that ask no model.",
+)
+select_by_model = dg.define_asset_job(
+    "select_by_model",
+    _UP_TO_SUBSET - _OF_ALL_TARGETS,
+    description="From the sources and the base model to the selected subset, for selectors that ask the model.",
 )
 run = dg.define_asset_job(
     "run",

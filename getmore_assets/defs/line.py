@@ -73,7 +73,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         self,
         context: dg.AssetExecutionContext,
         *,
-        inputs: tuple[str, ...],
+        inputs: tuple[str, ...] | Callable[[Task], tuple[str, ...]],
         settings: Callable[[Task], Any],
         make: Callable[[Job], Made],
         keep: Callable[[Job, Record], str | None] = lambda _job, _last: None,
@@ -85,7 +85,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Args:
             context: Dagster's.
-            inputs: The stations it reads.
+            inputs: The stations it reads, or which they are of a task.
             settings: The part of the task that, besides the inputs, its result depends on.
             make: The work.
             keep: Why what the station made last, of the same recipe and other inputs, still serves; None: it does not.
@@ -96,7 +96,8 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         station, task = context.asset_key.path[-1], self.task(context.partition_key)
         lake = Lake(task.lake)
         records = Records(lake, task.name)
-        if not inputs:
+        read = inputs(task) if callable(inputs) else inputs
+        if not read:
             preflight.check(task)
         code_version = context.assets_def.code_versions_by_key[context.asset_key] or ""
 
@@ -104,7 +105,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             return making(station, code_version, settings(task), used)
 
         with lake.lock(station if shared else f"{task.name}-{station}"):
-            found = {name: _require(records, name) for name in inputs}
+            found = {name: _require(records, name) for name in read}
             used = {name: str(r.facts[reads[name]]) if name in reads else r.data_version for name, r in found.items()}
             for _ in range(_READS):
                 now_wanted, last = wanted(used), records.get(station)

@@ -6,27 +6,33 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
+from getmore_assets.defs.rankings import Asked, imported_version, rankings
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import difference
 from getmore_assets.selection import subset
-from getmore_assets.selection.choice import Choice, Tables, choose
+from getmore_assets.selection.choice import Choice, take
+from getmore_assets.selection.ground import Tables
 
 TABLE = "selected_subset"
 _INPUTS = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
+_SCORED = ("got-d", "contrast", "mean", "perplexity", "moore-lewis")  # selectors that cut an order of scores
+_MODEL = "base_model"  # an input where the selector asks it
 
 
 @dg.asset(
-    deps=list(_INPUTS),
+    deps=[*_INPUTS, _MODEL],
     partitions_def=targets,
     group_name="selection",
     kinds={"deltalake", "polars"},
-    code_version="1",
+    code_version="2",
+    pool="gpu",
     description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the "
     "budget pays for. GOT-D takes the most negative calibrated gradients first.",
 )
@@ -34,15 +40,24 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
     """The selection as a Delta table and a Parquet file."""
     return line.materialise(
         context,
-        inputs=_INPUTS,
-        settings=lambda t: t.selection,
+        inputs=lambda t: (*_INPUTS, _MODEL) if t.selection.asks_a_model else _INPUTS,
+        settings=_settings,
         make=_select,
     )
 
 
+def _settings(task: Task) -> Any:
+    chosen = task.selection
+    trains = [task.warmup, task.base_model.objective] if chosen.asks_a_model else None
+    return [chosen, trains, imported_version(chosen)]
+
+
 def _select(job: Job) -> Made:
+    chosen = job.task.selection.only_selector()
+    (made,) = rankings(job, [Asked(chosen, job.task.selection.budget, job.work / "ranked")])
     encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
-    choice = choose(job.task, Tables(**{name: job.table(name) for name in _INPUTS}), encoder, epsilon)
+    tables = Tables(**{name: job.table(name) for name in _INPUTS})
+    choice = take(job.task, tables, encoder, epsilon, made.rows())
     key = {"target": job.task.name}
     table = job.lake.replace(TABLE, choice.rows, key, job.commit)
     job.lake.replace("row_ledger", choice.ledger(), key, job.commit)
@@ -50,9 +65,9 @@ def _select(job: Job) -> Made:
     choice.rows.write_parquet(exported.with_suffix(".partial"))
     exported.with_suffix(".partial").replace(exported)
     figures.composition(choice.found.eligible, choice.rows, job.figure("composition"))
-    if job.task.selection.selector == "got-d":
+    if job.task.selection.selector in _SCORED:
         figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
-    facts = {**_facts(choice), **_change(job, choice.rows)}
+    facts = {**_facts(choice), **made.facts(), **_change(job, choice.rows)}
     return Made(choice.rows.height, facts, table, {"parquet": str(exported)}, choice.hash)
 
 

@@ -1,7 +1,6 @@
-"""From tables to the selected rows, and every candidate's fate.
+"""From a ranking to the selected rows, and every candidate's fate.
 
-Belongs here: reading candidates and potentials at their versions, and putting selector, budget and texts together. Does
-not: scores (`gradient.py`), ranks (`subset.py`), or where the result is kept.
+Belongs here: putting ranks, budget and texts together. Does not: ranks (`selectors.py`), or where the result is kept.
 """
 
 from dataclasses import dataclass
@@ -12,22 +11,11 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import TableRef
 from getmore_assets.selection import gradient, subset
+from getmore_assets.selection.ground import Tables
 
 NEAREST = 3
 _BLOCK = 512
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What a selection is made from, each at its version."""
-
-    raw_corpus: TableRef
-    target_data: TableRef
-    domain_triage: TableRef
-    embeddings: TableRef
-    ot_potentials: TableRef
 
 
 @dataclass(frozen=True)
@@ -63,64 +51,45 @@ class Choice:
         return pl.concat([scored, excluded], how="diagonal")
 
 
-def choose(task: Task, tables: Tables, encoder: str, epsilon: float) -> Choice:
-    """Select what the task asks for.
+def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.DataFrame) -> Choice:
+    """The rows that the budget pays for, of a ranking.
 
     Args:
         task: Its selection.
         tables: To select from.
         encoder: Fingerprint of the encoder whose vectors the potentials belong to.
         epsilon: At which they were solved for, absolute.
+        ranked: Candidates with rank and score.
 
     Raises:
         BadInput: The budget asks for more than there is, or pays for no row.
     """
     found, chosen = candidates.find(tables.raw_corpus, tables.target_data, tables.domain_triage, task), task.selection
     found.require_budget(chosen.budget)
-    potentials = tables.ot_potentials.scan().filter(pl.col("target") == task.name)
-    if chosen.selector == "got-d":
-        ranked = subset.rank_by_score(_scored(potentials, found.eligible))
-    else:
-        ranked = subset.rank_at_random(found.eligible, chosen.seed)
     taken = subset.take(ranked, chosen.budget)
     if not taken.height:
         what = f"pays for no row: the first has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")
-    texts = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "text")
-    texts_taken = texts.join(taken.lazy().select("id"), on="id", how="semi").collect()
-    rows = taken.join(texts_taken, on="id", how="inner", maintain_order="left")
-    if rows.height != taken.height:
-        raise LookupError(f"{taken.height - rows.height} selected ids are not in raw_corpus")
-    nearest = _nearest(tables.embeddings, potentials, encoder, epsilon, rows["id"].to_list())
-    rows = rows.with_columns(
-        pl.Series("nearest_target_ids", nearest, dtype=pl.List(pl.String)),
-        pl.lit(chosen.selector).alias("method"),
+    ids = taken["id"].to_list()
+    rows = taken.with_columns(
+        pl.Series("text", pool.texts_of(tables.raw_corpus, task, ids), dtype=pl.String),
+        pl.Series("nearest_target_ids", _nearest(task, tables, encoder, epsilon, ids), dtype=pl.List(pl.String)),
+        pl.lit(chosen.called).alias("method"),
         pl.lit(chosen.budget.model_dump_json(exclude_none=True)).alias("budget"),
     )
     return Choice(rows, ranked, found)
 
 
-def _scored(potentials: pl.LazyFrame, eligible: pl.DataFrame) -> pl.DataFrame:
-    """Candidates with their score; every one must have a potential."""
-    of_pool = potentials.filter(pl.col("side") == "candidate").select("id", "potential").collect()
-    joined = eligible.join(of_pool, on="id", how="left", maintain_order="left")
-    if joined.height != eligible.height or joined["potential"].null_count():
-        raise LookupError(f"{joined['potential'].null_count()} of {eligible.height} candidates have no potential")
-    score = gradient.calibrated_gradient(joined["potential"].to_numpy())
-    return joined.drop("potential").with_columns(pl.Series("score", score))
-
-
-def _nearest(
-    embeddings: TableRef, potentials: pl.LazyFrame, encoder: str, epsilon: float, ids: list[str]
-) -> list[list[str]]:
+def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, ids: list[str]) -> list[list[str]]:
     """For each row, the target rows to which the plan sends most of it."""
-    points = potentials.filter(pl.col("side") == "target").sort("id").select("id", "weight", "potential").collect()
-    vectors = store.load(embeddings, encoder, list(dict.fromkeys([*ids, *points["id"]])))
-    place = {id_: at for at, id_ in enumerate(dict.fromkeys([*ids, *points["id"]]))}
-    y, names = vectors[[place[id_] for id_ in points["id"]]], points["id"].to_numpy()
-    g, b = points["potential"].to_numpy(), points["weight"].to_numpy()
+    mine = (pl.col("target") == task.name) & (pl.col("side") == "target")
+    points = tables.ot_potentials.scan().filter(mine).sort("id").select("id", "weight", "potential").collect()
+    names = list(dict.fromkeys([*ids, *points["id"]]))
+    vectors, place = store.load(tables.embeddings, encoder, names), {id_: at for at, id_ in enumerate(names)}
+    x, y = (vectors[[place[id_] for id_ in some]] for some in (ids, points["id"]))
+    g, b, known = points["potential"].to_numpy(), points["weight"].to_numpy(), points["id"].to_numpy()
     nearest: list[list[str]] = []
     for start in range(0, len(ids), _BLOCK):
-        block = gradient.nearest_targets(vectors[start : min(start + _BLOCK, len(ids))], y, g, b, epsilon, NEAREST)
-        nearest += names[block].tolist()
+        block = gradient.nearest_targets(x[start : start + _BLOCK], y, g, b, epsilon, NEAREST)
+        nearest += known[block].tolist()
     return nearest

@@ -13,7 +13,12 @@ from getmore_assets.corpus.identity import draw, hash_lines
 
 def rank_by_score(candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates with a `rank` from 1, smallest score first; equal scores in order of id."""
-    return candidates.sort("score", "id").with_row_index("rank", 1).with_columns(pl.col("rank").cast(pl.Int64))
+    return numbered(candidates.sort("score", "id"))
+
+
+def numbered(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Candidates with a `rank` from 1, in the order they are in."""
+    return candidates.with_row_index("rank", 1).with_columns(pl.col("rank").cast(pl.Int64))
 
 
 def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:

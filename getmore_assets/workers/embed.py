@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from getmore_assets.config import BROUGHT, LEXICAL, Task
 from getmore_assets.corpus import candidates, pool, readers
+from getmore_assets.corpus.target import COMPARED
 from getmore_assets.encoders import make_encoder, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 from getmore_assets.workers import run
@@ -32,7 +33,7 @@ class Filled:
 
 
 def embed(spec: dict[str, Any]) -> dict[str, Any]:
-    """Give every candidate of the kept domains and every row of target train a vector.
+    """Give every candidate of the kept domains and every point of the target a vector.
 
     Returns:
         version (of the table), encoded, reused (rows), and seconds.
@@ -53,7 +54,7 @@ def may_be_candidates(task: Task, raw_corpus: TableRef) -> pl.LazyFrame:
 
 
 def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> Filled:
-    """Encode what has no vector yet, of some rows of the pool and of target train.
+    """Encode what has no vector yet, of some rows of the pool and of the target's points.
 
     Args:
         task: Its encoder.
@@ -61,14 +62,14 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
         spec: encoder (its fingerprint), fitted (where it is kept), raw_corpus, target_data, commit.
         wanted: id and text.
     """
-    train = TableRef(**spec["target_data"]).scan()
-    train = train.filter((pl.col("target") == task.name) & (pl.col("split") == "train")).select("id", "text")
+    points = TableRef(**spec["target_data"]).scan()
+    points = points.filter((pl.col("target") == task.name) & pl.col("split").is_in(COMPARED)).select("id", "text")
     has = store.encoded_ids(lake.latest(store.TABLE), spec["encoder"])
-    ids = pl.concat([frame.select("id").collect() for frame in (wanted, train)]).unique()
+    ids = pl.concat([frame.select("id").collect() for frame in (wanted, points)]).unique()
     missing = ids.join(has, on="id", how="anti")
     if missing.height:
         with tqdm(total=missing.height, desc="encoding", unit="row", mininterval=5) as progress:
-            for done, vectors in _encoded(task, spec, [wanted, train], missing):
+            for done, vectors in _encoded(task, spec, [wanted, points], missing):
                 store.add(lake, spec["encoder"], done, vectors, spec["commit"])
                 progress.update(len(done))
     table = lake.latest(store.TABLE)
@@ -97,9 +98,8 @@ def _encoded(
 
 
 def _brought(task: Task, missing: pl.DataFrame) -> Iterator[tuple[list[str], Any]]:
-    train = task.target.source("train")
-    assert train is not None
-    for source in [*task.candidates, train]:
+    of_target = (task.target.source("train"), task.target.negative)
+    for source in [*task.candidates, *(source for source in of_target if source)]:
         for batch in readers.read(source):
             todo = pool.passages_of(batch, None).join(missing, on="id", how="semi").unique("id", keep="first")
             if todo.height:

@@ -13,15 +13,15 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
-from getmore_assets.corpus.target import evaluated_ids
+from getmore_assets.corpus.target import evaluated_ids, general_texts
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 from getmore_assets.models import find_model
 from getmore_assets.records import write_atomically
 from getmore_assets.training import acts, language_models
+from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import Fitted
 from getmore_assets.workers import run
-
-GENERAL_ROWS = 1000  # rows of general text that forgetting is measured on, at most
 
 
 def train(spec: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +98,7 @@ def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
 
 def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     """Each run's result is a file of its own, so that a comparison that was cut off goes on where it stopped."""
+    _require_enough(task, spec)
     held = _held(task, spec)
     for one in spec["runs"]:
         result = Path(one["result"])
@@ -109,12 +110,26 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     return {"runs": len(spec["runs"])}
 
 
+def _require_enough(task: Task, spec: dict[str, Any]) -> None:
+    """Refuse, before anything is trained, a selection that is shorter than the one it is compared with."""
+    _, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
+    for name, hash_ in {one["selector"]: one["hash"] for one in spec["runs"] if one["hash"]}.items():
+        there = len(Blocks(_texts(task, spec, hash_), tokenizer, task.warmup.max_length, spec["blocks"]))
+        if there < spec["blocks"]:
+            what = f"fills {there} blocks of tokens where {spec['blocks']} are compared"
+            raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let it choose more rows")
+
+
+def _texts(task: Task, spec: dict[str, Any], hash_: str) -> list[str]:
+    return pool.texts_of(TableRef(**spec["raw_corpus"]), task, spec["selections"][hash_])
+
+
 def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, work: Path) -> dict[str, Any]:
     objective, seed = task.base_model.objective, one["seed"]
     model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
     started, tokens, rows = time.monotonic(), 0, 0
-    if one["ids"]:
-        texts = _texts(task, spec, one["ids"])
+    if one["hash"]:
+        texts = _texts(task, spec, one["hash"])
         blocks, _ = acts.warm_up(
             model, tokenizer, objective, texts, task.warmup, seed, spec["blocks"], work / "warm-up"
         )
@@ -154,17 +169,6 @@ def _selected(task: Task, spec: dict[str, Any]) -> list[str]:
     return chosen.sort("rank").select("text").collect()["text"].to_list()
 
 
-def _texts(task: Task, spec: dict[str, Any], ids: list[str]) -> list[str]:
-    wanted = pl.DataFrame({"id": ids})
-    rows = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)).select("id", "text")
-    met = wanted.join(
-        rows.join(wanted.lazy(), on="id", how="semi").collect(), on="id", how="left", maintain_order="left"
-    )
-    if met["text"].null_count() or met.height != wanted.height:
-        raise LookupError(f"{met['text'].null_count()} of {len(ids)} selected ids are not in raw_corpus")
-    return met["text"].to_list()
-
-
 def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
     rows = _target(task, spec).sort("split", "row").select("split", "text", "label").collect()
 
@@ -172,17 +176,7 @@ def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
         part = rows.filter(pl.col("split") == name)
         return acts.Split(part["text"].to_list(), part["label"].to_list())
 
-    general = split("general").texts[:GENERAL_ROWS]
-    if not general:
-        held_out = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task)).filter(pl.col("held_out"))
-        target = _target(task, spec).select("id")
-        kept = (
-            held_out.filter(pl.col("duplicate_of").is_null())
-            .join(target, on="id", how="anti")
-            .sort("id")
-            .head(GENERAL_ROWS)
-        )
-        general = kept.select("text").collect()["text"].to_list()
+    general = general_texts(TableRef(**spec["target_data"]), TableRef(**spec["raw_corpus"]), task)
     return acts.Held(split("train"), split("validation"), split("test"), general, spec["classes"])
 
 

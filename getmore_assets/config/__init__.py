@@ -1,0 +1,39 @@
+"""The schema of a task file: pool, target, encoder, models, selection, training.
+
+Belongs here: fields, their defaults and their limits. Does not: reading a task file (`task_files.py`), or opening the
+files it names (`preflight.py`).
+"""
+
+from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Selection, Selector
+from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
+from getmore_assets.config.task import Task
+from getmore_assets.config.training import BaseModelChoice, DType, FineTuning, Head, Small, Training
+from getmore_assets.config.transport import BROUGHT, LEXICAL, Drift, Encoder, Transport, Triage
+
+__all__ = [
+    "AUTO",
+    "BROUGHT",
+    "HUB_PREFIX",
+    "LEXICAL",
+    "NONE",
+    "PYTHON_DOCS",
+    "BaseModelChoice",
+    "Budget",
+    "Corpus",
+    "DType",
+    "Drift",
+    "Encoder",
+    "FineTuning",
+    "Head",
+    "Imported",
+    "Section",
+    "Selection",
+    "Selector",
+    "Small",
+    "Source",
+    "Target",
+    "Task",
+    "Training",
+    "Transport",
+    "Triage",
+]

@@ -1,0 +1,142 @@
+"""Which rows, how many, and chosen by what.
+
+Belongs here: selectors, their settings and the budget. Does not: what a selector does (`selection/`).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from getmore_assets.config.sources import AnySource, Section, Source
+
+AUTO: Literal["auto"] = "auto"
+NONE: Literal["none"] = "none"
+
+#: The selectors that ask a language model, so that the base model must be made before them.
+_ASK_A_MODEL = ("perplexity", "moore-lewis", "race")
+#: Those that read vectors, and those that read potentials too.
+_BY_VECTORS = ("knn", "mean")
+_BY_POTENTIALS = ("got-d", "got-d-rounds", "contrast")
+#: Those that draw: another seed gives another selection.
+_DRAW = ("random", "dsir")
+
+
+class Budget(Section):
+    """How much may be selected: exactly one of rows, tokens (words and punctuation marks) and fraction of the pool."""
+
+    rows: int | None = Field(None, ge=1)
+    tokens: int | None = Field(None, ge=1)
+    fraction: float | None = Field(None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Budget":
+        if sum(value is not None for value in (self.rows, self.tokens, self.fraction)) != 1:
+            raise ValueError("give exactly one of rows, tokens and fraction")
+        return self
+
+
+class Rounds(Section):
+    """GOT-D in rounds: what is picked already counts in the pool's weights when the next is picked."""
+
+    rounds: int = Field(8, ge=1, description="how often potentials are solved for; 1 is the paper")
+    lambda_: float | Literal["auto"] = Field(
+        AUTO,
+        alias="lambda",
+        description="how far the warm-up moves the model from the pool to the picks, 0 to 1; auto: measured",
+    )
+    damping: float | None = Field(
+        None, gt=0, le=1, description="cosine similarity to a pick of the same round from which a row must wait"
+    )
+    loss: float = Field(0.0, ge=0, description="weight of the cross-entropy difference: what the model does not know")
+
+    @model_validator(mode="after")
+    def _lambda_is_a_share(self) -> "Rounds":
+        if self.lambda_ != AUTO and not 0 <= float(self.lambda_) <= 1:
+            raise ValueError("lambda is between 0 and 1, or auto")
+        return self
+
+
+class Imported(Source):
+    """What another tool chose: its rows, their ids, or their places in a pool file, best first."""
+
+    id: str | None = Field(None, description="the column with ids as this project writes them, in place of texts")
+    index: str | None = Field(None, description="the column with places (from 0) in `pool`, in place of texts")
+    pool: AnySource | None = Field(None, description="the file that `index`, or a score a line, counts in")
+    score: str | None = Field(None, description="the column to order by, highest first; the file's order without it")
+
+
+class Selector(Section):
+    """What chooses the rows, with its settings."""
+
+    selector: Literal[
+        "got-d",
+        "got-d-rounds",
+        "contrast",
+        "random",
+        "knn",
+        "mean",
+        "dsir",
+        "perplexity",
+        "moore-lewis",
+        "imported",
+        "race",
+    ] = "got-d"
+    name: str | None = Field(None, min_length=1, description="what the scorecard calls it; the selector without it")
+    seed: int = Field(0, description="of selectors that draw")
+    rounds: Rounds = Rounds()
+    push: float = Field(0.5, ge=0, le=1, description="of contrast: 1 only flees target.negative, 0 only seeks train")
+    imported: Imported | None = None
+    entrants: list["AnySelector"] = Field([], description="of race: the selectors that run")
+    share: float = Field(0.25, gt=0, le=1, description="of race: the share of the budget that each is tried on")
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> "Selector":
+        if self.selector == "imported" and self.imported is None:
+            raise ValueError("selector `imported` needs `imported: {path: ...}`")
+        if self.selector == "race" and len(self.entrants) < 2:
+            raise ValueError("selector `race` needs at least two `entrants`")
+        if any(one.selector == "race" for one in self.entrants):
+            raise ValueError("a race cannot be an entrant of a race")
+        if len({one.called for one in self.entrants}) < len(self.entrants):
+            raise ValueError("two entrants have one name: give each a `name`")
+        return self
+
+    @property
+    def called(self) -> str:
+        """Its name in the scorecard."""
+        return self.name or self.selector
+
+    @property
+    def draws(self) -> bool:
+        """Whether another seed gives another selection."""
+        return self.selector in _DRAW
+
+    @property
+    def reads(self) -> set[str]:
+        """What it chooses by, of vectors and potentials: what their making costs is its cost too."""
+        own = {"vectors"} if self.selector in _BY_VECTORS else set()
+        own |= {"vectors", "potentials"} if self.selector in _BY_POTENTIALS else set()
+        return own.union(*(one.reads for one in self.entrants))
+
+    @property
+    def asks_a_model(self) -> bool:
+        """Whether the base model must be made before it can choose."""
+        probes = self.selector == "got-d-rounds" and (self.rounds.lambda_ == AUTO or self.rounds.loss > 0)
+        return self.selector in _ASK_A_MODEL or probes or any(one.asks_a_model for one in self.entrants)
+
+
+def _selector_from_name(value: Any) -> Any:
+    return {"selector": value} if isinstance(value, str) else value
+
+
+AnySelector = Annotated[Selector, BeforeValidator(_selector_from_name)]
+
+
+class Selection(Selector):
+    """Which rows, and how many."""
+
+    budget: Budget = Budget(fraction=0.05)
+
+    def only_selector(self) -> Selector:
+        """The same without the budget, as the selectors that it is compared with are given."""
+        return Selector.model_validate(self.model_dump(exclude={"budget"}))

@@ -1,0 +1,78 @@
+"""Where text comes from: sources, the target's splits, and how the pool is cleaned.
+
+Belongs here: fields, their defaults and their limits. Does not: opening what they name (`preflight.py`).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+PYTHON_DOCS = "python-docs"
+HUB_PREFIX = "hf://"
+
+
+class Section(BaseModel):
+    """A part of the task file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+class Source(Section):
+    """Where rows come from, and under which names their fields lie."""
+
+    path: str = Field(
+        min_length=1,
+        description="a Parquet, JSONL (.gz, .zst), CSV, TSV or text file, a folder or glob of them, a Delta table, "
+        f"a saved Hugging Face data set, `{HUB_PREFIX}owner/name`, or `{PYTHON_DOCS}`",
+    )
+    format: Literal["auto", "parquet", "jsonl", "csv", "tsv", "text", "delta", "dataset"] = "auto"
+    text: str = Field("text", description="the column that holds the text")
+    source: str | None = Field(None, description="the column that names a row's source; the file's name without it")
+    domain: str | None = Field(None, description="the column that names a row's domain; the file's name without it")
+    label: str | None = Field(None, description="the column that holds a row's label")
+    vector: str | None = Field(None, description="the column that holds a row's vector, for `encoder.model: brought`")
+    version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
+    split: str = Field("train", description="the split of a Hugging Face data set")
+    include: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: only these distributions")
+    exclude: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: all distributions but these")
+    sample: int | None = Field(None, ge=1, description="at most this many rows, those with the smallest content hash")
+    bad_rows: Literal["error", "skip"] = Field("error", description="null, blank or undecodable texts: refuse or skip")
+
+
+def _source_from_path(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+AnySource = Annotated[Source, BeforeValidator(_source_from_path)]
+
+
+class Target(Section):
+    """The examples of what is wanted. Without `validation` or `test`, a tenth of train is held out for each."""
+
+    train: AnySource
+    validation: AnySource | None = None
+    test: AnySource | None = None
+    negative: AnySource | None = Field(None, description="examples of what to move away from, for `contrast`")
+    text: str = "text"
+    label: str | None = None
+
+    def source(self, split: str) -> Source | None:
+        """The source of a split, with the target's own field names filled in."""
+        found: Source | None = getattr(self, split)
+        if found is None:
+            return None
+        given = found.model_fields_set
+        return found.model_copy(
+            update={
+                "text": found.text if "text" in given else self.text,
+                "label": found.label if "label" in given else self.label,
+            }
+        )
+
+
+class Corpus(Section):
+    """How the pool is cleaned and cut."""
+
+    passage_chars: int = Field(1000, ge=50, description="the longest passage, in characters")
+    near_duplicates: float | None = Field(0.9, gt=0, le=1, description="Jaccard similarity from which rows are copies")
+    held_out: float = Field(0.01, ge=0, le=0.5, description="share of the pool kept as general text, never selected")

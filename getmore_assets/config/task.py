@@ -1,0 +1,62 @@
+"""The task file as a whole.
+
+Belongs here: what one target is and what is done with it. Does not: the parts (the modules beside this one).
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from getmore_assets.config.selection import NONE, AnySelector, Selection, Selector
+from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
+from getmore_assets.config.training import BaseModelChoice, FineTuning, Training
+from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
+
+
+class Task(Section):
+    """One target and what to do with it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
+    lake: str = ".getmore"
+    candidates: list[AnySource] = Field([Source(path=PYTHON_DOCS)], min_length=1)
+    target: Target
+    general: AnySource | None = Field(
+        None, description="general text to measure forgetting on, instead of held-out rows"
+    )
+    corpus: Corpus = Corpus()
+    encoder: Encoder = Encoder()
+    base_model: BaseModelChoice = BaseModelChoice()
+    selection: Selection = Selection()
+    triage: Triage = Triage()
+    transport: Transport = Transport()
+    drift: Drift = Drift()
+    approval: bool = Field(False, description="whether someone must approve the selection before a model is warmed up")
+    warmup: Training = Training()
+    finetune: FineTuning = FineTuning()
+    compare: list[Literal["none"] | AnySelector] = Field(
+        ["none", Selector(selector="random")], description="what the chosen selector is compared with, at equal tokens"
+    )
+    seeds: int = Field(3, ge=1, le=100)
+
+    @property
+    def rivals(self) -> list[Selector]:
+        """The selectors that the chosen one is compared with."""
+        mine = self.selection.only_selector()
+        return [one for one in self.compare if isinstance(one, Selector) and one != mine]
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> "Task":
+        names = [self.selection.called, *(one.called for one in self.rivals)]
+        twice = sorted({name for name in names if names.count(name) > 1 or name == NONE})
+        if twice:
+            raise ValueError(f"two selectors are called `{twice[0]}`: give one a `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_are_whole(self) -> "Task":
+        wanted = self.encoder.model == BROUGHT
+        splits = [*(self.target.source(split) for split in ("train", "validation", "test")), self.target.negative]
+        for source in [*self.candidates, *(s for s in splits if s)]:
+            if wanted and source.vector is None:
+                raise ValueError(f"encoder.model is `{BROUGHT}`, so {source.path} must name its `vector` column")
+        return self

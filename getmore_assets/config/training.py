@@ -1,0 +1,64 @@
+"""Models and the recipes they are trained by.
+
+Belongs here: fields, their defaults and their limits. Does not: training.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from getmore_assets.config.sources import Section
+
+#: auto is bfloat16 where the device multiplies in it, else float32.
+DType = Literal["auto", "float32", "bfloat16"]
+
+
+class Small(Section):
+    """The shape and training of the model that `base_model.model: small` makes from the pool."""
+
+    layers: int = Field(3, ge=1)
+    width: int = Field(192, ge=16)
+    heads: int = Field(4, ge=1)
+    vocabulary: int = Field(4096, ge=300)
+    rows: int = Field(8000, ge=10, description="rows of the pool it is trained on")
+    epochs: float = Field(1.0, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
+    batch_size: int = Field(16, ge=1)
+
+
+class Head(Section):
+    """How a language-modelling head that a checkpoint lacks is trained, with the body frozen."""
+
+    rows: int = Field(4000, ge=1)
+    epochs: float = Field(1.0, gt=0)
+    learning_rate: float = Field(5e-3, gt=0)
+    batch_size: int = Field(32, ge=1)
+
+
+class BaseModelChoice(Section):
+    """The model before."""
+
+    model: str = Field("small", description="minilm | small | a hub id | a folder")
+    objective: Literal["causal", "masked"] = "causal"
+    small: Small = Small()
+    head: Head = Head()
+
+
+class Training(Section):
+    """A training recipe, with the Trainer's names."""
+
+    epochs: float = Field(1.0, gt=0)
+    learning_rate: float = Field(1e-4, gt=0)
+    batch_size: int = Field(32, ge=1)
+    max_length: int = Field(128, ge=8, description="tokens")
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
+    dtype: DType = Field("auto", description="of the products in training; weights and evaluation stay float32")
+
+
+class FineTuning(Training):
+    """The recipe on the target's train split."""
+
+    epochs: float = Field(3.0, gt=0)
+    learning_rate: float = Field(2e-4, gt=0)
+    patience: int | None = Field(1, ge=1, description="epochs without a better validation loss before stopping")

@@ -1,0 +1,79 @@
+"""Vectors and the transport problem between them.
+
+Belongs here: fields, their defaults and their limits. Does not: encoders or the solver.
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from getmore_assets.config.sources import Section
+from getmore_assets.config.training import DType
+
+LEXICAL = "lexical"
+BROUGHT = "brought"
+
+
+class Encoder(Section):
+    """How a text becomes a vector."""
+
+    model: str = Field("lexical", description="minilm | lexical | brought | a hub id | a folder")
+    max_length: int = Field(256, ge=8, description="tokens")
+    batch_tokens: int = Field(8192, ge=64, description="tokens in a batch, padding included")
+    dimensions: int = Field(256, ge=2, description="width of the lexical encoder")
+    dtype: DType = "auto"
+
+
+class Triage(Section):
+    """How the pool's domains are measured against the target before all of it is encoded."""
+
+    sample: int = Field(2000, ge=1, description="rows of each domain that are encoded for it (the paper: 10,000)")
+    epsilon: float = Field(0.05, gt=0, description="entropic regularisation, times the mean cost")
+    keep: int | None = Field(None, ge=1, description="the nearest domains that may be chosen from; all without it")
+
+
+class Transport(Section):
+    """The optimal-transport problem between pool and target."""
+
+    solver: Literal["semi-dual", "published"] = Field(
+        "semi-dual", description="published: the authors' loop, for which they set epsilon 0.1, tolerance 0.1"
+    )
+    epsilon: float = Field(0.05, gt=0, description="entropic regularisation")
+    epsilon_is: Literal["relative", "absolute"] = Field("relative", description="relative: times the mean cost")
+    tolerance: float = Field(1e-3, gt=0, lt=2, description="L1 error of the target marginal at which to stop")
+    max_passes: int = Field(300, ge=1, description="passes over the whole pool before giving up")
+    momentum: float = Field(1.3, gt=0, lt=2, description="over-relaxation of the published solver; 1 is none")
+    target_relaxation: float | None = Field(
+        None, gt=0, description="how much the plan may leave out target rows it cannot reach (POT's reg_m, in the unit "
+        "of epsilon): smaller leaves out more; none without it"
+    )  # fmt: skip
+    memory_mb: int = Field(1024, ge=1, description="limit of the solve's working memory")
+
+    @model_validator(mode="after")
+    def _published_has_no_relaxation(self) -> "Transport":
+        if self.solver == "published" and self.target_relaxation is not None:
+            raise ValueError("target_relaxation is not for the published solver")
+        return self
+
+
+class Drift(Section):
+    """How much change is let pass; by default none: another target selects anew, another selection trains anew."""
+
+    rows: float | None = Field(None, ge=0, le=1, description="share of the target's weight on rows that came or went")
+    distance: float | None = Field(
+        None, ge=0, description="transport distance between the target now and the one selected for (debiased; squared "
+        "distance of unit vectors)"
+    )  # fmt: skip
+    overlap: float = Field(
+        1.0, gt=0, le=1, description="Jaccard similarity with the selection that a model was warmed up on, from which "
+        "on that model stands"
+    )  # fmt: skip
+
+    def lets_pass(self, rows: float, distance: float | None) -> bool:
+        """Whether the earlier solve stands for a target that changed this much; what is not set is not looked at."""
+        if rows == 0:
+            return True
+        if self.rows is None and self.distance is None:
+            return False
+        near = self.distance is None or (distance is not None and distance <= self.distance)
+        return near and (self.rows is None or rows <= self.rows)

@@ -1,0 +1,151 @@
+"""The runs of a comparison: every selector and seed, warmed up on equal tokens and fine-tuned by one recipe.
+
+Belongs here: what each run is trained on, and which results are there already. Does not: what is concluded
+(`scorecard.py`).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from getmore_assets.config import NONE, Budget, Selector, Task
+from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.defs.job import Job
+from getmore_assets.defs.rankings import Asked, imported_version, rankings
+from getmore_assets.defs.warmed_model import SEED
+from getmore_assets.selection import subset
+
+TABLE = "compared_subsets"
+_CODE_VERSION = "2"
+_SPARE = 4.0  # how many times the selection's words a rival's ranking is read, to have enough of the model's tokens
+
+
+def names(task: Task) -> list[str]:
+    """The chosen selector, then what it is compared with."""
+    none = [NONE] if NONE in task.compare else []
+    return [task.selection.called, *none, *(one.called for one in task.rivals)]
+
+
+def run_all(job: Job) -> list[dict[str, Any]]:
+    """Make what is missing; one row of results for each selector and seed, the chosen one first."""
+    seeds = range(job.task.seeds)
+    runs = [_own(job, seed) for seed in seeds]
+    if NONE in job.task.compare:
+        runs += [_run(job, NONE, seed, []) for seed in seeds]
+    runs += _rivals(job)
+    todo = [one for one in runs if "result" in one]
+    if todo:
+        job.launch(
+            "train",
+            {
+                "act": "compare",
+                "runs": [{name: value for name, value in one.items() if name != "ids"} for one in todo],
+                "selections": {one["hash"]: one["ids"] for one in todo if one["ids"]},
+                "base": job.inputs["base_model"].folders["model"],
+                "blocks": job.inputs["warmed_model"].facts["blocks"],
+                "classes": job.inputs["target_data"].facts["labels"],
+            },
+        )
+    return [
+        {
+            "selector": one["selector"],
+            "seed": one["seed"],
+            **(one.get("found") or json.loads(Path(one["result"]).read_text("utf-8"))),
+            "selection_seconds": one["seconds"],
+            "selection_hash": one["hash"],
+        }
+        for one in runs
+    ]
+
+
+def _own(job: Job, seed: int) -> dict[str, Any]:
+    """A run of the chosen selector; the first seed's is the line's own models."""
+    made, selected = job.task.selection, job.inputs["selected_subset"]
+    rows = job.table("selected_subset").scan().filter(pl.col("target") == job.task.name)
+    ids = rows.sort("rank").select("id").collect()["id"].to_list()
+    run = _run(job, made.called, seed, ids, _cost(job, made, selected.facts["rank_seconds"]))
+    if seed == SEED:
+        warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
+        costs = {"warmup_tokens": warmed.facts["tokens"], "warmup_rows": warmed.facts["rows"]}
+        seconds = {"warmup_seconds": warmed, "finetune_seconds": tuned}
+        run["found"] = {**tuned.facts["metrics"], **costs, **{n: one.facts[n] for n, one in seconds.items()}}
+        del run["result"]
+    return run
+
+
+def _rivals(job: Job) -> list[dict[str, Any]]:
+    """The runs of the selectors that the chosen one is compared with; their subsets go to a table."""
+    words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
+    budget = Budget(tokens=words)
+    asked: dict[tuple[str, int], Asked] = {}
+    for rival in job.task.rivals:
+        drawn = [rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival for seed in seeds]
+        for seed, one in zip(seeds, drawn, strict=True):
+            asked[rival.called, seed] = Asked(one, budget, job.lake.folder("choices", job.task.name) / _key(job, one))
+    rankings(job, list(asked.values()))
+    runs, subsets = [], []
+    for rival in job.task.rivals:
+        for seed in seeds:
+            made = asked[rival.called, seed]
+            rows = made.rows().filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)
+            cost = _cost(job, rival, made.facts()["rank_seconds"])
+            runs.append(_run(job, rival.called, seed, rows["id"].to_list(), cost))
+            if seed == 0 or rival.draws:
+                within = subset.take(rows, budget).select("id", "rank", "score", "domain")
+                subsets.append(within.with_columns(selector=pl.lit(rival.called), seed=pl.lit(seed, pl.Int64)))
+    if subsets:
+        job.lake.replace(TABLE, pl.concat(subsets), {"target": job.task.name}, job.commit)
+    return runs
+
+
+def _key(job: Job, rival: Selector) -> str:
+    """Names a ranking: it is made again when what it depends on has changed."""
+    reads = ["raw_corpus", "target_data", "domain_triage"]
+    reads += ["embeddings"] if rival.reads else []
+    reads += ["ot_potentials"] if "potentials" in rival.reads else []
+    reads += ["base_model"] if rival.asks_a_model else []
+    trains = [job.task.warmup, job.task.base_model.objective] if rival.asks_a_model else None
+    return fingerprint(
+        _CODE_VERSION,
+        rival,
+        trains,
+        imported_version(rival),
+        job.inputs["selected_subset"].facts["n_tokens"],
+        {name: job.inputs[name].data_version for name in reads},
+    )[:16]
+
+
+def _cost(job: Job, chosen: Selector, seconds: float) -> float:
+    """Seconds of the whole selection: vectors and potentials, where it reads them, and the ranking itself."""
+    made = job.inputs
+    if "vectors" in chosen.reads:  # every vector of this task counts, also those that an earlier run encoded
+        seconds += sum(made[station].facts["encode_seconds"] for station in ("domain_triage", "embeddings"))
+        seconds += float(made["domain_triage"].facts["solve_seconds"])
+    if "potentials" in chosen.reads:
+        seconds += made["ot_potentials"].seconds
+    return round(seconds, 2)
+
+
+def _run(job: Job, selector: str, seed: int, ids: list[str], seconds: float = 0.0) -> dict[str, Any]:
+    """What the worker needs for a run, and where its result will be."""
+    key = fingerprint(
+        _CODE_VERSION,
+        ids,
+        seed,
+        job.inputs["warmed_model"].facts["blocks"] if ids else None,
+        job.task.finetune,
+        job.task.warmup if ids else None,
+        job.inputs["base_model"].data_version,
+        job.inputs["target_data"].data_version,
+        None if job.task.general else job.inputs["raw_corpus"].facts["held_out_version"],
+    )
+    return {
+        "selector": selector,
+        "seed": seed,
+        "ids": ids,
+        "hash": subset.selection_hash(ids) if ids else None,
+        "seconds": seconds,
+        "result": str(job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"),
+    }

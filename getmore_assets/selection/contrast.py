@@ -1,0 +1,37 @@
+"""Contrast: the potentials against what is to be moved away from (paper, section 3.1, GOT-D contrast).
+
+Belongs here: the second transport problem, between pool and `target.negative`. Does not: the first (`ot_potentials`).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from getmore_assets.corpus.target import points_of
+from getmore_assets.encoders import store
+from getmore_assets.errors import BadInput
+from getmore_assets.selection.ground import Ground
+from getmore_assets.transport.passes import best_pass
+from getmore_assets.transport.problem import pose
+from getmore_assets.transport.solver import solve
+
+
+def potentials(ground: Ground) -> tuple[np.ndarray, dict[str, Any]]:
+    """The potential of each candidate against the negative target: `[n]`, float64; and how the solve converged.
+
+    High where weight on the candidate takes the pool away from the negative target.
+
+    Raises:
+        BadInput: The task has no negative target.
+    """
+    points = points_of(ground.tables.target_data, ground.task.name, "negative")
+    if not points.height:
+        raise BadInput("target.negative", "is not given, and the selector `contrast` flees it", "Give its rows")
+    y = store.load(ground.tables.embeddings, ground.encoder, points["id"].to_list())
+    settings = ground.task.transport
+    problem = pose(ground.x, y, points["weight"].to_numpy())
+    epsilon = settings.epsilon * (problem.mean_cost if settings.epsilon_is == "relative" else 1.0)
+    tile_pass = best_pass(problem, settings.memory_mb)
+    solution = solve(tile_pass, epsilon, tolerance=settings.tolerance, max_passes=settings.max_passes)
+    facts = {"negative_rows": points.height, "negative_marginal_error": solution.error}
+    return solution.f.astype(np.float64), facts

@@ -1,0 +1,49 @@
+"""DSIR: importance resampling on hashed n-grams (Xie et al., NeurIPS 2023).
+
+Belongs here: the two bag-of-n-grams models and the draw. Does not: the original's quality filter, which its authors
+apply to web text before it.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from getmore_assets.corpus.identity import draw
+
+_BUCKETS, _WIDEST = 10_000, 2  # the original's
+_SMOOTHING = 1e-8
+_WORDS = r"\w+|[^\w\s]+"
+
+
+Batches = Iterator[tuple[np.ndarray, list[str]]]
+
+
+def log_weights(n: int, pool: Batches, again: Batches, target: list[str]) -> np.ndarray:
+    """Log of target density over pool density of each candidate, up to a constant: `[n]`, float64.
+
+    Args:
+        n: Candidates.
+        pool: Their places and texts, in batches.
+        again: The same, a second time: the first pass counts, the second weighs.
+        target: Texts of target train.
+    """
+    hashed = HashingVectorizer(
+        n_features=_BUCKETS, ngram_range=(1, _WIDEST), token_pattern=_WORDS, alternate_sign=False, norm=None
+    )
+    raw = np.zeros(_BUCKETS)
+    for _, texts in pool:
+        raw += np.asarray(hashed.transform(texts).sum(0))[0]
+    wanted = np.asarray(hashed.transform(target).sum(0))[0]
+    ratio = np.log(wanted / wanted.sum() + _SMOOTHING) - np.log(raw / raw.sum() + _SMOOTHING)
+    out = np.empty(n)
+    for places, texts in again:
+        out[places] = hashed.transform(texts) @ ratio
+    return out
+
+
+def gumbel(ids: list[str], seed: int) -> np.ndarray:
+    """Gumbel noise that depends on id and seed alone: `[n]`. The highest sums are a draw without replacement."""
+    uniform = np.array([draw(id_, f"dsir-{seed}") for id_ in ids])
+    noise: np.ndarray = -np.log(-np.log(np.clip(uniform, 1e-300, 1 - 1e-16)))
+    return noise

@@ -1,0 +1,134 @@
+"""What a selector chooses from: candidates, target, potentials, vectors, texts and, where it asks one, a model.
+
+Belongs here: reading them at their versions, once for all selectors of a task. Does not: choosing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.target import points_of
+from getmore_assets.encoders import store
+from getmore_assets.lake import Lake, TableRef, batches
+from getmore_assets.transport.rows import NpyFile
+
+_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a selection is made from, each at its version."""
+
+    raw_corpus: TableRef
+    target_data: TableRef
+    domain_triage: TableRef
+    embeddings: TableRef
+    ot_potentials: TableRef
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a selector chooses from.
+
+    Attributes:
+        task: Its transport, base model and warm-up settings count.
+        lake: Where what is computed once (losses) is kept.
+        tables: Each at its version.
+        encoder: Fingerprint of the encoder whose vectors the potentials belong to.
+        epsilon: At which they were solved for, absolute.
+        base: The base model's folder; None where no selector asks for it.
+        work: A folder of this run's own.
+    """
+
+    task: Task
+    lake: Lake
+    tables: Tables
+    encoder: str
+    epsilon: float
+    base: Path | None
+    work: Path
+
+    @cached_property
+    def eligible(self) -> pl.DataFrame:
+        """The candidates: id, source, domain, n_tokens, in order of id."""
+        return candidates.find(
+            self.tables.raw_corpus, self.tables.target_data, self.tables.domain_triage, self.task
+        ).eligible
+
+    @property
+    def n_tokens(self) -> np.ndarray:
+        """Words and punctuation marks of each candidate: `[n]`, float64."""
+        counts: np.ndarray = self.eligible["n_tokens"].to_numpy().astype(np.float64)
+        return counts
+
+    @cached_property
+    def points(self) -> pl.DataFrame:
+        """The target's points: id, weight, potential, in order of id."""
+        weights = points_of(self.tables.target_data, self.task.name)
+        g = self._potentials("target")
+        return weights.join(g, on="id", how="left", maintain_order="left").with_columns(
+            pl.col("potential").fill_null(0)
+        )
+
+    @cached_property
+    def f(self) -> np.ndarray:
+        """The potential of each candidate: `[n]`, float64.
+
+        Raises:
+            LookupError: A candidate has none.
+        """
+        of_pool = self._potentials("candidate")
+        joined = self.eligible.join(of_pool, on="id", how="left", maintain_order="left")
+        if joined.height != self.eligible.height or joined["potential"].null_count():
+            raise LookupError(f"{joined['potential'].null_count()} of {joined.height} candidates have no potential")
+        potentials: np.ndarray = joined["potential"].to_numpy()
+        return potentials
+
+    def _potentials(self, side: str) -> pl.DataFrame:
+        mine = (pl.col("target") == self.task.name) & (pl.col("side") == side)
+        return self.tables.ot_potentials.scan().filter(mine).select("id", "potential").collect()
+
+    @cached_property
+    def x(self) -> NpyFile:
+        """Vectors of the candidates: `[n, d]`, float32, unit length, in a file."""
+        spilled = self.work / "candidates.npy"
+        store.load(self.tables.embeddings, self.encoder, self.eligible["id"].to_list(), spilled)
+        return NpyFile(spilled)
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        """Vectors of the target's points: `[m, d]`, float32, unit length."""
+        return store.load(self.tables.embeddings, self.encoder, self.points["id"].to_list())
+
+    def texts(self) -> Iterator[tuple[np.ndarray, list[str]]]:
+        """Texts of all candidates in batches, each with the places of its rows among them."""
+        place = self.eligible.select("id").with_columns(place=np.arange(self.eligible.height))
+        rows = pool.scan_pool(self.tables.raw_corpus, pool.pool_key(self.task)).select("id", "text")
+        for batch in batches(rows, _BATCH):
+            met = batch.join(place, on="id")
+            if met.height:
+                yield met["place"].to_numpy(), met["text"].to_list()
+
+    def texts_of(self, ids: list[str]) -> list[str]:
+        """The texts of some candidates, in their order."""
+        return pool.texts_of(self.tables.raw_corpus, self.task, ids)
+
+    def split(self, name: str) -> list[str]:
+        """Texts of a split of the target, in order."""
+        mine = (pl.col("target") == self.task.name) & (pl.col("split") == name)
+        return self.tables.target_data.scan().filter(mine).sort("row").select("text").collect()["text"].to_list()
+
+
+def spread(ground: Ground, values: Any) -> np.ndarray:
+    """Values that were given batch by batch, (places, values), in order of the candidates: `[n]`, float64."""
+    out = np.full(ground.eligible.height, np.nan)
+    for places, found in values:
+        out[places] = found
+    return out

@@ -1,0 +1,150 @@
+"""GOT-D in rounds: re-solve with the picks in the pool's weights, so that what is served already is asked for no more.
+
+Belongs here: the rounds and the distance that they bring down. Does not: λ (`strength.py`), or one-shot GOT-D
+(`gradient.py`).
+
+The paper takes the first-order term of OT(λ D_U + (1 - λ) D_S, D_R) in λ (Eq. 7), once, at D_S; so nothing keeps it
+from picking the same thing over and over. Here a share of the budget is picked, the plan is solved for again with
+weights a = λ D_U + (1 - λ) D_S (from the last g: a few passes), and the gradient there says what is still missing. That
+is Frank-Wolfe on D_U, and with one round it is the paper.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from getmore_assets.transport.passes import best_pass
+from getmore_assets.transport.problem import pose
+from getmore_assets.transport.rows import Rows
+from getmore_assets.transport.solver import Solution, solve
+
+log = logging.getLogger(__name__)
+
+_SPARE = 8  # how many times what a round may take is looked through for rows that need not wait
+_TOLERANCE = 5e-3  # of the marginal: rounds rank, and the next one corrects
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The transport problem that rounds solve again and again.
+
+    Attributes:
+        x: Candidates: `[n, d]`, unit length.
+        y: Targets: `[m, d]`, unit length.
+        b: Target weights: `[m]`.
+        n_tokens: Of each candidate: `[n]`; a pick weighs as many.
+        epsilon: Absolute.
+        memory_mb: Of a pass.
+    """
+
+    x: Rows
+    y: np.ndarray
+    b: np.ndarray
+    n_tokens: np.ndarray
+    epsilon: float
+    memory_mb: int
+
+    def weights(self, picks: np.ndarray, share: float) -> np.ndarray:
+        """λ D_U + (1 - λ) D_S: `[n]`, summing to 1. A pick counts by its tokens, for that is what is trained on."""
+        a = np.full(len(self.n_tokens), (1 - share) / len(self.n_tokens))
+        if len(picks):
+            a[picks] += share * self.n_tokens[picks] / self.n_tokens[picks].sum()
+        weights: np.ndarray = a / a.sum()
+        return weights
+
+    def solve(
+        self, picks: np.ndarray, share: float, start: np.ndarray | None, tolerance: float = _TOLERANCE
+    ) -> Solution:
+        """The potentials between λ D_U + (1 - λ) D_S and the target; those of every candidate, picked or not."""
+        a = self.weights(picks, share) if len(picks) else None
+        problem = pose(self.x, self.y, self.b, a)
+        return solve(best_pass(problem, self.memory_mb), self.epsilon, tolerance=tolerance, start=start)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What rounds picked.
+
+    Attributes:
+        order: Candidates in the order in which they were picked: `[k]`.
+        score: Potential at which each was: `[k]`, float64.
+        f: Potentials after the last round, for what was not picked: `[n]`, float64.
+        costs: OT(λ D_U + (1 - λ) D_S, D_R) before each round, entropic; the first is that of the pool alone.
+    """
+
+    order: np.ndarray
+    score: np.ndarray
+    f: np.ndarray
+    costs: list[float]
+
+
+def pick(
+    plan: Plan,
+    price: np.ndarray,
+    budget: float,
+    rounds: int,
+    share: float,
+    *,
+    damping: float | None = None,
+    bonus: np.ndarray | float = 0.0,
+) -> Picked:
+    """Pick in rounds, each an equal part of the budget.
+
+    Args:
+        plan: The problem.
+        price: What each candidate costs: `[n]`, 1 or its tokens.
+        budget: How much may be spent, in that unit.
+        rounds: How many.
+        share: λ.
+        damping: Cosine similarity to a pick of the same round from which a row must wait for the next.
+        bonus: Added to every potential, in its unit: `[n]`, float64, or one number.
+    """
+    n = len(plan.n_tokens)
+    taken, spent, g, costs = np.zeros(n, bool), 0.0, None, []
+    order: list[int] = []
+    score: list[float] = []
+    f = np.zeros(n)
+    for number in range(rounds):
+        until = budget * (number + 1) / rounds
+        solution = plan.solve(np.array(order, np.int64), share, g)
+        g, f = solution.g, solution.f.astype(np.float64) + bonus
+        costs.append(solution.dual)
+        before = len(order)
+        for row in _in_turn(plan, np.where(taken, np.inf, f), until - spent, price, damping):
+            if spent + price[row] > until:
+                break
+            taken[row], spent = True, spent + price[row]
+            order.append(int(row))
+            score.append(float(f[row]))
+        log.info("round %d of %d: %d picks, distance %.5f", number + 1, rounds, len(order) - before, costs[-1])
+    return Picked(np.array(order, np.int64), np.array(score), f, costs)
+
+
+def _in_turn(plan: Plan, f: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
+    """Candidates, the lowest first; with damping, those too near to one before them come after all others looked at."""
+    ranked = np.argsort(f, kind="stable")
+    if damping is None:
+        return ranked
+    mean = float(price.mean())
+    look = ranked[: int(min(len(ranked), _SPARE * max(left / mean, 1)))]
+    vectors = _rows(plan.x, look)
+    kept: list[int] = []
+    waits = np.zeros(len(look), bool)
+    for at in range(len(look)):
+        near = kept and float((vectors[kept] @ vectors[at]).max()) >= damping
+        waits[at] = bool(near)
+        if not near:
+            kept.append(at)
+    return np.concatenate([look[~waits], look[waits], ranked[len(look) :]])
+
+
+def _rows(x: Rows, rows: np.ndarray) -> np.ndarray:
+    """Some rows of a matrix that gives slices: `[len(rows), d]`."""
+    out = np.empty((len(rows), x.shape[1]), np.float32)
+    block = 65_536
+    for start in range(0, x.shape[0], block):
+        here = (rows >= start) & (rows < start + block)
+        if here.any():
+            out[here] = np.asarray(x[start : min(start + block, x.shape[0])])[rows[here] - start]
+    return out

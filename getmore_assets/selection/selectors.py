@@ -1,0 +1,184 @@
+"""Every selector under one interface: a ground, a budget and a seed in; all candidates by rank out.
+
+Belongs here: which function a selector's name means, and what each is given. Does not: how one chooses. To add one: a
+function here that returns a `Ranked`, a line in `SELECTORS`, and its name in `config/selection.py`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import AUTO, Budget, Selector
+from getmore_assets.errors import BadInput
+from getmore_assets.selection import contrast, dsir, gradient, imported, neighbours, race, rounds, subset
+from getmore_assets.selection.ground import Ground
+from getmore_assets.selection.strength import strength
+from getmore_assets.selection.trials import Trials
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a selector makes of its ground.
+
+    Attributes:
+        rows: Every candidate by `rank`, from 1, with its `score`, the smallest first.
+        facts: What else it found out (JSON-like).
+    """
+
+    rows: pl.DataFrame
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def rank(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+    """Let a selector choose.
+
+    Args:
+        ground: What from.
+        chosen: The selector and its settings.
+        budget: How much will be taken of it. Selectors that pick one after the other stop there; what they left follows
+            in the order of their last scores.
+
+    Raises:
+        BadInput: The selector cannot work on this ground.
+    """
+    return SELECTORS[chosen.selector](ground, chosen, budget)
+
+
+def _by_score(ground: Ground, scores: np.ndarray, **facts: Any) -> Ranked:
+    return Ranked(subset.rank_by_score(ground.eligible.with_columns(pl.Series("score", scores))), facts)
+
+
+def _by_order(ground: Ground, order: np.ndarray, scores: np.ndarray, **facts: Any) -> Ranked:
+    """What was picked, in order, then the rest by score."""
+    turn = np.full(ground.eligible.height, len(order), np.int64)
+    turn[order] = np.arange(len(order))
+    rows = ground.eligible.with_columns(pl.Series("score", scores), pl.Series("turn", turn)).sort("turn", "score", "id")
+    return Ranked(subset.numbered(rows.drop("turn")), facts)
+
+
+def _price(ground: Ground, budget: Budget) -> tuple[np.ndarray, float]:
+    """What each candidate costs, and how much may be spent."""
+    n = ground.eligible.height
+    if budget.tokens is not None:
+        return ground.n_tokens, float(budget.tokens)
+    return np.ones(n), float(budget.rows or math.ceil((budget.fraction or 0) * n))
+
+
+def _got_d(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
+    return _by_score(ground, gradient.calibrated_gradient(ground.f))
+
+
+def _rounds(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+    asked, (price, spend), facts = chosen.rounds, _price(ground, budget), {}
+    share = asked.lambda_
+    if share == AUTO:
+        one_shot = subset.take(_got_d(ground, chosen, budget).rows, budget)["id"].to_list()
+        moves = Trials(ground).moves(one_shot)
+        share, facts["losses"] = strength(moves), moves.__dict__
+    weights = ground.points["weight"].to_numpy()
+    memory_mb = ground.task.transport.memory_mb
+    plan = rounds.Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb)
+    bonus = asked.loss * ground.epsilon * _difference(ground) if asked.loss else 0.0
+    picked = rounds.pick(plan, price, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
+    scores = picked.f.copy()
+    scores[picked.order] = picked.score
+    return _by_order(ground, picked.order, scores, **{"lambda": float(share), "costs": picked.costs}, **facts)
+
+
+def _contrast(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
+    away, facts = contrast.potentials(ground)
+    towards, away = gradient.calibrated_gradient(ground.f), gradient.calibrated_gradient(away)
+    return _by_score(ground, (1 - chosen.push) * towards - chosen.push * away, **facts)
+
+
+def _random(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
+    return Ranked(subset.rank_at_random(ground.eligible, chosen.seed))
+
+
+def _knn(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
+    price, spend = _price(ground, budget)
+    order = neighbours.round_robin(ground.x, ground.y, price, spend)
+    return _by_order(ground, order, neighbours.nearness(ground.x, ground.y))
+
+
+def _mean(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
+    return _by_score(ground, neighbours.nearness_to_mean(ground.x, ground.y, ground.points["weight"].to_numpy()))
+
+
+def _dsir(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
+    n = ground.eligible.height
+    weights = dsir.log_weights(n, ground.texts(), ground.texts(), ground.split("train"))
+    return _by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"].to_list(), chosen.seed)))
+
+
+def _perplexity(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
+    return _by_score(ground, Trials(ground).losses())
+
+
+def _moore_lewis(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
+    return _by_score(ground, _difference(ground))
+
+
+def _difference(ground: Ground) -> np.ndarray:
+    """Cross-entropy difference of each candidate, in nats a token (Moore & Lewis, ACL 2010): `[n]`, float64.
+
+    Its loss under the base lightly tuned on target train, less its loss under the base: low where text is like the
+    target and not like what the base knows already.
+    """
+    trials = Trials(ground)
+    difference: np.ndarray = trials.losses_after(ground.split("train")) - trials.losses()
+    return difference
+
+
+def _imported(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
+    assert chosen.imported is not None
+    wanted = imported.read(chosen.imported, ground.task)
+    place = ground.eligible.select("id").with_columns(place=np.arange(ground.eligible.height))
+    met = wanted.join(place, on="id", how="left", maintain_order="left")
+    lost = met.filter(pl.col("place").is_null())
+    if lost.height == met.height:
+        what = f"none of its {met.height} rows may be chosen, the first is {lost['origin'][0]}"
+        raise BadInput(chosen.imported.path, what, "Check that it was chosen from this pool")
+    order = met["place"].drop_nulls().to_numpy()
+    scores = np.full(ground.eligible.height, float(len(order)))
+    scores[order] = np.arange(len(order))
+    facts = {"imported": met.height, "not_candidates": lost.height, "first": lost["origin"].head(10).to_list()}
+    taken = _by_order(ground, order, scores, **facts)
+    return Ranked(taken.rows.head(len(order)), facts)  # what the other tool left out is not its choice
+
+
+def _race(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+    _, spend = _price(ground, budget)
+    tokens = spend * (1.0 if budget.tokens is not None else float(ground.n_tokens.mean()))
+    small = Budget(tokens=max(1, int(chosen.share * tokens)))
+
+    def of(entrant: Selector) -> Callable[[], list[str]]:
+        def choose() -> list[str]:
+            return subset.take(rank(ground, entrant, small).rows, small)["id"].to_list()
+
+        return choose
+
+    heats = race.run(Trials(ground), {one.called: of(one) for one in chosen.entrants})
+    winner = next(one for one in chosen.entrants if one.called == heats[0].entrant)
+    won = rank(ground, winner, budget)
+    return Ranked(won.rows, {**won.facts, "winner": winner.called, "heats": [heat.__dict__ for heat in heats]})
+
+
+SELECTORS: dict[str, Callable[[Ground, Selector, Budget], Ranked]] = {
+    "got-d": _got_d,
+    "got-d-rounds": _rounds,
+    "contrast": _contrast,
+    "random": _random,
+    "knn": _knn,
+    "mean": _mean,
+    "dsir": _dsir,
+    "perplexity": _perplexity,
+    "moore-lewis": _moore_lewis,
+    "imported": _imported,
+    "race": _race,
+}
+"""Name in the task file → what it does."""

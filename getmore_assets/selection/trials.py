@@ -1,0 +1,108 @@
+"""Small warm-ups that a selector makes to decide: the probe that measures λ, and the heats of a race.
+
+Belongs here: warming the base up on some candidates and measuring losses. Does not: the decisions (`strength.py`,
+`race.py`). The target's test split is not looked at.
+"""
+
+import gc
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from getmore_assets.corpus.target import general_texts
+from getmore_assets.errors import BadInput
+from getmore_assets.selection.ground import Ground, spread
+from getmore_assets.selection.strength import Moves
+from getmore_assets.training import acts, evaluation, language_models
+from getmore_assets.training.blocks import Blocks
+from getmore_assets.training.losses import mean_losses
+
+_HELD_OUT = 10  # every tenth pick is not trained on
+_MOST_TEXTS = 500  # that losses are measured on
+_CHARS = 512  # of a text whose loss ranks it
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Warm-ups of the base model on candidates of a ground."""
+
+    ground: Ground
+
+    @property
+    def objective(self) -> str:
+        """Causal or masked."""
+        return self.ground.task.base_model.objective
+
+    def base(self) -> tuple[Any, Any]:
+        """The base model and its tokenizer, fresh."""
+        if self.ground.base is None:
+            raise BadInput("base_model", "has not been made, and the selector asks for it", "Materialise it first")
+        model, tokenizer, _ = language_models.load(self.ground.base, self.objective)
+        return model, tokenizer
+
+    @cached_property
+    def general(self) -> list[str]:
+        """Text of the pool that is never selected."""
+        ground = self.ground
+        return general_texts(ground.tables.target_data, ground.tables.raw_corpus, ground.task)[:_MOST_TEXTS]
+
+    def loss(self, model: Any, tokenizer: Any, texts: list[str]) -> float:
+        """Mean loss of a token over the texts, in nats."""
+        length = self.ground.task.warmup.max_length
+        return float(np.log(evaluation.perplexity(model, tokenizer, self.objective, texts, length)))
+
+    def warm(self, model: Any, tokenizer: Any, texts: list[str], seed: int, blocks: int | None = None) -> int:
+        """Warm up in place by the task's recipe; the number of blocks."""
+        work = self.ground.work / "trial"
+        recipe = self.ground.task.warmup
+        made, _ = acts.warm_up(model, tokenizer, self.objective, texts, recipe, seed, blocks, work)
+        shutil.rmtree(work, ignore_errors=True)
+        gc.collect()
+        return len(made)
+
+    def blocks(self, texts: list[str]) -> int:
+        """How many whole blocks of tokens the texts fill."""
+        _, tokenizer = self.base()
+        return len(Blocks(texts, tokenizer, self.ground.task.warmup.max_length))
+
+    def moves(self, ids: list[str]) -> Moves:
+        """How losses move when the base is warmed up on picks.
+
+        Raises:
+            BadInput: There is no general text to measure on.
+        """
+        if not self.general:
+            fix = "Set corpus.held_out above 0, give `general`, or give the number"
+            raise BadInput("selection.rounds.lambda", "auto needs general text of the pool to measure on", fix)
+        held = self.ground.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
+        trained = self.ground.texts_of([id_ for at, id_ in enumerate(ids) if at % _HELD_OUT])
+        measured = (self.general, held, self.ground.split("validation")[:_MOST_TEXTS])
+        model, tokenizer = self.base()
+        before = [self.loss(model, tokenizer, texts) for texts in measured]
+        self.warm(model, tokenizer, trained, seed=0)
+        after = [self.loss(model, tokenizer, texts) for texts in measured]
+        return Moves(*zip(before, after, strict=True))
+
+    def losses(self) -> np.ndarray:
+        """The base model's mean loss of a token of each candidate: `[n]`, float64, in nats."""
+        model, tokenizer = self.base()
+        return self._losses(model, tokenizer)
+
+    def losses_after(self, texts: list[str]) -> np.ndarray:
+        """The same, of the base lightly tuned on some texts."""
+        model, tokenizer = self.base()
+        self.warm(model, tokenizer, texts, seed=0)
+        return self._losses(model, tokenizer)
+
+    def _losses(self, model: Any, tokenizer: Any) -> np.ndarray:
+        length = self.ground.task.warmup.max_length
+        return spread(
+            self.ground,
+            (
+                (places, mean_losses(model, tokenizer, self.objective, [t[:_CHARS] for t in texts], length))
+                for places, texts in self.ground.texts()
+            ),
+        )

@@ -1,0 +1,57 @@
+"""Let selectors rank the candidates.
+
+Belongs here: from tables to rankings in files, each made once. Does not: selectors (`selection/`).
+"""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config import Budget, Selector, Task
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.records import write_atomically
+from getmore_assets.selection.ground import Ground, Tables
+from getmore_assets.selection.selectors import rank
+from getmore_assets.workers import run
+
+log = logging.getLogger(__name__)
+
+
+def select(spec: dict[str, Any]) -> dict[str, Any]:
+    """Write each choice's ranking beside its facts, at `<path>.parquet` and `<path>.json`.
+
+    A ranking that is there is not made again, so that what was cut off goes on where it stopped.
+
+    Returns:
+        choices (how many).
+    """
+    tables = Tables(**{name: TableRef(**spec[name]) for name in Tables.__dataclass_fields__})
+    ground = Ground(
+        Task.model_validate(spec["task"]),
+        Lake(spec["lake"]),
+        tables,
+        spec["encoder"],
+        spec["epsilon"],
+        Path(spec["base"]) if spec["base"] else None,
+        Path(spec["work"]),
+    )
+    for choice in spec["choices"]:
+        path = Path(choice["path"])
+        if path.with_suffix(".json").is_file():
+            continue
+        chosen = Selector.model_validate(choice["selector"])
+        log.info("selector %s: ranking %d candidates", chosen.called, ground.eligible.height)
+        began = time.monotonic()
+        ranked = rank(ground, chosen, Budget.model_validate(choice["budget"]))
+        partial = path.with_suffix(".partial")
+        ranked.rows.write_parquet(partial)
+        partial.replace(path.with_suffix(".parquet"))
+        facts = {**ranked.facts, "rank_seconds": time.monotonic() - began}
+        write_atomically(path.with_suffix(".json"), json.dumps(facts))
+    return {"choices": len(spec["choices"])}
+
+
+if __name__ == "__main__":
+    run(select)

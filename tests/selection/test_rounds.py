@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from getmore_assets.selection import rounds
+from getmore_assets.selection.gradient import calibrated_gradient
+from getmore_assets.transport.problem import pose
+
+SHARES = (0.70, 0.20, 0.08, 0.02)  # of four modes in the pool; the target holds a quarter of each
+N, BUDGET = 40_000, 600
+
+
+def modes(counts, seed):
+    """Points around four directions that are far apart, and which direction each is of; in random order."""
+    rng = np.random.default_rng(seed)
+    mode = rng.permutation(np.repeat(np.arange(4), counts))
+    x = np.eye(16)[mode] * 3 + rng.normal(size=(len(mode), 16)) * 0.25
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32), mode
+
+
+@pytest.fixture(scope="module")
+def four():
+    x, mode = modes([int(N * share) for share in SHARES], 0)
+    y, _ = modes([60] * 4, 1)
+    epsilon = 0.05 * pose(x, y).mean_cost
+    return rounds.Plan(x, y, np.full(240, 1 / 240), np.ones(N), epsilon, 256), mode
+
+
+def served(mode, picks):
+    return np.bincount(mode[picks], minlength=4) / len(picks)
+
+
+def test_one_shot_leaves_a_mode_out_and_rounds_serve_every_mode_that_lacks(four):
+    plan, mode = four
+    one_shot = rounds.pick(plan, np.ones(N), BUDGET, 1, 0.9)
+    # One round is the paper's choice.
+    assert set(one_shot.order) == set(np.argsort(calibrated_gradient(one_shot.f), kind="stable")[:BUDGET])
+    assert served(mode, one_shot.order)[2] == 0  # 8 % of the pool, 25 % of the target, and nothing of it
+    assert served(mode, one_shot.order)[3] == 1
+    several = rounds.pick(plan, np.ones(N), BUDGET, 8, 0.9)
+    lacking = (0.25 - 0.1 * np.array(SHARES)) / 0.9  # what makes 0.9 D_U + 0.1 D_S the target
+    assert (served(mode, several.order)[1:] > 0.4 * lacking[1:]).all(), served(mode, several.order)
+    after = [plan.solve(picked.order, 0.9, None, 1e-3).dual for picked in (one_shot, several)]
+    assert after[1] < 0.5 * after[0]
+    assert len(several.costs) == 8
+    assert several.costs[-1] < several.costs[0]
+
+
+def test_a_budget_in_tokens_is_kept_and_a_pick_weighs_its_tokens(four):
+    plan, _ = four
+    tokens = np.random.default_rng(2).integers(5, 50, N).astype(float)
+    heavy = rounds.Plan(plan.x, plan.y, plan.b, tokens, plan.epsilon, 256)
+    picked = rounds.pick(heavy, tokens, 9000, 4, 0.9)
+    assert 9000 - 50 <= tokens[picked.order].sum() <= 9000
+    assert len(set(picked.order)) == len(picked.order)
+    weights = heavy.weights(picked.order, 0.9)
+    assert weights.sum() == pytest.approx(1)
+    first, last = picked.order[0], picked.order[-1]
+    grown = weights - 0.1 / N
+    assert grown[first] / grown[last] == pytest.approx(tokens[first] / tokens[last])
+    assert grown[np.setdiff1d(np.arange(N), picked.order)] == pytest.approx(0)
+
+
+def test_damping_puts_copies_off(four):
+    plan, _ = four
+    lowest = rounds.pick(plan, np.ones(N), 1, 1, 1.0).order[0]
+    x = np.array(plan.x)
+    copies = np.flatnonzero(np.arange(N) % 400 == 7)
+    x[copies] = x[lowest]
+    copied = rounds.Plan(x, plan.y, plan.b, plan.n_tokens, plan.epsilon, 256)
+    near = set(copies) | {lowest}
+    plain = rounds.pick(copied, np.ones(N), 200, 1, 0.9).order
+    damped = rounds.pick(copied, np.ones(N), 200, 1, 0.9, damping=0.999).order
+    assert len(near & set(plain)) == len(near)
+    assert len(near & set(damped)) == 1
+    assert len(damped) == 200
+
+
+def test_the_same_order_every_time_and_a_bonus_moves_it(four):
+    plan, _ = four
+    first = rounds.pick(plan, np.ones(N), 100, 3, 0.5).order
+    assert first.tolist() == rounds.pick(plan, np.ones(N), 100, 3, 0.5).order.tolist()
+    bonus = np.zeros(N)
+    bonus[:50] = -100
+    assert set(rounds.pick(plan, np.ones(N), 50, 1, 0.5, bonus=bonus).order) == set(range(50))

@@ -1,0 +1,154 @@
+"""Every selector by the worker that asks them, on the line's own tables."""
+
+import json
+import os
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from getmore_assets.config import Budget, Selector
+from getmore_assets.defs.rankings import Asked, spec
+from getmore_assets.selection import subset
+from getmore_assets.workers import REFUSED
+
+TABLES = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
+ENTRANTS = [{"selector": "random"}, {"selector": "mean"}]
+SELECTORS = {
+    "got-d": {},
+    "one-round": {"selector": "got-d-rounds", "rounds": {"rounds": 1, "lambda": 0.5}},
+    "rounds": {"selector": "got-d-rounds", "rounds": {"rounds": 4, "lambda": 0.9}},
+    "measured": {"selector": "got-d-rounds", "rounds": {"rounds": 2, "damping": 0.9, "loss": 1.0}},
+    "random": {"selector": "random"},
+    "random-1": {"selector": "random", "seed": 1},
+    "knn": {"selector": "knn"},
+    "mean": {"selector": "mean"},
+    "dsir": {"selector": "dsir"},
+    "dsir-1": {"selector": "dsir", "seed": 1},
+    "perplexity": {"selector": "perplexity"},
+    "moore-lewis": {"selector": "moore-lewis"},
+    "race": {"selector": "race", "entrants": ENTRANTS},
+}
+BUDGET = Budget(tokens=4000)
+
+
+def ask(ran, work, selectors, threads=2, **changes):
+    """The worker, in its own process."""
+    work.mkdir()
+    asked = [Asked(Selector.model_validate({"name": n, **s}), BUDGET, work / n) for n, s in selectors.items()]
+    made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
+    tables = {name: made[name].table.__dict__ for name in TABLES}
+    encoder, epsilon = made["embeddings"].facts["encoder"], made["ot_potentials"].facts["epsilon"]
+    common = {"task": {**ran.fields, **changes}, "lake": str(ran.lake.root), "work": str(work)}
+    (work / "spec.json").write_text(
+        json.dumps({**common, **tables, **spec(asked, encoder, epsilon, made["base_model"])})
+    )
+    command = [sys.executable, "-m", "getmore_assets.workers.select", "spec.json", "result.json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    return done, {one.selector.called: one for one in asked}
+
+
+@pytest.fixture(scope="module")
+def made(ran, tmp_path_factory):
+    done, asked = ask(ran, tmp_path_factory.mktemp("select") / "work", SELECTORS)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return asked
+
+
+def picks(asked):
+    return subset.take(asked.rows(), BUDGET)["id"].to_list()
+
+
+def test_every_selector_ranks_every_candidate_once(ran, made):
+    candidates = ran.records.get("ot_potentials").facts["candidates"]
+    for name, asked in made.items():
+        rows = asked.rows()
+        assert rows["rank"].to_list() == list(range(1, candidates + 1)), name
+        assert rows["id"].n_unique() == candidates, name
+        assert rows["score"].is_finite().all(), name
+        assert 0 < sum(subset.take(rows, BUDGET)["n_tokens"]) <= 4000, name
+        assert asked.facts()["rank_seconds"] > 0
+
+
+def test_selectors_differ_and_those_that_draw_differ_by_seed(made):
+    chosen = {name: tuple(picks(asked)) for name, asked in made.items()}
+    assert chosen["got-d"] == chosen["one-round"]
+    assert chosen["race"] in (chosen["random"], chosen["mean"])
+    different = {name: ids for name, ids in chosen.items() if name not in ("one-round", "race")}
+    assert len(set(different.values())) == len(different)
+
+
+def test_scores_mean_what_they_say(ran, made):
+    text = ran.lake.latest("raw_corpus").scan().select("id", "text").collect()
+
+    def mean_length(name):
+        return text.filter(pl.col("id").is_in(picks(made[name])))["text"].str.len_chars().mean()
+
+    assert mean_length("perplexity") > 0
+    loss = made["perplexity"].rows().sort("id")["score"]
+    assert 3 < loss.mean() < 8  # nats a token, of a model of 500 words
+    difference = made["moore-lewis"].rows()["score"]
+    assert difference.min() < difference.mean() < 0.5
+
+
+def test_lambda_is_measured_and_what_was_seen_is_kept(made):
+    facts = made["measured"].facts()
+    assert 0 <= facts["lambda"] <= 1
+    assert set(facts["losses"]) == {"pool", "picks", "target"}
+    assert len(facts["costs"]) == 2
+    assert made["rounds"].facts()["lambda"] == 0.9
+
+
+def test_a_race_says_who_won_and_by_what(made):
+    facts = made["race"].facts()
+    losses = {heat["entrant"]: heat["loss"] for heat in facts["heats"]}
+    assert facts["winner"] == min(losses, key=losses.get)
+    assert set(losses) == {"random", "mean"}
+    assert len({heat["blocks"] for heat in facts["heats"]}) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_ids_again_and_on_another_number_of_threads(ran, made, tmp_path, threads):
+    """Training adds up in another order on other numbers of threads, so what asks a model is held to its own number."""
+    repeated = {
+        name: fields
+        for name, fields in SELECTORS.items()
+        if made[name].selector.asks_a_model is (threads == 2) and name != "race"
+    }
+    done, again = ask(ran, tmp_path / "work", repeated, threads)
+    assert done.returncode == 0, done.stderr[-4000:]
+    for name, asked in again.items():
+        assert picks(asked) == picks(made[name]), name
+
+
+def test_a_ranking_that_is_there_is_not_made_again(ran, tmp_path):
+    done, asked = ask(ran, tmp_path / "work", {"random": SELECTORS["random"]})
+    assert done.returncode == 0
+    assert "selector random: ranking" in done.stderr
+    before = asked["random"].path.with_suffix(".parquet").stat().st_mtime_ns
+    command = [sys.executable, "-m", "getmore_assets.workers.select", "spec.json", "result.json"]
+    done = subprocess.run(command, cwd=tmp_path / "work", capture_output=True, text=True, check=True)
+    assert "ranking" not in done.stderr
+    assert asked["random"].path.with_suffix(".parquet").stat().st_mtime_ns == before
+
+
+def test_what_another_tool_chose_enters_as_it_is(ran, made, tmp_path):
+    ids = picks(made["knn"])[::-1]
+    pl.DataFrame({"id": [*ids, "0" * 32]}).write_parquet(tmp_path / "rival.parquet")
+    chosen = {"selector": "imported", "imported": {"path": str(tmp_path / "rival.parquet"), "id": "id"}}
+    done, asked = ask(ran, tmp_path / "work", {"rival": chosen})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert asked["rival"].rows()["id"].to_list() == ids
+    assert asked["rival"].facts()["not_candidates"] == 1
+    pl.DataFrame({"id": ["0" * 32]}).write_parquet(tmp_path / "rival.parquet")
+    done, _ = ask(ran, tmp_path / "again", {"rival": chosen})
+    assert done.returncode == REFUSED
+    assert "none of its 1 rows may be chosen" in (tmp_path / "again" / "result.json").read_text()
+
+
+def test_contrast_needs_something_to_flee(ran, tmp_path):
+    done, _ = ask(ran, tmp_path / "work", {"contrast": {"selector": "contrast"}})
+    assert done.returncode == REFUSED
+    assert "target.negative" in (tmp_path / "work" / "result.json").read_text()
