@@ -17,6 +17,7 @@ from getmore_assets.lake import Lake, TableRef
 STATIONS = (
     "raw_corpus",
     "target_data",
+    "leakage",
     "domain_triage",
     "embeddings",
     "ot_potentials",

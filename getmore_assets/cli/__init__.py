@@ -7,6 +7,7 @@ import click
 
 from getmore_assets.cli.approve import approve
 from getmore_assets.cli.check import check
+from getmore_assets.cli.explain import explain
 from getmore_assets.cli.reproduce import reproduce
 from getmore_assets.cli.run import run, select
 
@@ -20,5 +21,5 @@ def main() -> None:
     """
 
 
-for verb in (run, select, check, approve, reproduce):
+for verb in (run, select, explain, check, approve, reproduce):
     main.add_command(verb)

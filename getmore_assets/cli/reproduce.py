@@ -19,7 +19,7 @@ from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.records import Record, Records, tasks_in
 
-_TABLES = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
+_TABLES = ("raw_corpus", "target_data", "leakage", "domain_triage", "embeddings", "ot_potentials")
 _MODELS = ("warmed_model", "finetuned_model")
 
 

@@ -24,6 +24,11 @@ class Task(Section):
         None, description="general text to measure forgetting on, instead of held-out rows"
     )
     corpus: Corpus = Corpus()
+    leakage: Literal["drop", "error", "allow"] = Field(
+        "drop",
+        description="what is done with rows of pool and train that overlap validation or test: leave them out, refuse "
+        "them, or use them",
+    )
     encoder: Encoder = Encoder()
     base_model: BaseModelChoice = BaseModelChoice()
     selection: Selection = Selection()

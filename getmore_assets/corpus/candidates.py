@@ -13,6 +13,9 @@ from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 
+#: Whose tables say who is a candidate, as `find` takes them.
+STATIONS = ("raw_corpus", "target_data", "leakage", "domain_triage")
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -31,37 +34,46 @@ def kept_domains(triage: TableRef, task: Task) -> pl.DataFrame:
     return triage.scan().filter((pl.col("target") == task.name) & pl.col("kept")).select("domain").collect()
 
 
-def find(raw_corpus: TableRef, target: TableRef, triage: TableRef | None, task: Task) -> Candidates:
-    """Take out of the pool what the target is evaluated on, what is held out, near-duplicates, and far domains.
+def leaks_of(leakage: TableRef, task: Task) -> pl.DataFrame:
+    """The rows of the pool that leak what a target is evaluated on: id, kind, split, of, overlap."""
+    mine = leakage.scan().filter(pl.col("target") == task.name)
+    return mine.select("id", "kind", "split", "of", "overlap").collect()
+
+
+def find(
+    task: Task, raw_corpus: TableRef, target: TableRef, leakage: TableRef, triage: TableRef | None = None
+) -> Candidates:
+    """Take out of the pool what the target is evaluated on, what overlaps it, what is held out, copies, far domains.
 
     In this order. Without `triage`, no domain is too far.
     """
-    evaluated = evaluated_ids(target, task)
+    evaluated, leaks = evaluated_ids(target, task), leaks_of(leakage, task).select("id", "kind", "of", of_split="split")
     rows = (
         scan_pool(raw_corpus, pool_key(task))
         .select("id", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin")
         .sort("id")
         .collect()
         .join(evaluated, on="id", how="left", maintain_order="left")
-        .with_columns(
-            pl.when(pl.col("split").is_not_null())
-            .then(pl.lit("is in the target's ") + pl.col("split"))
-            .when("held_out")
-            .then(pl.lit("held out as general text"))
-            .when(pl.col("duplicate_of").is_not_null())
-            .then(pl.lit("near-duplicate of ") + pl.col("duplicate_of"))
-            .alias("reason")
-        )
+        .join(leaks, on="id", how="left", maintain_order="left")
     )
-    if triage is not None:
-        far = pl.col("reason").is_null() & ~pl.col("domain").is_in(kept_domains(triage, task)["domain"].implode())
-        why = pl.lit("domain is too far: ") + pl.col("domain")
-        rows = rows.with_columns(pl.when(far).then(why).otherwise("reason").alias("reason"))
     if rows["id"].is_duplicated().any():
         raise RuntimeError("raw_corpus holds an id twice in one pool")
+    near = pl.lit(True) if triage is None else pl.col("domain").is_in(kept_domains(triage, task)["domain"].implode())
+    overlaps = pl.format("overlaps the target's {}: {} of {}", "of_split", "kind", "of")
+    out = [  # the station that takes a row out, when, and why
+        ("target_data", pl.col("split").is_not_null(), pl.format("is in the target's {}", "split")),
+        ("leakage", pl.col("kind").is_not_null(), overlaps),
+        ("raw_corpus", pl.col("held_out"), pl.lit("held out as general text")),
+        ("raw_corpus", pl.col("duplicate_of").is_not_null(), pl.format("near-duplicate of {}", "duplicate_of")),
+        ("domain_triage", ~near, pl.format("domain is too far: {}", "domain")),
+    ]
+    rows = rows.with_columns(
+        station=pl.coalesce(pl.when(when).then(pl.lit(station)) for station, when, _ in out),
+        reason=pl.coalesce(pl.when(when).then(why) for _, when, why in out),
+    )
     return Candidates(
         rows.filter(pl.col("reason").is_null()).select("id", "source", "domain", "n_tokens"),
-        rows.filter(pl.col("reason").is_not_null()).select("id", "origin", "reason"),
+        rows.filter(pl.col("reason").is_not_null()).select("id", "origin", "station", "reason"),
     )
 
 

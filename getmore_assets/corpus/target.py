@@ -12,6 +12,7 @@ import polars as pl
 from getmore_assets.config import Source, Task
 from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
+from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, TableRef
@@ -69,8 +70,10 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
     for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
         apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
         left = splits[split].join(apart, on="id", how="semi", maintain_order="left")
-        facts.left[split] = left.select("id", "origin").to_dicts()
+        facts.left[split] = left.select("id", "origin", reason=pl.lit("is evaluated on elsewhere")).to_dicts()
         splits[split] = splits[split].join(apart, on="id", how="anti", maintain_order="left")
+        if task.leakage != "allow":
+            splits[split] = _without_leaks(task, split, splits, facts)
     for split, rows in splits.items():
         if rows.height < (_FEWEST_ROWS if split == "train" else 1):
             _refuse_short(task, split, rows.height, bool(facts.left.get(split)))
@@ -87,6 +90,26 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
     facts.rows = {split: rows.height for split, rows in splits.items()}
     columns = ["split", "row", "id", "text", "label", "origin"]
     return frame.select([*columns, *(["vector"] if "vector" in frame.columns else [])]), facts
+
+
+def guard_of(rows: pl.DataFrame, splits: tuple[str, ...] = ("validation", "test")) -> Guard:
+    """What guards some splits of a target, of its rows: split, id, text."""
+    return Guard(rows.filter(pl.col("split").is_in(splits)))
+
+
+def _without_leaks(task: Task, split: str, splits: dict[str, pl.DataFrame], facts: TargetFacts) -> pl.DataFrame:
+    """A split without the rows that overlap what is evaluated on after it; those that do are noted, or refused."""
+    rows, later = splits[split], ("test",) if split == "validation" else ("validation", "test")
+    apart = pl.concat([splits[name].select("id", "text", split=pl.lit(name)) for name in later])
+    leaks = guard_of(apart).leaks(rows.unique("id", maintain_order=True))
+    leaking = rows.join(leaks, on="id", how="inner", maintain_order="left")
+    if leaking.height and task.leakage == "error":
+        first = leaking.row(0, named=True)
+        what = f"overlaps the target's {first['split']} ({first['kind']}), and so do {leaking.height - 1} more rows"
+        raise BadInput(first["origin"], what, "Take them out, or set `leakage: drop`")
+    reason = pl.format("overlaps {}: {} of {}", "split", "kind", "of")
+    facts.left[split] += leaking.select("id", "origin", reason=reason).to_dicts()
+    return rows.join(leaks, on="id", how="anti", maintain_order="left")
 
 
 def data_version(frame: pl.DataFrame) -> str:

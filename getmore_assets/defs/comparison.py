@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import NONE, Budget, Selector, Task
+from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.job import Job
 from getmore_assets.defs.rankings import Asked, imported_version, rankings
@@ -102,7 +103,7 @@ def _rivals(job: Job) -> list[dict[str, Any]]:
 
 def _key(job: Job, rival: Selector) -> str:
     """Names a ranking: it is made again when what it depends on has changed."""
-    reads = ["raw_corpus", "target_data", "domain_triage"]
+    reads = [*candidates.STATIONS]
     reads += ["embeddings"] if rival.reads else []
     reads += ["ot_potentials"] if "potentials" in rival.reads else []
     reads += ["base_model"] if rival.asks_a_model else []

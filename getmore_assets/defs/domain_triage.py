@@ -17,15 +17,16 @@ from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.workers import TRIAGE
 
+_INPUTS = ("raw_corpus", "target_data", "leakage")
 _LITTLE = 0.1  # share of the target's weight, or of the pool's rows
 
 
 @dg.asset(
-    deps=["raw_corpus", "target_data"],
+    deps=list(_INPUTS),
     partitions_def=targets,
     group_name="transport",
     kinds={"deltalake", "torch"},
-    code_version="1",
+    code_version="2",
     pool="gpu",
     description="The transport distance from the target to a sample of each domain of the pool, nearest first. With "
     "`triage.keep` only the nearest are encoded and may be chosen from. The sample's vectors are kept "
@@ -35,7 +36,7 @@ def domain_triage(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
     """Distances as a Delta table."""
     return line.materialise(
         context,
-        inputs=("raw_corpus", "target_data"),
+        inputs=_INPUTS,
         settings=lambda t: [t.triage, encoder_fingerprint(t)],
         make=_measure,
         keep=_little_has_changed,

@@ -16,7 +16,7 @@ from getmore_assets.records import Records
 
 _CHECKED_AT_ONCE = 16_384
 _LENGTH_TOLERANCE = 1e-3
-_INPUTS = ("raw_corpus", "target_data", "domain_triage")
+_INPUTS = candidates.STATIONS
 
 
 @dg.asset(
@@ -42,7 +42,7 @@ def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeR
 
 
 def _encode(job: Job) -> Made:
-    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.table("domain_triage"), job.task)
+    found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS))
     found.require_budget(job.task.selection.budget)
     encoder = encoder_fingerprint(job.task)
     done = job.launch("embed", {"encoder": encoder, "fitted": str(store.fitted_file(job.lake, encoder))})
@@ -87,8 +87,8 @@ def vectors_have_unit_length(context: dg.AssetCheckExecutionContext, line: Line)
 def every_candidate_has_a_vector(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
     """Counts the vectors of each id that the solve will ask for."""
     task, record = line.record(context, "embeddings")
-    raw_corpus, target, triage = (record.input_table(station) for station in _INPUTS)
-    eligible = candidates.find(raw_corpus, target, triage, task).eligible
+    eligible = candidates.find(task, *(record.input_table(name) for name in candidates.STATIONS)).eligible
+    target = record.input_table("target_data")
     wanted = pl.concat([eligible.select("id"), points_of(target, task.name).select("id")]).unique()
     held = record.table_ref().scan().filter(pl.col("encoder") == record.facts["encoder"])
     counts = held.group_by("id").len("vectors").collect()

@@ -19,7 +19,7 @@ from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.workers import POTENTIALS
 
 _CHECKED_SHARE, _LEAST_OVERLAP = 0.05, 0.5
-_INPUTS = ("raw_corpus", "target_data", "domain_triage", "embeddings")
+_INPUTS = (*candidates.STATIONS, "embeddings")
 
 
 @dg.asset(
@@ -75,7 +75,7 @@ def _stands(job: Job, last: Record) -> str | None:
     target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()
     if last.facts["encoder"] != job.inputs["embeddings"].facts["encoder"] or weight_changed(target, points):
         return None
-    found = candidates.find(job.table("raw_corpus"), job.table("target_data"), job.table("domain_triage"), job.task)
+    found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS))
     before = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
     same = before.len() == found.eligible.height and before.sort().equals(found.eligible["id"])
     return "no candidate and no point of the target came or went" if same else None

@@ -20,8 +20,8 @@ from getmore_assets.selection import subset
 from getmore_assets.selection.choice import Choice, take
 from getmore_assets.selection.ground import Tables
 
-TABLE = "selected_subset"
-_INPUTS = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
+TABLE, LEDGER = "selected_subset", "row_ledger"
+_INPUTS = tuple(Tables.__dataclass_fields__)
 _SCORED = ("got-d", "contrast", "mean", "perplexity", "moore-lewis")  # selectors that cut an order of scores
 _MODEL = "base_model"  # an input where the selector asks it
 
@@ -60,14 +60,15 @@ def _select(job: Job) -> Made:
     choice = take(job.task, tables, encoder, epsilon, made.rows())
     key = {"target": job.task.name}
     table = job.lake.replace(TABLE, choice.rows, key, job.commit)
-    job.lake.replace("row_ledger", choice.ledger(), key, job.commit)
+    ledger = job.lake.replace(LEDGER, choice.ledger(), key, job.commit)
     exported = job.lake.folder("exports", job.task.name) / "selected.parquet"
     choice.rows.write_parquet(exported.with_suffix(".partial"))
     exported.with_suffix(".partial").replace(exported)
     figures.composition(choice.found.eligible, choice.rows, job.figure("composition"))
     if job.task.selection.selector in _SCORED:
         figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
-    facts = {**_facts(choice), **made.facts(), **_change(job, choice.rows)}
+    own = {"encoder": encoder, "epsilon": epsilon, "ledger": ledger.__dict__}
+    facts = {**own, **_facts(choice), **made.facts(), **_change(job, choice.rows)}
     return Made(choice.rows.height, facts, table, {"parquet": str(exported)}, choice.hash)
 
 
@@ -83,7 +84,7 @@ def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
 
 def _facts(choice: Choice) -> dict[str, Any]:
     rows, excluded = choice.rows, choice.found.excluded
-    leaked = excluded.filter(pl.col("reason").str.starts_with("is in the target"))
+    leaked = excluded.filter(pl.col("station").is_in(["target_data", "leakage"]))
     share = {d: n / rows.height for d, n in rows["domain"].value_counts(sort=True).rows()}
     return {
         "selection_hash": choice.hash,

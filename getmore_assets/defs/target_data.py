@@ -17,10 +17,10 @@ from getmore_assets.defs.shared_checks import has_its_columns, is_current, volum
     partitions_def=targets,
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="2",
+    code_version="3",
     description="The target: train, validation and test, with labels where there are any, and general text where "
-    "the task brings its own. Rows of train that are in validation or test are taken out and listed; "
-    "test stays as it is.",
+    "the task brings its own. Rows of train that are in validation or test, or overlap them, are taken out and "
+    "listed; test stays as it is.",
 )
 def target_data(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """The target's splits as a Delta table."""
@@ -42,16 +42,24 @@ def _read(job: Job) -> Made:
 @partition_check(
     target_data,
     blocking=True,
-    description="No row of train is in validation or test.",
+    description="No row of train is in validation or test, or overlaps them (unless `leakage: allow`).",
 )
 def train_is_apart_from_test(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
-    """Counts the rows of train that the model would be evaluated on."""
+    """Looks for the rows of train that the model would be evaluated on."""
     task, record = line.record(context, "target_data")
     table = record.table_ref()
-    train = table.scan().filter((pl.col("target") == task.name) & (pl.col("split") == "train")).select("id", "origin")
-    shared = train.collect().join(target.evaluated_ids(table, task), on="id")
+    rows = table.scan().filter(pl.col("target") == task.name).collect()
+    train = rows.filter(pl.col("split") == "train").unique("id", maintain_order=True)
+    shared = train.join(target.evaluated_ids(table, task), on="id")
+    leaks = target.guard_of(rows).leaks(train)
     return dg.AssetCheckResult(
-        passed=not shared.height, metadata={"shared": shared.height, "first": shared["origin"].head(20).to_list()}
+        passed=not shared.height and (not leaks.height or task.leakage == "allow"),
+        metadata={
+            "shared": shared.height,
+            "first": shared["origin"].head(20).to_list(),
+            "overlapping": leaks.height,
+            "first_overlapping": leaks.head(20).to_dicts(),
+        },
     )
 
 

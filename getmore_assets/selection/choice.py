@@ -38,17 +38,27 @@ class Choice:
         return subset.selection_hash(self.rows["id"].to_list())
 
     def ledger(self) -> pl.DataFrame:
-        """Every candidate's fate: selected, ranked too low, or excluded, with the reason."""
-        taken = pl.col("rank") <= self.rows.height
-        scored = self.ranked.select(
+        """Every row's fate: selected, not selected, or excluded; by which station, and why; rank and score."""
+        scored = self.found.eligible.select("id").join(self.ranked.select("id", "rank", "score"), on="id", how="left")
+        last = self.rows.height
+        judged = scored.select(
             "id",
-            pl.when(taken).then(pl.lit("selected")).otherwise(pl.lit("not selected")).alias("decision"),
-            pl.lit(None, pl.String).alias("reason"),
+            pl.when(pl.col("rank") <= last)
+            .then(pl.lit("selected"))
+            .otherwise(pl.lit("not selected"))
+            .alias("decision"),
+            pl.lit("selected_subset").alias("station"),
+            pl.when(pl.col("rank").is_null())
+            .then(pl.lit("the other tool did not choose it"))
+            .when(pl.col("rank") <= last)
+            .then(pl.lit("the budget pays for it"))
+            .otherwise(pl.format("ranks behind the {} rows that the budget pays for", pl.lit(last)))
+            .alias("reason"),
             "rank",
             "score",
         )
-        excluded = self.found.excluded.select("id", pl.lit("excluded").alias("decision"), "reason")
-        return pl.concat([scored, excluded], how="diagonal")
+        excluded = self.found.excluded.select("id", pl.lit("excluded").alias("decision"), "station", "reason")
+        return pl.concat([judged, excluded], how="diagonal")
 
 
 def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.DataFrame) -> Choice:
@@ -64,7 +74,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     Raises:
         BadInput: The budget asks for more than there is, or pays for no row.
     """
-    found, chosen = candidates.find(tables.raw_corpus, tables.target_data, tables.domain_triage, task), task.selection
+    found, chosen = tables.candidates(task), task.selection
     found.require_budget(chosen.budget)
     taken = subset.take(ranked, chosen.budget)
     if not taken.height:

@@ -19,6 +19,23 @@ def calibrated_gradient(f: np.ndarray) -> np.ndarray:
     return scores
 
 
+def plan_row(x: np.ndarray, y: np.ndarray, g: np.ndarray, b: np.ndarray, epsilon: float) -> np.ndarray:
+    """The shares of a candidate's mass that the plan sends to each target: `[m]`, float64, summing to 1.
+
+    Args:
+        x: The candidate: `[d]`, unit length.
+        y: Targets: `[m, d]`, unit length.
+        g: Target potential: `[m]`.
+        b: Target weights: `[m]`.
+        epsilon: The regularisation, absolute.
+    """
+    with np.errstate(divide="ignore"):
+        z = (2 * (y @ x).astype(np.float64) + g) / epsilon + np.log(b)
+    weights = np.exp(z - z.max())
+    shares: np.ndarray = weights / weights.sum()
+    return shares
+
+
 def nearest_targets(x: np.ndarray, y: np.ndarray, g: np.ndarray, b: np.ndarray, epsilon: float, k: int) -> np.ndarray:
     """The k targets to which the plan sends most of each row, most first: `[len(x), k]`, int64.
 

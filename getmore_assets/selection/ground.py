@@ -28,9 +28,14 @@ class Tables:
 
     raw_corpus: TableRef
     target_data: TableRef
+    leakage: TableRef
     domain_triage: TableRef
     embeddings: TableRef
     ot_potentials: TableRef
+
+    def candidates(self, task: Task) -> candidates.Candidates:
+        """Who may be chosen, and who may not and why."""
+        return candidates.find(task, *(getattr(self, name) for name in candidates.STATIONS))
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,7 @@ class Ground:
     @cached_property
     def eligible(self) -> pl.DataFrame:
         """The candidates: id, source, domain, n_tokens, in order of id."""
-        return candidates.find(
-            self.tables.raw_corpus, self.tables.target_data, self.tables.domain_triage, self.task
-        ).eligible
+        return self.tables.candidates(self.task).eligible
 
     @property
     def n_tokens(self) -> np.ndarray:

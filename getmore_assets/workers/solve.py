@@ -42,7 +42,7 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     task, lake, work = Task.model_validate(spec["task"]), Lake(spec["lake"]), Path(spec["work"])
     embeddings, target, encoder = TableRef(**spec["embeddings"]), TableRef(**spec["target_data"]), spec["encoder"]
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
-    found = candidates.find(TableRef(**spec["raw_corpus"]), target, TableRef(**spec["domain_triage"]), task)
+    found = candidates.find(task, *(TableRef(**spec[name]) for name in candidates.STATIONS))
     eligible, points = found.eligible, points_of(target, task.name)
     y = store.load(embeddings, encoder, points["id"].to_list())
     before = earlier.read(spec["earlier"], task, embeddings, encoder)

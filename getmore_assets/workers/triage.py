@@ -27,7 +27,7 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
     raw_corpus, target = TableRef(**spec["raw_corpus"]), TableRef(**spec["target_data"])
     # Ids are hashes, so the smallest of a domain are a random sample of it.
-    eligible = candidates.find(raw_corpus, target, None, task).eligible
+    eligible = candidates.find(task, raw_corpus, target, TableRef(**spec["leakage"])).eligible
     sample = eligible.group_by("domain", maintain_order=True).head(task.triage.sample)
     texts = may_be_candidates(task, raw_corpus).join(sample.lazy(), on="id", how="semi").select("id", "text")
     started = time.monotonic()

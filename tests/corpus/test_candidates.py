@@ -6,6 +6,7 @@ import pytest
 from getmore_assets.config import Budget, Task
 from getmore_assets.corpus import candidates, pool, target
 from getmore_assets.corpus.identity import content_id
+from getmore_assets.corpus.leakage import SCHEMA
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from tests.conftest import task_fields
@@ -22,12 +23,17 @@ def test_what_the_target_is_tested_on_leaves_the_pool(sources, tmp_path):
     table, _, _ = pool.build(task, lake, {})
     splits, _ = target.read_target(task)
     kept = lake.replace(target.TABLE, splits, {"target": task.name}, {})
-    found = candidates.find(table, kept, None, task)
+    leak = {"id": table.scan().select("id").collect()["id"].max(), "kind": "near", "split": "test", "of": "e" * 32}
+    leaks = lake.replace("leakage", pl.DataFrame([{**leak, "overlap": 0.8}], schema=SCHEMA), {"target": task.name}, {})
+    found = candidates.find(task, table, kept, leaks)
     reasons = found.excluded["reason"]
     assert (reasons == "is in the target's test").sum() >= 3
     whole = {content_id(text) for text in leaked if len(text) <= task.corpus.passage_chars}
     assert whole <= set(found.excluded.filter(reasons == "is in the target's test")["id"])
     assert (reasons == "held out as general text").sum() > 10
+    assert f"overlaps the target's test: near of {'e' * 32}" in set(reasons)
+    stations = set(found.excluded["station"])
+    assert {"target_data", "leakage", "raw_corpus"} == stations
     assert found.eligible.height + found.excluded.height == pl.read_delta(table.path).height
 
 

@@ -93,6 +93,10 @@ def test_real_sets_overlap_a_little(shared_data, tmp_path):
     }
     task = Task.model_validate({"name": "c", "lake": str(tmp_path), "target": {**given, "label": "label"}})
     _frame, facts = target.read_target(task)
-    assert len(facts.left["train"]) == 4
+    reasons = [row["reason"].split(" of ")[0] for row in facts.left["train"]]
+    assert (
+        sorted(reasons)
+        == ["is evaluated on elsewhere"] * 4 + ["overlaps test: contained"] * 2 + ["overlaps test: near"] * 3
+    )
     assert facts.rows["test"] == 3469
     assert len(facts.labels) == 13

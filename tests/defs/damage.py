@@ -125,6 +125,23 @@ def leaked(copy: Copy) -> None:
     copy.put("target_data", pl.concat([rows, stolen]))
 
 
+def changed(text: str) -> str:
+    """The text with one word changed."""
+    words = text.split()
+    return " ".join([*words[:-1], "otherwise"])
+
+
+def nearly_leaked(station: str, which: pl.Expr) -> Damage:
+    """A row becomes a test row with one word changed."""
+
+    def damage(copy: Copy) -> None:
+        rows = copy.rows("target_data").filter(pl.col("split") == "test")
+        longest = rows.sort(pl.col("text").str.len_chars())["text"][-1]
+        copy.set(station, which, text=pl.lit(changed(longest)))
+
+    return called(f"nearly_leaked_into_{station}", damage)
+
+
 def long_vector(copy: Copy) -> None:
     copy.set("embeddings", pl.lit(True), vector=pl.col("vector").list.eval(pl.element() * 2))
 

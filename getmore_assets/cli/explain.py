@@ -1,0 +1,76 @@
+"""`getmore explain`: why a row is in the selection or out of it.
+
+Belongs here: which versions are asked, what is printed. Does not: the explanation (`selection/explain.py`).
+"""
+
+import json
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from getmore_assets.cli.execution import refusals
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.records import Records
+from getmore_assets.selection.explain import Explanation
+from getmore_assets.task_files import load_task
+
+_SHOWN = 200  # characters of a text
+
+
+@click.command()
+@click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")
+@click.argument("row", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain(task: str, row: str, as_json: bool) -> None:
+    """Say why a row was selected or not, and what would have had to change.
+
+    ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has.
+    """
+    with refusals(as_json):
+        loaded = load_task(task)
+        found = _explain(loaded, task, row)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        _print(found)
+
+
+def _explain(task: Task, path: str, row: str) -> Explanation:
+    from getmore_assets.selection.explain import explain as explained
+    from getmore_assets.selection.ground import Tables
+
+    made = Records(Lake(task.lake), task.name).get("selected_subset")
+    if made is None:
+        raise BadInput(path, "nothing has been selected yet", f"Run it first: getmore select {path}")
+    tables = Tables(**{name: made.input_table(name) for name in Tables.__dataclass_fields__})
+    ledger = TableRef(**made.facts["ledger"])
+    asked = Task.model_validate(made.settings)
+    return explained(asked, tables, ledger, made.table_ref(), made.facts["encoder"], made.facts["epsilon"], row)
+
+
+def _print(found: Explanation) -> None:
+    out = Console(highlight=False)
+    out.print(f"{found.row['id']}: {found.decision}", style="bold", markup=False)
+    out.print(f"{found.row['domain']} / {found.row['source']}, {found.row['origin']}", markup=False)
+    out.print(_short(str(found.row["text"])), markup=False, style="dim")
+    stages = Table("station", "decision", "reason")
+    for stage in found.stages:
+        stages.add_row(*stage)
+    out.print(stages)
+    if found.nearest:
+        nearest = Table("share", "target row", title="where the plan sends it", title_justify="left")
+        for one in found.nearest:
+            nearest.add_row(f"{one.share:.1%}", f"{one.id[:12]}  {_short(one.text)}")
+        out.print(nearest)
+    out.print("What would have had to change:")
+    for change in found.change:
+        out.print(f"- {change}", markup=False)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"

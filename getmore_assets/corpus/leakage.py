@@ -1,0 +1,139 @@
+"""Leakage: text that a model would be trained on and is evaluated on, exactly, nearly, or inside something longer.
+
+Belongs here: finding it. Does not: what is done about it (`defs/leakage.py`, `target.py`, `candidates.py`).
+
+All three kinds are found by n-grams of words, so case, white space and punctuation do not count:
+
+- exact: the same words;
+- near: the Jaccard similarity of the word triples is at least 0.6;
+- contained: runs of ten words (of all its words, where an evaluated row has six to nine) cover half of the row.
+
+Not found: a row of fewer than about ten words with one of them changed. N-grams that are common among the evaluated
+rows are boilerplate, and say nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+NEAR, COVERED = 0.6, 0.5
+RUN, _SHORTEST = 10, 6  # words
+_TRIPLE = 3
+_COMMON_RUN, _COMMON_TRIPLE = 10, 200  # evaluated rows from which on an n-gram is boilerplate
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+SCHEMA = {"id": pl.String, "kind": pl.String, "split": pl.String, "of": pl.String, "overlap": pl.Float64}
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Texts as hashes of their words: `hashes` of all, one text after the other, and `counts` of each."""
+
+    hashes: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, texts: pl.Series) -> "_Words":
+        split = texts.str.to_lowercase().str.extract_all(r"\w+")
+        return cls(split.explode().drop_nulls().hash(seed=0).to_numpy(), split.list.len().to_numpy())
+
+    def grams(self, size: int) -> pl.DataFrame:
+        """Every run of `size` words: its hash, the number of its text, and its place there."""
+        room = len(self.hashes) - size + 1
+        if room <= 0:
+            return pl.DataFrame(schema={"gram": pl.UInt64, "row": pl.Int64, "at": pl.Int64})
+        mixed = np.full(room, size, np.uint64)
+        for offset in range(size):  # wrap-around is meant
+            mixed = mixed * _FACTOR + self.hashes[offset : offset + room]
+            mixed ^= mixed >> np.uint64(29)
+        row = np.repeat(np.arange(len(self.counts)), self.counts)
+        at = np.arange(len(self.hashes)) - np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
+        whole = row[:room] == row[size - 1 :]
+        return pl.DataFrame({"gram": mixed[whole], "row": row[:room][whole], "at": at[:room][whole]})
+
+
+class Guard:
+    """The rows that a model is evaluated on, and what leaks them.
+
+    Args:
+        evaluated: id, split, text.
+    """
+
+    def __init__(self, evaluated: pl.DataFrame) -> None:
+        self._rows = evaluated.select("id", "split", "text").unique("id", keep="first", maintain_order=True)
+        words = _Words.of(self._rows["text"])
+        self._counts = words.counts
+        self._runs = {
+            size: words.grams(size).filter(
+                pl.col("row").is_in(np.flatnonzero(np.minimum(words.counts, RUN) == size).tolist())
+            )
+            for size in range(_SHORTEST, RUN + 1)
+        }
+        self._runs = {size: _without_common(grams, _COMMON_RUN) for size, grams in self._runs.items() if grams.height}
+        triples = words.grams(_TRIPLE).unique(["gram", "row"], maintain_order=True)
+        self._common = triples.group_by("gram").len().filter(pl.col("len") > _COMMON_TRIPLE).select("gram")
+        self._triples = triples.join(self._common, on="gram", how="anti").select("gram", of="row")
+        self._sizes = self._triples.group_by("of").len("of_size")
+        self._whole = _whole(words).rename({"row": "of"})
+
+    def leaks(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """What of some rows (id, text) leaks: id, kind, split, of (the evaluated row's id) and overlap, 0 to 1.
+
+        One line for each row that leaks: its strongest kind, and the evaluated row that it overlaps most.
+        """
+        words = _Words.of(rows["text"])
+        found = pl.concat([self._exact(words), self._near(words), self._contained(words)])
+        best = found.sort("row", "order", "overlap", "of", descending=[False, False, True, False]).unique(
+            "row", keep="first", maintain_order=True
+        )
+        evaluated = (
+            self._rows.select("split", of_id="id").with_row_index("of").with_columns(pl.col("of").cast(pl.Int64))
+        )
+        ids = rows.select("id").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+        named = best.join(evaluated, on="of").join(ids, on="row").sort("row")
+        return named.select("id", "kind", "split", pl.col("of_id").alias("of"), "overlap").cast(SCHEMA)  # type: ignore[arg-type]
+
+    def _exact(self, words: _Words) -> pl.DataFrame:
+        return _found(_whole(words).join(self._whole, on=["gram", "words"]).with_columns(overlap=1.0), "exact", 0)
+
+    def _near(self, words: _Words) -> pl.DataFrame:
+        mine = words.grams(_TRIPLE).select("gram", "row").unique(maintain_order=True)
+        mine = mine.join(self._common, on="gram", how="anti")
+        sizes = mine.group_by("row").len("size")
+        shared = mine.join(self._triples, on="gram").group_by("row", "of").len("shared")
+        met = shared.join(sizes, on="row").join(self._sizes, on="of")
+        jaccard = pl.col("shared") / (pl.col("size") + pl.col("of_size") - pl.col("shared"))
+        return _found(met.with_columns(overlap=jaccard).filter(pl.col("overlap") >= NEAR), "near", 1)
+
+    def _contained(self, words: _Words) -> pl.DataFrame:
+        parts = []
+        for size, runs in self._runs.items():
+            met = words.grams(size).select("gram", "row").join(runs.rename({"row": "of"}), on="gram")
+            parts.append(met.select("row", "of", pl.int_ranges("at", pl.col("at") + size).alias("at")))
+        if not parts:
+            return _found(pl.DataFrame(schema={"row": pl.Int64, "of": pl.Int64, "overlap": pl.Float64}), "contained", 2)
+        covered = pl.concat(parts).explode("at").unique().group_by("row", "of").len("covered")
+        counts = pl.DataFrame({"of": np.arange(len(self._counts)), "words": self._counts.astype(np.int64)})
+        met = covered.join(counts, on="of").with_columns(overlap=pl.col("covered") / pl.col("words"))
+        return _found(met.filter(pl.col("overlap") >= COVERED), "contained", 2)
+
+
+def _whole(words: _Words) -> pl.DataFrame:
+    """One hash of all words of each text that has any."""
+    totals = np.zeros(len(words.counts), np.uint64)
+    at = np.arange(len(words.hashes)) - np.repeat(np.cumsum(words.counts) - words.counts, words.counts)
+    place = (at.astype(np.uint64) + np.uint64(1)) * _FACTOR
+    np.add.at(totals, np.repeat(np.arange(len(words.counts)), words.counts), (words.hashes ^ place) * _FACTOR)
+    rows = pl.DataFrame({"gram": totals, "words": words.counts.astype(np.int64), "row": np.arange(len(totals))})
+    return rows.filter(pl.col("words") > 0)
+
+
+def _without_common(grams: pl.DataFrame, most: int) -> pl.DataFrame:
+    common = grams.group_by("gram").agg(pl.col("row").n_unique()).filter(pl.col("row") > most)
+    return grams.join(common.select("gram"), on="gram", how="anti")
+
+
+def _found(met: pl.DataFrame, kind: str, order: int) -> pl.DataFrame:
+    return met.select(
+        "row", "of", pl.col("overlap").cast(pl.Float64), pl.lit(kind).alias("kind"), pl.lit(order).alias("order")
+    )

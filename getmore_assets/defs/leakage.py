@@ -1,0 +1,113 @@
+"""`leakage`: the rows of the pool that overlap what the target is evaluated on."""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import candidates, pool, target
+from getmore_assets.corpus import leakage as overlap
+from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.job import Job, Made
+from getmore_assets.defs.line import Line, targets
+from getmore_assets.defs.shared_checks import has_its_columns
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import TableRef, batches
+
+TABLE = "leakage"
+_BATCH = 8192
+_SHOWN = 20
+
+
+@dg.asset(
+    deps=["raw_corpus", "target_data"],
+    partitions_def=targets,
+    group_name="corpus",
+    kinds={"deltalake", "polars"},
+    code_version="1",
+    description="The rows of the pool that overlap validation or test: with the same words, nearly, or with an "
+    "evaluated row inside. They are no candidates (`leakage: drop`), or stop the line (`error`). Rows that the pool "
+    "gained are looked at alone.",
+)
+def leakage(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
+    """Leaking rows as a Delta table."""
+    return line.materialise(
+        context,
+        inputs=("raw_corpus", "target_data"),
+        settings=lambda t: t.leakage,
+        make=_find,
+        reads={"target_data": "evaluated_version"},
+    )
+
+
+def _find(job: Job) -> Made:
+    leaks = pl.DataFrame(schema=overlap.SCHEMA)
+    looked_at = 0
+    if job.task.leakage != "allow":
+        before, rows = _before(job), _candidates(job.table("raw_corpus"), job.task)
+        if before is not None:
+            leaks = before.join(rows.select("id").collect(), on="id", how="semi", maintain_order="left")
+            known = _candidates(job.last.input_table("raw_corpus"), job.task) if job.last else rows.clear()
+            rows = rows.join(known.select("id"), on="id", how="anti")
+        guard = target.guard_of(_evaluated(job.table("target_data"), job.task))
+        for batch in batches(rows.select("id", "text"), _BATCH):
+            looked_at += batch.height
+            leaks = pl.concat([leaks, guard.leaks(batch)])
+    if leaks.height and job.task.leakage == "error":
+        first = leaks.row(0, named=True)
+        what = f"{leaks.height} rows overlap what the target is evaluated on, first {first['id']} ({first['kind']})"
+        raise BadInput("candidates", what, "Take them out of the pool, or set `leakage: drop`")
+    table = job.lake.replace(TABLE, leaks, {"target": job.task.name}, job.commit)
+    counts = {kind: leaks.filter(pl.col("kind") == kind).height for kind in ("exact", "near", "contained")}
+    return Made(leaks.height, {"looked_at": looked_at, **counts, "first": leaks.head(_SHOWN).to_dicts()}, table)
+
+
+def _before(job: Job) -> pl.DataFrame | None:
+    """What was found of the pool as it was, where what is evaluated on has not changed since."""
+    last = job.last
+    if (
+        last is None
+        or not job.same_recipe
+        or last.inputs["target_data"] != job.inputs["target_data"].facts["evaluated_version"]
+    ):
+        return None
+    return candidates.leaks_of(last.table_ref(), job.task)
+
+
+def _candidates(raw_corpus: TableRef, task: Task) -> pl.LazyFrame:
+    rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
+    return rows.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
+
+
+def _evaluated(target_data: TableRef, task: Task) -> pl.DataFrame:
+    return target_data.scan().filter(pl.col("target") == task.name).select("split", "id", "text").collect()
+
+
+@partition_check(
+    leakage,
+    additional_deps=("target_data", "raw_corpus"),
+    blocking=True,
+    description="No row that may be chosen overlaps validation or test (`leakage: allow` lets them).",
+)
+def nothing_leaks(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
+    """Reads every candidate again, against what the target is evaluated on now."""
+    task, record = line.record(context, "leakage")
+    raw_corpus, target_data = (line.record(context, name)[1].table_ref() for name in ("raw_corpus", "target_data"))
+    found = candidates.find(task, raw_corpus, target_data, record.table_ref()).eligible.select("id")
+    guard = target.guard_of(_evaluated(target_data, task))
+    rows = _candidates(raw_corpus, task).select("id", "text")
+    read, leaks = 0, pl.DataFrame(schema=overlap.SCHEMA)
+    for batch in batches(rows, _BATCH):
+        mine = batch.join(found, on="id", how="semi")
+        read += mine.height
+        leaks = pl.concat([leaks, guard.leaks(mine)])
+    metadata: dict[str, Any] = {"read": read, "leaking": leaks.height, "first": leaks.head(_SHOWN).to_dicts()}
+    if task.leakage == "allow":
+        metadata["note"] = "leakage is allowed"
+    return dg.AssetCheckResult(passed=read > 0 and (not leaks.height or task.leakage == "allow"), metadata=metadata)
+
+
+leakage_has_its_columns = has_its_columns(
+    leakage, {**dict.fromkeys(("target", "id", "kind", "split", "of"), pl.String), "overlap": pl.Float64}
+)
