@@ -7,7 +7,7 @@ files it names (`preflight.py`).
 from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Selection, Selector
 from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
 from getmore_assets.config.task import Task
-from getmore_assets.config.training import BaseModelChoice, DType, FineTuning, Head, Small, Training
+from getmore_assets.config.training import BaseModelChoice, Curves, DType, FineTuning, Head, Small, Training
 from getmore_assets.config.transport import BROUGHT, LEXICAL, Drift, Encoder, Transport, Triage
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "BaseModelChoice",
     "Budget",
     "Corpus",
+    "Curves",
     "DType",
     "Drift",
     "Encoder",

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from getmore_assets.config.selection import NONE, AnySelector, Selection, Selector
 from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
-from getmore_assets.config.training import BaseModelChoice, FineTuning, Training
+from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Training
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
 
 
@@ -41,6 +41,7 @@ class Task(Section):
     compare: list[Literal["none"] | AnySelector] = Field(
         ["none", Selector(selector="random")], description="what the chosen selector is compared with, at equal tokens"
     )
+    curves: Curves = Curves()
     seeds: int = Field(3, ge=1, le=100)
 
     @property

@@ -5,7 +5,7 @@ Belongs here: fields, their defaults and their limits. Does not: training.
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from getmore_assets.config.sources import Section
 
@@ -59,6 +59,20 @@ class Training(Section):
 class FineTuning(Training):
     """The recipe on the target's train split."""
 
+    rows: int | None = Field(None, ge=1, description="at most so many rows of train, drawn by content; all without it")
     epochs: float = Field(3.0, gt=0)
     learning_rate: float = Field(2e-4, gt=0)
     patience: int | None = Field(1, ge=1, description="epochs without a better validation loss before stopping")
+
+
+class Curves(Section):
+    """How the comparison goes on with fewer labels, and with smaller budgets, than the task has."""
+
+    labels: list[int] = Field(default=[], description="rows of target train to fine-tune on, with and without warm-up")
+    budgets: list[float] = Field(default=[], description="shares of the budget to warm up on, for every selector")
+
+    @model_validator(mode="after")
+    def _are_in_range(self) -> "Curves":
+        if any(rows < 1 for rows in self.labels) or any(not 0 < share < 1 for share in self.budgets):
+            raise ValueError("labels are 1 or more, budgets between 0 and 1")
+        return self

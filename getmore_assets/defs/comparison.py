@@ -29,14 +29,19 @@ def names(task: Task) -> list[str]:
     return [task.selection.called, *none, *(one.called for one in task.rivals)]
 
 
-def run_all(job: Job) -> list[dict[str, Any]]:
-    """Make what is missing; one row of results for each selector and seed, the chosen one first."""
+def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Make what is missing; one row of results for each selector and seed, the chosen one first.
+
+    Returns:
+        The comparison, and the curves: the same with fewer labels, or on a share of the budget.
+    """
     seeds = range(job.task.seeds)
     runs = [_own(job, seed) for seed in seeds]
     if NONE in job.task.compare:
         runs += [_run(job, NONE, seed, []) for seed in seeds]
     runs += _rivals(job)
-    todo = [one for one in runs if "result" in one]
+    curves = _curves(job, runs)
+    todo = [one for one in (*runs, *curves) if "result" in one]
     if todo:
         job.launch(
             "train",
@@ -45,20 +50,29 @@ def run_all(job: Job) -> list[dict[str, Any]]:
                 "runs": [{name: value for name, value in one.items() if name != "ids"} for one in todo],
                 "selections": {one["hash"]: one["ids"] for one in todo if one["ids"]},
                 "base": job.inputs["base_model"].folders["model"],
-                "blocks": job.inputs["warmed_model"].facts["blocks"],
                 "classes": job.inputs["target_data"].facts["labels"],
             },
         )
-    return [
-        {
-            "selector": one["selector"],
-            "seed": one["seed"],
-            **(one.get("found") or json.loads(Path(one["result"]).read_text("utf-8"))),
-            "selection_seconds": one["seconds"],
-            "selection_hash": one["hash"],
-        }
-        for one in runs
-    ]
+    found = [{name: one[name] for name in ("selector", "seed")} | _result(one) for one in runs]
+    along = [{name: one[name] for name in ("selector", "seed", "labels", "share")} | _result(one) for one in curves]
+    return found, along
+
+
+def _result(run: dict[str, Any]) -> dict[str, Any]:
+    measured = run.get("found") or json.loads(Path(run["result"]).read_text("utf-8"))
+    return {**measured, "selection_seconds": run["seconds"], "selection_hash": run["hash"]}
+
+
+def _curves(job: Job, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The chosen selector and no warm-up with fewer labels, and every selector on shares of the budget."""
+    asked, curves = job.task.curves, []
+    for one in runs:
+        again = (job, one["selector"], one["seed"], one["ids"], one["seconds"])
+        if one["selector"] in (job.task.selection.called, NONE):
+            curves += [_run(*again, labels=labels) for labels in asked.labels]
+        if one["ids"]:
+            curves += [_run(*again, share=share) for share in asked.budgets]
+    return curves
 
 
 def _own(job: Job, seed: int) -> dict[str, Any]:
@@ -129,15 +143,25 @@ def _cost(job: Job, chosen: Selector, seconds: float) -> float:
     return round(seconds, 2)
 
 
-def _run(job: Job, selector: str, seed: int, ids: list[str], seconds: float = 0.0) -> dict[str, Any]:
+def _run(
+    job: Job,
+    selector: str,
+    seed: int,
+    ids: list[str],
+    seconds: float = 0.0,
+    *,
+    labels: int | None = None,
+    share: float = 1.0,
+) -> dict[str, Any]:
     """What the worker needs for a run, and where its result will be."""
+    rows, blocks = labels or job.task.finetune.rows, job.inputs["warmed_model"].facts["blocks"]
+    warms = [max(1, round(share * blocks)), job.task.warmup, ids] if ids else None
     key = fingerprint(
         _CODE_VERSION,
-        ids,
+        warms,
         seed,
-        job.inputs["warmed_model"].facts["blocks"] if ids else None,
+        rows,
         job.task.finetune,
-        job.task.warmup if ids else None,
         job.inputs["base_model"].data_version,
         job.inputs["target_data"].data_version,
         None if job.task.general else job.inputs["raw_corpus"].facts["held_out_version"],
@@ -147,6 +171,9 @@ def _run(job: Job, selector: str, seed: int, ids: list[str], seconds: float = 0.
         "seed": seed,
         "ids": ids,
         "hash": subset.selection_hash(ids) if ids else None,
+        "blocks": warms[0] if warms else None,
+        "labels": rows,
+        "share": share,
         "seconds": seconds,
         "result": str(job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"),
     }

@@ -45,13 +45,13 @@ def _find(job: Job) -> Made:
     leaks = pl.DataFrame(schema=overlap.SCHEMA)
     looked_at = 0
     if job.task.leakage != "allow":
-        before, rows = _before(job), _candidates(job.table("raw_corpus"), job.task)
+        before, rows = _before(job), _rows(job.table("raw_corpus"), job.task)
         if before is not None:
             leaks = before.join(rows.select("id").collect(), on="id", how="semi", maintain_order="left")
-            known = _candidates(job.last.input_table("raw_corpus"), job.task) if job.last else rows.clear()
+            known = _rows(job.last.input_table("raw_corpus"), job.task) if job.last else rows.clear()
             rows = rows.join(known.select("id"), on="id", how="anti")
         guard = target.guard_of(_evaluated(job.table("target_data"), job.task))
-        for batch in batches(rows.select("id", "text"), _BATCH):
+        for batch in batches(rows, _BATCH):
             looked_at += batch.height
             leaks = pl.concat([leaks, guard.leaks(batch)])
     if leaks.height and job.task.leakage == "error":
@@ -75,9 +75,9 @@ def _before(job: Job) -> pl.DataFrame | None:
     return candidates.leaks_of(last.table_ref(), job.task)
 
 
-def _candidates(raw_corpus: TableRef, task: Task) -> pl.LazyFrame:
-    rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
-    return rows.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
+def _rows(raw_corpus: TableRef, task: Task) -> pl.LazyFrame:
+    """The pool, with its copies: what they copy may have left."""
+    return pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "text")
 
 
 def _evaluated(target_data: TableRef, task: Task) -> pl.DataFrame:
@@ -96,7 +96,7 @@ def nothing_leaks(context: dg.AssetCheckExecutionContext, line: Line) -> dg.Asse
     raw_corpus, target_data = (line.record(context, name)[1].table_ref() for name in ("raw_corpus", "target_data"))
     found = candidates.find(task, raw_corpus, target_data, record.table_ref()).eligible.select("id")
     guard = target.guard_of(_evaluated(target_data, task))
-    rows = _candidates(raw_corpus, task).select("id", "text")
+    rows = _rows(raw_corpus, task)
     read, leaks = 0, pl.DataFrame(schema=overlap.SCHEMA)
     for batch in batches(rows, _BATCH):
         mine = batch.join(found, on="id", how="semi")

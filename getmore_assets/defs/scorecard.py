@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from getmore_assets.config import Task
+from getmore_assets.config import NONE, Task
 from getmore_assets.defs import comparison
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.job import Job, Made
@@ -16,7 +16,7 @@ from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import figures, report, statistics
 
-TABLE = "scorecard"
+TABLE, CURVES = "scorecard", "scorecard_curves"
 _INPUTS = STATIONS[:-1]
 _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
 
@@ -44,18 +44,19 @@ def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeRe
 
 def _settings(task: Task) -> Any:
     imported = [imported_version(rival) for rival in task.rivals]
-    return [task.selection.called, task.warmup, task.finetune, task.compare, imported, task.seeds]
+    return [task.selection.called, task.warmup, task.finetune, task.compare, imported, task.curves, task.seeds]
 
 
 def _compare(job: Job) -> Made:
     chosen = job.task.selection.called
-    rows = [{**dict.fromkeys(statistics.METRICS), **run} for run in comparison.run_all(job)]
-    floats = dict.fromkeys(statistics.METRICS, pl.Float64)
-    scores = pl.DataFrame(rows, schema_overrides=floats, infer_schema_length=None)
+    rows, curves = comparison.run_all(job)
+    scores = _frame(rows)
     table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
     summary, metric = statistics.summary(scores), statistics.main_metric(scores)
     figures.scorecard(summary, metric, chosen, job.figure("scorecard"))
-    verdict = statistics.verdict(scores, chosen)
+    gains, verdict = statistics.gains(scores, chosen), statistics.verdict(scores, chosen)
+    if curves:
+        verdict += _curves(job, scores, _frame(curves))
     page = _report(job, scores, job.inputs["selected_subset"].facts)
     metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
     table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
@@ -64,9 +65,35 @@ def _compare(job: Job) -> Made:
         "summary": table_md,
         "metrics": metrics,
         "scored": rows,
+        "gains": {name: {"t": str(gain), "bootstrap": gain.bootstrap} for name, gain in gains.items()},
         "selection_seconds": rows[0]["selection_seconds"],
     }
     return Made(scores.height, facts, table, {"report": str(page)})
+
+
+def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    floats = dict.fromkeys(statistics.METRICS, pl.Float64)
+    whole = [{**dict.fromkeys(statistics.METRICS), **row} for row in rows]
+    return pl.DataFrame(whole, schema_overrides=floats, infer_schema_length=None)
+
+
+def _curves(job: Job, scores: pl.DataFrame, curves: pl.DataFrame) -> list[str]:
+    """Write the curves as a table and as figures; what they say of labels, in words."""
+    job.lake.replace(CURVES, curves, {"target": job.task.name}, job.commit)
+    chosen, metric = job.task.selection.called, statistics.main_metric(scores)
+    rows = job.inputs["target_data"].facts["rows"]["train"]
+    full = scores.with_columns(labels=pl.lit(min(job.task.finetune.rows or rows, rows)), share=pl.lit(1.0))
+    every = pl.concat([curves.with_columns(pl.col("labels").fill_null(rows)), full], how="diagonal_relaxed")
+    of_budget = every.filter((pl.col("labels") == full["labels"][0]) & (pl.col("selector") != NONE))
+    by_share = statistics.curve(of_budget, "share", metric)
+    if job.task.curves.budgets:
+        figures.lines(by_share, "share of the budget", metric, job.figure("budgets"))
+    if not job.task.curves.labels or NONE not in job.task.compare:
+        return []
+    of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
+    by_labels = statistics.curve(of_labels, "labels", metric)
+    figures.lines(by_labels, "labelled rows of the target", metric, job.figure("labels"))
+    return [statistics.labels_saved(by_labels[chosen], by_labels[NONE], metric, chosen)]
 
 
 def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
@@ -83,7 +110,10 @@ def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
         candidates=selection["candidates"],
         hash_=selection["selection_hash"],
         records=records,
-        figures=[job.figure("scorecard"), *(Path(path) for path in drawn if path)],
+        figures=[
+            *(path for name in ("scorecard", "labels", "budgets") if (path := job.figure(name)).is_file()),
+            *(Path(path) for path in drawn if path),
+        ],
     )
 
 

@@ -146,3 +146,17 @@ def scorecard(summary: dict[str, dict[str, Interval]], metric: str, chosen: str,
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     return _save(figure, path)
+
+
+def lines(curves: dict[str, list[tuple[float, Interval]]], along: str, metric: str, path: Path) -> Path:
+    """A metric along something, a line with error bars for each selector."""
+    figure, axes = _canvas(f"{metric} by {along}")
+    for selector, points in curves.items():
+        xs, found = zip(*points, strict=True)
+        widths = [0.0 if np.isnan(one.half_width) else one.half_width for one in found]
+        label = "no warm-up" if selector == "none" else selector
+        axes.errorbar(xs, [one.mean for one in found], yerr=widths, fmt="o-", ms=4, capsize=3, label=label)
+    axes.set_xlabel(along)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path)

@@ -5,21 +5,28 @@ Belongs here: statistics on the per-seed results. Does not: training or drawing.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import polars as pl
 
 CONFIDENCE = 0.95
-METRICS = ("perplexity", "general_perplexity", "accuracy", "micro_f1", "macro_f1")
+METRICS = ("perplexity", "general_perplexity", "zero_shot_perplexity", "accuracy", "micro_f1", "macro_f1")
 _HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1"}
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with the half-width of its 95 % interval (Student's t over seeds); NaN with one seed."""
+    """A mean with the half-width of its 95 % interval (Student's t over seeds); NaN with one seed.
+
+    `bootstrap` is the percentile interval of 10,000 resamples of the seeds: with few seeds it is too narrow, so
+    verdicts go by Student's t.
+    """
 
     mean: float
     half_width: float
     n: int
+    bootstrap: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         return f"{self.mean:.4g}" if math.isnan(self.half_width) else f"{self.mean:.4g} ± {self.half_width:.2g}"
@@ -30,10 +37,15 @@ def interval(values: list[float]) -> Interval:
     n, mean = len(values), sum(values) / len(values)
     if n < 2:
         return Interval(mean, math.nan, n)
-    from scipy.stats import t  # takes a second to load: only where there is something to count
+    from scipy.stats import (
+        bootstrap,
+        t,  # takes a second to load: only where there is something to count
+    )
 
+    resampled = bootstrap((values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(0))
+    low, high = (float(end) for end in resampled.confidence_interval)
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
-    return Interval(mean, float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * spread / math.sqrt(n), n)
+    return Interval(mean, float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * spread / math.sqrt(n), n, (low, high))
 
 
 def metrics_in(scores: pl.DataFrame) -> list[str]:
@@ -86,3 +98,32 @@ def verdict(scores: pl.DataFrame, chosen: str) -> list[str]:
         else:
             lines.append(f"not shown to be worth it: {chosen} is level with {name}: {amount} (95 %, {gain.n} seeds)")
     return lines
+
+
+def curve(scores: pl.DataFrame, along: str, metric: str) -> dict[str, list[tuple[float, Interval]]]:
+    """Selector → (value of the column `along`, interval of the metric), from the smallest value on."""
+    found: dict[str, list[tuple[float, Interval]]] = {}
+    for (selector, at), part in scores.sort(along).group_by("selector", along, maintain_order=True):
+        found.setdefault(str(selector), []).append((float(at), interval(part.sort("seed")[metric].to_list())))
+    return found
+
+
+def labels_saved(
+    chosen: list[tuple[float, Interval]], none: list[tuple[float, Interval]], metric: str, name: str
+) -> str:
+    """In words: how many labels the warmed model needs for what the other one reaches with all (paper, Figure 1)."""
+    sign = 1 if metric in _HIGHER_IS_BETTER else -1
+    every, wanted = none[-1][0], none[-1][1].mean
+    needed = None
+    for (before, low), (after, high) in pairwise(chosen):
+        if sign * (high.mean - wanted) >= 0 > sign * (low.mean - wanted):
+            needed = before + (after - before) * (wanted - low.mean) / (high.mean - low.mean)
+            break
+    fewest, first = chosen[0]
+    if sign * (first.mean - wanted) >= 0:
+        share = f"{fewest:,.0f} labels or fewer, at least {1 - fewest / every:.0%} less"
+    elif needed is None:
+        return f"labels saved: none; {name} does not reach with all labels what no warm-up does ({metric} {wanted:.4g})"
+    else:
+        share = f"about {needed:,.0f} labels, {1 - needed / every:.0%} less"
+    return f"labels saved: {name} needs {share} for what no warm-up reaches with {every:,.0f} ({metric} {wanted:.4g})"

@@ -4,13 +4,14 @@ Belongs here: each act on texts, models and recipes. Does not: where texts come 
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from transformers import set_seed
 
 from getmore_assets.config import BaseModelChoice, FineTuning, Small, Training
+from getmore_assets.corpus.identity import draw
 from getmore_assets.training import classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import Fitted, fit
@@ -35,6 +36,15 @@ class Held:
     test: Split
     general: list[str]
     classes: list[str]
+
+    def with_rows(self, rows: int | None) -> "Held":
+        """The same with at most so many rows of train: the same ones for every model, and fewer are part of more."""
+        if rows is None or rows >= len(self.train.texts):
+            return self
+        drawn = sorted(range(len(self.train.texts)), key=lambda at: draw(f"{at} {self.train.texts[at]}", "labels"))
+        kept = sorted(drawn[:rows])
+        train = Split([self.train.texts[at] for at in kept], [self.train.labels[at] for at in kept])
+        return replace(self, train=train)
 
 
 def _recipe(of: Any, length: int) -> Training:
@@ -106,10 +116,12 @@ def fine_tune(
 
     Returns:
         The fine-tuned model, its training, and the metrics: perplexity and general_perplexity of a language model;
-        accuracy, micro_f1, macro_f1 and the warmed model's general_perplexity of a classifier.
+        accuracy, micro_f1, macro_f1 and the warmed model's general_perplexity of a classifier; and of both
+        zero_shot_perplexity, on test before any fine-tuning.
     """
-    set_seed(seed)
     length = recipe.max_length
+    zero_shot = {"zero_shot_perplexity": evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)}
+    set_seed(seed)
     if not held.classes:
         train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
         collate = language_models.collator(tokenizer, objective)
@@ -125,7 +137,8 @@ def fine_tune(
             patience=recipe.patience,
         )
         perplexity = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
-        return model, done, {"perplexity": perplexity, **_forgetting(model, tokenizer, objective, held, length)}
+        forgetting = _forgetting(model, tokenizer, objective, held, length)
+        return model, done, {"perplexity": perplexity, **forgetting, **zero_shot}
     forgetting = _forgetting(model, tokenizer, objective, held, length)
     labelled = [
         classifier.Labelled(s.texts, s.labels, held.classes, tokenizer, length)
@@ -144,7 +157,7 @@ def fine_tune(
         patience=recipe.patience,
     )
     predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
-    return network, done, {**evaluation.classification(predicted, labelled[2].labels), **forgetting}
+    return network, done, {**evaluation.classification(predicted, labelled[2].labels), **forgetting, **zero_shot}
 
 
 def _forgetting(model: Any, tokenizer: Any, objective: str, held: Held, length: int) -> dict[str, float]:

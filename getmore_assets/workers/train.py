@@ -86,7 +86,7 @@ def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         tokenizer,
         task.base_model.objective,
         _origin(task, Path(spec["base"])),
-        _held(task, spec),
+        _held(task, spec).with_rows(task.finetune.rows),
         task.finetune,
         spec["seed"],
         Path(spec["work"]) / "checkpoints",
@@ -113,10 +113,11 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
 def _require_enough(task: Task, spec: dict[str, Any]) -> None:
     """Refuse, before anything is trained, a selection that is shorter than the one it is compared with."""
     _, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
-    for name, hash_ in {one["selector"]: one["hash"] for one in spec["runs"] if one["hash"]}.items():
-        there = len(Blocks(_texts(task, spec, hash_), tokenizer, task.warmup.max_length, spec["blocks"]))
-        if there < spec["blocks"]:
-            what = f"fills {there} blocks of tokens where {spec['blocks']} are compared"
+    wanted = {(one["selector"], one["hash"]): one["blocks"] for one in spec["runs"] if one["hash"]}
+    for (name, hash_), blocks in wanted.items():
+        there = len(Blocks(_texts(task, spec, hash_), tokenizer, task.warmup.max_length, blocks))
+        if there < blocks:
+            what = f"fills {there} blocks of tokens where {blocks} are compared"
             raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let it choose more rows")
 
 
@@ -130,11 +131,10 @@ def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held,
     started, tokens, rows = time.monotonic(), 0, 0
     if one["hash"]:
         texts = _texts(task, spec, one["hash"])
-        blocks, _ = acts.warm_up(
-            model, tokenizer, objective, texts, task.warmup, seed, spec["blocks"], work / "warm-up"
-        )
+        blocks, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, seed, one["blocks"], work / "warm-up")
         tokens, rows = blocks.tokens, blocks.rows
     warmed = time.monotonic()
+    held = held.with_rows(one["labels"])
     _, _, metrics = acts.fine_tune(
         model, tokenizer, objective, _origin(task, Path(spec["base"])), held, task.finetune, seed, work / "fine-tuning"
     )

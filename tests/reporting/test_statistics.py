@@ -43,3 +43,44 @@ def test_f1_is_better_when_higher():
     assert "got-d is better than no warm-up" in statistics.verdict(found, "got-d")[0]
     assert statistics.metrics_in(found) == ["micro_f1"]
     assert statistics.summary(found)["none"]["micro_f1"].n == 3
+
+
+def test_the_bootstrap_interval_is_beside_it_and_narrower_for_few_seeds():
+    found = statistics.interval([1.0, 2.0, 4.0])
+    assert found.bootstrap is not None
+    low, high = found.bootstrap
+    assert 1.0 <= low < found.mean < high <= 4.0
+    assert high - low < 2 * found.half_width
+    assert found.bootstrap == statistics.interval([1.0, 2.0, 4.0]).bootstrap
+    same = statistics.interval([2.0, 2.0])
+    assert (same.mean, same.half_width) == (2.0, 0.0)
+
+
+def along(labels, means):
+    return [(float(at), statistics.Interval(mean, 0.1, 3)) for at, mean in zip(labels, means, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ([0.5, 0.6, 0.8, 0.9], "needs about 750 labels, 62% less"),
+        ([0.7, 0.8, 0.85, 0.9], "needs 200 labels or fewer, at least 90% less"),
+        ([0.2, 0.3, 0.4, 0.6], "labels saved: none"),
+        ([0.5, 0.6, 0.65, 0.71], "needs about 1,833 labels, 8% less"),
+    ],
+)
+def test_labels_saved_are_read_off_the_curve(chosen, said):
+    labels = (200, 500, 1000, 2000)
+    none = along(labels, [0.3, 0.4, 0.5, 0.7])
+    assert said in statistics.labels_saved(along(labels, chosen), none, "micro_f1", "got-d")
+    falling = along(labels, [1 - mean for mean in chosen])
+    assert said in statistics.labels_saved(falling, along(labels, [0.7, 0.6, 0.5, 0.3]), "perplexity", "got-d")
+
+
+def test_a_curve_is_in_order_with_its_intervals():
+    frame = pl.DataFrame(
+        {"selector": ["a", "a", "b", "a", "a"], "seed": [0, 1, 0, 0, 1], "share": [1.0, 1.0, 1.0, 0.5, 0.5]}
+    ).with_columns(perplexity=pl.Series([10.0, 12.0, 9.0, 20.0, 22.0]))
+    found = statistics.curve(frame, "share", "perplexity")
+    assert [(at, one.mean, one.n) for at, one in found["a"]] == [(0.5, 21.0, 2), (1.0, 11.0, 2)]
+    assert [at for at, _ in found["b"]] == [1.0]

@@ -93,7 +93,7 @@ def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, t
         model, tokenizer, "causal", tmp_path / "model", held, tuning, 0, tmp_path / "tune"
     )
     expected = {"accuracy", "micro_f1", "macro_f1"} if labelled else {"perplexity"}
-    assert set(metrics) == expected | {"general_perplexity"}
+    assert set(metrics) == expected | {"general_perplexity", "zero_shot_perplexity"}
     assert all(math.isfinite(v) for v in metrics.values())
     assert (tuned.config.id2label == {0: "long", 1: "short"}) is labelled
 
@@ -114,3 +114,14 @@ def test_perplexity_is_that_of_the_model_alone(texts):
     assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(
         model.config.vocab_size, rel=1e-3
     )
+
+
+def test_fewer_labels_are_part_of_more_and_the_same_for_every_model(texts):
+    held = acts.Held(acts.Split(texts, [str(len(t)) for t in texts]), *[acts.Split([], [])] * 2, [], [])
+    few, more = held.with_rows(20).train, held.with_rows(60).train
+    assert len(few.texts) == 20
+    assert set(few.texts) < set(more.texts) < set(texts)
+    assert few.labels == [str(len(text)) for text in few.texts]
+    assert held.with_rows(20).train == few
+    assert held.with_rows(None) is held
+    assert held.with_rows(10_000) is held
