@@ -8,7 +8,7 @@ from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Select
 from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
 from getmore_assets.config.task import Task
 from getmore_assets.config.training import BaseModelChoice, Curves, DType, FineTuning, Head, Small, Training
-from getmore_assets.config.transport import BROUGHT, LEXICAL, Drift, Encoder, Transport, Triage
+from getmore_assets.config.transport import BROUGHT, LEXICAL, Adapt, Drift, Encoder, Transport, Triage
 
 __all__ = [
     "AUTO",
@@ -17,6 +17,7 @@ __all__ = [
     "LEXICAL",
     "NONE",
     "PYTHON_DOCS",
+    "Adapt",
     "BaseModelChoice",
     "Budget",
     "Corpus",

@@ -14,6 +14,15 @@ LEXICAL = "lexical"
 BROUGHT = "brought"
 
 
+class Adapt(Section):
+    """A few epochs of language modelling on target train, so that distances mean what matters there (paper, C.1.2)."""
+
+    objective: Literal["causal", "masked"] = "masked"
+    epochs: float = Field(3.0, gt=0)
+    learning_rate: float = Field(5e-5, gt=0)
+    batch_size: int = Field(32, ge=1)
+
+
 class Encoder(Section):
     """How a text becomes a vector."""
 
@@ -21,7 +30,19 @@ class Encoder(Section):
     max_length: int = Field(256, ge=8, description="tokens")
     batch_tokens: int = Field(8192, ge=64, description="tokens in a batch, padding included")
     dimensions: int = Field(256, ge=2, description="width of the lexical encoder")
+    pooling: Literal["mean", "weighted"] = Field(
+        "mean", description="of hidden states; weighted: by position, for models that read from left to right"
+    )
+    adapt: Adapt | None = Field(
+        None, description="tune the encoder on target train first: another target, or another version, encodes all anew"
+    )
     dtype: DType = "auto"
+
+    @model_validator(mode="after")
+    def _only_models_adapt(self) -> "Encoder":
+        if self.adapt and self.model in (LEXICAL, BROUGHT):
+            raise ValueError(f"`{self.model}` is no model that could be adapted")
+        return self
 
 
 class Triage(Section):

@@ -14,7 +14,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool, readers, target
 from getmore_assets.defs import runs
 from getmore_assets.defs.inventory import evaluation
-from getmore_assets.defs.jobs import run, select
+from getmore_assets.defs.jobs import run, select, select_by_model
 from getmore_assets.defs.line import targets
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, newest_version
@@ -44,7 +44,7 @@ def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
 
 
 @dg.sensor(
-    jobs=[select, run],
+    jobs=[select, select_by_model, run],
     minimum_interval_seconds=_EVERY_S,
     default_status=_STATUS,
     description="Runs the line for every new target and, once for each new version of a target's data, again: from the "
@@ -57,7 +57,7 @@ def target_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
 
 
 @dg.sensor(
-    jobs=[select, run],
+    jobs=[select, select_by_model, run],
     minimum_interval_seconds=_EVERY_S,
     default_status=_STATUS,
     description="Runs the line again for every target whose candidate pool has new rows. Only these are encoded, and "
@@ -132,7 +132,8 @@ def _request(context: dg.SensorEvaluationContext, memory: Memory, task: Task, ve
     else:
         attempts = last.attempts + 1 if last.version == version else 1
         memory.asked[task.name] = Asked(version, last.number + 1, attempts, last.approved)
-    return _run_request(context, memory, task, select.name if task.approval else run.name)
+    up_to_subset = select_by_model if task.selection.asks_a_model else select
+    return _run_request(context, memory, task, up_to_subset.name if task.approval else run.name)
 
 
 def _approved(context: dg.SensorEvaluationContext, memory: Memory, task: Task) -> dg.RunRequest | None:

@@ -35,7 +35,18 @@ def encoder_fingerprint(task: Task) -> str:
         brought = [*task.candidates, task.target.source("train")]
         return fingerprint(_CODE_VERSION, BROUGHT, [[s, readers.data_version(s)] for s in brought if s])[:16]
     weights = model_fingerprint(find_model(chosen.model, "encoder.model"))
-    return fingerprint(_CODE_VERSION, weights, chosen.max_length, chosen.dtype)[:16]
+    parts = [_CODE_VERSION, weights, chosen.max_length, chosen.dtype]
+    if chosen.pooling != "mean":
+        parts.append(chosen.pooling)
+    if chosen.adapt:
+        source = task.target.source("train")
+        parts.append(fingerprint(chosen.adapt, source and readers.data_version(source)))
+    return fingerprint(*parts)[:16]
+
+
+def is_fitted(task: Task) -> bool:
+    """Whether the encoder is made from texts: of the pool, or of target train."""
+    return task.encoder.model == LEXICAL or task.encoder.adapt is not None
 
 
 def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
@@ -44,7 +55,7 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
     Args:
         task: Its `encoder` section says which.
         fitted: Where a fitted encoder is kept; one that is there is loaded, not fitted again.
-        sample: Texts of the pool that the lexical encoder is fitted on.
+        sample: Texts that it is fitted on, where it is: of the pool (lexical), or of target train (adapted).
     """
     if task.encoder.model == LEXICAL:
         from getmore_assets.encoders.lexical import LexicalEncoder
@@ -53,7 +64,11 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
     from getmore_assets.encoders.transformer import TransformerEncoder
 
     folder = find_model(task.encoder.model, "encoder.model")
-    return TransformerEncoder(folder, task.encoder.max_length, task.encoder.batch_tokens, task.encoder.dtype)
+    if task.encoder.adapt:
+        from getmore_assets.encoders.adapted import adapted
+
+        folder = adapted(folder, task.encoder, sample, fitted)
+    return TransformerEncoder(folder, task.encoder)
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:

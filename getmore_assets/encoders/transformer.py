@@ -1,4 +1,4 @@
-"""Any Hugging Face encoder: masked mean of the last hidden states, unit length.
+"""Any Hugging Face encoder: masked mean of the last hidden states, by position or alike, unit length.
 
 Belongs here: batching by tokens, precision, pooling. Does not: finding the model (`models.py`).
 """
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from getmore_assets.config import Encoder
 from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.encoders import unit_length
 
@@ -22,21 +23,22 @@ class TransformerEncoder:
 
     Args:
         folder: A Hugging Face model folder with safetensors.
-        max_length: Tokens beyond this are cut off.
-        batch_tokens: Tokens in a batch, padding included: what bounds the memory.
-        dtype: `auto` is bfloat16 where the device multiplies in it, else float32.
+        chosen: max_length (tokens beyond it are cut off), batch_tokens (in a batch, padding included: what bounds the
+            memory), dtype (`auto` is bfloat16 where the device multiplies in it, else float32) and pooling (`weighted`
+            gives the n-th token the weight n, for a model whose later states have read more: Muennighoff, SGPT, 2022).
     """
 
-    def __init__(self, folder: Path, max_length: int, batch_tokens: int, dtype: str) -> None:
+    def __init__(self, folder: Path, chosen: Encoder) -> None:
         self.device = best_device()
-        self.dtype = compute_dtype(dtype, self.device)
+        self.dtype = compute_dtype(chosen.dtype, self.device)
+        self._weighted = chosen.pooling == "weighted"
         self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=self.dtype)
         self._model.to(self.device).eval()
-        longest = getattr(self._model.config, "max_position_embeddings", None) or max_length
-        self._max_length, self._batch_tokens = min(max_length, longest), batch_tokens
+        longest = getattr(self._model.config, "max_position_embeddings", None) or chosen.max_length
+        self._max_length, self._batch_tokens = min(chosen.max_length, longest), chosen.batch_tokens
         log.info("encoder on %s in %s, at most %d tokens", self.device, self.dtype, self._max_length)
 
     @torch.inference_mode()
@@ -48,6 +50,8 @@ class TransformerEncoder:
             padded = self._tokenizer.pad({"input_ids": [tokens[r] for r in rows]}, return_tensors="pt").to(self.device)
             states = self._model(**padded).last_hidden_state.float()
             mask = padded["attention_mask"].unsqueeze(-1).float()
+            if self._weighted:
+                mask = mask * torch.arange(1, mask.shape[1] + 1, device=self.device)[:, None]
             mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
             if vectors is None:
                 vectors = np.empty((len(texts), mean.shape[1]), np.float32)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from getmore_assets.config import BROUGHT, LEXICAL, Task
 from getmore_assets.corpus import candidates, pool, readers
 from getmore_assets.corpus.target import COMPARED
-from getmore_assets.encoders import make_encoder, store, unit_length
+from getmore_assets.encoders import is_fitted, make_encoder, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 from getmore_assets.workers import run
 
@@ -84,9 +84,8 @@ def _encoded(
         yield from _brought(task, missing)
         return
     fitted, sample = Path(spec["fitted"]), []
-    if task.encoder.model == LEXICAL and not fitted.is_file():
-        fit_on = may_be_candidates(task, TableRef(**spec["raw_corpus"])).sort("id").head(LEXICAL_SAMPLE)
-        sample = fit_on.select("text").collect()["text"].to_list()
+    if is_fitted(task) and not fitted.exists():
+        sample = _to_fit_on(task, spec)
     encoder = make_encoder(task, fitted, sample)
     for frame in rows:
         for batch in batches(frame, SHARD_ROWS):
@@ -95,6 +94,15 @@ def _encoded(
                 missing = missing.join(todo, on="id", how="anti")
                 todo = todo.sort("id")
                 yield todo["id"].to_list(), encoder.encode(todo["text"].to_list())
+
+
+def _to_fit_on(task: Task, spec: dict[str, Any]) -> list[str]:
+    if task.encoder.model == LEXICAL:
+        rows = may_be_candidates(task, TableRef(**spec["raw_corpus"])).sort("id").head(LEXICAL_SAMPLE)
+    else:
+        rows = TableRef(**spec["target_data"]).scan()
+        rows = rows.filter((pl.col("target") == task.name) & (pl.col("split") == "train")).sort("row")
+    return rows.select("text").collect()["text"].to_list()
 
 
 def _brought(task: Task, missing: pl.DataFrame) -> Iterator[tuple[list[str], Any]]:

