@@ -71,6 +71,10 @@ class Curves(Section):
     labels: list[int] = Field(default=[], description="rows of target train to fine-tune on, with and without warm-up")
     budgets: list[float] = Field(default=[], description="shares of the budget to warm up on, for every selector")
 
+    quantiles: int = Field(
+        0, ge=0, description="slices of the pool, nearest to farthest, to warm up on: does nearer mean better here?"
+    )
+
     @model_validator(mode="after")
     def _are_in_range(self) -> "Curves":
         if any(rows < 1 for rows in self.labels) or any(not 0 < share < 1 for share in self.budgets):

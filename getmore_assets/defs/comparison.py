@@ -14,11 +14,12 @@ from getmore_assets.config import NONE, Budget, Selector, Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.job import Job
-from getmore_assets.defs.rankings import Asked, imported_version, rankings
+from getmore_assets.defs.rankings import Asked, imported_version, rankings, spec
 from getmore_assets.defs.warmed_model import SEED
 from getmore_assets.selection import subset
 
 TABLE = "compared_subsets"
+QUANTILE = "quantile "
 _CODE_VERSION = "2"
 _SPARE = 4.0  # how many times the selection's words a rival's ranking is read, to have enough of the model's tokens
 
@@ -40,7 +41,7 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     if NONE in job.task.compare:
         runs += [_run(job, NONE, seed, []) for seed in seeds]
     runs += _rivals(job)
-    curves = _curves(job, runs)
+    curves = [*_curves(job, runs), *_quantiles(job)]
     todo = [one for one in (*runs, *curves) if "result" in one]
     if todo:
         job.launch(
@@ -90,6 +91,41 @@ def _own(job: Job, seed: int) -> dict[str, Any]:
     return run
 
 
+def _quantiles(job: Job) -> list[dict[str, Any]]:
+    """No selectors, but slices of the pool from nearest to farthest, by the one-shot potentials."""
+    count, words = job.task.curves.quantiles, job.inputs["selected_subset"].facts["n_tokens"]
+    if not count:
+        return []
+    nearest = Selector(selector="got-d")
+    (made,) = rankings(job, [Asked(nearest, Budget(tokens=words), _place(job, nearest))])
+    rows, runs = made.rows(), []
+    for number in range(count):
+        part = rows[round(number * rows.height / count) :]
+        ids = part.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)["id"].to_list()
+        runs += [_run(job, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(job.task.seeds)]
+    return runs
+
+
+def distances(job: Job, share: float) -> dict[str, float]:
+    """OT(λ D_U + (1 - λ) D_S, D_R) of every subset that is compared, at one λ: what selection brings down."""
+    tables = [job.table("selected_subset").scan().select("target", "id", selector=pl.lit(job.task.selection.called))]
+    if job.task.rivals:
+        compared = job.lake.latest(TABLE)
+        assert compared is not None
+        tables.append(compared.scan().filter(pl.col("seed") == 0).select("target", "id", "selector"))
+    rows = pl.concat([table.filter(pl.col("target") == job.task.name).collect() for table in tables])
+    measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
+    encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
+    done = job.launch("select", {**spec([], encoder, epsilon, None), "measured": measured, "lambda": share})
+    found: dict[str, float] = done["distances"]
+    return found
+
+
+def _place(job: Job, selector: Selector) -> Path:
+    """Where a selector's ranking lies: another place when what it depends on has changed."""
+    return job.lake.folder("choices", job.task.name) / _key(job, selector)
+
+
 def _rivals(job: Job) -> list[dict[str, Any]]:
     """The runs of the selectors that the chosen one is compared with; their subsets go to a table."""
     words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
@@ -98,7 +134,7 @@ def _rivals(job: Job) -> list[dict[str, Any]]:
     for rival in job.task.rivals:
         drawn = [rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival for seed in seeds]
         for seed, one in zip(seeds, drawn, strict=True):
-            asked[rival.called, seed] = Asked(one, budget, job.lake.folder("choices", job.task.name) / _key(job, one))
+            asked[rival.called, seed] = Asked(one, budget, _place(job, one))
     rankings(job, list(asked.values()))
     runs, subsets = [], []
     for rival in job.task.rivals:

@@ -60,11 +60,13 @@ def _compare(job: Job) -> Made:
     page = _report(job, scores, job.inputs["selected_subset"].facts)
     metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
     table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
+    share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
     facts = {
         "verdict": verdict,
         "summary": table_md,
         "metrics": metrics,
         "scored": rows,
+        "distances": {"lambda": share, **comparison.distances(job, share)},
         "gains": {name: {"t": str(gain), "bootstrap": gain.bootstrap} for name, gain in gains.items()},
         "selection_seconds": rows[0]["selection_seconds"],
     }
@@ -84,16 +86,24 @@ def _curves(job: Job, scores: pl.DataFrame, curves: pl.DataFrame) -> list[str]:
     rows = job.inputs["target_data"].facts["rows"]["train"]
     full = scores.with_columns(labels=pl.lit(min(job.task.finetune.rows or rows, rows)), share=pl.lit(1.0))
     every = pl.concat([curves.with_columns(pl.col("labels").fill_null(rows)), full], how="diagonal_relaxed")
+    sliced = pl.col("selector").str.starts_with(comparison.QUANTILE)
+    said = []
+    if job.task.curves.quantiles:
+        slices = every.filter(sliced).with_columns(slice=pl.col("selector").str.split(" ").list.last().cast(pl.Int64))
+        by_slice = statistics.curve(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
+        figures.lines(by_slice, "slice of the pool, nearest first", metric, job.figure("quantiles"))
+        said.append(statistics.nearer_is_better(by_slice["slice"], metric))
+    every = every.filter(~sliced)
     of_budget = every.filter((pl.col("labels") == full["labels"][0]) & (pl.col("selector") != NONE))
     by_share = statistics.curve(of_budget, "share", metric)
     if job.task.curves.budgets:
         figures.lines(by_share, "share of the budget", metric, job.figure("budgets"))
     if not job.task.curves.labels or NONE not in job.task.compare:
-        return []
+        return said
     of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
     by_labels = statistics.curve(of_labels, "labels", metric)
     figures.lines(by_labels, "labelled rows of the target", metric, job.figure("labels"))
-    return [statistics.labels_saved(by_labels[chosen], by_labels[NONE], metric, chosen)]
+    return [*said, statistics.labels_saved(by_labels[chosen], by_labels[NONE], metric, chosen)]
 
 
 def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
@@ -111,7 +121,7 @@ def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
         hash_=selection["selection_hash"],
         records=records,
         figures=[
-            *(path for name in ("scorecard", "labels", "budgets") if (path := job.figure(name)).is_file()),
+            *(path for name in ("scorecard", "labels", "budgets", "quantiles") if (path := job.figure(name)).is_file()),
             *(Path(path) for path in drawn if path),
         ],
     )

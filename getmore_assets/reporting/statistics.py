@@ -12,6 +12,7 @@ import polars as pl
 
 CONFIDENCE = 0.95
 METRICS = ("perplexity", "general_perplexity", "zero_shot_perplexity", "accuracy", "micro_f1", "macro_f1")
+_NEARER = 0.7  # rank correlation of nearness and quality from which the distances mean something
 _HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1"}
 
 
@@ -127,3 +128,16 @@ def labels_saved(
     else:
         share = f"about {needed:,.0f} labels, {1 - needed / every:.0%} less"
     return f"labels saved: {name} needs {share} for what no warm-up reaches with {every:,.0f} ({metric} {wanted:.4g})"
+
+
+def nearer_is_better(slices: list[tuple[float, Interval]], metric: str) -> str:
+    """In words: whether warming up on nearer slices of the pool does better, by Spearman's rank correlation."""
+    from scipy.stats import spearmanr
+
+    sign = 1 if metric in _HIGHER_IS_BETTER else -1
+    at, means = zip(*((place, sign * found.mean) for place, found in slices), strict=True)
+    rho = float(spearmanr(at, means).statistic)
+    fits = (
+        "nearer is better here" if rho <= -_NEARER else "nearer is not better here: another encoder may fit this target"
+    )
+    return f"{fits}: Spearman {-rho:.2f} of nearness and {metric} over {len(slices)} slices of the pool"

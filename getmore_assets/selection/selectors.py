@@ -72,6 +72,12 @@ def _got_d(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
     return _by_score(ground, gradient.calibrated_gradient(ground.f))
 
 
+def plan_of(ground: Ground) -> rounds.Plan:
+    """The transport problem of a ground, with weights that may be moved."""
+    weights, memory_mb = ground.points["weight"].to_numpy(), ground.task.transport.memory_mb
+    return rounds.Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb)
+
+
 def _rounds(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
     asked, (price, spend), facts = chosen.rounds, _price(ground, budget), {}
     share = asked.lambda_
@@ -79,11 +85,8 @@ def _rounds(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
         one_shot = subset.take(_got_d(ground, chosen, budget).rows, budget)["id"].to_list()
         moves = Trials(ground).moves(one_shot)
         share, facts["losses"] = strength(moves), moves.__dict__
-    weights = ground.points["weight"].to_numpy()
-    memory_mb = ground.task.transport.memory_mb
-    plan = rounds.Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb)
     bonus = asked.loss * ground.epsilon * _difference(ground) if asked.loss else 0.0
-    picked = rounds.pick(plan, price, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
+    picked = rounds.pick(plan_of(ground), price, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
     scores = picked.f.copy()
     scores[picked.order] = picked.score
     return _by_order(ground, picked.order, scores, **{"lambda": float(share), "costs": picked.costs}, **facts)

@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import write_atomically
 from getmore_assets.selection.ground import Ground, Tables
-from getmore_assets.selection.selectors import rank
+from getmore_assets.selection.selectors import plan_of, rank
 from getmore_assets.workers import run
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,7 @@ def select(spec: dict[str, Any]) -> dict[str, Any]:
     A ranking that is there is not made again, so that what was cut off goes on where it stopped.
 
     Returns:
-        choices (how many).
+        choices (how many), and distances: of each set of ids that `spec["measured"]` names.
     """
     tables = Tables(**{name: TableRef(**spec[name]) for name in Tables.__dataclass_fields__})
     ground = Ground(
@@ -50,7 +52,15 @@ def select(spec: dict[str, Any]) -> dict[str, Any]:
         partial.replace(path.with_suffix(".parquet"))
         facts = {**ranked.facts, "rank_seconds": time.monotonic() - began}
         write_atomically(path.with_suffix(".json"), json.dumps(facts))
-    return {"choices": len(spec["choices"])}
+    distances = {name: _distance(ground, ids, spec["lambda"]) for name, ids in spec.get("measured", {}).items()}
+    return {"choices": len(spec["choices"]), "distances": distances}
+
+
+def _distance(ground: Ground, ids: list[str], share: float) -> float:
+    """OT(λ D_U + (1 - λ) D_S, D_R) of a subset, entropic, at the ε of the potentials (paper, Eq. 7)."""
+    place = {id_: at for at, id_ in enumerate(ground.eligible["id"])}
+    picks = np.array([place[id_] for id_ in ids], np.int64)
+    return plan_of(ground).solve(picks, share, None, ground.task.transport.tolerance).dual
 
 
 if __name__ == "__main__":

@@ -84,3 +84,12 @@ def test_a_curve_is_in_order_with_its_intervals():
     found = statistics.curve(frame, "share", "perplexity")
     assert [(at, one.mean, one.n) for at, one in found["a"]] == [(0.5, 21.0, 2), (1.0, 11.0, 2)]
     assert [at for at, _ in found["b"]] == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("means", "said"), [([60.0, 64.0, 63.0, 80.0], "nearer is better here"), ([9.0, 8.0, 7.0], "not")]
+)
+def test_whether_nearer_is_better_is_said(means, said):
+    assert said in statistics.nearer_is_better(along(range(len(means)), means), "perplexity")
+    turned = along(range(len(means)), [1 / mean for mean in means])
+    assert said in statistics.nearer_is_better(turned, "micro_f1")

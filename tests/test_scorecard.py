@@ -1,0 +1,98 @@
+"""A comparison of several selectors with its curves, by the command, on the lake of the tiny task."""
+
+import json
+
+import polars as pl
+import pytest
+
+from getmore_assets.lake import Lake
+from getmore_assets.records import Records
+from tests.conftest import getmore, write_task
+from tests.defs.damage import Copy
+
+COMPARED = [
+    "none",
+    "random",
+    "knn",
+    {"selector": "got-d-rounds", "name": "rounds", "rounds": {"rounds": 3, "lambda": 0.9}},
+]
+
+
+@pytest.fixture(scope="module")
+def compared(ran, tmp_path_factory):
+    """The tiny task again, from its own lake, with more to compare."""
+    copy = Copy(ran, tmp_path_factory.mktemp("compared"))
+    curves = {"labels": [20, 60], "budgets": [0.5], "quantiles": 3}
+    file = write_task(copy.task, {**copy.fields, "compare": COMPARED, "curves": curves})
+    done = getmore("run", str(file), "--json")
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1]), copy.records.get("scorecard"), copy.lake, file
+
+
+def test_every_selector_is_scored_at_the_same_tokens(compared):
+    printed, record, lake, _ = compared
+    rows = record.table_ref().scan().collect()
+    assert rows.group_by("selector", maintain_order=True).len().rows() == [
+        (name, 2) for name in ("got-d", "none", "random", "knn", "rounds")
+    ]
+    assert rows.filter(pl.col("selector") != "none")["warmup_tokens"].n_unique() == 1
+    assert rows["zero_shot_perplexity"].is_finite().all()
+    assert (rows["zero_shot_perplexity"] > rows["perplexity"]).all()
+    seconds = dict(rows.filter(pl.col("seed") == 0).select("selector", "selection_seconds").rows())
+    assert seconds["none"] == 0
+    assert seconds["got-d"] > seconds["random"]
+    assert {"random", "knn", "rounds", "no warm-up"} == {
+        line.split(":")[0].split(" than ")[-1].split(" with ")[-1].split(" against ")[-1]
+        for line in printed["verdict"][:4]
+    }
+    subsets = lake.latest("compared_subsets").scan().collect()
+    assert set(subsets["selector"]) == {"random", "knn", "rounds"}
+    assert set(subsets.filter(pl.col("selector") == "random")["seed"]) == {0, 1}
+
+
+def test_the_curves_are_there_with_their_words(compared):
+    printed, record, lake, _ = compared
+    curves = lake.latest("scorecard_curves").scan().collect()
+    counts = dict(curves.group_by("selector").len().rows())
+    # Two seeds of: two label counts for the chosen and for none, half the budget for all but none, three slices.
+    assert counts == {"got-d": 6, "none": 4, "random": 2, "knn": 2, "rounds": 2} | {
+        f"quantile {n}": 2 for n in (1, 2, 3)
+    }
+    few = curves.filter((pl.col("selector") == "none") & (pl.col("labels") == 20))["perplexity"].mean()
+    more = curves.filter((pl.col("selector") == "none") & (pl.col("labels") == 60))["perplexity"].mean()
+    assert few > more
+    half, whole = (
+        curves.filter(pl.col("share") == share).filter(pl.col("selector") == "knn")["warmup_tokens"].max()
+        for share in (0.5, 0.5)
+    )
+    assert half == whole < record.table_ref().scan().select("warmup_tokens").max().collect().item()
+    assert any("Spearman" in line for line in printed["verdict"])
+    assert any(line.startswith("labels saved") for line in printed["verdict"])
+    assert {"scorecard", "labels", "budgets", "quantiles"} <= set(record.figures)
+
+
+def test_rounds_bring_the_true_distance_down_further(compared):
+    distances = compared[1].facts["distances"]
+    assert distances["rounds"] < distances["got-d"] < distances["random"]
+    assert distances["lambda"] == 1.0
+
+
+def test_nothing_is_trained_again(compared):
+    _, record, _, file = compared
+    done = getmore("run", str(file))
+    assert done.returncode == 0
+    assert "scorecard: reused" in done.stderr
+    assert "comparison:" not in done.stderr
+
+
+def test_a_selection_too_small_to_be_compared_is_refused_before_training(ran, tmp_path):
+    ids = ran.records.get("selected_subset").table_ref().scan().select("id").head(3).collect()
+    ids.write_parquet(tmp_path / "few.parquet")
+    few = {"selector": "imported", "imported": {"path": str(tmp_path / "few.parquet"), "id": "id"}}
+    copy = Copy(ran, tmp_path / "copy")
+    file = write_task(copy.task, {**copy.fields, "compare": ["none", few]})
+    done = getmore("run", str(file))
+    assert done.returncode == 2
+    assert "compare.imported: fills" in done.stderr
+    assert "comparison:" not in done.stderr
+    assert Records(Lake(copy.lake.root), "tiny").get("warmed_model") is not None
