@@ -41,10 +41,8 @@ def test_every_selector_is_scored_at_the_same_tokens(compared):
     seconds = dict(rows.filter(pl.col("seed") == 0).select("selector", "selection_seconds").rows())
     assert seconds["none"] == 0
     assert seconds["got-d"] > seconds["random"]
-    assert {"random", "knn", "rounds", "no warm-up"} == {
-        line.split(":")[0].split(" than ")[-1].split(" with ")[-1].split(" against ")[-1]
-        for line in printed["verdict"][:4]
-    }
+    names = ("no warm-up", "random", "knn", "rounds")
+    assert all(name in line for name, line in zip(names, printed["verdict"], strict=False))
     subsets = lake.latest("compared_subsets").scan().collect()
     assert set(subsets["selector"]) == {"random", "knn", "rounds"}
     assert set(subsets.filter(pl.col("selector") == "random")["seed"]) == {0, 1}
@@ -55,17 +53,15 @@ def test_the_curves_are_there_with_their_words(compared):
     curves = lake.latest("scorecard_curves").scan().collect()
     counts = dict(curves.group_by("selector").len().rows())
     # Two seeds of: two label counts for the chosen and for none, half the budget for all but none, three slices.
-    assert counts == {"got-d": 6, "none": 4, "random": 2, "knn": 2, "rounds": 2} | {
-        f"quantile {n}": 2 for n in (1, 2, 3)
-    }
+    slices = {f"quantile {number}": 2 for number in (1, 2, 3)}
+    assert counts == {"got-d": 6, "none": 4, "random": 2, "knn": 2, "rounds": 2, **slices}
     few = curves.filter((pl.col("selector") == "none") & (pl.col("labels") == 20))["perplexity"].mean()
     more = curves.filter((pl.col("selector") == "none") & (pl.col("labels") == 60))["perplexity"].mean()
     assert few > more
-    half, whole = (
-        curves.filter(pl.col("share") == share).filter(pl.col("selector") == "knn")["warmup_tokens"].max()
-        for share in (0.5, 0.5)
-    )
-    assert half == whole < record.table_ref().scan().select("warmup_tokens").max().collect().item()
+    half = curves.filter(pl.col("share") == 0.5)["warmup_tokens"]
+    whole = record.table_ref().scan().select("warmup_tokens").max().collect().item()
+    assert half.n_unique() == 1
+    assert 0.4 < half[0] / whole < 0.6
     assert any("Spearman" in line for line in printed["verdict"])
     assert any(line.startswith("labels saved") for line in printed["verdict"])
     assert {"scorecard", "labels", "budgets", "quantiles"} <= set(record.figures)
@@ -78,7 +74,7 @@ def test_rounds_bring_the_true_distance_down_further(compared):
 
 
 def test_nothing_is_trained_again(compared):
-    _, record, _, file = compared
+    file = compared[3]
     done = getmore("run", str(file))
     assert done.returncode == 0
     assert "scorecard: reused" in done.stderr
