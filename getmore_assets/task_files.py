@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from getmore_assets.config import Section, Source, Task
 from getmore_assets.errors import BadInput
 
+_SELECTORS = ("compare", "entrants")  # the fields that list selectors
+
 
 def load_task(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Task:
     """Read a task file and apply `key.sub=value` overrides.
@@ -44,13 +46,14 @@ def _override(raw: dict[str, Any], override: str) -> None:
         raise BadInput(override, "not an override", "Write key=value, for example selection.budget.rows=500")
     *parents, last = key.split(".")
     node: Any = raw
+    owner = ""
     try:
         for parent in parents:
             at = int(parent) if isinstance(node, list) else parent
             child = node.setdefault(at, {}) if isinstance(node, dict) else node[at]
-            if isinstance(child, str) and at != "name":  # a source that is given by its path alone
-                child = node[at] = {"path": child}
-            node = child
+            if isinstance(child, str) and at != "name":  # a source given by its path alone, a selector by its name
+                child = node[at] = {"selector" if isinstance(at, int) and owner in _SELECTORS else "path": child}
+            node, owner = child, parent
         node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
     except (TypeError, ValueError, IndexError):
         raise BadInput(override, "there is no such field to change", "Name a field as the task file does") from None
@@ -82,7 +85,7 @@ def _fields_at(location: tuple[Any, ...]) -> list[str]:
         model = next(
             (
                 t
-                for t in (annotation, *getattr(annotation, "__args__", ()))
+                for t in (annotation, *(getattr(a, "__origin__", a) for a in getattr(annotation, "__args__", ())))
                 if isinstance(t, type) and issubclass(t, Section)
             ),
             Source,

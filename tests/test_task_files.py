@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 
@@ -44,15 +45,34 @@ def test_overrides_change_nested_fields(tmp_path):
     assert task.seeds == 5
 
 
+def test_selectors_are_given_by_name_or_with_settings(tmp_path):
+    chosen = "selection: {selector: got-d-rounds, rounds: {lambda: 0.5}}\ncompare: [none, got-d, knn]\n"
+    task = load_task(write(tmp_path, MINIMAL + chosen), ["compare.1.name=one-shot", "compare.2={selector: dsir}"])
+    assert task.selection.rounds.lambda_ == 0.5
+    assert [one.called for one in task.rivals] == ["one-shot", "dsir"]
+    assert task.compares_with_none
+    assert Task.model_validate(task.model_dump(mode="json", exclude_unset=True)) == task
+    same = load_task(write(tmp_path, MINIMAL), ["selection.selector=random"])
+    assert same.rivals == []  # the default's random rows are the chosen ones
+
+
 @pytest.mark.parametrize(
     ("text", "overrides", "said"),
     [
         (MINIMAL + "selecton: {}\n", [], "selecton: unknown key (did you mean `selection`?)"),
-        (MINIMAL, ["selection.budgets={rows: 5}"], "accepted here: selector, budget, seed"),
+        (MINIMAL, ["selection.budgets={rows: 5}"], "accepted here: selector, name, seed, rounds"),
         (MINIMAL, ["seeds=many"], "seeds: input should be a valid integer"),
         (MINIMAL, ["selection.budget={rows: 0}"], "selection.budget.rows"),
         (MINIMAL, ["selection.budget={rows: 5, fraction: 0.1}"], "give exactly one of rows, tokens and fraction"),
-        (MINIMAL, ["selection.selector=best"], "'got-d' or 'random'"),
+        (MINIMAL, ["selection.selector=best"], "selection.selector: input should be"),
+        (MINIMAL, ["compare=[none, randon]"], "compare.1.selector: input should be"),
+        (MINIMAL, ["compare=[knn, {selector: dsir, nmae: x}]"], "did you mean `name`?"),
+        (MINIMAL, ["compare=[knn, knn]"], "two selectors are called `knn`: give one a `name`"),
+        (MINIMAL, ["selection.selector=none"], "it is for `compare`"),
+        (MINIMAL, ["selection.selector=imported"], "needs `imported: {path: ...}`"),
+        (MINIMAL, ["selection={selector: race, entrants: [knn]}"], "at least two `entrants`"),
+        (MINIMAL, ["selection={selector: race, entrants: [knn, none]}"], "can be an entrant"),
+        (MINIMAL, ["selection.rounds.lambda=2"], "lambda is between 0 and 1, or auto"),
         (MINIMAL, ["encoder.model=brought"], "must name its `vector` column"),
         (MINIMAL, ["nothing"], "not an override"),
         (MINIMAL, ["name.sub=3"], "there is no such field to change"),

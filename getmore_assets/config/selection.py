@@ -66,9 +66,10 @@ class Imported(Source):
 
 
 class Selector(Section):
-    """What chooses the rows, with its settings."""
+    """What chooses the rows, with its settings; `none` stands for no warm-up, where others are compared with it."""
 
     selector: Literal[
+        "none",
         "got-d",
         "got-d-rounds",
         "contrast",
@@ -95,8 +96,8 @@ class Selector(Section):
             raise ValueError("selector `imported` needs `imported: {path: ...}`")
         if self.selector == "race" and len(self.entrants) < 2:
             raise ValueError("selector `race` needs at least two `entrants`")
-        if any(one.selector == "race" for one in self.entrants):
-            raise ValueError("a race cannot be an entrant of a race")
+        if any(one.selector in ("race", NONE) for one in self.entrants):
+            raise ValueError("neither a race nor `none` can be an entrant of a race")
         if len({one.called for one in self.entrants}) < len(self.entrants):
             raise ValueError("two entrants have one name: give each a `name`")
         return self
@@ -136,6 +137,12 @@ class Selection(Selector):
     """Which rows, and how many."""
 
     budget: Budget = Budget(fraction=0.05)
+
+    @model_validator(mode="after")
+    def _chooses(self) -> "Selection":
+        if self.selector == NONE:
+            raise ValueError("`none` chooses nothing: it is for `compare`")
+        return self
 
     def only_selector(self) -> Selector:
         """The same without the budget, as the selectors that it is compared with are given."""

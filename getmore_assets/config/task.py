@@ -38,8 +38,9 @@ class Task(Section):
     approval: bool = Field(False, description="whether someone must approve the selection before a model is warmed up")
     warmup: Training = Training()
     finetune: FineTuning = FineTuning()
-    compare: list[Literal["none"] | AnySelector] = Field(
-        ["none", Selector(selector="random")], description="what the chosen selector is compared with, at equal tokens"
+    compare: list[AnySelector] = Field(
+        [Selector(selector=NONE), Selector(selector="random")],
+        description="what the chosen selector is compared with, at equal tokens; `none` is no warm-up",
     )
     curves: Curves = Curves()
     seeds: int = Field(3, ge=1, le=100)
@@ -48,12 +49,17 @@ class Task(Section):
     def rivals(self) -> list[Selector]:
         """The selectors that the chosen one is compared with."""
         mine = self.selection.only_selector()
-        return [one for one in self.compare if isinstance(one, Selector) and one != mine]
+        return [one for one in self.compare if one not in (mine, Selector(selector=NONE))]
+
+    @property
+    def compares_with_none(self) -> bool:
+        """Whether a run without a warm-up is asked for."""
+        return Selector(selector=NONE) in self.compare
 
     @model_validator(mode="after")
     def _names_are_apart(self) -> "Task":
         names = [self.selection.called, *(one.called for one in self.rivals)]
-        twice = sorted({name for name in names if names.count(name) > 1 or name == NONE})
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two selectors are called `{twice[0]}`: give one a `name`")
         return self

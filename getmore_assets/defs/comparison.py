@@ -26,7 +26,7 @@ _SPARE = 4.0  # how many times the selection's words a rival's ranking is read, 
 
 def names(task: Task) -> list[str]:
     """The chosen selector, then what it is compared with."""
-    none = [NONE] if NONE in task.compare else []
+    none = [NONE] if task.compares_with_none else []
     return [task.selection.called, *none, *(one.called for one in task.rivals)]
 
 
@@ -38,7 +38,7 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """
     seeds = range(job.task.seeds)
     runs = [_own(job, seed) for seed in seeds]
-    if NONE in job.task.compare:
+    if job.task.compares_with_none:
         runs += [_run(job, NONE, seed, []) for seed in seeds]
     runs += _rivals(job)
     curves = [*_curves(job, runs), *_quantiles(job)]

@@ -98,7 +98,7 @@ def _curves(job: Job, scores: pl.DataFrame, curves: pl.DataFrame) -> list[str]:
     by_share = statistics.curve(of_budget, "share", metric)
     if job.task.curves.budgets:
         figures.lines(by_share, "share of the budget", metric, job.figure("budgets"))
-    if not job.task.curves.labels or NONE not in job.task.compare:
+    if not job.task.curves.labels or not job.task.compares_with_none:
         return said
     of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
     by_labels = statistics.curve(of_labels, "labels", metric)
