@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -110,9 +109,10 @@ class Ground:
         """Vectors of the target's points: `[m, d]`, float32, unit length."""
         return store.load(self.tables.embeddings, self.encoder, self.points["id"].to_list())
 
-    def texts(self) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Texts of all candidates in batches, each with the places of its rows among them."""
-        place = self.eligible.select("id").with_columns(place=np.arange(self.eligible.height))
+    def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
+        """Texts of all candidates, or of some, in batches, each with the places of its rows among them."""
+        wanted = self.eligible["id"] if ids is None else ids
+        place = pl.DataFrame({"id": wanted, "place": np.arange(wanted.len())})
         rows = pool.scan_pool(self.tables.raw_corpus, pool.pool_key(self.task)).select("id", "text")
         for batch in batches(rows, _BATCH):
             met = batch.join(place, on="id")
@@ -127,11 +127,3 @@ class Ground:
         """Texts of a split of the target, in order."""
         mine = (pl.col("target") == self.task.name) & (pl.col("split") == name)
         return self.tables.target_data.scan().filter(mine).sort("row").select("text").collect()["text"].to_list()
-
-
-def spread(ground: Ground, values: Any) -> np.ndarray:
-    """Values that were given batch by batch, (places, values), in order of the candidates: `[n]`, float64."""
-    out = np.full(ground.eligible.height, np.nan)
-    for places, found in values:
-        out[places] = found
-    return out

@@ -6,15 +6,19 @@ Belongs here: warming the base up on some candidates and measuring losses. Does 
 
 import gc
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
+from tqdm import tqdm
 
+from getmore_assets.corpus.identity import fingerprint, hash_lines
 from getmore_assets.corpus.target import general_texts
 from getmore_assets.errors import BadInput
-from getmore_assets.selection.ground import Ground, spread
+from getmore_assets.selection.ground import Ground
 from getmore_assets.selection.strength import Moves
 from getmore_assets.training import acts, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
@@ -22,7 +26,7 @@ from getmore_assets.training.losses import mean_losses
 
 _HELD_OUT = 10  # every tenth pick is not trained on
 _MOST_TEXTS = 500  # that losses are measured on
-_CHARS = 512  # of a text whose loss ranks it
+_CHARS = 256  # of a text whose loss ranks it
 
 
 @dataclass(frozen=True)
@@ -88,21 +92,34 @@ class Trials:
 
     def losses(self) -> np.ndarray:
         """The base model's mean loss of a token of each candidate: `[n]`, float64, in nats."""
-        model, tokenizer = self.base()
-        return self._losses(model, tokenizer)
+        return self._losses(self.base, "base")
 
     def losses_after(self, texts: list[str]) -> np.ndarray:
         """The same, of the base lightly tuned on some texts."""
-        model, tokenizer = self.base()
-        self.warm(model, tokenizer, texts, seed=0)
-        return self._losses(model, tokenizer)
 
-    def _losses(self, model: Any, tokenizer: Any) -> np.ndarray:
-        length = self.ground.task.warmup.max_length
-        return spread(
-            self.ground,
-            (
-                (places, mean_losses(model, tokenizer, self.objective, [t[:_CHARS] for t in texts], length))
-                for places, texts in self.ground.texts()
-            ),
-        )
+        def tuned() -> tuple[Any, Any]:
+            model, tokenizer = self.base()
+            self.warm(model, tokenizer, texts, seed=0)
+            return model, tokenizer
+
+        return self._losses(tuned, fingerprint(hash_lines(texts), self.ground.task.warmup))
+
+    def _losses(self, make: Callable[[], tuple[Any, Any]], name: str) -> np.ndarray:
+        """Losses of all candidates; those that were measured before, by whichever selector or run, are read."""
+        ground, length = self.ground, self.ground.task.warmup.max_length
+        key = fingerprint(str(ground.base), name, length, _CHARS)
+        file = ground.lake.folder("losses") / f"{key}.parquet"
+        known = pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema={"id": pl.String, "loss": pl.Float64})
+        missing = ground.eligible.select("id").join(known, on="id", how="anti", maintain_order="left")
+        if missing.height:
+            (model, tokenizer), found = make(), np.empty(missing.height)
+            with tqdm(total=missing.height, desc="losses", unit="row", mininterval=5) as progress:
+                for places, texts in ground.texts(missing["id"]):
+                    cut = [text[:_CHARS] for text in texts]
+                    found[places] = mean_losses(model, tokenizer, self.objective, cut, length)
+                    progress.update(len(texts))
+            known = pl.concat([known, missing.with_columns(loss=pl.Series(found))])
+            known.write_parquet(file.with_suffix(".partial"))
+            file.with_suffix(".partial").replace(file)
+        losses: np.ndarray = ground.eligible.select("id").join(known, on="id", maintain_order="left")["loss"].to_numpy()
+        return losses
