@@ -40,7 +40,7 @@ def ask(ran, work, selectors, threads=2, **changes):
     made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
     tables = {name: made[name].table.__dict__ for name in TABLES}
     encoder, epsilon = made["embeddings"].facts["encoder"], made["ot_potentials"].facts["epsilon"]
-    common = {"task": {**ran.fields, **changes}, "lake": str(ran.lake.root), "work": str(work)}
+    common = {"task": {**ran.fields, **changes}, "lake": str(work / "lake"), "work": str(work)}
     (work / "spec.json").write_text(
         json.dumps({**common, **tables, **spec(asked, encoder, epsilon, made["base_model"])})
     )
@@ -121,6 +121,14 @@ def test_the_same_ids_again_and_on_another_number_of_threads(ran, made, tmp_path
     assert done.returncode == 0, done.stderr[-4000:]
     for name, asked in again.items():
         assert picks(asked) == picks(made[name]), name
+
+
+def test_losses_are_measured_once_for_all_selectors(made):
+    """The base's by perplexity, Moore-Lewis and the rounds that read losses alike, and the tuned model's by two."""
+    folder = made["perplexity"].path.parent / "lake" / "losses"
+    counts = [pl.read_parquet(file) for file in folder.glob("*.parquet")]
+    assert len(counts) == 2
+    assert all(rows["id"].n_unique() == rows.height == made["perplexity"].rows().height for rows in counts)
 
 
 def test_a_ranking_that_is_there_is_not_made_again(ran, tmp_path):
