@@ -6,6 +6,7 @@ client is used without MLflow's global state, so that stations in one process ca
 
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,12 +162,32 @@ def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]
 
     Raises:
         BadInput: The tracking server does not answer.
-        TrackingLostError: It stopped answering.
+        TrackingLostError: It stopped answering, or the lake's own store can no longer be written to.
     """
     require_reachable()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 16 s; MLflow's own 7 take four minutes
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+
+    try:
+        with _open(lake, name, tags) as run:
+            yield run
+    except MlflowException as error:
+        if lost := _lost(str(error), lake):
+            raise TrackingLostError(f"{lost}; what was made is kept: mend that and run again to go on") from error
+        raise
+
+
+def _lost(said: str, lake: Lake) -> str | None:
+    """What is wrong with the place where runs are tracked, in one line, where that is what MLflow's error means."""
+    if "Max retries exceeded" in said:
+        return f"MLflow at {_address()} stopped answering"
+    store = re.search(r"sqlite3\.\w+\) (.+)", said)
+    return f"MLflow's store {lake.root}/mlflow.db cannot be written to ({store[1]})" if store else None
+
+
+@contextmanager
+def _open(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
+    from mlflow import MlflowClient
 
     with lake.lock("mlflow"):  # two tasks may be the first to track in a lake
         _make_store(lake)
@@ -181,14 +202,11 @@ def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]
     try:
         yield TrackedRun(client, run.info.run_id, experiment)
         client.set_terminated(run.info.run_id, "FINISHED")
-    except BaseException as error:
+    except BaseException:
         try:
             client.set_terminated(run.info.run_id, "FAILED")
         except Exception as second:  # the next run ends it; what went wrong first is what must be said
             log.warning("MLflow run %s could not be ended: %s", run.info.run_id, second)
-        if isinstance(error, MlflowException) and "Max retries exceeded" in str(error):
-            what = f"MLflow at {_address()} stopped answering; what was made is kept: start it and run again to go on"
-            raise TrackingLostError(what) from error
         raise
 
 

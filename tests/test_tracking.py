@@ -1,8 +1,10 @@
+import sqlite3
+
 import pytest
 from mlflow import MlflowClient
 
 from getmore_assets.lake import Lake, TableRef
-from getmore_assets.tracking import tracked, tracking_uri
+from getmore_assets.tracking import TrackingLostError, tracked, tracking_uri
 
 TAGS = {"getmore.station": "s", "getmore.task": "t", "getmore.lake": "/l"}
 
@@ -50,3 +52,17 @@ def test_a_run_left_open_by_a_dead_process_is_ended(lake):
         pass
     assert client.get_run(left).info.status == "KILLED"
     assert {client.get_run(other).info.status for other in others} == {"RUNNING"}
+
+
+def test_a_store_that_cannot_be_written_to_is_said_in_one_line(lake):
+    with tracked(lake, "first", TAGS):
+        pass
+    store = sqlite3.connect(lake.root / "mlflow.db")
+    refuse = "SELECT RAISE(ABORT, 'database or disk is full')"
+    store.execute(f"CREATE TRIGGER full BEFORE INSERT ON metrics BEGIN {refuse}; END")
+    store.commit()
+    with pytest.raises(TrackingLostError) as lost, tracked(lake, "second", TAGS) as run:
+        run.log_metrics({"loss": 1.0})
+    wrong = f"MLflow's store {lake.root}/mlflow.db cannot be written to (database or disk is full)"
+    assert str(lost.value).startswith(wrong)
+    assert "\n" not in str(lost.value)

@@ -14,8 +14,14 @@ from tests.drives.command import Command, Place, mounted, unmount
 from tests.drives.drive import Drive, Stopped, must_fail
 from tests.drives.judge import Result
 
-_FULL = ("No space left", "disk is full", "database or disk is full", "os error 28", "StorageFull")
-_READ_ONLY = ("Read-only file system", "readonly database", "os error 30", "cannot be written to")
+_FULL = ("No space left", "disk is full", "database or disk is full", "os error 28", "StorageFull", " 0 MiB free")
+_READ_ONLY = (
+    "Read-only file system",
+    "readonly database",
+    "os error 30",
+    "cannot be written to",
+    "no longer be written to",
+)
 
 
 def full(drive: Drive) -> None:
