@@ -1,5 +1,6 @@
 import time
 
+import polars as pl
 import pytest
 
 from getmore_assets import launch
@@ -15,6 +16,7 @@ def test_a_worker_that_crashes_is_an_error_that_says_so(tmp_path):
 def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
     from getmore_assets.config import Task
     from getmore_assets.corpus import pool, target
+    from getmore_assets.corpus.leakage import SCHEMA
     from getmore_assets.lake import Lake
     from tests.conftest import task_fields
 
@@ -24,11 +26,13 @@ def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
     lake = Lake(task.lake)
     table, _, _ = pool.build(task, lake, {})
     kept = lake.replace(target.TABLE, target.read_target(task)[0], {"target": task.name}, {})
+    leaks = lake.replace("leakage", pl.DataFrame(schema=SCHEMA), {"target": task.name}, {})
     spec = {
         "task": task.model_dump(mode="json"),
         "lake": str(lake.root),
         "raw_corpus": table.__dict__,
         "target_data": kept.__dict__,
+        "leakage": leaks.__dict__,
         "encoder": "e",
         "fitted": str(tmp_path / "f"),
         "commit": {},
