@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from getmore_assets.corpus.leakage import Guard
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from tests.conftest import getmore, task_fields, write_task
@@ -17,7 +18,7 @@ class Project:
     def __init__(self, folder: Path, sources: Path, **changes) -> None:
         self.folder, self.sources = folder, sources
         self.train, self.pool = folder / "train.jsonl", folder / "pool.parquet"
-        self.lines = (sources / "train.jsonl").read_text().splitlines()
+        self.lines = _apart(sources)
         self.rows = pl.read_parquet(sources / "pool.parquet").sample(fraction=1, shuffle=True, seed=2)
         self.set_train(self.lines[:100])
         self.rows.head(1000).write_parquet(self.pool)
@@ -41,6 +42,15 @@ class Project:
     @property
     def hash(self) -> str:
         return self.facts("selected_subset")["selection_hash"]
+
+
+def _apart(sources: Path) -> list[str]:
+    """The lines of train that overlap nothing that is evaluated on, so that all of them stay in it."""
+    splits = {name: pl.read_ndjson(sources / f"{name}.jsonl") for name in ("train", "validation", "test")}
+    rows = {name: frame.select("text", id=pl.col("text"), split=pl.lit(name)) for name, frame in splits.items()}
+    leaks = Guard(pl.concat([rows["validation"], rows["test"]])).leaks(rows["train"])
+    lines = (sources / "train.jsonl").read_text().splitlines()
+    return [line for line, text in zip(lines, splits["train"]["text"], strict=True) if text not in set(leaks["id"])]
 
 
 def reproduced(project: Project, run: str) -> tuple[int, dict]:
