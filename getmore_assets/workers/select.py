@@ -60,7 +60,7 @@ def _distance(ground: Ground, ids: list[str], share: float) -> float:
     """OT(λ D_U + (1 - λ) D_S, D_R) of a subset, entropic, at the ε of the potentials (paper, Eq. 7)."""
     place = {id_: at for at, id_ in enumerate(ground.eligible["id"])}
     picks = np.array([place[id_] for id_ in ids], np.int64)
-    return plan_of(ground).solve(picks, share, None, ground.task.transport.tolerance).dual
+    return plan_of(ground).solve(picks, share, None).dual
 
 
 if __name__ == "__main__":

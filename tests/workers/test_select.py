@@ -11,9 +11,10 @@ import pytest
 from getmore_assets.config import Budget, Selector
 from getmore_assets.defs.rankings import Asked, spec
 from getmore_assets.selection import subset
+from getmore_assets.selection.ground import Tables
 from getmore_assets.workers import REFUSED
 
-TABLES = ("raw_corpus", "target_data", "domain_triage", "embeddings", "ot_potentials")
+TABLES = tuple(Tables.__dataclass_fields__)
 ENTRANTS = [{"selector": "random"}, {"selector": "mean"}]
 SELECTORS = {
     "got-d": {},
