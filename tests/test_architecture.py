@@ -51,6 +51,16 @@ def test_the_code_server_loads_neither_torch_nor_transformers_nor_mlflow():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_selection_by_scores_alone_loads_no_torch():
+    """A warm reselection takes seconds, and loading torch is two of them."""
+    code = (
+        "import sys, getmore_assets.workers.select; "
+        "print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_every_module_says_what_it_is_for_and_fits_on_a_few_screens(path):
     text = path.read_text()

@@ -1,23 +1,27 @@
 """Every selector under one interface: a ground, a budget and a seed in; all candidates by rank out.
 
 Belongs here: which function a selector's name means, and what each is given. Does not: how one chooses. To add one: a
-function here that returns a `Ranked`, a line in `SELECTORS`, and its name in `config/selection.py`.
+function here that returns a `Ranked`, a line in `SELECTORS`, and its name in `config/selection.py`. What loads torch or
+scikit-learn is imported where it is asked for: a warm reselection by scores alone takes less time than loading them.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from getmore_assets.config import AUTO, Budget, Selector
 from getmore_assets.errors import BadInput
-from getmore_assets.selection import contrast, dsir, gradient, imported, neighbours, race, rounds, subset
+from getmore_assets.selection import gradient, imported, subset
 from getmore_assets.selection.ground import Ground
 from getmore_assets.selection.strength import strength
-from getmore_assets.selection.trials import Trials
+
+if TYPE_CHECKING:
+    from getmore_assets.selection.rounds import Plan
+    from getmore_assets.selection.trials import Trials
 
 
 @dataclass(frozen=True)
@@ -72,18 +76,28 @@ def _got_d(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
     return _by_score(ground, gradient.calibrated_gradient(ground.f))
 
 
-def plan_of(ground: Ground) -> rounds.Plan:
+def plan_of(ground: Ground) -> "Plan":
     """The transport problem of a ground, with weights that may be moved."""
+    from getmore_assets.selection.rounds import Plan
+
     weights, memory_mb = ground.points["weight"].to_numpy(), ground.task.transport.memory_mb
-    return rounds.Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb)
+    return Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb)
+
+
+def _trials(ground: Ground) -> "Trials":
+    from getmore_assets.selection.trials import Trials
+
+    return Trials(ground)
 
 
 def _rounds(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+    from getmore_assets.selection import rounds
+
     asked, (price, spend), facts = chosen.rounds, _price(ground, budget), {}
     share = asked.lambda_
     if share == AUTO:
         one_shot = subset.take(_got_d(ground, chosen, budget).rows, budget)["id"].to_list()
-        moves = Trials(ground).moves(one_shot)
+        moves = _trials(ground).moves(one_shot)
         share, facts["losses"] = strength(moves), moves.__dict__
     bonus = asked.loss * ground.epsilon * _difference(ground) if asked.loss else 0.0
     picked = rounds.pick(plan_of(ground), price, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
@@ -93,6 +107,8 @@ def _rounds(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
 
 
 def _contrast(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
+    from getmore_assets.selection import contrast
+
     away, facts = contrast.potentials(ground)
     towards, away = gradient.calibrated_gradient(ground.f), gradient.calibrated_gradient(away)
     return _by_score(ground, (1 - chosen.push) * towards - chosen.push * away, **facts)
@@ -103,23 +119,29 @@ def _random(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
 
 
 def _knn(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
+    from getmore_assets.selection import neighbours
+
     price, spend = _price(ground, budget)
     order = neighbours.round_robin(ground.x, ground.y, price, spend)
     return _by_order(ground, order, neighbours.nearness(ground.x, ground.y))
 
 
 def _mean(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
+    from getmore_assets.selection import neighbours
+
     return _by_score(ground, neighbours.nearness_to_mean(ground.x, ground.y, ground.points["weight"].to_numpy()))
 
 
 def _dsir(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
+    from getmore_assets.selection import dsir
+
     n = ground.eligible.height
     weights = dsir.log_weights(n, ground.texts(), ground.texts(), ground.split("train"))
     return _by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"].to_list(), chosen.seed)))
 
 
 def _perplexity(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
-    return _by_score(ground, Trials(ground).losses())
+    return _by_score(ground, _trials(ground).losses())
 
 
 def _moore_lewis(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
@@ -132,7 +154,7 @@ def _difference(ground: Ground) -> np.ndarray:
     Its loss under the base lightly tuned on target train, less its loss under the base: low where text is like the
     target and not like what the base knows already.
     """
-    trials = Trials(ground)
+    trials = _trials(ground)
     difference: np.ndarray = trials.losses_after(ground.split("train")) - trials.losses()
     return difference
 
@@ -155,6 +177,8 @@ def _imported(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
 
 
 def _race(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+    from getmore_assets.selection import race
+
     _, spend = _price(ground, budget)
     tokens = spend * (1.0 if budget.tokens is not None else float(ground.n_tokens.mean()))
     small = Budget(tokens=max(1, int(chosen.share * tokens)))
@@ -165,7 +189,7 @@ def _race(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
 
         return choose
 
-    heats = race.run(Trials(ground), {one.called: of(one) for one in chosen.entrants})
+    heats = race.run(_trials(ground), {one.called: of(one) for one in chosen.entrants})
     winner = next(one for one in chosen.entrants if one.called == heats[0].entrant)
     won = rank(ground, winner, budget)
     return Ranked(won.rows, {**won.facts, "winner": winner.called, "heats": [heat.__dict__ for heat in heats]})
