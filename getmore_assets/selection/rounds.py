@@ -39,6 +39,8 @@ class Plan:
         n_tokens: Of each candidate: `[n]`; a pick weighs as many.
         epsilon: Absolute.
         memory_mb: Of a pass.
+        known: g (`[m]`) and f (`[n]`) of the pool alone, where they are solved for already: one round is then, to the
+            row, the selection by these.
     """
 
     x: Rows
@@ -47,6 +49,7 @@ class Plan:
     n_tokens: np.ndarray
     epsilon: float
     memory_mb: int
+    known: tuple[np.ndarray, np.ndarray] | None = None
 
     def weights(self, picks: np.ndarray, share: float) -> np.ndarray:
         """λ D_U + (1 - λ) D_S: `[n]`, summing to 1. A pick counts by its tokens, for that is what is trained on."""
@@ -68,6 +71,16 @@ class Plan:
             except NotConvergedError:
                 log.info("the last g is a bad start for these weights: solving from coarse to fine")
         return solve(tile_pass, self.epsilon, tolerance=tolerance)
+
+    def potentials(
+        self, picks: np.ndarray, share: float, start: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """g, f and the distance; of the pool alone those that are known, where they are."""
+        if not len(picks) and self.known is not None:
+            g, f = self.known
+            return g, f, float(f.mean() + self.b @ g)
+        solution = self.solve(picks, share, start)
+        return solution.g, solution.f.astype(np.float64), solution.dual
 
 
 @dataclass(frozen=True)
@@ -115,9 +128,9 @@ def pick(
     f = np.zeros(n)
     for number in range(rounds):
         until = budget * (number + 1) / rounds
-        solution = plan.solve(np.array(order, np.int64), share * number / rounds, g)
-        g, f = solution.g, solution.f.astype(np.float64) + bonus
-        costs.append(solution.dual)
+        g, f, cost = plan.potentials(np.array(order, np.int64), share * number / rounds, g)
+        f = f + bonus
+        costs.append(cost)
         before = len(order)
         for row in _in_turn(plan, np.where(taken, np.inf, f), until - spent, price, damping):
             if spent + price[row] > until:

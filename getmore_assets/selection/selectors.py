@@ -81,7 +81,8 @@ def plan_of(ground: Ground) -> "Plan":
     from getmore_assets.selection.rounds import Plan
 
     weights, memory_mb = ground.points["weight"].to_numpy(), ground.task.transport.memory_mb
-    return Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb)
+    known = (ground.points["potential"].to_numpy(), ground.f)
+    return Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb, known)
 
 
 def _trials(ground: Ground) -> "Trials":
