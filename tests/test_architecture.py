@@ -42,20 +42,11 @@ def test_imports_point_one_way(path):
         assert not uses(path, "__future__")
 
 
-def test_the_code_server_loads_neither_torch_nor_transformers_nor_mlflow():
+@pytest.mark.parametrize("module", ["definitions", "workers.select"], ids=["the code server", "a selection by scores"])
+def test_what_must_start_fast_loads_nothing_heavy(module):
     code = (
-        "import sys, getmore_assets.definitions; "
+        f"import sys, getmore_assets.{module}; "
         "print([m for m in ('torch', 'transformers', 'mlflow', 'sklearn', 'ray') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_a_selection_by_scores_alone_loads_no_torch():
-    """A warm reselection takes seconds, and loading torch is two of them."""
-    code = (
-        "import sys, getmore_assets.workers.select; "
-        "print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

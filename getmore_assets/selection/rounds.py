@@ -7,8 +7,7 @@ The paper takes the first-order term of OT(λ D_U + (1 - λ) D_S, D_R) in λ (Eq
 from picking the same thing over and over. Here a share of the budget is picked, the plan is solved for again (from the
 last g: a few passes), and the gradient there says what is still missing. After r of R rounds the weights are
 a = s D_U + (1 - s) D_S with s = λ r / R: picks weigh what they will weigh in the end, and what is not picked yet still
-stands as the pool. So the rounds walk in equal steps from D_S to λ D_U + (1 - λ) D_S, and one round is the paper. (With
-s = λ from the second round on, the first picks weigh too much: on ChemProt the distance ended higher.)
+stands as the pool. So the rounds walk in equal steps from D_S to λ D_U + (1 - λ) D_S, and one round is the paper.
 """
 
 import logging
