@@ -12,7 +12,8 @@ Not found: a row of fewer than about ten words with one of them changed. N-grams
 rows are boilerplate, and say nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -31,25 +32,62 @@ class _Words:
 
     hashes: np.ndarray
     counts: np.ndarray
+    _made: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, texts: pl.Series) -> "_Words":
         split = texts.str.to_lowercase().str.extract_all(r"\w+")
-        return cls(split.explode().drop_nulls().hash(seed=0).to_numpy(), split.list.len().to_numpy())
+        counts = split.list.len().to_numpy().astype(np.int64)
+        return cls(split.explode().drop_nulls().hash(seed=0).to_numpy(), counts)
 
-    def grams(self, size: int) -> pl.DataFrame:
-        """Every run of `size` words: its hash, the number of its text, and its place there."""
+    def of_rows(self, rows: np.ndarray) -> "_Words":
+        """Some of the texts alone, in that order."""
+        places = [np.arange(self._ends[row] - self.counts[row], self._ends[row]) for row in rows]
+        return _Words(self.hashes[np.concatenate([np.arange(0), *places])], self.counts[rows])
+
+    def grams(self, size: int, among: "_Sieve | None" = None) -> pl.DataFrame:
+        """Every run of `size` words: its hash, the number of its text, and its place there.
+
+        With `among`, those that pass the sieve alone: of a large pool almost none do.
+        """
         room = len(self.hashes) - size + 1
         if room <= 0:
             return pl.DataFrame(schema={"gram": pl.UInt64, "row": pl.Int64, "at": pl.Int64})
-        mixed = np.full(room, size, np.uint64)
-        for offset in range(size):  # wrap-around is meant
-            mixed = mixed * _FACTOR + self.hashes[offset : offset + room]
-            mixed ^= mixed >> np.uint64(29)
-        row = np.repeat(np.arange(len(self.counts)), self.counts)
-        at = np.arange(len(self.hashes)) - np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
-        whole = row[:room] == row[size - 1 :]
-        return pl.DataFrame({"gram": mixed[whole], "row": row[:room][whole], "at": at[:room][whole]})
+        mixed = self._mixed(size)
+        starts = np.arange(room) if among is None else among.passing(mixed)
+        row, last = self._rows_at(starts), self._rows_at(starts + size - 1)
+        starts, row = starts[row == last], row[row == last]
+        return pl.DataFrame({"gram": mixed[starts], "row": row, "at": starts - (self._ends - self.counts)[row]})
+
+    def _mixed(self, size: int) -> np.ndarray:
+        """A hash of the `size` words from each word on: that of one word fewer, taken further."""
+        if size == 0:
+            return np.zeros(len(self.hashes) + 1, np.uint64)
+        if size not in self._made:
+            room = len(self.hashes) - size + 1
+            mixed = self._mixed(size - 1)[:room] * _FACTOR + self.hashes[size - 1 :]  # wrap-around is meant
+            self._made[size] = mixed ^ (mixed >> np.uint64(29))
+        return self._made[size]
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum(self.counts)
+
+    def _rows_at(self, places: np.ndarray) -> np.ndarray:
+        return np.searchsorted(self._ends, places, side="right")
+
+
+class _Sieve:
+    """Which of many hashes may be among a few: never wrong where it says no."""
+
+    def __init__(self, hashes: pl.Series) -> None:
+        bits = max(16, int(hashes.len()).bit_length() + 5)
+        self._shift = np.uint64(64 - bits)
+        self._known = np.zeros(1 << bits, np.bool_)
+        self._known[hashes.to_numpy() >> self._shift] = True
+
+    def passing(self, hashes: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(self._known[hashes >> self._shift])
 
 
 class Guard:
@@ -70,9 +108,11 @@ class Guard:
             for size in range(_SHORTEST, RUN + 1)
         }
         self._runs = {size: _without_common(grams, _COMMON_RUN) for size, grams in self._runs.items() if grams.height}
+        self._run_sieves = {size: _Sieve(grams["gram"]) for size, grams in self._runs.items()}
         triples = words.grams(_TRIPLE).unique(["gram", "row"], maintain_order=True)
         self._common = triples.group_by("gram").len().filter(pl.col("len") > _COMMON_TRIPLE).select("gram")
         self._triples = triples.join(self._common, on="gram", how="anti").select("gram", of="row")
+        self._triple_sieve = _Sieve(self._triples["gram"])
         self._sizes = self._triples.group_by("of").len("of_size")
         self._whole = _whole(words).rename({"row": "of"})
 
@@ -97,18 +137,27 @@ class Guard:
         return _found(_whole(words).join(self._whole, on=["gram", "words"]).with_columns(overlap=1.0), "exact", 0)
 
     def _near(self, words: _Words) -> pl.DataFrame:
-        mine = words.grams(_TRIPLE).select("gram", "row").unique(maintain_order=True)
-        mine = mine.join(self._common, on="gram", how="anti")
-        sizes = mine.group_by("row").len("size")
-        shared = mine.join(self._triples, on="gram").group_by("row", "of").len("shared")
-        met = shared.join(sizes, on="row").join(self._sizes, on="of")
+        mine = words.grams(_TRIPLE, self._triple_sieve).select("gram", "row").unique()
+        shared = mine.join(self._triples, on="gram").group_by("row", "of").len("shared").join(self._sizes, on="of")
+        close = shared.filter(pl.col("shared") >= NEAR * pl.col("of_size"))  # what else the two hold only adds
+        met = close.join(self._own_sizes(words, close["row"].unique()), on="row")
         jaccard = pl.col("shared") / (pl.col("size") + pl.col("of_size") - pl.col("shared"))
         return _found(met.with_columns(overlap=jaccard).filter(pl.col("overlap") >= NEAR), "near", 1)
+
+    def _own_sizes(self, words: _Words, rows: pl.Series) -> pl.DataFrame:
+        """How many triples, each counted once and boilerplate not at all, some rows hold."""
+        grams = words.of_rows(rows.to_numpy()).grams(_TRIPLE).select("gram", pl.lit(rows).gather("row").alias("row"))
+        grams = grams.unique().join(self._common, on="gram", how="anti")
+        return grams.group_by("row").len("size")
 
     def _contained(self, words: _Words) -> pl.DataFrame:
         parts = []
         for size, runs in self._runs.items():
-            met = words.grams(size).select("gram", "row").join(runs.rename({"row": "of"}), on="gram")
+            met = (
+                words.grams(size, self._run_sieves[size])
+                .select("gram", "row")
+                .join(runs.rename({"row": "of"}), on="gram")
+            )
             parts.append(met.select("row", "of", pl.int_ranges("at", pl.col("at") + size).alias("at")))
         if not parts:
             return _found(pl.DataFrame(schema={"row": pl.Int64, "of": pl.Int64, "overlap": pl.Float64}), "contained", 2)
