@@ -42,7 +42,9 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         runs += [_run(job, NONE, seed, []) for seed in seeds]
     runs += _rivals(job)
     curves = [*_curves(job, runs), *_quantiles(job)]
-    todo = [one for one in (*runs, *curves) if "result" in one]
+    todo = sorted(
+        (one for one in (*runs, *curves) if "result" in one), key=lambda one: one["seed"]
+    )  # whole seeds first
     if todo:
         job.launch(
             "train",
