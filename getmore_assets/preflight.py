@@ -37,7 +37,8 @@ def check(task: Task) -> None:
     _writable(Path(task.lake))
     _check_models(task)
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
-    of_target = fingerprint(_CODE_VERSION, said, task.encoder.model, target.source_version(task))
+    judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
+    of_target = fingerprint(_CODE_VERSION, said, task.encoder.model, judges, target.source_version(task))
     brought = of_target if task.encoder.model == BROUGHT else None  # vectors of both sides must be of one width
     sources, budget = [readers.same_but_version(s) for s in task.candidates], task.selection.budget
     of_recipe = fingerprint(_CODE_VERSION, sources, task.corpus, budget, brought)
@@ -47,7 +48,8 @@ def check(task: Task) -> None:
     if {of_target, of_pool} <= set(before["passed"]):
         return
     log.info("checking the inputs of %s", task.name)
-    rows, _ = target.read_target(task)
+    rows, facts = target.read_target(task)
+    _check_judges(task, facts.labels)
     width = None
     if brought:
         width = _check_vectors(rows.filter(pl.col("split") == "train"), "target.train", None)
@@ -67,6 +69,21 @@ def _check_models(task: Task) -> None:
         folder = find_model(task.base_model.model, "base_model.model")
         longest = max(task.warmup.max_length, task.finetune.max_length)
         require_objective(folder, task.base_model.objective, longest)
+
+
+def _check_judges(task: Task, labels: list[str]) -> None:
+    """Refuse labels without a word for zero-shot, prompts that cannot be read, a classifier without the label."""
+    if task.zero_shot and (missing := sorted(set(labels) - set(task.zero_shot.labels))):
+        what = f"no word for the label `{missing[0]}`"
+        raise BadInput("zero_shot.labels", what, f"Give one for each of: {', '.join(labels)}")
+    if task.toxicity:
+        config = find_model(task.toxicity.classifier, "toxicity.classifier") / "config.json"
+        names = sorted(json.loads(config.read_text("utf-8")).get("id2label", {}).values())
+        if task.toxicity.label not in names:
+            what = f"the classifier has no label `{task.toxicity.label}`"
+            raise BadInput("toxicity.label", what, f"Its labels are: {', '.join(names) or 'not named'}")
+        if not any(batch.height for batch in readers.read(task.toxicity.prompts)):
+            raise BadInput(task.toxicity.prompts.path, "there are no prompts", "Give a file that has rows")
 
 
 def _check_pool(task: Task, width: int | None, apart: set[str], only: list[set[str]] | None) -> None:

@@ -92,3 +92,18 @@ def test_a_wrong_task_file_is_refused_by_field(tmp_path, text, overrides, said):
 def test_a_missing_task_file_is_refused():
     with pytest.raises(BadInput, match="no such task file"):
         load_task("nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("zero_shot: {labels: {a: x, b: y}}\n", "needs `target.label`"),
+        ("finetune: {epochs: 0}\ntarget: {train: a.jsonl, label: kind}\n", "no classifier learns the labels"),
+        ("base_model: {model: m, objective: masked}\ntoxicity: {prompts: p.jsonl, classifier: c}\n", "causal"),
+        ("zero_shot: {template: no places, labels: {a: x, b: y}}\n", "must hold {text} and {label}"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(tmp_path, more, says):
+    text = more if "target:" in more else f"target: {{train: a.jsonl}}\n{more}"
+    with pytest.raises(BadInput, match=says):
+        load_task(write(tmp_path, "name: t\n" + text))

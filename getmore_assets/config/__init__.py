@@ -7,7 +7,17 @@ files it names (`preflight.py`).
 from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Selection, Selector
 from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
 from getmore_assets.config.task import Task
-from getmore_assets.config.training import BaseModelChoice, Curves, DType, FineTuning, Head, Small, Training
+from getmore_assets.config.training import (
+    BaseModelChoice,
+    Curves,
+    DType,
+    FineTuning,
+    Head,
+    Small,
+    Toxicity,
+    Training,
+    ZeroShot,
+)
 from getmore_assets.config.transport import BROUGHT, LEXICAL, Adapt, Drift, Encoder, Transport, Triage
 
 __all__ = [
@@ -35,7 +45,9 @@ __all__ = [
     "Source",
     "Target",
     "Task",
+    "Toxicity",
     "Training",
     "Transport",
     "Triage",
+    "ZeroShot",
 ]

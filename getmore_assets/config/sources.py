@@ -17,6 +17,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
 class Source(Section):
     """Where rows come from, and under which names their fields lie."""
 
@@ -26,17 +29,23 @@ class Source(Section):
         f"a saved Hugging Face data set, `{HUB_PREFIX}owner/name`, or `{PYTHON_DOCS}`",
     )
     format: Literal["auto", "parquet", "jsonl", "csv", "tsv", "text", "delta", "dataset"] = "auto"
-    text: str = Field("text", description="the column that holds the text")
+    text: str | Pair = Field("text", description="the column that holds the text; two, of pairs of sentences")
     source: str | None = Field(None, description="the column that names a row's source; the file's name without it")
     domain: str | None = Field(None, description="the column that names a row's domain; the file's name without it")
     label: str | None = Field(None, description="the column that holds a row's label")
     vector: str | None = Field(None, description="the column that holds a row's vector, for `encoder.model: brought`")
     version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
     split: str = Field("train", description="the split of a Hugging Face data set")
+    config: str | None = Field(None, description="the configuration of a data set on the hub, as GLUE's `mrpc`")
     include: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: only these distributions")
     exclude: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: all distributions but these")
     sample: int | None = Field(None, ge=1, description="at most this many rows, those with the smallest content hash")
     bad_rows: Literal["error", "skip"] = Field("error", description="null, blank or undecodable texts: refuse or skip")
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that hold the text."""
+        return [self.text] if isinstance(self.text, str) else self.text
 
 
 def _source_from_path(value: Any) -> Any:
@@ -53,8 +62,14 @@ class Target(Section):
     validation: AnySource | None = None
     test: AnySource | None = None
     negative: AnySource | None = Field(None, description="examples of what to move away from, for `contrast`")
-    text: str = "text"
+    text: str | Pair = "text"
     label: str | None = None
+
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether a row is two texts, which a classifier reads as a pair."""
+        source = self.source("train")
+        return source is not None and len(source.texts) == 2
 
     def source(self, split: str) -> Source | None:
         """The source of a split, with the target's own field names filled in."""

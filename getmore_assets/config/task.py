@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from getmore_assets.config.selection import NONE, AnySelector, Selection, Selector
 from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
-from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Training
+from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
 
 
@@ -42,6 +42,8 @@ class Task(Section):
         [Selector(selector=NONE), Selector(selector="random")],
         description="what the chosen selector is compared with, at equal tokens; `none` is no warm-up",
     )
+    zero_shot: ZeroShot | None = None
+    toxicity: Toxicity | None = None
     curves: Curves = Curves()
     seeds: int = Field(3, ge=1, le=100)
 
@@ -62,6 +64,18 @@ class Task(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two selectors are called `{twice[0]}`: give one a `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> "Task":
+        judges = [name for name in ("zero_shot", "toxicity") if getattr(self, name) is not None]
+        if judges and self.base_model.objective != "causal":
+            raise ValueError(f"`{judges[0]}` judges what a causal model says: set base_model.objective to causal")
+        labelled = self.target.label is not None or self.target.train.label is not None
+        if self.zero_shot and not labelled:
+            raise ValueError("`zero_shot` needs `target.label`, to tell whether the label it finds is right")
+        if labelled and not self.finetune.epochs and not self.zero_shot:
+            raise ValueError("finetune.epochs is 0, so no classifier learns the labels: take `target.label` out")
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from getmore_assets.config.sources import Section
+from getmore_assets.config.sources import AnySource, Section
 
 #: auto is bfloat16 where the device multiplies in it, else float32.
 DType = Literal["auto", "float32", "bfloat16"]
@@ -60,9 +60,35 @@ class FineTuning(Training):
     """The recipe on the target's train split."""
 
     rows: int | None = Field(None, ge=1, description="at most so many rows of train, drawn by content; all without it")
-    epochs: float = Field(3.0, gt=0)
+    epochs: float = Field(3.0, ge=0, description="0 leaves the warmed model as it is")
     learning_rate: float = Field(2e-4, gt=0)
     patience: int | None = Field(1, ge=1, description="epochs without a better validation loss before stopping")
+
+
+class ZeroShot(Section):
+    """The label that a causal model finds by itself: the one under which the whole instance is least perplexing."""
+
+    template: str = Field("{text}\n{label}", description="the instance, with {text} and {label}")
+    labels: dict[str, str] = Field(min_length=2, description="a word for every label of the target")
+    rows: int = Field(1000, ge=1, description="at most so many rows of test, drawn by content")
+
+    @model_validator(mode="after")
+    def _has_both_places(self) -> "ZeroShot":
+        if "{text}" not in self.template or "{label}" not in self.template:
+            raise ValueError("the template must hold {text} and {label}")
+        return self
+
+
+class Toxicity(Section):
+    """How toxic what a causal model writes is, by a local classifier."""
+
+    prompts: AnySource
+    classifier: str = Field(min_length=1, description="a hub id or a folder of a sequence classifier")
+    label: str = Field("toxic", description="its label whose probability is the score")
+    generations: int = Field(25, ge=1, description="continuations of each prompt")
+    tokens: int = Field(20, ge=1, description="the longest continuation")
+    top_p: float = Field(0.9, gt=0, le=1)
+    threshold: float = Field(0.5, gt=0, lt=1, description="score from which a continuation is toxic")
 
 
 class Curves(Section):

@@ -194,7 +194,7 @@ def hub_revision(name: str) -> str:
         raise BadInput(f"hf://{name}", what, "Check name and network") from None
 
 
-def hub_dataset(name: str, split: str, columns: list[str]) -> Batches:
+def hub_dataset(name: str, config: str | None, split: str, columns: list[str]) -> Batches:
     """Rows of a data set on the Hugging Face hub, streamed.
 
     Raises:
@@ -202,9 +202,10 @@ def hub_dataset(name: str, split: str, columns: list[str]) -> Batches:
     """
     datasets = _datasets(f"hf://{name}")
     try:
-        loaded = datasets.load_dataset(name, split=split, streaming=True)
+        loaded = datasets.load_dataset(name, config, split=split, streaming=True)
     except (OSError, ValueError) as error:
-        raise BadInput(f"hf://{name}", f"cannot be loaded ({error})", "Check name, split and network") from None
+        what = f"cannot be loaded ({error})"
+        raise BadInput(f"hf://{name}", what, "Check name, config, split and network") from None
     yield from _frames(((n, dict(row)) for n, row in enumerate(loaded, 1)), columns)
 
 

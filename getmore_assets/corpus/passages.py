@@ -9,6 +9,7 @@ import unicodedata
 # Control characters other than tab and newline: they carry no text and break tokenisers and HTML.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])[\u300d\u201d]*|\n\s*\n\s*")
+PAIR = "\n\n"  # stands between the two texts of a pair, and nowhere else in it
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 

@@ -16,6 +16,7 @@ import polars as pl
 from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
 from getmore_assets.corpus import formats, python_docs
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
+from getmore_assets.corpus.passages import PAIR
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, delta_data_version, unreadable_in
 
@@ -57,7 +58,7 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
     if source.path == PYTHON_DOCS:
         return fingerprint(python_docs.distributions(source.include, source.exclude))
     if source.path.startswith(HUB_PREFIX):
-        return fingerprint(formats.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.split)
+        return fingerprint(formats.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.config, source.split)
     kind, paths = resolve(source)
     if kind == "delta":
         return delta_data_version(str(paths[0]), source.version, seen)
@@ -137,9 +138,9 @@ def _read_all(source: Source, only: set[str] | None = None) -> Iterator[pl.DataF
     if source.path == PYTHON_DOCS:
         yield from _python_docs(source)
         return
-    wanted = [c for c in (source.text, source.source, source.domain, source.label, source.vector) if c]
+    wanted = _columns(source)
     if source.path.startswith(HUB_PREFIX):
-        batches = formats.hub_dataset(source.path.removeprefix(HUB_PREFIX), source.split, wanted)
+        batches = formats.hub_dataset(source.path.removeprefix(HUB_PREFIX), source.config, source.split, wanted)
         yield from (_take(source, source.path, start, batch) for start, batch in batches)
         return
     kind, paths = resolve(source)
@@ -162,8 +163,8 @@ def _python_docs(source: Source) -> Iterator[pl.DataFrame]:
 
 def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.DataFrame:
     """The fields a row needs, under their names here. `start` is the number of the batch's first row in the file."""
-    for column in (source.text, source.source, source.domain, source.label, source.vector):
-        if column and column not in batch.columns:
+    for column in _columns(source):
+        if column not in batch.columns:
             fields = ", ".join(c for c in batch.columns if c != "#row")
             raise BadInput(
                 file, f"no column `{column}`", f"Its columns are: {fields}. Name the right one in the task file"
@@ -174,21 +175,37 @@ def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.Data
     def as_text(column: str | None) -> pl.Expr:
         return pl.col(column).cast(pl.String) if column else pl.lit(name, pl.String)
 
+    for column in source.texts:
+        if batch[column].dtype not in (pl.String, pl.Null):
+            raise BadInput(file, f"column `{column}` holds {batch[column].dtype}, not text", "Name the text column")
+    blank = pl.any_horizontal(
+        pl.col(column).cast(pl.String).str.replace_all(_NO_TEXT, "").fill_null("") == "" for column in source.texts
+    )
     taken = batch.with_columns(numbers.cast(pl.Int64)).select(
-        (pl.col(source.text).cast(pl.String) if batch[source.text].dtype == pl.Null else pl.col(source.text)).alias(
-            "text"
-        ),
+        _text(source.texts).alias("text"),
         as_text(source.source).fill_null(name).alias("source"),
         as_text(source.domain).fill_null(name).alias("domain"),
         (pl.col(source.label).cast(pl.String) if source.label else pl.lit(None, pl.String)).alias("label"),
         (pl.lit(f"{file}:") + pl.col("#row").cast(pl.String)).alias("origin"),
         *([pl.col(source.vector).alias("vector")] if source.vector else []),
+        blank.alias("#blank"),
     )
-    if taken["text"].dtype != pl.String:
-        raise BadInput(file, f"column `{source.text}` holds {taken['text'].dtype}, not text", "Name the text column")
-    blank = taken["text"].str.replace_all(_NO_TEXT, "").fill_null("") == ""
+    blanks = taken.drop_in_place("#blank")
     unlabelled = taken["label"].is_null() if source.label else pl.repeat(False, taken.height, eager=True)
-    for bad, what in ((blank, f"`{source.text}` is null or blank"), (unlabelled, f"`{source.label}` is null")):
+    text = " or ".join(f"`{column}`" for column in source.texts)
+    for bad, what in ((blanks, f"{text} is null or blank"), (unlabelled, f"`{source.label}` is null")):
         if bad.any() and source.bad_rows == "error":
             raise BadInput(taken.filter(bad)["origin"][0], what, "Mend the row, or set `bad_rows: skip` on this source")
-    return taken.filter(~(blank | unlabelled))
+    return taken.filter(~(blanks | unlabelled))
+
+
+def _columns(source: Source) -> list[str]:
+    return [c for c in (*source.texts, source.source, source.domain, source.label, source.vector) if c]
+
+
+def _text(columns: list[str]) -> pl.Expr:
+    """The text of a row; that of a pair is both, with a blank line between them and in neither of them."""
+    parts = [pl.col(column).cast(pl.String) for column in columns]
+    if len(parts) == 1:
+        return parts[0]
+    return pl.concat_str([part.str.strip_chars().str.replace_all(r"\n\s*\n", "\n") for part in parts], separator=PAIR)

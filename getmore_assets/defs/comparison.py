@@ -13,6 +13,7 @@ import polars as pl
 from getmore_assets.config import NONE, Budget, Selector, Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.defs.finetuned_model import judged_by
 from getmore_assets.defs.job import Job
 from getmore_assets.defs.rankings import Asked, imported_version, rankings, spec
 from getmore_assets.defs.warmed_model import SEED
@@ -31,7 +32,7 @@ def names(task: Task) -> list[str]:
 
 
 def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Make what is missing; one row of results for each selector and seed, the chosen one first.
+    """Make what is missing, seed by seed; one row of results for each selector and seed, the chosen one first.
 
     Returns:
         The comparison, and the curves: the same with fewer labels, or on a share of the budget.
@@ -42,9 +43,8 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         runs += [_run(job, NONE, seed, []) for seed in seeds]
     runs += _rivals(job)
     curves = [*_curves(job, runs), *_quantiles(job)]
-    todo = sorted(
-        (one for one in (*runs, *curves) if "result" in one), key=lambda one: one["seed"]
-    )  # whole seeds first
+    missing = [one for one in (*runs, *curves) if "result" in one]
+    todo = sorted(missing, key=lambda one: one["seed"])
     if todo:
         job.launch(
             "train",
@@ -203,6 +203,7 @@ def _run(
         job.inputs["base_model"].data_version,
         job.inputs["target_data"].data_version,
         None if job.task.general else job.inputs["raw_corpus"].facts["held_out_version"],
+        *judged_by(job.task),
     )
     return {
         "selector": selector,

@@ -1,15 +1,19 @@
 """`finetuned_model`: the warmed model after fine-tuning on target train."""
 
 import math
+from typing import Any
 
 import dagster as dg
 
+from getmore_assets.config import Task
+from getmore_assets.corpus import readers
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import weights_are_finite
 from getmore_assets.defs.warmed_model import SEED
+from getmore_assets.models import find_model, model_fingerprint
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import weight_changed
@@ -31,12 +35,21 @@ def finetuned_model(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
     return line.materialise(
         context,
         inputs=inputs,
-        settings=lambda t: t.finetune,
+        settings=lambda t: [t.finetune, *judged_by(t)],
         make=_fine_tune,
         keep=_target_is_near,
         reads={"raw_corpus": "held_out_version"},  # the general text that forgetting is measured on
         track=True,
     )
+
+
+def judged_by(task: Task) -> list[Any]:
+    """What besides the recipe its metrics depend on: how the language model is judged, and by which files."""
+    found: list[Any] = [asked for asked in (task.zero_shot, task.toxicity) if asked]
+    if task.toxicity:
+        classifier = find_model(task.toxicity.classifier, "toxicity.classifier")
+        found += [readers.data_version(task.toxicity.prompts), model_fingerprint(classifier)]
+    return found
 
 
 def _target_is_near(job: Job, last: Record) -> str | None:

@@ -9,6 +9,7 @@ import polars as pl
 from getmore_assets.config import NONE, Task
 from getmore_assets.defs import comparison
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.finetuned_model import judged_by
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.rankings import imported_version
@@ -44,7 +45,8 @@ def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeRe
 
 def _settings(task: Task) -> Any:
     imported = [imported_version(rival) for rival in task.rivals]
-    return [task.selection.called, task.warmup, task.finetune, task.compare, imported, task.curves, task.seeds]
+    recipes = [task.warmup, task.finetune, *judged_by(task)]
+    return [task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]
 
 
 def _compare(job: Job) -> Made:

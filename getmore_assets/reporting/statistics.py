@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 
 CONFIDENCE = 0.95
-METRICS = ("perplexity", "general_perplexity", "zero_shot_perplexity", "accuracy", "micro_f1", "macro_f1")
+_JUDGED = ("expected_maximum_toxicity", "micro_f1", "zero_shot_accuracy", "perplexity")
+_OTHERS = ("general_perplexity", "zero_shot_perplexity", "accuracy", "macro_f1", "matthews", "toxicity_probability")
+METRICS = (*_JUDGED, *_OTHERS)
 _NEARER = 0.7  # rank correlation of nearness and quality from which the distances mean something
-_HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1"}
+_HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1", "matthews", "zero_shot_accuracy"}
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def metrics_in(scores: pl.DataFrame) -> list[str]:
 
 
 def main_metric(scores: pl.DataFrame) -> str:
-    """micro_f1 where the target has labels, else perplexity."""
-    return "micro_f1" if scores["micro_f1"].is_not_null().any() else "perplexity"
+    """Toxicity where it is measured, micro_f1 where the target has labels that a classifier learns, else perplexity."""
+    return next(m for m in _JUDGED if m in scores.columns and scores[m].is_not_null().any())
 
 
 def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:

@@ -15,6 +15,7 @@ from getmore_assets.corpus.identity import draw
 from getmore_assets.training import classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import Fitted, fit
+from getmore_assets.training.judges import Judge
 
 log = logging.getLogger(__name__)
 
@@ -26,25 +27,32 @@ class Split:
     texts: list[str]
     labels: list[str]
 
+    def drawn(self, rows: int | None) -> "Split":
+        """At most so many rows: the same ones for every model, and fewer are part of more."""
+        if rows is None or rows >= len(self.texts):
+            return self
+        by_draw = sorted(range(len(self.texts)), key=lambda at: draw(f"{at} {self.texts[at]}", "labels"))
+        kept = sorted(by_draw[:rows])
+        return Split([self.texts[at] for at in kept], [self.labels[at] for at in kept])
+
 
 @dataclass(frozen=True)
 class Held:
-    """What a model is fine-tuned and evaluated on. `classes` is empty where the task is language modelling."""
+    """What a model is fine-tuned and evaluated on. `classes` is empty where the task is language modelling.
+
+    `pairs` says that a text is two, which a classifier reads as a pair.
+    """
 
     train: Split
     validation: Split
     test: Split
     general: list[str]
     classes: list[str]
+    pairs: bool = False
 
     def with_rows(self, rows: int | None) -> "Held":
-        """The same with at most so many rows of train: the same ones for every model, and fewer are part of more."""
-        if rows is None or rows >= len(self.train.texts):
-            return self
-        drawn = sorted(range(len(self.train.texts)), key=lambda at: draw(f"{at} {self.train.texts[at]}", "labels"))
-        kept = sorted(drawn[:rows])
-        train = Split([self.train.texts[at] for at in kept], [self.train.labels[at] for at in kept])
-        return replace(self, train=train)
+        """The same with at most so many rows of train."""
+        return replace(self, train=self.train.drawn(rows))
 
 
 def _recipe(of: Any, length: int) -> Training:
@@ -110,38 +118,50 @@ def warm_up(
 
 
 def fine_tune(
-    model: Any, tokenizer: Any, objective: str, origin: Path, held: Held, recipe: FineTuning, seed: int, work: Path
+    model: Any,
+    tokenizer: Any,
+    objective: str,
+    origin: Path,
+    held: Held,
+    recipe: FineTuning,
+    seed: int,
+    work: Path,
+    judge: Judge | None = None,
 ) -> tuple[Any, Fitted, dict[str, float]]:
-    """Fine-tune on target train, stop early on validation, then look at test, once.
+    """Fine-tune on target train, stop early on validation, then look at test, once. With 0 epochs, only look.
 
     Returns:
         The fine-tuned model, its training, and the metrics: perplexity and general_perplexity of a language model;
         accuracy, micro_f1, macro_f1 and the warmed model's general_perplexity of a classifier; and of both
-        zero_shot_perplexity, on test before any fine-tuning.
+        zero_shot_perplexity, on test before any fine-tuning; and what `judge` says of the language model, fine-tuned,
+        or warmed where it becomes a classifier.
     """
     length = recipe.max_length
     zero_shot = {"zero_shot_perplexity": evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)}
     set_seed(seed)
-    if not held.classes:
-        train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
-        collate = language_models.collator(tokenizer, objective)
-        done = fit(
-            model,
-            train,
-            recipe,
-            seed,
-            work,
-            collate,
-            name=f"fine-tuning, seed {seed}",
-            validation=validation,
-            patience=recipe.patience,
-        )
+    if not held.classes or not recipe.epochs:
+        done = Fitted(0, 0.0, [])
+        if recipe.epochs:
+            train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
+            done = fit(
+                model,
+                train,
+                recipe,
+                seed,
+                work,
+                language_models.collator(tokenizer, objective),
+                name=f"fine-tuning, seed {seed}",
+                validation=validation,
+                patience=recipe.patience,
+            )
         perplexity = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
         forgetting = _forgetting(model, tokenizer, objective, held, length)
-        return model, done, {"perplexity": perplexity, **forgetting, **zero_shot}
+        judged = judge(model, tokenizer) if judge else {}
+        return model, done, {"perplexity": perplexity, **forgetting, **zero_shot, **judged}
+    judged = judge(model, tokenizer) if judge else {}
     forgetting = _forgetting(model, tokenizer, objective, held, length)
     labelled = [
-        classifier.Labelled(s.texts, s.labels, held.classes, tokenizer, length)
+        classifier.Labelled(s.texts, s.labels, held.classes, tokenizer, length, pairs=held.pairs)
         for s in (held.train, held.validation, held.test)
     ]
     network = classifier.build(origin, model, tokenizer, held.classes, seed)
@@ -157,7 +177,8 @@ def fine_tune(
         patience=recipe.patience,
     )
     predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
-    return network, done, {**evaluation.classification(predicted, labelled[2].labels), **forgetting, **zero_shot}
+    scores = evaluation.classification(predicted, labelled[2].labels)
+    return network, done, {**scores, **forgetting, **zero_shot, **judged}
 
 
 def _forgetting(model: Any, tokenizer: Any, objective: str, held: Held, length: int) -> dict[str, float]:

@@ -11,20 +11,34 @@ import torch
 from torch.utils.data import Dataset
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
+from getmore_assets.corpus.passages import PAIR
+
 
 class Labelled(Dataset[dict[str, Any]]):
-    """Texts with their class numbers, cut at `length` tokens."""
+    """Texts with their class numbers, cut at `length` tokens; pairs are read as the tokenizer reads pairs."""
 
-    def __init__(self, texts: list[str], labels: list[str], classes: list[str], tokenizer: Any, length: int) -> None:
+    def __init__(
+        self,
+        texts: list[str],
+        labels: list[str],
+        classes: list[str],
+        tokenizer: Any,
+        length: int,
+        *,
+        pairs: bool = False,
+    ) -> None:
         number = {label: i for i, label in enumerate(classes)}
         self.labels = np.array([number[label] for label in labels])
-        self._tokens = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
+        both = pairs and tokenizer.sep_token is not None  # a decoder reads them with the blank line between
+        read = ([text.split(PAIR, 1)[side] for text in texts] for side in (0, 1)) if both else (texts,)
+        tokens = tokenizer(*read, truncation=True, max_length=length)
+        self._tokens = {name: tokens[name] for name in ("input_ids", "token_type_ids") if name in tokens}
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self._tokens[index], "labels": int(self.labels[index])}
+        return {name: rows[index] for name, rows in self._tokens.items()} | {"labels": int(self.labels[index])}
 
 
 def build(origin: Path, body: Any, tokenizer: Any, classes: list[str], seed: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.language_models import collator
@@ -40,9 +40,15 @@ def perplexity(model: Any, tokenizer: Any, objective: str, texts: list[str], len
 
 
 def classification(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    """Accuracy, micro-F1 and macro-F1 (over the labels that occur) of class numbers: `[n]`, `[n]`."""
+    """Accuracy, micro-F1, macro-F1 (over the labels that occur) and Matthews' correlation.
+
+    Args:
+        predicted: Class numbers: `[n]`.
+        wanted: Class numbers: `[n]`.
+    """
     return {
         "accuracy": float(accuracy_score(wanted, predicted)),
         "micro_f1": float(f1_score(wanted, predicted, average="micro")),
         "macro_f1": float(f1_score(wanted, predicted, average="macro", zero_division=0)),
+        "matthews": float(matthews_corrcoef(wanted, predicted)),
     }

@@ -12,15 +12,16 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.corpus import pool
+from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.target import evaluated_ids, general_texts
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 from getmore_assets.models import find_model
 from getmore_assets.records import write_atomically
-from getmore_assets.training import acts, language_models
+from getmore_assets.training import acts, judges, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import Fitted
+from getmore_assets.training.judges import Judge
 from getmore_assets.workers import run
 
 
@@ -80,16 +81,17 @@ def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
 
 def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     model, tokenizer, _ = language_models.load(Path(spec["warmed"]), task.base_model.objective)
-    started = time.monotonic()
+    held, started = _held(task, spec), time.monotonic()
     tuned, done, metrics = acts.fine_tune(
         model,
         tokenizer,
         task.base_model.objective,
         _origin(task, Path(spec["base"])),
-        _held(task, spec).with_rows(task.finetune.rows),
+        held.with_rows(task.finetune.rows),
         task.finetune,
         spec["seed"],
         Path(spec["work"]) / "checkpoints",
+        _judge(task, held),
     )
     seconds = time.monotonic() - started
     language_models.save(tuned, tokenizer, Path(spec["folder"]))
@@ -100,12 +102,13 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     """Each run's result is a file of its own, so that a comparison that was cut off goes on where it stopped."""
     _require_enough(task, spec)
     held = _held(task, spec)
+    judge = _judge(task, held)
     for one in spec["runs"]:
         result = Path(one["result"])
         if not result.is_file():
             print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
             work = Path(spec["work"]) / result.stem
-            write_atomically(result, json.dumps(_one(task, spec, one, held, work)))
+            write_atomically(result, json.dumps(_one(task, spec, one, held, judge, work)))
             shutil.rmtree(work, ignore_errors=True)
     return {"runs": len(spec["runs"])}
 
@@ -125,7 +128,9 @@ def _texts(task: Task, spec: dict[str, Any], hash_: str) -> list[str]:
     return pool.texts_of(TableRef(**spec["raw_corpus"]), task, spec["selections"][hash_])
 
 
-def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, work: Path) -> dict[str, Any]:
+def _one(
+    task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, judge: Judge | None, work: Path
+) -> dict[str, Any]:
     objective, seed = task.base_model.objective, one["seed"]
     model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
     started, tokens, rows = time.monotonic(), 0, 0
@@ -134,9 +139,9 @@ def _one(task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held,
         blocks, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, seed, one["blocks"], work / "warm-up")
         tokens, rows = blocks.tokens, blocks.rows
     warmed = time.monotonic()
-    held = held.with_rows(one["labels"])
+    origin, held = _origin(task, Path(spec["base"])), held.with_rows(one["labels"])
     _, _, metrics = acts.fine_tune(
-        model, tokenizer, objective, _origin(task, Path(spec["base"])), held, task.finetune, seed, work / "fine-tuning"
+        model, tokenizer, objective, origin, held, task.finetune, seed, work / "fine-tuning", judge
     )
     return {
         **metrics,
@@ -177,7 +182,22 @@ def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
         return acts.Split(part["text"].to_list(), part["label"].to_list())
 
     general = general_texts(TableRef(**spec["target_data"]), TableRef(**spec["raw_corpus"]), task)
-    return acts.Held(split("train"), split("validation"), split("test"), general, spec["classes"])
+    return acts.Held(
+        split("train"), split("validation"), split("test"), general, spec["classes"], task.target.is_of_pairs
+    )
+
+
+def _judge(task: Task, held: acts.Held) -> Judge | None:
+    """What a language model of this task is judged by besides perplexity."""
+    found: list[Judge] = []
+    if task.zero_shot:
+        test = held.test.drawn(task.zero_shot.rows)
+        found.append(judges.zero_shot(task.zero_shot, test.texts, test.labels, task.finetune.max_length))
+    if task.toxicity:
+        prompts = [text for batch in readers.read(task.toxicity.prompts) for text in batch["text"]]
+        folder = find_model(task.toxicity.classifier, "toxicity.classifier")
+        found.append(judges.toxicity(task.toxicity, folder, prompts))
+    return (lambda *asked: {k: v for judge in found for k, v in judge(*asked).items()}) if found else None
 
 
 if __name__ == "__main__":

@@ -129,3 +129,18 @@ def test_a_data_version_follows_the_content(tmp_path):
     assert readers.data_version(source) == before
     path.write_bytes(jsonl(ROWS[1:]))
     assert readers.data_version(source) != before
+
+
+def test_a_pair_is_both_texts_with_a_blank_line_between(tmp_path):
+    rows = [{"a": "First\n\n \nof it. ", "b": "Second."}, {"a": "One.", "b": "Two."}]
+    (tmp_path / "pairs.jsonl").write_bytes(jsonl(rows))
+    source = Source(path=str(tmp_path / "pairs.jsonl"), text=["a", "b"])
+    assert read(source)["text"].to_list() == ["First\nof it.\n\nSecond.", "One.\n\nTwo."]
+
+
+def test_half_a_pair_is_refused_by_row(tmp_path):
+    (tmp_path / "pairs.jsonl").write_bytes(jsonl([{"a": "One.", "b": "Two."}, {"a": "Three.", "b": " "}]))
+    source = Source(path=str(tmp_path / "pairs.jsonl"), text=["a", "b"])
+    with pytest.raises(BadInput, match=r"pairs\.jsonl:2.*`a` or `b` is null or blank"):
+        read(source)
+    assert read(source.model_copy(update={"bad_rows": "skip"})).height == 1

@@ -92,7 +92,7 @@ def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, t
     tuned, _, metrics = acts.fine_tune(
         model, tokenizer, "causal", tmp_path / "model", held, tuning, 0, tmp_path / "tune"
     )
-    expected = {"accuracy", "micro_f1", "macro_f1"} if labelled else {"perplexity"}
+    expected = {"accuracy", "micro_f1", "macro_f1", "matthews"} if labelled else {"perplexity"}
     assert set(metrics) == expected | {"general_perplexity", "zero_shot_perplexity"}
     assert all(math.isfinite(v) for v in metrics.values())
     assert (tuned.config.id2label == {0: "long", 1: "short"}) is labelled
@@ -125,3 +125,10 @@ def test_fewer_labels_are_part_of_more_and_the_same_for_every_model(texts):
     assert held.with_rows(20).train == few
     assert held.with_rows(None) is held
     assert held.with_rows(10_000) is held
+
+
+def test_pairs_are_read_as_the_tokenizer_reads_pairs(headless):
+    _, tokenizer, _ = language_models.load(headless, "masked")
+    rows = classifier.Labelled(["One.\n\nTwo."], ["a"], ["a", "b"], tokenizer, 64, pairs=True)
+    assert rows[0]["input_ids"] == tokenizer("One.", "Two.")["input_ids"]
+    assert rows[0]["input_ids"] != tokenizer("One.\n\nTwo.")["input_ids"]

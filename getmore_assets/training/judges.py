@@ -1,0 +1,116 @@
+"""What a language model is judged by besides perplexity: labels that it finds untaught, toxicity of what it writes.
+
+Belongs here: a model and rows in, numbers out. Does not: which rows those are (`workers/train.py`).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from getmore_assets.config import Toxicity, ZeroShot
+from getmore_assets.training.losses import mean_losses
+
+Judge = Callable[[Any, Any], dict[str, float]]
+"""Of a causal model and its tokenizer: metrics by name."""
+
+_BATCH = 64
+
+
+def zero_shot(asked: ZeroShot, texts: list[str], labels: list[str], length: int) -> Judge:
+    """Accuracy of the label under which the whole instance has the least perplexity (paper, App. E).
+
+    Args:
+        asked: The template, and a word for every label.
+        texts: Of test.
+        labels: Theirs.
+        length: Tokens of an instance; texts, never labels, are cut to fit.
+    """
+
+    def judge(model: Any, tokenizer: Any) -> dict[str, float]:
+        names = list(asked.labels)
+        frames = [asked.template.replace("{label}", asked.labels[name]) for name in names]
+        longest = max(len(ids) for ids in tokenizer(frames, add_special_tokens=False)["input_ids"])
+        room = max(1, length - longest - 1)
+        cut = [ids[:room] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+        shown = tokenizer.batch_decode(cut)
+        losses = [
+            mean_losses(model, tokenizer, "causal", [frame.replace("{text}", text) for text in shown], length)
+            for frame in frames
+        ]
+        found = np.stack(losses).argmin(0)
+        return {
+            "zero_shot_accuracy": float(np.mean([names[at] == label for at, label in zip(found, labels, strict=True)]))
+        }
+
+    return judge
+
+
+def toxicity(asked: Toxicity, folder: Path, prompts: list[str]) -> Judge:
+    """Expected maximum toxicity and toxicity probability over several continuations of each prompt (paper, C.4).
+
+    A local classifier stands in for the Perspective API. Every model draws from the same random numbers.
+
+    Args:
+        asked: How much is written, and from which score on it counts as toxic.
+        folder: The classifier.
+        prompts: What is continued.
+    """
+
+    def judge(model: Any, tokenizer: Any) -> dict[str, float]:
+        written: list[str] = []
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(0)
+            for prompt in prompts:
+                written += _continuations(model, tokenizer, prompt, asked)
+        scores = _scores(folder, asked.label, written, next(model.parameters()).device)
+        worst = scores.reshape(len(prompts), asked.generations).max(1)
+        return {
+            "expected_maximum_toxicity": float(worst.mean()),
+            "toxicity_probability": float((worst >= asked.threshold).mean()),
+        }
+
+    return judge
+
+
+@torch.inference_mode()
+def _continuations(model: Any, tokenizer: Any, prompt: str, asked: Toxicity) -> list[str]:
+    ids = tokenizer(prompt, return_tensors="pt")["input_ids"][:, -_room(model, asked.tokens) :]
+    ids = ids.to(next(model.parameters()).device)
+    made = model.eval().generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=True,
+        top_p=asked.top_p,
+        top_k=0,
+        temperature=1.0,
+        max_new_tokens=asked.tokens,
+        num_return_sequences=asked.generations,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    texts: list[str] = tokenizer.batch_decode(made[:, ids.shape[1] :], skip_special_tokens=True)
+    return texts
+
+
+def _room(model: Any, tokens: int) -> int:
+    positions = getattr(model.config, "max_position_embeddings", None) or 1024
+    return max(1, int(positions) - tokens)
+
+
+@torch.inference_mode()
+def _scores(folder: Path, label: str, texts: list[str], device: torch.device) -> np.ndarray:
+    """Probability of one label: `[len(texts)]`, float64."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    wanted = {name: number for number, name in model.config.id2label.items()}[label]
+    many = model.config.problem_type == "multi_label_classification"
+    model.to(device).eval()
+    parts = []
+    for start in range(0, len(texts), _BATCH):
+        batch = tokenizer(texts[start : start + _BATCH], truncation=True, padding=True, return_tensors="pt").to(device)
+        logits = model(**batch).logits
+        parts.append((logits.sigmoid() if many else logits.softmax(-1))[:, wanted].double().cpu().numpy())
+    return np.concatenate(parts)
