@@ -29,7 +29,10 @@ class Encoder(Section):
     model: str = Field("lexical", description="minilm | lexical | brought | a hub id | a folder")
     max_length: int = Field(256, ge=8, description="tokens")
     batch_tokens: int = Field(8192, ge=64, description="tokens in a batch, padding included")
-    dimensions: int = Field(256, ge=2, description="width of the lexical encoder")
+    dimensions: int = Field(256, ge=2, description="width of the lexical encoder, and of a static one at most")
+    static: bool = Field(
+        False, description="distil a static encoder (a vector a token) from the model: far faster, and blind to order"
+    )
     pooling: Literal["mean", "weighted"] = Field(
         "mean", description="of hidden states; weighted: by position, for models that read from left to right"
     )
@@ -40,8 +43,10 @@ class Encoder(Section):
 
     @model_validator(mode="after")
     def _only_models_adapt(self) -> "Encoder":
-        if self.adapt and self.model in (LEXICAL, BROUGHT):
-            raise ValueError(f"`{self.model}` is no model that could be adapted")
+        if (self.adapt or self.static) and self.model in (LEXICAL, BROUGHT):
+            raise ValueError(f"`{self.model}` is no model that could be adapted or distilled")
+        if self.adapt and self.static:
+            raise ValueError("a static encoder is not adapted: set one of adapt and static")
         return self
 
 

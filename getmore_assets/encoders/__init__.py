@@ -36,6 +36,8 @@ def encoder_fingerprint(task: Task) -> str:
         return fingerprint(_CODE_VERSION, BROUGHT, [[s, readers.data_version(s)] for s in brought if s])[:16]
     weights = model_fingerprint(find_model(chosen.model, "encoder.model"))
     parts = [_CODE_VERSION, weights, chosen.max_length, chosen.dtype]
+    if chosen.static:
+        parts += ["static", chosen.dimensions]
     if chosen.pooling != "mean":
         parts.append(chosen.pooling)
     if chosen.adapt:
@@ -64,6 +66,10 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
     from getmore_assets.encoders.transformer import TransformerEncoder
 
     folder = find_model(task.encoder.model, "encoder.model")
+    if task.encoder.static:
+        from getmore_assets.encoders.static import StaticEncoder
+
+        return StaticEncoder.load_or_distil(fitted, folder, task.encoder)
     if task.encoder.adapt:
         from getmore_assets.encoders.adapted import adapted
 

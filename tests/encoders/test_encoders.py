@@ -7,6 +7,7 @@ from getmore_assets.config import Adapt, Encoder, Small, Task
 from getmore_assets.encoders import encoder_fingerprint, unit_length
 from getmore_assets.encoders.adapted import adapted
 from getmore_assets.encoders.lexical import LexicalEncoder
+from getmore_assets.encoders.static import StaticEncoder
 from getmore_assets.encoders.transformer import TransformerEncoder
 from getmore_assets.errors import BadInput
 from getmore_assets.models import find_model
@@ -124,3 +125,17 @@ def test_minilm_is_the_checkpoint_expected():
     )
     assert vectors.shape == (3, 384)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.1
+
+
+def test_a_static_encoder_is_a_table_and_is_kept(folder, texts, tmp_path):
+    asked = chosen(static=True, dimensions=16)
+    first = StaticEncoder.load_or_distil(tmp_path / "table.safetensors", folder, asked)
+    again = StaticEncoder.load_or_distil(tmp_path / "table.safetensors", folder, asked)
+    vectors = first.encode(texts)
+    assert vectors.shape == (120, 16)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.array_equal(vectors, again.encode(texts))
+    np.testing.assert_allclose(first.encode(texts[:1]), vectors[:1], atol=1e-6)
+    forwards, backwards = first.encode([" the value of the argument", " argument the of value the"])
+    np.testing.assert_allclose(forwards, backwards, atol=1e-6)  # blind to order
+    assert np.isfinite(first.encode([""])).all()

@@ -1,0 +1,146 @@
+"""Encoding 4,096 passages with MiniLM beside `SentenceTransformer.encode`: rate, memory, and what it changes in a selection.
+
+python benchmarks/encoding.py ../shared [--rounds 3] [--json FILE] [--quick]
+
+Each run is a process of its own, which encodes 64 rows before it is timed; rounds alternate, and medians are shown.
+Overlap: of the tenth that GOT-D selects for ChemProt's first 1,000 training rows, how much each encoder's vectors share
+with SentenceTransformer's. Cosine: of each passage's vector with SentenceTransformer's.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import psutil
+
+_PASSAGES, _TARGETS, _LONGEST = 4096, 1000, 256
+CONTESTANTS = ["sentence-transformers", "float32", "auto", "static"]
+
+
+def texts(shared: Path, count: int) -> tuple[list[str], list[str]]:
+    """Passages and target rows."""
+    pool = pl.read_parquet(shared / "data/candidates.parquet", columns=["text"])["text"]
+    target = pl.read_ndjson(shared / "data/chemprot.train.jsonl")["text"].head(min(count, _TARGETS))
+    return pool.sample(count, shuffle=True, seed=0).to_list(), target.to_list()
+
+
+def encode(name: str, passages: list[str], targets: list[str], out: Path) -> dict[str, float]:
+    """Encode in this process; vectors go to `out`."""
+    from getmore_assets.config import Encoder
+    from getmore_assets.models import find_model
+
+    folder = find_model("minilm", "encoder.model")
+    began = time.monotonic()
+    if name == "sentence-transformers":
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(str(folder), device="cpu")
+        model.max_seq_length = _LONGEST
+
+        def run(rows: list[str]) -> np.ndarray:
+            vectors: np.ndarray = model.encode(rows, normalize_embeddings=True)
+            return vectors
+
+    elif name == "static":
+        from getmore_assets.encoders.static import StaticEncoder
+
+        chosen = Encoder(model="minilm", max_length=_LONGEST, static=True)
+        run = StaticEncoder.load_or_distil(out.with_suffix(".safetensors"), folder, chosen).encode
+    else:
+        from getmore_assets.encoders.transformer import TransformerEncoder
+
+        run = TransformerEncoder(folder, Encoder(model="minilm", max_length=_LONGEST, dtype=name)).encode
+    run(passages[:64])
+    ready = time.monotonic()
+    vectors = run(passages)
+    seconds = time.monotonic() - ready
+    peak = psutil.Process().memory_info()
+    np.savez(out, x=vectors, y=run(targets))
+    high = getattr(peak, "peak_wset", None) or _high_water()
+    return {"seconds": seconds, "load_seconds": ready - began, "peak_mib": high / 2**20}
+
+
+def _high_water() -> float:
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def selected(x: np.ndarray, y: np.ndarray) -> set[int]:
+    """The tenth of the rows with the lowest potentials."""
+    from getmore_assets.transport.passes.cpu import CpuPass
+    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.solver import solve
+
+    problem = pose(x, y)
+    found = solve(CpuPass(problem), 0.05 * problem.mean_cost, tolerance=1e-3)
+    return set(np.argsort(found.f, kind="stable")[: len(x) // 10].tolist())
+
+
+def main() -> None:
+    """Run the contestants in turns and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--quick", action="store_true", help="256 passages, one round")
+    parser.add_argument("--one", nargs=2, metavar=("NAME", "OUT"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    passages, targets = texts(asked.shared, 256 if asked.quick else _PASSAGES)
+    if asked.one:
+        print(json.dumps(encode(asked.one[0], passages, targets, Path(asked.one[1]))))
+        return
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(1 if asked.quick else asked.rounds):
+            for name in CONTESTANTS:
+                command = [sys.executable, __file__, str(asked.shared), "--one", name, f"{folder}/{name}.npz"]
+                command += ["--quick"] if asked.quick else []
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+        found = {name: dict(np.load(f"{folder}/{name}.npz")) for name in CONTESTANTS}
+    peer = found[CONTESTANTS[0]]
+    wanted = selected(peer["x"], peer["y"])
+    base = statistics.median(run["seconds"] for run in runs[CONTESTANTS[0]])
+    rows = []
+    for name in CONTESTANTS:
+        x, y = found[name]["x"], found[name]["y"]
+        cosine = (x * peer["x"]).sum(1) if x.shape == peer["x"].shape else np.array([np.nan])
+        seconds = statistics.median(run["seconds"] for run in runs[name])
+        rows.append(
+            {
+                "encoder": name,
+                "seconds": seconds,
+                "rows_a_second": len(x) / seconds,
+                "times": base / seconds,
+                "peak_mib": statistics.median(run["peak_mib"] for run in runs[name]),
+                "cosine_least": float(cosine.min()),
+                "cosine_mean": float(cosine.mean()),
+                "overlap": len(selected(x, y) & wanted) / len(wanted),
+                "runs": runs[name],
+            }
+        )
+    print(f"{'encoder':24}{'s':>8}{'rows/s':>9}{'times':>7}{'MiB':>7}{'cos min':>9}{'mean':>9}{'overlap':>9}")
+    for row in rows:
+        print(
+            f"{row['encoder']:24}{row['seconds']:8.2f}{row['rows_a_second']:9.0f}{row['times']:7.2f}{row['peak_mib']:7.0f}"
+            f"{row['cosine_least']:9.5f}{row['cosine_mean']:9.5f}{row['overlap']:9.3f}"
+        )
+    if asked.json:
+        versions = {name: version(name) for name in ("torch", "transformers", "sentence-transformers")}
+        about = {"passages": len(passages), "longest": _LONGEST, "cpu": platform.processor(), "versions": versions}
+        asked.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A static encoder, distilled from a pre-trained one: a vector for each token, averaged. Fast, and blind to word order.
+
+Belongs here: distilling it, keeping it as safetensors, applying it. Does not: the encoder it comes from
+(`transformer.py`).
+
+As in Model2Vec: each token of the vocabulary goes through the model alone, principal components keep what varies, and
+frequent tokens weigh less (smooth inverse frequency, with Zipf's law for frequencies that nobody counted).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from sklearn.decomposition import PCA
+from torch.nn.functional import embedding_bag
+from transformers import AutoModel, AutoTokenizer
+
+from getmore_assets.config import Encoder
+from getmore_assets.device import best_device
+from getmore_assets.encoders import unit_length
+
+_SMOOTH = 1e-4  # Arora et al., ICLR 2017
+_BATCH = 1024
+
+
+class StaticEncoder:
+    """Vectors from a table.
+
+    Args:
+        table: A vector for each token of the vocabulary: `[vocabulary, d]`, float32.
+        tokenizer: The fast tokenizer of the encoder that the table comes from.
+        max_length: Tokens beyond it are cut off.
+    """
+
+    def __init__(self, table: np.ndarray, tokenizer: Any, max_length: int) -> None:
+        self._table, self._tokenizer, self._max_length = torch.from_numpy(table), tokenizer, max_length
+
+    @classmethod
+    def load_or_distil(cls, path: Path, folder: Path, chosen: Encoder) -> "StaticEncoder":
+        """Load the table at `path`, or distil it from the encoder in `folder` and keep it there."""
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+        if not path.is_file():
+            partial = path.with_suffix(".partial")
+            save_file({"table": _distil(folder, tokenizer, chosen.dimensions)}, partial)
+            partial.replace(path)
+        return cls(load_file(path)["table"], tokenizer, chosen.max_length)
+
+    @torch.inference_mode()
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Vectors of unit length: `[len(texts), d]`, float32."""
+        tokens = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=self._max_length)
+        counts = [len(ids) for ids in tokens["input_ids"]]
+        flat = torch.tensor([id_ for ids in tokens["input_ids"] for id_ in ids], dtype=torch.long)
+        starts = torch.tensor(np.cumsum([0, *counts[:-1]]), dtype=torch.long)
+        return unit_length(embedding_bag(flat, self._table, starts, mode="mean").numpy())
+
+
+@torch.inference_mode()
+def _distil(folder: Path, tokenizer: Any, dimensions: int) -> np.ndarray:
+    device = best_device()
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).to(device).eval()
+    special, rows = tokenizer("")["input_ids"], []
+    for start in range(0, len(tokenizer), _BATCH):
+        ids = range(start, min(start + _BATCH, len(tokenizer)))
+        around = torch.tensor([[*special[:1], id_, *special[1:]] for id_ in ids], device=device)
+        rows.append(model(input_ids=around).last_hidden_state.mean(1).cpu().numpy())
+    vectors = np.concatenate(rows)
+    kept = PCA(min(dimensions, *vectors.shape), random_state=0).fit_transform(vectors)
+    frequency = 1 / np.arange(1, len(kept) + 1)
+    weights = _SMOOTH / (_SMOOTH + frequency / frequency.sum())
+    return np.ascontiguousarray(kept * weights[:, None], dtype=np.float32)
