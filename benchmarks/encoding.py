@@ -1,4 +1,4 @@
-"""Encoding 4,096 passages with MiniLM beside `SentenceTransformer.encode`: rate, memory, and what it changes in a selection.
+"""Encoding 4,096 passages with MiniLM beside `SentenceTransformer.encode`: rate, memory, and the selection it gives.
 
 python benchmarks/encoding.py ../shared [--rounds 3] [--json FILE] [--quick]
 
