@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from getmore_assets.selection.trials import Trials
 
 
+_AMONG = 10  # times the budget: the candidates, nearest first, whose loss is measured
+
+
 @dataclass(frozen=True)
 class Ranked:
     """What a selector makes of its ground.
@@ -100,7 +103,7 @@ def _rounds(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
         one_shot = subset.take(_got_d(ground, chosen, budget).rows, budget)["id"].to_list()
         moves = _trials(ground).moves(one_shot)
         share, facts["losses"] = strength(moves), moves.__dict__
-    bonus = asked.loss * ground.epsilon * _difference(ground) if asked.loss else 0.0
+    bonus = asked.loss * ground.epsilon * _gain(ground, price, spend) if asked.loss else 0.0
     picked = rounds.pick(plan_of(ground), price, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
     scores = picked.f.copy()
     scores[picked.order] = picked.score
@@ -149,14 +152,27 @@ def _moore_lewis(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
     return _by_score(ground, _difference(ground))
 
 
-def _difference(ground: Ground) -> np.ndarray:
-    """Cross-entropy difference of each candidate, in nats a token (Moore & Lewis, ACL 2010): `[n]`, float64.
+def _gain(ground: Ground, price: np.ndarray, spend: float) -> np.ndarray:
+    """Cross-entropy difference, measured of the nearest candidates alone, for it costs two passes of a model: `[n]`.
+
+    The others, which all but never come into question, count as the worst of these.
+    """
+    ranked = np.argsort(ground.f, kind="stable")
+    near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _AMONG * spend)) + 1])
+    found = _difference(ground, near)
+    gain = np.full(len(price), found.max())
+    gain[near] = found
+    return gain
+
+
+def _difference(ground: Ground, rows: np.ndarray | None = None) -> np.ndarray:
+    """Cross-entropy difference of candidates, in nats a token (Moore & Lewis, ACL 2010): `[n]`, or of some, float64.
 
     Its loss under the base lightly tuned on target train, less its loss under the base: low where text is like the
     target and not like what the base knows already.
     """
     trials = _trials(ground)
-    difference: np.ndarray = trials.losses_after(ground.split("train")) - trials.losses()
+    difference: np.ndarray = trials.losses_after(ground.split("train"), rows) - trials.losses(rows)
     return difference
 
 

@@ -90,11 +90,11 @@ class Trials:
         after = [self.loss(model, tokenizer, texts) for texts in measured]
         return Moves(*zip(before, after, strict=True))
 
-    def losses(self) -> np.ndarray:
-        """The base model's mean loss of a token of each candidate: `[n]`, float64, in nats."""
-        return self._losses(self.base, "base")
+    def losses(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """The base model's mean loss of a token of each candidate, or of some: `[n]`, float64, in nats."""
+        return self._losses(self.base, "base", rows)
 
-    def losses_after(self, texts: list[str]) -> np.ndarray:
+    def losses_after(self, texts: list[str], rows: np.ndarray | None = None) -> np.ndarray:
         """The same, of the base lightly tuned on some texts."""
 
         def tuned() -> tuple[Any, Any]:
@@ -102,15 +102,16 @@ class Trials:
             self.warm(model, tokenizer, texts, seed=0)
             return model, tokenizer
 
-        return self._losses(tuned, fingerprint(hash_lines(texts), self.ground.task.warmup))
+        return self._losses(tuned, fingerprint(hash_lines(texts), self.ground.task.warmup), rows)
 
-    def _losses(self, make: Callable[[], tuple[Any, Any]], name: str) -> np.ndarray:
-        """Losses of all candidates; those that were measured before, by whichever selector or run, are read."""
+    def _losses(self, make: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
+        """Losses of candidates; those that were measured before, by whichever selector or run, are read."""
         ground, length = self.ground, self.ground.task.warmup.max_length
         key = fingerprint(str(ground.base), name, length, _CHARS)
         file = ground.lake.folder("losses") / f"{key}.parquet"
         known = pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema={"id": pl.String, "loss": pl.Float64})
-        missing = ground.eligible.select("id").join(known, on="id", how="anti", maintain_order="left")
+        wanted = ground.eligible.select("id") if rows is None else ground.eligible[rows].select("id")
+        missing = wanted.join(known, on="id", how="anti", maintain_order="left")
         if missing.height:
             (model, tokenizer), found = make(), np.empty(missing.height)
             with tqdm(total=missing.height, desc="losses", unit="row", mininterval=5) as progress:
@@ -121,5 +122,5 @@ class Trials:
             known = pl.concat([known, missing.with_columns(loss=pl.Series(found))])
             known.write_parquet(file.with_suffix(".partial"))
             file.with_suffix(".partial").replace(file)
-        losses: np.ndarray = ground.eligible.select("id").join(known, on="id", maintain_order="left")["loss"].to_numpy()
+        losses: np.ndarray = wanted.join(known, on="id", maintain_order="left")["loss"].to_numpy()
         return losses

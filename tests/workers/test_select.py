@@ -34,10 +34,10 @@ SELECTORS = {
 BUDGET = Budget(tokens=4000)
 
 
-def ask(ran, work, selectors, threads=2, **changes):
+def ask(ran, work, selectors, threads=2, budget=BUDGET, **changes):
     """The worker, in its own process."""
     work.mkdir()
-    asked = [Asked(Selector.model_validate({"name": n, **s}), BUDGET, work / n) for n, s in selectors.items()]
+    asked = [Asked(Selector.model_validate({"name": n, **s}), budget, work / n) for n, s in selectors.items()]
     made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
     tables = {name: made[name].table.__dict__ for name in TABLES}
     encoder, epsilon = made["embeddings"].facts["encoder"], made["ot_potentials"].facts["epsilon"]
@@ -130,6 +130,15 @@ def test_losses_are_measured_once_for_all_selectors(made):
     counts = [pl.read_parquet(file) for file in folder.glob("*.parquet")]
     assert len(counts) == 2
     assert all(rows["id"].n_unique() == rows.height == made["perplexity"].rows().height for rows in counts)
+
+
+def test_rounds_measure_the_loss_of_ten_times_the_budget_alone(ran, tmp_path):
+    known = {"selector": "got-d-rounds", "rounds": {"rounds": 2, "lambda": 0.5, "loss": 1.0}}
+    done, asked = ask(ran, tmp_path / "work", {"known": known}, budget=Budget(rows=20))
+    assert done.returncode == 0, done.stderr[-4000:]
+    measured = [pl.read_parquet(file) for file in (tmp_path / "work" / "lake" / "losses").glob("*.parquet")]
+    assert [rows.height for rows in measured] == [201, 201]
+    assert asked["known"].rows()["score"].is_finite().all()
 
 
 def test_a_ranking_that_is_there_is_not_made_again(ran, tmp_path):
