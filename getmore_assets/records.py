@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 
 #: The line, in order.
@@ -99,6 +100,22 @@ class Records:
     def get(self, station: str) -> Record | None:
         """The record of a station, if there is one and everything it names is still there."""
         return self._read(self._path(station))
+
+    def require(self, station: str, fix: str) -> Record:
+        """The record of a station.
+
+        Args:
+            station: Which.
+            fix: What to do where there is none.
+
+        Raises:
+            BadInput: It has not been made, or what its record names is gone.
+        """
+        record = self.get(station)
+        if record is None:
+            what = "has lost what its record names" if self.known(station) else "has not been made"
+            raise BadInput(f"{station} of {self.task}", what, fix)
+        return record
 
     def _earlier(self, station: str) -> Path:
         return self.lake.folder("records", self.task, "earlier", station)

@@ -8,6 +8,7 @@ import click
 from getmore_assets.cli.approve import approve
 from getmore_assets.cli.check import check
 from getmore_assets.cli.explain import explain
+from getmore_assets.cli.export import export
 from getmore_assets.cli.reproduce import reproduce
 from getmore_assets.cli.run import run, select
 
@@ -21,5 +22,5 @@ def main() -> None:
     """
 
 
-for verb in (run, select, explain, check, approve, reproduce):
+for verb in (run, select, explain, export, check, approve, reproduce):
     main.add_command(verb)

@@ -9,7 +9,6 @@ import json
 import click
 
 from getmore_assets.cli.execution import refusals, verb
-from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
@@ -27,9 +26,7 @@ def approve(task: str, overrides: tuple[str, ...], as_json: bool, by: str | None
     with refusals(as_json):
         chosen = load_task(task, overrides)
         lake = Lake(chosen.lake)
-        made = Records(lake, chosen.name).get("selected_subset")
-        if made is None:
-            raise BadInput(f"selected_subset of {chosen.name}", "has not been made", f"Run `getmore select {task}`")
+        made = Records(lake, chosen.name).require("selected_subset", f"Run `getmore select {task}`")
         approval.give(lake, chosen, made.data_version, by or getpass.getuser())
     click.echo(
         f"{chosen.name}: selection {made.data_version[:12]} of {made.rows} rows, made {made.made_at}, approved",

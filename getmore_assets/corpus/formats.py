@@ -161,7 +161,7 @@ def _text(path: Path, _columns: list[str], source: Source) -> Batches:
 
 
 def _dataset(path: Path, _columns: list[str], source: Source) -> Batches:
-    datasets = _datasets(str(path))
+    datasets = datasets_package(str(path))
     loaded = datasets.load_from_disk(str(path))
     if isinstance(loaded, datasets.DatasetDict):
         if source.split not in loaded:
@@ -170,7 +170,12 @@ def _dataset(path: Path, _columns: list[str], source: Source) -> Batches:
     yield from _dataset_frames(loaded)
 
 
-def _datasets(where: str) -> Any:
+def datasets_package(where: str) -> Any:
+    """The package `datasets`.
+
+    Raises:
+        BadInput: It is not installed; `where` says what needs it.
+    """
     try:
         import datasets
     except ImportError:
@@ -200,7 +205,7 @@ def hub_dataset(name: str, config: str | None, split: str, columns: list[str]) -
     Raises:
         BadInput: It cannot be reached, or has no such split.
     """
-    datasets = _datasets(f"hf://{name}")
+    datasets = datasets_package(f"hf://{name}")
     try:
         loaded = datasets.load_dataset(name, config, split=split, streaming=True)
     except (OSError, ValueError) as error:

@@ -62,7 +62,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
     def record(self, context: dg.AssetCheckExecutionContext, station: str) -> tuple[Task, Record]:
         """For a check: the task of its partition, and what the station left."""
         task = self.task(context.partition_key)
-        return task, _require(Records(Lake(task.lake), task.name), station)
+        return task, Records(Lake(task.lake), task.name).require(station, _made_first(station))
 
     def has_made(self, name: str, station: str) -> bool:
         """Whether a station of a target was ever made, even if what it left is gone."""
@@ -105,7 +105,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             return making(station, code_version, settings(task), used)
 
         with lake.lock(station if shared else f"{task.name}-{station}"):
-            found = {name: _require(records, name) for name in read}
+            found = {name: records.require(name, _made_first(name)) for name in read}
             used = {name: str(r.facts[reads[name]]) if name in reads else r.data_version for name, r in found.items()}
             for _ in range(_READS):
                 now_wanted, last = wanted(used), records.get(station)
@@ -140,12 +140,8 @@ def _made(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
         raise
 
 
-def _require(records: Records, station: str) -> Record:
-    record = records.get(station)
-    if record is None:
-        what = "has lost what its record names" if records.known(station) else "has not been made"
-        raise BadInput(f"{station} of {records.task}", what, f"Materialise {station} first, or run the line")
-    return record
+def _made_first(station: str) -> str:
+    return f"Materialise {station} first, or run the line"
 
 
 def _made_before(

@@ -1,6 +1,7 @@
-"""Jobs that are not the line: the approval as it is given from the UI."""
+"""Jobs that are not the line, as they are started from the UI: an approval, an export."""
 
 import dagster as dg
+import polars as pl
 
 from getmore_assets.definitions import defs
 from getmore_assets.reselection import approval
@@ -9,14 +10,14 @@ from tests.conftest import task_fields, write_task
 from tests.defs.damage import Copy
 
 
-def approve(file) -> dg.ExecuteInProcessResult:
+def do(job, file, ops=None) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("target", ["tiny"])
-        return defs.resolve_job_def("approve").execute_in_process(
+        return defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             partition_key="tiny",
             raise_on_error=False,
-            run_config={"resources": {"line": {"config": {"task_file": str(file)}}}},
+            run_config={"resources": {"line": {"config": {"task_file": str(file)}}}, "ops": ops or {}},
         )
 
 
@@ -24,12 +25,30 @@ def test_the_selection_that_is_there_is_approved(ran, tmp_path):
     copy = Copy(ran, tmp_path)
     task, made = load_task(copy.task), copy.record("selected_subset").data_version
     assert not approval.is_given(copy.lake, task, made)
-    assert approve(copy.task).success
+    assert do("approve", copy.task).success
     assert approval.is_given(copy.lake, task, made)
     assert not approval.is_given(copy.lake, task, "another")
 
 
 def test_where_nothing_is_selected_there_is_nothing_to_approve(sources, tmp_path):
-    result = approve(write_task(tmp_path / "tiny.yaml", task_fields(sources, tmp_path / "lake")))
+    result = do("approve", write_task(tmp_path / "tiny.yaml", task_fields(sources, tmp_path / "lake")))
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     assert "Run the job `select` first" in failure.step_failure_data.error.cause.message
+
+
+def test_the_selection_is_exported(ran, tmp_path):
+    copy = Copy(ran, tmp_path)
+    result = do("export", copy.task, {"write_files": {"config": {"formats": ["jsonl", "trl"]}}})
+    assert result.success
+    folder = copy.lake.root / "exports" / "tiny" / "files"
+    assert pl.read_ndjson(folder / "selected.jsonl")["rank"].to_list() == list(range(1, 101))
+    (shown,) = result.filter_events(lambda event: event.event_type_value == "STEP_OUTPUT")
+    assert shown.step_output_data.metadata["trl.yaml"].value == str(folder / "trl.yaml")
+
+
+def test_an_export_of_nothing_says_what_to_run(sources, tmp_path):
+    task = write_task(tmp_path / "tiny.yaml", task_fields(sources, tmp_path / "lake"))
+    result = do("export", task, {"write_files": {"config": {"to": str(tmp_path / "out")}}})
+    (failure,) = result.filter_events(lambda event: event.is_step_failure)
+    assert "Run `select` first" in failure.step_failure_data.error.cause.message
+    assert not (tmp_path / "out").exists()

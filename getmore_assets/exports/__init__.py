@@ -1,0 +1,4 @@
+"""A selection and its models as files for other tools: rows, blocks for trainers, model folders.
+
+Belongs here: formats, model cards, and the folders they are put in. Does not: what is selected or trained.
+"""

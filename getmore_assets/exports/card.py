@@ -1,0 +1,95 @@
+"""The card of an exported model: where it comes from, how it was trained, and whether that was worth it.
+
+Belongs here: what `card.md` is filled with. Does not: copying the model. Cards are published: no text of a corpus and
+no path of this machine stands in one.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config import Task
+from getmore_assets.exports.origin import Origin
+from getmore_assets.models import hub_id, is_folder
+from getmore_assets.records import Record
+
+_TEMPLATE = Path(__file__).with_name("card.md")
+_CLASSIFIER = ("text-classification", "AutoModelForSequenceClassification")
+_LANGUAGE_MODELS = {
+    "causal": ("text-generation", "AutoModelForCausalLM"),
+    "masked": ("fill-mask", "AutoModelForMaskedLM"),
+}
+_MADE_FROM_THE_POOL = "small"
+
+
+def text(made: Record, comes_from: Origin, scorecard: Record | None) -> str:
+    """The card, Markdown with YAML front matter.
+
+    Args:
+        made: The warmed or the fine-tuned model.
+        comes_from: Its selection and runs.
+        scorecard: The last one of the task; another model's is not shown.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+    from jinja2 import Environment
+
+    task, finetuned = Task.model_validate(made.settings), made.station == "finetuned_model"
+    config = json.loads((Path(made.folders["model"]) / "config.json").read_text("utf-8"))
+    classifies = config["architectures"][0].endswith("ForSequenceClassification")
+    pipeline, loader = _CLASSIFIER if classifies else _LANGUAGE_MODELS[task.base_model.objective]
+    recipes = {"warm-up": task.warmup.model_dump(exclude_none=True)}
+    if finetuned:
+        recipes["fine-tuning"] = task.finetune.model_dump(exclude_none=True)
+    environment = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - Markdown, of what the task's owner wrote
+    environment.filters["cell"] = _cell
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag=pipeline,
+        base_model=hub_id(task.base_model.model),
+        tags=["getmore-assets", comes_from.selector],
+    )
+    content = environment.from_string(_TEMPLATE.read_text("utf-8")).render(
+        card_data=data.to_yaml(),
+        title=f"{task.name}, {'fine-tuned' if finetuned else 'warmed up'}",
+        base=_base(task.base_model.model),
+        objective=task.base_model.objective,
+        origin=comes_from,
+        finetuned=finetuned,
+        epochs=task.finetune.epochs,
+        rows=made.rows,
+        loader=loader,
+        folder=made.station,
+        encoder=_shown(task.encoder.model),
+        recipes=recipes,
+        fields=list(dict.fromkeys(field for recipe in recipes.values() for field in recipe)),
+        scorecard=_scores(made, comes_from, scorecard),
+    )
+    return str(ModelCard(content))
+
+
+def _base(model: str) -> str:
+    return "A small model made from the candidate pool" if model == _MADE_FROM_THE_POOL else f"`{_shown(model)}`"
+
+
+def _shown(model: str) -> str:
+    """A model's name without the path that leads to it."""
+    return Path(model).expanduser().resolve().name if is_folder(model) else model
+
+
+def _scores(made: Record, comes_from: Origin, scorecard: Record | None) -> dict[str, Any] | None:
+    """What the card says of a scorecard, where that scorecard was made with this model."""
+    if scorecard is None or scorecard.inputs.get(made.station) != made.data_version:
+        return None
+    facts, measured = scorecard.facts, scorecard.lineage["selection_hash"]
+    return {
+        "summary": facts["summary"],
+        "metrics": list(next(iter(facts["summary"].values()))),
+        "verdict": facts["verdict"],
+        "seeds": len({row["seed"] for row in facts["scored"]}),
+        "other": None if measured == comes_from.selection_hash else measured,
+    }
+
+
+def _cell(value: str) -> str:
+    """Text that neither ends a table's cell nor its line."""
+    return " ".join(str(value).replace("|", "\\|").split())

@@ -1,0 +1,113 @@
+"""The folder that a user names: nothing that is not this command's own is overwritten there.
+
+Belongs here: putting outputs into a folder, and the list of them. Does not: what they hold.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from getmore_assets.corpus.identity import file_hash
+from getmore_assets.errors import BadInput
+from getmore_assets.exports.origin import Origin
+from getmore_assets.records import write_atomically
+
+#: What an export wrote into a folder, and what each of it comes from. (No JSON: `datasets` would take it for rows.)
+LIST = "getmore_export.yaml"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file, or a folder, that an export writes.
+
+    Attributes:
+        name: Directly under the folder that is exported to.
+        write: Given the path to write to, which is not there yet.
+        comes_from: For the list.
+    """
+
+    name: str
+    write: Callable[[Path], object]
+    comes_from: Origin
+
+
+def put(folder: Path, outputs: Sequence[Output]) -> dict[str, Path]:
+    """Write outputs into a folder, each whole or not at all; returns their paths by name.
+
+    What an earlier export left there, and nobody changed since, is replaced; other files are left alone.
+
+    Raises:
+        BadInput: The folder cannot be written to, or something else is where an output would be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _fill(folder, outputs)
+    except OSError as error:
+        why = f"cannot be written to ({error.strerror or error})"
+        raise BadInput(f"the folder {folder}", why, "Give a folder that you may write to") from error
+    return {output.name: folder / output.name for output in outputs}
+
+
+def _fill(folder: Path, outputs: Sequence[Output]) -> None:
+    listed, partials = _listed(folder), {one.name: folder / f".{one.name}.partial" for one in outputs}
+    for output in outputs:
+        _require_own(folder, output.name, listed)
+    try:
+        for output in outputs:
+            _remove(partials[output.name])
+            output.write(partials[output.name])
+        # Until the hashes are known the list says that these are an export's, whatever they hold: a process killed
+        # here leaves nothing that the next one would not replace.
+        listed |= {one.name: {"comes_from": asdict(one.comes_from), "sha256": None} for one in outputs}
+        _write(folder, listed)
+        for name, partial in partials.items():
+            _remove(folder / name)
+            partial.rename(folder / name)
+            listed[name]["sha256"] = _hashes(folder, name)
+        _write(folder, listed)
+    finally:
+        for partial in partials.values():
+            _remove(partial)
+
+
+def _listed(folder: Path) -> dict[str, Any]:
+    path = folder / LIST
+    try:
+        found = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
+        return {name: {"comes_from": one["comes_from"], "sha256": one["sha256"]} for name, one in found.items()}
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
+        raise BadInput(
+            str(path), "is not as `getmore export` left it", "Give another folder, or move it away"
+        ) from None
+
+
+def _require_own(folder: Path, name: str, listed: dict[str, Any]) -> None:
+    place = folder / name
+    if not os.path.lexists(place):
+        return
+    if name not in listed:
+        raise BadInput(str(place), "is there, and no export wrote it", "Give another folder, or move it away")
+    if listed[name]["sha256"] not in (None, _hashes(folder, name)):
+        raise BadInput(str(place), "was changed after it was exported", "Give another folder, or move it away")
+
+
+def _hashes(folder: Path, name: str) -> dict[str, str]:
+    place = folder / name
+    files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+
+
+def _write(folder: Path, listed: dict[str, Any]) -> None:
+    write_atomically(folder / LIST, yaml.safe_dump(listed, sort_keys=False, allow_unicode=True))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
