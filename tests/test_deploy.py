@@ -1,5 +1,6 @@
 """What is deployed: images under the constraints, no root, no secret in a file, closed to others, names that exist."""
 
+import json
 import os
 import re
 import subprocess
@@ -195,6 +196,16 @@ def test_the_chart_has_the_same_images_version_pools_and_paths(services):
     }
     claim = yaml.safe_load((DEPLOY / "kubernetes" / "lake.yaml").read_text("utf-8"))
     assert code["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+def test_the_tag_for_one_run_asks_for_what_the_values_give_all():
+    page = (DEPLOY / "README.md").read_text("utf-8")
+    tag = json.loads(re.search(r"```json\n(.+?)```", page, re.DOTALL)[1])["dagster-k8s/config"]
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "values-gpu.yaml").read_text("utf-8"))
+    launcher = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    assert tag["container_config"] == launcher["containerConfig"]
+    pod = launcher["podSpecConfig"]
+    assert tag["pod_spec_config"] == {"node_selector": pod["nodeSelector"], "tolerations": pod["tolerations"]}
 
 
 def test_words_of_containers_are_found_on_this_machine(tmp_path):
