@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from tests.drives.compose import DEPLOY, Machine, filled, plain
+from tests.drives.containers import NEEDED
 
 ROOT = DEPLOY.parent
-SECRETS = {"POSTGRES_PASSWORD", "DAGSTER_PG_PASSWORD", "MLFLOW_PG_PASSWORD", "OBJECTS_KEY_ID", "OBJECTS_SECRET"}
+SECRETS = set(NEEDED)
 OURS = ("mlflow", "code", "webserver", "daemon", "migrate", "migrate-mlflow")
 VALUES = DEPLOY / "kubernetes" / "values.yaml"
 
