@@ -15,15 +15,13 @@ from typing import Any
 
 import click
 from filelock import Timeout
-from rich.console import Console
 
+from getmore_assets.cli.terminal import harmless
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 
 REFUSED, FAILED = 2, 1
-ERR = Console(stderr=True)
-
 
 _FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
 
@@ -159,7 +157,7 @@ def _cause(event: Any) -> tuple[str, bool]:
 
 
 def _end(said: str, message: str, code: int, as_json: bool) -> None:
-    click.echo(said, err=True)
+    click.echo(harmless(said), err=True)
     if as_json:
         click.echo(json.dumps({"error": message}))
     sys.exit(code)
