@@ -64,7 +64,7 @@ def find_model(name: str, field: str) -> Path:
     """
     if name == MINILM:
         folder = _packaged_minilm(field)
-    elif Path(name).exists() or name.startswith((".", "/", "~")):
+    elif is_folder(name):
         folder = Path(name).expanduser()
     else:
         folder = _from_hub(name, field)
@@ -77,6 +77,22 @@ def find_model(name: str, field: str) -> Path:
         what = f"no tokenizer in the model's folder (one of {', '.join(_TOKENIZERS)})"
         raise BadInput(f"{field} {name}", what, "Save the tokenizer beside the model with save_pretrained")
     return folder.resolve()
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is a path, and not one on the hub."""
+    return Path(name).exists() or name.startswith((".", "/", "~"))
+
+
+def is_cached(name: str) -> bool:
+    """Whether a model of the hub lies in its cache; nothing is downloaded."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return any(Path(snapshot_download(name, local_files_only=True)).glob("*.safetensors"))
+    except (HFValidationError, LocalEntryNotFoundError):
+        return False
 
 
 def require_objective(folder: Path, objective: str, longest: int) -> None:
