@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from getmore_assets.cli.execution import refusals
+from getmore_assets.cli.execution import json_option, refusals
 from getmore_assets.cli.terminal import OUT, cell, harmless
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
@@ -24,9 +24,11 @@ _SHOWN = 200  # characters of a text
 @click.command()
 @click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")
 @click.argument("row", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def explain(task: str, row: str, as_json: bool) -> None:
-    """Say why a row was selected or not, and what would have had to change.
+    """Say why a row was selected or not.
+
+    What each station decided, its score and rank, where the plan sends it, and what would have had to change.
 
     ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has.
     """

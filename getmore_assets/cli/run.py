@@ -30,7 +30,10 @@ def run(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.command()
 @verb
 def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Stop at the selected subset."""
+    """Run the line as far as the selected subset.
+
+    KEY=VALUE changes a field of the task file, for example selection.budget.rows=500.
+    """
     _run("select", task, overrides, as_json)
 
 
