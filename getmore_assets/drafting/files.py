@@ -55,12 +55,7 @@ def find(given: list[str]) -> tuple[list[Found], dict[str, str]]:
     for name in given:
         path = Path(name)
         if path.is_dir():
-            under = _under(path, left)
-            if any(one.kind != "text" for one in under):
-                texts = [one for one in under if one.kind == "text"]
-                left |= {one.path: "text beside tables: name it to have it read" for one in texts}
-                under = [one for one in under if one not in texts]
-            found += under
+            found += _under(path, left)
         else:
             kind, files = readers.resolve(Source(path=name))
             found.append(_found(name, kind, tuple(files)))
@@ -89,6 +84,8 @@ def _under(folder: Path, left: dict[str, str]) -> list[Found]:
             left[str(path)] = why
         else:
             files.setdefault(formats.kind_of(path) or "", []).append(path)
+    if len(files) > 1:
+        left |= {str(path): "text beside tables; name it to have it read" for path in files.pop("text", [])}
     for kind, paths in files.items():
         found += [_found(name, kind, parts) for name, parts in _tables(paths, kind).items()]
     return found

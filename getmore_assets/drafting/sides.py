@@ -170,7 +170,8 @@ def _only_train(own: list[_Named], what: str) -> _Named:
     """The one that is trained on, of what is the target's."""
     train = [one for one in own if one.split == "train"] or [one for one in own if one.split is None]
     if not train and len(own) == 1:
-        train = own  # whatever its name says, it was named
+        fix = "Give the training examples: what is selected for must not be what is tested on"
+        raise BadInput(own[0].found.named, f"is a {own[0].split} split by its name", fix)
     if len(train) != 1:
         names = ", ".join(one.found.named for one in own)
         raise BadInput(names, f"of these, {len(train)} could be the training examples of {what}", _FIX)

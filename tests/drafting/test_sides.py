@@ -114,10 +114,25 @@ def test_what_is_no_data_is_left_out_with_the_reason(lay, tmp_path):
     assert tell_apart(["d"], None).left == {
         "d/README.md": "says something about the data",
         "d/loop": "a link to a folder; name the folder itself",
-        "d/notes.txt": "text beside tables: name it to have it read",
+        "d/notes.txt": "text beside tables; name it to have it read",
         "d/one.json": "JSON, but not one object a line",
         "d/slides.pptx": "no format that is read",
     }
+
+
+def test_a_folder_of_texts_is_one_source(lay, tmp_path):
+    lay(d__train_dot_jsonl=9)
+    (tmp_path / "d" / "novels").mkdir()
+    for number in range(3):
+        (tmp_path / "d" / "novels" / f"{'abc'[number]}.txt").write_text("A story. " * 200)
+    target, pool = names(tell_apart(["d"], None))
+    assert (target, pool) == ({"train": "d/train.jsonl"}, ["d/novels/*.txt"])
+
+
+def test_a_test_split_is_no_target(lay):
+    lay(d__test_dot_jsonl=9, d__train_dot_jsonl=9, big_dot_jsonl=99)
+    with pytest.raises(BadInput, match="is a test split by its name"):
+        tell_apart(["big.jsonl"], "d/test.jsonl")
 
 
 def test_delta_tables_and_saved_data_sets_are_found_with_their_splits(tmp_path, monkeypatch):
