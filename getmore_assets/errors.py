@@ -1,7 +1,13 @@
 """The one exception that is meant for the user's eyes.
 
-Belongs here: how a refusal is worded. Does not: any check itself; each lives beside what it checks.
+Belongs here: how a refusal is worded, and what no message may hold. Does not: any check itself; each lives beside what
+it checks.
 """
+
+import re
+
+_LOGIN = re.compile(r"(?<=://)[^\s'\"<>]*@")  # up to the last @, as a password may hold one
+_SECRET = re.compile(r"(?i)([?&][\w-]*(?:password|passwd|pwd|token|secret|key|sig|signature)=)[^&\s'\"<>]+")
 
 
 class BadInput(ValueError):
@@ -16,3 +22,8 @@ class BadInput(ValueError):
     def __init__(self, where: str, what: str, fix: str) -> None:
         super().__init__(f"{where}: {what}. {fix}")
         self.where, self.what, self.fix = where, what, fix
+
+
+def redacted(text: str) -> str:
+    """Text without the logins in its URLs (`user:password@`), and without what their queries keep secret."""
+    return _SECRET.sub(r"\1...", _LOGIN.sub("", text))

@@ -92,6 +92,17 @@ def hub_id(name: str) -> str | None:
     return None if name == "small" or is_folder(name) else name
 
 
+def is_cached(name: str) -> bool:
+    """Whether a model of the hub lies in its cache; nothing is downloaded."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return any(Path(snapshot_download(name, local_files_only=True)).glob("*.safetensors"))
+    except (HFValidationError, LocalEntryNotFoundError):
+        return False
+
+
 def require_objective(folder: Path, objective: str, longest: int) -> None:
     """Refuse a model that cannot be trained as asked.
 

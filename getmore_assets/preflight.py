@@ -34,7 +34,7 @@ def check(task: Task) -> None:
     Raises:
         BadInput: With the file, row or field, and what to do.
     """
-    _writable(Path(task.lake))
+    require_writable(Path(task.lake))
     _check_models(task)
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
@@ -136,7 +136,12 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
     return expected
 
 
-def _writable(lake: Path) -> None:
+def require_writable(lake: Path) -> None:
+    """Make the lake's folder where it is missing, and refuse one that no table could be kept in.
+
+    Raises:
+        BadInput: It cannot be written to, or Delta tables under its path could not be read back.
+    """
     odd = unreadable_in(lake)
     if odd:
         what = f"has `{odd}` in its path, under which Delta tables cannot be read"

@@ -81,16 +81,14 @@ def _fields_at(location: tuple[Any, ...]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        annotation = model.model_fields[part].annotation
-        model = next(
-            (
-                t
-                for t in (annotation, *(getattr(a, "__origin__", a) for a in getattr(annotation, "__args__", ())))
-                if isinstance(t, type) and issubclass(t, Section)
-            ),
-            Source,
-        )
+        model = section_in(model.model_fields[part].annotation) or Source
     return list(model.model_fields)
+
+
+def section_in(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, alone, or none, or several in a list; None where it holds something else."""
+    kinds = (annotation, *(getattr(a, "__origin__", a) for a in getattr(annotation, "__args__", ())))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
 
 
 def tasks_folder() -> Path:

@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from getmore_assets.errors import BadInput
+from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake, TableRef
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,40 @@ def require_reachable() -> None:
         raise BadInput(f"MLFLOW_TRACKING_URI {address}", f"does not answer ({why})", fix) from None
 
 
+def require_usable(lake: Lake) -> str:
+    """Open the place where runs are tracked, unless the first run is yet to make it; returns where it is.
+
+    Raises:
+        BadInput: It does not answer, lets nobody in, or was made by another version of MLflow.
+    """
+    require_reachable()
+    uri = tracking_uri(lake)
+    where = _address() if _is_server() else redacted(uri)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        return f"{where}, which the first run makes"
+    _ask_less_often()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        what = f"cannot be used ({redacted(str(error).splitlines()[0])})"
+        raise BadInput(f"MLflow at {where}", what, "Mend it, or name another in MLFLOW_TRACKING_URI") from None
+    return where
+
+
+def _ask_less_often() -> None:
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 16 s; MLflow's own 7 take four minutes
+
+
 def _is_server() -> bool:
     return os.environ.get("MLFLOW_TRACKING_URI", "").startswith(("http://", "https://"))
 
 
 def _address() -> str:
     """The tracking server's, without what it may hold of credentials."""
-    uri = urlsplit(os.environ["MLFLOW_TRACKING_URI"])
+    uri = urlsplit(redacted(os.environ["MLFLOW_TRACKING_URI"]))
     return f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
 
 
@@ -165,7 +192,7 @@ def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]
         TrackingLostError: It stopped answering, or the lake's own store can no longer be written to.
     """
     require_reachable()
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 16 s; MLflow's own 7 take four minutes
+    _ask_less_often()
     from mlflow.exceptions import MlflowException
 
     try:

@@ -86,11 +86,12 @@ def getmore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
 
 @dataclass(frozen=True)
 class Ran:
-    """A task that went down the line."""
+    """A task that went down the line, with what was said of it on stdout (printed) and stderr."""
 
     file: Path
     fields: dict[str, Any]
     printed: dict[str, Any]
+    said: str
     lake: Lake
     records: Records
 
@@ -104,4 +105,4 @@ def ran(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     done = getmore("run", str(file), "--json")
     assert done.returncode == 0, done.stderr[-4000:]
     lake = Lake(home / "lake")
-    return Ran(file, fields, json.loads(done.stdout.splitlines()[-1]), lake, Records(lake, "tiny"))
+    return Ran(file, fields, json.loads(done.stdout.splitlines()[-1]), done.stderr, lake, Records(lake, "tiny"))

@@ -42,7 +42,9 @@ def test_imports_point_one_way(path):
         assert not uses(path, "__future__")
 
 
-@pytest.mark.parametrize("module", ["definitions", "workers.select"], ids=["the code server", "a selection by scores"])
+@pytest.mark.parametrize(
+    "module", ["definitions", "workers.select", "cli"], ids=["the code server", "a selection by scores", "the command"]
+)
 def test_what_must_start_fast_loads_nothing_heavy(module):
     code = (
         f"import sys, getmore_assets.{module}; "

@@ -2,4 +2,4 @@
 
 from getmore_assets.cli import main
 
-main()
+main(prog_name="getmore")

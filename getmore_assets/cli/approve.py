@@ -19,7 +19,7 @@ from getmore_assets.task_files import load_task
 @verb
 @click.option("--by", help="Who approves it; the user's name without it.")
 def approve(task: str, overrides: tuple[str, ...], as_json: bool, by: str | None) -> None:
-    """Approve the selection that is there, so that models are trained on it.
+    """Let models be trained on the selection that is there.
 
     For a task with `approval: true`, whose line stops at the selected subset until then.
     """

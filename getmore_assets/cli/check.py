@@ -15,7 +15,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from getmore_assets.cli.execution import ERR, FAILED, end_on_failure, execute, log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import FAILED, end_on_failure, execute, log_to_terminal, refusals, verb
+from getmore_assets.cli.terminal import ERR, harmless
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
@@ -129,10 +130,10 @@ def _print(task: Task, found: list[Found]) -> None:
     ERR.print(table)
     for one in found:
         if one.outcome not in ("passed", "skipped"):
-            ERR.print(f"{one.outcome}: {one.station}, {one.check}", style=_COLOURS[one.outcome], highlight=False)
-            ERR.print(f"  {one.said()}", markup=False, highlight=False, soft_wrap=True)
+            ERR.print(f"{one.outcome}: {one.station}, {one.check}", style=_COLOURS[one.outcome])
+            ERR.print(f"  {harmless(one.said())}", markup=False, soft_wrap=True)
     counts = Counter(one.outcome for one in found)
-    ERR.print(", ".join(f"{outcome} {counts[outcome]}" for outcome in _COLOURS if counts[outcome]), highlight=False)
+    ERR.print(", ".join(f"{outcome} {counts[outcome]}" for outcome in _COLOURS if counts[outcome]))
 
 
 def _write_junit(path: Path, task: str, found: list[Found], strict: bool) -> None:

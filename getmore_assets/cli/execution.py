@@ -15,15 +15,13 @@ from typing import Any
 
 import click
 from filelock import Timeout
-from rich.console import Console
 
+from getmore_assets.cli.terminal import harmless
 from getmore_assets.config import Task
-from getmore_assets.errors import BadInput
+from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
 
 REFUSED, FAILED = 2, 1
-ERR = Console(stderr=True)
-
 
 _FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
 
@@ -33,9 +31,12 @@ class _Failures(logging.Handler):
         _FAILED.append(record.getMessage())
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+
+
 def verb(command: Any) -> Any:
     """The arguments and options that every verb on a task file has."""
-    command = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")(command)
+    command = json_option(command)
     command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(command)
     return click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")(command)
 
@@ -68,7 +69,7 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
 
     lake = Lake(task.lake)
     try:
-        with _turn(lake, task), _instance(dg, lake) as instance:
+        with _turn(lake, task), open_instance(dg, lake) as instance:
             return _run(defs.resolve_job_def(job), instance, path, overrides, task)
     except (SQLAlchemyError, OSError) as error:
         why = str(getattr(error, "orig", error))
@@ -112,7 +113,7 @@ def _turn(lake: Lake, task: Task) -> Iterator[None]:
         lock.release()
 
 
-def _instance(dg: Any, lake: Lake) -> Any:
+def open_instance(dg: Any, lake: Lake) -> Any:
     """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is made whole or not at all."""
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
@@ -159,7 +160,7 @@ def _cause(event: Any) -> tuple[str, bool]:
 
 
 def _end(said: str, message: str, code: int, as_json: bool) -> None:
-    click.echo(said, err=True)
+    click.echo(harmless(redacted(said)), err=True)
     if as_json:
-        click.echo(json.dumps({"error": message}))
+        click.echo(json.dumps({"error": redacted(message)}))
     sys.exit(code)

@@ -7,10 +7,10 @@ import json
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from getmore_assets.cli.execution import refusals
+from getmore_assets.cli.execution import json_option, refusals
+from getmore_assets.cli.terminal import OUT, cell, harmless
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
@@ -24,9 +24,11 @@ _SHOWN = 200  # characters of a text
 @click.command()
 @click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")
 @click.argument("row", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def explain(task: str, row: str, as_json: bool) -> None:
-    """Say why a row was selected or not, and what would have had to change.
+    """Say why a row was selected or not.
+
+    What each station decided, its score and rank, where the plan sends it, and what would have had to change.
 
     ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has.
     """
@@ -53,22 +55,24 @@ def _explain(task: Task, path: str, row: str) -> Explanation:
 
 
 def _print(found: Explanation) -> None:
-    out = Console(highlight=False)
-    out.print(f"{found.row['id']}: {found.decision}", style="bold", markup=False)
-    out.print(f"{found.row['domain']} / {found.row['source']}, {found.row['origin']}", markup=False)
-    out.print(_short(str(found.row["text"])), markup=False, style="dim")
+    def say(line: object, style: str | None = None) -> None:
+        OUT.print(harmless(str(line)), style=style, markup=False, soft_wrap=True)
+
+    say(f"{found.row['id']}: {found.decision}", "bold")
+    say(f"{found.row['domain']} / {found.row['source']}, {found.row['origin']}")
+    say(_short(str(found.row["text"])), "dim")
     stages = Table("station", "decision", "reason")
     for stage in found.stages:
-        stages.add_row(*stage)
-    out.print(stages)
+        stages.add_row(*map(cell, stage))
+    OUT.print(stages)
     if found.nearest:
         nearest = Table("share", "target row", title="where the plan sends it", title_justify="left")
         for one in found.nearest:
-            nearest.add_row(f"{one.share:.1%}", f"{one.id[:12]}  {_short(one.text)}")
-        out.print(nearest)
-    out.print("What would have had to change:")
+            nearest.add_row(f"{one.share:.1%}", cell(f"{one.id[:12]}  {_short(one.text)}"))
+        OUT.print(nearest)
+    say("What would have had to change:")
     for change in found.change:
-        out.print(f"- {change}", markup=False)
+        say(f"- {change}")
 
 
 def _short(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from getmore_assets.cli.execution import FAILED, log_to_terminal, refusals
+from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, refusals
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
@@ -26,9 +26,9 @@ _MODELS = ("warmed_model", "finetuned_model")
 @click.command()
 @click.argument("run")
 @click.option("--lake", default=".getmore", show_default=True, help="The lake that holds it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@json_option
 def reproduce(run: str, lake: str, as_json: bool) -> None:
-    """Make a selection again from its pinned versions and compare the hashes.
+    """Make a selection again from its pinned versions, and compare.
 
     RUN is the Dagster run that made it, the MLflow run of a model that came of it, or the selection's hash; the first
     eight characters or more. The potentials are solved for again, from the same start; nothing in the lake's tables is

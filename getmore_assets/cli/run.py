@@ -9,7 +9,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from getmore_assets.cli.execution import ERR, end_on_failure, execute, log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import end_on_failure, execute, log_to_terminal, refusals, verb
+from getmore_assets.cli.terminal import ERR, cell
 from getmore_assets.config import Task
 from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records
@@ -29,7 +30,10 @@ def run(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.command()
 @verb
 def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Stop at the selected subset."""
+    """Run the line as far as the selected subset.
+
+    KEY=VALUE changes a field of the task file, for example selection.budget.rows=500.
+    """
     _run("select", task, overrides, as_json)
 
 
@@ -90,10 +94,10 @@ def _print(task: Task, made: dict[str, Any]) -> None:
             "selector", *metrics, title=f"scorecard: mean ± 95 % over {task.seeds} seeds", title_justify="left"
         )
         for selector, values in made["summary"].items():
-            scored.add_row("no warm-up" if selector == "none" else selector, *(values[m] for m in metrics))
+            scored.add_row(cell("no warm-up" if selector == "none" else selector), *(values[m] for m in metrics))
         ERR.print(scored)
         for sentence in made["verdict"]:
-            ERR.print(sentence, markup=False, highlight=False)
+            ERR.print(sentence, markup=False, soft_wrap=True)
     places = {"selection": made["selected"], **made["models"], "report": made["report"]}
     for name, place in places.items():
         if place:

@@ -58,12 +58,12 @@ AnySource = Annotated[Source, BeforeValidator(_source_from_path)]
 class Target(Section):
     """The examples of what is wanted. Without `validation` or `test`, a tenth of train is held out for each."""
 
-    train: AnySource
-    validation: AnySource | None = None
-    test: AnySource | None = None
+    train: AnySource = Field(description="what is fine-tuned on and selected for; never the split you test on")
+    validation: AnySource | None = Field(None, description="what epochs are chosen by; without it a tenth of train")
+    test: AnySource | None = Field(None, description="what is scored on, once; without it a tenth of train")
     negative: AnySource | None = Field(None, description="examples of what to move away from, for `contrast`")
-    text: str | Pair = "text"
-    label: str | None = None
+    text: str | Pair = Field("text", description="the column that holds the text, in every split")
+    label: str | None = Field(None, description="the column that holds the label; without it language modelling")
 
     @property
     def is_of_pairs(self) -> bool:

@@ -16,8 +16,8 @@ from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, 
 class Task(Section):
     """One target and what to do with it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")
-    lake: str = ".getmore"
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results")
+    lake: str = Field(".getmore", description="the folder that everything made lies under")
     candidates: list[AnySource] = Field([Source(path=PYTHON_DOCS)], min_length=1)
     target: Target
     general: AnySource | None = Field(
@@ -45,7 +45,7 @@ class Task(Section):
     zero_shot: ZeroShot | None = None
     toxicity: Toxicity | None = None
     curves: Curves = Curves()
-    seeds: int = Field(3, ge=1, le=100)
+    seeds: int = Field(3, ge=1, le=100, description="how often each model is trained and scored: what intervals are of")
 
     @property
     def rivals(self) -> list[Selector]:

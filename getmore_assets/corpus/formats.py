@@ -1,4 +1,4 @@
-"""One reader a file format: yields (number of the first row, frame) with the columns asked for.
+"""One reader a file format: yields (number of the first row, frame) with the columns asked for, or (None) with all.
 
 Belongs here: bytes to frames, with the place of a row that cannot be decoded. Does not: which format a source has, or
 what its columns mean (`readers.py`). Row numbers count from 1; where rows and lines differ, a `#row` column holds them.
@@ -20,6 +20,7 @@ from getmore_assets.config import Source
 from getmore_assets.errors import BadInput
 
 Batches = Iterator[tuple[int, pl.DataFrame]]
+Columns = list[str] | None
 
 KINDS = "parquet, jsonl, csv, tsv, text, delta, dataset"
 _BATCH = 8192
@@ -75,7 +76,7 @@ def _whole_lines(stream: Any, path: Path) -> Iterator[bytes]:
         raise BadInput(str(path), f"cannot be read to its end ({error})", "Copy or compress the file again") from None
 
 
-def _frames(rows: Iterator[tuple[int, dict[str, Any]]], columns: list[str]) -> Batches:
+def _frames(rows: Iterator[tuple[int, dict[str, Any]]], columns: Columns) -> Batches:
     """Frames of numbered rows; columns that no row of a frame has are left out of it."""
     batch: list[dict[str, Any]] = []
     for number, row in rows:
@@ -87,26 +88,27 @@ def _frames(rows: Iterator[tuple[int, dict[str, Any]]], columns: list[str]) -> B
         yield batch[0]["#row"], _frame(batch, columns)
 
 
-def _frame(batch: list[dict[str, Any]], columns: list[str]) -> pl.DataFrame:
-    present = [c for c in columns if any(c in row for row in batch)]
-    if len(present) < len(columns):  # show the reader of the error what there is
+def _frame(batch: list[dict[str, Any]], columns: Columns) -> pl.DataFrame:
+    every = columns if columns is not None else sorted({c for row in batch for c in row} - {"#row"})
+    present = [c for c in every if any(c in row for row in batch)]
+    if len(present) < len(every):  # show the reader of the error what there is
         present = sorted({c for row in batch[:20] for c in row} - {"#row"})
     return pl.DataFrame({c: [row.get(c) for row in batch] for c in ["#row", *present]}, strict=False)
 
 
-def _parquet(path: Path, columns: list[str], _source: Source) -> Batches:
+def _parquet(path: Path, columns: Columns, _source: Source) -> Batches:
     try:
         frame = pl.scan_parquet(path)
         present = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadInput(str(path), f"not a readable Parquet file ({error})", "Write it again") from None
-    yield from _scan(frame, columns if set(columns) <= set(present) else present)
+    yield from _scan(frame, columns if columns is not None and set(columns) <= set(present) else present)
 
 
-def _delta(path: Path, columns: list[str], source: Source) -> Batches:
+def _delta(path: Path, columns: Columns, source: Source) -> Batches:
     frame = pl.scan_delta(str(path), version=source.version)
     present = frame.collect_schema().names()
-    yield from _scan(frame, columns if set(columns) <= set(present) else present)
+    yield from _scan(frame, columns if columns is not None and set(columns) <= set(present) else present)
 
 
 def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
@@ -116,7 +118,7 @@ def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
         start += batch.height
 
 
-def _jsonl(path: Path, columns: list[str], source: Source) -> Batches:
+def _jsonl(path: Path, columns: Columns, source: Source) -> Batches:
     def rows() -> Iterator[tuple[int, dict[str, Any]]]:
         for number, line in _lines(path, source):
             if not line.strip():
@@ -135,8 +137,8 @@ def _jsonl(path: Path, columns: list[str], source: Source) -> Batches:
     yield from _frames(rows(), columns)
 
 
-def _delimited(delimiter: str) -> Callable[[Path, list[str], Source], Batches]:
-    def read(path: Path, columns: list[str], source: Source) -> Batches:
+def _delimited(delimiter: str) -> Callable[[Path, Columns, Source], Batches]:
+    def read(path: Path, columns: Columns, source: Source) -> Batches:
         csv.field_size_limit(_LONGEST_FIELD)
 
         def rows() -> Iterator[tuple[int, dict[str, Any]]]:
@@ -155,12 +157,12 @@ def _delimited(delimiter: str) -> Callable[[Path, list[str], Source], Batches]:
     return read
 
 
-def _text(path: Path, _columns: list[str], source: Source) -> Batches:
+def _text(path: Path, _columns: Columns, source: Source) -> Batches:
     text = "".join(line for _, line in _lines(path, source))
     yield 1, pl.DataFrame({"text": [text]})
 
 
-def _dataset(path: Path, _columns: list[str], source: Source) -> Batches:
+def _dataset(path: Path, _columns: Columns, source: Source) -> Batches:
     datasets = datasets_package(str(path))
     loaded = datasets.load_from_disk(str(path))
     if isinstance(loaded, datasets.DatasetDict):
@@ -223,7 +225,7 @@ def _dataset_frames(loaded: Any) -> Batches:
         start += frame.height
 
 
-READERS: dict[str, Callable[[Path, list[str], Source], Batches]] = {
+READERS: dict[str, Callable[[Path, Columns, Source], Batches]] = {
     "parquet": _parquet,
     "delta": _delta,
     "jsonl": _jsonl,

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
 from getmore_assets.corpus.identity import fingerprint, hash_lines
 from getmore_assets.corpus.target import general_texts
 from getmore_assets.errors import BadInput
+from getmore_assets.progress import progress
 from getmore_assets.selection.ground import Ground
 from getmore_assets.selection.strength import Moves
 from getmore_assets.training import acts, evaluation, language_models
@@ -114,11 +114,11 @@ class Trials:
         missing = wanted.join(known, on="id", how="anti", maintain_order="left")
         if missing.height:
             (model, tokenizer), found = make(), np.empty(missing.height)
-            with tqdm(total=missing.height, desc="losses", unit="row", mininterval=5) as progress:
+            with progress(missing.height, "losses", "row") as bar:
                 for places, texts in ground.texts(missing["id"]):
                     cut = [text[:_CHARS] for text in texts]
                     found[places] = mean_losses(model, tokenizer, self.objective, cut, length)
-                    progress.update(len(texts))
+                    bar.update(len(texts))
             known = pl.concat([known, missing.with_columns(loss=pl.Series(found))])
             known.write_parquet(file.with_suffix(".partial"))
             file.with_suffix(".partial").replace(file)

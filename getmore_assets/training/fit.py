@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from tqdm import tqdm
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -25,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from getmore_assets.config import Training
 from getmore_assets.device import best_device, compute_dtype
+from getmore_assets.progress import progress
 
 _SAVES = 4  # checkpoints in one training without evaluation
 _LOGS = 20
@@ -47,7 +47,7 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
         self._bar: Any = None
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self._name, unit="step", mininterval=5)
+        self._bar = progress(state.max_steps, self._name, "step", done=state.global_step)
 
     def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         self._bar.update(state.global_step - self._bar.n)

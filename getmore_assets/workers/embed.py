@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tqdm import tqdm
 
 from getmore_assets.config import BROUGHT, LEXICAL, Task
 from getmore_assets.corpus import candidates, pool, readers
 from getmore_assets.corpus.target import COMPARED
 from getmore_assets.encoders import is_fitted, make_encoder, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
+from getmore_assets.progress import progress
 from getmore_assets.workers import run
 
 SHARD_ROWS = 1024
@@ -68,10 +68,10 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     ids = pl.concat([frame.select("id").collect() for frame in (wanted, points)]).unique()
     missing = ids.join(has, on="id", how="anti")
     if missing.height:
-        with tqdm(total=missing.height, desc="encoding", unit="row", mininterval=5) as progress:
+        with progress(missing.height, "encoding", "row") as bar:
             for done, vectors in _encoded(task, spec, [wanted, points], missing):
                 store.add(lake, spec["encoder"], done, vectors, spec["commit"])
-                progress.update(len(done))
+                bar.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
     return Filled(table, missing.height, ids.height - missing.height)

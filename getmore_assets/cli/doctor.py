@@ -1,0 +1,69 @@
+"""`getmore doctor`: whether this machine can run the line.
+
+Belongs here: how what was found is shown, and Dagster's store, which only this side of the library may open. Does not:
+the rest of the examination (`doctor.py` above).
+"""
+
+import json
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, open_instance, refusals
+from getmore_assets.cli.terminal import ERR, OUT, cell
+from getmore_assets.config import Task
+from getmore_assets.doctor import BAD, OK, WARNING, Finding, examine
+from getmore_assets.lake import Lake
+from getmore_assets.task_files import load_task
+
+_COLOURS = {OK: "green", WARNING: "yellow", BAD: "bold red"}
+
+
+@click.command()
+@click.argument("task", required=False, type=click.Path(dir_okay=False), metavar="[TASK.yaml]")
+@json_option
+def doctor(task: str | None, as_json: bool) -> None:
+    """Look whether this machine can run the line, and say what to do.
+
+    Versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model and the hub. With TASK.yaml in its
+    lake and for its models; nothing is changed. Exit code 1 where something is bad.
+    """
+    with refusals(as_json):
+        chosen = load_task(task) if task else None
+        log_to_terminal()
+        lake = Lake(chosen.lake if chosen else Task.model_fields["lake"].default)
+        found = examine(chosen, lake, _dagster)
+    counts = Counter(one.state for one in found)
+    out = ERR if as_json else OUT
+    for one in found:
+        line = cell(f"{one.state:<9}{one.about:<16}{one.found}")
+        line.stylize(_COLOURS[one.state], 0, len(one.state))
+        out.print(line, soft_wrap=True)
+        if one.fix:
+            out.print(cell(f"{'':<25}{one.fix}"), soft_wrap=True)
+    out.print(", ".join(f"{state} {counts[state]}" for state in _COLOURS if counts[state]))
+    if as_json:
+        states = {state: counts[state] for state in _COLOURS}
+        click.echo(json.dumps({"task": chosen.name if chosen else None, **states, "found": [asdict(f) for f in found]}))
+    if counts[BAD]:
+        sys.exit(FAILED)
+
+
+def _dagster(lake: Lake) -> Iterator[Finding]:
+    """The store of Dagster's runs: at `DAGSTER_HOME`, or in the lake."""
+    home = os.environ.get("DAGSTER_HOME")
+    if not home and not (lake.root / "dagster").is_dir():
+        yield Finding("DAGSTER_HOME", OK, f"not set: runs are kept in {lake.root}/dagster, which the first run makes")
+        return
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    import dagster as dg
+
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+    with open_instance(dg, lake) as instance:
+        runs = instance.get_runs_count()
+    yield Finding("DAGSTER_HOME", OK, f"{home or f'not set: {lake.root}/dagster'}, with {runs:,} runs")

@@ -1,0 +1,62 @@
+"""`getmore init`: a task file, drafted from a look at the user's files.
+
+Belongs here: what is printed, and never overwriting. Does not: the look, the guesses, the file's text (`drafting/`).
+"""
+
+import json
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from getmore_assets.cli.execution import json_option, refusals
+from getmore_assets.cli.terminal import ERR, OUT, cell
+from getmore_assets.drafting.draft import Draft
+from getmore_assets.errors import BadInput
+
+
+@click.command()
+@click.argument("given", nargs=-1, required=True, metavar="FOLDER_OR_FILES...")
+@click.option("--target", metavar="FILE", help="The target's training examples; without it told by name, else by size.")
+@click.option(
+    "--to", default="task.yaml", show_default=True, type=click.Path(dir_okay=False), help="The task file to write."
+)
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@json_option
+def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_json: bool) -> None:
+    """Draft a task file from a look at your files.
+
+    Finds the tables under FOLDER_OR_FILES (JSONL, CSV, TSV, Parquet, text, Delta, saved data sets), tells the target
+    and its splits from the candidate pool, and guesses which columns hold texts, labels, domains and sources. The file
+    says why beside each value, and has every other setting at its default, commented out.
+    """
+    from getmore_assets.drafting.draft import draft
+    from getmore_assets.drafting.writing import write
+    from getmore_assets.records import write_atomically
+
+    with refusals(as_json):
+        if Path(to).exists() and not force:
+            raise BadInput(to, "is there already", "Name another with --to, or write over it with --force")
+        made = draft(list(given), target)
+        Path(to).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(to), write(made, list(given), to))
+    following = f"getmore run {shlex.quote(to)}"
+    _print(made, to, following, to_stderr=as_json)
+    if as_json:
+        choices = [asdict(choice) for choice in made.choices]
+        printed = {"task": made.fields["name"], "file": to, "choices": choices, "left_out": made.left}
+        click.echo(json.dumps({**printed, "next": following}))
+
+
+def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:
+    out = ERR if to_stderr else OUT
+    table = Table("field", "value", "why", title="decided", title_justify="left")
+    for choice in made.choices:
+        value = "" if choice.value is None else choice.value
+        table.add_row(cell(choice.field), cell(value), cell(choice.said()))
+    out.print(table)
+    for name, why in made.left.items():
+        out.print(cell(f"not used: {name}: {why}"), soft_wrap=True)
+    out.print(cell(f"written: {to}. Look through it, then: {following}"), soft_wrap=True)

@@ -1,0 +1,246 @@
+"""Whether this machine can run the line: versions, devices, stores, models, the hub.
+
+Belongs here: looking, and what to do about what is wrong. Does not: anything about a task's data (`preflight.py`), or
+Dagster's store (`cli/doctor.py`). Nothing is changed; what is written to try a disk is deleted again.
+"""
+
+import importlib.util
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import polars as pl
+import psutil
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from getmore_assets import models, preflight, tracking
+from getmore_assets.config import BROUGHT, LEXICAL, Task
+from getmore_assets.errors import BadInput, redacted
+from getmore_assets.lake import Lake
+
+OK, WARNING, BAD = "ok", "warning", "bad"
+_NAMED = ("torch", "dagster", "mlflow", "polars", "deltalake", "transformers")
+_INSTALL = "pip install -e '.[minilm]' -c constraints.txt"
+_LITTLE_DISK_GB, _NO_DISK_GB = 5, 0.5
+_LITTLE_MEMORY_GB = 2
+_PATIENCE_S = 5
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        about: Its name.
+        state: ok, warning (some of what can be done here cannot, or slowly) or bad.
+        found: What was found.
+        fix: What to do, where it is not ok.
+    """
+
+    about: str
+    state: str
+    found: str
+    fix: str = ""
+
+
+def examine(task: Task | None, lake: Lake, more: Callable[[Lake], Iterable[Finding]]) -> list[Finding]:
+    """Look at everything.
+
+    Args:
+        task: Whose models are looked for; none without it.
+        lake: Where things would be kept.
+        more: A further look, of whoever may import what is not imported here.
+
+    Returns:
+        What was found, with no secret of a URL in it.
+    """
+    looks: dict[str, Callable[[], Iterable[Finding]]] = {
+        "versions": _versions,
+        "constraints": _constraints,
+        "devices": _devices,
+        "lake": lambda: _lake(lake),
+        "MLflow": lambda: [Finding("MLflow", OK, tracking.require_usable(lake))],
+        "Dagster": lambda: more(lake),
+        "models": lambda: _models(task),
+    }
+    found = [finding for about, look in looks.items() for finding in _all_of(about, look)]
+    return [replace(one, found=redacted(one.found), fix=redacted(one.fix)) for one in found]
+
+
+def _all_of(about: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What a look finds, and what ends it: a doctor has to live with what is broken."""
+    try:
+        yield from look()
+    except BadInput as error:
+        yield Finding(about, BAD, f"{error.where}: {error.what}", error.fix)
+    except Exception as error:
+        said = (str(error).strip() or "no message").splitlines()[0]
+        yield Finding(about, BAD, f"{type(error).__name__}: {said}", "Mend that first")
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("python", OK, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    wanted = {one.name: one for one in _requirements()}
+    others = []
+    for name in dict.fromkeys([*_NAMED, *wanted]):
+        version, required = _installed(name), wanted.get(name, Requirement(name))
+        if version is None:
+            yield Finding(name, BAD, "not installed", _INSTALL)
+        elif not required.specifier.contains(version, prereleases=True):
+            yield Finding(name, BAD, f"{version}, where {required.specifier} is needed", _INSTALL)
+        elif name in _NAMED:
+            yield Finding(name, OK, version)
+        else:
+            others.append(name)
+    yield Finding("other packages", OK, f"{len(others)}, in versions that are accepted")
+
+
+def _requirements() -> list[Requirement]:
+    """What this project says it needs, extras aside."""
+    try:
+        said = [Requirement(line) for line in metadata.requires("getmore-assets") or []]
+    except metadata.PackageNotFoundError:
+        return []
+    return [one for one in said if one.marker is None or one.marker.evaluate({"extra": ""})]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _constraints() -> Iterator[Finding]:
+    """The tested versions, which lie beside the package in a checkout."""
+    file = Path(__file__).parents[1] / "constraints.txt"
+    if not file.is_file():
+        yield Finding("constraints", OK, "not told: no constraints.txt beside the package, as it is no checkout")
+        return
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", file.read_text("utf-8"), re.MULTILINE))
+    there = {name: version for name in pins if (version := _installed(name))}
+    # A build of the same version, as 2.13.0+cpu is, counts as that version.
+    other = [name for name in there if Version(there[name]).public != Version(pins[name]).public]
+    if not other:
+        yield Finding("constraints", OK, f"{len(there)} packages in the tested versions")
+        return
+    some = ", ".join(f"{name} {there[name]} ({pins[name]} is tested)" for name in other[:5])
+    more = f", and {len(other) - 5} more" if len(other) > 5 else ""
+    yield Finding("constraints", WARNING, f"{some}{more}", _INSTALL)
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    from getmore_assets.device import best_device, compute_dtype
+
+    memory = psutil.virtual_memory()
+    dtype = str(compute_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
+    free, total = memory.available / _GIB, memory.total / _GIB
+    cpu = f"{torch.get_num_threads()} threads, {total:.0f} GiB of memory, {free:.1f} free"
+    little = free < _LITTLE_MEMORY_GB
+    fix = "End what uses it, or lower transport.memory_mb, encoder.batch_tokens and the batch sizes" if little else ""
+    yield Finding("CPU", WARNING if little else OK, f"{cpu}; products in {dtype}", fix)
+    if best_device().type == "cuda":
+        for number in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(number)
+            dtype = str(compute_dtype("auto", torch.device("cuda"))).removeprefix("torch.")
+            name = torch.cuda.get_device_name(number)
+            yield Finding("GPU", OK, f"{name}, {total / _GIB:.0f} GiB, {free / _GIB:.1f} free; products in {dtype}")
+    elif shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists():
+        found = f"an NVIDIA card is here, and torch {torch.__version__} cannot use it"
+        yield Finding("GPU", WARNING, found, "Install torch built for CUDA, and a driver that it runs on")
+    elif torch.backends.mps.is_available():
+        yield Finding("GPU", OK, "Apple's (MPS), which is not used: all is computed on the CPU")
+    else:
+        yield Finding("GPU", OK, "none: all is computed on the CPU")
+
+
+def _lake(lake: Lake) -> Iterator[Finding]:
+    missing = [path for path in (lake.root, *lake.root.parents) if not path.exists()]
+    try:
+        preflight.require_writable(lake.root)
+        yield _tried(lake.root, ", which the first run makes" if missing else "")
+        free = shutil.disk_usage(lake.root).free / 1e9
+    finally:
+        with suppress(OSError):
+            for path in missing:
+                path.rmdir()
+    state = BAD if free < _NO_DISK_GB else WARNING if free < _LITTLE_DISK_GB else OK
+    fix = "" if state == OK else "Free space, or set `lake` to a folder on another disk"
+    yield Finding("disk", state, f"{free:,.1f} GB free for the lake", fix)
+
+
+def _tried(root: Path, made: str) -> Finding:
+    """Whether a Delta table that is written there can be read back."""
+    with tempfile.TemporaryDirectory(prefix=".getmore-doctor-", dir=root) as folder:
+        tried, rows = Lake(folder), pl.DataFrame({"id": ["a", "b"]})
+        tried.append("probe", rows, [], {})
+        table = tried.latest("probe")
+        assert table is not None
+        back = table.scan().sort("id").collect()
+    if not back.equals(rows):
+        return Finding("lake", BAD, f"{root}: a Delta table came back as another", "Put the lake on another disk")
+    return Finding("lake", OK, f"{root}{made}; a Delta table was written and read back")
+
+
+def _models(task: Task | None) -> Iterator[Finding]:
+    asked = {"encoder.model": task.encoder.model, "base_model.model": task.base_model.model} if task else {}
+    if task and task.toxicity:
+        asked["toxicity.classifier"] = task.toxicity.classifier
+    yield _minilm(models.MINILM in asked.values())
+    hub, reached = _hub()
+    yield hub
+    for field, name in asked.items():
+        if name in (models.MINILM, LEXICAL, BROUGHT, "small"):
+            continue
+        if models.is_folder(name):
+            yield from _all_of(field, lambda f=field, n=name: [Finding(f, OK, str(models.find_model(n, f)))])  # type: ignore[misc]
+        elif models.is_cached(name):
+            yield Finding(field, OK, f"{name}, in the hub's cache")
+        elif reached:
+            yield Finding(field, OK, f"{name}, which the first run downloads")
+        else:
+            fix = f"Where there is a network: hf download {name}; then give its folder, or bring the cache"
+            yield Finding(field, BAD, f"{name} is not in the hub's cache, and the hub cannot be reached", fix)
+
+
+def _minilm(asked: bool) -> Finding:
+    try:
+        return Finding(
+            "MiniLM", OK, f"{models.find_model(models.MINILM, 'encoder.model')}, its weights as they should be"
+        )
+    except BadInput as error:
+        return Finding("MiniLM", BAD if asked else WARNING, error.what, error.fix)
+
+
+def _hub() -> tuple[Finding, bool]:
+    """The hub of models and data sets, and whether it can be reached."""
+    from huggingface_hub import constants
+
+    data = "" if importlib.util.find_spec("datasets") else "; its data sets need pip install 'getmore-assets[datasets]'"
+    if constants.HF_HUB_OFFLINE:
+        return Finding("hub", OK, f"offline, as HF_HUB_OFFLINE says: what is in its cache can be used{data}"), False
+    address = redacted(constants.ENDPOINT)  # a login in it would show in what urlopen says
+    if not address.startswith(("http://", "https://")):
+        return Finding("hub", BAD, f"{address} is no web address", "Correct HF_ENDPOINT, or unset it"), False
+    try:
+        with urlopen(address, timeout=_PATIENCE_S):  # noqa: S310 - http or https, looked at above
+            pass
+    except HTTPError:
+        pass  # it answers
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", error)
+        fix = "Use models and data that lie here; set HF_HUB_OFFLINE=1 to be spared the waiting"
+        return Finding("hub", WARNING, f"{address} cannot be reached ({why}){data}", fix), False
+    return Finding("hub", OK, f"{address} answers{data}"), True

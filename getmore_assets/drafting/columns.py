@@ -1,0 +1,162 @@
+"""What the columns of a table hold: enough to tell a text from a label from an id.
+
+Belongs here: reading some rows, and counting. Does not: which column plays which part (`parts.py`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from getmore_assets.corpus import formats
+from getmore_assets.drafting.files import Found
+from getmore_assets.errors import BadInput
+
+_LONGEST_NAME = 80  # characters; what is longer is a row where the names should be
+_SHOWN = 3
+_MOST_VALUES = 1000
+_MOST_TEXTS = 200  # files of text that are opened
+_NESTED = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column holds, in the rows that were looked at.
+
+    Attributes:
+        name: Of the column.
+        holds: words (several a value), values (strings of one piece), numbers (strings of digits too), other (lists,
+            objects, bytes), or nothing.
+        is_text: Whether it is stored as strings, which a text column must be.
+        rows: How many have a value, neither null nor blank.
+        filled: Those as a share of all, 0 to 1.
+        length: Mean characters of a filled value.
+        distinct: How many different filled values there are.
+        values: The commonest of them, at most 1,000.
+    """
+
+    name: str
+    holds: str
+    is_text: bool
+    rows: int
+    filled: float
+    length: float
+    distinct: int
+    values: tuple[str, ...]
+
+    def said(self) -> str:
+        """What it holds, in a few words."""
+        if self.holds == "nothing":
+            return "nothing"
+        if self.holds == "words":
+            return f"{self.length:,.0f} characters a row"
+        some = ", ".join(value[:24] for value in self.values[:_SHOWN])
+        return f"{self.distinct:,} values: {some}{', …' if self.distinct > _SHOWN else ''}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A look at what was found.
+
+    Attributes:
+        found: What was looked at.
+        rows: How many were.
+        whole: Whether those are all of them.
+        columns: By name, in their order.
+    """
+
+    found: Found
+    rows: int
+    whole: bool
+    columns: dict[str, Column]
+
+
+def look(found: Found, most: int) -> Table:
+    """Read rows from the start of a table (of many parts: of the first and of the last) and count what they hold.
+
+    Args:
+        found: What to read.
+        most: Rows, about.
+
+    Raises:
+        BadInput: It cannot be read, has no rows, or no names of columns; by file and row.
+    """
+    ends = tuple(dict.fromkeys([found.files[0], found.files[-1]]))
+    files = found.files[:_MOST_TEXTS] if found.kind == "text" else ends
+    seen: dict[str, list[pl.Series]] = {}
+    everywhere: set[str] | None = None
+    rows, whole = 0, files == found.files
+    for file in files:
+        names, start = set(), rows
+        for batch in _batches(found, file):
+            if rows - start >= max(1, most // len(files)):
+                whole = False
+                break
+            rows += batch.height
+            for name in (c for c in batch.columns if c != "#row"):
+                names.add(name)
+                seen.setdefault(name, []).append(batch[name])
+        _refuse_odd(found, file, names)
+        everywhere = names if everywhere is None else everywhere & names
+    if not rows:
+        raise BadInput(found.named, "holds no rows", "Give a file that has rows, or leave it out")
+    columns = {name: _column(name, parts, rows) for name, parts in seen.items() if name in (everywhere or ())}
+    return Table(found, rows, whole, columns)
+
+
+def _batches(found: Found, file: Path) -> Iterator[pl.DataFrame]:
+    try:
+        for _, batch in formats.READERS[found.kind](file, None, found.source()):
+            yield batch
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise BadInput(str(file), f"cannot be read ({str(error).splitlines()[0]})", "Mend it or leave it out") from None
+
+
+def _refuse_odd(found: Found, file: Path, names: set[str]) -> None:
+    """Refuse what is no table of the kind that its name says, with a line of names at the top."""
+    if found.kind not in ("csv", "tsv") or not names:
+        return
+    first = ", ".join(sorted(names))
+    if len(names) == 1 and any(mark in first for mark in ";\t|,"):
+        raise BadInput(
+            str(file), f"its columns are not separated as .{found.kind} says", "Save it with commas, or tabs"
+        )
+    if any(len(name) > _LONGEST_NAME or _is_number(name) for name in names):
+        what = f"its first line is not the names of its columns ({first[:_LONGEST_NAME]})"
+        raise BadInput(f"{file}:1", what, "Add a line of names at the top")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _column(name: str, parts: list[pl.Series], rows: int) -> Column:
+    nested = any(isinstance(part.dtype, _NESTED) for part in parts)
+    texts = [] if nested else [part.cast(pl.String).str.strip_chars().alias("value") for part in parts]
+    filled = pl.concat([pl.Series("value", [], pl.String), *texts])
+    filled = filled.filter((filled != "").fill_null(False))
+    counts = filled.value_counts().sort(["count", "value"], descending=[True, False])
+    return Column(
+        name=name,
+        holds="other" if nested else _holds(filled),
+        is_text=all(part.dtype in (pl.String, pl.Null) for part in parts),
+        rows=len(filled),
+        filled=len(filled) / rows,
+        length=float(filled.str.len_chars().mean() or 0),  # type: ignore[arg-type]
+        distinct=counts.height,
+        values=tuple(counts["value"][:_MOST_VALUES]),
+    )
+
+
+def _holds(filled: pl.Series) -> str:
+    if not len(filled):
+        return "nothing"
+    if filled.cast(pl.Float64, strict=False).null_count() == 0:
+        return "numbers"
+    several = filled.str.contains(r"\s") | filled.str.contains(r"[^\x00-\x7f]{8}")  # not all writing has spaces
+    return "words" if several.mean() > 0.5 else "values"  # type: ignore[operator]

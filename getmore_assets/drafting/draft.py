@@ -1,0 +1,154 @@
+"""A task put together from what was found, with the reason for every choice.
+
+Belongs here: which guesses become which fields, and holding them against the target's data. Does not: the guesses
+(`sides.py`, `roles.py`), or the file they are written to (`writing.py`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config import Encoder, Task
+from getmore_assets.corpus.target import read_target
+from getmore_assets.drafting.columns import Table, look
+from getmore_assets.drafting.roles import Role, domain_and_source_of, label_of, pair_of, text_of
+from getmore_assets.drafting.sides import Sides, tell_apart
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import unreadable_in
+
+_POOL_ROWS, _TARGET_ROWS = 20_000, 200_000  # that are looked at; of a target all, as labels may be rare
+_ROWS_A_DIMENSION = 4
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of the task file.
+
+    Attributes:
+        field: Its dotted name.
+        value: What was written; None where it was left at its default.
+        why: What told.
+        others: What it could have been.
+    """
+
+    field: str
+    value: Any
+    why: str
+    others: tuple[str, ...] = ()
+
+    def said(self) -> str:
+        """Why, and what else it could have been."""
+        return f"{self.why}; or: {', '.join(self.others)}" if self.others else self.why
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a task file is written from.
+
+    Attributes:
+        fields: Of the task, as the file will hold them.
+        choices: Every guess among them, and those where nothing was found.
+        left: What is under the paths and not used, and why.
+    """
+
+    fields: dict[str, Any]
+    choices: list[Choice]
+    left: dict[str, str]
+
+
+def draft(given: list[str], target: str | None = None) -> Draft:
+    """Look at some files and folders, and guess the task that they are for.
+
+    Args:
+        given: Paths, relative to where the task will be run.
+        target: The target's training examples, where it cannot be told by name or size.
+
+    Raises:
+        BadInput: Something cannot be read or told; or the target could not be trained on.
+    """
+    try:
+        sides = tell_apart(given, target)
+        splits = {split: look(found, _TARGET_ROWS) for split, found in sides.target.items()}
+        pool = [look(found, _POOL_ROWS) for found in sides.pool]
+    except OSError as error:
+        raise BadInput(str(error.filename), f"cannot be read ({error.strerror})", "Make it readable") from None
+    candidates, choices = _candidates(pool)
+    of_target, more = _target(sides, splits)
+    fields: dict[str, Any] = {"name": sides.name, "candidates": candidates, "target": of_target}
+    choices = [Choice("name", sides.name, "after the target"), *choices, *more]
+    if odd := unreadable_in(Path(Task.model_fields["lake"].default)):
+        why = f"`{odd}` in the path here, under which no lake can be read: set one of plain letters, digits and - _ . /"
+        choices.append(Choice("lake", None, why))
+    if all(table.whole for table in pool):
+        rows = sum(table.rows for table in pool)
+        if rows < _ROWS_A_DIMENSION * Encoder().dimensions:
+            fields["encoder"] = {"dimensions": max(2, rows // _ROWS_A_DIMENSION)}
+            choices.append(Choice("encoder.dimensions", fields["encoder"]["dimensions"], f"the pool has {rows:,} rows"))
+    read_target(Task.model_validate(fields))  # refuses what could not be run, before it is written
+    return Draft(fields, choices, sides.left)
+
+
+def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
+    sources, choices = [], []
+    for number, table in enumerate(pool):
+        text = text_of(table)
+        assert isinstance(text.column, str)
+        domain, source = domain_and_source_of(table, text.column)
+        field, named = f"candidates.{number}", table.found.source().model_dump(exclude_unset=True)
+        named |= {"text": text.column}
+        choices += [
+            Choice(f"{field}.path", table.found.path, f"{_looked(table)}; not the target's"),
+            _choice(f"{field}.text", text),
+        ]
+        for name, role in (("source", source), ("domain", domain)):
+            choices.append(_choice(f"{field}.{name}", role))
+            named |= {name: role.column} if role.column else {}
+        sources.append(named | _bad_rows(table, [text.column], field, choices))
+    return sources, choices
+
+
+def _target(sides: Sides, splits: dict[str, Table]) -> tuple[dict[str, Any], list[Choice]]:
+    choices, others = [], [table for split, table in splits.items() if split != "train"]
+    text, pair = text_of(splits["train"]), pair_of(splits["train"])
+    texts = [text.column] if isinstance(text.column, str) else []
+    label = label_of(splits["train"], others, [*texts, *(pair.column if pair and pair.column else [])])
+    if pair and isinstance(pair.column, list) and label.column and text.column in pair.column:
+        text, texts = pair, pair.column
+    fields: dict[str, Any] = {}
+    for split in ("train", "validation", "test"):
+        field, table = f"target.{split}", splits.get(split)
+        if table is None:
+            choices.append(Choice(field, None, "no file is called so: a tenth of train is held out for it"))
+            continue
+        named: dict[str, Any] = table.found.source().model_dump(exclude_unset=True)
+        why = f"{_looked(table)}; {sides.why if split == 'train' else 'its name says so'}"
+        choices.append(Choice(field, table.found.path, why))
+        own = texts
+        if not set(texts) <= set(table.columns):
+            role = text_of(table)
+            choices.append(_choice(f"{field}.text", role))
+            named["text"], own = role.column, [str(role.column)]
+        read = [*own, *([label.column] if isinstance(label.column, str) else [])]
+        named |= _bad_rows(table, read, field, choices)
+        fields[split] = named["path"] if set(named) == {"path"} else named
+    choices += [_choice("target.text", text), _choice("target.label", label)]
+    fields["text"] = text.column
+    return fields | ({"label": label.column} if label.column else {}), choices
+
+
+def _choice(field: str, role: Role) -> Choice:
+    return Choice(field, role.column, role.why, role.others)
+
+
+def _looked(table: Table) -> str:
+    parts = f" of {len(table.found.files):,} files" if len(table.found.files) > 1 else ""
+    return f"{'all' if table.whole else 'the first'} {table.rows:,} rows{parts} looked at"
+
+
+def _bad_rows(table: Table, columns: list[str], field: str, choices: list[Choice]) -> dict[str, str]:
+    """`bad_rows: skip` where a row that was looked at has no text, or no label."""
+    empty = max(round((1 - table.columns[column].filled) * table.rows) for column in columns)
+    if not empty:
+        return {}
+    choices.append(Choice(f"{field}.bad_rows", "skip", f"{empty:,} of these rows are null or blank", ("error",)))
+    return {"bad_rows": "skip"}

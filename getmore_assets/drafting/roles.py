@@ -1,0 +1,171 @@
+"""Which column of a table is the text, the label, the domain, the source.
+
+Belongs here: guessing by what a column holds, helped by its name. Does not: reading (`columns.py`).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from getmore_assets.drafting.columns import Column, Table
+from getmore_assets.errors import BadInput
+
+_TEXT = {"text", "texts", "content", "body", "passage", "sentence", "document", "doc", "abstract", "article", "review"}
+_TEXT |= {"comment", "utterance", "prompt", "message", "question", "query", "paragraph", "snippet", "tweet", "post"}
+_LABEL = {"label", "labels", "class", "category", "target", "relation", "intent", "sentiment", "topic", "tag", "gold"}
+_LABEL |= {"rating", "stars", "kind", "type", "y"}
+_DOMAIN = {
+    "domain",
+    "subset",
+    "topic",
+    "category",
+    "field",
+    "genre",
+    "subject",
+    "section",
+    "area",
+    "collection",
+    "pile",
+}
+_SOURCE = {"source", "origin", "dataset", "site", "publisher", "journal", "corpus", "provider", "file", "filename"}
+_NONE = {"id", "ids", "uid", "uuid", "guid", "key", "url", "uri", "link", "lang", "language", "date", "time", "year"}
+_NONE |= {"month", "timestamp", "license", "licence", "hash", "md5", "sha", "split", "fold", "index", "idx", "version"}
+_PAIRS = (("1", "2"), ("a", "b"), ("premise", "hypothesis"))  # how the names of a pair's two texts end
+_EVALUATED = {"test", "validation", "valid", "val", "dev"}
+_SHORT = 40  # characters of a name for a kind of row
+_MOST_LABELS, _MOST_DOMAINS = 50, 100  # where the column's name does not say that it is one
+
+
+@dataclass(frozen=True)
+class Role:
+    """A column that was chosen for a part, or that none was.
+
+    Attributes:
+        column: Its name; two of a pair; None where there is none.
+        why: What tells.
+        others: The columns that could have been.
+    """
+
+    column: str | list[str] | None
+    why: str
+    others: tuple[str, ...] = ()
+
+
+def text_of(table: Table) -> Role:
+    """The column with the text.
+
+    Raises:
+        BadInput: No column holds any.
+    """
+    columns = [c for c in table.columns.values() if c.is_text and c.holds in ("words", "values")]
+    likely = [c for c in columns if c.holds == "words" and not _called(c, _NONE)] or [
+        c for c in columns if _called(c, _TEXT) and not _called(c, _NONE)
+    ]
+    if not likely:
+        there = "; ".join(f"`{c.name}` holds {c.holds}" for c in table.columns.values()) or "there are none"
+        raise BadInput(table.found.named, f"no column holds texts: {there}", "Write texts into a column of strings")
+    # A name outweighs length, but not any length: `comment` may be three words beside the review.
+    likely.sort(key=lambda c: -c.length * c.filled * (20 if c.name == "text" else 5 if _called(c, _TEXT) else 1))
+    return Role(likely[0].name, _why(likely[0], _TEXT, "the longest text"), _names(likely[1:]))
+
+
+def pair_of(table: Table) -> Role | None:
+    """Two columns that are a pair of texts by their names, or None."""
+    texts = [c.name for c in table.columns.values() if c.is_text and c.holds == "words"]
+    for one in texts:
+        for first, second in _PAIRS:
+            other = one.removesuffix(first) + second
+            if one.endswith(first) and other in texts:
+                return Role([one, other], "a pair by their names", tuple(n for n in texts if n not in (one, other)))
+    return None
+
+
+def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
+    """The column with the labels of a target, which all of its splits have, none with a label that train lacks.
+
+    Raises:
+        BadInput: A column says that some rows are a test split.
+    """
+    _refuse_mixed(train)
+    found, seen = [], []
+    for column in _kinds(train, texts):
+        named = _called(column, _LABEL)
+        most = len(column.values) if named else _MOST_LABELS
+        if not 2 <= column.distinct <= min(most, column.rows / (2 if named else 5)) or column.filled < 0.5:
+            continue
+        if not named and (column.holds == "numbers" or _called(column, _DOMAIN | _SOURCE)):
+            continue
+        seen.append(column.name)
+        if all(_fits(column, table.columns.get(column.name)) for table in others):
+            found.append(column)
+    found.sort(key=lambda c: (not _called(c, _LABEL), c.distinct))
+    if not found:
+        why = "no column of few values"
+        if seen:
+            why = f"`{seen[0]}` is not in every split, or has values there that train lacks"
+        return Role(None, why, tuple(seen))
+    return Role(found[0].name, _why(found[0], _LABEL, "its values repeat"), _names(found[1:]))
+
+
+def domain_and_source_of(table: Table, text: str) -> tuple[Role, Role]:
+    """The column that names a row's domain, and the one that names its source, where there are such."""
+    kinds = [c for c in _kinds(table, [text]) if c.filled > 0.5]
+    repeated = [c for c in kinds if c.holds != "numbers" and 2 <= c.distinct <= c.rows / 3]
+    domain = _first(kinds, _DOMAIN) or _fewest([c for c in repeated if not _called(c, _SOURCE)])
+    left = [c for c in kinds if c is not domain]
+    source = _first(left, _SOURCE)
+    if source is None and domain is not None:
+        source = _fewest([c for c in repeated if c in left and c.distinct > domain.distinct], None)
+    chosen = (domain, source)
+    others = _names(c for c in repeated if c not in chosen)
+    return _role(domain, _DOMAIN, others), _role(source, _SOURCE, others)
+
+
+def _role(column: Column | None, names: set[str], others: tuple[str, ...]) -> Role:
+    if column is None:
+        return Role(None, "no column of repeated names, so the file's name", others)
+    return Role(column.name, _why(column, names, "its values repeat"), others)
+
+
+def _why(column: Column, names: set[str], otherwise: str) -> str:
+    return f"{'called so' if _called(column, names) else otherwise}; {column.said()}"
+
+
+def _refuse_mixed(train: Table) -> None:
+    for column in train.columns.values():
+        if "split" in _words(column.name) and _EVALUATED & {value.lower() for value in column.values}:
+            what = f"its column `{column.name}` says that some of its rows are to test on"
+            raise BadInput(train.found.named, what, "Write each split into a file of its own: train, validation, test")
+
+
+def _kinds(table: Table, texts: list[str]) -> list[Column]:
+    """Columns of short values that are no texts, ids or dates."""
+    short = (c for c in table.columns.values() if c.holds in ("words", "values", "numbers") and c.length <= _SHORT)
+    return [c for c in short if c.name not in texts and not _called(c, _NONE)]
+
+
+def _fits(of_train: Column, other: Column | None) -> bool:
+    return other is not None and other.filled > 0.5 and set(other.values) <= set(of_train.values)
+
+
+def _first(columns: list[Column], names: set[str]) -> Column | None:
+    named = [c for c in columns if _called(c, names) and c.holds != "numbers"]
+    return min(named, key=lambda c: c.distinct) if named else None
+
+
+def _fewest(columns: list[Column], most: int | None = _MOST_DOMAINS) -> Column | None:
+    few = [c for c in columns if most is None or c.distinct <= most]
+    return min(few, key=lambda c: c.distinct) if few else None
+
+
+def _called(column: Column, names: set[str]) -> bool:
+    return bool(names & set(_words(column.name)))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a column's name: `docText` and `doc_text` have two."""
+    return re.findall(r"[a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).lower())
+
+
+def _names(columns: Iterable[Column]) -> tuple[str, ...]:
+    return tuple(c.name for c in columns)

@@ -1,0 +1,142 @@
+"""The task file: what was chosen with its reasons, and every other field of the schema, commented out at its default.
+
+Belongs here: YAML with comments. Does not: choosing (`draft.py`). Descriptions and defaults are read from the schema,
+so they cannot go stale. A line that begins with `#` and one space is prose; with
+none or several it is a setting.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from getmore_assets.config import Section, Task
+from getmore_assets.drafting.draft import Draft
+from getmore_assets.task_files import section_in
+
+_WIDE = 120
+_COMMENTS_AT = 40
+_HEAD = (
+    "Drafted by `getmore init` from a look at {given}. The comment beside a value says what told, and what else it "
+    "could be: change what is wrong. Then `getmore select {file}` goes as far as the selection, `getmore run {file}` "
+    "on to models, scorecard and report. Paths are relative to where you run.",
+    "A line that begins with # and not one space is a setting at its default: to change it, take the # away, and that "
+    "of its section's name.",
+)
+
+
+def write(made: Draft, given: list[str], file: str) -> str:
+    """The text of a task file.
+
+    Args:
+        made: What it says.
+        given: What was looked at.
+        file: Where it will lie, for the commands at its top.
+
+    Returns:
+        YAML that loads as exactly what was chosen, with every other field at its default.
+    """
+    said = [line.format(given=", ".join(given), file=file) for line in _HEAD]
+    lines = [line for one in said for line in _prose(one, "# ")]
+    lines += [line for name, why in made.left.items() for line in _prose(f"Not used: {name} ({why})", "# ")]
+    reasons = {choice.field: choice.said() for choice in made.choices}
+    lines += _section(Task, made.fields, reasons, "", 0)
+    text = "\n".join(lines) + "\n"
+    assert Task.model_validate(yaml.safe_load(text)) == Task.model_validate(made.fields), "it must say what was chosen"
+    return text
+
+
+def _section(
+    model: type[Section], given: dict[str, Any], reasons: dict[str, str], at: str, indent: int
+) -> Iterator[str]:
+    """The lines of one section: its fields in the schema's order."""
+    for name, field in model.model_fields.items():
+        key, dotted = field.alias or name, f"{at}{name}"
+        if not indent:
+            yield ""
+        value = given.get(key)
+        nested = section_in(field.annotation)
+        if key not in given:
+            if indent < 4 or at.startswith("candidates.0."):  # of several sources, the first shows what there is
+                yield from _default(key, field, reasons.get(dotted), indent)
+        elif isinstance(value, dict) and nested:
+            yield from _line(indent, f"{key}:", reasons.get(dotted) or _about(field))
+            yield from _section(nested, value, reasons, f"{dotted}.", indent + 2)
+        elif isinstance(value, list) and nested:
+            yield from _line(indent, f"{key}:", reasons.get(dotted) or field.description or "")
+            for number, item in enumerate(value):
+                yield from _item(nested, item, reasons, f"{dotted}.{number}.", indent + 2)
+        else:
+            yield from _line(indent, f"{key}: {_flow(value)}", reasons.get(dotted) or field.description or "")
+
+
+def _item(model: type[Section], item: dict[str, Any], reasons: dict[str, str], at: str, indent: int) -> Iterator[str]:
+    """A section as one of a list: its first setting bears the dash."""
+    dash = " " * (indent + 2)
+    for line in _section(model, item, reasons, at, indent + 2):
+        if line.startswith(dash) and not line.strip().startswith("#"):
+            yield f"{' ' * indent}- {line[len(dash) :]}"
+            dash = "\0"
+        else:
+            yield line
+
+
+def _default(key: str, field: FieldInfo, reason: str | None, indent: int) -> Iterator[str]:
+    """A field that was not chosen, commented out; of a section, all that is in it."""
+    value = field.get_default(call_default_factory=True)
+    about = "; ".join(part for part in (_plain(reason or ""), _about(field)) if part)
+    if isinstance(value, Section) and not value.model_fields_set:
+        yield from _line(indent, f"{key}:", about, off=True)
+        for name, inner in type(value).model_fields.items():
+            yield from _default(inner.alias or name, inner, None, indent + 2)
+    else:
+        yield from _line(indent, f"{key}: {_flow(_dumped(value))}", about, off=True)
+
+
+def _about(field: FieldInfo) -> str:
+    """What the schema says of a field: its description, what may be chosen, or what its section is."""
+    nested, kind = section_in(field.annotation), field.annotation
+    choices = " | ".join(map(str, get_args(kind))) if get_origin(kind) is not None and not nested else ""
+    if field.description or not nested:
+        return field.description or (choices if str(kind).startswith("typing.Literal") else "")
+    about = " ".join((inspect.getdoc(nested) or "").split("\n\n")[0].split())
+    optional = field.get_default(call_default_factory=True) is None
+    return f"{about} Its fields: {', '.join(nested.model_fields)}" if optional else about
+
+
+def _line(indent: int, setting: str, about: str, off: bool = False) -> Iterator[str]:
+    """A setting with its comment beside it, or above where it is long."""
+    line, about = f"{'#' * off}{' ' * indent}{setting}", _plain(about)
+    beside = f"{line:<{_COMMENTS_AT}}  # {about}" if about else line
+    if len(beside) <= _WIDE:
+        yield beside
+        return
+    margin = "# " if off else f"{' ' * indent}# "
+    yield from _prose(about, margin)
+    yield line
+
+
+def _prose(text: str, margin: str) -> list[str]:
+    """A comment over as many lines as it needs."""
+    wrapper = textwrap.TextWrapper(_WIDE, margin, margin, break_on_hyphens=False, break_long_words=False)
+    return wrapper.wrap(_plain(text))
+
+
+def _dumped(value: Any) -> Any:
+    """A default as the task file writes it."""
+    if isinstance(value, Section):
+        return value.model_dump(mode="json", exclude_unset=True)
+    return [_dumped(one) for one in value] if isinstance(value, list) else value
+
+
+def _flow(value: Any) -> str:
+    """A value on one line."""
+    return yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10**9).strip()[1:-1]
+
+
+def _plain(text: str) -> str:
+    """Text as it may stand in a comment: nothing in it can end the line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
