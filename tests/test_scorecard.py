@@ -1,6 +1,7 @@
 """A comparison of several selectors with its curves, by the command, on the lake of the tiny task."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -64,7 +65,9 @@ def test_the_curves_are_there_with_their_words(compared):
     assert 0.4 < half[0] / whole < 0.6
     assert any("Spearman" in line for line in printed["verdict"])
     assert any(line.startswith("labels saved") for line in printed["verdict"])
-    assert {"scorecard", "labels", "budgets", "quantiles"} <= set(record.figures)
+    assert {"scorecard", "costs", "map", "labels", "budgets", "quantiles"} <= set(record.figures)
+    page = Path(record.folders["report"]).read_text("utf-8")
+    assert all(f'aria-label="perplexity by {along}' in page for along in ("labelled", "share", "slice"))
 
 
 def test_rounds_bring_the_true_distance_down_further(compared):

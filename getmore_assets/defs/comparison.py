@@ -17,10 +17,10 @@ from getmore_assets.defs.finetuned_model import judged_by
 from getmore_assets.defs.job import Job
 from getmore_assets.defs.rankings import Asked, imported_version, rankings, spec
 from getmore_assets.defs.warmed_model import SEED
+from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection import subset
 
 TABLE = "compared_subsets"
-QUANTILE = "quantile "
 _CODE_VERSION = "2"
 _SPARE = 4.0  # how many times the selection's words a rival's ranking is read, to have enough of the model's tokens
 

@@ -1,12 +1,11 @@
 """`scorecard`: whether the warm-up was worth it."""
 
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from getmore_assets.config import NONE, Task
+from getmore_assets.config import Task
 from getmore_assets.defs import comparison
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.finetuned_model import judged_by
@@ -15,7 +14,7 @@ from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.rankings import imported_version
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.records import STATIONS
-from getmore_assets.reporting import figures, report, statistics
+from getmore_assets.reporting import curves, evidence, figures, report, statistics
 
 TABLE, CURVES = "scorecard", "scorecard_curves"
 _INPUTS = STATIONS[:-1]
@@ -27,7 +26,7 @@ _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
     partitions_def=targets,
     group_name="proof",
     kinds={"deltalake", "torch"},
-    code_version="2",
+    code_version="3",
     pool="gpu",
     description="The chosen selector against no warm-up and the other selectors: the same tokens and recipe, "
     "several seeds, intervals, the cost of each part, and a verdict that may be: do not use this.",
@@ -51,24 +50,36 @@ def _settings(task: Task) -> Any:
 
 def _compare(job: Job) -> Made:
     chosen = job.task.selection.called
-    rows, curves = comparison.run_all(job)
+    rows, measured = comparison.run_all(job)
     scores = _frame(rows)
     table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
     summary, metric = statistics.summary(scores), statistics.main_metric(scores)
+    gains, along = statistics.gains(scores, chosen), _curves(job, scores, measured)
+    share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
+    distances = {"lambda": share, **comparison.distances(job, share)}
+    found = evidence.read(job.task, job.inputs)
     figures.scorecard(summary, metric, chosen, job.figure("scorecard"))
-    gains, verdict = statistics.gains(scores, chosen), statistics.verdict(scores, chosen)
-    if curves:
-        verdict += _curves(job, scores, _frame(curves))
-    page = _report(job, scores, job.inputs["selected_subset"].facts)
+    figures.costs(statistics.costs(scores), job.figure("costs"))
+    if found.landscape:
+        figures.landscape(found.landscape, job.figure("map"))
+    page = report.write(
+        job.lake.folder("exports", job.task.name) / "report.html",
+        task=job.task,
+        made=job.inputs,
+        evidence=found,
+        scores=scores,
+        curves=along,
+        distances=distances,
+        own=job.commit | ({"mlflow_run_id": job.run.id} if job.run else {}),
+    )
     metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
     table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
-    share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
     facts = {
-        "verdict": verdict,
+        "verdict": [*statistics.verdict(scores, chosen), *(curve.said for curve in along if curve.said)],
         "summary": table_md,
         "metrics": metrics,
         "scored": rows,
-        "distances": {"lambda": share, **comparison.distances(job, share)},
+        "distances": distances,
         "gains": {name: {"t": str(gain), "bootstrap": gain.bootstrap} for name, gain in gains.items()},
         "selection_seconds": rows[0]["selection_seconds"],
     }
@@ -81,52 +92,16 @@ def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(whole, schema_overrides=floats, infer_schema_length=None)
 
 
-def _curves(job: Job, scores: pl.DataFrame, curves: pl.DataFrame) -> list[str]:
-    """Write the curves as a table and as figures; what they say of labels, in words."""
-    job.lake.replace(CURVES, curves, {"target": job.task.name}, job.commit)
-    chosen, metric = job.task.selection.called, statistics.main_metric(scores)
-    rows = job.inputs["target_data"].facts["rows"]["train"]
-    full = scores.with_columns(labels=pl.lit(min(job.task.finetune.rows or rows, rows)), share=pl.lit(1.0))
-    every = pl.concat([curves.with_columns(pl.col("labels").fill_null(rows)), full], how="diagonal_relaxed")
-    sliced = pl.col("selector").str.starts_with(comparison.QUANTILE)
-    said = []
-    if job.task.curves.quantiles:
-        slices = every.filter(sliced).with_columns(slice=pl.col("selector").str.split(" ").list.last().cast(pl.Int64))
-        by_slice = statistics.curve(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
-        figures.lines(by_slice, "slice of the pool, nearest first", metric, job.figure("quantiles"))
-        said.append(statistics.nearer_is_better(by_slice["slice"], metric))
-    every = every.filter(~sliced)
-    of_budget = every.filter((pl.col("labels") == full["labels"][0]) & (pl.col("selector") != NONE))
-    by_share = statistics.curve(of_budget, "share", metric)
-    if job.task.curves.budgets:
-        figures.lines(by_share, "share of the budget", metric, job.figure("budgets"))
-    if not job.task.curves.labels or not job.task.compares_with_none:
-        return said
-    of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
-    by_labels = statistics.curve(of_labels, "labels", metric)
-    figures.lines(by_labels, "labelled rows of the target", metric, job.figure("labels"))
-    return [*said, statistics.labels_saved(by_labels[chosen], by_labels[NONE], metric, chosen)]
-
-
-def _report(job: Job, scores: pl.DataFrame, selection: dict[str, Any]) -> Path:
-    records = [*job.inputs.values()]
-    chosen = job.table("selected_subset").scan().filter(pl.col("target") == job.task.name)
-    shown = (("selected_subset", "composition"), ("selected_subset", "scores"), ("ot_potentials", "convergence"))
-    drawn = [job.inputs[station].figures.get(name) for station, name in shown]
-    return report.write(
-        job.lake.folder("exports", job.task.name) / "report.html",
-        task=job.task.name,
-        selector=job.task.selection.called,
-        scores=scores,
-        subset=chosen.select("rank", "score", "domain", "text").collect(),
-        candidates=selection["candidates"],
-        hash_=selection["selection_hash"],
-        records=records,
-        figures=[
-            *(path for name in ("scorecard", "labels", "budgets", "quantiles") if (path := job.figure(name)).is_file()),
-            *(Path(path) for path in drawn if path),
-        ],
-    )
+def _curves(job: Job, scores: pl.DataFrame, measured: list[dict[str, Any]]) -> list[curves.Curve]:
+    """The curves, where any were asked for; their runs as a table, and each as a figure."""
+    if not measured:
+        return []
+    frame = _frame(measured)
+    job.lake.replace(CURVES, frame, {"target": job.task.name}, job.commit)
+    found = curves.curves(job.task, scores, frame, job.inputs["target_data"].facts["rows"]["train"])
+    for one in found:
+        figures.lines(one.points, one.along, statistics.main_metric(scores), job.figure(one.name))
+    return found
 
 
 @partition_check(

@@ -1,21 +1,37 @@
-"""Figures as small PNG files.
+"""Figures as small files: PNG on white, or, where the path ends in `.svg`, without a ground, for `drawing.py`.
 
 Belongs here: one function a figure, data in, file out. Does not: reading tables.
 """
 
 import base64
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from getmore_assets.reporting.statistics import Interval
+from getmore_assets.reporting import plain
+from getmore_assets.reporting.landscape import Landscape
+from getmore_assets.reporting.statistics import COSTS, Interval, shown
 from getmore_assets.reselection.drift import Difference
 
-_BLUE, _ORANGE, _GREY = "#2f6db3", "#e07b39", "#9aa4ad"
+INK = "#1f2328"  # text and axes; in a page it becomes the page's own
+_BLUE, _ORANGE, _GREY = "#3f86d2", "#d86f26", "#858f99"  # each at least 3:1 against white and against near-black
 _MOST_BARS = 12
-_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10}
+_WIDTH = 5.6  # inches: as wide as a telephone can show with text that can be read
+_NAME_CHARS = 28
+_STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.titlesize": 11,
+    "axes.axisbelow": True,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    "text.parse_math": False,  # a domain may be called $\oops$
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "getmore",  # the same drawing, byte for byte
+}
 
 
 def as_markdown(path: Path) -> str:
@@ -29,28 +45,35 @@ def _canvas(title: str, height: float = 3.0) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     mpl.rcParams.update(_STYLE)
-    figure = Figure(figsize=(6.4, height), dpi=96, layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, loc="left")
-    return figure, axes
+    figure = Figure(figsize=(_WIDTH, height), dpi=120, layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure, figure.subplots()
 
 
 def _save(figure: Any, path: Path) -> Path:
-    figure.savefig(path, format="png")
+    drawn = path.suffix == ".svg"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in a script that the font lacks
+        figure.savefig(path, format=path.suffix[1:], transparent=drawn, metadata={"Date": None} if drawn else None)
     return path
 
 
+def _names(axes: Any, names: list[str]) -> None:
+    """A row of bars for each name, the first on top."""
+    axes.set_yticks(range(len(names)), [plain.name(name, _NAME_CHARS) for name in names])
+    axes.invert_yaxis()
+
+
 def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
-    """Shares of domains in the pool and in the selection."""
+    """Shares of domains among the candidates and in the selection."""
     names = selected["domain"].value_counts(sort=True)["domain"].to_list()
     names = (names + [n for n in pool["domain"].value_counts(sort=True)["domain"] if n not in names])[:_MOST_BARS]
-    figure, axes = _canvas("Domains: pool and selection", 1.2 + 0.28 * len(names))
+    figure, axes = _canvas("Domains: candidates and selection", 1.2 + 0.28 * len(names))
     at = np.arange(len(names))
-    for frame, offset, colour, label in ((pool, 0.2, _GREY, "pool"), (selected, -0.2, _ORANGE, "selected")):
+    for frame, offset, colour, label in ((pool, 0.2, _GREY, "candidates"), (selected, -0.2, _ORANGE, "selected")):
         shares = [100 * (frame["domain"] == name).sum() / frame.height for name in names]
         axes.barh(at - offset, shares, 0.38, color=colour, label=label)
-    axes.set_yticks(at, names)
-    axes.invert_yaxis()
+    _names(axes, names)
     axes.set_xlabel("% of rows")
     axes.legend(frameon=False)
     return _save(figure, path)
@@ -58,21 +81,20 @@ def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
 
 def distances(domains: list[dict[str, Any]], path: Path) -> Path:
     """How far each domain is, nearest first; those that are kept in colour."""
-    shown = domains[:_MOST_BARS]
-    left_out = f" (nearest {len(shown)} of {len(domains)})" if len(shown) < len(domains) else ""
-    figure, axes = _canvas(f"Transport distance to the target{left_out}", 1.2 + 0.28 * len(shown))
-    colours = [_ORANGE if one["kept"] else _GREY for one in shown]
-    axes.barh(range(len(shown)), [one["distance"] for one in shown], 0.7, color=colours)
-    axes.set_yticks(range(len(shown)), [one["domain"] for one in shown])
-    axes.invert_yaxis()
-    axes.set_xlim(left=min(0.9 * one["distance"] for one in shown))
+    nearest = domains[:_MOST_BARS]
+    left_out = f" (nearest {len(nearest)} of {len(domains)})" if len(nearest) < len(domains) else ""
+    figure, axes = _canvas(f"Transport distance to the target{left_out}", 1.2 + 0.28 * len(nearest))
+    colours = [_ORANGE if one["kept"] else _GREY for one in nearest]
+    axes.barh(range(len(nearest)), [one["distance"] for one in nearest], 0.7, color=colours)
+    _names(axes, [one["domain"] for one in nearest])
+    axes.set_xlim(left=min(0.9 * one["distance"] for one in nearest))
     axes.set_xlabel("entropic transport cost (axis cut; orange: kept)")
     return _save(figure, path)
 
 
 def scores(values: np.ndarray, cut: float, path: Path) -> Path:
     """The distribution of scores, with the cut below which rows are selected."""
-    figure, axes = _canvas("Calibrated gradient of every candidate (selected: left of the line)")
+    figure, axes = _canvas("Score of every candidate (selected: left of the line)")
     axes.hist(values, bins=100, color=_BLUE)
     axes.axvline(cut, color=_ORANGE, lw=2)
     axes.set_xlabel("score")
@@ -83,18 +105,15 @@ def scores(values: np.ndarray, cut: float, path: Path) -> Path:
 def difference(changed: Difference, path: Path) -> Path:
     """Rows that came into the selection and rows that left it, by domain."""
     names = list(dict.fromkeys([*changed.domains_added, *changed.domains_dropped]))[:_MOST_BARS]
-    title = (
-        f"Against the last selection: {changed.added} rows in, {changed.dropped} out (Jaccard {changed.jaccard:.3f})"
-    )
+    title = f"Since the last selection: {changed.added} in, {changed.dropped} out (Jaccard {changed.jaccard:.3f})"
     figure, axes = _canvas(title, 1.2 + 0.28 * len(names))
     for counts, sign, colour, label in (
         (changed.domains_added, 1, _ORANGE, "in"),
         (changed.domains_dropped, -1, _GREY, "out"),
     ):
         axes.barh(range(len(names)), [sign * counts.get(name, 0) for name in names], 0.7, color=colour, label=label)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.axvline(0, color="black", lw=0.8)
+    _names(axes, names)
+    axes.axvline(0, color=INK, lw=0.8)
     axes.set_xlabel("rows")
     axes.legend(frameon=False)
     return _save(figure, path)
@@ -106,11 +125,13 @@ def convergence(history: list[list[float]], tolerance: float, path: Path) -> Pat
 
     figure, axes = _canvas("Marginal error, pass by pass")
     sizes = sorted({int(h[0]) for h in history})
-    colours = mpl.colormaps["viridis"](np.linspace(0.85, 0.1, len(sizes)))
+    colours = mpl.colormaps["viridis"](np.linspace(0.65, 0.3, len(sizes)))  # its middle, for either ground
     for size, colour in zip(sizes, colours, strict=True):
         points = [(i + 1, h[2]) for i, h in enumerate(history) if int(h[0]) == size]
         axes.semilogy(*zip(*points, strict=True), "o-", color=colour, ms=4, label=f"{size:,} candidates")
     axes.axhline(tolerance, color=_GREY, ls="--", lw=1)
+    axes.yaxis.set_major_formatter("{x:g}")  # the usual ones write powers as formulas
+    axes.yaxis.set_minor_formatter(mpl.ticker.LogFormatter())
     axes.set_xlabel("pass")
     axes.set_ylabel("L1 error of the target marginal")
     axes.legend(frameon=False, fontsize=8)
@@ -131,7 +152,7 @@ def curve(points: list[dict[str, float]], title: str, path: Path) -> Path:
 
 def scorecard(summary: dict[str, dict[str, Interval]], metric: str, chosen: str, path: Path) -> Path:
     """The judged metric of every selector, with its interval."""
-    figure, axes = _canvas(f"{metric} on the target's test split (mean, 95 % interval)", 1.0 + 0.45 * len(summary))
+    figure, axes = _canvas(f"{metric} on test (mean, 95 % interval)", 1.0 + 0.45 * len(summary))
     for row, (selector, metrics) in enumerate(summary.items()):
         found = metrics[metric]
         width = 0.0 if np.isnan(found.half_width) else found.half_width
@@ -141,10 +162,9 @@ def scorecard(summary: dict[str, dict[str, Interval]], metric: str, chosen: str,
         axes.annotate(
             f"{found.mean:.4g}", (found.mean, row), (0, 8), textcoords="offset points", ha="center", fontsize=8
         )
-    axes.set_yticks(range(len(summary)), ["no warm-up" if s == "none" else s for s in summary])
     axes.set_ylim(-0.6, len(summary) - 0.3)
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
+    _names(axes, [shown(selector) for selector in summary])
+    axes.grid(axis="x", color=_GREY, alpha=0.3)
     return _save(figure, path)
 
 
@@ -154,9 +174,34 @@ def lines(curves: dict[str, list[tuple[float, Interval]]], along: str, metric: s
     for selector, points in curves.items():
         xs, found = zip(*points, strict=True)
         widths = [0.0 if np.isnan(one.half_width) else one.half_width for one in found]
-        label = "no warm-up" if selector == "none" else selector
-        axes.errorbar(xs, [one.mean for one in found], yerr=widths, fmt="o-", ms=4, capsize=3, label=label)
+        means, label = [one.mean for one in found], plain.name(shown(selector), _NAME_CHARS)
+        axes.errorbar(xs, means, yerr=widths, fmt="o-", ms=4, capsize=3, label=label)
     axes.set_xlabel(along)
-    axes.grid(alpha=0.3)
+    axes.grid(color=_GREY, alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path)
+
+
+def costs(seconds: dict[str, list[float]], path: Path) -> Path:
+    """What each selector cost: mean seconds of selection, warm-up and fine-tuning."""
+    figure, axes = _canvas("Seconds a run, by what they went into", 1.1 + 0.4 * len(seconds))
+    at, parts = np.arange(len(seconds)), np.array(list(seconds.values()))
+    starts = np.cumsum(parts, axis=1) - parts
+    for number, (label, colour) in enumerate(zip(COSTS, (_GREY, _ORANGE, _BLUE), strict=True)):
+        axes.barh(at, parts[:, number], 0.6, left=starts[:, number], color=colour, label=label)
+    _names(axes, [shown(selector) for selector in seconds])
+    axes.set_xlabel("seconds")
+    figure.legend(frameon=False, fontsize=8, ncols=3, markerscale=2, loc="outside lower center")
+    return _save(figure, path)
+
+
+def landscape(found: Landscape, path: Path) -> Path:
+    """Candidates, target and picks on two principal components."""
+    figure, axes = _canvas("Candidates, target and picks on two principal components", 4.6)
+    axes.plot(*found.pool.T, ".", ms=3.5, color=_GREY, mew=0, alpha=0.85, label=f"{len(found.pool):,} candidates")
+    axes.plot(*found.picks.T, ".", ms=4.5, color=_ORANGE, mew=0, label=f"{len(found.picks):,} picks")
+    axes.plot(*found.target.T, "+", ms=4.5, color=_BLUE, mew=1.1, label=f"{len(found.target):,} rows of the target")
+    for name, set_label, share in zip(("First", "Second"), (axes.set_xlabel, axes.set_ylabel), found.held, strict=True):
+        set_label(f"{name} component, {share:.1%} of the variance")
+    figure.legend(frameon=False, fontsize=8, ncols=3, markerscale=2, loc="outside lower center")
     return _save(figure, path)

@@ -1,86 +1,238 @@
 """One self-contained HTML page per task.
 
-Belongs here: filling the page. Does not: statistics or figures. Everything that came out of a corpus is escaped.
+Belongs here: what the page says, and in which order. Does not: reading tables (`evidence.py`), counting, the tables'
+cells, the figures, the page's frame (`page.py`). Nothing is markup but the drawings: what a corpus says is escaped.
 """
 
-import base64
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader
+import yaml
 
-from getmore_assets.records import Record, write_atomically
-from getmore_assets.reporting import statistics
+from getmore_assets.config import Task
+from getmore_assets.lake import Lake
+from getmore_assets.records import Record, now, write_atomically
+from getmore_assets.reporting import drawing, figures, page, plain, rows, statistics, tables
+from getmore_assets.reporting.curves import Curve
+from getmore_assets.reporting.evidence import Evidence
 
-_EXAMPLES = 8
-_EXAMPLE_CHARS = 600
+_MARKS = {statistics.BETTER: "✓", statistics.LEVEL: "≈", statistics.WORSE: "✗", statistics.UNKNOWN: "?", "said": "·"}
+_TRAINED = {"base_model": "the base (or its head)", "warmed_model": "the warm-up", "finetuned_model": "fine-tuning"}
+_SECTIONS = {
+    "verdict": "Verdict",
+    "scorecard": "Scorecard",
+    "cost": "Cost and forgetting",
+    "curves": "Curves",
+    "rows": "Picked and not picked",
+    "mix": "Domains and sources",
+    "scores": "Scores and the cut",
+    "map": "Map",
+    "transport": "Transport",
+    "training": "Training",
+    "made": "How it was made",
+}
 
 
 def write(
     path: Path,
     *,
-    task: str,
-    selector: str,
+    task: Task,
+    made: dict[str, Record],
+    evidence: Evidence,
     scores: pl.DataFrame,
-    subset: pl.DataFrame,
-    candidates: int,
-    hash_: str,
-    records: list[Record],
-    figures: list[Path],
+    curves: list[Curve],
+    distances: dict[str, float],
+    own: dict[str, str],
 ) -> Path:
     """Write the report.
 
     Args:
         path: Where.
-        task: Its name.
-        selector: The chosen one.
+        task: Whose it is.
+        made: The records of all stations before the scorecard, in order.
+        evidence: What lies in the lake of the selection.
         scores: The scorecard: one row per selector and seed.
-        subset: The selected subset: rank, score, domain, text.
-        candidates: How many there were to choose from.
-        hash_: Names the selection.
-        records: Of the stations, in order.
-        figures: PNG files.
+        curves: Of it; none where none was asked for.
+        distances: `lambda`, and of every selector how far its picks leave the mix from the target.
+        own: What makes the scorecard: code_version, dagster_run_id and, where it is tracked, mlflow_run_id.
     """
-    environment = Environment(loader=PackageLoader("getmore_assets.reporting", "."), autoescape=True)
-    summary, metrics = statistics.summary(scores), statistics.metrics_in(scores)
-    page = environment.get_template("report.html").render(
-        task=task,
-        selector=selector,
-        selected=subset.height,
-        candidates=candidates,
-        hash=hash_,
-        metrics=metrics,
-        verdict=statistics.verdict(scores, selector),
-        seeds=scores["seed"].n_unique(),
-        rows=[_row(name, found, scores, name == selector) for name, found in summary.items()],
-        figures=[{"name": p.stem, "data": base64.b64encode(p.read_bytes()).decode()} for p in figures],
-        examples=_examples(subset),
-        records=[_made(r) for r in records],
+    chosen, selected = task.selection.called, made["selected_subset"]
+    metric, gains = statistics.main_metric(scores), statistics.gains(scores, chosen)
+    kind, words = statistics.headline(gains, chosen)
+    forgetting, domains = tables.forgetting(scores), _domains(evidence)
+    hashes = {
+        "selection": selected.facts["selection_hash"],
+        "encoder": made["embeddings"].facts["encoder"],
+        "pool": made["raw_corpus"].data_version,
+        "target": made["target_data"].data_version,
+        "base model": made["base_model"].data_version,
+    }
+    text = page.render(
+        task=task.name,
+        selector=chosen,
+        picks=selected.rows,
+        candidates=evidence.judged.height,
+        selection_hash=hashes["selection"],
+        made_at=now().replace("T", " ").replace("+00:00", " UTC"),
+        sections=[(id_, title) for id_, title in _SECTIONS.items() if curves or id_ != "curves"],
+        headline={"kind": kind, "words": words},
+        verdict=_verdict(scores, chosen, gains, curves),
+        figures=_figures(task, made, evidence, scores, curves),
+        scorecard=tables.scorecard(scores, distances),
+        gains=tables.gains(gains, metric, chosen),
+        seeds=tables.seeds(scores),
+        costs=tables.costs(scores),
+        forgetting=forgetting,
+        curves=[{"name": c.name, "along": c.along, "table": tables.curve(c, metric)} for c in curves],
+        domains=[plain.name(domain) for domain in domains],
+        groups=[
+            {"title": group.title, "rows": rows.shown(group, evidence.texts, evidence.near, domains)}
+            for group in evidence.groups
+        ],
+        mixes=[tables.mix(rows.mix(evidence.judged, column), column) for column in ("domain", "source")],
+        left_out=tables.left_out(rows.left_out(evidence.excluded)),
+        scores=_scores(task, selected, evidence),
+        solve=tables.solve(made["ot_potentials"].facts, task.transport.tolerance),
+        potentials=tables.potentials(evidence.potentials),
+        stability=tables.stability(made["ot_potentials"].facts.get("overlap", [])),
+        losses=list(_TRAINED),
+        stations=tables.stations(list(made.values()), Lake(task.lake).root),
+        runs=tables.runs(list(made.values()), own),
+        versions=tables.versions(hashes),
+        settings=yaml.safe_dump(task.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True),
     )
-    write_atomically(path, page)
+    write_atomically(path, text)
     return path
 
 
-def _row(name: str, found: dict[str, statistics.Interval], scores: pl.DataFrame, chosen: bool) -> dict[str, Any]:
-    mine = scores.filter(pl.col("selector") == name)
-    costs = [f"{mine[c].to_numpy().mean():.1f}" for c in ("selection_seconds", "warmup_seconds", "finetune_seconds")]
-    return {
-        "selector": "no warm-up" if name == "none" else name,
-        "chosen": chosen,
-        "metrics": [str(i) for i in found.values()],
-        "costs": [f"{mine['warmup_tokens'].to_numpy().max():,}", *costs],
-    }
+def _domains(evidence: Evidence) -> list[str | None]:
+    """The domains of the rows that are shown."""
+    found = {domain for group in evidence.groups for domain in group.rows["domain"]}
+    return sorted(found, key=lambda domain: (domain is None, domain))
 
 
-def _examples(subset: pl.DataFrame) -> list[dict[str, Any]]:
-    shown = subset.sort("rank").with_columns(pl.col("text").str.slice(0, _EXAMPLE_CHARS))
-    return [
-        {"title": "First picks", "rows": shown.head(_EXAMPLES).to_dicts()},
-        {"title": "Last picks", "rows": shown.tail(_EXAMPLES).to_dicts()},
-    ]
+def _verdict(
+    scores: pl.DataFrame, chosen: str, gains: dict[str, statistics.Interval], curves: list[Curve]
+) -> list[dict[str, str]]:
+    kinds = [statistics.judgement(gain) for gain in gains.values()]
+    lines = list(zip(kinds, statistics.verdict(scores, chosen), strict=True))
+    lines += [("said", curve.said) for curve in curves if curve.said]
+    selecting, warming, tuning = statistics.costs(scores)[chosen]
+    lines.append(
+        ("said", f"cost: {selecting:,.0f} s to select, {warming:,.0f} s to warm up, {tuning:,.0f} s to fine-tune")
+    )
+    summary = statistics.summary(scores)
+    general = {selector: found.get("general_perplexity") for selector, found in summary.items()}
+    if general[chosen] is not None:
+        others = [f"{one} ({statistics.shown(name)})" for name, one in general.items() if name != chosen]
+        against = f" against {', '.join(others)}" if others else ""
+        lines.append(("said", f"forgetting: perplexity on general text {general[chosen]}{against}"))
+    return [{"kind": kind, "mark": _MARKS[kind], "words": words} for kind, words in lines]
 
 
-def _made(record: Record) -> dict[str, Any]:
-    table = [f"{record.table.path} @ v{record.table.version}"] if record.table else []
-    return {**record.__dict__, "place": "\n".join([*table, *record.folders.values()])}
+def _scores(task: Task, selected: Record, evidence: Evidence) -> list[str]:
+    """Where the cut is, in words."""
+    ranked = evidence.judged.filter(pl.col("rank").is_not_null()).sort("rank")
+    picks, rest = ranked.head(selected.rows), ranked[selected.rows :]
+    name = task.selection.called
+    if "scores" not in selected.figures:
+        return [f"{name} does not cut one order of scores, so there is no distribution to show; ranks are above."]
+    last = f"The last of {picks.height:,} picks has the score {picks['score'][-1]:.6g}"
+    after = f"; the first that was not picked, {rest['score'][0]:.6g}" if rest.height else ""
+    return [f"{last}{after}. Where both are close, the picks at the cut could as well be others."]
+
+
+class _Drawings:
+    """The page's figures by name, drawn one after the other."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder, self.made = Path(folder), dict[str, dict[str, Any]]()
+
+    def add(self, name: str, title: str, alt: str, caption: str, figure: Callable[..., Path], *data: Any) -> None:
+        """Draw a figure of `figures`, given its data; `title` and `alt` stand for it where it cannot be seen."""
+        svg = figure(*data, self._folder / f"{name}.svg").read_text("utf-8")
+        self.made[name] = {"caption": caption, "svg": drawing.inline(svg, name, f"{title}. {alt}")}
+
+
+def _figures(
+    task: Task, made: dict[str, Record], evidence: Evidence, scores: pl.DataFrame, curves: list[Curve]
+) -> dict[str, dict[str, Any]]:
+    with TemporaryDirectory() as folder:
+        drawings = _Drawings(folder)
+        _of_scorecard(drawings, task, scores, curves)
+        _of_selection(drawings, made, evidence)
+        _of_transport(drawings, task, made)
+        _of_training(drawings, made)
+    return drawings.made
+
+
+def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves: list[Curve]) -> None:
+    chosen, metric, summary = task.selection.called, statistics.main_metric(scores), statistics.summary(scores)
+    alt = "; ".join(f"{statistics.shown(selector)}: {found[metric]}" for selector, found in summary.items())
+    caption = f"{metric} on the target's test split: means over the seeds, with 95 % intervals."
+    drawings.add("scorecard", "Scorecard", f"{alt}.", caption, figures.scorecard, summary, metric, chosen)
+    seconds = statistics.costs(scores)
+    alt = "; ".join(f"{statistics.shown(selector)}: {sum(parts):,.0f} s" for selector, parts in seconds.items())
+    drawings.add("costs", "Cost", f"{alt}.", "Mean seconds of a run of each selector.", figures.costs, seconds)
+    for curve in curves:
+        caption = f"{metric} by {curve.along}: means over the seeds, with 95 % intervals. {curve.said or ''}"
+        title, alt = f"{metric} by {curve.along}", curve.said or "The numbers are in the table below it."
+        drawings.add(curve.name, title, alt, caption, figures.lines, curve.points, curve.along, metric)
+
+
+def _of_selection(drawings: _Drawings, made: dict[str, Record], evidence: Evidence) -> None:
+    judged = evidence.judged
+    picked = judged.filter(pl.col("decision") == "selected")
+    most = rows.mix(judged, "domain")[:3]
+    alt = "; ".join(f"{one.name}: {one.before:.1%} of the candidates, {one.after:.1%} of the picks" for one in most)
+    caption = "Share of each domain among the candidates and among the picks."
+    drawings.add("composition", "Domains before and after", f"{alt}.", caption, figures.composition, judged, picked)
+    if "scores" in made["selected_subset"].figures:
+        values, cut = judged["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
+        alt = f"{len(values):,} scores from {values.min():.4g} to {values.max():.4g}; the cut is at {cut:.4g}."
+        caption = "How many candidates have which score; what lies left of the line was picked."
+        drawings.add("scores", "Distribution of the scores", alt, caption, figures.scores, values, cut)
+    land = evidence.landscape
+    if land is None:
+        return
+    shown = f"{len(land.pool):,} candidates, {len(land.target):,} rows of target train and {len(land.picks):,} picks"
+    caption = (
+        f"A random sample: {shown}, each drawn by itself, so their numbers are not their shares. The axes are the "
+        "first two principal components (PCA) of the vectors of these candidates and target rows. They hold "
+        f"{sum(land.held):.0%} of the variance: what is near here may still be far apart, and the selection goes by "
+        "the whole vectors."
+    )
+    drawings.add(
+        "map", "Map of candidates, target and picks", f"A scatter plot of {shown}.", caption, figures.landscape, land
+    )
+
+
+def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> None:
+    solved, tolerance = made["ot_potentials"].facts, task.transport.tolerance
+    if history := solved.get("history"):
+        alt = (
+            f"{history[0][2]:.3g} at the first pass, {history[-1][2]:.3g} at the last; the tolerance is {tolerance:g}."
+        )
+        caption = "L1 error of the target marginal, pass by pass, on samples of growing size; dashed: the tolerance."
+        drawings.add("convergence", "Convergence", alt, caption, figures.convergence, history, tolerance)
+    domains = made["domain_triage"].facts["domains"]
+    named = [f"{plain.name(one['domain'])} {one['distance']:.3f}" for one in domains[:3]]
+    caption = "Transport distance of a sample of each domain from the target, nearest first; the kept ones in orange."
+    drawings.add(
+        "distances", "Distance of each domain", f"Nearest: {'; '.join(named)}.", caption, figures.distances, domains
+    )
+
+
+def _of_training(drawings: _Drawings, made: dict[str, Record]) -> None:
+    for station, what in _TRAINED.items():
+        points = made[station].facts.get("curve", [])
+        losses = [point["loss"] for point in points if "loss" in point]
+        if losses:
+            title, alt = f"Loss of {what}", f"From {losses[0]:.3g} to {losses[-1]:.3g}, at {len(losses)} points."
+            caption = f"Training loss of {what}, step by step."
+            if any("eval_loss" in point for point in points):
+                caption += " eval_loss is that on validation."
+            drawings.add(station, title, alt, caption, figures.curve, points, title)

@@ -11,10 +11,13 @@ import numpy as np
 import polars as pl
 
 CONFIDENCE = 0.95
+BETTER, LEVEL, WORSE, UNKNOWN = "better", "level", "worse", "unknown"
 _JUDGED = ("expected_maximum_toxicity", "micro_f1", "zero_shot_accuracy", "perplexity")
 _OTHERS = ("general_perplexity", "zero_shot_perplexity", "accuracy", "macro_f1", "matthews", "toxicity_probability")
 METRICS = (*_JUDGED, *_OTHERS)
 _NEARER = 0.7  # rank correlation of nearness and quality from which the distances mean something
+#: What a run costs, in words, and the column of the scorecard with its seconds.
+COSTS = {"selection": "selection_seconds", "warm-up": "warmup_seconds", "fine-tuning": "finetune_seconds"}
 _HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1", "matthews", "zero_shot_accuracy"}
 
 
@@ -71,6 +74,17 @@ def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:
     }
 
 
+def shown(selector: str) -> str:
+    """A selector's name in words."""
+    return "no warm-up" if selector == "none" else selector
+
+
+def costs(scores: pl.DataFrame) -> dict[str, list[float]]:
+    """Selector → mean seconds over the seeds, in the order of `COSTS`."""
+    means = scores.group_by("selector", maintain_order=True).agg(pl.col(list(COSTS.values())).mean())
+    return {selector: seconds for selector, *seconds in means.iter_rows()}
+
+
 def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Interval]:
     """For every other selector, by how much the chosen one is better on the judged metric, paired by seed."""
     metric = main_metric(scores)
@@ -85,22 +99,57 @@ def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Interval]:
     }
 
 
+def judgement(gain: Interval) -> str:
+    """Whether a paired gain is more than the noise of the seeds, and which way."""
+    if math.isnan(gain.half_width):
+        return UNKNOWN
+    if gain.mean - gain.half_width > 0:
+        return BETTER
+    return WORSE if gain.mean + gain.half_width < 0 else LEVEL
+
+
 def verdict(scores: pl.DataFrame, chosen: str) -> list[str]:
     """For every other selector, in words: whether the chosen one is better than it."""
     metric = main_metric(scores)
     way = "higher" if metric in _HIGHER_IS_BETTER else "lower"
     lines = []
     for other, gain in gains(scores, chosen).items():
-        name, amount = "no warm-up" if other == "none" else other, f"{metric} {way} by {gain}"
-        if math.isnan(gain.half_width):
-            lines.append(f"{chosen} against {name}: {amount}, one seed: no verdict")
-        elif gain.mean - gain.half_width > 0:
-            lines.append(f"{chosen} is better than {name}: {amount} (95 %, {gain.n} seeds)")
-        elif gain.mean + gain.half_width < 0:
-            lines.append(f"do not use this: {chosen} is worse than {name}: {amount} (95 %, {gain.n} seeds)")
-        else:
-            lines.append(f"not shown to be worth it: {chosen} is level with {name}: {amount} (95 %, {gain.n} seeds)")
+        name, amount = shown(other), f"{metric} {way} by {gain}"
+        worded = {
+            UNKNOWN: f"{chosen} against {name}: {amount}, one seed: no verdict",
+            BETTER: f"{chosen} is better than {name}: {amount} (95 %, {gain.n} seeds)",
+            WORSE: f"do not use this: {chosen} is worse than {name}: {amount} (95 %, {gain.n} seeds)",
+            LEVEL: f"not shown to be worth it: {chosen} is level with {name}: {amount} (95 %, {gain.n} seeds)",
+        }
+        lines.append(worded[judgement(gain)])
     return lines
+
+
+def headline(gains: dict[str, Interval], chosen: str) -> tuple[str, str]:
+    """The verdict on all comparisons at once: the worst judgement among them, and it in words.
+
+    Args:
+        gains: Of `gains`.
+        chosen: The selector that is judged.
+    """
+    found = [(judgement(gain), shown(other)) for other, gain in gains.items()]
+    opening = {
+        WORSE: "Do not use this",
+        UNKNOWN: "No verdict: one seed tells nothing of the noise",
+        LEVEL: "Not shown to be worth it",
+        BETTER: "Worth it",
+    }
+    worst = next((kind for kind in opening if any(kind == one for one, _ in found)), None)
+    if worst is None:
+        return UNKNOWN, f"No verdict: nothing was compared with {chosen}."
+    if worst == UNKNOWN:
+        return UNKNOWN, f"{opening[UNKNOWN]}."
+    parts = [
+        f"{words} {' and '.join(names)}"
+        for kind, words in ((WORSE, "worse than"), (LEVEL, "level with"), (BETTER, "better than"))
+        if (names := [name for one, name in found if one == kind])
+    ]
+    return worst, f"{opening[worst]}: {chosen} is {', '.join(parts)}."
 
 
 def curve(scores: pl.DataFrame, along: str, metric: str) -> dict[str, list[tuple[float, Interval]]]:

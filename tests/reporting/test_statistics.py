@@ -93,3 +93,24 @@ def test_whether_nearer_is_better_is_said(means, said):
     assert said in statistics.nearer_is_better(along(range(len(means)), means), "perplexity")
     turned = along(range(len(means)), [1 / mean for mean in means])
     assert said in statistics.nearer_is_better(turned, "micro_f1")
+
+
+@pytest.mark.parametrize(
+    ("gains", "kind", "said"),
+    [
+        ({"none": (5, 1), "random": (2, 1)}, "better", "Worth it: got-d is better than no warm-up and random."),
+        ({"none": (5, 1), "knn": (0, 1)}, "level", "worth it: got-d is level with knn, better than no warm-up."),
+        (
+            {"none": (5, 1), "knn": (-3, 1)},
+            "worse",
+            "Do not use this: got-d is worse than knn, better than no warm-up.",
+        ),
+        ({"none": (5, math.nan)}, "unknown", "No verdict: one seed"),
+        ({}, "unknown", "nothing was compared with got-d"),
+    ],
+)
+def test_the_headline_is_the_worst_that_any_comparison_says(gains, kind, said):
+    found = {name: statistics.Interval(mean, width, 3) for name, (mean, width) in gains.items()}
+    judged, words = statistics.headline(found, "got-d")
+    assert judged == kind
+    assert said in words

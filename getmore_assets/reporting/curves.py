@@ -1,0 +1,61 @@
+"""A scorecard's curves: the judged metric by labels, by share of the budget, by slices of the pool.
+
+Belongs here: from results to points and words. Does not: drawing them.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from getmore_assets.config import NONE, Task
+from getmore_assets.reporting import statistics
+from getmore_assets.reporting.statistics import Interval
+
+QUANTILE = "quantile "  # and a number from 1, nearest first: what stands for a selector where a slice is warmed up on
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric along something.
+
+    Attributes:
+        name: labels, budgets or quantiles.
+        along: What it is along, in words.
+        points: Selector → (value, interval of the metric).
+        said: What it says, in words, where it says something.
+    """
+
+    name: str
+    along: str
+    points: dict[str, list[tuple[float, Interval]]]
+    said: str | None = None
+
+
+def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) -> list[Curve]:
+    """The curves that a task asks for.
+
+    Args:
+        task: Its curves, selectors and fine-tuning count.
+        scores: The scorecard: with all labels and the whole budget.
+        measured: Results with fewer labels (`labels`), on shares of the budget (`share`), and of slices.
+        rows: Of target train.
+    """
+    chosen, metric = task.selection.called, statistics.main_metric(scores)
+    full = scores.with_columns(labels=pl.lit(min(task.finetune.rows or rows, rows)), share=pl.lit(1.0))
+    every = pl.concat([measured.with_columns(pl.col("labels").fill_null(rows)), full], how="diagonal_relaxed")
+    sliced, found = pl.col("selector").str.starts_with(QUANTILE), []
+    if task.curves.quantiles:
+        slices = every.filter(sliced).with_columns(slice=pl.col("selector").str.split(" ").list.last().cast(pl.Int64))
+        by_slice = statistics.curve(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
+        said = statistics.nearer_is_better(by_slice["slice"], metric)
+        found.append(Curve("quantiles", "slice of the pool, nearest first", by_slice, said))
+    every = every.filter(~sliced)
+    if task.curves.budgets:
+        of_budget = every.filter((pl.col("labels") == full["labels"][0]) & (pl.col("selector") != NONE))
+        found.append(Curve("budgets", "share of the budget", statistics.curve(of_budget, "share", metric)))
+    if task.curves.labels and task.compares_with_none:
+        of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
+        by_labels = statistics.curve(of_labels, "labels", metric)
+        said = statistics.labels_saved(by_labels[chosen], by_labels[NONE], metric, chosen)
+        found.append(Curve("labels", "labelled rows of the target", by_labels, said))
+    return found

@@ -1,0 +1,102 @@
+"""What lies in the lake that a report shows: ranks, texts, potentials, and vectors of a sample.
+
+Belongs here: reading it, at the versions that a task's records name. Does not: wording or drawing it.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import pool
+from getmore_assets.encoders import store
+from getmore_assets.lake import TableRef
+from getmore_assets.records import Record
+from getmore_assets.reporting import landscape, rows
+from getmore_assets.reporting.landscape import Landscape
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is shown of a selection.
+
+    Attributes:
+        judged: Every candidate: id, source, domain, n_tokens, decision, rank, score.
+        excluded: Every other row of the pool: station and reason.
+        groups: The candidates that are shown.
+        texts: Of those, by id.
+        near: Of the picks among them, the text of the target row that the plan sends most of it to, by id.
+        potentials: Of each side, candidate and target: count, lowest, 5 %, median, 95 %, highest.
+        landscape: Where a sample of the vectors lies; None where they span no plane.
+    """
+
+    judged: pl.DataFrame
+    excluded: pl.DataFrame
+    groups: list[rows.Group]
+    texts: dict[str, str]
+    near: dict[str, str]
+    potentials: pl.DataFrame
+    landscape: Landscape | None
+
+
+def read(task: Task, made: dict[str, Record]) -> Evidence:
+    """Read what a report shows of a selection.
+
+    Args:
+        task: Whose it is.
+        made: The records of the stations from `raw_corpus` to `selected_subset`.
+
+    Raises:
+        LookupError: A row that is asked for is not there, or has no vector.
+    """
+    mine = pl.col("target") == task.name
+    raw_corpus, selected = made["raw_corpus"].table_ref(), made["selected_subset"]
+    ledger = TableRef(**selected.facts["ledger"]).scan().filter(mine)
+    names = pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "source", "domain", "n_tokens")
+    fates = ledger.filter(pl.col("decision") != "excluded").select("id", "decision", "rank", "score").collect()
+    judged = names.join(fates.lazy(), on="id").collect()
+    if judged.height != fates.height:
+        raise LookupError(f"{judged.height} of {fates.height} candidates of the ledger are in raw_corpus")
+    groups = rows.groups(judged)
+    ids = [id_ for group in groups for id_ in group.rows["id"]]
+    return Evidence(
+        judged=judged,
+        excluded=ledger.filter(pl.col("decision") == "excluded").select("station", "reason").collect(),
+        groups=groups,
+        texts=dict(zip(ids, pool.texts_of(raw_corpus, task, ids), strict=True)),
+        near=_near(task, selected.table_ref(), made["target_data"].table_ref(), ids),
+        potentials=_potentials(task, made["ot_potentials"].table_ref()),
+        landscape=_landscape(task, made, judged),
+    )
+
+
+def _near(task: Task, selected: TableRef, target: TableRef, ids: list[str]) -> dict[str, str]:
+    mine = pl.col("target") == task.name
+    picks = selected.scan().filter(mine & pl.col("id").is_in(ids))
+    first = picks.select("id", near=pl.col("nearest_target_ids").list.first())
+    train = target.scan().filter(mine & (pl.col("split") == "train")).select(near="id", text="text").unique("near")
+    return dict(first.join(train, on="near").select("id", "text").collect().iter_rows())
+
+
+def _potentials(task: Task, potentials: TableRef) -> pl.DataFrame:
+    value = pl.col("potential")
+    counted = potentials.scan().filter(pl.col("target") == task.name).group_by("side")
+    within = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}
+    return (
+        counted.agg(
+            pl.len().alias("rows"),
+            value.min().alias("lowest"),
+            *(value.quantile(share, "linear").alias(name) for name, share in within.items()),
+            value.max().alias("highest"),
+        )
+        .sort("side")
+        .collect()
+    )
+
+
+def _landscape(task: Task, made: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
+    mine = (pl.col("target") == task.name) & (pl.col("split") == "train")
+    target = made["target_data"].table_ref().scan().filter(mine).select("id").unique().collect()["id"]
+    drawn = landscape.sample(judged, target)
+    embeddings = made["embeddings"]
+    return landscape.lay_out(drawn, store.load(embeddings.table_ref(), embeddings.facts["encoder"], drawn.ids))

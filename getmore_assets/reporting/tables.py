@@ -1,0 +1,267 @@
+"""The tables of a report.
+
+Belongs here: from results and records to captions, heads and cells, all plain text. Does not: markup.
+"""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from getmore_assets import __version__
+from getmore_assets.config import NONE
+from getmore_assets.records import Record
+from getmore_assets.reporting import statistics
+from getmore_assets.reporting.curves import Curve
+from getmore_assets.reporting.rows import Share
+from getmore_assets.reporting.statistics import shown
+
+_LIBRARIES = (
+    "dagster",
+    "deltalake",
+    "mlflow",
+    "numpy",
+    "polars",
+    "safetensors",
+    "scikit-learn",
+    "torch",
+    "transformers",
+)
+_FORGETTING = "general_perplexity"
+_ON_TEST = "on the target's test split; higher is better"
+_MEANING = {
+    "perplexity": "on the target's test split; lower is better",
+    **dict.fromkeys(("accuracy", "micro_f1", "macro_f1", "matthews"), _ON_TEST),
+    "zero_shot_accuracy": "on test, by what the model finds likeliest; higher is better",
+    "zero_shot_perplexity": "on test, before fine-tuning; lower is better",
+    _FORGETTING: "on general text; lower is less forgotten",
+    "expected_maximum_toxicity": "of what is written; lower is better",
+    "toxicity_probability": "of what is written; lower is better",
+}
+_SOLVE = {
+    "decision": "decision",
+    "solver": "solver",
+    "candidates": "candidates",
+    "targets": "points of the target",
+    "epsilon": "ε, absolute",
+    "epsilon_relative": "ε, times the mean cost",
+    "marginal_error": "L1 error of the target marginal",
+    "transport_cost": "entropic transport cost",
+    "passes": "passes over the candidates",
+    "seconds": "seconds of the solve",
+}
+
+
+class Column(NamedTuple):
+    """A column's head: its name, what it means, whether it holds numbers, whether it holds code."""
+
+    name: str
+    said: str = ""
+    number: bool = False
+    code: bool = False
+
+
+class Table(NamedTuple):
+    """A table: its title, what it shows, its columns, and its cells row by row; the first of a row names it."""
+
+    title: str
+    said: str
+    head: list[Column]
+    rows: list[list[str]]
+
+
+def _numbers(*names: str) -> list[Column]:
+    return [Column(name, number=True) for name in names]
+
+
+def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
+    """Every metric of every selector, with its interval; `distances` holds `lambda`, and a distance a selector."""
+    metrics = statistics.metrics_in(scores)
+    left = f"from the target, of the picks (weight {distances['lambda']:.2f}) with the candidates; lower is nearer"
+    head = [
+        Column("selector"),
+        *(Column(m, _MEANING[m], number=True) for m in metrics),
+        Column("distance", left, number=True),
+    ]
+    rows = []
+    for selector, found in statistics.summary(scores).items():
+        distance = f"{distances[selector]:.4f}" if selector in distances else "–"
+        rows.append([shown(selector), *(str(found[m]) for m in metrics), distance])
+    seeds = scores["seed"].n_unique()
+    said = f"Mean and 95 % interval (Student's t) over {seeds} seeds" if seeds > 1 else "One seed, so no intervals"
+    return Table("Scorecard", f"{said}; the same tokens of warm-up and the same recipe for every selector.", head, rows)
+
+
+def gains(found: dict[str, statistics.Interval], metric: str, chosen: str) -> Table | None:
+    """The differences that the verdict goes by; None where nothing was compared."""
+    if not found:
+        return None
+    caption = (
+        f"By how much {chosen} is better on {metric}, paired by seed. The bootstrap interval (10,000 "
+        "resamples of the seeds) is too narrow with few seeds, so the verdict goes by Student's t."
+    )
+    head = [Column("against"), *_numbers("better by, 95 % interval", "bootstrap interval"), Column("judgement")]
+    rows = []
+    for other, gain in found.items():
+        bootstrap = f"{gain.bootstrap[0]:.4g} to {gain.bootstrap[1]:.4g}" if gain.bootstrap else "–"
+        rows.append([shown(other), str(gain), bootstrap, statistics.judgement(gain)])
+    return Table("Differences", caption, head, rows)
+
+
+def seeds(scores: pl.DataFrame) -> Table:
+    """Every run by itself."""
+    metrics = statistics.metrics_in(scores)
+    head = [Column("selector"), *_numbers("seed", *metrics, "rows of warm-up"), Column("selection", code=True)]
+    rows = [
+        [
+            shown(row["selector"]),
+            str(row["seed"]),
+            *(_value(row[m]) for m in metrics),
+            _value(row["warmup_rows"]),
+            row["selection_hash"] or "–",
+        ]
+        for row in scores.iter_rows(named=True)
+    ]
+    return Table("Every run", "", head, rows)
+
+
+def costs(scores: pl.DataFrame) -> Table:
+    """What each selector costs."""
+    tokens = dict(scores.group_by("selector").agg(pl.col("warmup_tokens").max()).iter_rows())
+    parts = [f"{part}, s" for part in statistics.COSTS]
+    rows = [
+        [shown(selector), _value(tokens[selector]), *(f"{s:,.1f}" for s in seconds), f"{sum(seconds):,.1f}"]
+        for selector, seconds in statistics.costs(scores).items()
+    ]
+    caption = (
+        "Mean seconds; selection is what a selector needs of encoding, triage and potentials, and its "
+        "ranking. What selectors share is counted for each of them."
+    )
+    return Table(
+        "Cost of one run", caption, [Column("selector"), *_numbers("tokens of warm-up", *parts, "together, s")], rows
+    )
+
+
+def forgetting(scores: pl.DataFrame) -> Table | None:
+    """Perplexity on general text, and how many times that without a warm-up; None where it was not measured."""
+    summary = statistics.summary(scores)
+    if _FORGETTING not in statistics.metrics_in(scores):
+        return None
+    none = summary[NONE][_FORGETTING].mean if NONE in summary else None
+    rows = [
+        [shown(selector), str(found[_FORGETTING]), f"{found[_FORGETTING].mean / none:.2f}" if none else "–"]
+        for selector, found in summary.items()
+    ]
+    caption = (
+        "Perplexity on general text that nothing was trained on, at the end (of a classifier: after the "
+        "warm-up), and how many times that without a warm-up: above 1, more is forgotten."
+    )
+    return Table(
+        "Forgetting",
+        caption,
+        [Column("selector"), *_numbers("perplexity on general text", "times that without a warm-up")],
+        rows,
+    )
+
+
+def curve(found: Curve, metric: str) -> Table:
+    """A curve's points."""
+    rows = [[shown(s), f"{at:g}", str(value)] for s, points in found.points.items() for at, value in points]
+    return Table(f"{metric} by {found.along}", "", [Column("selector"), *_numbers(found.along, metric)], rows)
+
+
+def mix(shares: list[Share], of: str) -> Table:
+    """Candidates and picks of each domain or source."""
+    rows = [
+        [s.name, f"{s.rows:,}", f"{s.before:.1%}", f"{s.picks:,}", f"{s.after:.1%}", f"{s.factor:.2f}"] for s in shares
+    ]
+    head = [Column(of), *_numbers("candidates", "of all candidates", "picks", "of all picks", "times as much")]
+    return Table(f"By {of}", "Rows before and after the selection.", head, rows)
+
+
+def left_out(counted: list[tuple[str, str, int]]) -> Table | None:
+    """The rows of the pool that were no candidates; None where all were."""
+    rows = [[station, reason, f"{n:,}"] for station, reason, n in counted]
+    head = [Column("station"), Column("reason"), Column("rows", number=True)]
+    return Table("Rows of the pool that were no candidates", "", head, rows) if rows else None
+
+
+def solve(facts: dict[str, Any], tolerance: float) -> Table:
+    """The evidence of convergence."""
+    rows = [[words, _value(facts[name])] for name, words in _SOLVE.items() if facts.get(name) is not None]
+    rows.append(["tolerance of that error", _value(tolerance)])
+    return Table(
+        "The solve", "Optimal transport from the candidates to the target.", [Column("what"), *_numbers("value")], rows
+    )
+
+
+def potentials(found: pl.DataFrame) -> Table:
+    """How the potentials of both sides are spread."""
+    names = {"candidate": "candidates (f)", "target": "rows of the target (g)"}
+    rows = [[names[side], *(_value(v) for v in values)] for side, *values in found.iter_rows()]
+    caption = (
+        "GOT-D's score of a candidate is its f less the mean of the others; the higher its g, the harder a "
+        "row of the target is to reach."
+    )
+    return Table("Potentials", caption, [Column("side"), *_numbers(*found.columns[1:])], rows)
+
+
+def stability(overlaps: list[dict[str, Any]]) -> Table | None:
+    """How much of a choice stays at another ε; None where it was not measured."""
+    rows = [
+        [f"{o['share']:.0%}", f"{o['factor']:g}", "–" if o["jaccard"] is None else f"{o['jaccard']:.2f}"]
+        for o in overlaps
+    ]
+    caption = "Jaccard similarity of the lowest scores of a sample, at ε and at another ε."
+    return Table("Stability", caption, [Column("lowest"), *_numbers("times ε", "similarity")], rows) if rows else None
+
+
+def stations(made: list[Record], lake: Path) -> Table:
+    """What each station left; places are given from the lake's root."""
+    any_kept = any(r.kept for r in made)
+    rows = [
+        [
+            r.station,
+            r.made_at.replace("T", " ").removesuffix("+00:00"),
+            f"{r.seconds:,.1f}",
+            f"{r.peak_rss_mb:,.0f}",
+            ", ".join(place.removeprefix(f"{lake}/") for place in _places(r)),
+            *([r.kept or ""] if any_kept else []),
+        ]
+        for r in made
+    ]
+    head = [Column("station"), *_numbers("made, UTC", "s", "peak MiB")]
+    head += [Column("table or folder", code=True), *([Column("kept, because")] if any_kept else [])]
+    return Table("Stations", "What each left, in the order of the line, and how long it took.", head, rows)
+
+
+def runs(made: list[Record], own: dict[str, str]) -> Table:
+    """Which code and which runs made each station; `own` is of the scorecard, which has no record yet."""
+    names = ("code_version", "data_version", "dagster_run_id", "mlflow_run_id")
+    every = {r.station: r.__dict__ for r in made} | {"scorecard": own}
+    rows = [[station, *(str(fields.get(name) or "–") for name in names)] for station, fields in every.items()]
+    head = [Column("station"), Column("code", code=True), Column("data version", code=True)]
+    return Table(
+        "Versions and runs", "", [*head, Column("Dagster run", code=True), Column("MLflow run", code=True)], rows
+    )
+
+
+def versions(hashes: dict[str, str]) -> Table:
+    """Of the libraries that wrote this page, and what names its inputs."""
+    found = {"getmore-assets": __version__, "Python": platform.python_version()}
+    found |= {name: version(name) for name in _LIBRARIES}
+    rows = [[*pair] for pair in {**hashes, **found}.items()]
+    return Table("Hashes and libraries", "", [Column("what"), Column("hash or version", code=True)], rows)
+
+
+def _places(made: Record) -> list[str]:
+    table = [f"{made.table.path}@v{made.table.version}"] if made.table else []
+    return [*table, *made.folders.values()]
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.5g}" if isinstance(value, float) else str(value)
