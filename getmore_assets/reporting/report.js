@@ -1,6 +1,6 @@
 "use strict";
 // The theme, and the filter of the rows. The page's text comes from a corpus that nobody vouches for: it is only ever
-// read here (textContent) and shown or hidden; no text is made into markup, and nothing is fetched.
+// read here (textContent) and shown or hidden; no text is made into markup, and nothing is loaded.
 (() => {
   const root = document.documentElement;
   const KEY = "getmore-theme";
