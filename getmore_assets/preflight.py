@@ -38,7 +38,8 @@ def check(task: Task) -> None:
     _check_models(task)
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
-    of_target = fingerprint(_CODE_VERSION, said, task.encoder.model, judges, target.source_version(task))
+    asked = [task.encoder.model, judges, task.quotas]
+    of_target = fingerprint(_CODE_VERSION, said, asked, target.source_version(task))
     brought = of_target if task.encoder.model == BROUGHT else None  # vectors of both sides must be of one width
     sources, budget = [readers.same_but_version(s) for s in task.candidates], task.selection.budget
     of_recipe = fingerprint(_CODE_VERSION, sources, task.corpus, budget, brought)
@@ -50,6 +51,9 @@ def check(task: Task) -> None:
     log.info("checking the inputs of %s", task.name)
     rows, facts = target.read_target(task)
     _check_judges(task, facts.labels)
+    for quotas in task.quotas:
+        names = rows.filter(pl.col("split") == "train")[quotas.by].drop_nulls().unique().sort()
+        target.shares_of(quotas, names.to_list())
     width = None
     if brought:
         width = _check_vectors(rows.filter(pl.col("split") == "train"), "target.train", None)

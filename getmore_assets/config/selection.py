@@ -17,6 +17,8 @@ _ASK_A_MODEL = ("perplexity", "moore-lewis", "race")
 #: Those that read vectors, and those that read potentials too.
 _BY_VECTORS = ("knn", "mean")
 _BY_POTENTIALS = ("got-d", "got-d-rounds", "contrast")
+#: Those that look at the target's rows, so that each part of it can have a choice of its own.
+_SEE_THE_TARGET = (*_BY_VECTORS, *_BY_POTENTIALS, "dsir", "moore-lewis")
 #: Those that draw: another seed gives another selection.
 _DRAW = ("random", "dsir")
 
@@ -56,6 +58,23 @@ class Rounds(Section):
         return self
 
 
+class Quotas(Section):
+    """Parts of the target that each get a share of the budget."""
+
+    by: Literal["domain", "label"] = Field(
+        "domain", description="the column of target.train that says which part a row is in; a domain is the file's name"
+    )
+    shares: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {}, description="of the budget, for each part; all parts alike without it"
+    )
+
+    @model_validator(mode="after")
+    def _shares_something(self) -> "Quotas":
+        if self.shares and not sum(self.shares.values()):
+            raise ValueError("all shares are 0")
+        return self
+
+
 class Imported(Source):
     """What another tool chose: its rows, their ids, or their places in a pool file, best first."""
 
@@ -86,6 +105,7 @@ class Selector(Section):
     seed: int = Field(0, description="of selectors that draw")
     rounds: Rounds = Rounds()
     push: float = Field(0.5, ge=0, le=1, description="of contrast: 1 only flees target.negative, 0 only seeks train")
+    quotas: Quotas | None = None
     imported: Imported | None = None
     entrants: list["AnySelector"] = Field([], description="of race: the selectors that run")
     share: float = Field(0.25, gt=0, le=1, description="of race: the share of the budget that each is tried on")
@@ -98,6 +118,8 @@ class Selector(Section):
             raise ValueError("selector `race` needs at least two `entrants`")
         if any(one.selector in ("race", NONE) for one in self.entrants):
             raise ValueError("neither a race nor `none` can be an entrant of a race")
+        if self.quotas and self.selector not in _SEE_THE_TARGET:
+            raise ValueError(f"`{self.selector}` does not look at the target, so it has no parts to give `quotas` to")
         if len({one.called for one in self.entrants}) < len(self.entrants):
             raise ValueError("two entrants have one name: give each a `name`")
         return self

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from getmore_assets.config.selection import NONE, AnySelector, Selection, Selector
+from getmore_assets.config.selection import NONE, AnySelector, Quotas, Selection, Selector
 from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
@@ -54,6 +54,11 @@ class Task(Section):
         return [one for one in self.compare if one not in (mine, Selector(selector=NONE))]
 
     @property
+    def quotas(self) -> list[Quotas]:
+        """Those of every selector that has some."""
+        return [one.quotas for one in (self.selection, *self.compare) if one.quotas]
+
+    @property
     def compares_with_none(self) -> bool:
         """Whether a run without a warm-up is asked for."""
         return Selector(selector=NONE) in self.compare
@@ -64,6 +69,13 @@ class Task(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two selectors are called `{twice[0]}`: give one a `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_have_names(self) -> "Task":
+        labelled = self.target.label is not None or self.target.train.label is not None
+        if not labelled and any(quotas.by == "label" for quotas in self.quotas):
+            raise ValueError("`quotas: {by: label}` needs `target.label`")
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from getmore_assets.config import Source, Task
+from getmore_assets.config import Quotas, Source, Task
 from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.leakage import Guard
@@ -53,7 +53,7 @@ def source_version(task: Task, seen: Seen | None = None) -> str:
 
 
 def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
-    """The target's rows: split, row (its place in the split), id, text, label, origin, and vector where brought.
+    """The target's rows: split, row (its place in the split), id, text, label, domain, origin, vector where brought.
 
     Raises:
         BadInput: A split is empty, train has one row, train is validation or test, or a label is new in one of them.
@@ -88,7 +88,7 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
     )
     facts.evaluated_version = data_version(frame.filter(pl.col("split").is_in(EVALUATION)))
     facts.rows = {split: rows.height for split, rows in splits.items()}
-    columns = ["split", "row", "id", "text", "label", "origin"]
+    columns = ["split", "row", "id", "text", "label", "domain", "origin"]
     return frame.select([*columns, *(["vector"] if "vector" in frame.columns else [])]), facts
 
 
@@ -122,6 +122,24 @@ def points_of(table: TableRef, task: str, split: str = "train") -> pl.DataFrame:
     rows = table.scan().filter((pl.col("target") == task) & (pl.col("split") == split))
     counted = rows.group_by("id").len("weight").sort("id")
     return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
+
+
+def shares_of(quotas: Quotas, names: list[str]) -> list[tuple[str, float]]:
+    """Each part of the target that quotas are for, and its share of the budget; the shares sum to 1.
+
+    Args:
+        quotas: What is asked for.
+        names: Of the parts that there are.
+
+    Raises:
+        BadInput: A share is given for a part that there is not.
+    """
+    wanted = quotas.shares or dict.fromkeys(names, 1.0)
+    if lost := sorted(set(wanted) - set(names)):
+        what = f"no row of target.train has the {quotas.by} `{lost[0]}`"
+        raise BadInput("quotas.shares", what, f"There are: {', '.join(names[:20])}")
+    total = sum(wanted.values())
+    return [(name, wanted[name] / total) for name in names if wanted.get(name)]
 
 
 def evaluated_ids(table: TableRef, task: Task) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from getmore_assets.defs.shared_checks import has_its_columns, is_current, volum
     partitions_def=targets,
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="3",
+    code_version="4",
     description="The target: train, validation and test, with labels where there are any, and general text where "
     "the task brings its own. Rows of train that are in validation or test, or overlap them, are taken out and "
     "listed; test stays as it is.",
@@ -34,7 +34,7 @@ def _settings(task: Task) -> Any:
 
 def _read(job: Job) -> Made:
     rows, facts = target.read_target(job.task)
-    stored = rows.select("split", "row", "id", "text", pl.col("label").cast(pl.String), "origin")
+    stored = rows.select("split", "row", "id", "text", pl.col("label").cast(pl.String), "domain", "origin")
     table = job.lake.replace(target.TABLE, stored, {"target": job.task.name}, job.commit)
     return Made(rows.height, facts.__dict__, table, data_version=target.data_version(rows))
 
@@ -65,7 +65,7 @@ def train_is_apart_from_test(context: dg.AssetCheckExecutionContext, line: Line)
 
 target_data_has_its_columns = has_its_columns(
     target_data,
-    {**dict.fromkeys(("target", "split", "id", "text", "label", "origin"), pl.String), "row": pl.Int64},
+    {**dict.fromkeys(("target", "split", "id", "text", "label", "domain", "origin"), pl.String), "row": pl.Int64},
 )
 the_targets_volume_is_usual = volume_is_usual(target_data, "the_targets_volume_is_usual")
 the_target_is_current = is_current(target_data, "the_target_is_current", _settings)

@@ -52,6 +52,8 @@ def rank(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
     Raises:
         BadInput: The selector cannot work on this ground.
     """
+    if chosen.quotas:
+        return _by_quotas(ground, chosen, budget)
     return SELECTORS[chosen.selector](ground, chosen, budget)
 
 
@@ -73,6 +75,29 @@ def _price(ground: Ground, budget: Budget) -> tuple[np.ndarray, float]:
     if budget.tokens is not None:
         return ground.n_tokens, float(budget.tokens)
     return np.ones(n), float(budget.rows or math.ceil((budget.fraction or 0) * n))
+
+
+def _by_quotas(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+    from getmore_assets.selection import quotas
+
+    assert chosen.quotas is not None
+    alone, (price, spend) = chosen.model_copy(update={"quotas": None}), _price(ground, budget)
+    place = pl.DataFrame({"id": ground.eligible["id"], "place": np.arange(len(price))})
+    parts, wanted = zip(*quotas.parts(ground, chosen.quotas), strict=True)
+    orders, scores, facts = [], [], []
+    for part, share in zip(parts, wanted, strict=True):
+        its = math.ceil(share * spend)
+        ranked = rank(part, alone, Budget(tokens=its) if budget.tokens is not None else Budget(rows=its))
+        by_rank = ranked.rows.join(place, on="id", maintain_order="left")
+        orders.append(by_rank["place"].to_numpy())
+        scores.append(by_rank.sort("place")["score"].to_numpy())
+        facts.append(ranked.facts)
+    order, by = quotas.in_turn(orders, wanted, price, spend)
+    score = np.min(scores, axis=0)
+    score[order] = np.array(scores)[by, order]
+    found = {part.name: {"share": wanted[n], "picks": int((by == n).sum()), **facts[n]} for n, part in enumerate(parts)}
+    moved = [one["lambda"] * share for one, share in zip(facts, wanted, strict=True) if "lambda" in one]
+    return _by_order(ground, order, score, quotas=found, **({"lambda": sum(moved)} if moved else {}))
 
 
 def _got_d(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:

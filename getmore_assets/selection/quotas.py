@@ -1,0 +1,129 @@
+"""Quotas: a share of the budget for each part of the target, so that a large part does not drown a small one.
+
+Belongs here: the ground of one part, and whose turn it is. Does not: how a selector chooses within a part
+(`selectors.py`).
+
+Each part is a target of its own: a selector ranks the same candidates for it, for GOT-D by potentials that are solved
+for between the pool and that part alone. Then the parts take turns, the one that is furthest behind its share first;
+a row that two parts want is the first one's, and the other takes its next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import Quotas
+from getmore_assets.corpus.target import shares_of
+from getmore_assets.encoders import store
+from getmore_assets.selection.ground import Ground
+from getmore_assets.transport.rows import NpyFile
+from getmore_assets.transport.solver import Solution
+
+_TOLERANCE = 1e-3  # of the marginal, as of a station's solve by default
+
+
+@dataclass(frozen=True)
+class Part(Ground):
+    """The ground of one part: the candidates of the whole, and those rows of target train that are in the part.
+
+    Attributes:
+        whole: The ground it is a part of.
+        by: The column that says which part a row of train is in.
+        name: Of the part, as that column holds it.
+    """
+
+    whole: Ground
+    by: str
+    name: str
+
+    @cached_property
+    def eligible(self) -> pl.DataFrame:
+        """The candidates of the whole."""
+        return self.whole.eligible
+
+    @cached_property
+    def x(self) -> NpyFile:
+        """Their vectors: `[n, d]`."""
+        return self.whole.x
+
+    @cached_property
+    def _rows(self) -> pl.DataFrame:
+        """Its points: id and weight, in order of id."""
+        mine = train_of(self.whole).filter(pl.col(self.by) == self.name)
+        counted = mine.group_by("id").len("weight").sort("id")
+        return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        """Vectors of its points: `[m, d]`, float32."""
+        return store.load(self.tables.embeddings, self.encoder, self._rows["id"].to_list())
+
+    @cached_property
+    def _solved(self) -> Solution:
+        from getmore_assets.selection.rounds import Plan
+
+        weights, memory_mb = self._rows["weight"].to_numpy(), self.task.transport.memory_mb
+        plan = Plan(self.x, self.y, weights, self.n_tokens, self.epsilon, memory_mb)
+        return plan.solve(np.zeros(0, np.int64), 0.0, None, _TOLERANCE)
+
+    @cached_property
+    def points(self) -> pl.DataFrame:
+        """Its points: id, weight, potential, in order of id."""
+        return self._rows.with_columns(pl.Series("potential", self._solved.g))
+
+    @cached_property
+    def f(self) -> np.ndarray:
+        """The potential of each candidate towards this part: `[n]`, float64."""
+        return self._solved.f.astype(np.float64)
+
+    def split(self, name: str) -> list[str]:
+        """Texts of a split of the target; of train, those of this part."""
+        if name != "train":
+            return self.whole.split(name)
+        mine = train_of(self.whole).filter(pl.col(self.by) == self.name)
+        return mine.sort("row").select("text").collect()["text"].to_list()
+
+
+def train_of(ground: Ground) -> pl.LazyFrame:
+    """The rows of target train: row, id, text, label, domain."""
+    mine = (pl.col("target") == ground.task.name) & (pl.col("split") == "train")
+    return ground.tables.target_data.scan().filter(mine)
+
+
+def parts(ground: Ground, quotas: Quotas) -> list[tuple[Part, float]]:
+    """The parts of a ground, by name, each with its share of the budget; the shares sum to 1."""
+    names = sorted(train_of(ground).select(quotas.by).collect()[quotas.by].drop_nulls().unique())
+    given = {name: getattr(ground, name) for name in (field.name for field in fields(Ground))}
+    return [(Part(**given, whole=ground, by=quotas.by, name=name), share) for name, share in shares_of(quotas, names)]
+
+
+def in_turn(
+    orders: Sequence[np.ndarray], wanted: Sequence[float], price: np.ndarray, spend: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let parts take turns until the budget is spent, or nothing is left.
+
+    Args:
+        orders: Of each part, all candidates in its order: `[n]`.
+        wanted: Its share of the budget.
+        price: What each candidate costs: `[n]`.
+        spend: How much may be spent, in that unit.
+
+    Returns:
+        The candidates in the order in which they were taken: `[k]`, and the number of the part that took each: `[k]`.
+    """
+    taken, spent, at = np.zeros(len(price), bool), np.zeros(len(orders)), np.zeros(len(orders), np.int64)
+    order: list[int] = []
+    by: list[int] = []
+    while spent.sum() < spend and len(order) < len(price):
+        turn = int(np.argmin(spent / np.asarray(wanted)))
+        while taken[orders[turn][at[turn]]]:
+            at[turn] += 1
+        row = int(orders[turn][at[turn]])
+        taken[row] = True
+        spent[turn] += price[row]
+        order.append(row)
+        by.append(turn)
+    return np.array(order, np.int64), np.array(by, np.int64)
