@@ -3,6 +3,7 @@
 Belongs here: recipe to arguments, checkpoints, resume, early stopping. Does not: what is trained on what.
 """
 
+import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -61,9 +62,11 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
 
 
 def _last_whole_checkpoint(work: Path) -> str | None:
-    """The last checkpoint, once those that a kill left half-written (their state comes last) are deleted."""
+    """The last checkpoint, once those that a kill left half-written are deleted: their state comes last."""
     for folder in work.glob("checkpoint-*"):
-        if not (folder / "trainer_state.json").is_file():
+        try:
+            json.loads((folder / "trainer_state.json").read_text("utf-8"))
+        except (FileNotFoundError, ValueError):  # it is opened, then filled
             shutil.rmtree(folder)
     return get_last_checkpoint(str(work)) if work.is_dir() else None
 

@@ -40,7 +40,10 @@ def test_a_training_that_was_cut_off_goes_on(documents, tmp_path, monkeypatch):
     with pytest.raises(Killed):
         train(int(whole.steps * 0.6))
     (kept,) = (tmp_path / "work").glob("checkpoint-*")
-    (tmp_path / "work" / "checkpoint-9999").mkdir()  # half-written when the process died
+    for step, state in ((9998, ""), (9999, '{"global_step": 99')):  # half-written when the process died
+        (tmp_path / "work" / f"checkpoint-{step}").mkdir()
+        (tmp_path / "work" / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    (tmp_path / "work" / "checkpoint-10000").mkdir()
     trained.clear()
     resumed, _, again = train(None)
     assert resumed.steps == whole.steps
