@@ -1,4 +1,4 @@
-"""Where a worker runs: its own process on this machine.
+"""Where a worker runs: its own process on this machine, or several.
 
 Belongs here: starting a worker, waiting for it, turning its end into a result or an error, and metering a station's
 time and memory. Does not: what a worker does.
@@ -34,13 +34,14 @@ class WorkerFailedError(RuntimeError):
     """A worker ended without a result."""
 
 
-def launch(worker: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
+def launch(worker: str, spec: dict[str, Any], work: Path, processes: int = 1) -> dict[str, Any]:
     """Run `getmore_assets.workers.<worker>` with a spec and return its result.
 
     Args:
         worker: embed, triage, solve, select or train.
         spec: JSON-like.
         work: A folder for the spec, the result and what the worker keeps to go on from.
+        processes: How many of it, under torchrun where there are several (of train).
 
     Raises:
         BadInput: The worker refused its input.
@@ -49,13 +50,18 @@ def launch(worker: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
     asked, answered = work / "spec.json", work / "result.json"
     answered.unlink(missing_ok=True)
     asked.write_text(json.dumps(spec, indent=1), "utf-8")
-    command = [sys.executable, "-m", f"getmore_assets.workers.{worker}", str(asked), str(answered)]
+    program = ["-m", f"getmore_assets.workers.{worker}", str(asked), str(answered)]
+    several = ["-m", "getmore_assets.workers.several", "--standalone", "--nproc-per-node", str(processes)]
+    command = [sys.executable, *(several if processes > 1 else []), *program]
     environment = {
         **os.environ,
         "TOKENIZERS_PARALLELISM": "true",
         "TRANSFORMERS_VERBOSITY": "error",
         PARENT: str(os.getpid()),
     }
+    if processes > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+        environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())
     code = subprocess.run(command, check=False, env=environment).returncode
     if code == REFUSED:
         raise BadInput(**json.loads(answered.read_text("utf-8")))
@@ -68,6 +74,12 @@ def launch(worker: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
         plain = f"the {worker} worker ended with exit code {code}; {free:,.1f} MiB of disk are free in {work}"
         raise WorkerFailedError(result.get("error", plain))
     return result
+
+
+def _loopback() -> str:
+    """The network interface that leads nowhere but to this machine."""
+    found = psutil.net_if_addrs().items()
+    return next(name for name, addresses in found if any(one.address == "127.0.0.1" for one in addresses))
 
 
 @dataclass

@@ -4,6 +4,7 @@ Belongs here: opening what a task names and checking it against the rest. Does n
 checks, in `defs/`).
 """
 
+import importlib.util
 import json
 import logging
 import os
@@ -36,6 +37,7 @@ def check(task: Task) -> None:
     """
     require_writable(Path(task.lake))
     _check_models(task)
+    _check_packages(task)
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
     asked = [task.encoder.model, judges, task.quotas]
@@ -73,6 +75,13 @@ def _check_models(task: Task) -> None:
         folder = find_model(task.base_model.model, "base_model.model")
         longest = max(task.warmup.max_length, task.finetune.max_length)
         require_objective(folder, task.base_model.objective, longest)
+
+
+def _check_packages(task: Task) -> None:
+    for name, recipe in (("warmup", task.warmup), ("finetune", task.finetune)):
+        if recipe.lora and importlib.util.find_spec("peft") is None:
+            fix = "Install the extra: pip install 'getmore-assets[lora]'"
+            raise BadInput(f"{name}.lora", "adapters need the package peft, which is not installed", fix)
 
 
 def _check_judges(task: Task, labels: list[str]) -> None:

@@ -4,6 +4,7 @@ Belongs here: fields, their defaults and their limits. Does not: reading a task 
 files it names (`preflight.py`).
 """
 
+from getmore_assets.config.launch import Launch, Processes
 from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Quotas, Selection, Selector
 from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
 from getmore_assets.config.task import Task
@@ -13,6 +14,7 @@ from getmore_assets.config.training import (
     DType,
     FineTuning,
     Head,
+    Lora,
     Small,
     Toxicity,
     Training,
@@ -38,6 +40,9 @@ __all__ = [
     "FineTuning",
     "Head",
     "Imported",
+    "Launch",
+    "Lora",
+    "Processes",
     "Quotas",
     "Section",
     "Selection",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import NONE, AnySelector, Quotas, Selection, Selector
 from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
@@ -45,6 +46,7 @@ class Task(Section):
     zero_shot: ZeroShot | None = None
     toxicity: Toxicity | None = None
     curves: Curves = Curves()
+    launch: Launch = Launch()
     seeds: int = Field(3, ge=1, le=100, description="how often each model is trained and scored: what intervals are of")
 
     @property
@@ -88,6 +90,16 @@ class Task(Section):
             raise ValueError("`zero_shot` needs `target.label`, to tell whether the label it finds is right")
         if labelled and not self.finetune.epochs and not self.zero_shot:
             raise ValueError("finetune.epochs is 0, so no classifier learns the labels: take `target.label` out")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared_out(self) -> "Task":
+        count, base = self.launch.train.processes, self.base_model
+        made = ("base_model.small", base.small) if base.model == "small" else ("base_model.head", base.head)
+        for name, recipe in (made, ("warmup", self.warmup), ("finetune", self.finetune)):
+            if recipe.batch_size % count:
+                what = f"{name}.batch_size is {recipe.batch_size}, which {count} processes cannot share equally"
+                raise ValueError(f"{what}: make it a multiple of launch.train.processes")
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 Belongs here: fields, their defaults and their limits. Does not: training.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -44,6 +44,17 @@ class BaseModelChoice(Section):
     head: Head = Head()
 
 
+class Lora(Section):
+    """Low-rank adapters that are trained in place of the weights, and merged into them afterwards; PEFT's names."""
+
+    rank: int = Field(8, ge=1)
+    alpha: float = Field(16, gt=0, description="what the adapters add is scaled by alpha / rank")
+    dropout: float = Field(0.05, ge=0, lt=1)
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = Field(
+        "all-linear", description="which layers get one: all linear ones but the head, or those of these names"
+    )
+
+
 class Training(Section):
     """A training recipe, with the Trainer's names."""
 
@@ -54,6 +65,16 @@ class Training(Section):
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
     dtype: DType = Field("auto", description="of the products in training; weights and evaluation stay float32")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="batches that a step adds up")
+    gradient_checkpointing: bool = Field(False, description="less memory, more time: activations are computed twice")
+    lora: Lora | None = None
+
+    @property
+    def decides_nothing(self) -> set[str]:
+        """Fields that no model depends on, and those that, as nobody asks for them, are as if they did not exist."""
+        fields = type(self).model_fields
+        added = ("gradient_accumulation_steps", "lora")
+        return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
 
 
 class FineTuning(Training):

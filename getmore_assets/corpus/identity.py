@@ -26,7 +26,7 @@ def fingerprint(*parts: Any) -> str:
 
     def plain(value: Any) -> Any:
         if isinstance(value, BaseModel):
-            return value.model_dump(mode="json")
+            return value.model_dump(mode="json", exclude=getattr(value, "decides_nothing", None))
         return str(value)
 
     canonical = json.dumps(parts, default=plain, sort_keys=True, ensure_ascii=True)

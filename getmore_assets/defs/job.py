@@ -56,7 +56,8 @@ class Job:
             "lake": str(self.lake.root),
             "work": str(self.work),
         }
-        return launch(worker, {**common, **tables, "commit": self.commit, **spec}, self.work)
+        processes = self.task.launch.train.processes if worker == "train" else 1
+        return launch(worker, {**common, **tables, "commit": self.commit, **spec}, self.work, processes)
 
     def figure(self, name: str) -> Path:
         """Where a figure of this making lies."""

@@ -12,6 +12,7 @@ from transformers import set_seed
 
 from getmore_assets.config import BaseModelChoice, FineTuning, Small, Training
 from getmore_assets.corpus.identity import draw
+from getmore_assets.ranks import is_first
 from getmore_assets.training import classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import Fitted, fit
@@ -134,10 +135,12 @@ def fine_tune(
         The fine-tuned model, its training, and the metrics: perplexity and general_perplexity of a language model;
         accuracy, micro_f1, macro_f1 and the warmed model's general_perplexity of a classifier; and of both
         zero_shot_perplexity, on test before any fine-tuning; and what `judge` says of the language model, fine-tuned,
-        or warmed where it becomes a classifier.
+        or warmed where it becomes a classifier. Of several processes only the first one has metrics.
     """
-    length = recipe.max_length
-    zero_shot = {"zero_shot_perplexity": evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)}
+    length, first = recipe.max_length, is_first()
+    metrics: dict[str, float] = {}
+    if first:
+        metrics["zero_shot_perplexity"] = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
     set_seed(seed)
     if not held.classes or not recipe.epochs:
         done = Fitted(0, 0.0, [])
@@ -154,12 +157,12 @@ def fine_tune(
                 validation=validation,
                 patience=recipe.patience,
             )
-        perplexity = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
-        forgetting = _forgetting(model, tokenizer, objective, held, length)
-        judged = judge(model, tokenizer) if judge else {}
-        return model, done, {"perplexity": perplexity, **forgetting, **zero_shot, **judged}
-    judged = judge(model, tokenizer) if judge else {}
-    forgetting = _forgetting(model, tokenizer, objective, held, length)
+        if first:
+            metrics["perplexity"] = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
+            metrics |= _of_language_model(model, tokenizer, objective, held, length, judge)
+        return model, done, metrics
+    if first:
+        metrics |= _of_language_model(model, tokenizer, objective, held, length, judge)
     labelled = [
         classifier.Labelled(s.texts, s.labels, held.classes, tokenizer, length, pairs=held.pairs)
         for s in (held.train, held.validation, held.test)
@@ -176,13 +179,17 @@ def fine_tune(
         validation=labelled[1],
         patience=recipe.patience,
     )
-    predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
-    scores = evaluation.classification(predicted, labelled[2].labels)
-    return network, done, {**scores, **forgetting, **zero_shot, **judged}
+    if first:
+        predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
+        metrics |= evaluation.classification(predicted, labelled[2].labels)
+    return network, done, metrics
 
 
-def _forgetting(model: Any, tokenizer: Any, objective: str, held: Held, length: int) -> dict[str, float]:
-    """Perplexity on general text, where there is any."""
-    if not held.general:
-        return {}
-    return {"general_perplexity": evaluation.perplexity(model, tokenizer, objective, held.general, length)}
+def _of_language_model(
+    model: Any, tokenizer: Any, objective: str, held: Held, length: int, judge: Judge | None
+) -> dict[str, float]:
+    """Perplexity on general text, where there is any, and what the judge says."""
+    judged = judge(model, tokenizer) if judge else {}
+    if held.general:
+        judged["general_perplexity"] = evaluation.perplexity(model, tokenizer, objective, held.general, length)
+    return judged

@@ -60,6 +60,7 @@ def build(origin: Path, body: Any, tokenizer: Any, classes: list[str], seed: int
     if unknown:
         raise RuntimeError(f"the classifier has no place for {unknown[:3]} of the warmed model")
     model.config.pad_token_id = tokenizer.pad_token_id
+    model.name_or_path = body.name_or_path  # adapters say what they go on: the warmed body, not the origin
     return model
 
 

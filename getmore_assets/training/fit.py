@@ -1,16 +1,24 @@
 """One call of the Transformers Trainer, the same for every training there is here.
 
-Belongs here: recipe to arguments, checkpoints, resume, early stopping. Does not: what is trained on what.
+Belongs here: recipe to arguments, checkpoints, resume, early stopping, several processes in one training. Does not:
+what is trained on what, or adapters (`adapters.py`).
+
+Several processes share out each batch, so batches, steps and losses are those of one. The first one draws the order and
+the masks. Dropout is drawn by each: there, two processes are to one as two seeds are.
 """
 
 import json
 import math
 import shutil
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast
+from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 from transformers import (
     EarlyStoppingCallback,
@@ -26,9 +34,17 @@ from transformers.utils import logging as transformers_logging
 from getmore_assets.config import Training
 from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.progress import progress
+from getmore_assets.ranks import is_first, processes
+from getmore_assets.training import adapters
+from getmore_assets.training.language_models import ADAPTER
 
 _SAVES = 4  # checkpoints in one training without evaluation
 _LOGS = 20
+_PATIENCE_S = 7 * 24 * 3600  # for which processes wait for the first one, which alone evaluates and writes
+_ALONE, _FIRST = (
+    "rng_state.pth",
+    "rng_state_0.pth",
+)  # the Trainer's names for random numbers, of one process or of several
 
 
 @dataclass
@@ -68,7 +84,74 @@ def _last_whole_checkpoint(work: Path) -> str | None:
             json.loads((folder / "trainer_state.json").read_text("utf-8"))
         except (FileNotFoundError, ValueError):  # it is opened, then filled
             shutil.rmtree(folder)
-    return get_last_checkpoint(str(work)) if work.is_dir() else None
+    found = get_last_checkpoint(str(work)) if work.is_dir() else None
+    if found:
+        _hand_on_random_numbers(Path(found))
+    return found
+
+
+def _hand_on_random_numbers(checkpoint: Path) -> None:
+    """Those of the first process go on, however many there were and are; those of the others, where they are whole."""
+    for there, wanted in ((_ALONE, _FIRST), (_FIRST, _ALONE)):
+        if (checkpoint / there).is_file() and not (checkpoint / wanted).is_file():
+            shutil.copy(checkpoint / there, checkpoint / wanted)
+    for file in checkpoint.glob("rng_state_*.pth"):
+        if not zipfile.is_zipfile(file):  # a kill may leave another process's half-written, as the first does not wait
+            file.unlink()
+
+
+def _shared_out(collator: Any, count: int) -> Callable[[list[Any]], dict[str, torch.Tensor]]:
+    """Batches that so many processes can share equally: rows that fill up the last one count for nothing."""
+
+    def collate(items: list[Any]) -> dict[str, torch.Tensor]:
+        batch = dict(collator(items))
+        lacking = -len(items) % count
+        if lacking:
+            for name, rows in batch.items():
+                batch[name] = torch.cat([rows, rows[-1:].expand(lacking, *rows.shape[1:])])
+            batch["labels"][-lacking:] = -100
+        return batch
+
+    return collate
+
+
+def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
+    """The mean over all that a step sees, in whichever process and batch; some models' own is a mean of means.
+
+    Args:
+        shifted: Whether a token is to be told from those before it.
+    """
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        logits = outputs.logits
+        if shifted:
+            logits, labels = logits[:, :-1], labels[:, 1:]
+        wanted = labels.flatten()
+        total = cross_entropy(logits.flatten(0, -2).float(), wanted, reduction="sum")
+        return total / (wanted.ne(-100).sum() if num_items_in_batch is None else num_items_in_batch)
+
+    return loss
+
+
+class _Trainer(Trainer):  # type: ignore[misc]
+    """The Trainer, but the first process looks at all of validation: in the same batches, however many there are."""
+
+    control: Any
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        rows, size = len(self.eval_dataset), self.args.per_device_eval_batch_size
+        mean = torch.zeros((), device=self.args.device)
+        if is_first():
+            self.model.eval()
+            for start in range(0, rows, size):
+                items = [self.eval_dataset[at] for at in range(start, min(start + size, rows))]
+                batch = self.data_collator(items)
+                with torch.no_grad():
+                    mean += self.compute_loss(self.model, self._prepare_inputs(batch)) * len(items) / rows
+        metrics = {"eval_loss": float(broadcast(mean))}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
 def fit(
@@ -86,7 +169,7 @@ def fit(
     """Train a model in place.
 
     Args:
-        model: A Transformers model.
+        model: A Transformers model. With `recipe.lora` its adapters are kept in `work`, and merged into it.
         train: Items the collator takes.
         recipe: Epochs, learning rate and so on.
         seed: Of the order of the data and of dropout.
@@ -97,8 +180,12 @@ def fit(
         validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
         patience: Epochs without a better validation loss before stopping.
     """
-    steps = max(1, math.ceil(math.ceil(len(train) / recipe.batch_size) * recipe.epochs))  # type: ignore[arg-type]
-    watched, device = validation is not None, best_device()
+    batches = math.ceil(len(train) / recipe.batch_size)  # type: ignore[arg-type]
+    steps = max(1, math.ceil(math.ceil(batches / recipe.gradient_accumulation_steps) * recipe.epochs))
+    watched, device, count = validation is not None, best_device(), processes()
+    # The Trainer's name for it today, and the one that is going.
+    activations = "activation_checkpointing"
+    activations = activations if hasattr(TrainingArguments, activations) else "gradient_checkpointing"
     arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=recipe.epochs,
@@ -121,19 +208,35 @@ def fit(
         dataloader_pin_memory=device.type == "cuda",
         report_to=[],
         logging_nan_inf_filter=False,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        accelerator_config={"split_batches": True, "dispatch_batches": True} if count > 1 else None,
+        ddp_timeout=_PATIENCE_S,
+        **{activations: recipe.gradient_checkpointing},
     )
     transformers_logging.disable_progress_bar()  # of reading and writing weights
-    trainer = Trainer(
-        model=model,
+    trained = adapters.put_on(model, recipe.lora) if recipe.lora else model
+    trainer = _Trainer(
+        model=trained,
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=collator,
-        callbacks=[_Progress(name), *([EarlyStoppingCallback(patience)] if watched and patience else [])],
+        data_collator=_shared_out(collator, count),
+        compute_loss_func=_mean_loss(model.can_generate()),
+        callbacks=[
+            *([_Progress(name)] if is_first() else []),
+            *([EarlyStoppingCallback(patience)] if watched and patience else []),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    done = trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
+    with trainer.accelerator.main_process_first():
+        checkpoint = _last_whole_checkpoint(work)
+    done = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.accelerator.wait_for_everyone()  # another process may still be reading the checkpoint of the best epoch
+    if recipe.lora:
+        if is_first():
+            adapters.keep(trained, work / ADAPTER)
+        adapters.merge(trained)
     history = trainer.state.log_history
     if not math.isfinite(done.training_loss):
         raise FloatingPointError("the training loss is not finite: lower the learning rate")

@@ -27,6 +27,7 @@ from getmore_assets.config import Small
 
 MASKED_SHARE = 0.15
 END = "<|endoftext|>"
+ADAPTER = "adapter"  # the folder of low-rank adapters
 
 
 def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
@@ -94,11 +95,20 @@ def new_small(shape: Small, objective: str, texts: list[str], positions: int) ->
     return GPT2LMHeadModel(gpt), tokenizer
 
 
-def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a Hugging Face folder (safetensors) that is there whole or not at all."""
+def save(model: Any, tokenizer: Any, folder: Path, work: Path | None = None) -> None:
+    """Write a Hugging Face folder (safetensors) that is there whole or not at all.
+
+    Args:
+        model: A plain model.
+        tokenizer: Its.
+        folder: Where.
+        work: Of its training: adapters that were kept there go into the folder, in one of their own.
+    """
     partial = folder.with_name(folder.name + ".partial")
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    if work and (work / ADAPTER).is_dir():
+        shutil.copytree(work / ADAPTER, partial / ADAPTER, dirs_exist_ok=True)
     if folder.is_dir():
         shutil.rmtree(partial)
         return  # made by a run beside this one: the same name is the same content

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from getmore_assets.errors import BadInput
+from getmore_assets.ranks import is_first
 from getmore_assets.records import write_atomically
 
 PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
@@ -28,10 +29,11 @@ TRIAGE = "domain_triage"  # the table of the triage worker
 def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Read the spec (argument 1), do the work, write its result (argument 2).
 
-    What goes wrong is said in the result too, for the one who launched it.
+    What goes wrong is said in the result too, for the one who launched it. Of several processes the first one writes
+    the result, and whichever fails before the others what went wrong.
     """
     spec, result = Path(sys.argv[1]), Path(sys.argv[2])
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO if is_first() else logging.ERROR, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         made = work(json.loads(spec.read_text("utf-8")))
@@ -42,9 +44,11 @@ def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         free = shutil.disk_usage(result.parent).free / 2**20
         full = f" (the disk of {result.parent} has {free:.1f} MiB left)" if free < _SCARCE_MB else ""
         with suppress(OSError):
-            write_atomically(result, json.dumps({"error": f"{type(error).__name__}: {error}{full}"}))
+            if not result.exists():
+                write_atomically(result, json.dumps({"error": f"{type(error).__name__}: {error}{full}"}))
         raise
-    write_atomically(result, json.dumps(made))
+    if is_first():
+        write_atomically(result, json.dumps(made))
 
 
 def _end_with(parent: int) -> None:

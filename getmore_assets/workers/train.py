@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool, readers
@@ -17,6 +18,7 @@ from getmore_assets.corpus.target import evaluated_ids, general_texts
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 from getmore_assets.models import find_model
+from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
 from getmore_assets.training import acts, judges, language_models
 from getmore_assets.training.blocks import Blocks
@@ -27,8 +29,16 @@ from getmore_assets.workers import run
 
 def train(spec: dict[str, Any]) -> dict[str, Any]:
     """Do what `spec["act"]` names: base, warm_up, fine_tune or compare."""
+    _require_devices()
     act = {"base": _base, "warm_up": _warm_up, "fine_tune": _fine_tune, "compare": _compare}[spec["act"]]
     return act(Task.model_validate(spec["task"]), spec)
+
+
+def _require_devices() -> None:
+    cards = torch.cuda.device_count()
+    if 0 < cards < processes():
+        what = f"{processes()} processes, where {cards} GPUs are"
+        raise BadInput("launch.train.processes", what, "Set it to at most their number")
 
 
 def _length(task: Task) -> int:
@@ -45,7 +55,8 @@ def _base(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         origin = _origin(task, folder)
         model, tokenizer, fitted, head = acts.load_base(origin, chosen, texts, task.warmup.max_length, work)
         done = fitted or Fitted(0, 0.0, [])
-    language_models.save(model, tokenizer, folder)
+    if is_first():
+        language_models.save(model, tokenizer, folder)
     return {
         "parameters": model.num_parameters(),
         "head_trained": head,
@@ -62,7 +73,7 @@ def _origin(task: Task, base: Path) -> Path:
 
 def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     model, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
-    started = time.monotonic()
+    work, started = Path(spec["work"]) / "checkpoints", time.monotonic()
     blocks, done = acts.warm_up(
         model,
         tokenizer,
@@ -71,17 +82,18 @@ def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         task.warmup,
         spec["seed"],
         None,
-        Path(spec["work"]) / "checkpoints",
+        work,
     )
     seconds = time.monotonic() - started
-    language_models.save(model, tokenizer, Path(spec["folder"]))
+    if is_first():
+        language_models.save(model, tokenizer, Path(spec["folder"]), work)
     counts = {"blocks": len(blocks), "tokens": blocks.tokens, "rows": blocks.rows}
     return {**counts, "warmup_seconds": seconds, **_curve(done)}
 
 
 def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     model, tokenizer, _ = language_models.load(Path(spec["warmed"]), task.base_model.objective)
-    held, started = _held(task, spec), time.monotonic()
+    held, work, started = _held(task, spec), Path(spec["work"]) / "checkpoints", time.monotonic()
     tuned, done, metrics = acts.fine_tune(
         model,
         tokenizer,
@@ -90,11 +102,12 @@ def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         held.with_rows(task.finetune.rows),
         task.finetune,
         spec["seed"],
-        Path(spec["work"]) / "checkpoints",
+        work,
         _judge(task, held),
     )
     seconds = time.monotonic() - started
-    language_models.save(tuned, tokenizer, Path(spec["folder"]))
+    if is_first():
+        language_models.save(tuned, tokenizer, Path(spec["folder"]), work)
     return {"metrics": metrics, "finetune_seconds": seconds, **_curve(done)}
 
 
@@ -106,10 +119,13 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     for one in spec["runs"]:
         result = Path(one["result"])
         if not result.is_file():
-            print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
+            if is_first():
+                print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
             work = Path(spec["work"]) / result.stem
-            write_atomically(result, json.dumps(_one(task, spec, one, held, judge, work)))
-            shutil.rmtree(work, ignore_errors=True)
+            found = _one(task, spec, one, held, judge, work)
+            if is_first():
+                write_atomically(result, json.dumps(found))
+                shutil.rmtree(work, ignore_errors=True)
     return {"runs": len(spec["runs"])}
 
 

@@ -1,6 +1,8 @@
 import shutil
 
 import pytest
+import torch
+from transformers import default_data_collator
 
 from getmore_assets.config import Small, Training
 from getmore_assets.training import fit as fitting
@@ -50,3 +52,50 @@ def test_a_training_that_was_cut_off_goes_on(documents, tmp_path, monkeypatch):
     assert len(trained) == whole.steps - int(kept.name.split("-")[1])
     weights = zip(model.state_dict().values(), again.state_dict().values(), strict=True)
     assert all(a.sub(b).abs().max() < 1e-5 for a, b in weights)
+
+
+@pytest.fixture(scope="module")
+def in_blocks(documents):
+    """Texts, and the blocks and tokenizer of a small masked model of them."""
+    texts = documents["text"].head(60).to_list()
+    shape = Small(layers=2, width=32, heads=2, vocabulary=400)
+    _, tokenizer = language_models.new_small(shape, "masked", texts, 64)
+    return texts, shape, Blocks(texts, tokenizer, 32, most=40)
+
+
+def trained(in_blocks, work, **recipe):
+    """What a training without dropout left, its model, and how often a layer of it was computed."""
+    texts, shape, blocks = in_blocks
+    model, _ = language_models.new_small(shape, "masked", texts, 64)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    computed = []
+    model.bert.encoder.layer[0].attention.register_forward_pre_hook(lambda *_: computed.append(1))
+
+    def collate(items):
+        batch = default_data_collator(items)
+        batch["labels"] = torch.where(
+            batch["input_ids"] % 5 == 0, batch["labels"], -100
+        )  # of some rows more, of some less
+        return batch
+
+    asked = Training(**{"epochs": 2, "learning_rate": 1e-3, "batch_size": 8, "max_length": 32, **recipe})
+    done = fitting.fit(model, blocks, asked, 0, work, collate, name="test", validation=blocks)
+    return done, model, len(computed)
+
+
+def test_gradient_checkpointing_computes_twice_and_changes_no_loss(in_blocks, tmp_path):
+    plain, spared = trained(in_blocks, tmp_path / "a"), trained(in_blocks, tmp_path / "b", gradient_checkpointing=True)
+    assert spared[2] == plain[2] + plain[0].steps
+    for point, again in zip(plain[0].curve, spared[0].curve, strict=True):
+        assert again == pytest.approx(point, abs=1e-5)
+
+
+def test_two_half_batches_are_a_whole_one(in_blocks, tmp_path):
+    """Also of BERT, whose own loss is a mean over a batch's masked tokens, and batches have unlike many of them."""
+    whole = trained(in_blocks, tmp_path / "a")
+    halves = trained(in_blocks, tmp_path / "b", batch_size=4, gradient_accumulation_steps=2)
+    assert halves[0].steps == whole[0].steps == 10
+    for name, value in whole[1].state_dict().items():
+        assert torch.allclose(value, halves[1].state_dict()[name], atol=1e-4), name
