@@ -4,6 +4,7 @@ Belongs here: fields, their defaults and their limits. Does not: reading a task 
 files it names (`preflight.py`).
 """
 
+from getmore_assets.config.launch import Launch, OnRay
 from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Selection, Selector
 from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
 from getmore_assets.config.task import Task
@@ -38,6 +39,8 @@ __all__ = [
     "FineTuning",
     "Head",
     "Imported",
+    "Launch",
+    "OnRay",
     "Section",
     "Selection",
     "Selector",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import NONE, AnySelector, Selection, Selector
 from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
@@ -45,6 +46,7 @@ class Task(Section):
     zero_shot: ZeroShot | None = None
     toxicity: Toxicity | None = None
     curves: Curves = Curves()
+    launch: Launch = Launch()
     seeds: int = Field(3, ge=1, le=100, description="how often each model is trained and scored: what intervals are of")
 
     @property
@@ -81,6 +83,8 @@ class Task(Section):
     @model_validator(mode="after")
     def _vectors_are_whole(self) -> "Task":
         wanted = self.encoder.model == BROUGHT
+        if wanted and self.launch.embed:
+            raise ValueError(f"encoder.model is `{BROUGHT}`, so nothing is encoded: take launch.embed out")
         splits = [*(self.target.source(split) for split in ("train", "validation", "test")), self.target.negative]
         for source in [*self.candidates, *(s for s in splits if s)]:
             if wanted and source.vector is None:
