@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
 from getmore_assets.transport.passes import Inertia
 from getmore_assets.transport.passes.cpu import CpuPass, chunk_rows
+from getmore_assets.transport.passes.gpu import GpuPass
 from getmore_assets.transport.passes.sharded import ShardedPass, deal
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.solver import solve
@@ -44,8 +46,8 @@ def test_there_are_no_more_parts_than_blocks():
     assert [part.n for part in deal(pose(points(300, 5, 0), points(7, 5, 1)), 4)] == [300]
 
 
-def test_a_part_weighs_what_it_does_in_the_whole():
-    problem = pose(points(300, 5, 0), points(7, 5, 1))
-    tiles = CpuPass(problem)
+@pytest.mark.parametrize("make", [CpuPass, lambda p: GpuPass(p, torch.device("cpu"), 1)], ids=["CPU", "GPU's"])
+def test_a_part_weighs_what_it_does_in_the_whole(make):
+    tiles = make(pose(points(300, 5, 0), points(7, 5, 1)))
     assert tiles(np.zeros(7), 0.1, 100, of=400)[1].sum() == pytest.approx(0.25, rel=1e-6)
     assert tiles.rough(np.zeros(7), 0.1, 100, of=400).sum() == pytest.approx(0.25, rel=1e-3)
