@@ -6,6 +6,7 @@ Belongs here: joining and leaving it, starting actors on it. Does not: what they
 
 import logging
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,7 +35,8 @@ class Worker:
         import ray
 
         first, self._first = self._first, False
-        return first and bool(ray.get_runtime_context().was_current_actor_reconstructed)
+        with warnings.catch_warnings(action="ignore"):  # what Ray asks by itself is deprecated by itself
+            return first and bool(ray.get_runtime_context().was_current_actor_reconstructed)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,11 +44,11 @@ def encoded(
     with joined(task.launch.embed, "launch.embed"):
         there = [fitted] if fitted.is_file() else sorted(fitted.with_suffix("").rglob("*"))
         files = ray.put({str(p.relative_to(fitted.parent)): np.fromfile(p, np.uint8) for p in there if p.is_file()})
-        given = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name, files)
+        given = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name)
         pool = ActorPool(started(RemoteEncoder, task.launch.embed, "launch.embed", [given] * task.launch.embed.workers))
         for shard in shards:
             done = None if pool.has_free() else pool.get_next_unordered()
-            pool.submit(lambda actor, one: actor.encode.remote(*one), shard)
+            pool.submit(lambda actor, one: actor.encode.remote([files], *one), shard)
             if done:
                 yield _said(*done)
         while pool.has_next():
@@ -76,32 +77,34 @@ class RemoteEncoder(Worker):
         task: JSON-like.
         weights: The hash that its model has on the machine that asks.
         name: Of the file of what was fitted.
-        files: What was fitted: bytes by path.
     """
 
-    def __init__(
-        self, threads: int, task: dict[str, object], weights: str | None, name: str, files: dict[str, np.ndarray]
-    ) -> None:
+    def __init__(self, threads: int, task: dict[str, Any], weights: str | None, name: str) -> None:
         super().__init__(threads)
-        self._task, self._weights, self._name, self._files = Task.model_validate(task), weights, name, files
+        self._task, self._weights, self._name = Task.model_validate(task), weights, name
         self._encoder: Encoder | None = None
 
-    def encode(self, ids: list[str], texts: list[str]) -> tuple[list[str], np.ndarray, bool]:
-        """The ids, their vectors, and whether they were asked for before."""
-        again = self.again()
-        if self._encoder is None:  # here and not at the start, where a refusal would count as a crash
-            self._encoder = self._made()
-        return ids, self._encoder.encode(texts), again
+    def encode(self, files: list[Any], ids: list[str], texts: list[str]) -> tuple[list[str], np.ndarray, bool]:
+        """The ids, their vectors, and whether they were asked for before.
 
-    def _made(self) -> Encoder:
+        Args:
+            files: A reference to what was fitted: bytes by path.
+            ids: Of the texts.
+            texts: To encode.
+        """
+        import ray
+
+        if self._encoder is None:  # here and not at the start, where a refusal would count as a crash
+            self._encoder = self._made(ray.get(files[0]))
+        return ids, self._encoder.encode(texts), self.again()
+
+    def _made(self, files: dict[str, np.ndarray]) -> Encoder:
         if _weights(self._task) != self._weights:
             what = "a node has another model of this name than the machine that the task runs on"
             raise BadInput(f"encoder.model {self._task.encoder.model}", what, "Give all of them the same")
         with tempfile.TemporaryDirectory() as folder:
-            for path, content in self._files.items():
+            for path, content in files.items():
                 target = Path(folder, path)
                 target.parent.mkdir(exist_ok=True)
                 content.tofile(target)
-            encoder = make_encoder(self._task, Path(folder, self._name), [])
-        self._files = {}
-        return encoder
+            return make_encoder(self._task, Path(folder, self._name), [])

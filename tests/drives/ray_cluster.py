@@ -27,7 +27,8 @@ from getmore_assets.task_files import load_task
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 1800.0  # seconds that anything may take
-NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "node_ip_address": "127.0.0.1"}
+# Loopback, but not 127.0.0.1: Ray takes that for the address under which others reach this machine.
+NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "node_ip_address": "127.0.0.2"}
 
 
 @contextmanager

@@ -40,11 +40,13 @@ def remote_pass(problem: Problem, memory_mb: int, place: OnRay) -> Iterator[Tile
     import ray
 
     with joined(place, "launch.solve"):
-        block, sent = chunk_rows(problem.m), []
+        block, parts = chunk_rows(problem.m), []
         for part in deal(problem, place.workers):
             blocks = [ray.put(part.x[start : start + block]) for start in range(0, part.n, block)]
-            sent.append((replace(part, x=np.empty((0, part.x.shape[1]), np.float32)), part.n, blocks, memory_mb))
-        yield ShardedPass(problem, [_There(problem, one) for one in started(Sweeper, place, "launch.solve", sent)])
+            without = replace(part, x=np.empty((0, part.x.shape[1]), np.float32))
+            parts.append(ray.put((without, part.n, blocks)))
+        actors = started(Sweeper, place, "launch.solve", [(memory_mb,)] * len(parts))
+        yield ShardedPass(problem, [_There(problem, *one) for one in zip(actors, parts, strict=True)])
 
 
 class Sweeper(Worker):
@@ -52,50 +54,64 @@ class Sweeper(Worker):
 
     Args:
         threads: That torch may use.
-        problem: Its part, without the candidates.
-        n: How many they are.
-        blocks: Where they are to be had: references to `[k, d]`, float32.
         memory_mb: Memory of a tile on a GPU, in MiB.
     """
 
-    def __init__(self, threads: int, problem: Problem, n: int, blocks: list[Any], memory_mb: int) -> None:
+    def __init__(self, threads: int, memory_mb: int) -> None:
         super().__init__(threads)
-        import ray
-
-        x, at = np.empty((n, problem.x.shape[1]), np.float32), 0
-        for reference in blocks:
-            block = ray.get(reference)
-            x[at : at + len(block)] = block
-            at += len(block)
-        self._pass = best_pass(replace(problem, x=x, y=problem.y.copy()), memory_mb)  # what Ray hands over is read-only
+        self._memory_mb = memory_mb
+        self._pass: TilePass | None = None
 
     def sweep(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None, of: int | None
+        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None, of: int | None
     ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
         """Both potential and marginal, and whether they were asked for before."""
-        return self._pass(g, epsilon, n, inertia, of), self.again()
+        return self._over(part)(g, epsilon, n, inertia, of), self.again()
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None) -> tuple[np.ndarray, bool]:
+    def rough(
+        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, of: int | None
+    ) -> tuple[np.ndarray, bool]:
         """The marginal, and whether it was asked for before."""
-        return self._pass.rough(g, epsilon, n, of), self.again()
+        return self._over(part).rough(g, epsilon, n, of), self.again()
+
+    def _over(self, part: list[Any]) -> TilePass:
+        """The pass over its part, which is fetched with the first call: one that replaces another has that call too."""
+        import ray
+
+        if self._pass is None:
+            problem, n, blocks = ray.get(part[0])
+            x, at = np.empty((n, problem.x.shape[1]), np.float32), 0
+            for reference in blocks:
+                block = ray.get(reference)
+                x[at : at + len(block)] = block
+                at += len(block)
+            # What Ray hands over is read-only.
+            self._pass = best_pass(replace(problem, x=x, y=problem.y.copy()), self._memory_mb)
+        return self._pass
 
 
 class _There:
-    """The pass of an actor."""
+    """The pass of an actor.
 
-    def __init__(self, problem: Problem, actor: Any) -> None:
-        self.problem, self._actor = problem, actor
+    Args:
+        problem: That it is of.
+        actor: Who sweeps.
+        part: A reference to its part without the candidates, and to their blocks.
+    """
+
+    def __init__(self, problem: Problem, actor: Any, part: Any) -> None:
+        self.problem, self._actor, self._part = problem, actor, [part]  # in a list, it is the actor that fetches it
 
     def __call__(
         self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
-        found: tuple[np.ndarray, np.ndarray] = _answer(self._actor.sweep.remote(g, epsilon, n, inertia, of))
+        found: tuple[np.ndarray, np.ndarray] = _answer(self._actor.sweep.remote(self._part, g, epsilon, n, inertia, of))
         return found
 
     def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """See `TilePass`."""
-        col: np.ndarray = _answer(self._actor.rough.remote(g, epsilon, n, of))
+        col: np.ndarray = _answer(self._actor.rough.remote(self._part, g, epsilon, n, of))
         return col
 
 
