@@ -23,6 +23,10 @@ class BadInput(ValueError):
         super().__init__(f"{where}: {what}. {fix}")
         self.where, self.what, self.fix = where, what, fix
 
+    def __reduce__(self) -> tuple[type["BadInput"], tuple[str, str, str]]:
+        """So that it comes back whole from another process."""
+        return type(self), (self.where, self.what, self.fix)
+
 
 def redacted(text: str) -> str:
     """Text without the logins in its URLs (`user:password@`), and without what their queries keep secret."""

@@ -36,6 +36,7 @@ def check(task: Task) -> None:
         BadInput: With the file, row or field, and what to do.
     """
     require_writable(Path(task.lake))
+    _check_launch(task)
     _check_models(task)
     _check_packages(task)
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
@@ -66,6 +67,13 @@ def check(task: Task) -> None:
     passed = [one for one in before["passed"] if one not in (of_target, of_pool)][-_REMEMBERED:]
     found = {"passed": [*passed, of_target, of_pool], "recipe": of_recipe, "files": files}
     write_atomically(memory, json.dumps(found))
+
+
+def _check_launch(task: Task) -> None:
+    for station in ("embed", "solve"):
+        if getattr(task.launch, station) and importlib.util.find_spec("ray") is None:
+            fix = f"Install the extra: pip install 'getmore-assets[ray]', or take launch.{station} out"
+            raise BadInput(f"launch.{station}", "Ray is not installed", fix)
 
 
 def _check_models(task: Task) -> None:

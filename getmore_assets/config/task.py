@@ -105,6 +105,8 @@ class Task(Section):
     @model_validator(mode="after")
     def _vectors_are_whole(self) -> "Task":
         wanted = self.encoder.model == BROUGHT
+        if wanted and self.launch.embed:
+            raise ValueError(f"encoder.model is `{BROUGHT}`, so nothing is encoded: take launch.embed out")
         splits = [*(self.target.source(split) for split in ("train", "validation", "test")), self.target.negative]
         for source in [*self.candidates, *(s for s in splits if s)]:
             if wanted and source.vector is None:

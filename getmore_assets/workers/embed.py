@@ -14,7 +14,7 @@ import polars as pl
 from getmore_assets.config import BROUGHT, LEXICAL, Task
 from getmore_assets.corpus import candidates, pool, readers
 from getmore_assets.corpus.target import COMPARED
-from getmore_assets.encoders import is_fitted, make_encoder, store, unit_length
+from getmore_assets.encoders import is_fitted, make_encoder, remote, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 from getmore_assets.progress import progress
 from getmore_assets.workers import run
@@ -86,14 +86,25 @@ def _encoded(
     fitted, sample = Path(spec["fitted"]), []
     if is_fitted(task) and not fitted.exists():
         sample = _to_fit_on(task, spec)
-    encoder = make_encoder(task, fitted, sample)
+    shards = _shards(rows, missing)
+    if task.launch.embed is None:
+        encoder = make_encoder(task, fitted, sample)
+        yield from ((ids, encoder.encode(texts)) for ids, texts in shards)
+        return
+    if is_fitted(task) or task.encoder.static:
+        make_encoder(task, fitted, sample)
+    yield from remote.encoded(task, fitted, shards)
+
+
+def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
+    """The ids and texts of missing rows."""
     for frame in rows:
         for batch in batches(frame, SHARD_ROWS):
             todo = batch.join(missing, on="id", how="semi", maintain_order="left").unique("id", keep="first")
             if todo.height:
                 missing = missing.join(todo, on="id", how="anti")
                 todo = todo.sort("id")
-                yield todo["id"].to_list(), encoder.encode(todo["text"].to_list())
+                yield todo["id"].to_list(), todo["text"].to_list()
 
 
 def _to_fit_on(task: Task, spec: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ Belongs here: from tables to arrays and back. Does not: the solver (`transport/`
 """
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.transport.paper import solve_as_published
-from getmore_assets.transport.passes import best_pass
+from getmore_assets.transport.passes import TilePass, best_pass
+from getmore_assets.transport.passes.remote import remote_pass
 from getmore_assets.transport.plan import Plan, calibrate, require_room
 from getmore_assets.transport.problem import BadVectorError, Problem, pose
 from getmore_assets.transport.rows import NpyFile
@@ -65,7 +67,9 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     store.load(embeddings, encoder, eligible["id"].to_list(), spilled)
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), eligible["id"], points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
-    facts, solution = _solve(problem, task.transport, memory, start, work / "state.npz")
+    place, limit = task.launch.solve, task.transport.memory_mb
+    with remote_pass(problem, limit, place) if place else nullcontext(best_pass(problem, limit)) as tile_pass:
+        facts, solution = _solve(tile_pass, task.transport, memory, start, work / "state.npz")
     rows = _rows(eligible, points, solution.f, solution.g, solution.marginal)
     table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])
     return {
@@ -86,10 +90,11 @@ def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, ta
 
 
 def _solve(
-    problem: Problem, settings: Settings, memory_mb: float, start: np.ndarray | None, state: Path
+    tile_pass: TilePass, settings: Settings, memory_mb: float, start: np.ndarray | None, state: Path
 ) -> tuple[dict[str, Any], Solution]:
+    problem = tile_pass.problem
     unit = problem.mean_cost if settings.epsilon_is == "relative" else 1.0
-    tile_pass, epsilon = best_pass(problem, settings.memory_mb), settings.epsilon * unit
+    epsilon = settings.epsilon * unit
     relaxation = None if settings.target_relaxation is None else settings.target_relaxation * unit
     plan = calibrate(tile_pass, epsilon, memory_mb)
     log.info("solve: %.0f MiB, %.1f s a pass, about %.0f s", memory_mb, plan.seconds_per_pass, plan.seconds)

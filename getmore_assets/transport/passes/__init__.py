@@ -44,7 +44,7 @@ class TilePass(Protocol):
         ...
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sweep over the first n candidates, whose weights are scaled to sum to 1.
 
@@ -53,13 +53,14 @@ class TilePass(Protocol):
             epsilon: Absolute, in the unit of the cost.
             n: How many.
             inertia: Over-relaxation of f.
+            of: How many the n are part of, where they have no weights of their own: each weighs 1/of; 1/n without it.
 
         Returns:
             f: `[n]`, float32, and col: `[m]`, float64.
         """
         ...
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
+    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """A col that may be off by some thousandths of its sum, sooner: for the way to g, never for its last step."""
         ...
 

@@ -28,6 +28,11 @@ def tile_rows(m: int) -> int:
     return min(_MOST_ROWS, max(1, round(_TILE_BYTES / (4 * m * _STEP))) * _STEP)
 
 
+def chunk_rows(m: int) -> int:
+    """Candidates that one thread sweeps over, of m targets."""
+    return tile_rows(m) * _CHUNK_TILES
+
+
 class CpuPass:
     """A pass over candidates in memory or in a file. Its results are bit for bit the same on any number of threads.
 
@@ -45,7 +50,7 @@ class CpuPass:
         self._pool = ThreadPoolExecutor(self.threads, "tile", initializer=lambda: torch.set_num_threads(1))
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         problem = self.problem
@@ -74,16 +79,16 @@ class CpuPass:
                 f[start : start + len(rows)] = _f(top, largest, epsilon, u)
             return col
 
-        return f, self._sum(sweep, n)
+        return f, self._sum(sweep, n, of)
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
+    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """See `TilePass`: bfloat16 products, where the processor has instructions for them.
 
         The product is rounded to 8 bits, so what of it is common to all targets, and cancels in the soft-max, is taken
         out beforehand.
         """
         if not self._halves:
-            return self(g, epsilon, n)[1]
+            return self(g, epsilon, n, of=of)[1]
         problem = self.problem
         apart = (problem.y - problem.y.mean(0)) * np.float32(problem.kappa / epsilon)
         product = _product(torch.from_numpy(apart).bfloat16(), None, self.rows)
@@ -99,10 +104,10 @@ class CpuPass:
                 col += torch.mv(p.T, a[tile])
             return col
 
-        return self._sum(sweep, n)
+        return self._sum(sweep, n, of)
 
     def _sum(
-        self, sweep: Callable[[int, np.ndarray, np.ndarray | float, torch.Tensor], torch.Tensor], n: int
+        self, sweep: Callable[[int, np.ndarray, np.ndarray | float, torch.Tensor], torch.Tensor], n: int, of: int | None
     ) -> np.ndarray:
         """The marginals of all chunks of the first n candidates, added in order: `[m]`, float64."""
         chunk, weights = self.rows * _CHUNK_TILES, self.problem.weights(n)
@@ -111,7 +116,7 @@ class CpuPass:
         def one(start: int) -> np.ndarray:
             stop = min(start + chunk, n)
             x, u = self.problem.block(start, stop)
-            a = np.full(stop - start, 1 / n) if weights is None else weights[start:stop]
+            a = np.full(stop - start, 1 / (of or n)) if weights is None else weights[start:stop]
             return sweep(start, x, u, torch.from_numpy(a.astype(np.float32))).numpy()
 
         total = np.zeros(self.problem.m)

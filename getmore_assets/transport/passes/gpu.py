@@ -33,19 +33,21 @@ class GpuPass:
         self._keeps = self._fits(problem.n * problem.y.shape[1] * 4)
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         f = np.empty(n, np.float32)
         with _tf32(False):
-            return f, self._sweep(g, epsilon, n, f, inertia)
+            return f, self._sweep(g, epsilon, n, f, inertia, of)
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
+    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """See `TilePass`."""
         with _tf32(True):
-            return self._sweep(g, epsilon, n, np.empty(n, np.float32), None)
+            return self._sweep(g, epsilon, n, np.empty(n, np.float32), None, of)
 
-    def _sweep(self, g: np.ndarray, epsilon: float, n: int, f: np.ndarray, inertia: Inertia | None) -> np.ndarray:
+    def _sweep(
+        self, g: np.ndarray, epsilon: float, n: int, f: np.ndarray, inertia: Inertia | None, of: int | None
+    ) -> np.ndarray:
         problem = self.problem
         y = self._y * (problem.kappa / epsilon)
         bias = self._moved(problem.bias(g, epsilon))
@@ -61,7 +63,7 @@ class GpuPass:
                 total = z.sum(1)
                 exact = -epsilon * (top[:, 0].double() + total.double().log()).cpu().numpy()
                 exact += u[: stop - start] if isinstance(u, np.ndarray) else u
-                a = np.full(stop - start, 1 / n) if weights is None else weights[start:stop]
+                a = np.full(stop - start, 1 / (of or n)) if weights is None else weights[start:stop]
                 if inertia is None:
                     f[start:stop] = exact
                 else:

@@ -1,17 +1,17 @@
 """A pass over candidates that lie in several places: each place answers with f of its own and an m-vector.
 
-Belongs here: adding up. Does not: where the places are, or how they are reached.
+Belongs here: dealing out and adding up. Does not: where the places are, or how they are reached (`remote.py`).
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 
 from getmore_assets.transport.passes import Inertia, TilePass
+from getmore_assets.transport.passes.cpu import chunk_rows
 from getmore_assets.transport.problem import Problem
 from getmore_assets.transport.rows import Rows
 
@@ -19,75 +19,84 @@ T = TypeVar("T")
 
 
 class ShardedPass:
-    """A pass over several, each a random sample of all candidates; f is in the order of the shards.
+    """A pass over what `deal` dealt out. On the CPU f is, for the same g, that of one place to the bit.
+
+    Col is summed shard by shard, in their order: where one place would add up in another, the last of the float64 bits.
 
     Args:
-        shards: Passes against the same targets, by the same cost.
-        weights: Of each shard among all; as its number of candidates without them.
+        problem: All of it.
+        shards: A pass for each of its parts.
     """
 
-    def __init__(self, shards: Sequence[TilePass], weights: Sequence[float] | None = None) -> None:
-        self._shards = shards
-        self._sizes = np.array([shard.problem.n for shard in shards])
-        given = np.asarray(self._sizes if weights is None else weights, np.float64)
-        self._weights = given / given.sum()
-        first = shards[0].problem
-        mean_cost = float(self._weights @ [shard.problem.mean_cost for shard in shards])
-        x = _Joined([shard.problem.x for shard in shards])
-        self.problem: Problem = replace(first, x=x, a=self._row_weights(), mean_cost=mean_cost)
+    def __init__(self, problem: Problem, shards: Sequence[TilePass]) -> None:
+        self.problem, self._shards, self._block = problem, shards, chunk_rows(problem.m)
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `TilePass`; of each shard a part of the same size is swept over."""
-        parts = self._parts(n)
-
-        def one(k: int) -> tuple[np.ndarray, np.ndarray]:
-            part = inertia and replace(inertia, old=inertia.old[parts[k]])
-            return self._shards[k](g, epsilon, parts[k].stop - parts[k].start, part)
-
-        found = self._everywhere(one)
-        return np.concatenate([f for f, _ in found]), self._add([col for _, col in found])
-
-    def rough(self, g: np.ndarray, epsilon: float, n: int) -> np.ndarray:
         """See `TilePass`."""
-        parts = self._parts(n)
-        return self._add(self._everywhere(lambda k: self._shards[k].rough(g, epsilon, parts[k].stop - parts[k].start)))
+        f = np.empty(n, np.float32)
 
-    def _parts(self, n: int) -> list[slice]:
-        """The same share of each shard, n in all, and where its f stands."""
-        ends = [0, *np.round(np.cumsum(self._sizes) * (n / self._sizes.sum())).astype(int).tolist()]
-        return [slice(start, stop) for start, stop in pairwise(ends)]
+        def one(shard: TilePass, rows: list[slice]) -> np.ndarray:
+            old = inertia and replace(inertia, old=np.concatenate([inertia.old[block] for block in rows]))
+            mine, col = shard(g, epsilon, _count(rows), old, of or n)
+            for number, block in enumerate(rows):
+                f[block] = mine[number * self._block : (number + 1) * self._block]
+            return col
 
-    def _everywhere(self, work: Callable[[int], T]) -> list[T]:
-        with ThreadPoolExecutor(len(self._shards)) as pool:
-            return list(pool.map(work, range(len(self._shards))))
+        return f, self._sum(one, n)
 
-    def _add(self, cols: list[np.ndarray]) -> np.ndarray:
-        total: np.ndarray = self._weights @ np.array(cols)
+    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
+        """See `TilePass`."""
+        return self._sum(lambda shard, rows: shard.rough(g, epsilon, _count(rows), of or n), n)
+
+    def _sum(self, work: Callable[[TilePass, list[slice]], np.ndarray], n: int) -> np.ndarray:
+        """The marginals of all shards that hold some of the first n candidates: `[m]`, float64."""
+        dealt = [_rows(number, len(self._shards), self._block, n) for number in range(len(self._shards))]
+        asked = [(shard, rows) for shard, rows in zip(self._shards, dealt, strict=True) if rows]
+        with ThreadPoolExecutor(len(asked)) as pool:
+            total: np.ndarray = np.sum(list(pool.map(lambda one: work(*one), asked)), axis=0)
         return total
 
-    def _row_weights(self) -> np.ndarray | None:
-        each = [shard.problem.weights(int(n)) for shard, n in zip(self._shards, self._sizes, strict=True)]
-        if all(a is None for a in each) and np.allclose(self._weights, self._sizes / self._sizes.sum()):
-            return None
-        filled = [np.full(n, 1 / n) if a is None else a for a, n in zip(each, self._sizes, strict=True)]
-        return np.concatenate([w * a for w, a in zip(self._weights, filled, strict=True)])
+
+def deal(problem: Problem, count: int) -> list[Problem]:
+    """The parts of a problem without weights of candidates: blocks are dealt out in turn, as cards are.
+
+    So any first candidates of all are the first of each part. A block is what one thread of a `CpuPass` sweeps over.
+
+    Args:
+        problem: All of it.
+        count: Parts; fewer where there are not so many blocks.
+    """
+    assert problem.a is None
+    block = chunk_rows(problem.m)
+    count = min(count, -(-problem.n // block))
+    dealt = [_rows(number, count, block, problem.n) for number in range(count)]
+    scales = [None if problem.scale is None else np.concatenate([problem.scale[one] for one in rows]) for rows in dealt]
+    return [replace(problem, x=_Dealt(problem.x, rows), scale=s) for rows, s in zip(dealt, scales, strict=True)]
 
 
-class _Joined:
-    """The candidates of all shards, one after the other."""
+class _Dealt:
+    """The candidates of one part, one block after the other."""
 
-    def __init__(self, parts: list[Rows]) -> None:
-        self._parts = parts
-        self._ends = np.cumsum([0, *(part.shape[0] for part in parts)]).tolist()
-        self.shape = (self._ends[-1], parts[0].shape[1])
+    def __init__(self, x: Rows, rows: list[slice]) -> None:
+        self._x, self._rows = x, rows
+        self.shape = (_count(rows), x.shape[1])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])
-        return np.concatenate(
-            [
-                np.asarray(part[max(start - first, 0) : max(min(stop, last) - first, 0)])
-                for part, (first, last) in zip(self._parts, pairwise(self._ends), strict=True)
-            ]
-        )
+        size = self._rows[0].stop - self._rows[0].start  # all are of one size but the last
+        found = [np.empty((0, self.shape[1]), np.float32)]
+        for number in range(start // size, -(-stop // size)):
+            first, block = number * size, self._rows[number]
+            found.append(self._x[max(start - first, 0) + block.start : min(stop - first + block.start, block.stop)])
+        return np.concatenate(found)
+
+
+def _rows(number: int, count: int, block: int, n: int) -> list[slice]:
+    """The blocks of the first n that one of so many parts has."""
+    return [slice(start, min(start + block, n)) for start in range(number * block, n, count * block)]
+
+
+def _count(rows: list[slice]) -> int:
+    return sum(block.stop - block.start for block in rows)

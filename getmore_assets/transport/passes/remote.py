@@ -1,0 +1,124 @@
+"""A pass on the nodes of a Ray cluster: g goes out, f and an m-vector come back from each.
+
+Belongs here: the actor that holds a part of the candidates, and sending it there. Does not: which part
+(`sharded.py`), or the sweep (`cpu.py`, `gpu.py`).
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from getmore_assets.cluster import Worker, joined, started
+from getmore_assets.config import OnRay
+from getmore_assets.transport.passes import Inertia, TilePass, best_pass
+from getmore_assets.transport.passes.cpu import chunk_rows
+from getmore_assets.transport.passes.sharded import ShardedPass, deal
+from getmore_assets.transport.problem import Problem
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def remote_pass(problem: Problem, memory_mb: int, place: OnRay) -> Iterator[TilePass]:
+    """A pass whose candidates lie in the memory of a cluster's nodes, shared out among its workers.
+
+    They go through Ray's object store, once, block by block. There they stay until the end, spilled to disk where it is
+    full: a worker that is lost is started on another node, and fetches its part again.
+
+    Args:
+        problem: What to sweep over.
+        memory_mb: Memory of a tile on a GPU, in MiB.
+        place: The cluster.
+
+    Raises:
+        BadInput: No cluster, or fewer GPUs than workers.
+    """
+    import ray
+
+    with joined(place, "launch.solve"):
+        block, parts = chunk_rows(problem.m), []
+        for part in deal(problem, place.workers):
+            blocks = [ray.put(part.x[start : start + block]) for start in range(0, part.n, block)]
+            without = replace(part, x=np.empty((0, part.x.shape[1]), np.float32))
+            parts.append(ray.put((without, part.n, blocks)))
+        actors = started(Sweeper, place, "launch.solve", [(memory_mb,)] * len(parts))
+        yield ShardedPass(problem, [_There(problem, *one) for one in zip(actors, parts, strict=True)])
+
+
+class Sweeper(Worker):
+    """The actor.
+
+    Args:
+        threads: That torch may use.
+        memory_mb: Memory of a tile on a GPU, in MiB.
+    """
+
+    def __init__(self, threads: int, memory_mb: int) -> None:
+        super().__init__(threads)
+        self._memory_mb = memory_mb
+        self._pass: TilePass | None = None
+
+    def sweep(
+        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None, of: int | None
+    ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
+        """Both potential and marginal, and whether they were asked for before."""
+        return self._over(part)(g, epsilon, n, inertia, of), self.again()
+
+    def rough(
+        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, of: int | None
+    ) -> tuple[np.ndarray, bool]:
+        """The marginal, and whether it was asked for before."""
+        return self._over(part).rough(g, epsilon, n, of), self.again()
+
+    def _over(self, part: list[Any]) -> TilePass:
+        """The pass over its part, which is fetched with the first call: one that replaces another has that call too."""
+        import ray
+
+        if self._pass is None:
+            problem, n, blocks = ray.get(part[0])
+            x, at = np.empty((n, problem.x.shape[1]), np.float32), 0
+            for reference in blocks:
+                block = ray.get(reference)
+                x[at : at + len(block)] = block
+                at += len(block)
+            # What Ray hands over is read-only.
+            self._pass = best_pass(replace(problem, x=x, y=problem.y.copy()), self._memory_mb)
+        return self._pass
+
+
+class _There:
+    """The pass of an actor.
+
+    Args:
+        problem: That it is of.
+        actor: Who sweeps.
+        part: A reference to its part without the candidates, and to their blocks.
+    """
+
+    def __init__(self, problem: Problem, actor: Any, part: Any) -> None:
+        self.problem, self._actor, self._part = problem, actor, [part]  # in a list, it is the actor that fetches it
+
+    def __call__(
+        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `TilePass`."""
+        found: tuple[np.ndarray, np.ndarray] = _answer(self._actor.sweep.remote(self._part, g, epsilon, n, inertia, of))
+        return found
+
+    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
+        """See `TilePass`."""
+        col: np.ndarray = _answer(self._actor.rough.remote(self._part, g, epsilon, n, of))
+        return col
+
+
+def _answer(asked: Any) -> Any:
+    import ray
+
+    found, again = ray.get(asked)
+    if again:
+        log.warning("solve: a worker was lost, its shard was built on another and asked again")
+    return found
