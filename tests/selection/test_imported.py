@@ -82,7 +82,7 @@ def test_an_array_of_objects_is_never_unpickled(task, tmp_path):
             return (ran.write_text, ("it ran",))
 
     np.save(path, np.array([Harm()], dtype=object), allow_pickle=True)
-    with pytest.raises(BadInput, match="cannot be read .*allow_pickle=False"):
+    with pytest.raises(BadInput, match=r"cannot be read .*allow_pickle=False"):
         imported.read(Imported(path=str(path)), task)
     assert not ran.exists()
     path.write_bytes(b"no array")
