@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "getmore_assets"
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "xml", "tarfile", "zipfile"}
+FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
 FORBIDDEN_CALLS = {
     *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "tempfile.mktemp"),
     *("torch.load", "torch.save", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "pd.read_pickle"),
@@ -96,3 +96,18 @@ def test_a_name_that_becomes_a_folder_can_lead_nowhere(name, tmp_path):
     path.write_text(yaml.safe_dump({"name": name, "target": {"train": "a.jsonl"}}, allow_unicode=True), "utf-8")
     with pytest.raises(BadInput, match="name: string should"):
         load_task(path)
+
+
+def test_dagsters_server_still_takes_orders_from_any_page():
+    """Not ours to mend: docs/threat-model.md says so, and must be changed when this fails."""
+    import dagster as dg
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import EmptyWorkspaceTarget
+    from dagster_webserver.webserver import DagsterWebserver
+    from starlette.testclient import TestClient
+
+    order = {"query": 'mutation { deleteRun(runId: "none") { __typename } }'}
+    foreign = {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"}
+    with dg.DagsterInstance.ephemeral() as instance, WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as here:
+        answer = TestClient(DagsterWebserver(here).create_asgi_app()).get("/graphql", params=order, headers=foreign)
+    assert answer.json() == {"data": {"deleteRun": {"__typename": "RunNotFoundError"}}}
