@@ -21,6 +21,7 @@ LONGEST_ROW = 16 * 2**20
 TOO_LONG = f"longer than {LONGEST_ROW // 2**20} MiB"
 CUT_IT = "Cut it into several rows, or set `bad_rows: skip`"
 _SIP = 1024  # compressed bytes at a time: a block of four bytes may stand for 128 KiB
+_BUFFER = 2**16  # bytes
 
 
 class _Zstd(io.RawIOBase):
@@ -56,7 +57,7 @@ class _Zstd(io.RawIOBase):
 
 
 def _open_zstd(path: Path, _mode: str) -> BinaryIO:
-    return io.BufferedReader(_Zstd(path))
+    return io.BufferedReader(_Zstd(path), _BUFFER)
 
 
 #: How a file's name ends → how it is opened, where it is compressed.
