@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from getmore_assets import models, preflight, tracking
-from getmore_assets.config import BROUGHT, LEXICAL, Task
+from getmore_assets.config import WITHOUT_WEIGHTS, Task
 from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
 
@@ -202,7 +202,7 @@ def _models(task: Task | None) -> Iterator[Finding]:
     hub, reached = _hub()
     yield hub
     for field, name in asked.items():
-        if name in (models.MINILM, LEXICAL, BROUGHT, "small"):
+        if name in (models.MINILM, "small", *WITHOUT_WEIGHTS):
             continue
         if models.is_folder(name):
             yield from _all_of(field, lambda f=field, n=name: [Finding(f, OK, str(models.find_model(n, f)))])  # type: ignore[misc]

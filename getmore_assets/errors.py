@@ -8,10 +8,11 @@ import re
 
 _LOGIN = re.compile(r"(?<=://)[^\s'\"<>]*@")  # up to the last @, as a password may hold one
 _SECRET = re.compile(r"(?i)([?&][\w-]*(?:password|passwd|pwd|token|secret|key|sig|signature)=)[^&\s'\"<>]+")
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}|(?i:(?<=\bBearer )\S+)")
 
 
 class BadInput(ValueError):
-    """Something the user gave cannot be used.
+    """Something the user gave cannot be used. Refusals are kept by Dagster and shown: no secret of a URL stands in one.
 
     Args:
         where: The file (and row), or the field of the task file.
@@ -20,8 +21,8 @@ class BadInput(ValueError):
     """
 
     def __init__(self, where: str, what: str, fix: str) -> None:
-        super().__init__(f"{where}: {what}. {fix}")
-        self.where, self.what, self.fix = where, what, fix
+        self.where, self.what, self.fix = redacted(where), redacted(what), fix
+        super().__init__(f"{self.where}: {self.what}. {fix}")
 
     def __reduce__(self) -> tuple[type["BadInput"], tuple[str, str, str]]:
         """So that it comes back whole from another process."""
@@ -29,5 +30,5 @@ class BadInput(ValueError):
 
 
 def redacted(text: str) -> str:
-    """Text without the logins in its URLs (`user:password@`), and without what their queries keep secret."""
-    return _SECRET.sub(r"\1...", _LOGIN.sub("", text))
+    """Text without the logins in its URLs (`user:password@`), what their queries keep secret, and tokens of the hub."""
+    return _TOKEN.sub("...", _SECRET.sub(r"\1...", _LOGIN.sub("", text)))

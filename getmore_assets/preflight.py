@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import BROUGHT, LEXICAL, PYTHON_DOCS, Task
+from getmore_assets.config import BROUGHT, PYTHON_DOCS, WITHOUT_WEIGHTS, Task
 from getmore_assets.corpus import candidates, pool, python_docs, readers, target
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
@@ -77,7 +77,7 @@ def _check_launch(task: Task) -> None:
 
 
 def _check_models(task: Task) -> None:
-    if task.encoder.model not in (LEXICAL, BROUGHT):
+    if task.encoder.model not in WITHOUT_WEIGHTS:
         find_model(task.encoder.model, "encoder.model")
     if task.base_model.model != "small":
         folder = find_model(task.base_model.model, "base_model.model")

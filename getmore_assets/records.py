@@ -173,7 +173,9 @@ def tasks_in(lake: Lake) -> list[str]:
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or what was there before."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, "utf-8")
+    partial.unlink(missing_ok=True)
+    with partial.open("x", encoding="utf-8") as stream:  # in a folder that others may write to, a link may lie there
+        stream.write(text)
     partial.replace(path)
 
 

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from getmore_assets import safe_yaml
 from getmore_assets.config import Section, Source, Task
 from getmore_assets.errors import BadInput
 
@@ -25,11 +25,11 @@ def load_task(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> 
     """
     path = Path(path)
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
+        raw = safe_yaml.read(path)
     except FileNotFoundError:
         raise BadInput(str(path), "there is no such task file", "Give the path of a YAML task file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(str(path), f"not valid YAML ({' '.join(str(error).split())})", "Correct the file") from None
+    except ValueError as error:
+        raise BadInput(str(path), f"not valid YAML ({error})", "Correct the file") from None
     if not isinstance(raw, dict):
         raise BadInput(str(path), "not a mapping of fields", "See tasks/demo.yaml for the shape of a task file")
     for override in overrides:
@@ -44,6 +44,10 @@ def _override(raw: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise BadInput(override, "not an override", "Write key=value, for example selection.budget.rows=500")
+    try:
+        given = safe_yaml.parse(value)
+    except ValueError:
+        raise BadInput(override, "the value is not valid YAML", "Quote it") from None
     *parents, last = key.split(".")
     node: Any = raw
     owner = ""
@@ -54,11 +58,9 @@ def _override(raw: dict[str, Any], override: str) -> None:
             if isinstance(child, str) and at != "name":  # a source given by its path alone, a selector by its name
                 child = node[at] = {"selector" if isinstance(at, int) and owner in _SELECTORS else "path": child}
             node, owner = child, parent
-        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
+        node[int(last) if isinstance(node, list) else last] = given
     except (TypeError, ValueError, IndexError):
         raise BadInput(override, "there is no such field to change", "Name a field as the task file does") from None
-    except yaml.YAMLError:
-        raise BadInput(override, "the value is not valid YAML", "Quote it") from None
 
 
 def _explain(error: Any) -> str:

@@ -94,13 +94,17 @@ def _address() -> str:
 
 def run_url(experiment_id: str, run_id: str) -> str:
     """Where MLflow's UI shows a run; `GETMORE_MLFLOW_UI` says where that UI is."""
-    base = os.environ.get("GETMORE_MLFLOW_UI", "http://127.0.0.1:5000").rstrip("/")
-    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{_ui('GETMORE_MLFLOW_UI', 'http://127.0.0.1:5000')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def dagster_url(run_id: str) -> str:
     """Where Dagster's UI shows a run; `GETMORE_DAGSTER_UI` says where that UI is."""
-    return f"{os.environ.get('GETMORE_DAGSTER_UI', 'http://127.0.0.1:3000').rstrip('/')}/runs/{run_id}"
+    return f"{_ui('GETMORE_DAGSTER_UI', 'http://127.0.0.1:3000')}/runs/{run_id}"
+
+
+def _ui(variable: str, default: str) -> str:
+    """Where a UI is, without what the address may hold of credentials: links are kept and shown."""
+    return redacted(os.environ.get(variable, default)).rstrip("/")
 
 
 @dataclass
@@ -199,8 +203,11 @@ def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]
         with _open(lake, name, tags) as run:
             yield run
     except MlflowException as error:
-        if lost := _lost(str(error), lake):
-            raise TrackingLostError(f"{lost}; what was made is kept: mend that and run again to go on") from error
+        said = redacted(str(error))  # MLflow names the address with its login, and errors are kept and shown
+        if lost := _lost(said, lake):
+            raise TrackingLostError(f"{lost}; what was made is kept: mend that and run again to go on") from None
+        if said != str(error):
+            raise MlflowException(said) from None
         raise
 
 
@@ -233,7 +240,7 @@ def _open(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
         try:
             client.set_terminated(run.info.run_id, "FAILED")
         except Exception as second:  # the next run ends it; what went wrong first is what must be said
-            log.warning("MLflow run %s could not be ended: %s", run.info.run_id, second)
+            log.warning("MLflow run %s could not be ended: %s", run.info.run_id, redacted(str(second)))
         raise
 
 

@@ -17,6 +17,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 
 SHARED = Path(__file__).parents[2] / "shared"
+SECRET = "hf_ThisStandsForTheTokenOfAUser"  # what the environment of every command holds, and nothing may keep
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +81,7 @@ def write_task(path: Path, fields: dict[str, Any]) -> Path:
 def getmore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command, as a user runs it."""
     environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")}
+    environment |= {"HF_TOKEN": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET}
     command = [sys.executable, "-m", "getmore_assets.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)
 

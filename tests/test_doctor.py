@@ -115,6 +115,7 @@ def test_no_password_is_printed(examined, monkeypatch, tmp_path):
         ("at https://me:a@b@host:1/x now", "at https://host:1/x now"),
         ("postgresql://u:p/w@host/db?sslmode=on&password=p", "postgresql://host/db?sslmode=on&password=..."),
         ("s3://bucket/key?X-Amz-Signature=ab&x=1", "s3://bucket/key?X-Amz-Signature=...&x=1"),
+        ("Authorization: Bearer abc.def-1 of hf_abcdefghijklmnopqrst", "Authorization: Bearer ... of ..."),
         ("nobody@example.org at sqlite:///a/b.db", "nobody@example.org at sqlite:///a/b.db"),
     ],
 )

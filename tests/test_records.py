@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -82,3 +83,12 @@ def test_a_file_is_replaced_whole(tmp_path: Path):
     write_atomically(tmp_path / "a", "two")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "two"
+
+
+def test_a_link_where_a_file_is_about_to_be_written_is_not_followed(tmp_path):
+    outside, path = tmp_path / "outside", tmp_path / "record.json"
+    outside.write_text("mine")
+    (tmp_path / f".record.json.{os.getpid()}").symlink_to(outside)
+    path.symlink_to(outside)
+    write_atomically(path, "new")
+    assert (outside.read_text(), path.read_text(), path.is_symlink()) == ("mine", "new", False)

@@ -1,10 +1,14 @@
+import http.server
+import logging
 import sqlite3
+import threading
+import traceback
 
 import pytest
 from mlflow import MlflowClient
 
 from getmore_assets.lake import Lake, TableRef
-from getmore_assets.tracking import TrackingLostError, tracked, tracking_uri
+from getmore_assets.tracking import TrackingLostError, dagster_url, run_url, tracked, tracking_uri
 
 TAGS = {"getmore.station": "s", "getmore.task": "t", "getmore.lake": "/l"}
 
@@ -66,3 +70,39 @@ def test_a_store_that_cannot_be_written_to_is_said_in_one_line(lake):
     wrong = f"MLflow's store {lake.root}/mlflow.db cannot be written to (database or disk is full)"
     assert str(lost.value).startswith(wrong)
     assert "\n" not in str(lost.value)
+
+
+class Hangs(http.server.BaseHTTPRequestHandler):
+    """Says that it is well, and answers nothing else."""
+
+    def do_GET(self):
+        if self.path == "/health":
+            self.send_response(200)
+            self.end_headers()
+        else:
+            self.connection.close()
+
+    def log_message(self, *said):
+        pass
+
+
+def test_a_login_in_the_address_is_in_no_error_and_no_log(lake, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hangs)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:hunter2@127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    said = f"MLflow at http://127.0.0.1:{server.server_port} stopped"
+    with pytest.raises(TrackingLostError, match=said) as lost, tracked(lake, "t s", TAGS):
+        pass
+    server.shutdown()
+    server.server_close()
+    assert "hunter2" not in "".join(traceback.format_exception(lost.value))  # what Dagster keeps of it
+    assert "hunter2" not in caplog.text
+
+
+def test_links_to_the_servers_hold_no_login(monkeypatch):
+    for variable in ("GETMORE_MLFLOW_UI", "GETMORE_DAGSTER_UI"):
+        monkeypatch.setenv(variable, "https://someone:hunter2@host.example/ui/")
+    assert run_url("1", "r") == "https://host.example/ui/#/experiments/1/runs/r"
+    assert dagster_url("r") == "https://host.example/ui/runs/r"

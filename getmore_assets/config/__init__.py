@@ -20,7 +20,7 @@ from getmore_assets.config.training import (
     Training,
     ZeroShot,
 )
-from getmore_assets.config.transport import BROUGHT, LEXICAL, Adapt, Drift, Encoder, Transport, Triage
+from getmore_assets.config.transport import BROUGHT, LEXICAL, WITHOUT_WEIGHTS, Adapt, Drift, Encoder, Transport, Triage
 
 __all__ = [
     "AUTO",
@@ -29,6 +29,7 @@ __all__ = [
     "LEXICAL",
     "NONE",
     "PYTHON_DOCS",
+    "WITHOUT_WEIGHTS",
     "Adapt",
     "BaseModelChoice",
     "Budget",

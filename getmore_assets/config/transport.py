@@ -12,6 +12,7 @@ from getmore_assets.config.training import DType
 
 LEXICAL = "lexical"
 BROUGHT = "brought"
+WITHOUT_WEIGHTS = (LEXICAL, BROUGHT)  # encoders that are no model with a folder
 
 
 class Adapt(Section):
@@ -43,7 +44,7 @@ class Encoder(Section):
 
     @model_validator(mode="after")
     def _only_models_adapt(self) -> "Encoder":
-        if (self.adapt or self.static) and self.model in (LEXICAL, BROUGHT):
+        if (self.adapt or self.static) and self.model in WITHOUT_WEIGHTS:
             raise ValueError(f"`{self.model}` is no model that could be adapted or distilled")
         if self.adapt and self.static:
             raise ValueError("a static encoder is not adapted: set one of adapt and static")

@@ -47,11 +47,16 @@ class NearDuplicates:
         self._bands = pl.DataFrame(schema={"band": pl.UInt64, "row": pl.UInt32})
 
     def add_known(self, ids: list[str], signatures_: np.ndarray) -> None:
-        """Take in rows that an earlier run found to be no copies."""
+        """Take in rows that an earlier run found to be no copies, with signatures `[len(ids), 64]`, uint32."""
         self._add(ids, signatures_, _band_keys(signatures_))
 
     def mark(self, ids: list[str], signatures_: np.ndarray) -> list[str | None]:
-        """For each row, the id of the earlier row that it copies, or None; the latter are taken in."""
+        """For each row, the id of the earlier row that it copies, or None; the latter are taken in.
+
+        Args:
+            ids: Of the rows, none seen before.
+            signatures_: Of `signatures`: `[len(ids), 64]`, uint32.
+        """
         known, keys = len(self._ids), _band_keys(signatures_)
         fresh = pl.DataFrame({"band": keys.ravel(), "new": np.repeat(np.arange(len(ids), dtype=np.uint32), BANDS)})
         # A row is held against the first row of each band only: n rows of one boilerplate give n pairs, not n².

@@ -5,18 +5,15 @@ what its columns mean (`readers.py`). Row numbers count from 1; where rows and l
 """
 
 import csv
-import gzip
-import io
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
-import zstandard
 
-from getmore_assets.config import Source
+from getmore_assets.config import HUB_PREFIX, Source
+from getmore_assets.corpus.lines import CUT_IT, LONGEST_ROW, OPENERS, TOO_LONG, lines
 from getmore_assets.errors import BadInput
 
 Batches = Iterator[tuple[int, pl.DataFrame]]
@@ -36,19 +33,11 @@ _SUFFIXES = {
     ".rst": "text",
     ".text": "text",
 }
-_LONGEST_FIELD = 64 * 2**20
-
-
-def _open_zstd(path: Path, mode: str) -> BinaryIO:
-    return io.BufferedReader(zstandard.open(path, mode))  # type: ignore[return-value]
-
-
-_OPEN: dict[str, Any] = {".gz": gzip.open, ".zst": _open_zstd}
 
 
 def kind_of(path: Path) -> str | None:
     """The format a file's name tells, or None."""
-    suffixes = [s for s in path.suffixes if s not in _OPEN]
+    suffixes = [s for s in path.suffixes if s not in OPENERS]
     return _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
 
 
@@ -57,33 +46,16 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
-def _lines(path: Path, source: Source) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a UTF-8 file, plain, gz or zst."""
-    with _OPEN.get(path.suffix, Path.open)(path, "rb") as stream:
-        for number, line in enumerate(_whole_lines(stream, path), 1):
-            try:
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                if source.bad_rows == "error":
-                    what = f"not valid UTF-8 (byte {error.start} of the line)"
-                    raise BadInput(f"{path}:{number}", what, "Convert the file, or set `bad_rows: skip`") from None
-
-
-def _whole_lines(stream: Any, path: Path) -> Iterator[bytes]:
-    try:
-        yield from stream
-    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
-        raise BadInput(str(path), f"cannot be read to its end ({error})", "Copy or compress the file again") from None
-
-
-def _frames(rows: Iterator[tuple[int, dict[str, Any]]], columns: Columns) -> Batches:
-    """Frames of numbered rows; columns that no row of a frame has are left out of it."""
+def _frames(rows: Iterator[tuple[int, dict[str, Any], int]], columns: Columns) -> Batches:
+    """Frames of numbered rows with their sizes; columns that no row of a frame has are left out of it."""
     batch: list[dict[str, Any]] = []
-    for number, row in rows:
-        batch.append({"#row": number, **row})
-        if len(batch) == _BATCH:
+    held = 0
+    for number, row, size in rows:
+        batch.append({**row, "#row": number})
+        held += size
+        if len(batch) == _BATCH or held > LONGEST_ROW:
             yield batch[0]["#row"], _frame(batch, columns)
-            batch = []
+            batch, held = [], 0
     if batch:
         yield batch[0]["#row"], _frame(batch, columns)
 
@@ -96,19 +68,24 @@ def _frame(batch: list[dict[str, Any]], columns: Columns) -> pl.DataFrame:
     return pl.DataFrame({c: [row.get(c) for row in batch] for c in ["#row", *present]}, strict=False)
 
 
-def _parquet(path: Path, columns: Columns, _source: Source) -> Batches:
+def _parquet(path: Path, columns: Columns, source: Source) -> Batches:
     try:
         frame = pl.scan_parquet(path)
         present = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadInput(str(path), f"not a readable Parquet file ({error})", "Write it again") from None
-    yield from _scan(frame, columns if columns is not None and set(columns) <= set(present) else present)
+    wanted = columns if columns is not None and set(columns) <= set(present) else present
+    yield from _bounded(_scan(frame, wanted), str(path), source)
 
 
 def _delta(path: Path, columns: Columns, source: Source) -> Batches:
     frame = pl.scan_delta(str(path), version=source.version)
     present = frame.collect_schema().names()
-    yield from _scan(frame, columns if columns is not None and set(columns) <= set(present) else present)
+    wanted = columns if columns is not None and set(columns) <= set(present) else present
+    try:
+        yield from _bounded(_scan(frame, wanted), str(path), source)
+    except OSError as error:
+        raise BadInput(str(path), f"names a file that cannot be read ({error})", "Write the table again") from None
 
 
 def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
@@ -118,9 +95,32 @@ def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
         start += batch.height
 
 
+def _bounded(batches: Batches, where: str, source: Source) -> Batches:
+    """The same rows in pieces of bounded size: a small file may hold one long text in a million rows.
+
+    Raises:
+        BadInput: A row is too long; `bad_rows: skip` leaves it out.
+    """
+    for start, batch in batches:
+        texts = [name for name, kind in batch.schema.items() if kind == pl.String]
+        lengths = (pl.col(name).str.len_bytes().cast(pl.Int64).fill_null(0) for name in texts)
+        sizes = batch.select(size=pl.sum_horizontal(pl.lit(0, pl.Int64), *lengths))["size"]
+        if sizes.sum() <= LONGEST_ROW:
+            yield start, batch
+            continue
+        too_long = (sizes > LONGEST_ROW).arg_true()
+        if len(too_long) and source.bad_rows == "error":
+            raise BadInput(f"{where}:{start + too_long[0]}", TOO_LONG, CUT_IT)
+        numbered = batch.with_columns(pl.int_range(start, start + batch.height).alias("#row"), sizes.alias("#size"))
+        kept = numbered.filter(pl.col("#size") <= LONGEST_ROW)
+        parts = kept.with_columns(pl.col("#size").cum_sum() // LONGEST_ROW)
+        for part in parts.partition_by("#size", maintain_order=True, include_key=False):
+            yield part["#row"][0], part
+
+
 def _jsonl(path: Path, columns: Columns, source: Source) -> Batches:
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, line in _lines(path, source):
+    def rows() -> Iterator[tuple[int, dict[str, Any], int]]:
+        for number, line in lines(path, source):
             if not line.strip():
                 continue
             try:
@@ -128,27 +128,38 @@ def _jsonl(path: Path, columns: Columns, source: Source) -> Batches:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 json.dumps(row, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 if source.bad_rows == "skip":
                     continue
                 raise BadInput(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line") from None
-            yield number, row
+            yield number, row, len(line)
 
     yield from _frames(rows(), columns)
 
 
 def _delimited(delimiter: str) -> Callable[[Path, Columns, Source], Batches]:
     def read(path: Path, columns: Columns, source: Source) -> Batches:
-        csv.field_size_limit(_LONGEST_FIELD)
+        csv.field_size_limit(LONGEST_ROW)
+        taken = 0  # characters since the last row ended
 
-        def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-            reader = csv.DictReader((line for _, line in _lines(path, source)), delimiter=delimiter, strict=True)
+        def counted() -> Iterator[str]:
+            nonlocal taken
+            for number, line in lines(path, source):
+                taken += len(line)
+                if taken > LONGEST_ROW:
+                    raise BadInput(f"{path}:{number}", f"a row {TOO_LONG}", "Look for a quote that is not closed")
+                yield line
+
+        def rows() -> Iterator[tuple[int, dict[str, Any], int]]:
+            nonlocal taken
+            reader = csv.DictReader(counted(), delimiter=delimiter, strict=True)
             try:
                 for row in reader:
                     if None in row and source.bad_rows == "error":
                         what = f"more fields than the header's {len(reader.fieldnames or [])}"
                         raise BadInput(f"{path}:{reader.line_num}", what, "Quote the delimiter, or mend the row")
-                    yield reader.line_num, {k: v for k, v in row.items() if k is not None}
+                    yield reader.line_num, {k: v for k, v in row.items() if k is not None}, taken
+                    taken = 0
             except csv.Error as error:
                 raise BadInput(f"{path}:{reader.line_num}", str(error), "Mend the quoting of this row") from None
 
@@ -158,8 +169,16 @@ def _delimited(delimiter: str) -> Callable[[Path, Columns, Source], Batches]:
 
 
 def _text(path: Path, _columns: Columns, source: Source) -> Batches:
-    text = "".join(line for _, line in _lines(path, source))
-    yield 1, pl.DataFrame({"text": [text]})
+    """A row a file; of one that is too long for a row, a row for each part of it."""
+    part: list[str] = []
+    start, held = 1, 0
+    for number, line in lines(path, source):
+        if held + len(line) > LONGEST_ROW:
+            yield start, pl.DataFrame({"text": ["".join(part)]})
+            part, start, held = [], number, 0
+        part.append(line)
+        held += len(line)
+    yield start, pl.DataFrame({"text": ["".join(part)]})
 
 
 def _dataset(path: Path, _columns: Columns, source: Source) -> Batches:
@@ -169,7 +188,7 @@ def _dataset(path: Path, _columns: Columns, source: Source) -> Batches:
         if source.split not in loaded:
             raise BadInput(str(path), f"no split `{source.split}`", f"Its splits are: {', '.join(loaded)}")
         loaded = loaded[source.split]
-    yield from _dataset_frames(loaded)
+    yield from _bounded(_dataset_frames(loaded), str(path), source)
 
 
 def datasets_package(where: str) -> Any:
@@ -201,19 +220,27 @@ def hub_revision(name: str) -> str:
         raise BadInput(f"hf://{name}", what, "Check name and network") from None
 
 
-def hub_dataset(name: str, config: str | None, split: str, columns: list[str]) -> Batches:
+def hub_dataset(source: Source, columns: list[str]) -> Batches:
     """Rows of a data set on the Hugging Face hub, streamed.
 
     Raises:
-        BadInput: It cannot be reached, or has no such split.
+        BadInput: It cannot be reached, or has no such split; a row is too long.
     """
-    datasets = datasets_package(f"hf://{name}")
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    datasets, name = datasets_package(source.path), source.path.removeprefix(HUB_PREFIX)
     try:
-        loaded = datasets.load_dataset(name, config, split=split, streaming=True)
+        validate_repo_id(name)  # or `load_dataset` would read a folder of this machine
+        loaded = datasets.load_dataset(name, source.config, split=source.split, streaming=True)
     except (OSError, ValueError) as error:
         what = f"cannot be loaded ({error})"
-        raise BadInput(f"hf://{name}", what, "Check name, config, split and network") from None
-    yield from _frames(((n, dict(row)) for n, row in enumerate(loaded, 1)), columns)
+        raise BadInput(source.path, what, "Check name, config, split and network") from None
+    rows = ((number, dict(row), _size(row)) for number, row in enumerate(loaded, 1))
+    yield from _bounded(_frames(rows, columns), source.path, source)
+
+
+def _size(row: dict[str, Any]) -> int:
+    return sum(len(value) for value in row.values() if isinstance(value, str | bytes))
 
 
 def _dataset_frames(loaded: Any) -> Batches:

@@ -140,8 +140,7 @@ def _read_all(source: Source, only: set[str] | None = None) -> Iterator[pl.DataF
         return
     wanted = _columns(source)
     if source.path.startswith(HUB_PREFIX):
-        batches = formats.hub_dataset(source.path.removeprefix(HUB_PREFIX), source.config, source.split, wanted)
-        yield from (_take(source, source.path, start, batch) for start, batch in batches)
+        yield from (_take(source, source.path, start, batch) for start, batch in formats.hub_dataset(source, wanted))
         return
     kind, paths = resolve(source)
     for path in paths:

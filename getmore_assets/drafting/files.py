@@ -11,6 +11,7 @@ from pathlib import Path
 
 from getmore_assets.config import Source
 from getmore_assets.corpus import formats, readers
+from getmore_assets.corpus.lines import LONGEST_ROW
 from getmore_assets.errors import BadInput
 
 _ABOUT = re.compile(r"(?i)^(readme|licen[cs]e|copying|notice|changelog|citation|contributing)\b")
@@ -122,8 +123,8 @@ def _is_json_lines(path: Path) -> bool:
     """Whether the first line of a `.json` file is an object: the name alone does not say so."""
     with path.open("rb") as stream:
         try:
-            return isinstance(json.loads(stream.readline()), dict)
-        except ValueError:
+            return isinstance(json.loads(stream.readline(LONGEST_ROW)), dict)
+        except (ValueError, RecursionError):
             return False
 
 

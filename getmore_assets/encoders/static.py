@@ -40,7 +40,7 @@ class StaticEncoder:
     @classmethod
     def load_or_distil(cls, path: Path, folder: Path, chosen: Encoder) -> "StaticEncoder":
         """Load the table at `path`, or distil it from the encoder in `folder` and keep it there."""
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
         if not path.is_file():
             partial = path.with_suffix(".partial")
             save_file({"table": _distil(folder, tokenizer, chosen.dimensions)}, partial)
@@ -60,7 +60,11 @@ class StaticEncoder:
 @torch.inference_mode()
 def _distil(folder: Path, tokenizer: Any, dimensions: int) -> np.ndarray:
     device = best_device()
-    model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).to(device).eval()
+    model = (
+        AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
+        .to(device)
+        .eval()
+    )
     special, rows = tokenizer("")["input_ids"], []
     for start in range(0, len(tokenizer), _BATCH):
         ids = range(start, min(start + _BATCH, len(tokenizer)))

@@ -32,10 +32,10 @@ class TransformerEncoder:
         self.device = best_device()
         self.dtype = compute_dtype(chosen.dtype, self.device)
         self._weighted = chosen.pooling == "weighted"
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        self._model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=self.dtype)
+        self._model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=self.dtype)
         self._model.to(self.device).eval()
         longest = getattr(self._model.config, "max_position_embeddings", None) or chosen.max_length
         self._max_length, self._batch_tokens = min(chosen.max_length, longest), chosen.batch_tokens

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from getmore_assets import safe_yaml
 from getmore_assets.corpus.identity import file_hash
 from getmore_assets.errors import BadInput
 from getmore_assets.exports.origin import Origin
@@ -78,9 +79,9 @@ def _fill(folder: Path, outputs: Sequence[Output]) -> None:
 def _listed(folder: Path) -> dict[str, Any]:
     path = folder / LIST
     try:
-        found = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
+        found = safe_yaml.read(path) if path.is_file() else {}
         return {name: {"comes_from": one["comes_from"], "sha256": one["sha256"]} for name, one in found.items()}
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         raise BadInput(
             str(path), "is not as `getmore export` left it", "Give another folder, or move it away"
         ) from None

@@ -110,7 +110,7 @@ class Ground:
         return store.load(self.tables.embeddings, self.encoder, self.points["id"].to_list())
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Texts of all candidates, or of some, in batches, each with the places of its rows among them."""
+        """Texts of all candidates, or of some, in batches, each with its rows' places among them: `[rows]`, int64."""
         wanted = self.eligible["id"] if ids is None else ids
         place = pl.DataFrame({"id": wanted, "place": np.arange(wanted.len())})
         rows = pool.scan_pool(self.tables.raw_corpus, pool.pool_key(self.task)).select("id", "text")

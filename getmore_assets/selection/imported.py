@@ -99,7 +99,10 @@ def _places(chosen: Imported) -> pl.DataFrame:
         assert chosen.index is not None
         rows = _columns(chosen, [chosen.index])
         return rows.select(pl.col(chosen.index).cast(pl.Int64).alias("place"), "score", "origin")
-    places = np.load(chosen.path, allow_pickle=False)
+    try:
+        places = np.load(chosen.path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise BadInput(chosen.path, f"cannot be read ({error})", "Write one integer a row with `np.save`") from None
     if places.ndim != 1 or not np.issubdtype(places.dtype, np.integer):
         raise BadInput(chosen.path, f"holds {places.dtype} of shape {places.shape}", "Write one integer a row")
     rows = pl.DataFrame({"place": places.astype(np.int64)}).with_row_index("row", 1)

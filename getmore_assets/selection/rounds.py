@@ -61,7 +61,14 @@ class Plan:
     def solve(
         self, picks: np.ndarray, share: float, start: np.ndarray | None, tolerance: float = _TOLERANCE
     ) -> Solution:
-        """The potentials between λ D_U + (1 - λ) D_S and the target; those of every candidate, picked or not."""
+        """The potentials between λ D_U + (1 - λ) D_S and the target; those of every candidate, picked or not.
+
+        Args:
+            picks: Places of what is picked: `[k]`, int64.
+            share: λ.
+            start: A g to go on from: `[m]`; None solves from coarse to fine.
+            tolerance: L1 error of the target marginal.
+        """
         a = self.weights(picks, share) if len(picks) else None
         tile_pass = best_pass(pose(self.x, self.y, self.b, a), self.memory_mb)
         if start is not None:
@@ -74,7 +81,10 @@ class Plan:
     def potentials(
         self, picks: np.ndarray, share: float, start: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """g, f and the distance; of the pool alone those that are known, where they are."""
+        """The potentials g (`[m]`) and f (`[n]`, float64), and the distance; of the pool alone those that are known.
+
+        Arguments as of `solve`.
+        """
         if not len(picks) and self.known is not None:
             g, f = self.known
             return g, f, float(f.mean() + self.b @ g)

@@ -95,7 +95,7 @@ class Trials:
         return self._losses(self.base, "base", rows)
 
     def losses_after(self, texts: list[str], rows: np.ndarray | None = None) -> np.ndarray:
-        """The same, of the base lightly tuned on some texts."""
+        """The same, of the base lightly tuned on some texts: `[n]`, or of some candidates, float64."""
 
         def tuned() -> tuple[Any, Any]:
             model, tokenizer = self.base()

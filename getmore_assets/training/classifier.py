@@ -50,6 +50,7 @@ def build(origin: Path, body: Any, tokenizer: Any, classes: list[str], seed: int
     model = AutoModelForSequenceClassification.from_pretrained(
         origin,
         use_safetensors=True,
+        trust_remote_code=False,
         num_labels=len(classes),
         dtype=torch.float32,
         id2label=dict(enumerate(classes)),

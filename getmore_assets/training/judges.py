@@ -103,8 +103,10 @@ def _room(model: Any, tokens: int) -> int:
 @torch.inference_mode()
 def _scores(folder: Path, label: str, texts: list[str], device: torch.device) -> np.ndarray:
     """Probability of one label: `[len(texts)]`, float64."""
-    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     wanted = {name: number for number, name in model.config.id2label.items()}[label]
     many = model.config.problem_type == "multi_label_classification"
     model.to(device).eval()

@@ -39,8 +39,10 @@ def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
     """
     kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
     torch.manual_seed(0)  # a missing head is drawn alike every time
-    model, info = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    model, info = kind.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     missing = sorted(info["missing_keys"])

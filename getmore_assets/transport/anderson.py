@@ -55,7 +55,7 @@ class Anderson:
         return np.asarray(point + residual - (d_step + d_residual) @ mix)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """For a file."""
+        """For a file: steps and residuals, each `[remembered, m]`, and the best point with its error."""
         found = {"steps": np.array(self.steps), "residuals": np.array(self.residuals)}
         if self.best is not None:
             found |= {"best": np.array(self.best[:2]), "best_error": np.array(self.best[2])}
@@ -63,6 +63,6 @@ class Anderson:
 
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray]) -> "Anderson":
-        """From a file."""
+        """From a file, as `arrays` gives them: `[remembered, m]`."""
         best = (*arrays["best"], float(arrays["best_error"])) if "best" in arrays else None
         return cls(list(arrays["steps"]), list(arrays["residuals"]), best)

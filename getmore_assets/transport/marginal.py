@@ -25,7 +25,7 @@ class TargetMarginal:
     relaxation: float | None
 
     def error(self, g: np.ndarray, col: np.ndarray) -> float:
-        """L1 distance of a plan's target marginal from the one that is wanted at its g."""
+        """L1 distance of a plan's target marginal col (`[m]`) from the one that is wanted at its g (`[m]`)."""
         wanted = self.b if self.relaxation is None else self.b * np.exp(-g / self.relaxation)
         return float(np.abs(col - wanted).sum())
 
@@ -44,7 +44,7 @@ class TargetMarginal:
         return np.where(self.b > 0, moved + shift - g, 0.0)
 
     def centred(self, g: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """G and f as they are returned: where only f + g is determined, with Σ_j b_j g_j = 0."""
+        """G (`[m]`) and f (`[n]`, float32) as returned: where only f + g is determined, with Σ_j b_j g_j = 0."""
         if self.relaxation is not None:
             return g, f
         shift = float(self.b @ g)
@@ -57,8 +57,8 @@ class TargetMarginal:
 
         Args:
             mean_f: Σ_i a_i f_i.
-            g: Target potential.
-            col: The plan's target marginal.
+            g: Target potential: `[m]`.
+            col: The plan's target marginal: `[m]`.
         """
         if self.relaxation is None:
             return mean_f + float(self.b @ g), mean_f + float(col @ g)

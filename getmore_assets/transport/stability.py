@@ -22,7 +22,7 @@ def choice_overlap(problem: Problem, g: np.ndarray, epsilon: float, memory_mb: i
 
     Args:
         problem: The whole problem.
-        g: Its target potential, to start from.
+        g: Its target potential, to start from: `[m]`.
         epsilon: At which it was solved.
         memory_mb: Of a pass.
 

@@ -47,7 +47,7 @@ class Earlier:
     recipe: bool
 
     def start(self, ids: list[str], y: np.ndarray) -> np.ndarray:
-        """A g for the targets of today to start from: theirs, or that of the nearest which had one."""
+        """A g (`[m]`) for the targets of today (`[m, d]`) to start from: theirs, or the nearest one that had any."""
         place = {id_: at for at, id_ in enumerate(self.targets["id"])}
         g = self.targets["potential"].to_numpy()
         known = np.array([place.get(id_, -1) for id_ in ids])
@@ -57,7 +57,7 @@ class Earlier:
         return start
 
     def drift(self, points: pl.DataFrame, y: np.ndarray, memory_mb: int) -> dict[str, float]:
-        """How far the targets of today (id, weight; their vectors) are from those it was solved for."""
+        """How far the targets of today (id, weight; their vectors, `[m, d]`) are from those it was solved for."""
         rows = weight_changed(self.targets, points)
         before, now = (
             Points(vectors, frame["weight"].to_numpy()) for vectors, frame in ((self.y, self.targets), (y, points))

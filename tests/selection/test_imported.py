@@ -72,3 +72,19 @@ def test_what_cannot_be_read_is_refused_by_name(task, tmp_path):
     assert "no column `index`" in refused(path=str(tmp_path / "a.csv"), index="index")
     assert "is no Parquet, JSONL or CSV file" in refused(path=str(tmp_path / "none.csv"), id="id")
     assert "no such file" in refused(path=str(tmp_path / "none.jsonl"))
+
+
+def test_an_array_of_objects_is_never_unpickled(task, tmp_path):
+    path, ran = tmp_path / "chosen.npy", tmp_path / "ran"
+
+    class Harm:
+        def __reduce__(self):
+            return (ran.write_text, ("it ran",))
+
+    np.save(path, np.array([Harm()], dtype=object), allow_pickle=True)
+    with pytest.raises(BadInput, match=r"cannot be read .*allow_pickle=False"):
+        imported.read(Imported(path=str(path)), task)
+    assert not ran.exists()
+    path.write_bytes(b"no array")
+    with pytest.raises(BadInput, match="cannot be read"):
+        imported.read(Imported(path=str(path)), task)

@@ -61,7 +61,10 @@ class TilePass(Protocol):
         ...
 
     def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
-        """A col that may be off by some thousandths of its sum, sooner: for the way to g, never for its last step."""
+        """A col (`[m]`, float64) that may be off by some thousandths of its sum, sooner.
+
+        For the way to g, never for its last step. Arguments as above.
+        """
         ...
 
 

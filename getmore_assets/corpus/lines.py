@@ -1,0 +1,97 @@
+"""A text file's bytes, plain or compressed, as numbered lines of bounded length.
+
+Belongs here: opening, decompressing, cutting into lines; refusing what is cut off, too long or not UTF-8. Does not:
+what a line means (`formats.py`).
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zstandard
+
+from getmore_assets.config import Source
+from getmore_assets.errors import BadInput
+
+#: The most bytes of a row: what is longer is no text that anyone would train on, and would be held several times over.
+LONGEST_ROW = 16 * 2**20
+TOO_LONG = f"longer than {LONGEST_ROW // 2**20} MiB"
+CUT_IT = "Cut it into several rows, or set `bad_rows: skip`"
+_SIP = 1024  # compressed bytes at a time: a block of four bytes may stand for 128 KiB
+_BUFFER = 2**16  # bytes
+
+
+class _Zstd(io.RawIOBase):
+    """Frames one after the other; where the last is cut off an error, for which the package's own reader stops."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._frame: Any = None
+        self._left, self._ready = b"", memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer; 0 at the end."""
+        while not self._ready:
+            compressed = self._left or self._file.read(_SIP)
+            if not compressed:
+                if self._frame is not None:
+                    raise EOFError("it ends within a frame")
+                return 0
+            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            self._ready, self._left = memoryview(self._frame.decompress(compressed)), b""
+            if self._frame.eof:
+                self._left, self._frame = self._frame.unused_data, None
+        some = self._ready[: len(buffer)]
+        buffer[: len(some)], self._ready = some, self._ready[len(some) :]
+        return len(some)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _open_zstd(path: Path, _mode: str) -> BinaryIO:
+    return io.BufferedReader(_Zstd(path), _BUFFER)
+
+
+#: How a file's name ends → how it is opened, where it is compressed.
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".zst": _open_zstd}
+
+
+def lines(path: Path, source: Source) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a UTF-8 file, plain, gz or zst, with their ends.
+
+    Raises:
+        BadInput: A line is too long or not UTF-8 (`bad_rows: skip` leaves it out), or the file is cut off.
+    """
+    with OPENERS.get(path.suffix, Path.open)(path, "rb") as stream:
+        for number, line in enumerate(_whole_lines(stream, path), 1):
+            what = None if line is not None else TOO_LONG
+            try:
+                if line is not None:
+                    yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                what = f"not valid UTF-8 (byte {error.start} of the line)"
+            if what and source.bad_rows == "error":
+                fix = CUT_IT if what == TOO_LONG else "Convert the file, or set `bad_rows: skip`"
+                raise BadInput(f"{path}:{number}", what, fix)
+
+
+def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:
+    """Lines; None in the place of one that is too long, of which no more than a piece is ever held."""
+    try:
+        while line := stream.readline(LONGEST_ROW + 1):
+            if len(line) <= LONGEST_ROW:
+                yield line
+                continue
+            yield None
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(LONGEST_ROW)
+    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        raise BadInput(str(path), f"cannot be read to its end ({error})", "Copy or compress the file again") from None
