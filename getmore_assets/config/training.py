@@ -3,6 +3,7 @@
 Belongs here: fields, their defaults and their limits. Does not: training.
 """
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -54,6 +55,10 @@ class Training(Section):
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
     dtype: DType = Field("auto", description="of the products in training; weights and evaluation stay float32")
+
+    def steps(self, items: int) -> int:
+        """Steps of a training on so many blocks or rows."""
+        return max(1, math.ceil(math.ceil(items / self.batch_size) * self.epochs))
 
 
 class FineTuning(Training):

@@ -81,3 +81,6 @@ def write_files(context: dg.OpExecutionContext, line: Line, config: Export) -> N
 def export() -> None:
     """Export what was made of one target."""
     write_files()
+
+
+JOBS = [run, select, select_by_model, approve, export, inventory]

@@ -94,7 +94,7 @@ def fit(
         validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
         patience: Epochs without a better validation loss before stopping.
     """
-    steps = max(1, math.ceil(math.ceil(len(train) / recipe.batch_size) * recipe.epochs))  # type: ignore[arg-type]
+    steps = recipe.steps(len(train))  # type: ignore[arg-type]
     watched, device = validation is not None, best_device()
     arguments = TrainingArguments(
         output_dir=str(work),
