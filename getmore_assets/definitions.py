@@ -9,7 +9,7 @@ from getmore_assets.defs.line import Line
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(stations),
     asset_checks=dg.load_asset_checks_from_package_module(stations),
-    jobs=[*jobs.JOBS, *questions.JOBS, checks.check_job],
+    jobs=[*jobs.LINE, *jobs.ACTS, *questions.JOBS, checks.check_job],
     executor=dg.in_process_executor,  # stations start processes for what is heavy; one more for each would only cost
     sensors=[sensors.task_files, sensors.target_changes, sensors.pool_changes],
     resources={"line": Line(task_file="", overrides=[])},

@@ -61,6 +61,10 @@ def plan(task: Task) -> Plan:
     notes.append(
         "seconds are what stations will record; checks between them, and the start of the command, come on top"
     )
+    if any(Lake(task.lake).root.glob(f"runs/{task.name}/*.json")):
+        notes.append(
+            "runs of a comparison that are there already and still serve are not made again, so it may take less"
+        )
     if task.toxicity:
         notes.append("toxicity is not in the figures: what is written and judged takes its time in every run")
     return Plan(task.name, stations, notes, time.monotonic() - began)
@@ -124,7 +128,7 @@ def _counts(task: Task, foreseen: dict[str, Foreseen], found: Measured) -> Count
     passages = there.rows if there else round(made.rows * share)
     candidates = round(large["ot_potentials"].facts["candidates"] * passages / made.rows)
     selected = pl.read_parquet(large["selected_subset"].folders["parquet"])
-    words = pl.read_delta(str(made.table_ref().path)).select(pl.col("n_tokens").mean()).item()
+    words = made.table_ref().scan().select(pl.col("n_tokens").mean()).collect().item()
     picks = work.picks(task.selection.budget, candidates, float(selected["n_tokens"].mean()))  # type: ignore[arg-type]
     counts = Counts(
         rows=seen.rows,
@@ -137,8 +141,11 @@ def _counts(task: Task, foreseen: dict[str, Foreseen], found: Measured) -> Count
         picks=picks,
         picked_words=round(picks * float(selected["n_tokens"].mean())),  # type: ignore[arg-type]
         missing=0,
+        first=0,
     )
-    return replace(counts, missing=max(0, counts.candidates + counts.points - _encoded(task)))
+    missing = max(0, counts.candidates + counts.points - _encoded(task))
+    first = 0 if foreseen["domain_triage"].record else min(missing, counts.sampled + counts.points)
+    return replace(counts, missing=missing, first=first)
 
 
 def _encoded(task: Task) -> int:

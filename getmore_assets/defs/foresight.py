@@ -22,7 +22,7 @@ from getmore_assets.defs.selected_subset import selected_subset
 from getmore_assets.defs.target_data import target_data
 from getmore_assets.defs.warmed_model import warmed_model
 from getmore_assets.lake import Lake
-from getmore_assets.models import hub_id, is_cached
+from getmore_assets.models import is_here
 from getmore_assets.records import STATIONS, Record, Records, making
 
 _ASSETS: tuple[dg.AssetsDefinition, ...] = (
@@ -60,8 +60,7 @@ def absent(task: Task) -> dict[str, str]:
     asked = {"encoder.model": task.encoder.model, "base_model.model": task.base_model.model}
     if task.toxicity:
         asked["toxicity.classifier"] = task.toxicity.classifier
-    named = {field: name for field, name in asked.items() if name not in (LEXICAL, BROUGHT, "minilm")}
-    return {field: name for field, name in named.items() if hub_id(name) and not is_cached(name)}
+    return {field: name for field, name in asked.items() if name not in (LEXICAL, BROUGHT) and not is_here(name)}
 
 
 def foresee(task: Task, target: tuple[str, str] | None = None) -> dict[str, Foreseen]:

@@ -83,4 +83,5 @@ def export() -> None:
     write_files()
 
 
-JOBS = [run, select, select_by_model, approve, export, inventory]
+LINE = [run, select, select_by_model, inventory]
+ACTS = [approve, export]

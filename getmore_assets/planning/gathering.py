@@ -41,7 +41,7 @@ class Gathering:
     def peak(self, station: str, size: str) -> float:
         """What the station took in a miniature, and what this process will hold more, in MiB."""
         made = self.found.small if size == SMALL else self.found.large
-        return made[station].peak_rss_mb + self._a_row * max(0, self.counts.rows - self._rows[size])
+        return float(made[station].peak_rss_mb + self._a_row * max(0, self.counts.rows - self._rows[size]))
 
     def disk(self, station: str, size: str, share: float = 1.0) -> float:
         """What the station left in a miniature, so many times, in MiB."""
@@ -50,7 +50,7 @@ class Gathering:
     def solve_seconds(self) -> float:
         """A solve over all candidates: a pass timed in the large miniature, times the passes, times the candidates."""
         facts = self.found.large["ot_potentials"].facts
-        return float(facts["planned_seconds"]) * self._candidates_share()
+        return float(facts["planned_seconds"] * self._candidates_share())
 
     def _candidates_share(self) -> float:
         return self.counts.candidates / max(1, self.found.large["ot_potentials"].facts["candidates"])
@@ -82,7 +82,7 @@ class Gathering:
 
     def _domain_triage(self) -> Told:
         made, counts = self.found.large["domain_triage"], self.counts
-        encoded = min(counts.missing, counts.sampled + counts.points)
+        encoded = counts.first
         make = self._make_encoder() if encoded else 0.0
         rest = made.seconds - made.facts["encode_seconds"] - made.facts["solve_seconds"]
         solves = made.facts["solve_seconds"] * self._share
@@ -95,7 +95,7 @@ class Gathering:
     def _embeddings(self) -> Told:
         made, counts = self.found.large["embeddings"], self.counts
         wanted = counts.candidates + counts.points
-        encoded = max(0, counts.missing - counts.sampled - counts.points)
+        encoded = counts.missing - counts.first
         load = self.found.rates["encoder"]["load"] if "encoder" in self.found.rates and encoded else 0.0
         seconds = made.seconds - made.facts["encode_seconds"] + load + self._a_text() * encoded
         how = f"{encoded:,} texts at {1000 * self._a_text():.2f} ms each"
@@ -126,7 +126,7 @@ class Gathering:
         fitted = facts["encode_seconds"] - self._a_text() * facts["encoded"]
         there = self.found.large["ot_potentials"].facts["candidates"]
         share = min(_FITTED_ON, self.counts.candidates) / max(1, min(_FITTED_ON, there))
-        return max(0.0, float(fitted)) * share
+        return float(max(0.0, fitted) * share)
 
     def _encoding_peak(self, station: str) -> float:
         """With the lexical encoder as measured; with a model what it took, beside this process."""

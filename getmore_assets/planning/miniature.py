@@ -15,7 +15,7 @@ import yaml
 
 from getmore_assets.config import BROUGHT, LEXICAL, NONE, Task
 from getmore_assets.corpus.passages import PAIR
-from getmore_assets.models import find_model
+from getmore_assets.models import find_model, is_here
 from getmore_assets.planning.sampling import CHARS_A_TOKEN, SMALL, STEPS, Look
 
 _STAND_IN_WIDTH = 256
@@ -33,6 +33,8 @@ def width_of(task: Task) -> int:
     """Numbers in a vector of the task's encoder, as far as its configuration tells."""
     if not stands_in(task):
         return task.encoder.dimensions
+    if not is_here(task.encoder.model):
+        return _STAND_IN_WIDTH
     config = json.loads((find_model(task.encoder.model, "encoder.model") / "config.json").read_text("utf-8"))
     said = next((config[name] for name in ("hidden_size", "d_model", "n_embd", "dim") if name in config), None)
     width = int(said or _STAND_IN_WIDTH)
@@ -59,6 +61,8 @@ def write(task: Task, look: Look, folder: Path, size: str) -> Path:
         fields["general"] = _source(task, folder / f"general-{size}.parquet")
     if size == SMALL:
         fields |= _few_steps(task, look)
+    if not is_here(task.base_model.model):
+        fields["base_model"] = {"model": "small", "objective": task.base_model.objective}
     path = folder / f"{size}.yaml"
     path.write_text(yaml.safe_dump(fields), "utf-8")
     return path
@@ -70,7 +74,7 @@ def _source(task: Task, path: Path) -> dict[str, Any]:
 
 
 def _target(task: Task, look: Look, folder: Path, size: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"label": "label"} if look.labels else {}
+    found: dict[str, Any] = {"label": "label"} if look.labels and task.finetune.epochs else {}
     for split in ("train", "validation", "test", "negative"):
         path = folder / f"{split}-{size}.parquet"
         if split in look.splits:

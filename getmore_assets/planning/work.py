@@ -53,6 +53,7 @@ class Counts:
         picks: Selected.
         picked_words: In them.
         missing: Texts without a vector.
+        first: Of these, those that triage will encode.
     """
 
     rows: int
@@ -65,6 +66,7 @@ class Counts:
     picks: int
     picked_words: int
     missing: int
+    first: int
 
     @property
     def points(self) -> int:

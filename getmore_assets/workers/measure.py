@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from torch.utils.data import Dataset, Subset
 
@@ -42,7 +43,8 @@ def measure(spec: dict[str, Any]) -> dict[str, Any]:
     Returns:
         device, and the figures of `_encoder`, `_training` and `_selectors`.
     """
-    task, found = Task.model_validate(spec["task"]), {"device": best_device().type}
+    task = Task.model_validate(spec["task"])
+    found: dict[str, Any] = {"device": best_device().type}
     texts = {name: pl.read_parquet(spec[name])["text"].to_list() for name in ("pool", "picks", "train")}
     if spec["encoder"] and stands_in(task):
         found["encoder"] = _encoder(task, texts, Path(spec["work"]))
@@ -52,7 +54,12 @@ def measure(spec: dict[str, Any]) -> dict[str, Any]:
     return found | {"selectors": _selectors(task, texts)}
 
 
-def _rate(once: Callable[[int], None], most: int = _MOST) -> tuple[float, float]:
+def _again_and_again(texts: list[str], count: int) -> list[str]:
+    """So many texts, each as often as it takes."""
+    return texts * (1 + count // len(texts))
+
+
+def _rate(once: Callable[[int], Any], most: int = _MOST) -> tuple[float, float]:
     """Seconds that one more takes, and seconds of the first beyond that."""
 
     def timed(count: int) -> float:
@@ -80,8 +87,8 @@ def _encoder(task: Task, texts: dict[str, list[str]], work: Path) -> dict[str, f
             began = time.monotonic()
             encoder = make_encoder(task, work / "encoder-2.safetensors", some)
             a_text = max(0.0, (time.monotonic() - began - make) / max(1, len(some) - _TEXTS // 4))
-        pool = texts["pool"]
-        each, _ = _rate(lambda n: encoder.encode(pool[: 16 * n]) and None, min(_MOST, len(pool) // 16))
+        pool = _again_and_again(texts["pool"], 16 * _MOST)
+        each, _ = _rate(lambda n: encoder.encode(pool[: 16 * n]) is None)
     return {"load": make, "a_train_text": a_text, "a_text": each / 16, "peak_rss_mb": meter.peak_rss_mb}
 
 
@@ -121,8 +128,8 @@ def _training(task: Task, spec: dict[str, Any], texts: dict[str, list[str]]) -> 
     found["test_blocks"] = len(test)
     some = texts["test"]
     one = max(1, round(32 * len(some) / len(test)))  # rows that fill a batch of the evaluation
-    cycle = some * (1 + 8 * one // len(some))
-    each, _ = _rate(lambda n: evaluation.perplexity(model, tokenizer, objective, cycle[: n * one], length) and None, 8)
+    cycle = _again_and_again(some, 8 * one)
+    each, _ = _rate(lambda n: evaluation.perplexity(model, tokenizer, objective, cycle[: n * one], length) is None, 8)
     found["a_block"] = each / max(1, len(Blocks(cycle[:one], tokenizer, length)))
     if any(_asks_for_losses(one) for one in (task.selection, *task.rivals)):
         found["a_loss"] = _loss(model, tokenizer, task, texts["pool"])
@@ -158,9 +165,12 @@ def _classifier(task: Task, spec: dict[str, Any], model: Any, tokenizer: Any, wo
     )
     batch, order = 2 * task.finetune.batch_size, list(range(len(test)))
     steps = _steps(network, train, task.finetune, classifier.collator(tokenizer), work / "finetune")
-    each, _ = _rate(
-        lambda n: classifier.predict(network, Subset(test, (order * n)[: n * batch]), tokenizer, batch) is None, 8
-    )
+
+    def predict(batches: int) -> None:
+        some: Any = Subset(test, (order * (1 + batches * batch // len(order)))[: batches * batch])
+        classifier.predict(network, some, tokenizer, batch)
+
+    each, _ = _rate(predict, 8)
     counts = {"train_items": rows["train"].height, "validation_items": rows["validation"].height}
     return {**counts, "finetune": steps, "a_validated": each / batch, "predicted": rows["test"].height}
 
@@ -186,13 +196,10 @@ def _selectors(task: Task, texts: dict[str, list[str]]) -> dict[str, float]:
         from getmore_assets.selection.dsir import log_weights
 
         began = time.monotonic()
-        log_weights(
-            len(pool), iter([(list(range(len(pool))), pool)]), iter([(list(range(len(pool))), pool)]), texts["train"]
-        )  # type: ignore[list-item]
+        places = np.arange(len(pool))
+        log_weights(len(pool), iter([(places, pool)]), iter([(places, pool)]), texts["train"])
         found["dsir"] = (time.monotonic() - began) / len(pool)
     if "knn" in asked:
-        import numpy as np
-
         from getmore_assets.selection.neighbours import nearest
 
         rng, width = np.random.default_rng(0), width_of(task)
@@ -205,9 +212,9 @@ def _selectors(task: Task, texts: dict[str, list[str]]) -> dict[str, float]:
 
 def _loss(model: Any, tokenizer: Any, task: Task, pool: list[str]) -> float:
     """Seconds for the loss of one candidate."""
-    cut = [text[:_CHARS] for text in pool]
+    cut = _again_and_again([text[:_CHARS] for text in pool], 16 * _MOST)
     length, objective = task.warmup.max_length, task.base_model.objective
-    each, _ = _rate(lambda n: mean_losses(model, tokenizer, objective, cut[: 16 * n], length) is None, len(cut) // 16)
+    each, _ = _rate(lambda n: mean_losses(model, tokenizer, objective, cut[: 16 * n], length) is None)
     return each / 16
 
 
