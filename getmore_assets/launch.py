@@ -38,7 +38,7 @@ def launch(worker: str, spec: dict[str, Any], work: Path, processes: int = 1) ->
     """Run `getmore_assets.workers.<worker>` with a spec and return its result.
 
     Args:
-        worker: embed, triage, solve, select or train.
+        worker: embed, triage, solve, select, train or measure.
         spec: JSON-like.
         work: A folder for the spec, the result and what the worker keeps to go on from.
         processes: How many of it, under torchrun where there are several (of train).

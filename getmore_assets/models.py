@@ -103,6 +103,11 @@ def is_cached(name: str) -> bool:
         return False
 
 
+def is_here(name: str) -> bool:
+    """Whether a model of a task file can be had without downloading anything."""
+    return name == MINILM or hub_id(name) is None or is_cached(name)
+
+
 def require_objective(folder: Path, objective: str, longest: int) -> None:
     """Refuse a model that cannot be trained as asked.
 

@@ -36,9 +36,8 @@ def check(task: Task) -> None:
         BadInput: With the file, row or field, and what to do.
     """
     require_writable(Path(task.lake))
-    _check_launch(task)
-    _check_models(task)
     _check_packages(task)
+    _check_models(task)
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
     asked = [task.encoder.model, judges, task.quotas]
@@ -69,13 +68,6 @@ def check(task: Task) -> None:
     write_atomically(memory, json.dumps(found))
 
 
-def _check_launch(task: Task) -> None:
-    for station in ("embed", "solve"):
-        if getattr(task.launch, station) and importlib.util.find_spec("ray") is None:
-            fix = f"Install the extra: pip install 'getmore-assets[ray]', or take launch.{station} out"
-            raise BadInput(f"launch.{station}", "Ray is not installed", fix)
-
-
 def _check_models(task: Task) -> None:
     if task.encoder.model not in WITHOUT_WEIGHTS:
         find_model(task.encoder.model, "encoder.model")
@@ -86,10 +78,19 @@ def _check_models(task: Task) -> None:
 
 
 def _check_packages(task: Task) -> None:
-    for name, recipe in (("warmup", task.warmup), ("finetune", task.finetune)):
-        if recipe.lora and importlib.util.find_spec("peft") is None:
-            fix = "Install the extra: pip install 'getmore-assets[lora]'"
-            raise BadInput(f"{name}.lora", "adapters need the package peft, which is not installed", fix)
+    """Refuse what needs an extra that is not installed."""
+    wanted = {
+        "warmup.lora": (task.warmup.lora, "peft", "lora"),
+        "finetune.lora": (task.finetune.lora, "peft", "lora"),
+        "launch.embed": (task.launch.embed, "ray", "ray"),
+        "launch.solve": (task.launch.solve, "ray", "ray"),
+    }
+    for field, (asked, package, extra) in wanted.items():
+        if asked and importlib.util.find_spec(package) is None:
+            what = f"needs the package {package}, which is not installed"
+            raise BadInput(
+                field, what, f"Install the extra: pip install 'getmore-assets[{extra}]', or take {field} out"
+            )
 
 
 def _check_judges(task: Task, labels: list[str]) -> None:

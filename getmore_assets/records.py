@@ -95,7 +95,7 @@ class Records:
         self.lake, self.task = lake, task
 
     def _path(self, station: str) -> Path:
-        return self.lake.folder("records", self.task) / f"{station}.json"
+        return self.lake.root / "records" / self.task / f"{station}.json"
 
     def get(self, station: str) -> Record | None:
         """The record of a station, if there is one and everything it names is still there."""
@@ -118,11 +118,11 @@ class Records:
         return record
 
     def _earlier(self, station: str) -> Path:
-        return self.lake.folder("records", self.task, "earlier", station)
+        return self.lake.root / "records" / self.task / "earlier" / station
 
     def known(self, station: str) -> bool:
         """Whether a station was ever made, even if what its record names is gone."""
-        return self.lake.root.joinpath("records", self.task, f"{station}.json").is_file()
+        return self._path(station).is_file()
 
     def makings(self, station: str) -> list[Record]:
         """Every making of a station that is remembered, the oldest first; what they name may be gone."""
@@ -156,6 +156,7 @@ class Records:
         raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
         remembered = self._earlier(record.station) / f"{record.fingerprint}-{record.dagster_run_id}.json"
         for path in (remembered, self._path(record.station)):
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, json.dumps(raw, indent=1))
 
 

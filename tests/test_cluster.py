@@ -70,7 +70,7 @@ def test_a_task_that_asks_for_ray_is_refused_where_it_is_not_installed(sources, 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     for station in ("embed", "solve"):
         task = Task.model_validate(task_fields(sources, tmp_path / "lake", launch={station: {"ray": "local"}}))
-        with pytest.raises(BadInput, match=rf"launch\.{station}: Ray is not installed.*getmore-assets\[ray\]"):
+        with pytest.raises(BadInput, match=rf"launch\.{station}: needs the package ray.*getmore-assets\[ray\]"):
             preflight.check(task)
     assert not (tmp_path / "lake" / "tables").exists()
 

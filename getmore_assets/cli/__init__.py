@@ -7,10 +7,12 @@ import click
 
 from getmore_assets.cli.approve import approve
 from getmore_assets.cli.check import check
+from getmore_assets.cli.compare import compare
 from getmore_assets.cli.doctor import doctor
 from getmore_assets.cli.explain import explain
 from getmore_assets.cli.export import export
 from getmore_assets.cli.init import init
+from getmore_assets.cli.plan import plan
 from getmore_assets.cli.reproduce import reproduce
 from getmore_assets.cli.run import run, select
 
@@ -41,5 +43,5 @@ def main() -> None:
     """
 
 
-for verb in (init, doctor, run, select, explain, export, check, approve, reproduce):
+for verb in (init, doctor, plan, run, select, compare, explain, export, check, approve, reproduce):
     main.add_command(verb)

@@ -92,7 +92,7 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
         instance=instance,
         partition_key=task.name,
         raise_on_error=False,
-        tags={runs.OF_A_COMMAND: path},
+        tags={runs.OF_A_COMMAND: path, **({runs.CHANGES: redacted(" ".join(overrides))} if overrides else {})},
         run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     return list(result.all_events)

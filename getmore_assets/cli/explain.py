@@ -1,6 +1,6 @@
 """`getmore explain`: why a row is in the selection or out of it.
 
-Belongs here: which versions are asked, what is printed. Does not: the explanation (`selection/explain.py`).
+Belongs here: what is printed. Does not: the explanation (`selection/explain.py`).
 """
 
 import json
@@ -11,11 +11,7 @@ from rich.table import Table
 
 from getmore_assets.cli.execution import json_option, refusals
 from getmore_assets.cli.terminal import OUT, cell, harmless
-from getmore_assets.config import Task
-from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, TableRef
-from getmore_assets.records import Records
-from getmore_assets.selection.explain import Explanation
+from getmore_assets.selection.explain import Explanation, of_task
 from getmore_assets.task_files import load_task
 
 _SHOWN = 200  # characters of a text
@@ -33,25 +29,11 @@ def explain(task: str, row: str, as_json: bool) -> None:
     ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has.
     """
     with refusals(as_json):
-        loaded = load_task(task)
-        found = _explain(loaded, task, row)
+        found = of_task(load_task(task), row)
     if as_json:
         click.echo(json.dumps(asdict(found)))
     else:
         _print(found)
-
-
-def _explain(task: Task, path: str, row: str) -> Explanation:
-    from getmore_assets.selection.explain import explain as explained
-    from getmore_assets.selection.ground import Tables
-
-    made = Records(Lake(task.lake), task.name).get("selected_subset")
-    if made is None:
-        raise BadInput(path, "nothing has been selected yet", f"Run it first: getmore select {path}")
-    tables = Tables(**{name: made.input_table(name) for name in Tables.__dataclass_fields__})
-    ledger = TableRef(**made.facts["ledger"])
-    asked = Task.model_validate(made.settings)
-    return explained(asked, tables, ledger, made.table_ref(), made.facts["encoder"], made.facts["epsilon"], row)
 
 
 def _print(found: Explanation) -> None:

@@ -1,26 +1,15 @@
 """`getmore reproduce`: make a selection again from the versions it was made from, and compare.
 
-Belongs here: finding the selection that a run made or used, solving and selecting again beside the lake's own tables,
-what is printed. Does not: the solve (`workers/solve.py`), or the choice (`selection/choice.py`).
+Belongs here: what is printed. Does not: making it again (`defs/reproduction.py`).
 """
 
 import json
-import shutil
 import sys
-from pathlib import Path
-from typing import Any
 
 import click
 
 from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, refusals
-from getmore_assets.config import Task
-from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, TableRef
-from getmore_assets.launch import launch
-from getmore_assets.records import Record, Records, tasks_in
-
-_TABLES = ("raw_corpus", "target_data", "leakage", "domain_triage", "embeddings", "ot_potentials")
-_MODELS = ("warmed_model", "finetuned_model")
+from getmore_assets.lake import Lake
 
 
 @click.command()
@@ -36,8 +25,10 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
     """
     with refusals(as_json):
         log_to_terminal()
-        made = _find(Lake(lake), run)
-        found = _again(Lake(lake), made)
+        from getmore_assets.defs import reproduction
+
+        made = reproduction.find(Lake(lake), run)
+        found = reproduction.again(Lake(lake), made)
     same = found["hash"] == found["expected"]
     click.echo(f"{made.task}, made {made.made_at}: {made.rows} rows, hash {found['expected']}", err=True)
     click.echo(
@@ -47,87 +38,3 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
         click.echo(json.dumps({"same": same, **found}))
     if not same:
         sys.exit(FAILED)
-
-
-def _find(lake: Lake, run: str) -> Record:
-    """The making of a selection that a run, or a hash, names."""
-    if not lake.root.is_dir():
-        raise BadInput(f"--lake {lake.root}", "there is no such lake", "Name the lake of the task file")
-    known: list[Record] = []
-    for task in tasks_in(lake):
-        records = Records(lake, task)
-        selections = records.makings("selected_subset")
-        wanted = {
-            model.lineage["selection_hash"]
-            for station in _MODELS
-            for model in records.makings(station)
-            if _names(model.mlflow_run_id, run) or _names(model.dagster_run_id, run)
-        }
-        for one in selections:
-            if _names(one.dagster_run_id, run) or _names(one.data_version, run) or one.data_version in wanted:
-                return one
-        known += selections
-    listed = "; ".join(f"{r.task} {r.made_at}: hash {r.data_version[:12]}, run {r.dagster_run_id[:8]}" for r in known)
-    raise BadInput(f"run {run}", "made no selection that this lake remembers", f"It remembers: {listed or 'none'}")
-
-
-def _names(name: str | None, run: str) -> bool:
-    return name is not None and len(run) >= 8 and name.startswith(run)
-
-
-def _again(lake: Lake, made: Record) -> dict[str, Any]:
-    """The hash of the selection made again, beside the one it has."""
-    from getmore_assets.defs.rankings import Asked, spec
-    from getmore_assets.reselection.drift import jaccard
-    from getmore_assets.selection.choice import take
-    from getmore_assets.selection.ground import Tables
-
-    task, tables = Task.model_validate(made.settings), {name: made.input_table(name) for name in _TABLES}
-    for name, table in [*tables.items(), ("selected_subset", made.table_ref())]:
-        if not lake.holds(table):
-            fix = "Keep versions longer: see the retention of VACUUM and of the log"
-            raise BadInput(f"{name} at version {table.version}", "can be read no more", fix)
-    potentials = next(
-        one for one in Records(lake, made.task).makings("ot_potentials") if one.table == tables["ot_potentials"]
-    )
-    work = lake.folder("work", f"reproduce-{made.fingerprint[:16]}")
-    try:
-        done = launch("solve", _spec(potentials, work), work)
-        tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done["version"])
-        encoder, epsilon = potentials.facts["encoder"], potentials.facts["epsilon"]
-        asked = Asked(task.selection.only_selector(), task.selection.budget, work / "ranked")
-        pinned = {name: table.__dict__ for name, table in tables.items()}
-        common = {"task": made.settings, "lake": str(work), "work": str(work), **pinned}
-        launch("select", {**common, **spec([asked], encoder, epsilon, _base(lake, made))}, work)
-        choice = take(task, Tables(**tables), encoder, epsilon, asked.rows())
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    before = made.table_ref().scan().collect()
-    before_ids = before.filter(before["target"] == task.name)["id"]
-    return {
-        "task": task.name,
-        "expected": made.data_version,
-        "hash": choice.hash,
-        "jaccard": jaccard(before_ids, choice.rows["id"]),
-        "decision": done["decision"],
-        "versions": {name: made.input_table(name).version for name in _TABLES},
-    }
-
-
-def _base(lake: Lake, made: Record) -> Record | None:
-    """The base model that the selector asked, where it asked one."""
-    version = made.inputs.get("base_model")
-    if version is None:
-        return None
-    for record in Records(lake, made.task).makings("base_model"):
-        if record.data_version == version and Path(record.folders["model"]).is_dir():
-            return record
-    raise BadInput("base_model", "that the selector asked is there no more", "It must be made again first")
-
-
-def _spec(potentials: Record, work: Path) -> dict[str, Any]:
-    """What the solve worker was asked then, with a lake of its own to write to."""
-    # The tables that the solve read, which may be older than the selection's: a solve stands until it must not.
-    pinned = {name: potentials.input_table(name).__dict__ for name in _TABLES if name != "ot_potentials"}
-    asked = {name: potentials.facts[name] for name in ("encoder", "earlier")}
-    return {"task": potentials.settings, "lake": str(work), "work": str(work), "commit": {}, **asked, **pinned}

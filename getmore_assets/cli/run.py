@@ -37,10 +37,13 @@ def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
     _run("select", task, overrides, as_json)
 
 
-def _run(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: bool) -> list[Any]:
+    """Run the job `run` or `select` on a task, once its input has been looked at; ends the command where it fails.
+
+    Returns:
+        Dagster's events.
+    """
     with refusals(as_json):
-        task = load_task(path, overrides)
-        log_to_terminal()
         from getmore_assets import preflight, tracking
 
         if job == "run":
@@ -49,6 +52,14 @@ def _run(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None
         by_model = job == "select" and task.selection.asks_a_model
         events = execute("select_by_model" if by_model else job, path, overrides, task)
     end_on_failure(events, as_json)
+    return events
+
+
+def _run(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    with refusals(as_json):
+        task = load_task(path, overrides)
+        log_to_terminal()
+    events = carry(job, task, path, overrides, as_json)
     stations = [_station(event) for event in events if event.is_step_materialization]
     made = _summary(task, stations)
     _print(task, made)

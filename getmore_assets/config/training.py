@@ -3,6 +3,7 @@
 Belongs here: fields, their defaults and their limits. Does not: training.
 """
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -75,6 +76,11 @@ class Training(Section):
         fields = type(self).model_fields
         added = ("gradient_accumulation_steps", "lora")
         return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
+
+    def steps(self, items: int) -> int:
+        """Steps of a training on so many blocks or rows."""
+        batches = math.ceil(items / self.batch_size)
+        return max(1, math.ceil(math.ceil(batches / self.gradient_accumulation_steps) * self.epochs))
 
 
 class FineTuning(Training):

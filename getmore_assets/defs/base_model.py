@@ -6,6 +6,7 @@ import dagster as dg
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
+from getmore_assets.defs.columns import owners, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import weights_are_finite
@@ -16,6 +17,8 @@ from getmore_assets.reporting import figures
 @dg.asset(
     deps=["raw_corpus", "target_data"],
     partitions_def=targets,
+    tags=tags_of("base_model"),
+    owners=owners(),
     group_name="models",
     kinds={"huggingface", "torch"},
     code_version="2",

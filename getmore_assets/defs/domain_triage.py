@@ -6,6 +6,7 @@ import polars as pl
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.embeddings import encode_seconds
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
@@ -24,6 +25,9 @@ _LITTLE = 0.1  # share of the target's weight, or of the pool's rows
 @dg.asset(
     deps=list(_INPUTS),
     partitions_def=targets,
+    metadata=schema_of("domain_triage"),
+    tags=tags_of("domain_triage"),
+    owners=owners(),
     group_name="transport",
     kinds={"deltalake", "torch"},
     code_version="2",
@@ -96,12 +100,4 @@ def the_nearest_are_kept(context: dg.AssetCheckExecutionContext, line: Line) -> 
     return dg.AssetCheckResult(passed=passed, metadata={"domains": rows.height, "kept": sum(kept), "wanted": wanted})
 
 
-domain_triage_has_its_columns = has_its_columns(
-    domain_triage,
-    {
-        **dict.fromkeys(("target", "domain"), pl.String),
-        **dict.fromkeys(("nearness", "rows", "sampled"), pl.Int64),
-        **dict.fromkeys(("distance", "error"), pl.Float64),
-        "kept": pl.Boolean,
-    },
-)
+domain_triage_has_its_columns = has_its_columns(domain_triage)

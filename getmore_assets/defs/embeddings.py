@@ -7,6 +7,7 @@ import polars as pl
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
@@ -22,6 +23,9 @@ _INPUTS = candidates.STATIONS
 @dg.asset(
     deps=list(_INPUTS),
     partitions_def=targets,
+    metadata=schema_of("embeddings"),
+    tags=tags_of("embeddings"),
+    owners=owners(),
     group_name="transport",
     kinds={"deltalake", "torch"},
     code_version="2",
@@ -105,6 +109,4 @@ def every_candidate_has_a_vector(context: dg.AssetCheckExecutionContext, line: L
     )
 
 
-embeddings_has_its_columns = has_its_columns(
-    embeddings, {**dict.fromkeys(("encoder", "id"), pl.String), "vector": pl.List(pl.Float32)}
-)
+embeddings_has_its_columns = has_its_columns(embeddings)

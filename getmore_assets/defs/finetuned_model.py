@@ -9,6 +9,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import readers
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import weights_are_finite
@@ -22,6 +23,8 @@ from getmore_assets.reselection.drift import weight_changed
 @dg.asset(
     deps=["raw_corpus", "target_data", "base_model", "warmed_model"],
     partitions_def=targets,
+    tags=tags_of("finetuned_model"),
+    owners=owners(),
     group_name="models",
     kinds={"huggingface", "torch"},
     code_version="2",

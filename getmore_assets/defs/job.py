@@ -115,6 +115,7 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
                 "getmore.code_version": job.commit["code_version"],
                 "dagster.run_id": job.commit["dagster_run_id"],
                 "dagster.run_url": dagster_url(job.commit["dagster_run_id"]),
+                "mlflow.note.content": _note(job),
             }
             job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
         meter: Meter = stack.enter_context(metered())
@@ -144,6 +145,12 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
         settings=job.task.model_dump(mode="json", exclude_unset=True),
         kept=made.kept,
     )
+
+
+def _note(job: Job) -> str:
+    """What MLflow's page of a run says at the top: Markdown, for a tag is no link there."""
+    run = job.commit["dagster_run_id"]
+    return f"`{job.station}` of target `{job.task.name}`, made in [Dagster run {run[:8]}]({dagster_url(run)})"
 
 
 def _work(job: Job, make: Callable[[Job], Made]) -> Made:

@@ -81,3 +81,7 @@ def write_files(context: dg.OpExecutionContext, line: Line, config: Export) -> N
 def export() -> None:
     """Export what was made of one target."""
     write_files()
+
+
+LINE = [run, select, select_by_model, inventory]
+ACTS = [approve, export]

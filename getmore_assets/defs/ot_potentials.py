@@ -9,6 +9,7 @@ from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.corpus.target import points_of
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
@@ -25,6 +26,9 @@ _INPUTS = (*candidates.STATIONS, "embeddings")
 @dg.asset(
     deps=list(_INPUTS),
     partitions_def=targets,
+    metadata=schema_of("ot_potentials"),
+    tags=tags_of("ot_potentials"),
+    owners=owners(),
     group_name="transport",
     kinds={"deltalake", "torch"},
     code_version="3",
@@ -112,10 +116,4 @@ def the_choice_is_stable(context: dg.AssetCheckExecutionContext, line: Line) -> 
     )
 
 
-ot_potentials_has_its_columns = has_its_columns(
-    ot_potentials,
-    {
-        **dict.fromkeys(("target", "side", "id"), pl.String),
-        **dict.fromkeys(("weight", "potential"), pl.Float64),
-    },
-)
+ot_potentials_has_its_columns = has_its_columns(ot_potentials)

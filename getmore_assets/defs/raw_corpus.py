@@ -9,6 +9,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns, is_current, volume_is_usual
@@ -18,6 +19,9 @@ _READ_AGAIN = 2000  # texts
 
 @dg.asset(
     partitions_def=targets,
+    metadata=schema_of("raw_corpus"),
+    tags=tags_of("raw_corpus"),
+    owners=owners(),
     group_name="corpus",
     kinds={"deltalake", "polars"},
     code_version="2",
@@ -69,14 +73,6 @@ def texts_are_their_ids(context: dg.AssetCheckExecutionContext, line: Line) -> d
     )
 
 
-raw_corpus_has_its_columns = has_its_columns(
-    raw_corpus,
-    {
-        **dict.fromkeys(("pool", "id", "text", "source", "domain", "duplicate_of", "origin"), pl.String),
-        "n_tokens": pl.Int32,
-        "held_out": pl.Boolean,
-        "minhash": pl.Binary,
-    },
-)
+raw_corpus_has_its_columns = has_its_columns(raw_corpus)
 the_pools_volume_is_usual = volume_is_usual(raw_corpus, "the_pools_volume_is_usual")
 the_pool_is_current = is_current(raw_corpus, "the_pool_is_current", _settings)

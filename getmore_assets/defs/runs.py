@@ -11,6 +11,7 @@ from getmore_assets.lake import Lake
 
 PARTITION = "dagster/partition"
 OF_A_COMMAND = "getmore/task_file"  # the tag of a run that the command line started
+CHANGES = "getmore/changes"  # the tag of such a run that changed fields of the task file: key=value
 _GOING = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,

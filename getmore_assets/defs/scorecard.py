@@ -8,6 +8,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.defs import comparison
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.finetuned_model import judged_by
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
@@ -24,6 +25,9 @@ _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
 @dg.asset(
     deps=list(_INPUTS),
     partitions_def=targets,
+    metadata=schema_of("scorecard"),
+    tags=tags_of("scorecard"),
+    owners=owners(),
     group_name="proof",
     kinds={"deltalake", "torch"},
     code_version="3",
@@ -163,12 +167,4 @@ def forgetting_is_bounded(context: dg.AssetCheckExecutionContext, line: Line) ->
     )
 
 
-scorecard_has_its_columns = has_its_columns(
-    scorecard,
-    {
-        **dict.fromkeys(("target", "selector", "selection_hash"), pl.String),
-        **dict.fromkeys(("seed", "warmup_tokens", "warmup_rows"), pl.Int64),
-        **dict.fromkeys(("warmup_seconds", "finetune_seconds", "selection_seconds"), pl.Float64),
-        **dict.fromkeys(statistics.METRICS, pl.Float64),
-    },
-)
+scorecard_has_its_columns = has_its_columns(scorecard)

@@ -10,6 +10,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.rankings import Asked, imported_version, rankings
@@ -29,6 +30,9 @@ _MODEL = "base_model"  # an input where the selector asks it
 @dg.asset(
     deps=[*_INPUTS, _MODEL],
     partitions_def=targets,
+    metadata=schema_of("selected_subset"),
+    tags=tags_of("selected_subset"),
+    owners=owners(),
     group_name="selection",
     kinds={"deltalake", "polars"},
     code_version="2",
@@ -164,13 +168,4 @@ def picks_are_the_pools_rows(context: dg.AssetCheckExecutionContext, line: Line)
     )
 
 
-selected_subset_has_its_columns = has_its_columns(
-    selected_subset,
-    {
-        **dict.fromkeys(("target", "id", "text", "source", "domain", "method", "budget"), pl.String),
-        "rank": pl.Int64,
-        "n_tokens": pl.Int32,
-        "score": pl.Float64,
-        "nearest_target_ids": pl.List(pl.String),
-    },
-)
+selected_subset_has_its_columns = has_its_columns(selected_subset)

@@ -3,15 +3,15 @@
 Belongs here: a check that is the same for each of its stations. Does not: what one station alone is checked for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import COLUMNS
 from getmore_assets.defs.line import Line
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
@@ -21,11 +21,10 @@ from getmore_assets.weights import not_finite
 _FEWEST, _MOST = 0.5, 2.0  # times the rows of the making before
 
 
-def has_its_columns(
-    asset: dg.AssetsDefinition, columns: Mapping[str, pl.DataType | type[pl.DataType]]
-) -> dg.AssetChecksDefinition:
+def has_its_columns(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     """`<station>_has_its_columns`: the table has the columns that others read, each of its type."""
     station = asset.key.path[-1]
+    columns = {name: kind for name, (kind, _) in COLUMNS[station].items()}
 
     @partition_check(
         asset,

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from getmore_assets.defs.columns import described
 from getmore_assets.records import Record
 from getmore_assets.reporting.figures import as_markdown
 
@@ -27,9 +28,7 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
     }
     if record.table is not None:
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
-        schema = record.table.scan().collect_schema()
-        columns = [dg.TableColumn(name, str(kind)) for name, kind in schema.items()]
-        metadata["dagster/column_schema"] = dg.TableSchema(columns)
+        metadata["dagster/column_schema"] = described(record.station, dict(record.table.scan().collect_schema()))
     for name, folder in record.folders.items():
         metadata[name] = dg.MetadataValue.path(folder)
     for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():

@@ -8,6 +8,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus import readers, target
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns, is_current, volume_is_usual
@@ -15,6 +16,9 @@ from getmore_assets.defs.shared_checks import has_its_columns, is_current, volum
 
 @dg.asset(
     partitions_def=targets,
+    metadata=schema_of("target_data"),
+    tags=tags_of("target_data"),
+    owners=owners(),
     group_name="corpus",
     kinds={"deltalake", "polars"},
     code_version="4",
@@ -63,9 +67,6 @@ def train_is_apart_from_test(context: dg.AssetCheckExecutionContext, line: Line)
     )
 
 
-target_data_has_its_columns = has_its_columns(
-    target_data,
-    {**dict.fromkeys(("target", "split", "id", "text", "label", "domain", "origin"), pl.String), "row": pl.Int64},
-)
+target_data_has_its_columns = has_its_columns(target_data)
 the_targets_volume_is_usual = volume_is_usual(target_data, "the_targets_volume_is_usual")
 the_target_is_current = is_current(target_data, "the_target_is_current", _settings)

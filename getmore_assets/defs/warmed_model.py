@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.defs.checks import partition_check
+from getmore_assets.defs.columns import owners, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import weights_are_finite
@@ -18,6 +19,8 @@ SEED = 0  # the scorecard's first seed: its run of the chosen selector is this m
 @dg.asset(
     deps=["selected_subset", "base_model"],
     partitions_def=targets,
+    tags=tags_of("warmed_model"),
+    owners=owners(),
     group_name="models",
     kinds={"huggingface", "torch"},
     code_version="1",

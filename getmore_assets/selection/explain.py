@@ -12,7 +12,8 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import TableRef
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.records import Records
 from getmore_assets.selection import gradient
 from getmore_assets.selection.ground import Tables
 
@@ -59,6 +60,20 @@ class Explanation:
     cut: float | None = None
     nearest: list[Nearest] = field(default_factory=list)
     change: list[str] = field(default_factory=list)
+
+
+def of_task(task: Task, name: str) -> Explanation:
+    """Explain one row of the selection that was made last; `name` as in `explain`.
+
+    Raises:
+        BadInput: Nothing has been selected yet, or no row, or more than one, has that name.
+    """
+    made = Records(Lake(task.lake), task.name).get("selected_subset")
+    if made is None:
+        raise BadInput(f"task {task.name}", "nothing has been selected yet", "Run it first: getmore select")
+    tables = Tables(**{station: made.input_table(station) for station in Tables.__dataclass_fields__})
+    ledger, asked = TableRef(**made.facts["ledger"]), Task.model_validate(made.settings)
+    return explain(asked, tables, ledger, made.table_ref(), made.facts["encoder"], made.facts["epsilon"], name)
 
 
 def explain(

@@ -56,7 +56,8 @@ class Held:
         return replace(self, train=self.train.drawn(rows))
 
 
-def _recipe(of: Any, length: int) -> Training:
+def recipe_of(of: Any, length: int) -> Training:
+    """The recipe of a small model or of a head, in blocks of `length` tokens."""
     fields = {name: getattr(of, name) for name in ("epochs", "learning_rate", "batch_size")}
     return Training(**fields, max_length=length)
 
@@ -66,7 +67,7 @@ def make_small(shape: Small, objective: str, texts: list[str], length: int, work
     model, tokenizer = language_models.new_small(shape, objective, texts, max(256, length))
     log.info("training a model of %.1fM parameters on %d rows", model.num_parameters() / 1e6, len(texts))
     blocks = Blocks(texts, tokenizer, length)
-    recipe = _recipe(shape, length).model_copy(update={"warmup_ratio": 0.1})
+    recipe = recipe_of(shape, length).model_copy(update={"warmup_ratio": 0.1})
     return (
         model,
         tokenizer,
@@ -93,7 +94,7 @@ def load_base(
         parameter.requires_grad = name in head
     blocks = Blocks(texts, tokenizer, length)
     collate = language_models.collator(tokenizer, chosen.objective)
-    done = fit(model, blocks, _recipe(chosen.head, length), 0, work, collate, name="head")
+    done = fit(model, blocks, recipe_of(chosen.head, length), 0, work, collate, name="head")
     for parameter in model.parameters():
         parameter.requires_grad = True
     return model, tokenizer, done, head

@@ -180,9 +180,7 @@ def fit(
         validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
         patience: Epochs without a better validation loss before stopping.
     """
-    batches = math.ceil(len(train) / recipe.batch_size)  # type: ignore[arg-type]
-    steps = max(1, math.ceil(math.ceil(batches / recipe.gradient_accumulation_steps) * recipe.epochs))
-    watched, device, count = validation is not None, best_device(), processes()
+    steps, watched, device, count = recipe.steps(len(train)), validation is not None, best_device(), processes()  # type: ignore[arg-type]
     # The Trainer's name for it today, and the one that is going.
     activations = "activation_checkpointing"
     activations = activations if hasattr(TrainingArguments, activations) else "gradient_checkpointing"

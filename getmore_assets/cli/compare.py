@@ -1,0 +1,96 @@
+"""`getmore compare`: selectors side by side.
+
+Belongs here: which selectors and seeds are asked for, what is printed. Does not: the tables
+(`reporting/comparison.py`), or running the line (`run.py`).
+"""
+
+import json
+from typing import Any
+
+import click
+from rich.table import Table
+
+from getmore_assets.cli.execution import log_to_terminal, refusals, verb
+from getmore_assets.cli.run import carry
+from getmore_assets.cli.terminal import OUT, cell, harmless
+from getmore_assets.config import NONE, Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+from getmore_assets.records import Record, Records
+from getmore_assets.reporting import comparison, tables
+from getmore_assets.task_files import load_task
+
+
+@click.command()
+@verb
+@click.option("--selectors", help="Names with commas between; the first is the one that is judged.")
+@click.option("--seeds", type=click.IntRange(1), help="How often each model is trained and scored.")
+def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str | None, seeds: int | None) -> None:
+    """Set selectors side by side: every metric with intervals, gains, cost, forgetting, verdict.
+
+    What is missing is run, as `getmore run` would; a scorecard that is there is printed. For example:
+
+    getmore compare TASK.yaml --selectors got-d,knn,dsir,random,none --seeds 3
+
+    Names are selectors, or names that the task file gives to selectors with settings; `none` is no warm-up.
+    """
+    with refusals(as_json):
+        asked = (*overrides, *_overrides(load_task(task, overrides), selectors, seeds))
+        chosen = load_task(task, asked)
+        log_to_terminal()
+        made = _there(chosen)
+    if made is None:
+        carry("run", chosen, task, asked, as_json)
+        made = Records(Lake(chosen.lake), chosen.name).require("scorecard", "Run it: getmore run")
+    found = comparison.read(made)
+    if as_json:
+        parts = {name: made.facts[name] for name in ("summary", "gains", "distances", "scored")}
+        said = {"task": chosen.name, "headline": found.headline, "verdict": found.verdict}
+        click.echo(json.dumps({**said, **parts, "report": found.report}))
+    else:
+        _print(found)
+
+
+def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str]:
+    """The fields of the task file that the options stand for."""
+    found = [] if seeds is None else [f"seeds={seeds}"]
+    if selectors is None:
+        return found
+    names = [name.strip() for name in selectors.split(",") if name.strip()]
+    if not names or names[0] == NONE or len(set(names)) < len(names):
+        what = "needs a selector that is judged first, and each name once"
+        raise BadInput(f"--selectors {selectors}", what, "Write for example got-d,random,none")
+    settings: dict[str, Any] = {
+        one.called: one.model_dump(mode="json", exclude_unset=True)
+        for one in (*task.rivals, task.selection.only_selector())
+    }
+    first, *others = (settings.get(name, {"selector": name}) for name in names)
+    budget = {"budget": task.selection.budget.model_dump(exclude_unset=True)}
+    return [*found, f"selection={json.dumps({**first, **budget})}", f"compare={json.dumps(others)}"]
+
+
+def _there(task: Task) -> Record | None:
+    """The scorecard, where a run would make nothing."""
+    from getmore_assets.defs.foresight import absent, foresee
+
+    if absent(task):
+        return None
+    foreseen = foresee(task)
+    return foreseen["scorecard"].record if all(one.record for one in foreseen.values()) else None
+
+
+def _print(found: comparison.Comparison) -> None:
+    for table in found.tables:
+        OUT.print(_as_rich(table))
+    for sentence in (found.headline, *found.verdict):
+        OUT.print(harmless(sentence), markup=False, soft_wrap=True)
+    OUT.print(f"report: {found.report}", markup=False, soft_wrap=True)
+
+
+def _as_rich(table: tables.Table) -> Table:
+    shown = Table(title=table.title, caption=table.said, title_justify="left", caption_justify="left")
+    for column in table.head:
+        shown.add_column(column.name, justify="right" if column.number else "left")
+    for row in table.rows:
+        shown.add_row(*map(cell, row))
+    return shown

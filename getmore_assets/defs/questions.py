@@ -1,0 +1,121 @@
+"""Jobs that answer a question about a target and make nothing: plan, compare, explain, reproduce.
+
+Belongs here: their launchpad fields, and their answers as metadata of the step. Does not: the answers. Text of a corpus
+goes into tables and plain text only, never into Markdown, which a browser would render.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from getmore_assets.defs import forecast, reproduction
+from getmore_assets.defs.line import Line, targets
+from getmore_assets.lake import Lake
+from getmore_assets.records import Records
+from getmore_assets.reporting import comparison
+from getmore_assets.selection.explain import of_task
+
+_SHOWN = 500  # characters of a text
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataValue[Any]:
+    """A table that the UI shows; cells are text, as Dagster has no others that may be missing."""
+    columns = [dg.TableColumn(name, "string") for name in head]
+    records = [
+        dg.TableRecord({name: "" if value is None else str(value) for name, value in zip(head, row, strict=True)})
+        for row in rows
+    ]
+    return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns))
+
+
+@dg.op(description="Count all rows, measure this machine on small samples, and say what a run will take.")
+def foretell(context: dg.OpExecutionContext, line: Line) -> None:
+    """Rows, tokens, seconds, peak memory, disk and GPU hours of each station."""
+    found = forecast.plan(line.task(context.partition_key)).as_json()
+    columns = ["station", "reused", "rows", "tokens", "seconds", "peak_rss_mb", "disk_mb", "gpu_hours", "why", "how"]
+    rows = [[one[name] for name in columns] for one in found["stations"]]
+    whole = {
+        name: found[name] for name in ("seconds", "peak_rss_mb", "disk_mb", "gpu_hours") if found[name] is not None
+    }
+    context.add_output_metadata({**whole, "stations": _table(columns, rows), "notes": "\n".join(found["notes"])})
+
+
+@dg.op(description="Show the scorecard that is there; the job `run` makes it.")
+def show_scorecard(context: dg.OpExecutionContext, line: Line) -> None:
+    """Every metric with intervals, gains, cost, forgetting and verdict."""
+    task = line.task(context.partition_key)
+    made = Records(Lake(task.lake), task.name).require("scorecard", "Run the job `run` first")
+    found = comparison.read(made)
+    shown = {one.title: _table([column.name for column in one.head], one.rows) for one in found.tables}
+    words = "\n".join([found.headline, *found.verdict])
+    context.add_output_metadata({"verdict": words, **shown, "report": dg.MetadataValue.path(found.report)})
+
+
+class Row(dg.Config):
+    """Which row is asked about."""
+
+    row: str = Field(
+        description="the row's id, the first eight characters of it or more, or a piece of its text that no other has"
+    )
+
+
+@dg.op(description="Say why a row is in the selection or out of it.")
+def explain_row(context: dg.OpExecutionContext, line: Line, config: Row) -> None:
+    """What each station decided, its score and rank, where the plan sends it, and what would have had to change."""
+    found = of_task(line.task(context.partition_key), config.row)
+    nearest = [(f"{one.share:.1%}", one.id, one.text[:_SHOWN]) for one in found.nearest]
+    metadata: dict[str, Any] = {
+        "decision": found.decision,
+        "row": str(found.row["id"]),
+        "text": str(found.row["text"])[:_SHOWN],
+        "stations": _table(["station", "decision", "reason"], found.stages),
+        "what would have had to change": "\n".join(found.change),
+    }
+    if nearest:
+        metadata["where the plan sends it"] = _table(["share", "target row", "text"], nearest)
+    context.add_output_metadata(metadata)
+
+
+class Making(dg.Config):
+    """Which selection is made again."""
+
+    run: str = Field(
+        "",
+        description="the Dagster run that made it, the MLflow run of a model that came of it, or the selection's hash, "
+        "eight characters or more; empty: the selection that is there",
+    )
+
+
+@dg.op(description="Make a selection again from its pinned versions, beside the lake's tables, and compare hashes.")
+def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> None:
+    """Fails where another selection comes out."""
+    task = line.task(context.partition_key)
+    lake = Lake(task.lake)
+    if config.run:
+        made = reproduction.find(lake, config.run)
+    else:
+        made = Records(lake, task.name).require("selected_subset", "Run the job `select` first")
+    found = reproduction.again(lake, made)
+    context.add_output_metadata({**found, "made_in_run": dg.MetadataValue.dagster_run(made.dagster_run_id)})
+    if found["hash"] != found["expected"]:
+        raise dg.Failure(f"another selection: hash {found['hash']}, where {found['expected']} was expected")
+
+
+def _job(name: str, ask: Any, description: str) -> dg.JobDefinition:
+    """A job of one op on one target."""
+
+    @dg.job(name=name, partitions_def=targets, executor_def=dg.in_process_executor, description=description)
+    def asked() -> None:
+        ask()
+
+    return asked
+
+
+plan = _job("plan", foretell, "What a run of a target will take, before anything of it runs.")
+compare = _job("compare", show_scorecard, "The scorecard of a target: selectors side by side.")
+explain = _job("explain", explain_row, "Why one row is in a target's selection or out of it.")
+reproduce = _job("reproduce", make_again, "A target's selection made again, and compared with what it was.")
+
+JOBS = [plan, compare, explain, reproduce]

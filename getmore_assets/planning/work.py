@@ -1,0 +1,89 @@
+"""How much a task asks for: which trainings a comparison makes, and how much each station has to do.
+
+Belongs here: counting, exactly where a task says it. Does not: what it takes (`estimates.py`).
+"""
+
+import math
+from dataclasses import dataclass
+
+from getmore_assets.config import NONE, Budget, Task
+from getmore_assets.corpus.target import GENERAL_ROWS
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training of the comparison, so many times: what it warms up on, as a share of the selection, and its labels."""
+
+    selector: str
+    times: int
+    share: float
+    labels: int | None = None
+
+
+def comparison(task: Task) -> list[Run]:
+    """Every run of the comparison that is not the line's own models.
+
+    As `defs/comparison.py` makes them: the chosen selector, no warm-up and the others with every seed; then curves with
+    fewer labels and smaller budgets, and slices of the pool.
+    """
+    seeds, chosen = task.seeds, task.selection.called
+    runs = [Run(chosen, seeds - 1, 1.0)]
+    runs += [Run(NONE, seeds, 0.0)] if task.compares_with_none else []
+    runs += [Run(one.called, seeds, 1.0) for one in task.rivals]
+    named = [chosen, *([NONE] if task.compares_with_none else [])]
+    runs += [Run(n, seeds, float(n != NONE), labels) for n in named for labels in task.curves.labels]
+    warmed = [chosen, *(one.called for one in task.rivals)]
+    runs += [Run(n, seeds, share) for n in warmed for share in task.curves.budgets]
+    runs += [Run("slices of the pool", seeds * task.curves.quantiles, 1.0)]
+    return [run for run in runs if run.times]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows go through the line.
+
+    Attributes:
+        rows: Of the sources.
+        passages: They are cut into.
+        words: In the passages: words and punctuation marks.
+        candidates: That may be chosen.
+        sampled: By triage.
+        splits: Of the target.
+        general: Of general text.
+        picks: Selected.
+        picked_words: In them.
+        missing: Texts without a vector.
+        first: Of these, those that triage will encode.
+    """
+
+    rows: int
+    passages: int
+    words: int
+    candidates: int
+    sampled: int
+    splits: dict[str, int]
+    general: int
+    picks: int
+    picked_words: int
+    missing: int
+    first: int
+
+    @property
+    def points(self) -> int:
+        """Rows of the target that are points of the transport problem."""
+        return self.splits.get("train", 0) + self.splits.get("negative", 0)
+
+
+def picks(budget: Budget, candidates: int, words_a_pick: float) -> int:
+    """Rows that a budget pays for."""
+    if budget.rows is not None:
+        return budget.rows
+    if budget.fraction is not None:
+        return math.ceil(budget.fraction * candidates)
+    return round((budget.tokens or 0) / max(1.0, words_a_pick))
+
+
+def general_rows(task: Task, splits: dict[str, int], passages: int) -> int:
+    """Rows of general text that forgetting is measured on."""
+    there = splits["general"] if "general" in splits else round(task.corpus.held_out * passages)
+    return min(GENERAL_ROWS, there)
