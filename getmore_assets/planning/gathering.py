@@ -53,7 +53,7 @@ class Gathering:
         return float(facts["planned_seconds"] * self._candidates_share())
 
     def _candidates_share(self) -> float:
-        return self.counts.candidates / max(1, self.found.large["ot_potentials"].facts["candidates"])
+        return self.counts.candidates / max(1, int(self.found.large["ot_potentials"].facts["candidates"]))
 
     def _line(self, station: str, value: str) -> float:
         """A value of a station's record for all rows, on the line through both miniatures; never below the large."""
