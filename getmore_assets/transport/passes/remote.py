@@ -68,9 +68,7 @@ class Sweeper(Worker):
         """Both potential and marginal, and whether they were asked for before."""
         return self._over(part)(g, epsilon, n, inertia, of), self.again()
 
-    def rough(
-        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, of: int | None
-    ) -> tuple[np.ndarray, bool]:
+    def rough(self, part: list[Any], g: np.ndarray, epsilon: float, n: int, of: int | None) -> tuple[np.ndarray, bool]:
         """The marginal, and whether it was asked for before."""
         return self._over(part).rough(g, epsilon, n, of), self.again()
 
