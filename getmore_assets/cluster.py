@@ -81,7 +81,7 @@ def started(kind: type[Worker], place: OnRay, field: str, arguments: Iterable[tu
     if 0 < gpus < place.workers:
         raise BadInput(f"{field}.workers", f"{place.workers}, where the cluster has {gpus} GPUs", f"Set it to {gpus}")
     reserved = {"num_cpus": 0, "num_gpus": 1} if gpus else {}
-    actor = ray.remote(kind).options(
-        max_restarts=_LIVES, max_task_retries=_LIVES, scheduling_strategy="SPREAD", **reserved
-    )
+    # Asking again is not counted: Ray does it several times before it takes a node for lost. Starting again is.
+    again = {"max_restarts": _LIVES, "max_task_retries": -1}
+    actor = ray.remote(kind).options(scheduling_strategy="SPREAD", **again, **reserved)
     return [actor.remote(max(1, cpus // place.workers), *one) for one in arguments]
