@@ -4,7 +4,6 @@ import sqlite3
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.metadata import TableMetadataSet
 
 from getmore_assets.definitions import defs
 from getmore_assets.defs.columns import COLUMNS, owners
@@ -16,7 +15,8 @@ SPECS = {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs()}
 
 @pytest.mark.parametrize("station", COLUMNS)
 def test_every_column_that_is_there_says_what_it_holds(station, ran):
-    said = TableMetadataSet.extract(SPECS[station].metadata).column_schema
+    said = SPECS[station].metadata["dagster/column_schema"]
+    said = getattr(said, "value", said)
     there = ran.records.get(station).table_ref().scan().collect_schema()
     assert {column.name: column.type for column in said.columns} == {
         n: str(k) for n, k in there.items() if n in COLUMNS[station]
@@ -70,7 +70,6 @@ def test_runs_are_linked_across_to_mlflow_and_back(ran):
 
 def test_a_run_of_the_command_is_tagged_with_its_file(ran):
     with dg.DagsterInstance.local_temp(str(ran.lake.root / "dagster")) as instance:
-        (run, *_) = instance.get_runs(limit=1)
-    assert run.job_name == "run"
+        (run, *_) = instance.get_runs(dg.RunsFilter(job_name="run"))
     assert run.tags["getmore/task_file"] == str(ran.file)
     assert run.tags["dagster/partition"] == "tiny"
