@@ -11,9 +11,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "getmore_assets"
 MODULES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
+FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 FORBIDDEN_CALLS = {
     *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "tempfile.mktemp"),
+    *("tarfile.open", "zipfile.ZipFile", "shutil.unpack_archive"),
     *("torch.load", "torch.save", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "pd.read_pickle"),
 }
 
@@ -57,7 +58,10 @@ def test_models_bring_no_code_and_no_pickled_weights():
 def test_no_shell_is_started():
     assert [place for place, _, call in calls() if argument_is_true(call, "shell")] == []
     started = [place for place, name, _ in calls() if name.startswith("subprocess.")]
-    assert [place.partition(":")[0] for place in started] == ["getmore_assets/launch.py"]
+    assert [place.partition(":")[0] for place in started] == [
+        "getmore_assets/defs/forecast.py",
+        "getmore_assets/launch.py",
+    ]
 
 
 def argument_is_true(call: ast.Call, name: str) -> bool:
@@ -98,7 +102,7 @@ def test_a_name_that_becomes_a_folder_can_lead_nowhere(name, tmp_path):
         load_task(path)
 
 
-def test_dagsters_server_still_takes_orders_from_any_page():
+def test_dagsters_server_still_takes_orders_from_any_page(tmp_path):
     """Not ours to mend: docs/threat-model.md says so, and must be changed when this fails."""
     import dagster as dg
     from dagster._core.workspace.context import WorkspaceProcessContext
@@ -108,6 +112,9 @@ def test_dagsters_server_still_takes_orders_from_any_page():
 
     order = {"query": 'mutation { deleteRun(runId: "none") { __typename } }'}
     foreign = {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"}
-    with dg.DagsterInstance.ephemeral() as instance, WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as here:
+    with (
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+        WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as here,
+    ):
         answer = TestClient(DagsterWebserver(here).create_asgi_app()).get("/graphql", params=order, headers=foreign)
     assert answer.json() == {"data": {"deleteRun": {"__typename": "RunNotFoundError"}}}
