@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from getmore_assets import preflight
-from getmore_assets.cluster import joined
 from getmore_assets.config import OnRay, Task
 from getmore_assets.encoders import make_encoder, remote
 from getmore_assets.errors import BadInput
@@ -56,14 +55,6 @@ def test_vectors_are_those_of_one_process_and_another_model_is_refused(
     with pytest.raises(BadInput, match="another model of this name") as refused:
         list(remote.encoded(task, tmp_path / "encoder.safetensors", shards))
     assert refused.value.where == "encoder.model lexical"
-
-
-@needs_ray
-def test_a_place_where_no_cluster_answers_is_refused(monkeypatch):
-    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
-    where = r"launch\.solve\.ray: no Ray cluster answers at `127\.0\.0\.1:9`"
-    with pytest.raises(BadInput, match=where), joined(OnRay(ray="127.0.0.1:9"), "launch.solve"):
-        pass
 
 
 def test_a_task_that_asks_for_ray_is_refused_where_it_is_not_installed(sources, tmp_path, monkeypatch):
