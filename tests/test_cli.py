@@ -214,6 +214,11 @@ def case_delta_target_under_a_path_with_an_umlaut(f, tmp, src):
     return "has `ö` in its path, under which Delta tables cannot be read"
 
 
+def case_batches_that_processes_cannot_share(f, tmp, src):
+    f["launch"] = {"train": {"processes": 3}}
+    return "base_model.small.batch_size is 16, which 3 processes cannot share equally"
+
+
 CASES = {name.removeprefix("case_"): function for name, function in globals().items() if name.startswith("case_")}
 
 

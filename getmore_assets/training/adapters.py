@@ -3,6 +3,7 @@
 Belongs here: PEFT, imported where a recipe asks for it. Does not: the training (`fit.py`).
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from getmore_assets.config import Lora
 from getmore_assets.errors import BadInput
 
 _HEADS = ("classifier", "pooler", "pre_classifier", "score")  # of classifiers: as they are new, trained whole
+_OLD_NAME = "`is_gradient_checkpointing` is deprecated"  # by which PEFT 0.21 asks Transformers 5.23
 
 
 def put_on(model: Any, asked: Lora) -> Any:
@@ -32,11 +34,13 @@ def put_on(model: Any, asked: Lora) -> Any:
         modules_to_save=sorted(heads) if classifies else None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
-        fix = "Give names of linear layers of the base model, or all-linear"
-        raise BadInput("lora.target_modules", str(error).split(". ")[0], fix) from error
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _OLD_NAME, FutureWarning)
+        try:
+            return get_peft_model(model, config)
+        except ValueError as error:
+            fix = "Give names of linear layers of the base model, or all-linear"
+            raise BadInput("lora.target_modules", str(error).split(". ")[0], fix) from error
 
 
 def keep(trained: Any, folder: Path) -> None:

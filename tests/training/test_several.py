@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import polars as pl
 import psutil
 import pytest
-from pydantic import ValidationError
 from safetensors.numpy import load_file
 
 from getmore_assets.config import Small, Task
@@ -26,7 +26,8 @@ from getmore_assets.training.blocks import Blocks
 from tests.conftest import task_fields
 
 BATCH, LENGTH = 8, 32
-CLOSE = 1e-4  # float32 sums in another order, over some eighty steps of Adam at 1e-3
+CLOSE = 1e-3  # of losses in nats: float32 sums in another order, over some ninety steps (found: 9e-5)
+NEAR = 0.05  # of weights, as a share of the way they went (found: 0.01)
 
 
 @dataclass
@@ -61,14 +62,15 @@ def given(sources, documents, tmp_path_factory):
     changes = {
         "general": str(root / "general.jsonl"),
         "warmup": {**recipe, "epochs": 2},
-        "finetune": {**recipe, "epochs": 2, "rows": 60},
+        "finetune": {**recipe, "epochs": 2, "rows": 20},
     }
     task = Task.model_validate(task_fields(sources, root / "lake", **changes))
     lake, key = Lake(task.lake), {"target": task.name}
-    texts = documents["text"].head(90).to_list()
+    texts = documents["text"].head(30).to_list()
     small = language_models.new_small(Small(layers=2, width=32, heads=2, vocabulary=400), "causal", texts, LENGTH)
     language_models.save(*small, root / "base")
-    assert len(Blocks(texts, small[1], LENGTH)) % BATCH % 2 == 1  # the last batch cannot be cut into halves
+    while len(Blocks(texts, small[1], LENGTH)) % 2 == 0:  # the last batch cannot be cut into halves
+        texts.pop()
     rows = pl.DataFrame({"text": texts, "rank": range(len(texts))})
     subset = lake.replace("selected_subset", rows, key, {})
     kept = lake.replace(target.TABLE, target.read_target(task)[0], key, {})
@@ -81,22 +83,27 @@ def alone(given):
     return given.train("warm_up", "alone", 1)
 
 
-def require_same(one: tuple[dict[str, Any], Path], other: tuple[dict[str, Any], Path]) -> None:
-    """The same steps, the same losses and the same weights."""
+def require_same(given: Given, one: tuple[dict[str, Any], Path], other: tuple[dict[str, Any], Path]) -> None:
+    """The same steps and losses, and weights that moved to the same place.
+
+    Not each weight by itself: Adam makes a step of its whole length of the sign of a gradient that is nearly zero.
+    """
     (said, folder), (also, beside) = one, other
     assert also["steps"] == said["steps"]
     assert [sorted(point) for point in also["curve"]] == [sorted(point) for point in said["curve"]]
+    start, weights, others = (load_file(path / "model.safetensors") for path in (given.base, folder, beside))
+    assert start.keys() == weights.keys() == others.keys()
+    moved, apart = (
+        sum(float(((weights[name] - than[name]) ** 2).sum()) for name in weights) ** 0.5 for than in (start, others)
+    )
+    assert apart < NEAR * moved
     for point, again in zip(said["curve"], also["curve"], strict=True):
         assert again == pytest.approx(point, abs=CLOSE)
-    weights, others = (load_file(path / "model.safetensors") for path in (folder, beside))
-    assert weights.keys() == others.keys()
-    for name, value in weights.items():
-        assert abs(value - others[name]).max() < CLOSE, name
 
 
 def test_two_processes_warm_up_as_one_does(given, alone):
     together = given.train("warm_up", "together", 2)
-    require_same(alone, together)
+    require_same(given, alone, together)
     assert {name: together[0][name] for name in ("blocks", "tokens", "rows")} == {
         name: alone[0][name] for name in ("blocks", "tokens", "rows")
     }
@@ -105,9 +112,16 @@ def test_two_processes_warm_up_as_one_does(given, alone):
 def test_two_processes_fine_tune_as_one_does(given):
     """With validation once an epoch, and the best epoch's weights."""
     one, two = given.train("fine_tune", "tuned-alone", 1), given.train("fine_tune", "tuned-together", 2)
-    require_same(one, two)
+    require_same(given, one, two)
     assert "eval_loss" in two[0]["curve"][-1]
     assert two[0]["metrics"] == pytest.approx(one[0]["metrics"], rel=CLOSE)
+
+
+def ended(process: psutil.Process) -> bool:
+    """Whether it works no more; whoever inherits it may not have taken notice yet."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def test_killed_and_gone_on_with_by_one_process(given, alone):
@@ -125,9 +139,11 @@ def test_killed_and_gone_on_with_by_one_process(given, alone):
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait()
-    workers = [child for child in children if child.is_running()]
-    assert len(workers) >= 3  # torchrun, and two of it
-    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    assert len(children) >= 3  # torchrun, and two of the worker
+    deadline = time.monotonic() + 120
+    while not all(ended(child) for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert not (work / "model").exists()
     last = max(work.glob("checkpoints/checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
     before = [
@@ -135,13 +151,11 @@ def test_killed_and_gone_on_with_by_one_process(given, alone):
         for entry in json.loads(last.read_text())["log_history"]
         if "loss" in entry
     ]
-    assert (last.parent / "rng_state_1.pth").exists()
-    (last.parent / "rng_state_1.pth").write_bytes(b"torn")
 
     resumed = given.train("warm_up", "killed", 1)
     assert 0 < before[-1]["step"] < resumed[0]["steps"]
     assert resumed[0]["curve"][: len(before)] == before  # two processes' own, to the bit
-    require_same(alone, resumed)
+    require_same(given, alone, resumed)
 
 
 def test_what_one_of_them_refuses_is_refused(given):
@@ -149,16 +163,6 @@ def test_what_one_of_them_refuses_is_refused(given):
     recipe = {**given.task.warmup.model_dump(exclude_unset=True), "lora": {"target_modules": ["q_proj"]}}
     with pytest.raises(BadInput, match=r"lora\.target_modules"):
         given.train("warm_up", "refused", 2, warmup=recipe)
-
-
-def test_batches_that_cannot_be_shared_equally_are_refused(given):
-    fields = given.task.model_dump(exclude_unset=True)
-    with pytest.raises(ValidationError, match=r"warmup.batch_size is 8, which 3 processes cannot share equally"):
-        Task.model_validate(
-            fields
-            | {"base_model": {"model": "minilm", "head": {"batch_size": 9}}}
-            | {"launch": {"train": {"processes": 3}}}
-        )
 
 
 def test_nothing_is_made_again_for_where_it_runs_or_what_nobody_asks_for(given):
