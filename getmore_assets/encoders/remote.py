@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def encoded(
     task: Task, fitted: Path, shards: Iterable[tuple[list[str], list[str]]]
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """The vectors of each shard (ids, texts), as they come back, in any order.
+    """The vectors of each shard (ids, texts), `[rows, d]`, float32, as they come back, in any order.
 
     As many shards are on their way as there are workers, and one is in the caller's hands. What a lost node was doing
     is given out again.
@@ -85,7 +85,7 @@ class RemoteEncoder(Worker):
         self._encoder: Encoder | None = None
 
     def encode(self, files: list[Any], ids: list[str], texts: list[str]) -> tuple[list[str], np.ndarray, bool]:
-        """The ids, their vectors, and whether they were asked for before.
+        """The ids, their vectors (`[rows, d]`, float32), and whether they were asked for before.
 
         Args:
             files: A reference to what was fitted: bytes by path.

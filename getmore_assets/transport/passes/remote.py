@@ -65,11 +65,11 @@ class Sweeper(Worker):
     def sweep(
         self, part: list[Any], g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None, of: int | None
     ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
-        """Both potential and marginal, and whether they were asked for before."""
+        """Potential (`[n]`, float32) and marginal (`[m]`, float64), and whether they were asked for before."""
         return self._over(part)(g, epsilon, n, inertia, of), self.again()
 
     def rough(self, part: list[Any], g: np.ndarray, epsilon: float, n: int, of: int | None) -> tuple[np.ndarray, bool]:
-        """The marginal, and whether it was asked for before."""
+        """The marginal (`[m]`, float64), and whether it was asked for before."""
         return self._over(part).rough(g, epsilon, n, of), self.again()
 
     def _over(self, part: list[Any]) -> TilePass:
