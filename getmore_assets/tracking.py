@@ -123,11 +123,12 @@ class TrackedRun:
         self.client.log_batch(self.id, params=flat[:100])
 
     def log_metrics(self, metrics: dict[str, Any]) -> None:
-        """Numbers of the whole run; what is no number is left out."""
+        """Numbers of the whole run; what is no number is left out, and _ stands for what MLflow has in no name."""
         from mlflow.entities import Metric
 
         stamp = int(time.time() * 1000)
-        rows = [Metric(k, float(v), stamp, 0) for k, v in metrics.items() if isinstance(v, _NUMBER)]
+        numbers = {name: value for name, value in metrics.items() if isinstance(value, _NUMBER)}
+        rows = [Metric(re.sub(r"[^\w\-. :/]", "_", name), float(value), stamp, 0) for name, value in numbers.items()]
         self.client.log_batch(self.id, metrics=rows)
 
     def log_curve(self, curve: list[dict[str, float]]) -> None:

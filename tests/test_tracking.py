@@ -24,7 +24,7 @@ def test_a_run_holds_what_was_logged(lake, tmp_path):
     folder.mkdir()
     with tracked(lake, "t s", TAGS) as run:
         run.log_params({"a": {"b": 1}})
-        run.log_metrics({"x": 2, "not a number": "y"})
+        run.log_metrics({"x": 2, "not a number": "y", "rounds + loss (λ 0.9)/perplexity": 3})
         run.log_curve([{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}])
         run.log_table("raw_corpus", TableRef("/somewhere/raw_corpus", 0))
         assert run.register("t.s", folder) == "1"
@@ -34,6 +34,7 @@ def test_a_run_holds_what_was_logged(lake, tmp_path):
     assert found.info.status == "FINISHED"
     assert found.data.params == {"a.b": "1"}
     assert found.data.metrics["x"] == 2
+    assert found.data.metrics["rounds _ loss _λ 0.9_/perplexity"] == 3  # MLflow has no + and no brackets in names
     assert [m.value for m in client.get_metric_history(run.id, "loss")] == [3.0, 2.0]
     assert found.inputs.dataset_inputs[0].dataset.digest == "v0"
 
