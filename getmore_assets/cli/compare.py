@@ -26,9 +26,9 @@ from getmore_assets.task_files import load_task
 @click.option("--selectors", help="Names with commas between; the first is the one that is judged.")
 @click.option("--seeds", type=click.IntRange(1), help="How often each model is trained and scored.")
 def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str | None, seeds: int | None) -> None:
-    """Set selectors side by side: every metric with intervals, gains, cost, forgetting, verdict.
+    """Set selectors side by side on the scorecard.
 
-    What is missing is run, as `getmore run` would; a scorecard that is there is printed. For example:
+    Every metric with intervals, gains, cost, forgetting, verdict. What is missing is run, as `getmore run` would; a scorecard that is there is printed. For example:
 
     getmore compare TASK.yaml --selectors got-d,knn,dsir,random,none --seeds 3
 
