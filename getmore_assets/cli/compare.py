@@ -28,7 +28,8 @@ from getmore_assets.task_files import load_task
 def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str | None, seeds: int | None) -> None:
     """Set selectors side by side on the scorecard.
 
-    Every metric with intervals, gains, cost, forgetting, verdict. What is missing is run, as `getmore run` would; a scorecard that is there is printed. For example:
+    Every metric with intervals, gains, cost, forgetting, verdict. What
+    is missing is run, as `getmore run` would; a scorecard that is there is printed. For example:
 
     getmore compare TASK.yaml --selectors got-d,knn,dsir,random,none --seeds 3
 

@@ -21,7 +21,8 @@ _HOUR, _MINUTE = 3600, 60
 def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Say what a run will take before it runs.
 
-    Rows, tokens, seconds, peak memory, disk and GPU hours of each station. All rows are counted; the rest is measured on this machine, on small samples in a folder that is deleted. Stations
+    Rows, tokens, seconds, peak memory, disk and GPU hours of each station. All rows are counted;
+    the rest is measured on this machine, on small samples in a folder that is deleted. Stations
     whose record has the same fingerprint would be reused. Nothing is written to the lake, nothing is downloaded.
     """
     with refusals(as_json):
