@@ -20,13 +20,24 @@ from getmore_assets.config.training import (
     Training,
     ZeroShot,
 )
-from getmore_assets.config.transport import BROUGHT, LEXICAL, WITHOUT_WEIGHTS, Adapt, Drift, Encoder, Transport, Triage
+from getmore_assets.config.transport import (
+    BROUGHT,
+    LEXICAL,
+    LEXICAL_SAMPLE,
+    WITHOUT_WEIGHTS,
+    Adapt,
+    Drift,
+    Encoder,
+    Transport,
+    Triage,
+)
 
 __all__ = [
     "AUTO",
     "BROUGHT",
     "HUB_PREFIX",
     "LEXICAL",
+    "LEXICAL_SAMPLE",
     "NONE",
     "PYTHON_DOCS",
     "WITHOUT_WEIGHTS",

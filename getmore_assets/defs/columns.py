@@ -18,6 +18,7 @@ _ID = (pl.String, "hash of the text: the row's content id, 32 hex digits")
 _TARGET = (pl.String, "the target, which is the task's name and the partition")
 _TEXT = (pl.String, "the text, in NFC, without control characters")
 _DOMAIN = (pl.String, "the domain that the source names, or the file's name")
+_SOURCE = (pl.String, "the source that the row names, or the file's name")
 _WORDS = (pl.Int32, "words and punctuation marks, which budgets count in")
 _ORIGIN = (pl.String, "where the row was read: file:row, and #n for the n-th passage of a row")
 _METRIC = (pl.Float64, "a metric on test, on general text, or before fine-tuning; null where it was not measured")
@@ -28,7 +29,7 @@ COLUMNS: dict[str, dict[str, tuple[Kind, str]]] = {
         "pool": (pl.String, "names the pool: a hash of its sources and of how they are cleaned"),
         "id": _ID,
         "text": _TEXT,
-        "source": (pl.String, "the source that the row names, or the file's name"),
+        "source": _SOURCE,
         "domain": _DOMAIN,
         "n_tokens": _WORDS,
         "duplicate_of": (pl.String, "the id of the earlier row that this one nearly copies; null where it is no copy"),
@@ -81,7 +82,7 @@ COLUMNS: dict[str, dict[str, tuple[Kind, str]]] = {
         "target": _TARGET,
         "id": _ID,
         "text": _TEXT,
-        "source": (pl.String, "the source that the row names, or the file's name"),
+        "source": _SOURCE,
         "domain": _DOMAIN,
         "method": (pl.String, "the selector that chose it"),
         "budget": (pl.String, "the budget, as it was asked for"),

@@ -6,13 +6,11 @@ Every figure is what a miniature took, plus what the whole has more, at the rate
 process grows with the pool and stays for the stations after it.
 """
 
-from getmore_assets.config import BROUGHT, Task
+from getmore_assets.config import BROUGHT, LEXICAL_SAMPLE, Task
 from getmore_assets.planning.estimates import Measured, Told
 from getmore_assets.planning.sampling import LARGE, SMALL
 from getmore_assets.planning.work import Counts
 from getmore_assets.records import Record
-
-_FITTED_ON = 20_000  # rows that the lexical encoder is fitted on at most, as `workers/embed.py` has it
 
 
 class Gathering:
@@ -125,7 +123,7 @@ class Gathering:
         facts = self.found.large["domain_triage"].facts
         fitted = facts["encode_seconds"] - self._a_text() * facts["encoded"]
         there = self.found.large["ot_potentials"].facts["candidates"]
-        share = min(_FITTED_ON, self.counts.candidates) / max(1, min(_FITTED_ON, there))
+        share = min(LEXICAL_SAMPLE, self.counts.candidates) / max(1, min(LEXICAL_SAMPLE, there))
         return float(max(0.0, fitted) * share)
 
     def _encoding_peak(self, station: str) -> float:

@@ -22,8 +22,6 @@ from getmore_assets.selection.ground import Ground
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import Solution
 
-_TOLERANCE = 1e-3  # of the marginal, as of a station's solve by default
-
 
 @dataclass(frozen=True)
 class Part(Ground):
@@ -49,11 +47,14 @@ class Part(Ground):
         """Their vectors: `[n, d]`."""
         return self.whole.x
 
+    @property
+    def _train(self) -> pl.LazyFrame:
+        return train_of(self.whole).filter(pl.col(self.by) == self.name)
+
     @cached_property
     def _rows(self) -> pl.DataFrame:
         """Its points: id and weight, in order of id."""
-        mine = train_of(self.whole).filter(pl.col(self.by) == self.name)
-        counted = mine.group_by("id").len("weight").sort("id")
+        counted = self._train.group_by("id").len("weight").sort("id")
         return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
 
     @cached_property
@@ -67,7 +68,7 @@ class Part(Ground):
 
         weights, memory_mb = self._rows["weight"].to_numpy(), self.task.transport.memory_mb
         plan = Plan(self.x, self.y, weights, self.n_tokens, self.epsilon, memory_mb)
-        return plan.solve(np.zeros(0, np.int64), 0.0, None, _TOLERANCE)
+        return plan.solve(np.zeros(0, np.int64), 0.0, None, self.task.transport.tolerance)
 
     @cached_property
     def points(self) -> pl.DataFrame:
@@ -83,8 +84,7 @@ class Part(Ground):
         """Texts of a split of the target; of train, those of this part."""
         if name != "train":
             return self.whole.split(name)
-        mine = train_of(self.whole).filter(pl.col(self.by) == self.name)
-        return mine.sort("row").select("text").collect()["text"].to_list()
+        return self._train.sort("row").select("text").collect()["text"].to_list()
 
 
 def train_of(ground: Ground) -> pl.LazyFrame:

@@ -154,6 +154,41 @@ class _Trainer(Trainer):  # type: ignore[misc]
         return metrics
 
 
+def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: bool) -> TrainingArguments:
+    """A recipe in the Trainer's words; `watched` where there is validation."""
+    device = best_device()
+    # The Trainer's name for it today, and the one that is going.
+    activations = "activation_checkpointing"
+    activations = activations if hasattr(TrainingArguments, activations) else "gradient_checkpointing"
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=2 * recipe.batch_size,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=math.floor(recipe.warmup_ratio * steps),
+        seed=seed,
+        data_seed=seed,
+        eval_strategy="epoch" if watched else "no",
+        save_strategy="epoch" if watched else "steps",
+        save_steps=max(20, math.ceil(steps / _SAVES)),
+        save_total_limit=1,
+        load_best_model_at_end=watched,
+        metric_for_best_model="eval_loss" if watched else None,
+        logging_steps=max(1, steps // _LOGS),
+        bf16=compute_dtype(recipe.dtype, device) == torch.bfloat16,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
+        report_to=[],
+        logging_nan_inf_filter=False,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        accelerator_config={"split_batches": True, "dispatch_batches": True} if processes() > 1 else None,
+        ddp_timeout=_PATIENCE_S,
+        **{activations: recipe.gradient_checkpointing},
+    )
+
+
 def fit(
     model: Any,
     train: Dataset[Any],
@@ -180,37 +215,8 @@ def fit(
         validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
         patience: Epochs without a better validation loss before stopping.
     """
-    steps, watched, device, count = recipe.steps(len(train)), validation is not None, best_device(), processes()  # type: ignore[arg-type]
-    # The Trainer's name for it today, and the one that is going.
-    activations = "activation_checkpointing"
-    activations = activations if hasattr(TrainingArguments, activations) else "gradient_checkpointing"
-    arguments = TrainingArguments(
-        output_dir=str(work),
-        num_train_epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-        per_device_train_batch_size=recipe.batch_size,
-        per_device_eval_batch_size=2 * recipe.batch_size,
-        weight_decay=recipe.weight_decay,
-        warmup_steps=math.floor(recipe.warmup_ratio * steps),
-        seed=seed,
-        data_seed=seed,
-        eval_strategy="epoch" if watched else "no",
-        save_strategy="epoch" if watched else "steps",
-        save_steps=max(20, math.ceil(steps / _SAVES)),
-        save_total_limit=1,
-        load_best_model_at_end=watched,
-        metric_for_best_model="eval_loss" if watched else None,
-        logging_steps=max(1, steps // _LOGS),
-        bf16=compute_dtype(recipe.dtype, device) == torch.bfloat16,
-        use_cpu=device.type == "cpu",
-        dataloader_pin_memory=device.type == "cuda",
-        report_to=[],
-        logging_nan_inf_filter=False,
-        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-        accelerator_config={"split_batches": True, "dispatch_batches": True} if count > 1 else None,
-        ddp_timeout=_PATIENCE_S,
-        **{activations: recipe.gradient_checkpointing},
-    )
+    count, watched = processes(), validation is not None
+    arguments = _arguments(recipe, recipe.steps(len(train)), seed, work, watched)  # type: ignore[arg-type]
     transformers_logging.disable_progress_bar()  # of reading and writing weights
     trained = adapters.put_on(model, recipe.lora) if recipe.lora else model
     trainer = _Trainer(

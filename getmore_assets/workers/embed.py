@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from getmore_assets.config import BROUGHT, LEXICAL, Task
+from getmore_assets.config import BROUGHT, LEXICAL, LEXICAL_SAMPLE, Task
 from getmore_assets.corpus import candidates, pool, readers
 from getmore_assets.corpus.target import COMPARED
 from getmore_assets.encoders import is_fitted, make_encoder, remote, store, unit_length
@@ -20,7 +20,6 @@ from getmore_assets.progress import progress
 from getmore_assets.workers import run
 
 SHARD_ROWS = 1024
-LEXICAL_SAMPLE = 20_000
 
 
 @dataclass(frozen=True)
