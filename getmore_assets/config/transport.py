@@ -11,8 +11,8 @@ from getmore_assets.config.sources import Section
 from getmore_assets.config.training import DType
 
 LEXICAL = "lexical"
-BROUGHT = "brought"
 LEXICAL_SAMPLE = 20_000  # rows of the pool that the lexical encoder is fitted on at most
+BROUGHT = "brought"
 WITHOUT_WEIGHTS = (LEXICAL, BROUGHT)  # encoders that are no model with a folder
 
 
