@@ -1,0 +1,114 @@
+"""The whole line to the selected subset, from 50,000 to 2 million rows: does time grow linearly, does memory stay?
+
+python benchmarks/line_large.py ../shared --json benchmarks/results/line-large.json
+
+The pool has 134,123 passages; rows beyond them are the first half of one passage and the second half of another of its
+domain, so that text is real, no row is a copy, and domains keep their shares. Target: ChemProt; lexical encoder. Each
+size is `getmore select` in a new lake, one after another.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+from rich.console import Console
+from rich.table import Table
+from transport import machine
+
+SIZES = [50_000, 200_000, 500_000, 1_000_000, 2_000_000]
+_FILE_ROWS = 250_000
+
+
+def write_pool(shared: Path, folder: Path, count: int) -> None:
+    """`count` rows as Parquet files in `folder`, in a random order."""
+    real = pl.read_parquet(shared / "data/candidates.parquet", columns=["text", "source", "domain"])
+    real = real.sample(fraction=1, shuffle=True, seed=0)
+    words = [text.split() for text in real["text"].to_list()]
+    domains = real["domain"].to_numpy()
+    alike = {domain: np.flatnonzero(domains == domain) for domain in np.unique(domains)}
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for start in range(0, count, _FILE_ROWS):
+        rows = np.arange(start, min(start + _FILE_ROWS, count))
+        first = np.where(rows < real.height, rows, rng.integers(0, real.height, len(rows)))
+        texts = []
+        for row, one in zip(rows.tolist(), first.tolist(), strict=True):
+            if row < real.height:
+                texts.append(real["text"][one])
+                continue
+            head, tail = words[one], words[rng.choice(alike[domains[one]])]
+            texts.append(" ".join(head[: len(head) // 2] + tail[len(tail) // 2 :]))
+        part = real[first].with_columns(text=pl.Series(texts))
+        part.write_parquet(folder / f"{start:09}.parquet", row_group_size=20_000)
+
+
+def select(shared: Path, count: int) -> dict[str, Any]:
+    """Seconds and peak memory, by station."""
+    with tempfile.TemporaryDirectory(prefix="getmore-line-") as folder:
+        home, data = Path(folder), shared.absolute() / "data"
+        write_pool(shared, home / "pool", count)
+        splits = {"train": "train", "validation": "dev", "test": "test"}
+        fields = {
+            "name": "line-large",
+            "lake": str(home / "lake"),
+            "candidates": [{"path": str(home / "pool"), "source": "source", "domain": "domain"}],
+            "target": {split: str(data / f"chemprot.{name}.jsonl") for split, name in splits.items()},
+            "encoder": {"model": "lexical"},
+            "selection": {"selector": "got-d", "budget": {"rows": min(5000, count // 20)}},
+        }
+        (home / "task.yaml").write_text(yaml.safe_dump(fields), "utf-8")
+        command = [sys.executable, "-m", "getmore_assets.cli", "select", str(home / "task.yaml"), "--json"]
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.monotonic() - began
+        if done.returncode:
+            sys.exit(done.stderr)
+        stations = {one["name"]: one for one in json.loads(done.stdout.splitlines()[-1])["stations"]}
+        return {
+            "rows": count,
+            "text_mib": sum(file.stat().st_size for file in (home / "pool").iterdir()) / 2**20,
+            "lake_mib": sum(file.stat().st_size for file in (home / "lake").rglob("*") if file.is_file()) / 2**20,
+            "seconds": seconds,
+            "peak_rss_mb": max(one["peak_rss_mb"] for one in stations.values()),
+            "stations": {name: [one["seconds"], one["peak_rss_mb"]] for name, one in stations.items()},
+        }
+
+
+def main() -> None:
+    """Measure each size, fit a line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("--rows", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--quick", action="store_true", help="2,000 and 4,000 rows")
+    given = parser.parse_args()
+    sizes = [2000, 4000] if given.quick else sorted(given.rows)
+    rows = []
+    for count in sizes:
+        rows.append(select(given.shared, count))
+        print(rows[-1], flush=True)
+    n, seconds = np.array(sizes) / 1e6, np.array([row["seconds"] for row in rows])
+    slope, offset = np.polyfit(n, seconds, 1)
+    fit = {"seconds_per_million": slope, "offset": offset, "residuals": (seconds - slope * n - offset).tolist()}
+    stations = list(rows[0]["stations"])
+    table = Table("rows", "seconds", "peak MiB", *stations)
+    for row in rows:
+        each = [f"{taken:.1f} / {peak:,.0f}" for taken, peak in (row["stations"][name] for name in stations)]
+        table.add_row(f"{row['rows']:,}", f"{row['seconds']:.1f}", f"{row['peak_rss_mb']:,.0f}", *each)
+    Console(width=160).print(table)
+    print(f"{slope:.1f} s a million + {offset:.1f} s; residuals {np.round(fit['residuals'], 1).tolist()} s")
+    if given.json:
+        about = {**{name: value for name, value in machine().items() if name != "peers"}, "encoder": "lexical"}
+        given.json.write_text(json.dumps({**about, "fit": fit, "rows": rows}, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
