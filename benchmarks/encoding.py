@@ -1,10 +1,12 @@
 """Encoding 4,096 passages with MiniLM beside `SentenceTransformer.encode`: rate, memory, and the selection it gives.
 
-python benchmarks/encoding.py ../shared [--rounds 3] [--json FILE] [--quick]
+python benchmarks/encoding.py ../shared [--rounds 3] [--also NAME ...] [--json FILE] [--quick]
 
 Each run is a process of its own, which encodes 64 rows before it is timed; rounds alternate, and medians are shown.
 Overlap: of the tenth that GOT-D selects for ChemProt's first 1,000 training rows, how much each encoder's vectors share
-with SentenceTransformer's. Cosine: of each passage's vector with SentenceTransformer's.
+with SentenceTransformer's. Cosine: of each passage's vector with SentenceTransformer's. `--also` puts other engines in
+the place of torch, in our own batches: what they would be worth (`compiled` needs a C++ compiler, the others
+`pip install openvino nncf`).
 """
 
 import argparse
@@ -15,8 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,6 +29,7 @@ import psutil
 
 _PASSAGES, _TARGETS, _LONGEST = 4096, 1000, 256
 CONTESTANTS = ["sentence-transformers", "float32", "auto", "static"]
+ALSO = ["compiled", "openvino", "openvino-int8"]
 
 
 def texts(shared: Path, count: int) -> tuple[list[str], list[str]]:
@@ -58,7 +64,13 @@ def encode(name: str, passages: list[str], targets: list[str], out: Path) -> dic
     else:
         from getmore_assets.encoders.transformer import TransformerEncoder
 
-        run = TransformerEncoder(folder, Encoder(model="minilm", max_length=_LONGEST, dtype=name)).encode
+        chosen = Encoder(model="minilm", max_length=_LONGEST, dtype="float32" if name.startswith("open") else "auto")
+        if name == "float32":
+            chosen = chosen.model_copy(update={"dtype": name})
+        encoder = TransformerEncoder(folder, chosen)
+        if name in ALSO:
+            encoder._model = other_engine(name, encoder, passages[:64])
+        run = encoder.encode
     run(passages[:64])
     ready = time.monotonic()
     vectors = run(passages)
@@ -67,6 +79,35 @@ def encode(name: str, passages: list[str], targets: list[str], out: Path) -> dic
     np.savez(out, x=vectors, y=run(targets))
     high = getattr(peak, "peak_wset", None) or _high_water()
     return {"seconds": seconds, "load_seconds": ready - began, "peak_mib": high / 2**20}
+
+
+def other_engine(name: str, encoder: Any, calibration: list[str]) -> Callable[..., Any]:
+    """The encoder's model, run by another engine."""
+    import torch
+
+    if name == "compiled":
+        compiled: Callable[..., Any] = torch.compile(encoder._model, dynamic=True)
+        return compiled
+    import openvino as ov
+
+    def inputs(rows: list[str]) -> dict[str, torch.Tensor]:
+        options = {"truncation": True, "max_length": _LONGEST, "padding": True, "return_tensors": "pt"}
+        return {key: value for key, value in encoder._tokenizer(rows, **options).items() if key != "token_type_ids"}
+
+    encoder._model.config.return_dict = False
+    model = ov.convert_model(encoder._model, example_input=inputs(calibration[:4]))
+    if name == "openvino-int8":
+        import nncf
+
+        shown = nncf.Dataset([inputs([row]) for row in calibration])
+        model = nncf.quantize(model, shown, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(calibration))
+    compiled_model = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": "1"})
+
+    def run(**batch: torch.Tensor) -> SimpleNamespace:
+        found = compiled_model({key: value.numpy() for key, value in batch.items() if key != "token_type_ids"})
+        return SimpleNamespace(last_hidden_state=torch.from_numpy(found[0].copy()))
+
+    return run
 
 
 def _high_water() -> float:
@@ -92,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--also", nargs="*", choices=ALSO, default=[])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true", help="256 passages, one round")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "OUT"), help=argparse.SUPPRESS)
@@ -100,20 +142,23 @@ def main() -> None:
     if asked.one:
         print(json.dumps(encode(asked.one[0], passages, targets, Path(asked.one[1]))))
         return
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
+    contestants = [*CONTESTANTS, *asked.also]
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(1 if asked.quick else asked.rounds):
-            for name in CONTESTANTS:
+            for name in contestants:
                 command = [sys.executable, __file__, str(asked.shared), "--one", name, f"{folder}/{name}.npz"]
                 command += ["--quick"] if asked.quick else []
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                done = subprocess.run(command, check=False, capture_output=True, text=True)
+                if done.returncode:
+                    sys.exit(f"{name}: {done.stderr}")
                 runs[name].append(json.loads(done.stdout.splitlines()[-1]))
-        found = {name: dict(np.load(f"{folder}/{name}.npz")) for name in CONTESTANTS}
+        found = {name: dict(np.load(f"{folder}/{name}.npz")) for name in contestants}
     peer = found[CONTESTANTS[0]]
     wanted = selected(peer["x"], peer["y"])
     base = statistics.median(run["seconds"] for run in runs[CONTESTANTS[0]])
     rows = []
-    for name in CONTESTANTS:
+    for name in contestants:
         x, y = found[name]["x"], found[name]["y"]
         cosine = (x * peer["x"]).sum(1) if x.shape == peer["x"].shape else np.array([np.nan])
         seconds = statistics.median(run["seconds"] for run in runs[name])
@@ -137,7 +182,8 @@ def main() -> None:
             f"{row['cosine_least']:9.5f}{row['cosine_mean']:9.5f}{row['overlap']:9.3f}"
         )
     if asked.json:
-        versions = {name: version(name) for name in ("torch", "transformers", "sentence-transformers")}
+        names = ["torch", "transformers", "sentence-transformers", *(["openvino", "nncf"] if asked.also else [])]
+        versions = {name: version(name) for name in names}
         about = {"passages": len(passages), "longest": _LONGEST, "cpu": platform.processor(), "versions": versions}
         asked.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", "utf-8")
 
