@@ -132,7 +132,7 @@ def _chars(task: Task, split: str) -> float:
 def _few(split: pl.DataFrame, chars: float, labels: pl.Series | None) -> pl.DataFrame:
     """Some rows of a split: of train one of each label at least; of the others none with a label train has not."""
     if labels is not None:
-        split = split.filter(pl.col("label").is_in(labels.implode()))
+        split = split.filter(pl.col("label").is_null() | pl.col("label").is_in(labels.implode()))  # general text: none
     first = split["label"].is_first_distinct() & split["label"].is_not_null()
     enough = split["text"].str.len_chars().cum_sum() <= chars
     return split.filter(first | enough | (pl.int_range(pl.len()) < _FEWEST_ROWS))

@@ -41,6 +41,8 @@ def test_a_miniature_is_a_task_on_the_sample(size, sources, tmp_path):
     fields = task_fields(sources, tmp_path / "lake", approval=True)
     fields["target"] |= {"label": "label"}
     fields["compare"] = ["none", "knn", {"selector": "race", "entrants": ["random", "got-d"]}]
+    pl.DataFrame({"text": ["It rains.", "It snows."]}).write_parquet(tmp_path / "general.parquet")
+    fields["general"] = str(tmp_path / "general.parquet")
     task = load_task(write_task(tmp_path / "t.yaml", fields))
     small = load_task(write(task, look(task, tmp_path), tmp_path, size))
     assert small.lake == str(tmp_path / f"lake-{size}")
@@ -48,6 +50,7 @@ def test_a_miniature_is_a_task_on_the_sample(size, sources, tmp_path):
     assert [one.selector for one in small.compare] == ["none", "random"]
     labels = {split: set(pl.read_parquet(small.target.source(split).path)["label"]) for split in ("train", "test")}
     assert labels["test"] <= labels["train"] == {"asyncio", "email"}
+    assert pl.read_parquet(small.general.path).height == 2  # text without a label stays
     if size == LARGE:  # the same share of the pool
         assert small.selection.budget.rows == 50
     else:  # a few steps of each training
