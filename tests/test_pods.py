@@ -116,11 +116,16 @@ def test_a_crash_is_an_error_that_says_so_and_a_cluster_that_is_away_is_waited_f
         ("kill -9 $$", {"memory": "2Gi"}, r"OOMKilled\. Raise launch\.solve\.pod\.memory, or lower"),
         ("kill -6 $$", {}, r"killed by signal 6; run again"),
         ("echo no volume; exit 7", {}, r"exit code 7; .* MiB of disk are free in .*no volume"),
-        ("", {"gpus": 2, "start_timeout": 1}, r"within 1 s: Unschedulable: .*Insufficient nvidia\.com/gpu.*start_time"),
-        ("", {"volume_claim": "lost", "start_timeout": 1}, r'"lost" not found'),
-        ("", {"image": "nobody/nothing:1"}, r"ImagePullBackOff: .*nobody/nothing:1.*Correct launch\.solve\.pod"),
+        (
+            "true",
+            {"gpus": 2, "start_timeout": 1},
+            r"within 1 s: Unschedulable: .*Insufficient nvidia\.com/gpu.*start_time",
+        ),
+        ("true", {"volume_claim": "lost", "start_timeout": 1}, r'"lost" not found'),
+        (None, {"start_timeout": 1}, r"within 1 s: ContainerCreating: `kubectl get events` may say why"),
+        ("true", {"image": "nobody/nothing:1"}, r"ImagePullBackOff: .*nobody/nothing:1.*Correct launch\.solve\.pod"),
     ],
-    ids=["memory", "signal", "exit", "no GPU", "no claim", "no image"],
+    ids=["memory", "signal", "exit", "no GPU", "no claim", "no volume", "no image"],
 )
 def test_what_becomes_of_a_pod_is_told_with_what_to_do(line, changes, said, tmp_path, node):
     node.images[IMAGE] = line

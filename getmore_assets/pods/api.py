@@ -109,9 +109,10 @@ class Cluster:
             Lost: Its node does not end it.
         """
         until = time.monotonic() + PATIENCE_S
-        if self.pod(name) is None:
+        if (found := self.pod(name)) is None:
             return
-        log.warning("pod %s was left by a run that was killed, and is deleted", name)
+        if not found.metadata.deletion_timestamp:
+            log.warning("pod %s was left by a run that was killed, and is deleted", name)
         self._delete(name)
         while self.pod(name) is not None:
             if time.monotonic() > until:

@@ -68,7 +68,7 @@ def followed(cluster: Cluster) -> Ended:
         if waits and waits[0] in _HOPELESS:
             raise Lost(f"cannot start in its pod: {': '.join(waits)}. Correct {field}, or what it names")
         if speaker is None and time.monotonic() - started > place.start_timeout:
-            why = ": ".join(waits) or "the cluster does not say why; `kubectl get events` may"
+            why = ": ".join([*waits, "`kubectl get events` may say why"][:2])
             fix = f"Ask for less in {field}, or raise its start_timeout"
             raise Lost(f"did not start in a pod within {place.start_timeout} s: {why}. {fix}")
         if pod.metadata.deletion_timestamp:
@@ -119,7 +119,8 @@ def _ended(pod: Any, last: Any | None, field: str) -> Ended:
             raise Lost(f"was ended in its pod: {said}. {_FIXES.get(why.reason, 'Run again to go on').format(field)}")
     if pod.metadata.deletion_timestamp:
         raise Lost("has lost its pod: somebody deleted it; run again to go on")
-    assert last is not None, "a pod that failed without a reason had a worker"
+    if last is None:
+        raise Lost("was ended in its pod, and the cluster does not say why; run again to go on")
     return Ended(128 - last.exit_code, "")
 
 

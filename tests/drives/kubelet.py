@@ -53,7 +53,8 @@ class Node:
         folder: Of logs.
         claims: Volume claims, and where each is mounted.
         gpus: Free ones.
-        images: What the registry has, with a shell line that the container's command is given to as "$@".
+        images: What the registry has, with a shell line that the container's command is given to as "$@"; one without a
+            line is never done being made a container of.
         evicts: A reason and a message that pods end with.
         forbidden: What the account may not do: (verb, what).
         away: How many of the next looks at a pod are answered 503.
@@ -62,7 +63,7 @@ class Node:
     folder: Path
     claims: dict[str, str]
     gpus: int = 1
-    images: dict[str, str] = field(default_factory=lambda: {IMAGE: 'exec "$@"'})
+    images: dict[str, str | None] = field(default_factory=lambda: {IMAGE: 'exec "$@"'})
     evicts: tuple[str, str] | None = None
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     away: int = 0
@@ -86,7 +87,7 @@ class Node:
         pod.log.touch()
         self.events.append(f"created {name}")
         self.made.append(body)
-        if not self._unmet(pod) and self._container(pod)["image"] in self.images:
+        if not self._unmet(pod) and self.images.get(self._container(pod)["image"]):
             pod.process = self._started(pod)
         return pod
 
@@ -126,7 +127,9 @@ class Node:
             told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": unmet}
             status["conditions"] = [told]
         elif pod.process is None:
-            why = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{own["image"]}"'}
+            why = {"reason": "ContainerCreating"}
+            if own["image"] not in self.images:
+                why = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{own["image"]}"'}
             status["containerStatuses"] = [self._status(own, {"waiting": why})]
         elif (code := pod.process.poll()) is None:
             status = {"phase": "Running", "containerStatuses": [self._status(own, {"running": {}})]}
@@ -149,10 +152,9 @@ class Node:
 
     def delete(self, pod: Pod, grace_s: float) -> None:
         """End the container, and then forget the pod."""
-        if pod.deleted:
-            return
-        pod.deleted = True
-        threading.Thread(target=self._end, args=(pod, grace_s), daemon=True).start()
+        if not pod.deleted:
+            pod.deleted = True
+            threading.Thread(target=self._end, args=(pod, grace_s), daemon=True).start()
 
     def _end(self, pod: Pod, grace_s: float) -> None:
         name = pod.body["metadata"]["name"]
@@ -257,8 +259,7 @@ class _Api(BaseHTTPRequestHandler):
             self._answer(201, self.node.seen(self.node.create(body)))
 
     def do_DELETE(self) -> None:
-        length = int(self.headers["Content-Length"] or 0)
-        self.rfile.read(length)
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
         asked = self._asked("delete")
         if asked:
             name, _, query = asked
