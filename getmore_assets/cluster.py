@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from getmore_assets.config import OnRay
+from getmore_assets.config import Elsewhere
 from getmore_assets.errors import BadInput
 
 _LIVES = 10  # how often an actor is started again: what kills every process it is given to must end
@@ -40,7 +40,7 @@ class Worker:
 
 
 @contextmanager
-def joined(place: OnRay, field: str) -> Iterator[None]:
+def joined(place: Elsewhere, field: str) -> Iterator[None]:
     """Be part of a cluster.
 
     Args:
@@ -65,7 +65,7 @@ def joined(place: OnRay, field: str) -> Iterator[None]:
         ray.shutdown()
 
 
-def started(kind: type[Worker], place: OnRay, field: str, arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+def started(kind: type[Worker], place: Elsewhere, field: str, arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
     """Actors, spread over the nodes: one for each tuple of arguments that follow `threads`.
 
     On processors an actor reserves nothing, so that those of a lost node always find room on another. A GPU is an

@@ -1,7 +1,7 @@
-"""Where a worker runs: its own process on this machine, or several.
+"""Where a worker runs: its own process on this machine, or several, or a pod.
 
 Belongs here: starting a worker, waiting for it, turning its end into a result or an error, and metering a station's
-time and memory. Does not: what a worker does.
+time and memory. Does not: what a worker does, or what a pod is (`pods/`).
 """
 
 import json
@@ -21,12 +21,15 @@ from typing import Any
 
 import psutil
 
+from getmore_assets import __version__, pods
 from getmore_assets.errors import BadInput
 from getmore_assets.workers import PARENT, REFUSED
 
 log = logging.getLogger(__name__)
 
 _SAMPLE_EVERY_S = 0.05
+_QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
+_SHARED_S = 60  # until what another machine wrote to a volume is seen on this one; NFS says no for so long by default
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
 
 
@@ -34,7 +37,9 @@ class WorkerFailedError(RuntimeError):
     """A worker ended without a result."""
 
 
-def launch(worker: str, spec: dict[str, Any], work: Path, processes: int = 1) -> dict[str, Any]:
+def launch(
+    worker: str, spec: dict[str, Any], work: Path, processes: int = 1, pod: pods.Wanted | None = None
+) -> dict[str, Any]:
     """Run `getmore_assets.workers.<worker>` with a spec and return its result.
 
     Args:
@@ -42,27 +47,27 @@ def launch(worker: str, spec: dict[str, Any], work: Path, processes: int = 1) ->
         spec: JSON-like.
         work: A folder for the spec, the result and what the worker keeps to go on from.
         processes: How many of it, under torchrun where there are several (of train).
+        pod: That it runs in; on this machine without it.
 
     Raises:
-        BadInput: The worker refused its input.
+        BadInput: The worker refused its input, or the cluster the pod.
         WorkerFailedError: It crashed or was killed.
     """
     asked, answered = work / "spec.json", work / "result.json"
     answered.unlink(missing_ok=True)
-    asked.write_text(json.dumps(spec, indent=1), "utf-8")
+    asked.write_text(json.dumps({"package": __version__, **spec}, indent=1), "utf-8")
     program = ["-m", f"getmore_assets.workers.{worker}", str(asked), str(answered)]
     several = ["-m", "getmore_assets.workers.several", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(several if processes > 1 else []), *program]
-    environment = {
-        **os.environ,
-        "TOKENIZERS_PARALLELISM": "true",
-        "TRANSFORMERS_VERBOSITY": "error",
-        PARENT: str(os.getpid()),
-    }
-    if processes > 1:
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-        environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())
-    code = subprocess.run(command, check=False, env=environment).returncode
+    arguments = [*(several if processes > 1 else []), *program]
+    if pod:
+        ended = pods.run(pod, arguments, _QUIET, processes)
+        code, said = ended.code, ended.said
+    else:
+        code, said = _run_here(arguments, processes), ""
+    if code is None:
+        raise WorkerFailedError(f"the {worker} worker {said}")
+    if pod and code in (0, REFUSED):
+        _wait_for(answered, pod)
     if code == REFUSED:
         raise BadInput(**json.loads(answered.read_text("utf-8")))
     result: dict[str, Any] = json.loads(answered.read_text("utf-8")) if answered.is_file() else {}
@@ -72,8 +77,27 @@ def launch(worker: str, spec: dict[str, Any], work: Path, processes: int = 1) ->
     if code != 0:
         free = shutil.disk_usage(work).free / 2**20
         plain = f"the {worker} worker ended with exit code {code}; {free:,.1f} MiB of disk are free in {work}"
-        raise WorkerFailedError(result.get("error", plain))
+        raise WorkerFailedError(result.get("error", f"{plain}. {said}" if said else plain))
     return result
+
+
+def _run_here(arguments: list[str], processes: int) -> int:
+    """Run Python on this machine, and return its exit code, or the signal that killed it with a minus."""
+    environment = {**os.environ, **_QUIET, PARENT: str(os.getpid())}
+    if processes > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+        environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())
+    return subprocess.run([sys.executable, *arguments], check=False, env=environment).returncode
+
+
+def _wait_for(answered: Path, pod: pods.Wanted) -> None:
+    until = time.monotonic() + _SHARED_S
+    while answered.name not in os.listdir(answered.parent):  # noqa: PTH208 - asks the server, where is_file may remember
+        if time.monotonic() > until:
+            what = f"{pod.place.volume_claim}: the worker ended there, and its result is not in {answered.parent}"
+            fix = f"Name the claim of the volume that is mounted at {pod.place.mount_path} on this machine"
+            raise BadInput(f"{pod.field}.volume_claim", what, fix)
+        time.sleep(1)
 
 
 def _loopback() -> str:

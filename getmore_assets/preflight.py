@@ -19,6 +19,7 @@ from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, unreadable_in, vectors_of
 from getmore_assets.models import find_model, require_objective
+from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def check(task: Task) -> None:
     """
     require_writable(Path(task.lake))
     _check_packages(task)
+    for field, place in task.launch.pods().items():
+        require_lake(place, field, Lake(task.lake).root)
     _check_models(task)
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
@@ -79,13 +82,15 @@ def _check_models(task: Task) -> None:
 
 def _check_packages(task: Task) -> None:
     """Refuse what needs an extra that is not installed."""
-    wanted = {
-        "warmup.lora": (task.warmup.lora, "peft", "lora"),
-        "finetune.lora": (task.finetune.lora, "peft", "lora"),
-        "launch.embed": (task.launch.embed, "ray", "ray"),
-        "launch.solve": (task.launch.solve, "ray", "ray"),
-    }
-    for field, (asked, package, extra) in wanted.items():
+    embed, solve = task.launch.embed, task.launch.solve
+    wanted = [
+        ("warmup.lora", task.warmup.lora, "peft", "lora"),
+        ("finetune.lora", task.finetune.lora, "peft", "lora"),
+        ("launch.embed", embed and embed.ray, "ray", "ray"),
+        ("launch.solve", solve and solve.ray, "ray", "ray"),
+        *((field, place, "kubernetes", "kubernetes") for field, place in task.launch.pods().items()),
+    ]
+    for field, asked, package, extra in wanted:
         if asked and importlib.util.find_spec(package) is None:
             what = f"needs the package {package}, which is not installed"
             raise BadInput(

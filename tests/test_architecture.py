@@ -48,7 +48,7 @@ def test_imports_point_one_way(path):
 def test_what_must_start_fast_loads_nothing_heavy(module):
     code = (
         f"import sys, getmore_assets.{module}; "
-        "print([m for m in ('torch', 'transformers', 'mlflow', 'sklearn', 'ray') if m in sys.modules])"
+        "print([m for m in ('torch', 'transformers', 'mlflow', 'sklearn', 'ray', 'kubernetes') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from getmore_assets import preflight
-from getmore_assets.config import OnRay, Task
+from getmore_assets.config import Elsewhere, Task
 from getmore_assets.encoders import make_encoder, remote
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
@@ -33,7 +33,7 @@ def place():
 def test_a_solve_is_that_of_one_process(place):
     problem = pose(points(20_000, 12, 0), points(40, 12, 1, 0.3))
     alone = solve(CpuPass(problem), 0.05 * problem.mean_cost)
-    with remote_pass(problem, 100, OnRay(**place)) as spread:
+    with remote_pass(problem, 100, Elsewhere(**place)) as spread:
         found = solve(spread, 0.05 * problem.mean_cost)
     np.testing.assert_allclose(found.f, alone.f, atol=1e-7)
     np.testing.assert_array_equal(np.argsort(found.f, kind="stable")[:500], np.argsort(alone.f, kind="stable")[:500])

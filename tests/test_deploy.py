@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 import pytest
 import yaml
 
+from getmore_assets.config import Launch
 from tests.drives.compose import DEPLOY, Machine, filled, plain
 from tests.drives.containers import NEEDED
 
@@ -207,6 +208,40 @@ def test_the_tag_for_one_run_asks_for_what_the_values_give_all():
     assert tag["container_config"] == launcher["containerConfig"]
     pod = launcher["podSpecConfig"]
     assert tag["pod_spec_config"] == {"node_selector": pod["nodeSelector"], "tolerations": pod["tolerations"]}
+
+
+def test_runs_may_do_with_pods_what_they_do_with_them_and_see_the_lake_in_both():
+    account, role, binding = yaml.safe_load_all((DEPLOY / "kubernetes" / "workers.yaml").read_text("utf-8"))
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "delete"]},
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    ]
+    called = re.findall(r"api\.(\w+)_namespaced_(pod(?:_log)?)\(", _source_of_pods())
+    asked = {
+        ("get" if verb == "read" else verb, what.replace("_", "s/") if "_" in what else "pods") for verb, what in called
+    }
+    assert asked == {(verb, what) for rule in role["rules"] for what in rule["resources"] for verb in rule["verbs"]}
+    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", role["metadata"]["name"])
+    assert binding["subjects"] == [{"kind": account["kind"], "name": account["metadata"]["name"]}]
+    page = (DEPLOY / "README.md").read_text("utf-8")
+    assert f"podSpecConfig.serviceAccountName={account['metadata']['name']}" in page
+    pods = Launch.model_validate(yaml.safe_load(re.search(r"```yaml\n(.+?)```", page, re.DOTALL)[1])["launch"]).pods()
+    assert list(pods) == ["launch.embed.pod", "launch.solve.pod", "launch.train.pod"]
+    (code,) = yaml.safe_load(VALUES.read_text("utf-8"))["dagster-user-deployments"]["deployments"]
+    gpu = yaml.safe_load((DEPLOY / "kubernetes" / "values-gpu.yaml").read_text("utf-8"))
+    runs = gpu["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    for pod in pods.values():
+        assert (pod.image, pod.node_selector) == (
+            runs["containerConfig"]["image"],
+            runs["podSpecConfig"]["nodeSelector"],
+        )
+        assert pod.volume_claim == code["volumes"][0]["persistentVolumeClaim"]["claimName"]
+        for mount in code["volumeMounts"]:
+            assert mount["name"] != "lake" or mount["mountPath"] == f"{pod.mount_path}/{mount['subPath']}"
+
+
+def _source_of_pods():
+    return " ".join(path.read_text("utf-8") for path in (ROOT / "getmore_assets" / "pods").glob("*.py"))
 
 
 def test_words_of_containers_are_found_on_this_machine(tmp_path):

@@ -13,7 +13,8 @@ def test_a_worker_that_crashes_is_an_error_that_says_so(tmp_path):
         launch.launch("solve", {"task": {}}, tmp_path)
 
 
-def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
+def refused_spec(sources, tmp_path):
+    """What the triage worker refuses: an encoder with more dimensions than there are words."""
     from getmore_assets.config import Task
     from getmore_assets.corpus import pool, target
     from getmore_assets.corpus.leakage import SCHEMA
@@ -27,7 +28,7 @@ def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
     table, _, _ = pool.build(task, lake, {})
     kept = lake.replace(target.TABLE, target.read_target(task)[0], {"target": task.name}, {})
     leaks = lake.replace("leakage", pl.DataFrame(schema=SCHEMA), {"target": task.name}, {})
-    spec = {
+    return {
         "task": task.model_dump(mode="json"),
         "lake": str(lake.root),
         "raw_corpus": table.__dict__,
@@ -37,8 +38,11 @@ def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
         "fitted": str(tmp_path / "f"),
         "commit": {},
     }
+
+
+def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
     with pytest.raises(BadInput, match=r"encoder\.dimensions"):
-        launch.launch("triage", spec, tmp_path)
+        launch.launch("triage", refused_spec(sources, tmp_path), tmp_path)
 
 
 def test_time_and_memory_are_metered():

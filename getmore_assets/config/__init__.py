@@ -4,7 +4,7 @@ Belongs here: fields, their defaults and their limits. Does not: reading a task 
 files it names (`preflight.py`).
 """
 
-from getmore_assets.config.launch import Launch, OnRay, Processes
+from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes
 from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Quotas, Selection, Selector
 from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
 from getmore_assets.config.task import Task
@@ -48,13 +48,14 @@ __all__ = [
     "Curves",
     "DType",
     "Drift",
+    "Elsewhere",
     "Encoder",
     "FineTuning",
     "Head",
     "Imported",
     "Launch",
     "Lora",
-    "OnRay",
+    "Pod",
     "Processes",
     "Quotas",
     "Section",

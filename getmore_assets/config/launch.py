@@ -1,37 +1,77 @@
 """Where stations run.
 
 Belongs here: fields, their defaults and their limits. None of them decides what a station makes. Does not: starting
-anything (`launch.py`, `cluster.py`).
+anything (`launch.py`, `cluster.py`, `pods.py`).
 """
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from getmore_assets.config.sources import Section
 
+_DAY = 24 * 60 * 60
+
+
+class Pod(Section):
+    """A pod of Kubernetes that a station's worker runs in; the station itself stays on this machine."""
+
+    image: str = Field(min_length=1, description="with this package, in the version that the run has")
+    namespace: str | None = Field(
+        None, description="that of the run's own pod, or of kubectl's current context, without it"
+    )
+    volume_claim: str = Field(min_length=1, description="the claim of the volume that the lake lies on")
+    mount_path: str = Field(
+        pattern=r"^(/[\w.-]+)+$",
+        description="where that volume is mounted, on this machine and in the pod; the lake lies below it",
+    )
+    gpus: int = Field(1, ge=0, description="`nvidia.com/gpu` in limits")
+    cpu: int | None = Field(None, ge=1, description="cores, in requests and limits")
+    memory: str | None = Field(None, pattern=r"^[1-9]\d*[MGT]i?$", description="in requests and limits, as 16Gi")
+    node_selector: dict[str, str] = Field({}, description="labels of the nodes that will do")
+    service_account: str | None = Field(None, description="whose pull secrets are used; its token is not mounted")
+    start_timeout: int = Field(900, ge=1, description="seconds that it may wait for a node and its image")
+    active_deadline_seconds: int = Field(
+        _DAY, ge=1, description="that it may live, also where the run that made it was killed"
+    )
+
 
 class Processes(Section):
-    """How many processes of this machine do a station's work together."""
+    """How many processes of one machine do a station's work together, and where."""
 
     processes: int = Field(
         1, ge=1, description="under torchrun, one a GPU where there are GPUs; batches are shared out"
     )
+    pod: Pod | None = Field(None, description="a pod of Kubernetes instead of this machine")
 
 
-class OnRay(Section):
-    """A Ray cluster that a station's work is spread over; the station itself, and the lake, stay on this machine."""
+class Elsewhere(Section):
+    """A Ray cluster that a station's work is spread over, or a pod that does it."""
 
-    ray: str = Field(
-        "auto",
+    ray: str | None = Field(
+        None,
         pattern=r"^(auto|local|(ray://)?[\w.-]+:\d+)$",
         description="auto: the cluster that this machine is a node of | local: one that is started here and ended "
         "with the station | host:6379 | ray://host:10001",
     )
-    workers: int = Field(2, ge=1, description="processes, which share out the cluster's processors; one a GPU at most")
+    workers: int = Field(2, ge=1, description="Ray's processes, which share out its processors; one a GPU at most")
+    pod: Pod | None = Field(None, description="a pod of Kubernetes, in the place of a Ray cluster")
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> "Elsewhere":
+        if (self.ray is None) == (self.pod is None):
+            raise ValueError("name one place, either `ray` or `pod`")
+        return self
 
 
 class Launch(Section):
     """Where each station runs."""
 
-    embed: OnRay | None = Field(None, description="encoding, also that for domain_triage; on this machine without it")
-    solve: OnRay | None = Field(None, description="the passes over the candidates; on this machine without it")
+    embed: Elsewhere | None = Field(
+        None, description="encoding, also that for domain_triage; on this machine without it"
+    )
+    solve: Elsewhere | None = Field(None, description="the passes over the candidates; on this machine without it")
     train: Processes = Processes()
+
+    def pods(self) -> dict[str, Pod]:
+        """The pods that are asked for, by the field that asks."""
+        places = {"embed": self.embed, "solve": self.solve, "train": self.train}
+        return {f"launch.{name}.pod": place.pod for name, place in places.items() if place and place.pod}

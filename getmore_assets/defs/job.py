@@ -15,6 +15,7 @@ from typing import Any
 from getmore_assets.config import Task
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import Meter, launch, metered
+from getmore_assets.pods import Wanted
 from getmore_assets.records import Record, now, write_atomically
 from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
 
@@ -57,7 +58,14 @@ class Job:
             "work": str(self.work),
         }
         processes = self.task.launch.train.processes if worker == "train" else 1
-        return launch(worker, {**common, **tables, "commit": self.commit, **spec}, self.work, processes)
+        given = {**common, **tables, "commit": self.commit, **spec}
+        return launch(worker, given, self.work, processes, self._pod(worker))
+
+    def _pod(self, worker: str) -> Wanted | None:
+        """The pod that the task asks for a worker; triage is mostly encoding, and goes where that goes."""
+        field = f"launch.{'embed' if worker == 'triage' else worker}.pod"
+        place, run = self.task.launch.pods().get(field), self.commit["dagster_run_id"]
+        return Wanted(place, field, self.lake.root, self.work, self.task.name, self.station, run) if place else None
 
     def figure(self, name: str) -> Path:
         """Where a figure of this making lies."""

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from getmore_assets import __version__
 from getmore_assets.errors import BadInput
 from getmore_assets.ranks import is_first
 from getmore_assets.records import write_atomically
@@ -36,7 +37,9 @@ def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     logging.basicConfig(level=logging.INFO if is_first() else logging.ERROR, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        made = work(json.loads(spec.read_text("utf-8")))
+        asked = json.loads(spec.read_text("utf-8"))
+        _require_same(asked.pop("package", __version__))
+        made = work(asked)
     except BadInput as error:
         write_atomically(result, json.dumps({"where": error.where, "what": error.what, "fix": error.fix}))
         sys.exit(REFUSED)
@@ -49,6 +52,13 @@ def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         raise
     if is_first():
         write_atomically(result, json.dumps(made))
+
+
+def _require_same(version: str) -> None:
+    """Refuse another version of this package than the launcher has: an image may bring one."""
+    if version != __version__:
+        what = f"has getmore-assets {__version__}, and the run has {version}"
+        raise BadInput("the image in `launch`", what, "Name one with the version of the run")
 
 
 def _end_with(parent: int) -> None:

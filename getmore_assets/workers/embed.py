@@ -86,7 +86,7 @@ def _encoded(
     if is_fitted(task) and not fitted.exists():
         sample = _to_fit_on(task, spec)
     shards = _shards(rows, missing)
-    if task.launch.embed is None:
+    if task.launch.embed is None or task.launch.embed.ray is None:
         encoder = make_encoder(task, fitted, sample)
         yield from ((ids, encoder.encode(texts)) for ids, texts in shards)
         return

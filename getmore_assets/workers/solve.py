@@ -68,7 +68,8 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), eligible["id"], points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
     place, limit = task.launch.solve, task.transport.memory_mb
-    with remote_pass(problem, limit, place) if place else nullcontext(best_pass(problem, limit)) as tile_pass:
+    spread = remote_pass(problem, limit, place) if place and place.ray else nullcontext(best_pass(problem, limit))
+    with spread as tile_pass:
         facts, solution = _solve(tile_pass, task.transport, memory, start, work / "state.npz")
     rows = _rows(eligible, points, solution.f, solution.g, solution.marginal)
     table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])

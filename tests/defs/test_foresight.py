@@ -24,6 +24,14 @@ def test_where_all_is_made_all_would_be_reused_and_nothing_is_written(ran):
     assert contents(ran.lake.root) == before
 
 
+@pytest.mark.parametrize("station", ["embed", "solve", "train"])
+def test_where_a_station_runs_makes_nothing_anew(ran, station):
+    pod = "{image: i, volume_claim: c, mount_path: /v, gpus: 4, memory: 9Gi}"
+    assert made(load_task(ran.file, [f"launch.{station}={{pod: {pod}}}"])) == []
+    other = "processes: 2" if station == "train" else "ray: auto"
+    assert made(load_task(ran.file, [f"launch.{station}={{{other}}}"])) == []
+
+
 def test_where_there_is_no_lake_none_is_made(sources, tmp_path):
     task = load_task(write_task(tmp_path / "t.yaml", task_fields(sources, tmp_path / "lake")))
     assert made(task) == list(STATIONS)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from getmore_assets.cluster import Worker, joined, started
-from getmore_assets.config import OnRay
+from getmore_assets.config import Elsewhere
 from getmore_assets.transport.passes import Inertia, TilePass, best_pass
 from getmore_assets.transport.passes.cpu import chunk_rows
 from getmore_assets.transport.passes.sharded import ShardedPass, deal
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def remote_pass(problem: Problem, memory_mb: int, place: OnRay) -> Iterator[TilePass]:
+def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[TilePass]:
     """A pass whose candidates lie in the memory of a cluster's nodes, shared out among its workers.
 
     They go through Ray's object store, once, block by block. There they stay until the end, spilled to disk where it is

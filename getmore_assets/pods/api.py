@@ -1,0 +1,166 @@
+"""The part of a cluster's API that one pod needs.
+
+Belongs here: finding the cluster, asking it, and wording what it refuses. Does not: what the pod is like (`wanted.py`),
+or when it has ended (`following.py`).
+"""
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.errors import BadInput, redacted
+from getmore_assets.pods.wanted import GRACE_S, Wanted, described
+
+log = logging.getLogger(__name__)
+
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # there, where this process is in a pod
+LOOK_EVERY_S = 1.0
+PATIENCE_S = 300  # with a cluster that does not answer, and with a node that does not end a pod
+ANSWER_S = (10, 60)  # for a connection, and for an answer
+
+
+class Lost(Exception):
+    """The pod did not come, or went before its worker ended; the message follows `the worker`."""
+
+
+@contextmanager
+def refusals(wanted: Wanted, host: str) -> Iterator[None]:
+    """Say what the cluster says to a request, as a refusal where it is for the user to mend."""
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except ApiException as error:
+        said = _message(error)
+        if error.status in (401, 403):
+            fix = "Let its account do what deploy/kubernetes/workers.yaml lists, within the quota"
+            raise BadInput(wanted.field, f"the cluster does not allow it: {said}", fix) from None
+        if error.status in (400, 404, 422):
+            raise BadInput(wanted.field, f"the cluster does not take it: {said}", "Correct the field") from None
+        raise Lost(f"got no pod: the cluster says {error.status}: {said}") from None
+    except HTTPError as error:
+        what = f"no cluster answers at {host} ({type(getattr(error, 'reason', error)).__name__})"
+        raise BadInput(
+            wanted.field, what, f"See that `kubectl get pods` works here, or take {wanted.field} out"
+        ) from None
+
+
+def _message(error: Any) -> str:
+    """What the cluster says is wrong."""
+    with suppress(ValueError, TypeError, KeyError):
+        return redacted(str(json.loads(error.body)["message"]))
+    return str(error.reason)
+
+
+class Cluster:
+    """The part of a cluster's API that is needed for one pod.
+
+    Raises:
+        BadInput: No cluster is known here.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        from kubernetes import client, config
+
+        self.wanted, settings = wanted, client.Configuration()
+        try:
+            config.load_incluster_config(settings)
+            own = OWN_NAMESPACE.read_text("utf-8").strip()
+        except config.ConfigException:
+            try:
+                file = os.environ.get("KUBECONFIG")
+                config.load_kube_config(file, client_configuration=settings)
+                own = config.list_kube_config_contexts(file)[1]["context"].get("namespace", "default")
+            except config.ConfigException as error:
+                fix = f"Run in a pod with a service account, set KUBECONFIG, or take {wanted.field} out"
+                raise BadInput(wanted.field, f"no cluster is known here ({error})", fix) from None
+        self.host, self.namespace = redacted(settings.host), wanted.place.namespace or own
+        self.api = client.CoreV1Api(client.ApiClient(settings))
+        self._may_be_there = False
+
+    def pod(self, name: str) -> Any | None:
+        """A pod of the namespace, as the cluster has it."""
+        from kubernetes.client import ApiException
+
+        try:
+            return self.api.read_namespaced_pod(name, self.namespace, _request_timeout=ANSWER_S)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def earlier(self) -> set[str]:
+        """The pods that a launcher which was killed may have left: of this station, or of this work."""
+        selector = f"getmore/work={self.wanted.labels['getmore/work']}"
+        found = self.api.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=ANSWER_S)
+        return {self.wanted.name, *(pod.metadata.name for pod in found.items)}
+
+    def clear(self, name: str) -> None:
+        """Delete a pod, and wait until it is gone: it must not write beside another.
+
+        Raises:
+            Lost: Its node does not end it.
+        """
+        until = time.monotonic() + PATIENCE_S
+        if (found := self.pod(name)) is None:
+            return
+        if not found.metadata.deletion_timestamp:
+            log.warning("pod %s was left by a run that was killed, and is deleted", name)
+        self._delete(name)
+        while self.pod(name) is not None:
+            if time.monotonic() > until:
+                fix = f"see to its node, or kubectl delete pod {name} --namespace {self.namespace} --force"
+                raise Lost(f"was not started: pod {name} of an earlier run does not end; {fix}")
+            time.sleep(LOOK_EVERY_S)
+
+    def create(self, arguments: list[str], environment: dict[str, str], processes: int) -> None:
+        """Make the pod."""
+        from kubernetes.client import ApiException
+
+        body = described(self.wanted, arguments, environment, processes, self._owner())
+        self._may_be_there = True
+        try:
+            self.api.create_namespaced_pod(self.namespace, body, _request_timeout=ANSWER_S)
+        except ApiException as error:
+            self._may_be_there = error.status is None or error.status >= 500  # else one of that name is somebody else's
+            raise
+        log.info("%s: pod %s in namespace %s", self.wanted.station, self.wanted.name, self.namespace)
+
+    def _owner(self) -> list[Any]:
+        """The pod that this process runs in, with which the cluster takes the worker's away; none elsewhere."""
+        from kubernetes.client import V1OwnerReference
+
+        if not OWN_NAMESPACE.is_file() or OWN_NAMESPACE.read_text("utf-8").strip() != self.namespace:
+            return []
+        own = self.pod(socket.gethostname())
+        return [V1OwnerReference("v1", kind="Pod", name=own.metadata.name, uid=own.metadata.uid)] if own else []
+
+    def delete_or_say(self) -> None:
+        """Delete the pod; where that cannot be done now, the next run does it."""
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            if self._may_be_there:
+                self._delete(self.wanted.name)
+        except (ApiException, HTTPError) as error:
+            name = f"{self.wanted.name} --namespace {self.namespace}"
+            log.warning("the pod could not be deleted (%s): kubectl delete pod %s", type(error).__name__, name)
+
+    def _delete(self, name: str) -> None:
+        from kubernetes.client import ApiException
+
+        try:
+            self.api.delete_namespaced_pod(
+                name, self.namespace, grace_period_seconds=GRACE_S, _request_timeout=ANSWER_S
+            )
+        except ApiException as error:
+            if error.status != 404:
+                raise

@@ -1,0 +1,160 @@
+"""Following a pod to the end of its worker.
+
+Belongs here: its log, and telling from what the cluster says of it whether it ended, how, and why it does not start.
+Does not: what an exit code means (`launch.py`).
+"""
+
+import codecs
+import logging
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from getmore_assets.errors import redacted
+from getmore_assets.pods.api import ANSWER_S, LOOK_EVERY_S, PATIENCE_S, Cluster, Lost
+from getmore_assets.pods.wanted import WORKER
+
+log = logging.getLogger(__name__)
+
+_SILENCE_S = 300  # after which a log is asked for anew, as its connection may be gone
+_LAST_WORDS_S = 30
+_CHARS = 2000  # of the end of a log
+_HOPELESS = {
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended in its pod.
+
+    Attributes:
+        code: As subprocess has it: an exit code, or a signal with a minus. None where the pod came to nothing.
+        said: The end of its log, where the code is an error's; or why there is no code, to follow `the worker`.
+    """
+
+    code: int | None
+    said: str
+
+
+def followed(cluster: Cluster) -> Ended:
+    """Wait for the worker of a pod that was made, its log on stderr.
+
+    Raises:
+        Lost: It does not start, its pod was taken away, or the cluster answers no more.
+    """
+    started, field, place = time.monotonic(), cluster.wanted.field, cluster.wanted.place
+    speaker: threading.Thread | None = None
+    deleted = 0.0
+    while True:
+        pod = _looked_at(cluster)
+        if pod is None:
+            raise Lost("has lost its pod: somebody deleted it, or its node; run again to go on")
+        state = _state(pod)
+        if state and (state.running or state.terminated) and speaker is None:
+            speaker = threading.Thread(target=_speak, args=(cluster,), daemon=True)
+            speaker.start()
+        if (state and state.terminated) or pod.status.phase in ("Failed", "Succeeded"):
+            if speaker:
+                speaker.join(_LAST_WORDS_S)
+            return _ended(pod, state.terminated if state else None, field)
+        waits = _waits(pod, state)
+        if waits and waits[0] in _HOPELESS:
+            raise Lost(f"cannot start in its pod: {': '.join(waits)}. Correct {field}, or what it names")
+        if speaker is None and time.monotonic() - started > place.start_timeout:
+            why = ": ".join([*waits, "`kubectl get events` may say why"][:2])
+            fix = f"Ask for less in {field}, or raise its start_timeout"
+            raise Lost(f"did not start in a pod within {place.start_timeout} s: {why}. {fix}")
+        if pod.metadata.deletion_timestamp:
+            deleted = deleted or time.monotonic()
+            if time.monotonic() - deleted > PATIENCE_S:
+                raise Lost("has lost its pod: it was deleted, and its node does not answer; run again to go on")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _looked_at(cluster: Cluster) -> Any | None:
+    """The pod as it is; a cluster may be away for a while."""
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return cluster.pod(cluster.wanted.name)
+        except (ApiException, HTTPError) as error:
+            if time.monotonic() > until:
+                raise Lost(f"was left: the cluster has not answered for {PATIENCE_S} s; run again to go on") from error
+            log.warning("the cluster does not answer (%s), and is asked again", type(error).__name__)
+            time.sleep(LOOK_EVERY_S)
+
+
+def _state(pod: Any) -> Any | None:
+    """The state of the worker's container: waiting, running or terminated. Others may have been put beside it."""
+    return next((one.state for one in pod.status.container_statuses or [] if one.name == WORKER), None)
+
+
+def _waits(pod: Any, state: Any | None) -> list[str]:
+    """The reason and the message of what a pod waits for."""
+    unmet = [one for one in pod.status.conditions or [] if one.type == "PodScheduled" and one.status == "False"]
+    for why in [*unmet, state.waiting if state else None]:
+        if why and why.reason:
+            return [why.reason, *([redacted(why.message)] if why.message else [])]
+    return []
+
+
+def _ended(pod: Any, last: Any | None, field: str) -> Ended:
+    """The end of a worker that is known to have ended."""
+    if last and last.exit_code <= 128 and last.reason not in ("StartError", "ContainerCannotRun"):
+        return Ended(last.exit_code, redacted(last.message or "")[-_CHARS:].strip() if last.exit_code else "")
+    driven = [one for one in pod.status.conditions or [] if one.type == "DisruptionTarget" and one.status == "True"]
+    for why in [pod.status, *driven, last]:
+        if why and why.reason not in (None, "Error"):
+            said = f"{why.reason}: {redacted(why.message)[-_CHARS:].strip()}" if why.message else why.reason
+            raise Lost(f"was ended in its pod: {said}. {_FIXES.get(why.reason, 'Run again to go on').format(field)}")
+    if pod.metadata.deletion_timestamp:
+        raise Lost("has lost its pod: somebody deleted it; run again to go on")
+    if last is None:
+        raise Lost("was ended in its pod, and the cluster does not say why; run again to go on")
+    return Ended(128 - last.exit_code, "")
+
+
+_FIXES = {
+    "OOMKilled": "Raise {}.memory, or lower encoder.batch_tokens, transport.memory_mb or a batch size",
+    "Evicted": "Ask for what it takes in {}.memory, so that it gets a node that has it; run again to go on",
+    "DeadlineExceeded": "Raise {}.active_deadline_seconds; run again to go on",
+    "StartError": "Correct {}.image: it must have `python`, and this package",
+    "ContainerCannotRun": "Correct {}.image: it must have `python`, and this package",
+}
+
+
+def _speak(cluster: Cluster) -> None:
+    """Write the worker's log to stderr while it comes; after a break, what came since, a second of it twice perhaps."""
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    decoder, heard = codecs.getincrementaldecoder("utf-8")("replace"), None
+    asked = {"container": WORKER, "follow": True, "_preload_content": False}
+    asked["_request_timeout"] = (ANSWER_S[0], _SILENCE_S)
+    while True:
+        since: dict[str, int] = {} if heard is None else {"since_seconds": int(time.monotonic() - heard) + 1}
+        try:
+            answer = cluster.api.read_namespaced_pod_log(cluster.wanted.name, cluster.namespace, **asked, **since)
+            for chunk in answer.stream(decode_content=False):
+                heard = time.monotonic()
+                sys.stderr.write(decoder.decode(chunk))
+                sys.stderr.flush()
+            pod = cluster.pod(cluster.wanted.name)
+            state = _state(pod) if pod else None
+            if not (state and state.running):
+                return
+        except (ApiException, HTTPError) as error:
+            if getattr(error, "status", None) in (403, 404):
+                log.warning("the log of the pod cannot be read (%s)", getattr(error, "reason", ""))
+                return
+        time.sleep(LOOK_EVERY_S)

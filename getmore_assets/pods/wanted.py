@@ -1,0 +1,136 @@
+"""What the pod of a worker is like.
+
+Belongs here: its name, its labels, its description as Kubernetes takes it. Does not: making it (`api.py`).
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config import Pod
+from getmore_assets.errors import BadInput
+
+WORKER = "worker"  # the container's name
+GRACE_S = 5  # between SIGTERM and SIGKILL; a worker keeps nothing at its end
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A pod that is wanted.
+
+    Attributes:
+        place: What it is like.
+        field: Of the task file, that asks for it.
+        lake: Whose work it does.
+        work: The folder of that work, which is one launcher's at a time.
+        task: The task's name.
+        station: That is made.
+        run: Dagster's id of the run.
+    """
+
+    place: Pod
+    field: str
+    lake: Path
+    work: Path
+    task: str
+    station: str
+    run: str
+
+    @property
+    def name(self) -> str:
+        """The same for the same station of the same task, so that what a killed run left is found."""
+        return f"getmore-{self.station.replace('_', '-')}-{self._hash(self.lake, self.task, self.station)}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What it is for. Other tasks may do the same work, and find by `getmore/work` what one of them left."""
+        return {
+            "app.kubernetes.io/managed-by": "getmore-assets",
+            "getmore/task": self.task[:63].rstrip("-_"),
+            "getmore/station": self.station,
+            "getmore/run": self.run[:63],
+            "getmore/work": self._hash(self.work),
+        }
+
+    def _hash(self, *parts: Any) -> str:
+        return hashlib.sha256(repr((self.place.volume_claim, *map(str, parts))).encode()).hexdigest()[:16]
+
+
+def require_lake(place: Pod, field: str, lake: Path) -> None:
+    """Refuse a lake that a pod would not see.
+
+    Raises:
+        BadInput: It does not lie below `mount_path`.
+    """
+    if not Path(os.path.normpath(lake)).is_relative_to(place.mount_path):
+        what = f"is {place.mount_path}, and the lake {lake} does not lie below it"
+        fix = f"Mount the volume of the claim {place.volume_claim} at one place here and in pods, with the lake on it"
+        raise BadInput(f"{field}.mount_path", what, fix)
+
+
+def described(
+    wanted: Wanted, arguments: list[str], environment: dict[str, str], processes: int, owner: list[Any]
+) -> Any:
+    """The pod as the API takes it."""
+    from kubernetes import client as k8s
+
+    place, name = wanted.place, "lake"
+    amounts = {"cpu": str(place.cpu) if place.cpu else None, "memory": place.memory}
+    amounts = {kind: amount for kind, amount in amounts.items() if amount}
+    cards = {"nvidia.com/gpu": str(place.gpus)} if place.gpus else {}
+    claim = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=place.volume_claim)
+    volumes, mounts = [k8s.V1Volume(name=name, persistent_volume_claim=claim)], [(name, place.mount_path)]
+    if processes > 1:  # what NCCL shares between processes does not fit into the 64 MiB that a container has
+        volumes.append(k8s.V1Volume(name="shm", empty_dir=k8s.V1EmptyDirVolumeSource(medium="Memory")))
+        mounts.append(("shm", "/dev/shm"))  # noqa: S108 - in a container, its own
+    container = k8s.V1Container(
+        name=WORKER,
+        image=place.image,
+        command=["python", *arguments],
+        working_dir=str(Path.cwd()),  # what relative paths of the task file start at
+        env=[
+            k8s.V1EnvVar(name=key, value=value)
+            for key, value in {**_variables(place, processes), **environment}.items()
+        ],
+        resources=k8s.V1ResourceRequirements(requests=amounts, limits={**amounts, **cards}),
+        volume_mounts=[k8s.V1VolumeMount(name=volume, mount_path=path) for volume, path in mounts],
+        security_context=k8s.V1SecurityContext(
+            allow_privilege_escalation=False, capabilities=k8s.V1Capabilities(drop=["ALL"])
+        ),
+        termination_message_policy="FallbackToLogsOnError",
+    )
+    # Our own user, so that each may change what the other wrote; the image's where we are root, as no worker is.
+    ours = {"run_as_user": os.getuid(), "run_as_group": os.getgid()} if os.getuid() else {}
+    taint = k8s.V1Toleration(key="nvidia.com/gpu", operator="Exists", effect="NoSchedule")
+    spec = k8s.V1PodSpec(
+        containers=[container],
+        volumes=volumes,
+        restart_policy="Never",
+        active_deadline_seconds=place.active_deadline_seconds,
+        termination_grace_period_seconds=GRACE_S,
+        share_process_namespace=True,  # as process 1 it would be deaf to SIGTERM
+        node_selector=place.node_selector,
+        tolerations=[taint] if place.gpus else [],
+        service_account_name=place.service_account,
+        automount_service_account_token=False,
+        enable_service_links=False,
+        security_context=k8s.V1PodSecurityContext(
+            run_as_non_root=True, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"), **ours
+        ),
+    )
+    metadata = k8s.V1ObjectMeta(name=wanted.name, labels=wanted.labels, owner_references=owner)
+    return k8s.V1Pod(api_version="v1", kind="Pod", metadata=metadata, spec=spec)
+
+
+def _variables(place: Pod, processes: int) -> dict[str, str]:
+    """What a worker is given of our environment, which is where models are and no secret, and its threads."""
+    found = {name: os.environ[name] for name in ("HF_HOME", "HF_HUB_OFFLINE") if name in os.environ}
+    if not Path(found.get("HF_HOME", "")).is_relative_to(place.mount_path):
+        found.pop("HF_HOME", None)
+    if place.cpu:
+        found["OMP_NUM_THREADS"] = str(max(1, place.cpu // processes))
+    if processes > 1:
+        found["GLOO_SOCKET_IFNAME"] = "lo"
+    return found
