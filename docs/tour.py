@@ -61,27 +61,28 @@ class Tour:
         page.set_viewport_size({"width": 2000, "height": 1900})
         opened = ",".join(f"global%40global%3A{group}" for group in GROUPS)
         page.goto(f"{self.dagster}/asset-groups?expanded={opened}")
-        page.get_by_text("scorecard").first.wait_for(state="attached", timeout=60_000)
+        page.get_by_text("scorecard").first.wait_for(state="attached")
         page.get_by_role("button", name="Hide navigation").click()
         page.get_by_role("img", name="panel_show_right").click()
         page.locator("[data-svg-viewport]").dblclick(position={"x": 500, "y": 100})  # fits it to the window
         page.wait_for_timeout(5000)
         nodes = page.locator("[class*=minimalAssetNodeBox]")
         made = page.locator("[class*=minimalAssetNodeBox][style*=accent-green]")
-        made.nth(len(STATIONS) - 1).wait_for(timeout=60_000)
+        made.nth(len(STATIONS) - 1).wait_for()
         named = [page.locator("[class*=minimalName]", has_text=name).count() > 0 for name in STATIONS]
         known = all(named) and nodes.count() == len(STATIONS)
         self.said("graph: the stations are there, each shown as made, and no other", known)
         boxes = [box for one in page.locator("[data-svg-viewport] foreignObject").all() if (box := one.bounding_box())]
-        left, top = (min(box[at] for box in boxes) - 12 for at in ("x", "y"))
-        right, bottom = (max(box[at] + box[by] for box in boxes) + 12 for at, by in (("x", "width"), ("y", "height")))
+        left, top = min(box["x"] for box in boxes) - 12, min(box["y"] for box in boxes) - 12
+        right = max(box["x"] + box["width"] for box in boxes) + 12
+        bottom = max(box["y"] + box["height"] for box in boxes) + 12
         self.shot("graph", {"x": left, "y": top, "width": right - left, "height": bottom - top})
         page.set_viewport_size(WINDOW)
 
     def columns(self) -> None:
         """An asset says what its columns hold, and who owns it."""
         self.page.goto(f"{self.dagster}/assets/selected_subset")
-        self.page.get_by_text("place in the selection, from 1").first.wait_for(timeout=60_000)
+        self.page.get_by_text("place in the selection, from 1").first.wait_for()
         said = self.page.get_by_text("the rows of target train that are nearest to it").count()
         self.said("columns: meanings are shown", said > 0)
         self.said("columns: the owner is shown", self.page.get_by_text("getmore", exact=True).count() > 0)
@@ -93,7 +94,7 @@ class Tour:
             asked = changes or "the task file's values"
             ended = self._end_of(self._launch(changes))
             self.said(f"materialise: the run with {asked} ended with {ended}", ended == "SUCCESS")
-            self.page.get_by_text("Success", exact=True).first.wait_for(timeout=30_000)
+            self.page.get_by_text("Success", exact=True).first.wait_for()
             if changes:
                 self.shot("tour/materialise-run")
             rows = self._rows()
@@ -104,7 +105,7 @@ class Tour:
     def _events(self, asset: str) -> None:
         """Open an asset's page at its latest materialisation."""
         self.page.goto(f"{self.dagster}/assets/{asset}?view=events")
-        self.page.locator("tr", has_text="made_in_run").first.wait_for(timeout=60_000)
+        self.page.locator("tr", has_text="made_in_run").first.wait_for()
 
     def _rows(self) -> str:
         """How many rows the latest selection has, as its page says."""
@@ -118,7 +119,7 @@ class Tour:
         page.locator("button", has=page.get_by_role("img", name="arrow_drop_down")).first.click()
         page.get_by_text("Open launchpad").click()
         launchpad = page.get_by_role("dialog")
-        launchpad.get_by_text("No errors").wait_for(timeout=60_000)
+        launchpad.get_by_text("No errors").wait_for()
         partition, target = launchpad.get_by_placeholder("Partition"), page.get_by_role("menuitem", name=TARGET)
         for _ in range(20):  # what is typed before the page knows the targets finds none
             partition.fill("")
@@ -127,17 +128,18 @@ class Tour:
             if target.count():
                 break
         target.first.click()
-        launchpad.get_by_text(f"partition: {TARGET}").wait_for(timeout=30_000)
+        launchpad.get_by_text(f"partition: {TARGET}").wait_for()
         launchpad.locator(".CodeMirror-line", has_text="overrides").click()
         for key in ("Home", "Shift+End"):  # the line may hold what was asked for last
             page.keyboard.press(key)
         page.keyboard.insert_text(f"overrides: [{changes}]")
-        launchpad.get_by_text("changes to the task file").wait_for(timeout=30_000)
+        launchpad.get_by_text("changes to the task file").wait_for()
         if changes:
             self.shot("tour/materialise-launchpad")
         launchpad.get_by_role("button", name="Materialize").click()
-        page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"), timeout=60_000)
-        return re.findall(r"/runs/([0-9a-f-]{36})", page.url)[0]
+        page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"))
+        run: str = re.findall(r"/runs/([0-9a-f-]{36})", page.url)[0]
+        return run
 
     def _end_of(self, run: str) -> str:
         """A run's status, once it has ended."""
@@ -154,7 +156,7 @@ class Tour:
         """A job for each verb, and launchpad fields that say what they are."""
         page = self.page
         page.goto(f"{self.dagster}/jobs")
-        page.get_by_text("reproduce").first.wait_for(timeout=60_000)
+        page.get_by_text("reproduce").first.wait_for()
         verbs = ("plan", "select", "run", "compare", "explain", "export", "check", "approve", "reproduce")
         self.said("jobs: one for each verb", all(page.get_by_text(v, exact=True).count() for v in verbs))
         self.shot("tour/jobs")
@@ -162,7 +164,7 @@ class Tour:
         page.get_by_role("tab", name="Launchpad").click()
         page.get_by_text("formats").first.click()
         meant = page.get_by_text("all candidates with their scores").first
-        meant.wait_for(timeout=30_000)
+        meant.wait_for()
         self.said("jobs: the launchpad says what each field means", meant.is_visible())
         self.shot("tour/jobs-launchpad")
 
@@ -174,7 +176,7 @@ class Tour:
             named = self.page.get_by_role("cell", name=figure, exact=True)
             self.page.locator("tr", has=named).get_by_text("Show Markdown").click()
             drawn = self.page.locator("img[src^='data:image/png']").first
-            drawn.wait_for(timeout=30_000)
+            drawn.wait_for()
             wide = drawn.evaluate("image => image.decode().then(() => image.naturalWidth)")
             self.said(f"figures: {figure} of {asset} is drawn", wide > 0)
             self.shot(window)
@@ -187,14 +189,14 @@ class Tour:
         page = self.page
         self._events("warmed_model")
         link = page.locator(f"a[href^='{self.mlflow}']").first
-        link.wait_for(timeout=60_000)
+        link.wait_for()
         page.goto(link.get_attribute("href") or "")
         back = page.locator(f"a[href^='{self.dagster}/runs/']").first
-        back.wait_for(timeout=60_000)
+        back.wait_for()
         self.shot("tour/mlflow")
         run = (back.get_attribute("href") or "").rpartition("/")[2]
         page.goto(f"{self.dagster}/runs/{run}")
-        page.get_by_text(run[:8]).first.wait_for(timeout=60_000)
+        page.get_by_text(run[:8]).first.wait_for()
         self.said("mlflow: a link to the run, and a link back to the run that made it", page.url.endswith(run))
         self.shot("tour/mlflow-run")
 
@@ -202,7 +204,7 @@ class Tour:
         """Where the report lies that the scorecard names."""
         self._events("scorecard")
         place = self.page.get_by_text(re.compile(r"^/.*/report\.html$")).first
-        place.wait_for(timeout=60_000)
+        place.wait_for()
         self.place = Path(place.inner_text().strip())
         self.said("report: the scorecard names it", self.place.is_file())
 
@@ -214,6 +216,7 @@ def main(dagster: str, mlflow: str, folder: Path, parts: list[str]) -> None:
         chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=report_drive.FLAGS)
         page = browser.new_page(viewport=WINDOW)
+        page.set_default_timeout(120_000)  # a busy machine is not a page that lacks something
         tour = Tour(page, dagster.rstrip("/"), mlflow.rstrip("/"), folder)
         every: dict[str, Callable[[], None]] = {
             "graph": tour.graph,
