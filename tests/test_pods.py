@@ -62,8 +62,9 @@ def start(pod, spec=None, worker="solve"):
 
 def test_stations_make_in_pods_what_they_make_here(ran, tmp_path, node):
     copy = Copy(ran, tmp_path)
-    for made in ("tables/embeddings", "encoders"):
+    for made in ("tables/embeddings", "encoders", "tables/ot_potentials", "records/tiny/earlier/ot_potentials"):
         shutil.rmtree(copy.lake.root / made)
+    (copy.lake.root / "records/tiny/ot_potentials.json").unlink()
     pod = {"pod": place(tmp_path, gpus=1)}
     file = write_task(tmp_path / "pods.yaml", {**copy.fields, "launch": {"embed": pod, "solve": pod}})
     done = subprocess.run(
@@ -148,7 +149,7 @@ def test_a_pod_that_somebody_deletes_is_an_error(tmp_path, node):
     with subprocess.Popen(launcher(tmp_path), stderr=subprocess.PIPE, text=True) as run:
         running(node)
         node.delete(next(iter(node.pods.values())), 1)
-        assert "the solve worker has lost its pod: " in run.communicate(timeout=60)[1]
+        assert "the solve worker has lost its pod: " in run.communicate(timeout=120)[1]
 
 
 def test_a_result_that_is_not_on_this_machines_volume_is_refused(tmp_path, node, monkeypatch):
@@ -173,7 +174,7 @@ def launcher(tmp_path):
 
 def running(node):
     """Wait for the only pod's process."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not any(pod.process for pod in list(node.pods.values())):
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -185,7 +186,7 @@ def test_an_interrupt_takes_the_pod_away(number, tmp_path, node):
     with subprocess.Popen(launcher(tmp_path), stderr=subprocess.DEVNULL) as run:
         running(node)
         run.send_signal(number)
-        assert run.wait(30) == (143 if number == signal.SIGTERM else -signal.SIGINT)
+        assert run.wait(120) == (143 if number == signal.SIGTERM else -signal.SIGINT)
     node.wait_until_empty()
 
 

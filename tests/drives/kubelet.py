@@ -94,6 +94,8 @@ class Node:
     def _started(self, pod: Pod) -> subprocess.Popen[bytes]:
         own = self._container(pod)
         environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+        # The node's processor is this machine's: what picks its kernels here does so there.
+        environment |= {key: value for key, value in os.environ.items() if key.startswith("OPENBLAS_")}
         environment |= {one["name"]: one["value"] for one in own.get("env", [])}
         command = ["sh", "-c", self.images[own["image"]], "sh", *own["command"]]
         with pod.log.open("wb") as stream:
@@ -171,7 +173,7 @@ class Node:
             self.events.append(f"gone {name}")
             del self.pods[name]
 
-    def wait_until_empty(self, seconds: float = 20) -> None:
+    def wait_until_empty(self, seconds: float = 60) -> None:
         """Wait until no pod is left."""
         until = time.monotonic() + seconds
         while self.pods:
@@ -202,7 +204,7 @@ class _Api(BaseHTTPRequestHandler):
     def _asked(self, verb: str) -> tuple[str, str, dict[str, str]] | None:
         """Name, subresource and query of a request that is allowed."""
         address = urlsplit(self.path)
-        namespace, name, log = _PODS.fullmatch(address.path).groups()  # type: ignore[union-attr]
+        namespace, name, log = _PODS.fullmatch(address.path).groups()
         query = {key: values[0] for key, values in parse_qs(address.query).items()}
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             self._refuse(401, "Unauthorized")
@@ -262,9 +264,8 @@ class _Api(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"] or 0))
         asked = self._asked("delete")
         if asked:
-            name, _, query = asked
-            pod = self.node.pods[name]
-            self.node.delete(pod, float(query["gracePeriodSeconds"]))
+            pod = self.node.pods[asked[0]]
+            self.node.delete(pod, float(asked[2]["gracePeriodSeconds"]))
             self._answer(200, self.node.seen(pod))
 
 
