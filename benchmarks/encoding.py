@@ -64,10 +64,8 @@ def encode(name: str, passages: list[str], targets: list[str], out: Path) -> dic
     else:
         from getmore_assets.encoders.transformer import TransformerEncoder
 
-        chosen = Encoder(model="minilm", max_length=_LONGEST, dtype="float32" if name.startswith("open") else "auto")
-        if name == "float32":
-            chosen = chosen.model_copy(update={"dtype": name})
-        encoder = TransformerEncoder(folder, chosen)
+        dtype = "auto" if name in ("auto", "compiled") else "float32"
+        encoder = TransformerEncoder(folder, Encoder(model="minilm", max_length=_LONGEST, dtype=dtype))
         if name in ALSO:
             encoder._model = other_engine(name, encoder, passages[:64])
         run = encoder.encode

@@ -1,7 +1,7 @@
 """Where stations run.
 
 Belongs here: fields, their defaults and their limits. None of them decides what a station makes. Does not: starting
-anything (`launch.py`, `cluster.py`, `pods.py`).
+anything (`launch.py`, `cluster.py`, `pods/`).
 """
 
 from pydantic import Field, model_validator
