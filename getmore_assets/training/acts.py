@@ -179,6 +179,7 @@ def fine_tune(
         name=f"fine-tuning, seed {seed}",
         validation=labelled[1],
         patience=recipe.patience,
+        by_length=True,
     )
     if first:
         predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from getmore_assets.corpus.passages import PAIR
+from getmore_assets.training.batches import in_order_of_length
 
 
 class Labelled(Dataset[dict[str, Any]]):
@@ -75,7 +76,7 @@ def predict(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> np.n
     """Class numbers: `[len(rows)]`, int64."""
     model.eval()
     device = next(model.parameters()).device
-    collate, order = collator(tokenizer), sorted(range(len(rows)), key=lambda i: len(rows[i]["input_ids"]))
+    collate, order = collator(tokenizer), in_order_of_length(rows)
     predicted = np.empty(len(rows), np.int64)
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]

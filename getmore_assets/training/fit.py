@@ -36,6 +36,7 @@ from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.progress import progress
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.training import adapters
+from getmore_assets.training.batches import ByLength, in_order_of_length, shared_out
 from getmore_assets.training.language_models import ADAPTER
 
 _SAVES = 4  # checkpoints in one training without evaluation
@@ -100,21 +101,6 @@ def _hand_on_random_numbers(checkpoint: Path) -> None:
             file.unlink()
 
 
-def _shared_out(collator: Any, count: int) -> Callable[[list[Any]], dict[str, torch.Tensor]]:
-    """Batches that so many processes can share equally: rows that fill up the last one count for nothing."""
-
-    def collate(items: list[Any]) -> dict[str, torch.Tensor]:
-        batch = dict(collator(items))
-        lacking = -len(items) % count
-        if lacking:
-            for name, rows in batch.items():
-                batch[name] = torch.cat([rows, rows[-1:].expand(lacking, *rows.shape[1:])])
-            batch["labels"][-lacking:] = -100
-        return batch
-
-    return collate
-
-
 def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
     """The mean over all that a step sees, in whichever process and batch; some models' own is a mean of means.
 
@@ -134,17 +120,31 @@ def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """The Trainer, but the first process looks at all of validation: in the same batches, however many there are."""
+    """The Trainer, but the first process looks at all of validation: in the same batches, however many there are.
+
+    With `by_length`, rows of about one length share a batch.
+    """
 
     control: Any
+
+    def __init__(self, *args: Any, by_length: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._by_length = by_length
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if not self._by_length:
+            return super()._get_train_sampler(train_dataset)
+        rows_a_step = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return ByLength(self.train_dataset if train_dataset is None else train_dataset, rows_a_step, self.args.seed)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         rows, size = len(self.eval_dataset), self.args.per_device_eval_batch_size
         mean = torch.zeros((), device=self.args.device)
         if is_first():
             self.model.eval()
+            order = in_order_of_length(self.eval_dataset) if self._by_length else range(rows)
             for start in range(0, rows, size):
-                items = [self.eval_dataset[at] for at in range(start, min(start + size, rows))]
+                items = [self.eval_dataset[at] for at in order[start : start + size]]
                 batch = self.data_collator(items)
                 with torch.no_grad():
                     mean += self.compute_loss(self.model, self._prepare_inputs(batch)) * len(items) / rows
@@ -200,6 +200,7 @@ def fit(
     name: str,
     validation: Dataset[Any] | None = None,
     patience: int | None = None,
+    by_length: bool = False,
 ) -> Fitted:
     """Train a model in place.
 
@@ -214,6 +215,8 @@ def fit(
         name: Shown beside the progress.
         validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
         patience: Epochs without a better validation loss before stopping.
+        by_length: Put rows of about one length into a batch, so that little of it is padding. For items that differ in
+            length: a batch is then about half as wide.
     """
     count, watched = processes(), validation is not None
     arguments = _arguments(recipe, recipe.steps(len(train)), seed, work, watched)  # type: ignore[arg-type]
@@ -224,8 +227,9 @@ def fit(
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=_shared_out(collator, count),
+        data_collator=shared_out(collator, count),
         compute_loss_func=_mean_loss(model.can_generate()),
+        by_length=by_length,
         callbacks=[
             *([_Progress(name)] if is_first() else []),
             *([EarlyStoppingCallback(patience)] if watched and patience else []),

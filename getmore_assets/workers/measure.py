@@ -164,7 +164,8 @@ def _classifier(task: Task, spec: dict[str, Any], model: Any, tokenizer: Any, wo
         for n in ("train", "test")
     )
     batch, order = 2 * task.finetune.batch_size, list(range(len(test)))
-    steps = _steps(network, train, task.finetune, classifier.collator(tokenizer), work / "finetune")
+    collate = classifier.collator(tokenizer)
+    steps = _steps(network, train, task.finetune, collate, work / "finetune", by_length=True)
 
     def predict(batches: int) -> None:
         some: Any = Subset(test, (order * (1 + batches * batch // len(order)))[: batches * batch])
@@ -175,14 +176,22 @@ def _classifier(task: Task, spec: dict[str, Any], model: Any, tokenizer: Any, wo
     return {**counts, "finetune": steps, "a_validated": each / batch, "predicted": rows["test"].height}
 
 
-def _steps(model: Any, data: Dataset[Any], recipe: Training | FineTuning, collate: Any, work: Path) -> dict[str, float]:
+def _steps(
+    model: Any,
+    data: Dataset[Any],
+    recipe: Training | FineTuning,
+    collate: Any,
+    work: Path,
+    *,
+    by_length: bool = False,
+) -> dict[str, float]:
     """Seconds a step, and those of a training beyond its steps, a checkpoint among them."""
     size, done = len(data), iter(range(_MOST))  # type: ignore[arg-type]
     once = recipe.model_copy(update={"epochs": 1.0})
 
     def train(steps: int) -> None:
         part = Subset(data, [at % size for at in range(steps * recipe.batch_size)])
-        fit(model, part, once, 0, work / str(next(done)), collate, name="measuring")
+        fit(model, part, once, 0, work / str(next(done)), collate, name="measuring", by_length=by_length)
 
     step, beside = _rate(train)
     return {"step": step, "beside": beside}
