@@ -4,16 +4,23 @@ Belongs here: signatures and the index of those seen. Does not: exact duplicates
 or what is done with a copy.
 """
 
+import os
 import re
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Self
 
 import numpy as np
-import polars as pl
+
+from getmore_assets.corpus.bands import FirstRows
 
 PERMUTATIONS = 64
 BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 meets in some band with probability 0.9998
 _WORD = re.compile(r"\w+")
 _SHINGLE = 3
+_ROW = np.dtype([("id", "S32"), ("hashes", np.uint32, PERMUTATIONS)])  # of a row that is no copy, in the file
 
 
 def signatures(texts: list[str]) -> np.ndarray:
@@ -32,63 +39,77 @@ def _shingles(text: str) -> list[bytes]:
 
 
 class NearDuplicates:
-    """The rows seen so far that are no copy, and which later rows are copies of them.
+    """The rows seen so far that are no copy, and which later rows are copies of them; a context that closes its file.
 
-    Memory: about 0.6 kB a row that is no copy, and as much again while a batch is taken in.
+    Memory: about 0.2 kB a row that is no copy, for its bands. Its signature lies in the file, which goes when closed.
 
     Args:
         threshold: Jaccard similarity of word triples, estimated from 64 hashes, from which a row is a copy.
+        folder: Where the file may lie; the system's place for such files without it.
     """
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, folder: Path | None = None) -> None:
         self.threshold = threshold
-        self._ids: list[str] = []
-        self._signatures = np.empty((0, PERMUTATIONS), np.uint32)
-        self._bands = pl.DataFrame(schema={"band": pl.UInt64, "row": pl.UInt32})
+        self._bands, self._count = FirstRows(), 0
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115  # closed with this object
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def add_known(self, ids: list[str], signatures_: np.ndarray) -> None:
         """Take in rows that an earlier run found to be no copies, with signatures `[len(ids), 64]`, uint32."""
-        self._add(ids, signatures_, _band_keys(signatures_))
+        keys = _band_keys(signatures_)
+        self._add(ids, signatures_, keys, self._bands.find(keys.ravel()) < 0)
 
     def mark(self, ids: list[str], signatures_: np.ndarray) -> list[str | None]:
         """For each row, the id of the earlier row that it copies, or None; the latter are taken in.
 
         Args:
-            ids: Of the rows, none seen before.
+            ids: Of the rows, none seen before; ASCII, at most 32 characters.
             signatures_: Of `signatures`: `[len(ids), 64]`, uint32.
         """
-        known, keys = len(self._ids), _band_keys(signatures_)
-        fresh = pl.DataFrame({"band": keys.ravel(), "new": np.repeat(np.arange(len(ids), dtype=np.uint32), BANDS)})
+        known, keys = self._count, _band_keys(signatures_)
+        new = np.repeat(np.arange(len(ids)), BANDS)
         # A row is held against the first row of each band only: n rows of one boilerplate give n pairs, not n².
-        within = fresh.group_by("band").agg(pl.col("new").min().alias("row") + pl.lit(known, pl.UInt32))
-        met = (
-            pl.concat(
-                [
-                    fresh.join(self._bands, on="band"),
-                    fresh.join(within, on="band").filter(pl.col("row") < pl.col("new") + known),
-                ]
-            )
-            .select("new", "row")
-            .unique()
-            .sort("new", "row")
+        before = self._bands.find(keys.ravel())
+        _, at, band = np.unique(keys.ravel(), return_index=True, return_inverse=True)
+        within = new[at][band]
+        met, beside = before >= 0, within < new
+        pairs = np.concatenate(
+            [np.stack([new[met], before[met]], axis=1), np.stack([new[beside], within[beside] + known], axis=1)]
         )
         originals: list[str | None] = [None] * len(ids)
-        all_signatures = np.concatenate([self._signatures, signatures_])
-        new, row = met["new"].to_numpy(), met["row"].to_numpy()
-        alike = (signatures_[new] == all_signatures[row]).mean(axis=1) >= self.threshold
-        for i, j in zip(new[alike].tolist(), row[alike].tolist(), strict=True):
+        for i, j, original in self._alike(np.unique(pairs, axis=0), signatures_):
             if originals[i] is None:
-                originals[i] = self._ids[j] if j < known else originals[j - known] or ids[j - known]
+                originals[i] = original or originals[j - known] or ids[j - known]
         kept = np.array([o is None for o in originals], dtype=bool)
-        self._add([i for i, keep in zip(ids, kept, strict=True) if keep], signatures_[kept], keys[kept])
+        unknown = ~met.reshape(len(ids), BANDS)[kept].ravel()
+        self._add([i for i, keep in zip(ids, kept, strict=True) if keep], signatures_[kept], keys[kept], unknown)
         return originals
 
-    def _add(self, ids: list[str], signatures_: np.ndarray, keys: np.ndarray) -> None:
-        rows = np.repeat(np.arange(len(self._ids), len(self._ids) + len(ids), dtype=np.uint32), BANDS)
-        bands = pl.DataFrame({"band": keys.ravel(), "row": rows})
-        self._bands = pl.concat([self._bands, bands]).unique("band", keep="first", maintain_order=True)
-        self._ids.extend(ids)
-        self._signatures = np.concatenate([self._signatures, signatures_])
+    def _alike(self, pairs: np.ndarray, signatures_: np.ndarray) -> Iterator[tuple[int, int, str | None]]:
+        """The pairs `[p, 2]` of a new row and an earlier one that are similar enough; the id of one seen before."""
+        for i, j in pairs.tolist():
+            if j < self._count:
+                (seen,) = np.frombuffer(os.pread(self._file.fileno(), _ROW.itemsize, j * _ROW.itemsize), _ROW)
+                other, original = seen["hashes"], seen["id"].decode()
+            else:
+                other, original = signatures_[j - self._count], None
+            if (signatures_[i] == other).mean() >= self.threshold:
+                yield i, j, original
+
+    def _add(self, ids: list[str], signatures_: np.ndarray, keys: np.ndarray, unknown: np.ndarray) -> None:
+        """Take in rows that are no copies; `unknown` says which of their bands, row by row, are."""
+        rows = np.empty(len(ids), _ROW)
+        rows["id"], rows["hashes"] = ids, signatures_
+        self._file.write(rows.tobytes())
+        self._file.flush()
+        numbers = np.repeat(np.arange(self._count, self._count + len(ids)), BANDS)
+        self._bands.add(keys.ravel()[unknown], numbers[unknown])
+        self._count += len(ids)
 
 
 def _band_keys(signatures_: np.ndarray) -> np.ndarray:

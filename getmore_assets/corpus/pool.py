@@ -7,6 +7,7 @@ rows a target may choose from (`candidates.py`).
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,21 +149,21 @@ def _append_new(
 
     With `only`, the files of each source that are read, the others are as they were, and so are their rows.
     """
-    facts, changed = PoolFacts(), 0
-    near = NearDuplicates(task.corpus.near_duplicates) if task.corpus.near_duplicates else None
-    known = _known(lake, key, near)
-    seen = (known.clear() if only is None else known).select("id")
-    for batch in _rows(task, facts, only):
-        unique = batch.unique("id", keep="first", maintain_order=True).join(seen, on="id", how="anti")
-        facts.exact_duplicates += batch.height - unique.height
-        seen = pl.concat([seen, unique.select("id")])
-        fresh = unique.join(known, on="id", how="anti", maintain_order="left")
-        same = unique.join(known, on=["id", "source", "domain"], how="semi")
-        changed += unique.height - fresh.height - same.height
-        if fresh.height:
-            lake.append(TABLE, _marked(fresh, task, key, near), ["pool"], commit)
-            facts.written += fresh.height
-        log.info("pool: %d rows read, %d new", facts.read, facts.written)
+    facts, changed, alike = PoolFacts(), 0, task.corpus.near_duplicates
+    with NearDuplicates(alike, lake.folder("pools")) if alike else nullcontext() as near:
+        known = _known(lake, key, near)
+        seen = (known.clear() if only is None else known).select("id")
+        for batch in _rows(task, facts, only):
+            unique = batch.unique("id", keep="first", maintain_order=True).join(seen, on="id", how="anti")
+            facts.exact_duplicates += batch.height - unique.height
+            seen = pl.concat([seen, unique.select("id")])
+            fresh = unique.join(known, on="id", how="anti", maintain_order="left")
+            same = unique.join(known, on=["id", "source", "domain"], how="semi")
+            changed += unique.height - fresh.height - same.height
+            if fresh.height:
+                lake.append(TABLE, _marked(fresh, task, key, near), ["pool"], commit)
+                facts.written += fresh.height
+            log.info("pool: %d rows read, %d new", facts.read, facts.written)
     gone = known.join(seen, on="id", how="anti").height if only is None else 0
     return facts, gone, changed
 
