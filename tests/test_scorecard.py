@@ -70,6 +70,17 @@ def test_the_curves_are_there_with_their_words(compared):
     assert all(f'aria-label="perplexity by {along}' in page for along in ("labelled", "share", "slice"))
 
 
+def test_runs_that_differ_in_labels_alone_start_from_one_warmed_model(compared):
+    _, record, lake, _ = compared
+    curve = lake.latest("scorecard_curves").scan().filter((pl.col("selector") == "got-d") & (pl.col("share") == 1))
+    curve, own = curve.collect(), record.table_ref().scan().filter(pl.col("selector") == "got-d").collect()
+    assert sorted(curve["labels"]) == [20, 60]
+    assert curve["warmup_seconds"].n_unique() == 1  # of one warm-up: another would not take as long to the digit
+    assert curve["warmup_seconds"][0] > 0
+    assert set(curve["zero_shot_perplexity"]) == set(own["zero_shot_perplexity"])  # no fine-tuning went before
+    assert curve["perplexity"].n_unique() == 2
+
+
 def test_rounds_bring_the_true_distance_down_further(compared):
     distances = compared[1].facts["distances"]
     assert distances["rounds"] < distances["got-d"] < distances["random"]

@@ -44,7 +44,9 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     runs += _rivals(job)
     curves = [*_curves(job, runs), *_quantiles(job)]
     missing = [one for one in (*runs, *curves) if "result" in one]
-    todo = sorted(missing, key=lambda one: one["seed"])
+    starts = list(dict.fromkeys((one["hash"], one["blocks"]) for one in missing))
+    # Seed by seed; runs that differ in labels alone side by side, as they start from one warmed model.
+    todo = sorted(missing, key=lambda one: (one["seed"], starts.index((one["hash"], one["blocks"]))))
     if todo:
         job.launch(
             "train",

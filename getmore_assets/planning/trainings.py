@@ -117,9 +117,9 @@ class Trainings:
         seconds = made.seconds - sum(row["warmup_seconds"] + row["finetune_seconds"] for row in inside)
         runs, tokens = work.comparison(task), 0
         for one in runs:
-            warm = self._warm(one.share) if one.share else 0.0
-            tokens += one.times * round(one.share * self._blocks) * task.warmup.max_length
-            seconds += one.times * (self.rates.get("load", 0.0) + warm + self._tune(one.labels))
+            tokens += one.warmups * round(one.share * self._blocks) * task.warmup.max_length
+            seconds += one.times * (self.rates.get("load", 0.0) + self._tune(one.labels))
+            seconds += one.warmups * self._warm(one.share)
         seconds += sum(self.rank_seconds(one) * (task.seeds if one.draws else 1) for one in task.rivals)
         seconds += (1 + len(task.rivals)) * self.gathered.solve_seconds()
         count = sum(one.times for one in runs)

@@ -12,11 +12,15 @@ from getmore_assets.corpus.target import GENERAL_ROWS
 
 @dataclass(frozen=True)
 class Run:
-    """A training of the comparison, so many times: what it warms up on, as a share of the selection, and its labels."""
+    """A training of the comparison, so many times: what it warms up on, as a share of the selection, and its labels.
+
+    `warmups` of them warm up; the others have no warm-up, or start from a model that another run has warmed up.
+    """
 
     selector: str
     times: int
     share: float
+    warmups: int
     labels: int | None = None
 
 
@@ -27,14 +31,17 @@ def comparison(task: Task) -> list[Run]:
     fewer labels and smaller budgets, and slices of the pool.
     """
     seeds, chosen = task.seeds, task.selection.called
-    runs = [Run(chosen, seeds - 1, 1.0)]
-    runs += [Run(NONE, seeds, 0.0)] if task.compares_with_none else []
-    runs += [Run(one.called, seeds, 1.0) for one in task.rivals]
-    named = [chosen, *([NONE] if task.compares_with_none else [])]
-    runs += [Run(n, seeds, float(n != NONE), labels) for n in named for labels in task.curves.labels]
-    warmed = [chosen, *(one.called for one in task.rivals)]
-    runs += [Run(n, seeds, share) for n in warmed for share in task.curves.budgets]
-    runs += [Run("slices of the pool", seeds * task.curves.quantiles, 1.0)]
+    none = [NONE] if task.compares_with_none else []
+    rivals = [one.called for one in task.rivals]
+    runs = [Run(chosen, seeds - 1, 1.0, seeds - 1)]
+    runs += [Run(name, seeds, 0.0, 0) for name in none]
+    runs += [Run(name, seeds, 1.0, seeds) for name in rivals]
+    # The chosen one's first seed is the line's own model: for the curve it is warmed up once again.
+    runs += [Run(chosen, seeds, 1.0, int(not number), labels) for number, labels in enumerate(task.curves.labels)]
+    runs += [Run(name, seeds, 0.0, 0, labels) for name in none for labels in task.curves.labels]
+    runs += [Run(name, seeds, share, seeds) for name in (chosen, *rivals) for share in task.curves.budgets]
+    slices = seeds * task.curves.quantiles
+    runs += [Run("slices of the pool", slices, 1.0, slices)]
     return [run for run in runs if run.times]
 
 

@@ -116,13 +116,14 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     _require_enough(task, spec)
     held = _held(task, spec)
     judge = _judge(task, held)
-    for one in spec["runs"]:
+    for number, one in enumerate(spec["runs"], 1):
         result = Path(one["result"])
         if not result.is_file():
             if is_first():
                 print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
             work = Path(spec["work"]) / result.stem
-            found = _one(task, spec, one, held, judge, work)
+            again = any(_start(later) == _start(one) for later in spec["runs"][number:])
+            found = _one(task, spec, one, held, judge, work, again)
             if is_first():
                 write_atomically(result, json.dumps(found))
                 shutil.rmtree(work, ignore_errors=True)
@@ -144,28 +145,50 @@ def _texts(task: Task, spec: dict[str, Any], hash_: str) -> list[str]:
     return pool.texts_of(TableRef(**spec["raw_corpus"]), task, spec["selections"][hash_])
 
 
+def _start(one: dict[str, Any]) -> tuple[Any, ...]:
+    """What a run's warmed model depends on, within a comparison."""
+    return one["hash"], one["blocks"], one["seed"]
+
+
 def _one(
-    task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, judge: Judge | None, work: Path
+    task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, judge: Judge | None, work: Path, again: bool
 ) -> dict[str, Any]:
-    objective, seed = task.base_model.objective, one["seed"]
-    model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
-    started, tokens, rows = time.monotonic(), 0, 0
+    objective, seed, base = task.base_model.objective, one["seed"], Path(spec["base"])
     if one["hash"]:
-        texts = _texts(task, spec, one["hash"])
-        blocks, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, seed, one["blocks"], work / "warm-up")
-        tokens, rows = blocks.tokens, blocks.rows
-    warmed = time.monotonic()
-    origin, held = _origin(task, Path(spec["base"])), held.with_rows(one["labels"])
+        model, tokenizer, cost = _warmed(task, spec, one, work, again)
+    else:
+        model, tokenizer, _ = language_models.load(base, objective)
+        cost = {"warmup_tokens": 0, "warmup_rows": 0, "warmup_seconds": 0.0}
+    started, held = time.monotonic(), held.with_rows(one["labels"])
     _, _, metrics = acts.fine_tune(
-        model, tokenizer, objective, origin, held, task.finetune, seed, work / "fine-tuning", judge
+        model, tokenizer, objective, _origin(task, base), held, task.finetune, seed, work / "fine-tuning", judge
     )
-    return {
-        **metrics,
-        "warmup_tokens": tokens,
-        "warmup_rows": rows,
-        "warmup_seconds": warmed - started,
-        "finetune_seconds": time.monotonic() - warmed,
-    }
+    return {**metrics, **cost, "finetune_seconds": time.monotonic() - started}
+
+
+def _warmed(
+    task: Task, spec: dict[str, Any], one: dict[str, Any], work: Path, again: bool
+) -> tuple[Any, Any, dict[str, float]]:
+    """The base warmed up on a selection, and what that cost; kept where it is asked for again, with fewer labels."""
+    objective, kept = task.base_model.objective, Path(spec["work"]) / "warmed"
+    folder = kept / "-".join(map(str, _start(one)))
+    noted = folder.with_suffix(".json")
+    if folder.is_dir():
+        model, tokenizer, _ = language_models.load(folder, objective)
+        return model, tokenizer, json.loads(noted.read_text("utf-8"))
+    started = time.monotonic()
+    model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
+    texts, blocks = _texts(task, spec, one["hash"]), one["blocks"]
+    made, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, one["seed"], blocks, work / "warm-up")
+    seconds = time.monotonic() - started
+    cost = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
+    if is_first():
+        shutil.rmtree(kept, ignore_errors=True)  # of the runs before
+        if again:
+            kept.mkdir()
+            write_atomically(noted, json.dumps(cost))
+            language_models.save(model, tokenizer, folder)
+    return model, tokenizer, cost
 
 
 def _curve(done: Fitted) -> dict[str, Any]:

@@ -18,18 +18,18 @@ def test_curves_and_slices_are_runs_too(sources, tmp_path):
     curves = {"labels": [10, 20], "budgets": [0.5], "quantiles": 3}
     fields = task_fields(sources, tmp_path / "lake", seeds=2, compare=["none", "knn"], curves=curves)
     found = work.comparison(load_task(write_task(tmp_path / "t.yaml", fields)))
-    counted = {(one.selector, one.share, one.labels): one.times for one in found}
+    counted = {(one.selector, one.share, one.labels): (one.times, one.warmups) for one in found}
     assert counted == {
-        ("got-d", 1.0, None): 1,
-        ("none", 0.0, None): 2,
-        ("knn", 1.0, None): 2,
-        ("got-d", 1.0, 10): 2,
-        ("got-d", 1.0, 20): 2,
-        ("none", 0.0, 10): 2,
-        ("none", 0.0, 20): 2,
-        ("got-d", 0.5, None): 2,
-        ("knn", 0.5, None): 2,
-        ("slices of the pool", 1.0, None): 6,
+        ("got-d", 1.0, None): (1, 1),
+        ("none", 0.0, None): (2, 0),
+        ("knn", 1.0, None): (2, 2),
+        ("got-d", 1.0, 10): (2, 1),
+        ("got-d", 1.0, 20): (2, 0),
+        ("none", 0.0, 10): (2, 0),
+        ("none", 0.0, 20): (2, 0),
+        ("got-d", 0.5, None): (2, 2),
+        ("knn", 0.5, None): (2, 2),
+        ("slices of the pool", 1.0, None): (6, 6),
     }
 
 
