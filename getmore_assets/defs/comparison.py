@@ -81,13 +81,13 @@ def _curves(job: Job, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _own(job: Job, seed: int) -> dict[str, Any]:
-    """A run of the chosen selector; the first seed's is the line's own models."""
+    """A run of the chosen selector; the first seed's is the line's own models, made of this selection and target."""
     made, selected = job.task.selection, job.inputs["selected_subset"]
     rows = job.table("selected_subset").scan().filter(pl.col("target") == job.task.name)
     ids = rows.sort("rank").select("id").collect()["id"].to_list()
     run = _run(job, made.called, seed, ids, _cost(job, made, selected.facts["rank_seconds"]))
-    if seed == SEED:
-        warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
+    warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
+    if seed == SEED and not (warmed.kept or tuned.kept):
         costs = {"warmup_tokens": warmed.facts["tokens"], "warmup_rows": warmed.facts["rows"]}
         seconds = {"warmup_seconds": warmed, "finetune_seconds": tuned}
         run["found"] = {**tuned.facts["metrics"], **costs, **{n: one.facts[n] for n, one in seconds.items()}}

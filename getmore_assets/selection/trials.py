@@ -5,6 +5,7 @@ Belongs here: warming the base up on some candidates and measuring losses. Does 
 """
 
 import gc
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,8 +61,9 @@ class Trials:
 
     def warm(self, model: Any, tokenizer: Any, texts: list[str], seed: int, blocks: int | None = None) -> int:
         """Warm up in place by the task's recipe; the number of blocks."""
-        work = self.ground.work / "trial"
         recipe = self.ground.task.warmup
+        # A folder of its own: what a killed trial left there is gone on from by the same trial alone.
+        work = self.ground.work / "trials" / fingerprint(hash_lines(texts), recipe, seed, blocks)[:16]
         made, _ = acts.warm_up(model, tokenizer, self.objective, texts, recipe, seed, blocks, work)
         shutil.rmtree(work, ignore_errors=True)
         gc.collect()
@@ -120,7 +122,8 @@ class Trials:
                     found[places] = mean_losses(model, tokenizer, self.objective, cut, length)
                     bar.update(len(texts))
             known = pl.concat([known, missing.with_columns(loss=pl.Series(found))])
-            known.write_parquet(file.with_suffix(".partial"))
-            file.with_suffix(".partial").replace(file)
+            partial = file.with_suffix(f".{os.getpid()}.partial")  # another task may measure beside this one
+            known.write_parquet(partial)
+            partial.replace(file)
         losses: np.ndarray = wanted.join(known, on="id", maintain_order="left")["loss"].to_numpy()
         return losses

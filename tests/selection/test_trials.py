@@ -1,0 +1,52 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from getmore_assets.config import Small, Training
+from getmore_assets.selection.trials import Trials
+from getmore_assets.training import language_models
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def trials(documents, tmp_path):
+    """A base model of a few parameters, and two sets of texts to warm it up on."""
+    texts = documents["text"].head(300).to_list()
+    shape = Small(layers=1, width=32, heads=2, vocabulary=400)
+    model, tokenizer = language_models.new_small(shape, "causal", texts, 64)
+    language_models.save(model, tokenizer, tmp_path / "base")
+    recipe = Training(learning_rate=1e-3, batch_size=4, max_length=32)
+    task = SimpleNamespace(warmup=recipe, base_model=SimpleNamespace(objective="causal"))
+    return Trials(SimpleNamespace(task=task, base=tmp_path / "base", work=tmp_path / "work")), texts[:150], texts[150:]
+
+
+def warmed(trials, texts, stop=None):
+    """The weights of the base after a trial, and how many steps that took; with `stop` it is killed at that step."""
+    model, tokenizer = trials.base()
+    steps = []
+
+    def count(*_):
+        steps.append(1)
+        if len(steps) == stop:
+            raise Killed
+
+    model.register_forward_pre_hook(count)
+    trials.warm(model, tokenizer, texts, seed=0)
+    return model.state_dict(), len(steps)
+
+
+def test_a_trial_goes_on_from_its_own_checkpoint_and_from_no_others(trials):
+    asked, one, other = trials
+    alone, steps = warmed(asked, one)
+    with pytest.raises(Killed):
+        warmed(asked, one, stop=int(0.8 * steps))
+    after_another, taken = warmed(asked, other)
+    assert taken > steps / 2
+    resumed, rest = warmed(asked, one)
+    assert rest < steps / 2
+    assert all(torch.allclose(alone[name], resumed[name], atol=1e-5) for name in alone)
+    assert any(not torch.allclose(alone[name], after_another[name], atol=1e-3) for name in alone)
