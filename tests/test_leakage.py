@@ -9,6 +9,8 @@ from getmore_assets.corpus.identity import content_id
 from getmore_assets.corpus.passages import clean
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
+from getmore_assets.task_files import load_task
+from getmore_assets.workers import train
 from tests.conftest import getmore, task_fields, write_task
 
 
@@ -56,6 +58,17 @@ def test_what_was_planted_is_found_and_is_no_candidate(planted):
     kinds = records.get("leakage").facts
     assert kinds["exact"] >= 1
     assert kinds["near"] >= 1
+
+
+def test_no_base_model_is_trained_on_what_leaks(planted):
+    file, ids, records = planted
+    task, tables = load_task(file), ("raw_corpus", "target_data")
+    spec = {name: records.get(name).table.__dict__ for name in tables}
+    sample = {content_id(text) for text in train._pool_sample(task, spec, 10_000)}
+    assert len(sample) > 1000
+    assert not sample & set(ids.values())
+    asked = task.model_copy(update={"leakage": "allow"})
+    assert len(set(ids.values()) & {content_id(text) for text in train._pool_sample(asked, spec, 10_000)}) == 3
 
 
 def test_a_pool_that_leaks_is_refused_where_it_is_asked_to_be(planted):

@@ -1,15 +1,17 @@
-"""Leakage: text that a model would be trained on and is evaluated on, exactly, nearly, or inside something longer.
+"""Leakage: text that a model would be trained on and is evaluated on, exactly, nearly, or one inside the other.
 
 Belongs here: finding it. Does not: what is done about it (`defs/leakage.py`, `target.py`, `candidates.py`).
 
-All three kinds are found by n-grams of words, so case, white space and punctuation do not count:
+All four kinds are found by n-grams of words, so case, white space and punctuation do not count:
 
 - exact: the same words;
 - near: the Jaccard similarity of the word triples is at least 0.6;
-- contained: runs of ten words (of all its words, where an evaluated row has six to nine) cover half of the row.
+- contained: runs of ten words that the two share (of all its words, where an evaluated row has six to nine) cover half
+  of the evaluated row;
+- piece: they cover half of the row that is looked at, as where a long evaluated row was cut into passages.
 
-Not found: a row of fewer than about ten words with one of them changed. N-grams that are common among the evaluated
-rows are boilerplate, and say nothing.
+Not found: a row of fewer than about ten words with one of them changed, or a piece as short. N-grams that are common
+among the evaluated rows are boilerplate, and say nothing.
 """
 
 from dataclasses import dataclass, field
@@ -122,7 +124,7 @@ class Guard:
         One line for each row that leaks: its strongest kind, and the evaluated row that it overlaps most.
         """
         words = _Words.of(rows["text"])
-        found = pl.concat([self._exact(words), self._near(words), self._contained(words)])
+        found = pl.concat([self._exact(words), self._near(words), *self._one_in_the_other(words)])
         best = found.sort("row", "order", "overlap", "of", descending=[False, False, True, False]).unique(
             "row", keep="first", maintain_order=True
         )
@@ -150,21 +152,24 @@ class Guard:
         grams = grams.unique().join(self._common, on="gram", how="anti")
         return grams.group_by("row").len("size")
 
-    def _contained(self, words: _Words) -> pl.DataFrame:
-        parts = []
+    def _one_in_the_other(self, words: _Words) -> list[pl.DataFrame]:
+        """Of each pair that shares runs, how much of the evaluated row they cover, and how much of the other."""
+        parts = [
+            pl.DataFrame(schema={"row": pl.Int64, "of": pl.Int64, "at": pl.List(pl.Int64), "in": pl.List(pl.Int64)})
+        ]
         for size, runs in self._runs.items():
-            met = (
-                words.grams(size, self._run_sieves[size])
-                .select("gram", "row")
-                .join(runs.rename({"row": "of"}), on="gram")
-            )
-            parts.append(met.select("row", "of", pl.int_ranges("at", pl.col("at") + size).alias("at")))
-        if not parts:
-            return _found(pl.DataFrame(schema={"row": pl.Int64, "of": pl.Int64, "overlap": pl.Float64}), "contained", 2)
-        covered = pl.concat(parts).explode("at").unique().group_by("row", "of").len("covered")
-        counts = pl.DataFrame({"of": np.arange(len(self._counts)), "words": self._counts.astype(np.int64)})
-        met = covered.join(counts, on="of").with_columns(overlap=pl.col("covered") / pl.col("words"))
-        return _found(met.filter(pl.col("overlap") >= COVERED), "contained", 2)
+            mine = words.grams(size, self._run_sieves[size]).rename({"at": "in"})
+            places = (pl.int_ranges(place, pl.col(place) + size).alias(place) for place in ("at", "in"))
+            parts.append(mine.join(runs.rename({"row": "of"}), on="gram").select("row", "of", *places))
+        shared, found = pl.concat(parts), []
+        for order, (kind, place, side, counts) in enumerate(
+            [("contained", "at", "of", self._counts), ("piece", "in", "row", words.counts)], 2
+        ):
+            covered = shared.select("row", "of", place).explode(place).unique().group_by("row", "of").len("covered")
+            sizes = pl.DataFrame({side: np.arange(len(counts)), "words": counts.astype(np.int64)})
+            met = covered.join(sizes, on=side).with_columns(overlap=pl.col("covered") / pl.col("words"))
+            found.append(_found(met.filter(pl.col("overlap") >= COVERED), kind, order))
+        return found
 
 
 def _whole(words: _Words) -> pl.DataFrame:

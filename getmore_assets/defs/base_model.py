@@ -21,7 +21,7 @@ from getmore_assets.reporting import figures
     owners=owners(),
     group_name="models",
     kinds={"huggingface", "torch"},
-    code_version="2",
+    code_version="3",
     pool="gpu",
     description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. "
     "Where a checkpoint lacks the language-modelling head, the head alone is trained first, the same "

@@ -50,7 +50,7 @@ COLUMNS: dict[str, dict[str, tuple[Kind, str]]] = {
     "leakage": {
         "target": _TARGET,
         "id": _ID,
-        "kind": (pl.String, "exact, near or contained"),
+        "kind": (pl.String, "exact, near, contained or piece"),
         "split": (pl.String, "validation or test: where what it overlaps stands"),
         "of": (pl.String, "the id of the evaluated row that it overlaps most"),
         "overlap": (pl.Float64, "how much, 0 to 1"),

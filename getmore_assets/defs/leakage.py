@@ -29,9 +29,9 @@ _SHOWN = 20
     owners=owners(),
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="1",
-    description="The rows of the pool that overlap validation or test: with the same words, nearly, or with an "
-    "evaluated row inside. They are no candidates (`leakage: drop`), or stop the line (`error`). Rows that the pool "
+    code_version="2",
+    description="The rows of the pool that overlap validation or test: with the same words, nearly, or one "
+    "inside the other. They are no candidates (`leakage: drop`), or stop the line (`error`). Rows that the pool "
     "gained are looked at alone.",
 )
 def leakage(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
@@ -63,7 +63,7 @@ def _find(job: Job) -> Made:
         what = f"{leaks.height} rows overlap what the target is evaluated on, first {first['id']} ({first['kind']})"
         raise BadInput("candidates", what, "Take them out of the pool, or set `leakage: drop`")
     table = job.lake.replace(TABLE, leaks, {"target": job.task.name}, job.commit)
-    counts = {kind: leaks.filter(pl.col("kind") == kind).height for kind in ("exact", "near", "contained")}
+    counts = {kind: leaks.filter(pl.col("kind") == kind).height for kind in ("exact", "near", "contained", "piece")}
     return Made(leaks.height, {"looked_at": looked_at, **counts, "first": leaks.head(_SHOWN).to_dicts()}, table)
 
 

@@ -14,7 +14,7 @@ import torch
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool, readers
-from getmore_assets.corpus.target import evaluated_ids, general_texts
+from getmore_assets.corpus.target import evaluated_ids, general_texts, guard_of
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 from getmore_assets.models import find_model
@@ -200,12 +200,16 @@ def _target(task: Task, spec: dict[str, Any]) -> pl.LazyFrame:
 
 
 def _pool_sample(task: Task, spec: dict[str, Any], rows: int) -> list[str]:
-    """Texts of the pool, those with the smallest ids, without what any model is evaluated on."""
+    """Texts of the pool, those with the smallest ids, without what any model is evaluated on or what overlaps it."""
     evaluated = evaluated_ids(TableRef(**spec["target_data"]), task)
     held = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task))
     held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
     sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
-    return sample.join(evaluated, on="id", how="anti", maintain_order="left").head(rows)["text"].to_list()
+    sample = sample.join(evaluated, on="id", how="anti", maintain_order="left")
+    if task.leakage != "allow":
+        guard = guard_of(_target(task, spec).select("split", "id", "text").collect())
+        sample = sample.join(guard.leaks(sample), on="id", how="anti", maintain_order="left")
+    return sample.head(rows)["text"].to_list()
 
 
 def _selected(task: Task, spec: dict[str, Any]) -> list[str]:

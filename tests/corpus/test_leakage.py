@@ -61,6 +61,17 @@ def test_a_word_changed_in_the_middle_of_a_longer_passage_is_found(guard):
     assert leak(guard, inside)["kind"].to_list() == ["contained"]
 
 
+def test_a_long_evaluated_row_is_found_by_its_pieces(texts):
+    whole = " ".join(texts[:8])
+    guard = Guard(pl.DataFrame({"id": ["e0"], "split": "validation", "text": whole}))
+    pieces = [piece for piece in cut(whole, 400) if len(piece.split()) > 20]
+    found = leak(guard, texts[100], *pieces, f"{pieces[1]} {PASSAGE[:200]}", f"{PASSAGE} {pieces[1][:200]}")
+    assert len(pieces) > 5
+    assert found["id"].to_list() == [f"p{at + 1}" for at in range(len(pieces) + 1)]
+    assert set(found["kind"]) == {"piece"}
+    assert found["overlap"].min() >= 0.5
+
+
 def test_every_evaluated_row_leaks_itself(guard, texts):
     found = leak(guard, *texts[:40])
     assert found["kind"].to_list() == ["exact"] * 40
