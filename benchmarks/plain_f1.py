@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_
 
 from getmore_assets.models import find_model
 
-FIRST = 1500  # test rows that the figure reported beside the data was taken on
+FIRST = 1500  # test rows of the second figure
 EPOCHS, RATE, BATCH, LENGTH = 3, 2e-4, 32, 128
 
 
