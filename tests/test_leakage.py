@@ -68,7 +68,7 @@ def test_no_base_model_is_trained_on_what_leaks(planted):
     assert len(sample) > 1000
     assert not sample & set(ids.values())
     asked = task.model_copy(update={"leakage": "allow"})
-    assert len(set(ids.values()) & {content_id(text) for text in train._pool_sample(asked, spec, 10_000)}) == 3
+    assert {content_id(text) for text in train._pool_sample(asked, spec, 10_000)} & set(ids.values())
 
 
 def test_a_pool_that_leaks_is_refused_where_it_is_asked_to_be(planted):

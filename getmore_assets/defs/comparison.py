@@ -17,6 +17,7 @@ from getmore_assets.defs.finetuned_model import judged_by
 from getmore_assets.defs.job import Job
 from getmore_assets.defs.rankings import Asked, imported_version, rankings, spec
 from getmore_assets.defs.warmed_model import SEED
+from getmore_assets.errors import BadInput
 from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection import subset
 
@@ -104,7 +105,10 @@ def _quantiles(job: Job) -> list[dict[str, Any]]:
     (made,) = rankings(job, [Asked(nearest, Budget(tokens=words), _place(job, nearest))])
     rows, runs = made.rows(), []
     for number in range(count):
-        part = rows[round(number * rows.height / count) :]
+        part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
+        if part["n_tokens"].sum() < words:
+            what = f"slice {number + 1} of {count} holds {part['n_tokens'].sum():,} words, the selection {words:,}"
+            raise BadInput("curves.quantiles", what, "Ask for fewer slices, or lower selection.budget")
         ids = part.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)["id"].to_list()
         runs += [_run(job, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(job.task.seeds)]
     return runs

@@ -15,7 +15,7 @@ from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.models import find_model, model_fingerprint
 
-_CODE_VERSION = "1"
+_CODE_VERSION = "2"
 
 
 class Encoder(Protocol):

@@ -33,6 +33,7 @@ class TransformerEncoder:
         self.dtype = compute_dtype(chosen.dtype, self.device)
         self._weighted = chosen.pooling == "weighted"
         self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+        self._tokenizer.padding_side = "right"  # a text's tokens have the same places whatever it shares a batch with
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=self.dtype)

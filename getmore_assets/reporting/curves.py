@@ -37,12 +37,15 @@ def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) 
     Args:
         task: Its curves, selectors and fine-tuning count.
         scores: The scorecard: with all labels and the whole budget.
-        measured: Results with fewer labels (`labels`), on shares of the budget (`share`), and of slices.
+        measured: Results with fewer labels (`labels`; as many as there are where it says more), on shares of the budget
+            (`share`), and of slices.
         rows: Of target train.
     """
     chosen, metric = task.selection.called, statistics.main_metric(scores)
     full = scores.with_columns(labels=pl.lit(min(task.finetune.rows or rows, rows)), share=pl.lit(1.0))
-    every = pl.concat([measured.with_columns(pl.col("labels").fill_null(rows)), full], how="diagonal_relaxed")
+    counted = measured.with_columns(pl.col("labels").fill_null(rows).clip(upper_bound=rows))
+    every = pl.concat([full, counted], how="diagonal_relaxed")
+    every = every.unique(["selector", "seed", "labels", "share"], keep="first", maintain_order=True)
     sliced, found = pl.col("selector").str.starts_with(QUANTILE), []
     if task.curves.quantiles:
         slices = every.filter(sliced).with_columns(slice=pl.col("selector").str.split(" ").list.last().cast(pl.Int64))

@@ -4,7 +4,7 @@ Belongs here: reading them at their versions, once for all selectors of a task. 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Ground:
         epsilon: At which they were solved for, absolute.
         base: The base model's folder; None where no selector asks for it.
         work: A folder of this run's own.
+        spared: Seconds that losses which were read had taken when they were measured: they count as the selector's.
     """
 
     task: Task
@@ -58,6 +59,7 @@ class Ground:
     epsilon: float
     base: Path | None
     work: Path
+    spared: list[float] = field(default_factory=list, kw_only=True)
 
     @cached_property
     def eligible(self) -> pl.DataFrame:

@@ -7,6 +7,7 @@ Belongs here: warming the base up on some candidates and measuring losses. Does 
 import gc
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,21 +108,28 @@ class Trials:
         return self._losses(tuned, fingerprint(hash_lines(texts), self.ground.task.warmup), rows)
 
     def _losses(self, make: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
-        """Losses of candidates; those that were measured before, by whichever selector or run, are read."""
+        """Losses of candidates; those that were measured before, by whichever selector or run, are read.
+
+        The seconds that these took, the tuning of the model with them, are added to what the ground was spared.
+        """
         ground, length = self.ground, self.ground.task.warmup.max_length
-        key = fingerprint(str(ground.base), name, length, _CHARS)
+        key = fingerprint("2", str(ground.base), name, length, _CHARS)
         file = ground.lake.folder("losses") / f"{key}.parquet"
-        known = pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema={"id": pl.String, "loss": pl.Float64})
+        schema = {"id": pl.String, "loss": pl.Float64, "seconds": pl.Float64}
+        known = pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema=schema)
         wanted = ground.eligible.select("id") if rows is None else ground.eligible[rows].select("id")
         missing = wanted.join(known, on="id", how="anti", maintain_order="left")
+        ground.spared.append(float(known.join(wanted, on="id", how="semi")["seconds"].sum()))
         if missing.height:
+            began = time.monotonic()
             (model, tokenizer), found = make(), np.empty(missing.height)
             with progress(missing.height, "losses", "row") as bar:
                 for places, texts in ground.texts(missing["id"]):
                     cut = [text[:_CHARS] for text in texts]
                     found[places] = mean_losses(model, tokenizer, self.objective, cut, length)
                     bar.update(len(texts))
-            known = pl.concat([known, missing.with_columns(loss=pl.Series(found))])
+            each = (time.monotonic() - began) / missing.height
+            known = pl.concat([known, missing.with_columns(loss=pl.Series(found), seconds=pl.lit(each))])
             partial = file.with_suffix(f".{os.getpid()}.partial")  # another task may measure beside this one
             known.write_parquet(partial)
             partial.replace(file)

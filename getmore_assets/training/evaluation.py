@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+from getmore_assets.device import best_device
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.language_models import collator
 
@@ -24,8 +25,8 @@ def perplexity(model: Any, tokenizer: Any, objective: str, texts: list[str], len
     """
     blocks = Blocks(texts, tokenizer, length)
     collate = collator(tokenizer, objective)
-    device = next(model.parameters()).device
-    model.eval()
+    device = best_device()
+    model.to(device).eval()
     total, count = 0.0, 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -143,11 +143,12 @@ class _Trainer(Trainer):  # type: ignore[misc]
         if is_first():
             self.model.eval()
             order = in_order_of_length(self.eval_dataset) if self._by_length else range(rows)
-            for start in range(0, rows, size):
-                items = [self.eval_dataset[at] for at in order[start : start + size]]
-                batch = self.data_collator(items)
-                with torch.no_grad():
-                    mean += self.compute_loss(self.model, self._prepare_inputs(batch)) * len(items) / rows
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # the same masks each epoch: the best one is not the luckiest
+                for start in range(0, rows, size):
+                    items = [self.eval_dataset[at] for at in order[start : start + size]]
+                    batch = self._prepare_inputs(self.data_collator(items))
+                    mean += self.compute_loss(self.model, batch) * len(items) / rows
         metrics = {"eval_loss": float(broadcast(mean))}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

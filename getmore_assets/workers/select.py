@@ -45,12 +45,13 @@ def select(spec: dict[str, Any]) -> dict[str, Any]:
             continue
         chosen = Selector.model_validate(choice["selector"])
         log.info("selector %s: ranking %d candidates", chosen.called, ground.eligible.height)
+        ground.spared.clear()
         began = time.monotonic()
         ranked = rank(ground, chosen, Budget.model_validate(choice["budget"]))
         partial = path.with_suffix(".partial")
         ranked.rows.write_parquet(partial)
         partial.replace(path.with_suffix(".parquet"))
-        facts = {**ranked.facts, "rank_seconds": time.monotonic() - began}
+        facts = {**ranked.facts, "rank_seconds": time.monotonic() - began + sum(ground.spared)}
         write_atomically(path.with_suffix(".json"), json.dumps(facts))
     distances = {name: _distance(ground, ids, spec["lambda"]) for name, ids in spec.get("measured", {}).items()}
     return {"choices": len(spec["choices"]), "distances": distances}

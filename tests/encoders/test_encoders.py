@@ -57,6 +57,17 @@ def test_more_dimensions_than_rows_are_refused(texts, tmp_path):
         LexicalEncoder.load_or_fit(tmp_path / "fit.safetensors", texts[:10], 16)
 
 
+def test_a_tokenizer_that_pads_on_the_left_gives_a_text_the_same_vector_alone(texts, tmp_path):
+    model, tokenizer = new_small(Small(layers=1, width=32, heads=2, vocabulary=400), "causal", texts, 128)
+    tokenizer.padding_side = "left"
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    encoder = TransformerEncoder(tmp_path, chosen(pooling="weighted"))
+    some = ["A short one.", *texts[:4]]
+    alone = np.concatenate([encoder.encode([text]) for text in some])
+    np.testing.assert_allclose(encoder.encode(some), alone, atol=1e-5)
+
+
 def test_padding_and_batches_do_not_change_a_vector(folder, texts):
     alone = TransformerEncoder(folder, chosen(batch_tokens=64))
     together = TransformerEncoder(folder, chosen())

@@ -1,9 +1,12 @@
 from types import SimpleNamespace
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from getmore_assets.config import Small, Training
+from getmore_assets.lake import Lake
 from getmore_assets.selection.trials import Trials
 from getmore_assets.training import language_models
 
@@ -21,7 +24,22 @@ def trials(documents, tmp_path):
     language_models.save(model, tokenizer, tmp_path / "base")
     recipe = Training(learning_rate=1e-3, batch_size=4, max_length=32)
     task = SimpleNamespace(warmup=recipe, base_model=SimpleNamespace(objective="causal"))
-    return Trials(SimpleNamespace(task=task, base=tmp_path / "base", work=tmp_path / "work")), texts[:150], texts[150:]
+    rows = pl.DataFrame({"id": [f"{at:03}" for at in range(len(texts))], "text": texts})
+
+    def some(ids):
+        met = ids.to_frame().join(rows, on="id", maintain_order="left")
+        yield np.arange(met.height), met["text"].to_list()
+
+    ground = SimpleNamespace(
+        task=task,
+        base=tmp_path / "base",
+        work=tmp_path / "work",
+        lake=Lake(tmp_path / "lake"),
+        eligible=rows.select("id"),
+        texts=some,
+        spared=[],
+    )
+    return Trials(ground), texts[:150], texts[150:]
 
 
 def warmed(trials, texts, stop=None):
@@ -50,3 +68,15 @@ def test_a_trial_goes_on_from_its_own_checkpoint_and_from_no_others(trials):
     assert rest < steps / 2
     assert all(torch.allclose(alone[name], resumed[name], atol=1e-5) for name in alone)
     assert any(not torch.allclose(alone[name], after_another[name], atol=1e-3) for name in alone)
+
+
+def test_losses_are_measured_once_and_cost_whoever_reads_them_what_that_took(trials):
+    asked, one, _ = trials
+    some, every = np.arange(0, 300, 3), np.arange(300)
+    first = asked.losses_after(one, some)
+    assert asked.ground.spared == [0.0]
+    again, all_ = asked.losses_after(one, some), asked.losses_after(one, every)
+    np.testing.assert_array_equal(again, first)
+    np.testing.assert_allclose(all_[some], first, atol=1e-5)
+    assert asked.ground.spared[1] == asked.ground.spared[2] > 0
+    assert not list(asked.ground.lake.folder("losses").glob("*.partial"))

@@ -115,3 +115,14 @@ def test_two_half_batches_are_a_whole_one(in_blocks, tmp_path):
     assert halves[0].steps == whole[0].steps == 10
     for point, again in zip(whole[0].curve, halves[0].curve, strict=True):
         assert again == pytest.approx(point, abs=1e-3)  # products in bfloat16 where there are such (found: 1.1e-4)
+
+
+def test_a_masked_model_is_watched_with_the_same_masks_each_epoch(in_blocks, tmp_path):
+    texts, shape, blocks = in_blocks
+    model, tokenizer = language_models.new_small(shape, "masked", texts, 64)
+    still = Training(epochs=3, learning_rate=1e-12, batch_size=8, max_length=32)
+    masks = language_models.collator(tokenizer, "masked")
+    done = fitting.fit(model, blocks, still, 0, tmp_path / "work", masks, name="test", validation=blocks)
+    losses = [point["eval_loss"] for point in done.curve if "eval_loss" in point]
+    assert len(losses) == 3
+    assert losses == pytest.approx([losses[0]] * 3, abs=1e-5)
