@@ -3,6 +3,7 @@
 Belongs here: who else is there. Does not: judging (`judge.py`).
 """
 
+from getmore_assets.records import STATIONS
 from tests.drives.command import Place
 from tests.drives.drive import Drive, note
 from tests.drives.judge import compare, holds, left_behind
@@ -17,7 +18,7 @@ def two_commands(drive: Drive) -> None:
         result.must(codes == (0, 0), f"exit codes {codes}: {first.said} / {second.said}")
         result.must("waiting" in first.text + second.text, "neither said that it waits for the other")
         reused = sorted((first.reused, second.reused))
-        result.must(reused == [0, 10], f"stations reused by the two: {reused}")
+        result.must(reused == [0, len(STATIONS)], f"stations reused by the two: {reused}")
         compare(result, drive.undisturbed, holds(place))
         result.wrong += left_behind(place)
         drive.again(result, place)
