@@ -77,6 +77,11 @@ class Transport(Section):
     )  # fmt: skip
     memory_mb: int = Field(1024, ge=1, description="limit of the solve's working memory")
 
+    def absolute(self, mean_cost: float) -> tuple[float, float | None]:
+        """Epsilon and target_relaxation in the unit of the cost, of a problem with this mean cost."""
+        unit = mean_cost if self.epsilon_is == "relative" else 1.0
+        return self.epsilon * unit, None if self.target_relaxation is None else self.target_relaxation * unit
+
     @model_validator(mode="after")
     def _published_has_no_relaxation(self) -> "Transport":
         if self.solver == "published" and self.target_relaxation is not None:

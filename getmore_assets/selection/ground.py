@@ -59,6 +59,12 @@ class Ground:
     base: Path | None
     work: Path
 
+    @property
+    def relaxation(self) -> float | None:
+        """That of the target marginal, absolute: in the unit that `epsilon` is the task's epsilon in."""
+        asked = self.task.transport
+        return None if asked.target_relaxation is None else asked.target_relaxation * self.epsilon / asked.epsilon
+
     @cached_property
     def eligible(self) -> pl.DataFrame:
         """The candidates: id, source, domain, n_tokens, in order of id."""

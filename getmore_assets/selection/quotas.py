@@ -19,8 +19,10 @@ from getmore_assets.config import Quotas
 from getmore_assets.corpus.target import shares_of
 from getmore_assets.encoders import store
 from getmore_assets.selection.ground import Ground
+from getmore_assets.transport.passes import best_pass
+from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import NpyFile
-from getmore_assets.transport.solver import Solution
+from getmore_assets.transport.solver import Solution, solve
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,14 @@ class Part(Ground):
 
     @cached_property
     def _solved(self) -> Solution:
-        from getmore_assets.selection.rounds import Plan
-
-        weights, memory_mb = self._rows["weight"].to_numpy(), self.task.transport.memory_mb
-        plan = Plan(self.x, self.y, weights, self.n_tokens, self.epsilon, memory_mb)
-        return plan.solve(np.zeros(0, np.int64), 0.0, None, self.task.transport.tolerance)
+        settings, problem = self.task.transport, pose(self.x, self.y, self._rows["weight"].to_numpy())
+        return solve(
+            best_pass(problem, settings.memory_mb),
+            self.epsilon,
+            tolerance=settings.tolerance,
+            max_passes=settings.max_passes,
+            relaxation=self.relaxation,
+        )
 
     @cached_property
     def points(self) -> pl.DataFrame:

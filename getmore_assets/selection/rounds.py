@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from getmore_assets.transport.marginal import TargetMarginal
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import Rows
@@ -37,6 +38,8 @@ class Plan:
         b: Target weights: `[m]`.
         n_tokens: Of each candidate: `[n]`; a pick weighs as many.
         epsilon: Absolute.
+        relaxation: Of the target marginal, absolute; None for none.
+        max_passes: Over all candidates, before a solve gives up.
         memory_mb: Of a pass.
         known: g (`[m]`) and f (`[n]`) of the pool alone, where they are solved for already: one round is then, to the
             row, the selection by these.
@@ -47,6 +50,8 @@ class Plan:
     b: np.ndarray
     n_tokens: np.ndarray
     epsilon: float
+    relaxation: float | None
+    max_passes: int
     memory_mb: int
     known: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -68,15 +73,24 @@ class Plan:
             share: λ.
             start: A g to go on from: `[m]`; None solves from coarse to fine.
             tolerance: L1 error of the target marginal.
+
+        Raises:
+            NotConvergedError: After `max_passes`.
         """
         a = self.weights(picks, share) if len(picks) else None
         tile_pass = best_pass(pose(self.x, self.y, self.b, a), self.memory_mb)
+
+        def from_g(g: np.ndarray | None, most: int) -> Solution:
+            return solve(
+                tile_pass, self.epsilon, tolerance=tolerance, max_passes=most, relaxation=self.relaxation, start=g
+            )
+
         if start is not None:
             try:
-                return solve(tile_pass, self.epsilon, tolerance=tolerance, start=start, max_passes=_WARM_PASSES)
+                return from_g(start, min(_WARM_PASSES, self.max_passes))
             except NotConvergedError:
                 log.info("the last g is a bad start for these weights: solving from coarse to fine")
-        return solve(tile_pass, self.epsilon, tolerance=tolerance)
+        return from_g(None, self.max_passes)
 
     def potentials(
         self, picks: np.ndarray, share: float, start: np.ndarray | None
@@ -87,7 +101,7 @@ class Plan:
         """
         if not len(picks) and self.known is not None:
             g, f = self.known
-            return g, f, float(f.mean() + self.b @ g)
+            return g, f, TargetMarginal(self.b, self.relaxation).dual(float(f.mean()), g)
         solution = self.solve(picks, share, start)
         return solution.g, solution.f.astype(np.float64), solution.dual
 

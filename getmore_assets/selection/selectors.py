@@ -108,9 +108,18 @@ def plan_of(ground: Ground) -> "Plan":
     """The transport problem of a ground, with weights that may be moved."""
     from getmore_assets.selection.rounds import Plan
 
-    weights, memory_mb = ground.points["weight"].to_numpy(), ground.task.transport.memory_mb
-    known = (ground.points["potential"].to_numpy(), ground.f)
-    return Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb, known)
+    settings = ground.task.transport
+    return Plan(
+        ground.x,
+        ground.y,
+        ground.points["weight"].to_numpy(),
+        ground.n_tokens,
+        ground.epsilon,
+        ground.relaxation,
+        settings.max_passes,
+        settings.memory_mb,
+        known=(ground.points["potential"].to_numpy(), ground.f),
+    )
 
 
 def _trials(ground: Ground) -> "Trials":

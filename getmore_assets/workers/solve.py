@@ -94,9 +94,7 @@ def _solve(
     tile_pass: TilePass, settings: Settings, memory_mb: float, start: np.ndarray | None, state: Path
 ) -> tuple[dict[str, Any], Solution]:
     problem = tile_pass.problem
-    unit = problem.mean_cost if settings.epsilon_is == "relative" else 1.0
-    epsilon = settings.epsilon * unit
-    relaxation = None if settings.target_relaxation is None else settings.target_relaxation * unit
+    epsilon, relaxation = settings.absolute(problem.mean_cost)
     plan = calibrate(tile_pass, epsilon, memory_mb)
     log.info("solve: %.0f MiB, %.1f s a pass, about %.0f s", memory_mb, plan.seconds_per_pass, plan.seconds)
     if settings.solver == "published":
@@ -117,7 +115,7 @@ def _solve(
             start=start,
             state=state,
         )
-    overlap = choice_overlap(problem, solution.g, epsilon, settings.memory_mb)
+    overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
     return {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap}, solution
 
 

@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from getmore_assets.selection import rounds
 from getmore_assets.selection.gradient import calibrated_gradient
+from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.problem import pose
+from getmore_assets.transport.solver import NotConvergedError, solve
+from tests.transport.problems import points, weights
 
 SHARES = (0.70, 0.20, 0.08, 0.02)  # of four modes in the pool; the target holds a quarter of each
 N, BUDGET = 40_000, 600
@@ -22,7 +27,7 @@ def four():
     x, mode = modes([int(N * share) for share in SHARES], 0)
     y, _ = modes([60] * 4, 1)
     epsilon = 0.05 * pose(x, y).mean_cost
-    return rounds.Plan(x, y, np.full(240, 1 / 240), np.ones(N), epsilon, 256), mode
+    return rounds.Plan(x, y, np.full(240, 1 / 240), np.ones(N), epsilon, None, 300, 256), mode
 
 
 def served(mode, picks):
@@ -48,7 +53,7 @@ def test_one_shot_leaves_a_mode_out_and_rounds_serve_every_mode_that_lacks(four)
 def test_a_budget_in_tokens_is_kept_and_a_pick_weighs_its_tokens(four):
     plan, _ = four
     tokens = np.random.default_rng(2).integers(5, 50, N).astype(float)
-    heavy = rounds.Plan(plan.x, plan.y, plan.b, tokens, plan.epsilon, 256)
+    heavy = replace(plan, n_tokens=tokens)
     picked = rounds.pick(heavy, tokens, 9000, 4, 0.9)
     assert 9000 - 50 <= tokens[picked.order].sum() <= 9000
     assert len(set(picked.order)) == len(picked.order)
@@ -66,7 +71,7 @@ def test_damping_puts_copies_off(four):
     x = np.array(plan.x)
     copies = np.flatnonzero(np.arange(N) % 400 == 7)
     x[copies] = x[lowest]
-    copied = rounds.Plan(x, plan.y, plan.b, plan.n_tokens, plan.epsilon, 256)
+    copied = replace(plan, x=x)
     near = set(copies) | {lowest}
     plain = rounds.pick(copied, np.ones(N), 200, 1, 0.9).order
     damped = rounds.pick(copied, np.ones(N), 200, 1, 0.9, damping=0.999).order
@@ -82,3 +87,31 @@ def test_the_same_order_every_time_and_a_bonus_moves_it(four):
     bonus = np.zeros(N)
     bonus[:50] = -100
     assert set(rounds.pick(plan, np.ones(N), 50, 1, 0.5, bonus=bonus).order) == set(range(50))
+
+
+@pytest.fixture
+def small():
+    x, y, b = points(600, 8, 0), points(30, 8, 1, 0.5), weights(30, 2)
+    return rounds.Plan(x, y, b, np.ones(600), 0.05 * pose(x, y, b).mean_cost, None, 300, 256)
+
+
+def test_every_round_and_the_distance_allow_for_what_the_task_relaxes(small):
+    relaxed = replace(small, relaxation=0.05)
+    picks = np.arange(50)
+    problem = pose(small.x, small.y, small.b, relaxed.weights(picks, 0.5))
+    expected = solve(CpuPass(problem), small.epsilon, relaxation=0.05)
+    for start in (None, expected.g):
+        found = relaxed.solve(picks, 0.5, start, 1e-3)
+        assert found.dual == pytest.approx(expected.dual, abs=1e-3)
+        np.testing.assert_allclose(found.f, expected.f, atol=2e-3)
+        assert found.dual < small.solve(picks, 0.5, None, 1e-3).dual - 0.01
+    known = solve(CpuPass(pose(small.x, small.y, small.b)), small.epsilon, relaxation=0.05)
+    _, _, distance = replace(relaxed, known=(known.g, known.f)).potentials(np.zeros(0, np.int64), 0.0, None)
+    assert distance == pytest.approx(known.dual, abs=1e-6)
+
+
+def test_a_solve_gives_up_after_the_passes_that_the_task_allows(small):
+    few = replace(small, max_passes=2)
+    for start in (None, np.zeros(30)):
+        with pytest.raises(NotConvergedError, match=r"after 2 passes.*raise .*transport\.max_passes"):
+            few.solve(np.arange(50), 0.5, start, 1e-9)
