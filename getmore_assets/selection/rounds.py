@@ -155,7 +155,8 @@ def pick(
         f = f + bonus
         costs.append(cost)
         before = len(order)
-        for row in _in_turn(plan, np.where(taken, np.inf, f), until - spent, price, damping):
+        ranked = np.argsort(f, kind="stable")
+        for row in _in_turn(plan.x, ranked[~taken[ranked]], until - spent, price, damping):
             if spent + price[row] > until:
                 break
             taken[row], spent = True, spent + price[row]
@@ -165,22 +166,32 @@ def pick(
     return Picked(np.array(order, np.int64), np.array(score), f, costs)
 
 
-def _in_turn(plan: Plan, f: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
-    """Candidates, the lowest first; with damping, those too near to one before them come after all others looked at."""
-    ranked = np.argsort(f, kind="stable")
+def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
+    """Candidates that are left, the lowest first: `[k]`; with damping, those too near to one before them wait.
+
+    They come after all others that are looked at: until these pay for what is left, and not for ever.
+
+    Args:
+        x: All candidates: `[n, d]`, unit length.
+        ranked: Places of those that are left, the lowest first: `[k]`.
+        left: How much the round may spend.
+        price: What each candidate costs: `[n]`.
+        damping: As of `pick`.
+    """
     if damping is None:
         return ranked
-    mean = float(price.mean())
-    look = ranked[: int(min(len(ranked), _SPARE * max(left / mean, 1)))]
-    vectors = _rows(plan.x, look)
-    kept: list[int] = []
-    waits = np.zeros(len(look), bool)
-    for at in range(len(look)):
-        near = kept and float((vectors[kept] @ vectors[at]).max()) >= damping
-        waits[at] = bool(near)
-        if not near:
-            kept.append(at)
-    return np.concatenate([look[~waits], look[waits], ranked[len(look) :]])
+    look = ranked[: int(min(len(ranked), _SPARE * max(left / float(price.mean()), 1)))]
+    vectors, waits = _rows(x, look), np.zeros(len(look), bool)
+    seen = kept = 0
+    paid = 0.0
+    while seen < len(look) and paid < left:
+        waits[seen] = kept > 0 and float((vectors[:kept] @ vectors[seen]).max()) >= damping
+        if not waits[seen]:
+            vectors[kept] = vectors[seen]  # the kept move up, over what was seen, so that they lie side by side
+            kept, paid = kept + 1, paid + price[look[seen]]
+        seen += 1
+    look, waits = look[:seen], waits[:seen]
+    return np.concatenate([look[~waits], look[waits], ranked[seen:]])
 
 
 def _rows(x: Rows, rows: np.ndarray) -> np.ndarray:

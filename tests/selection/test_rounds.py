@@ -80,6 +80,43 @@ def test_damping_puts_copies_off(four):
     assert len(damped) == 200
 
 
+@pytest.mark.parametrize("damping", [None, 0.9])
+def test_a_row_is_picked_once_even_where_a_round_looks_at_all_that_are_left(damping):
+    x, y = points(40, 4, 0), points(10, 4, 1, 0.5)
+    x[15:] = x[15]  # so that what is left is alike, and what is taken is not
+    plan = rounds.Plan(x, y, np.full(10, 0.1), np.ones(40), 0.05 * pose(x, y).mean_cost, None, 300, 256)
+    order = rounds.pick(plan, np.ones(40), 20, 2, 0.9, damping=damping).order
+    assert len(order) == len(set(order)) == 20
+
+
+@pytest.mark.parametrize("damping", [0.2, 0.7])
+def test_damping_takes_what_it_would_take_if_it_looked_at_every_row(monkeypatch, damping):
+    monkeypatch.setattr(rounds, "_SPARE", 100)
+    x, price = points(300, 4, 5), np.random.default_rng(6).integers(1, 9, 300).astype(float)
+    ranked = np.random.default_rng(7).permutation(300)[:250]
+    kept, waits = [], []
+    for row in ranked:
+        near = any(float(x[row] @ x[other]) >= damping for other in kept)
+        (waits if near else kept).append(row)
+    affordable = np.cumsum(price[[*kept, *waits]]) <= 60
+    found = rounds._in_turn(x, ranked, 60, price, damping)
+    assert sorted(found) == sorted(ranked)
+    assert found[: affordable.sum()].tolist() == np.array([*kept, *waits])[affordable].tolist()
+
+
+def test_damping_stops_looking_where_the_kept_pay_for_the_round(monkeypatch):
+    x, compared = points(5000, 4, 5), []
+
+    class Counted(np.ndarray):
+        def __matmul__(self, other):
+            compared.append(len(self))
+            return np.asarray(self) @ np.asarray(other)
+
+    monkeypatch.setattr(rounds, "_rows", lambda x, rows: x[rows].view(Counted))
+    rounds._in_turn(x, np.arange(5000), 100, np.ones(5000), 2.0)
+    assert compared == list(range(1, 100))
+
+
 def test_the_same_order_every_time_and_a_bonus_moves_it(four):
     plan, _ = four
     first = rounds.pick(plan, np.ones(N), 100, 3, 0.5).order
