@@ -159,9 +159,9 @@ def _random(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
 def _knn(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
     from getmore_assets.selection import neighbours
 
-    price, spend = _price(ground, budget)
-    order = neighbours.round_robin(ground.x, ground.y, price, spend)
-    return _by_order(ground, order, neighbours.nearness(ground.x, ground.y))
+    (price, spend), memory_mb = _price(ground, budget), ground.task.transport.memory_mb
+    order = neighbours.round_robin(ground.x, ground.y, price, spend, memory_mb)
+    return _by_order(ground, order, neighbours.nearness(ground.x, ground.y, memory_mb))
 
 
 def _mean(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
