@@ -27,7 +27,7 @@ def potentials(ground: Ground) -> tuple[np.ndarray, dict[str, Any]]:
     points = points_of(ground.tables.target_data, ground.task.name, "negative")
     if not points.height:
         raise BadInput("target.negative", "is not given, and the selector `contrast` flees it", "Give its rows")
-    y = store.load(ground.tables.embeddings, ground.encoder, points["id"].to_list())
+    y = store.load(ground.tables.embeddings, ground.encoder, points["id"])
     settings = ground.task.transport
     problem = pose(ground.x, y, points["weight"].to_numpy())
     epsilon, relaxation = settings.absolute(problem.mean_cost)

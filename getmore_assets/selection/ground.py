@@ -107,13 +107,13 @@ class Ground:
     def x(self) -> NpyFile:
         """Vectors of the candidates: `[n, d]`, float32, unit length, in a file."""
         spilled = self.work / "candidates.npy"
-        store.load(self.tables.embeddings, self.encoder, self.eligible["id"].to_list(), spilled)
+        store.load(self.tables.embeddings, self.encoder, self.eligible["id"], spilled)
         return NpyFile(spilled)
 
     @cached_property
     def y(self) -> np.ndarray:
         """Vectors of the target's points: `[m, d]`, float32, unit length."""
-        return store.load(self.tables.embeddings, self.encoder, self.points["id"].to_list())
+        return store.load(self.tables.embeddings, self.encoder, self.points["id"])
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Texts of all candidates, or of some, in batches, each with its rows' places among them: `[rows]`, int64."""

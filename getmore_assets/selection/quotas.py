@@ -62,7 +62,7 @@ class Part(Ground):
     @cached_property
     def y(self) -> np.ndarray:
         """Vectors of its points: `[m, d]`, float32."""
-        return store.load(self.tables.embeddings, self.encoder, self._rows["id"].to_list())
+        return store.load(self.tables.embeddings, self.encoder, self._rows["id"])
 
     @cached_property
     def _solved(self) -> Solution:

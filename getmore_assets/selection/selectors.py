@@ -175,7 +175,7 @@ def _dsir(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
 
     n = ground.eligible.height
     weights = dsir.log_weights(n, ground.texts(), ground.texts(), ground.split("train"))
-    return _by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"].to_list(), chosen.seed)))
+    return _by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"], chosen.seed)))
 
 
 def _perplexity(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:

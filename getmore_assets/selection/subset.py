@@ -8,7 +8,7 @@ import math
 import polars as pl
 
 from getmore_assets.config import Budget
-from getmore_assets.corpus.identity import draw, hash_lines
+from getmore_assets.corpus.identity import draws, hash_lines
 
 
 def rank_by_score(candidates: pl.DataFrame) -> pl.DataFrame:
@@ -23,8 +23,8 @@ def numbered(candidates: pl.DataFrame) -> pl.DataFrame:
 
 def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Candidates with a `rank` and a `score` drawn from id and seed: the same order on any machine."""
-    drawn = pl.Series("score", [draw(i, f"random-{seed}") for i in candidates["id"]], dtype=pl.Float64)
-    return rank_by_score(candidates.with_columns(drawn))
+    drawn = draws(candidates["id"], f"random-{seed}")
+    return rank_by_score(candidates.with_columns(pl.Series("score", drawn)))
 
 
 def take(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:

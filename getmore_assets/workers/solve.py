@@ -46,7 +46,7 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
     found = candidates.find(task, *(TableRef(**spec[name]) for name in candidates.STATIONS))
     eligible, points = found.eligible, points_of(target, task.name)
-    y = store.load(embeddings, encoder, points["id"].to_list())
+    y = store.load(embeddings, encoder, points["id"])
     before = earlier.read(spec["earlier"], task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}
     if before and before.recipe and task.drift.lets_pass(**drift):
@@ -64,7 +64,7 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
             }
     memory = require_room(eligible.height, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
     spilled = work / "candidates.npy"
-    store.load(embeddings, encoder, eligible["id"].to_list(), spilled)
+    store.load(embeddings, encoder, eligible["id"], spilled)
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), eligible["id"], points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
     place, limit = task.launch.solve, task.transport.memory_mb
