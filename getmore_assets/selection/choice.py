@@ -76,7 +76,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     """
     found, chosen = tables.candidates(task), task.selection
     found.require_budget(chosen.budget)
-    taken = subset.take(ranked, chosen.budget)
+    taken = subset.take(ranked, subset.resolved(chosen.budget, found.eligible.height))
     if not taken.height:
         what = f"pays for no row: the first has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")

@@ -52,6 +52,7 @@ def rank(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
     Raises:
         BadInput: The selector cannot work on this ground.
     """
+    budget = subset.resolved(budget, ground.eligible.height)
     if chosen.quotas:
         return _by_quotas(ground, chosen, budget)
     return SELECTORS[chosen.selector](ground, chosen, budget)
@@ -71,10 +72,10 @@ def _by_order(ground: Ground, order: np.ndarray, scores: np.ndarray, **facts: An
 
 def _price(ground: Ground, budget: Budget) -> tuple[np.ndarray, float]:
     """What each candidate costs, and how much may be spent."""
-    n = ground.eligible.height
     if budget.tokens is not None:
         return ground.n_tokens, float(budget.tokens)
-    return np.ones(n), float(budget.rows or math.ceil((budget.fraction or 0) * n))
+    assert budget.rows is not None
+    return np.ones(ground.eligible.height), float(budget.rows)
 
 
 def _by_quotas(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:

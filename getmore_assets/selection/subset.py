@@ -27,12 +27,16 @@ def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
     return rank_by_score(candidates.with_columns(pl.Series("score", drawn)))
 
 
+def resolved(budget: Budget, candidates: int) -> Budget:
+    """The budget in rows or tokens: a fraction is one of all candidates, also where a ranking holds some of them."""
+    return budget if budget.fraction is None else Budget(rows=math.ceil(budget.fraction * candidates))
+
+
 def take(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:
-    """The first rows that the budget pays for; a token budget is not overspent."""
+    """The first rows that the budget, in rows or tokens, pays for; a token budget is not overspent."""
+    assert budget.fraction is None
     if budget.rows is not None:
         return ranked.head(budget.rows)
-    if budget.fraction is not None:
-        return ranked.head(math.ceil(budget.fraction * ranked.height))
     return ranked.filter(pl.col("n_tokens").cum_sum() <= budget.tokens)
 
 
