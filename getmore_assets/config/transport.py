@@ -102,11 +102,16 @@ class Drift(Section):
         "on that model stands"
     )  # fmt: skip
 
+    @property
+    def lets_targets_change(self) -> bool:
+        """Whether an earlier solve may stand for a target that changed at all."""
+        return self.rows is not None or self.distance is not None
+
     def lets_pass(self, rows: float, distance: float | None) -> bool:
         """Whether the earlier solve stands for a target that changed this much; what is not set is not looked at."""
         if rows == 0:
             return True
-        if self.rows is None and self.distance is None:
+        if not self.lets_targets_change:
             return False
         near = self.distance is None or (distance is not None and distance <= self.distance)
         return near and (self.rows is None or rows <= self.rows)

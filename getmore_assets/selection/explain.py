@@ -20,6 +20,7 @@ from getmore_assets.selection.ground import Tables
 _ORDER = {**{name: at for at, name in enumerate(candidates.STATIONS)}, "selected_subset": len(candidates.STATIONS)}
 _NEAREST = 3
 _FEWEST = 8  # characters of an id that name a row
+_GONE = "(has left the target since the solve, which stands as the task lets such change pass)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Nearest:
     Attributes:
         id: Of the target row.
         share: Of the candidate's mass that goes there, 0 to 1.
-        text: Of the target row.
+        text: Of the target row; where it has left the target since the solve, that it has.
     """
 
     id: str
@@ -178,4 +179,4 @@ def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str)
     ids = points["id"][best]
     rows = tables.target_data.scan().filter(mine & (pl.col("split") == "train") & pl.col("id").is_in(ids.implode()))
     texts = dict(rows.select("id", "text").collect().iter_rows())
-    return [Nearest(id_, float(shares[at]), texts[id_]) for at, id_ in zip(best, ids, strict=True)]
+    return [Nearest(id_, float(shares[at]), texts.get(id_, _GONE)) for at, id_ in zip(best, ids, strict=True)]

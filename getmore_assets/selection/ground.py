@@ -17,6 +17,7 @@ from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef, batches
 from getmore_assets.transport.rows import NpyFile
+from getmore_assets.transport.warm import carried_over
 
 _BATCH = 8192
 
@@ -77,13 +78,31 @@ class Ground:
         return counts
 
     @cached_property
+    def _rows(self) -> pl.DataFrame:
+        """The target's points: id and weight, in order of id."""
+        return points_of(self.tables.target_data, self.task.name)
+
+    @cached_property
     def points(self) -> pl.DataFrame:
-        """The target's points: id, weight, potential, in order of id."""
-        weights = points_of(self.tables.target_data, self.task.name)
-        g = self._potentials("target")
-        return weights.join(g, on="id", how="left", maintain_order="left").with_columns(
-            pl.col("potential").fill_null(0)
-        )
+        """The target's points: id, weight, potential, in order of id.
+
+        Where the task lets a target change with no new solve, a point that came since has the potential of the nearest
+        that the solve was for.
+
+        Raises:
+            LookupError: A point has no potential, and the task lets no change pass.
+        """
+        solved = self._potentials("target")
+        joined = self._rows.join(solved, on="id", how="left", maintain_order="left")
+        came = joined["potential"].is_null().to_numpy()
+        if not came.any():
+            return joined
+        if not self.task.drift.lets_targets_change:
+            raise LookupError(f"{came.sum()} of {joined.height} target rows have no potential")
+        g = joined["potential"].to_numpy().copy()
+        y = store.load(self.tables.embeddings, self.encoder, solved["id"])
+        g[came] = carried_over(solved["potential"].to_numpy(), y, self.y[came])
+        return joined.with_columns(pl.Series("potential", g))
 
     @cached_property
     def f(self) -> np.ndarray:
@@ -113,7 +132,7 @@ class Ground:
     @cached_property
     def y(self) -> np.ndarray:
         """Vectors of the target's points: `[m, d]`, float32, unit length."""
-        return store.load(self.tables.embeddings, self.encoder, self.points["id"])
+        return store.load(self.tables.embeddings, self.encoder, self._rows["id"])
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Texts of all candidates, or of some, in batches, each with its rows' places among them: `[rows]`, int64."""

@@ -17,7 +17,6 @@ import polars as pl
 
 from getmore_assets.config import Quotas
 from getmore_assets.corpus.target import shares_of
-from getmore_assets.encoders import store
 from getmore_assets.selection.ground import Ground
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
@@ -58,11 +57,6 @@ class Part(Ground):
         """Its points: id and weight, in order of id."""
         counted = self._train.group_by("id").len("weight").sort("id")
         return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
-
-    @cached_property
-    def y(self) -> np.ndarray:
-        """Vectors of its points: `[m, d]`, float32."""
-        return store.load(self.tables.embeddings, self.encoder, self._rows["id"])
 
     @cached_property
     def _solved(self) -> Solution:
