@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,15 @@ class Trials:
         """Causal or masked."""
         return self.ground.task.base_model.objective
 
-    def base(self) -> tuple[Any, Any]:
-        """The base model and its tokenizer, fresh."""
+    @property
+    def _folder(self) -> Path:
         if self.ground.base is None:
             raise BadInput("base_model", "has not been made, and the selector asks for it", "Materialise it first")
-        model, tokenizer, _ = language_models.load(self.ground.base, self.objective)
+        return self.ground.base
+
+    def base(self) -> tuple[Any, Any]:
+        """The base model and its tokenizer, fresh."""
+        model, tokenizer, _ = language_models.load(self._folder, self.objective)
         return model, tokenizer
 
     @cached_property
@@ -71,7 +76,7 @@ class Trials:
 
     def blocks(self, texts: list[str]) -> int:
         """How many whole blocks of tokens the texts fill."""
-        _, tokenizer = self.base()
+        tokenizer = language_models.load_tokenizer(self._folder)
         return len(Blocks(texts, tokenizer, self.ground.task.warmup.max_length))
 
     def moves(self, ids: list[str]) -> Moves:

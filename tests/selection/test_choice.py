@@ -13,7 +13,7 @@ def tables(monkeypatch):
     """A hundred candidates, without texts and target."""
     ids = [f"{i:032x}" for i in range(100)]
     monkeypatch.setattr(choice.pool, "texts_of", lambda _table, _task, ids: ids)
-    monkeypatch.setattr(choice, "_nearest", lambda _task, _tables, _encoder, _epsilon, ids: [[] for _ in ids])
+    monkeypatch.setattr(choice, "destinations", lambda *given: ([[] for _ in given[-1]], []))
     rows = pl.DataFrame({"id": ids, "source": "s", "domain": "d", "n_tokens": 5})
     found = Candidates(rows, rows.clear().select("id", origin="id", station="id", reason="id"))
     return SimpleNamespace(candidates=lambda _: found, raw_corpus=None), rows

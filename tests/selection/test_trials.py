@@ -6,6 +6,7 @@ import torch
 from getmore_assets.config import Small, Training
 from getmore_assets.selection.trials import Trials
 from getmore_assets.training import language_models
+from getmore_assets.training.blocks import Blocks
 
 
 class Killed(Exception):
@@ -50,3 +51,10 @@ def test_a_trial_goes_on_from_its_own_checkpoint_and_from_no_others(trials):
     assert rest < steps / 2
     assert all(torch.allclose(alone[name], resumed[name], atol=1e-5) for name in alone)
     assert any(not torch.allclose(alone[name], after_another[name], atol=1e-3) for name in alone)
+
+
+def test_texts_are_counted_in_blocks_without_the_model(trials, monkeypatch):
+    asked, one, other = trials
+    expected = [len(Blocks(texts, asked.base()[1], 32)) for texts in (one, other)]
+    monkeypatch.setattr(language_models, "load", None)
+    assert [asked.blocks(one), asked.blocks(other)] == expected
