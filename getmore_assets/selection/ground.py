@@ -13,7 +13,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
-from getmore_assets.corpus.target import points_of
+from getmore_assets.corpus.target import drawn, points_of
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef, batches
 from getmore_assets.transport.rows import NpyFile
@@ -148,7 +148,12 @@ class Ground:
         """The texts of some candidates, in their order."""
         return pool.texts_of(self.tables.raw_corpus, self.task, ids)
 
-    def split(self, name: str) -> list[str]:
-        """Texts of a split of the target, in order."""
+    def split(self, name: str, most: int | None = None) -> list[str]:
+        """Texts of a split of the target, in order; of more than `most`, so many that are drawn by content."""
+        rows = self.split_rows(name).sort("row").select("id", "text").collect()
+        return (rows if most is None else drawn(rows, most))["text"].to_list()
+
+    def split_rows(self, name: str) -> pl.LazyFrame:
+        """The rows of a split of the target: row, id, text, label, domain."""
         mine = (pl.col("target") == self.task.name) & (pl.col("split") == name)
-        return self.tables.target_data.scan().filter(mine).sort("row").select("text").collect()["text"].to_list()
+        return self.tables.target_data.scan().filter(mine)

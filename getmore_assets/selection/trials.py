@@ -57,7 +57,7 @@ class Trials:
     def general(self) -> list[str]:
         """Text of the pool that is never selected."""
         ground = self.ground
-        return general_texts(ground.tables.target_data, ground.tables.raw_corpus, ground.task)[:_MOST_TEXTS]
+        return general_texts(ground.tables.target_data, ground.tables.raw_corpus, ground.task, _MOST_TEXTS)
 
     def loss(self, model: Any, tokenizer: Any, texts: list[str]) -> float:
         """Mean loss of a token over the texts, in nats."""
@@ -90,7 +90,7 @@ class Trials:
             raise BadInput("selection.rounds.lambda", "auto needs general text of the pool to measure on", fix)
         held = self.ground.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
         trained = self.ground.texts_of([id_ for at, id_ in enumerate(ids) if at % _HELD_OUT])
-        measured = (self.general, held, self.ground.split("validation")[:_MOST_TEXTS])
+        measured = (self.general, held, self.ground.split("validation", _MOST_TEXTS))
         model, tokenizer = self.base()
         before = [self.loss(model, tokenizer, texts) for texts in measured]
         self.warm(model, tokenizer, trained, seed=0)

@@ -9,7 +9,7 @@ import pytest
 from getmore_assets.config import Quotas, Task
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef
-from getmore_assets.selection import contrast, explain, quotas, selectors
+from getmore_assets.selection import contrast, explain, quotas, race, selectors, trials
 from getmore_assets.selection.ground import Ground, Tables
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.problem import pose
@@ -90,6 +90,31 @@ def test_all_that_is_solved_on_a_ground_has_the_tasks_relaxation(lake, tmp_path,
     away, _ = contrast.potentials(ground)
     expected = solve(CpuPass(fled), 0.1 * its, tolerance=1e-4, relaxation=0.05 * its)
     np.testing.assert_allclose(away, expected.f, atol=1e-3)
+
+
+def test_losses_are_measured_on_a_draw_of_validation_and_not_on_the_top_of_a_sorted_file(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(race, "_MOST_TEXTS", 30)
+    monkeypatch.setattr(trials, "_MOST_TEXTS", 30)
+    rows = target([*(f"a{at:031x}" for at in range(60)), *(f"b{at:031x}" for at in range(60))], "validation")
+    lake.replace("target_data", pl.concat([target(TRAIN), rows]), {"target": "t"}, {})
+    ground, measured = ground_of(lake, tmp_path), []
+    vars(ground)["texts_of"] = lambda ids: ids
+    asked = trials.Trials(ground)
+    vars(asked)["general"] = ["general"]
+    monkeypatch.setattr(trials.Trials, "blocks", lambda *_: 1)
+    monkeypatch.setattr(trials.Trials, "base", lambda _: (None, None))
+    monkeypatch.setattr(trials.Trials, "warm", lambda *_, **__: 1)
+    monkeypatch.setattr(trials.Trials, "loss", lambda _trials, _m, _t, texts: measured.append(texts) or 1.0)
+    race.run(asked, {"random": lambda: ["x"]}, seeds=(0,))
+    asked.moves(["x", "y"])
+    (in_a_race,), (of_a_probe, after) = measured[:1], (measured[3], measured[6])
+    assert in_a_race == of_a_probe == after
+    assert len(in_a_race) == 30
+    assert 8 < sum(text.startswith("b") for text in in_a_race) < 22
+    assert ground.split("validation") == rows["text"].to_list()
+    part, _ = quotas.parts(ground, Quotas())[0]
+    assert part.split("validation", 30) == in_a_race
+    assert part.split("train") == TRAIN[::2]
 
 
 def test_all_that_is_solved_on_a_ground_has_the_tasks_limit_of_passes(lake, tmp_path):
