@@ -56,7 +56,7 @@ def main() -> None:
             chosen = {
                 "one shot": lambda budget=budget: rounds.pick(plan, price, budget, 1, asked.share).order,
                 "rounds": lambda budget=budget: rounds.pick(plan, price, budget, asked.rounds, asked.share).order,
-                "knn": lambda budget=budget: neighbours.round_robin(plan.x, plan.y, price, budget),
+                "knn": lambda budget=budget: neighbours.round_robin(plan.x, plan.y, price, budget, plan.memory_mb),
                 "random": lambda budget=budget: np.random.default_rng(0).permutation(n)[:budget],
             }
             for name, choose in chosen.items():

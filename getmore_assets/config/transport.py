@@ -77,6 +77,11 @@ class Transport(Section):
     )  # fmt: skip
     memory_mb: int = Field(1024, ge=1, description="limit of the solve's working memory")
 
+    def absolute(self, mean_cost: float) -> tuple[float, float | None]:
+        """Epsilon and target_relaxation in the unit of the cost, of a problem with this mean cost."""
+        unit = mean_cost if self.epsilon_is == "relative" else 1.0
+        return self.epsilon * unit, None if self.target_relaxation is None else self.target_relaxation * unit
+
     @model_validator(mode="after")
     def _published_has_no_relaxation(self) -> "Transport":
         if self.solver == "published" and self.target_relaxation is not None:
@@ -97,11 +102,16 @@ class Drift(Section):
         "on that model stands"
     )  # fmt: skip
 
+    @property
+    def lets_targets_change(self) -> bool:
+        """Whether an earlier solve may stand for a target that changed at all."""
+        return self.rows is not None or self.distance is not None
+
     def lets_pass(self, rows: float, distance: float | None) -> bool:
         """Whether the earlier solve stands for a target that changed this much; what is not set is not looked at."""
         if rows == 0:
             return True
-        if self.rows is None and self.distance is None:
+        if not self.lets_targets_change:
             return False
         near = self.distance is None or (distance is not None and distance <= self.distance)
         return near and (self.rows is None or rows <= self.rows)

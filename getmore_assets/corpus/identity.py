@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 from pydantic import BaseModel
 
 ID_BYTES = 16
@@ -52,3 +54,8 @@ def draw(id_: str, salt: str) -> float:
     """A number in [0, 1) that depends on nothing but the id and the salt: sampling that any worker repeats."""
     digest = hashlib.blake2b(id_.encode(), key=salt.encode()[:64], digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def draws(ids: pl.Series, salt: str) -> np.ndarray:
+    """The draw of each id: `[len(ids)]`, float64, with no list of them beside it."""
+    return np.fromiter((draw(id_, salt) for id_ in ids), np.float64, len(ids))

@@ -11,7 +11,7 @@ import polars as pl
 
 from getmore_assets.config import Quotas, Source, Task
 from getmore_assets.corpus import pool, readers
-from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
+from getmore_assets.corpus.identity import content_id, draw, draws, fingerprint, hash_lines
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.errors import BadInput
@@ -157,16 +157,26 @@ def evaluated_ids(table: TableRef, task: Task) -> pl.DataFrame:
     return frame.group_by("id").agg(pl.col("split").unique().sort().str.join("+"))
 
 
-def general_texts(table: TableRef, raw_corpus: TableRef, task: Task) -> list[str]:
+def drawn(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """At most so many rows, drawn by content (`id`), in the order that they are in.
+
+    The first ones would not do: a file may be sorted, and then they are of one label or of one source.
+    """
+    if rows.height <= most:
+        return rows
+    return rows.filter(pl.Series(draws(rows["id"], "measured")).rank("ordinal") <= most)
+
+
+def general_texts(table: TableRef, raw_corpus: TableRef, task: Task, most: int = GENERAL_ROWS) -> list[str]:
     """General text to measure forgetting on, never trained on: the task's own, or the held-out rows of the pool."""
     mine = table.scan().filter(pl.col("target") == task.name)
-    own = mine.filter(pl.col("split") == "general").sort("row").head(GENERAL_ROWS).select("text").collect()
+    own = mine.filter(pl.col("split") == "general").sort("row").select("id", "text").collect()
     if own.height:
-        return own["text"].to_list()
+        return drawn(own, most)["text"].to_list()
     held_out = pool.scan_pool(raw_corpus, pool.pool_key(task)).filter(
         pl.col("held_out") & pl.col("duplicate_of").is_null()
     )
-    kept = held_out.join(mine.select("id"), on="id", how="anti").sort("id").head(GENERAL_ROWS)
+    kept = held_out.join(mine.select("id"), on="id", how="anti").sort("id").head(most)
     return kept.select("text").collect()["text"].to_list()
 
 

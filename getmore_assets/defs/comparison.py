@@ -18,11 +18,12 @@ from getmore_assets.defs.job import Job
 from getmore_assets.defs.rankings import Asked, imported_version, rankings, spec
 from getmore_assets.defs.warmed_model import SEED
 from getmore_assets.errors import BadInput
+from getmore_assets.lake import TableRef
 from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection import subset
 
 TABLE = "compared_subsets"
-_CODE_VERSION = "3"
+_CODE_VERSION = "4"
 _SPARE = 4.0  # how many times the selection's words a rival's ranking is read, to have enough of the model's tokens
 
 
@@ -32,17 +33,19 @@ def names(task: Task) -> list[str]:
     return [task.selection.called, *none, *(one.called for one in task.rivals)]
 
 
-def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], TableRef | None]:
     """Make what is missing, seed by seed; one row of results for each selector and seed, the chosen one first.
 
     Returns:
-        The comparison, and the curves: the same with fewer labels, or on a share of the budget.
+        The comparison; the curves: the same with fewer labels, or on a share of the budget; and the table of the
+        rivals' subsets, None where there are no rivals.
     """
     seeds = range(job.task.seeds)
     runs = [_own(job, seed) for seed in seeds]
     if job.task.compares_with_none:
         runs += [_run(job, NONE, seed, []) for seed in seeds]
-    runs += _rivals(job)
+    rivals, compared = _rivals(job)
+    runs += rivals
     curves = [*_curves(job, runs), *_quantiles(job)]
     missing = [one for one in (*runs, *curves) if "result" in one]
     starts = list(dict.fromkeys((one["hash"], one["blocks"]) for one in missing))
@@ -61,7 +64,7 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         )
     found = [{name: one[name] for name in ("selector", "seed")} | _result(one) for one in runs]
     along = [{name: one[name] for name in ("selector", "seed", "labels", "share")} | _result(one) for one in curves]
-    return found, along
+    return found, along, compared
 
 
 def _result(run: dict[str, Any]) -> dict[str, Any]:
@@ -114,12 +117,16 @@ def _quantiles(job: Job) -> list[dict[str, Any]]:
     return runs
 
 
-def distances(job: Job, share: float) -> dict[str, float]:
-    """OT(λ D_U + (1 - λ) D_S, D_R) of every subset that is compared, at one λ: what selection brings down."""
+def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, float]:
+    """OT(λ D_U + (1 - λ) D_S, D_R) of every subset that is compared, at one λ: what selection brings down.
+
+    Args:
+        job: The scorecard's.
+        compared: The rivals' subsets, from `run_all`.
+        share: λ.
+    """
     tables = [job.table("selected_subset").scan().select("target", "id", selector=pl.lit(job.task.selection.called))]
-    if job.task.rivals:
-        compared = job.lake.latest(TABLE)
-        assert compared is not None
+    if compared:
         tables.append(compared.scan().filter(pl.col("seed") == 0).select("target", "id", "selector"))
     rows = pl.concat([table.filter(pl.col("target") == job.task.name).collect() for table in tables])
     measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
@@ -134,8 +141,8 @@ def _place(job: Job, selector: Selector) -> Path:
     return job.lake.folder("choices", job.task.name) / _key(job, selector)
 
 
-def _rivals(job: Job) -> list[dict[str, Any]]:
-    """The runs of the selectors that the chosen one is compared with; their subsets go to a table."""
+def _rivals(job: Job) -> tuple[list[dict[str, Any]], TableRef | None]:
+    """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
     words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
     budget = Budget(tokens=words)
     asked: dict[tuple[str, int], Asked] = {}
@@ -154,9 +161,8 @@ def _rivals(job: Job) -> list[dict[str, Any]]:
             if seed == 0 or rival.draws:
                 within = subset.take(rows, budget).select("id", "rank", "score", "domain")
                 subsets.append(within.with_columns(selector=pl.lit(rival.called), seed=pl.lit(seed, pl.Int64)))
-    if subsets:
-        job.lake.replace(TABLE, pl.concat(subsets), {"target": job.task.name}, job.commit)
-    return runs
+    key = {"target": job.task.name}
+    return runs, job.lake.replace(TABLE, pl.concat(subsets), key, job.commit) if subsets else None
 
 
 def _key(job: Job, rival: Selector) -> str:

@@ -54,13 +54,13 @@ def _settings(task: Task) -> Any:
 
 def _compare(job: Job) -> Made:
     chosen = job.task.selection.called
-    rows, measured = comparison.run_all(job)
+    rows, measured, compared = comparison.run_all(job)
     scores = _frame(rows)
     table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
     summary, metric = statistics.summary(scores), statistics.main_metric(scores)
     gains, along = statistics.gains(scores, chosen), _curves(job, scores, measured)
     share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
-    distances = {"lambda": share, **comparison.distances(job, share)}
+    distances = {"lambda": share, **comparison.distances(job, compared, share)}
     found = evidence.read(job.task, job.inputs)
     figures.scorecard(summary, metric, chosen, job.figure("scorecard"))
     figures.costs(statistics.costs(scores), job.figure("costs"))

@@ -35,7 +35,7 @@ _MODEL = "base_model"  # an input where the selector asks it
     owners=owners(),
     group_name="selection",
     kinds={"deltalake", "polars"},
-    code_version="2",
+    code_version="3",
     pool="gpu",
     description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the "
     "budget pays for. GOT-D takes the most negative calibrated gradients first.",
@@ -110,11 +110,9 @@ def the_budget_is_kept(context: dg.AssetCheckExecutionContext, line: Line) -> dg
     """Counts rows and tokens."""
     task, record = line.record(context, "selected_subset")
     rows = record.table_ref().scan().filter(pl.col("target") == task.name).sort("rank").collect()
-    paid = subset.take(rows, task.selection.budget) if task.selection.budget.fraction is None else rows
-    allowed = record.facts["candidates"] * (task.selection.budget.fraction or 1.0) + 1
+    paid = subset.take(rows, subset.resolved(task.selection.budget, record.facts["candidates"]))
     passed = (
-        0 < rows.height <= allowed
-        and paid.height == rows.height
+        0 < rows.height == paid.height
         and rows["id"].n_unique() == rows.height
         and rows["rank"].to_list() == list(range(1, rows.height + 1))
     )

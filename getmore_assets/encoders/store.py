@@ -42,7 +42,7 @@ def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:
     return matrix
 
 
-def load(table: TableRef, encoder: str, ids: list[str], into: Path | None = None) -> np.ndarray:
+def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path | None = None) -> np.ndarray:
     """The vectors of the ids, in their order: `[len(ids), d]`, float32, memory-mapped at `into` where given.
 
     Raises:
@@ -65,6 +65,8 @@ def load(table: TableRef, encoder: str, ids: list[str], into: Path | None = None
     for bad, what in ((filled == 0, "no vector"), (filled > 1, "several vectors")):
         wrong = np.flatnonzero(bad)
         if len(wrong):
-            raise LookupError(f"{len(wrong)} of {len(ids)} ids have {what} of encoder {encoder}, first {ids[wrong[0]]}")
+            raise LookupError(
+                f"{len(wrong)} of {len(ids)} ids have {what} of encoder {encoder}, first {ids[int(wrong[0])]}"
+            )
     assert matrix is not None
     return matrix

@@ -9,13 +9,10 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
-from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
-from getmore_assets.selection import gradient, subset
+from getmore_assets.selection import subset
+from getmore_assets.selection.destinations import destinations
 from getmore_assets.selection.ground import Tables
-
-NEAREST = 3
-_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -76,30 +73,16 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     """
     found, chosen = tables.candidates(task), task.selection
     found.require_budget(chosen.budget)
-    taken = subset.take(ranked, chosen.budget)
+    taken = subset.take(ranked, subset.resolved(chosen.budget, found.eligible.height))
     if not taken.height:
         what = f"pays for no row: the first has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")
     ids = taken["id"].to_list()
+    nearest, _ = destinations(task, tables, encoder, epsilon, ids)
     rows = taken.with_columns(
         pl.Series("text", pool.texts_of(tables.raw_corpus, task, ids), dtype=pl.String),
-        pl.Series("nearest_target_ids", _nearest(task, tables, encoder, epsilon, ids), dtype=pl.List(pl.String)),
+        pl.Series("nearest_target_ids", nearest, dtype=pl.List(pl.String)),
         pl.lit(chosen.called).alias("method"),
         pl.lit(chosen.budget.model_dump_json(exclude_none=True)).alias("budget"),
     )
     return Choice(rows, ranked, found)
-
-
-def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, ids: list[str]) -> list[list[str]]:
-    """For each row, the target rows to which the plan sends most of it."""
-    mine = (pl.col("target") == task.name) & (pl.col("side") == "target")
-    points = tables.ot_potentials.scan().filter(mine).sort("id").select("id", "weight", "potential").collect()
-    names = list(dict.fromkeys([*ids, *points["id"]]))
-    vectors, place = store.load(tables.embeddings, encoder, names), {id_: at for at, id_ in enumerate(names)}
-    x, y = (vectors[[place[id_] for id_ in some]] for some in (ids, points["id"]))
-    g, b, known = points["potential"].to_numpy(), points["weight"].to_numpy(), points["id"].to_numpy()
-    nearest: list[list[str]] = []
-    for start in range(0, len(ids), _BLOCK):
-        block = gradient.nearest_targets(x[start : start + _BLOCK], y, g, b, epsilon, NEAREST)
-        nearest += known[block].tolist()
-    return nearest

@@ -27,11 +27,13 @@ def potentials(ground: Ground) -> tuple[np.ndarray, dict[str, Any]]:
     points = points_of(ground.tables.target_data, ground.task.name, "negative")
     if not points.height:
         raise BadInput("target.negative", "is not given, and the selector `contrast` flees it", "Give its rows")
-    y = store.load(ground.tables.embeddings, ground.encoder, points["id"].to_list())
+    y = store.load(ground.tables.embeddings, ground.encoder, points["id"])
     settings = ground.task.transport
     problem = pose(ground.x, y, points["weight"].to_numpy())
-    epsilon = settings.epsilon * (problem.mean_cost if settings.epsilon_is == "relative" else 1.0)
+    epsilon, relaxation = settings.absolute(problem.mean_cost)
     tile_pass = best_pass(problem, settings.memory_mb)
-    solution = solve(tile_pass, epsilon, tolerance=settings.tolerance, max_passes=settings.max_passes)
+    solution = solve(
+        tile_pass, epsilon, tolerance=settings.tolerance, max_passes=settings.max_passes, relaxation=relaxation
+    )
     facts = {"negative_rows": points.height, "negative_marginal_error": solution.error}
     return solution.f.astype(np.float64), facts

@@ -7,9 +7,10 @@ apply to web text before it.
 from collections.abc import Iterator
 
 import numpy as np
+import polars as pl
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from getmore_assets.corpus.identity import draw
+from getmore_assets.corpus.identity import draws
 
 _BUCKETS, _WIDEST = 10_000, 2  # the original's
 _SMOOTHING = 1e-8
@@ -42,8 +43,8 @@ def log_weights(n: int, pool: Batches, again: Batches, target: list[str]) -> np.
     return out
 
 
-def gumbel(ids: list[str], seed: int) -> np.ndarray:
+def gumbel(ids: pl.Series, seed: int) -> np.ndarray:
     """Gumbel noise that depends on id and seed alone: `[n]`. The highest sums are a draw without replacement."""
-    uniform = np.array([draw(id_, f"dsir-{seed}") for id_ in ids])
+    uniform = draws(ids, f"dsir-{seed}")
     noise: np.ndarray = -np.log(-np.log(np.clip(uniform, 1e-300, 1 - 1e-16)))
     return noise

@@ -5,21 +5,19 @@ Belongs here: putting together what the stages decided about a row. Does not: de
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
-from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Records
-from getmore_assets.selection import gradient
+from getmore_assets.selection.destinations import destinations
 from getmore_assets.selection.ground import Tables
 
 _ORDER = {**{name: at for at, name in enumerate(candidates.STATIONS)}, "selected_subset": len(candidates.STATIONS)}
-_NEAREST = 3
 _FEWEST = 8  # characters of an id that name a row
+_GONE = "(has left the target since the solve, which stands as the task lets such change pass)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Nearest:
     Attributes:
         id: Of the target row.
         share: Of the candidate's mass that goes there, 0 to 1.
-        text: Of the target row.
+        text: Of the target row; where it has left the target since the solve, that it has.
     """
 
     id: str
@@ -166,16 +164,8 @@ def _to_be_taken(task: Task, rank: int, score: float, cut: float) -> list[str]:
 
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:
     """The target rows that the plan sends the row to, with their shares."""
-    mine = pl.col("target") == task.name
-    points = tables.ot_potentials.scan().filter(mine & (pl.col("side") == "target")).sort("id").collect()
-    names = list(dict.fromkeys([id_, *points["id"]]))
-    vectors = store.load(tables.embeddings, encoder, names)
-    place = {name: at for at, name in enumerate(names)}
-    y = vectors[[place[name] for name in points["id"]]]
-    g, b = points["potential"].to_numpy(), points["weight"].to_numpy()
-    shares = gradient.plan_row(vectors[place[id_]], y, g, b, epsilon)
-    best = np.argsort(-shares, kind="stable")[:_NEAREST].tolist()
-    ids = points["id"][best]
-    rows = tables.target_data.scan().filter(mine & (pl.col("split") == "train") & pl.col("id").is_in(ids.implode()))
+    (ids,), (shares,) = destinations(task, tables, encoder, epsilon, [id_])
+    mine = (pl.col("target") == task.name) & (pl.col("split") == "train")
+    rows = tables.target_data.scan().filter(mine & pl.col("id").is_in(ids))
     texts = dict(rows.select("id", "text").collect().iter_rows())
-    return [Nearest(id_, float(shares[at]), texts[id_]) for at, id_ in zip(best, ids, strict=True)]
+    return [Nearest(to, share, texts.get(to, _GONE)) for to, share in zip(ids, shares, strict=True)]

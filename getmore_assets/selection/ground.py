@@ -13,10 +13,11 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
-from getmore_assets.corpus.target import points_of
+from getmore_assets.corpus.target import drawn, points_of
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef, batches
 from getmore_assets.transport.rows import NpyFile
+from getmore_assets.transport.warm import carried_over
 
 _BATCH = 8192
 
@@ -61,6 +62,12 @@ class Ground:
     work: Path
     spared: list[float] = field(default_factory=list, kw_only=True)
 
+    @property
+    def relaxation(self) -> float | None:
+        """That of the target marginal, absolute: in the unit that `epsilon` is the task's epsilon in."""
+        asked = self.task.transport
+        return None if asked.target_relaxation is None else asked.target_relaxation * self.epsilon / asked.epsilon
+
     @cached_property
     def eligible(self) -> pl.DataFrame:
         """The candidates: id, source, domain, n_tokens, in order of id."""
@@ -73,13 +80,31 @@ class Ground:
         return counts
 
     @cached_property
+    def _rows(self) -> pl.DataFrame:
+        """The target's points: id and weight, in order of id."""
+        return points_of(self.tables.target_data, self.task.name)
+
+    @cached_property
     def points(self) -> pl.DataFrame:
-        """The target's points: id, weight, potential, in order of id."""
-        weights = points_of(self.tables.target_data, self.task.name)
-        g = self._potentials("target")
-        return weights.join(g, on="id", how="left", maintain_order="left").with_columns(
-            pl.col("potential").fill_null(0)
-        )
+        """The target's points: id, weight, potential, in order of id.
+
+        Where the task lets a target change with no new solve, a point that came since has the potential of the nearest
+        that the solve was for.
+
+        Raises:
+            LookupError: A point has no potential, and the task lets no change pass.
+        """
+        solved = self._potentials("target")
+        joined = self._rows.join(solved, on="id", how="left", maintain_order="left")
+        came = joined["potential"].is_null().to_numpy()
+        if not came.any():
+            return joined
+        if not self.task.drift.lets_targets_change:
+            raise LookupError(f"{came.sum()} of {joined.height} target rows have no potential")
+        g = joined["potential"].to_numpy().copy()
+        y = store.load(self.tables.embeddings, self.encoder, solved["id"])
+        g[came] = carried_over(solved["potential"].to_numpy(), y, self.y[came])
+        return joined.with_columns(pl.Series("potential", g))
 
     @cached_property
     def f(self) -> np.ndarray:
@@ -103,13 +128,13 @@ class Ground:
     def x(self) -> NpyFile:
         """Vectors of the candidates: `[n, d]`, float32, unit length, in a file."""
         spilled = self.work / "candidates.npy"
-        store.load(self.tables.embeddings, self.encoder, self.eligible["id"].to_list(), spilled)
+        store.load(self.tables.embeddings, self.encoder, self.eligible["id"], spilled)
         return NpyFile(spilled)
 
     @cached_property
     def y(self) -> np.ndarray:
         """Vectors of the target's points: `[m, d]`, float32, unit length."""
-        return store.load(self.tables.embeddings, self.encoder, self.points["id"].to_list())
+        return store.load(self.tables.embeddings, self.encoder, self._rows["id"])
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Texts of all candidates, or of some, in batches, each with its rows' places among them: `[rows]`, int64."""
@@ -125,7 +150,12 @@ class Ground:
         """The texts of some candidates, in their order."""
         return pool.texts_of(self.tables.raw_corpus, self.task, ids)
 
-    def split(self, name: str) -> list[str]:
-        """Texts of a split of the target, in order."""
+    def split(self, name: str, most: int | None = None) -> list[str]:
+        """Texts of a split of the target, in order; of more than `most`, so many that are drawn by content."""
+        rows = self.split_rows(name).sort("row").select("id", "text").collect()
+        return (rows if most is None else drawn(rows, most))["text"].to_list()
+
+    def split_rows(self, name: str) -> pl.LazyFrame:
+        """The rows of a split of the target: row, id, text, label, domain."""
         mine = (pl.col("target") == self.task.name) & (pl.col("split") == name)
-        return self.tables.target_data.scan().filter(mine).sort("row").select("text").collect()["text"].to_list()
+        return self.tables.target_data.scan().filter(mine)

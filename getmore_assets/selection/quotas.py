@@ -17,10 +17,11 @@ import polars as pl
 
 from getmore_assets.config import Quotas
 from getmore_assets.corpus.target import shares_of
-from getmore_assets.encoders import store
 from getmore_assets.selection.ground import Ground
+from getmore_assets.transport.passes import best_pass
+from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import NpyFile
-from getmore_assets.transport.solver import Solution
+from getmore_assets.transport.solver import Solution, solve
 
 
 @dataclass(frozen=True)
@@ -47,28 +48,22 @@ class Part(Ground):
         """Their vectors: `[n, d]`."""
         return self.whole.x
 
-    @property
-    def _train(self) -> pl.LazyFrame:
-        return train_of(self.whole).filter(pl.col(self.by) == self.name)
-
     @cached_property
     def _rows(self) -> pl.DataFrame:
         """Its points: id and weight, in order of id."""
-        counted = self._train.group_by("id").len("weight").sort("id")
+        counted = self.split_rows("train").group_by("id").len("weight").sort("id")
         return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
 
     @cached_property
-    def y(self) -> np.ndarray:
-        """Vectors of its points: `[m, d]`, float32."""
-        return store.load(self.tables.embeddings, self.encoder, self._rows["id"].to_list())
-
-    @cached_property
     def _solved(self) -> Solution:
-        from getmore_assets.selection.rounds import Plan
-
-        weights, memory_mb = self._rows["weight"].to_numpy(), self.task.transport.memory_mb
-        plan = Plan(self.x, self.y, weights, self.n_tokens, self.epsilon, memory_mb)
-        return plan.solve(np.zeros(0, np.int64), 0.0, None, self.task.transport.tolerance)
+        settings, problem = self.task.transport, pose(self.x, self.y, self._rows["weight"].to_numpy())
+        return solve(
+            best_pass(problem, settings.memory_mb),
+            self.epsilon,
+            tolerance=settings.tolerance,
+            max_passes=settings.max_passes,
+            relaxation=self.relaxation,
+        )
 
     @cached_property
     def points(self) -> pl.DataFrame:
@@ -80,22 +75,15 @@ class Part(Ground):
         """The potential of each candidate towards this part: `[n]`, float64."""
         return self._solved.f.astype(np.float64)
 
-    def split(self, name: str) -> list[str]:
-        """Texts of a split of the target; of train, those of this part."""
-        if name != "train":
-            return self.whole.split(name)
-        return self._train.sort("row").select("text").collect()["text"].to_list()
-
-
-def train_of(ground: Ground) -> pl.LazyFrame:
-    """The rows of target train: row, id, text, label, domain."""
-    mine = (pl.col("target") == ground.task.name) & (pl.col("split") == "train")
-    return ground.tables.target_data.scan().filter(mine)
+    def split_rows(self, name: str) -> pl.LazyFrame:
+        """The rows of a split of the target; of train, those of this part."""
+        rows = super().split_rows(name)
+        return rows.filter(pl.col(self.by) == self.name) if name == "train" else rows
 
 
 def parts(ground: Ground, quotas: Quotas) -> list[tuple[Part, float]]:
     """The parts of a ground, by name, each with its share of the budget; the shares sum to 1."""
-    names = sorted(train_of(ground).select(quotas.by).collect()[quotas.by].drop_nulls().unique())
+    names = sorted(ground.split_rows("train").select(quotas.by).collect()[quotas.by].drop_nulls().unique())
     given = {name: getattr(ground, name) for name in (field.name for field in fields(Ground))}
     return [(Part(**given, whole=ground, by=quotas.by, name=name), share) for name, share in shares_of(quotas, names)]
 

@@ -49,7 +49,7 @@ def run(trials: Trials, entrants: dict[str, Callable[[], list[str]]], seeds: tup
         began = time.monotonic()
         chosen[name] = trials.ground.texts_of(choose())
         seconds[name] = time.monotonic() - began
-    validation = trials.ground.split("validation")[:_MOST_TEXTS]
+    validation = trials.ground.split("validation", _MOST_TEXTS)
     blocks = min(trials.blocks(texts) for texts in chosen.values())
     heats = []
     for name, texts in chosen.items():

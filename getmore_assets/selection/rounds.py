@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from getmore_assets.transport.marginal import TargetMarginal
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import Rows
@@ -37,6 +38,8 @@ class Plan:
         b: Target weights: `[m]`.
         n_tokens: Of each candidate: `[n]`; a pick weighs as many.
         epsilon: Absolute.
+        relaxation: Of the target marginal, absolute; None for none.
+        max_passes: Over all candidates, before a solve gives up.
         memory_mb: Of a pass.
         known: g (`[m]`) and f (`[n]`) of the pool alone, where they are solved for already: one round is then, to the
             row, the selection by these.
@@ -47,6 +50,8 @@ class Plan:
     b: np.ndarray
     n_tokens: np.ndarray
     epsilon: float
+    relaxation: float | None
+    max_passes: int
     memory_mb: int
     known: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -68,15 +73,24 @@ class Plan:
             share: λ.
             start: A g to go on from: `[m]`; None solves from coarse to fine.
             tolerance: L1 error of the target marginal.
+
+        Raises:
+            NotConvergedError: After `max_passes`.
         """
         a = self.weights(picks, share) if len(picks) else None
         tile_pass = best_pass(pose(self.x, self.y, self.b, a), self.memory_mb)
+
+        def from_g(g: np.ndarray | None, most: int) -> Solution:
+            return solve(
+                tile_pass, self.epsilon, tolerance=tolerance, max_passes=most, relaxation=self.relaxation, start=g
+            )
+
         if start is not None:
             try:
-                return solve(tile_pass, self.epsilon, tolerance=tolerance, start=start, max_passes=_WARM_PASSES)
+                return from_g(start, min(_WARM_PASSES, self.max_passes))
             except NotConvergedError:
                 log.info("the last g is a bad start for these weights: solving from coarse to fine")
-        return solve(tile_pass, self.epsilon, tolerance=tolerance)
+        return from_g(None, self.max_passes)
 
     def potentials(
         self, picks: np.ndarray, share: float, start: np.ndarray | None
@@ -87,7 +101,7 @@ class Plan:
         """
         if not len(picks) and self.known is not None:
             g, f = self.known
-            return g, f, float(f.mean() + self.b @ g)
+            return g, f, TargetMarginal(self.b, self.relaxation).dual(float(f.mean()), g)
         solution = self.solve(picks, share, start)
         return solution.g, solution.f.astype(np.float64), solution.dual
 
@@ -141,7 +155,8 @@ def pick(
         f = f + bonus
         costs.append(cost)
         before = len(order)
-        for row in _in_turn(plan, np.where(taken, np.inf, f), until - spent, price, damping):
+        ranked = np.argsort(f, kind="stable")
+        for row in _in_turn(plan.x, ranked[~taken[ranked]], until - spent, price, damping):
             if spent + price[row] > until:
                 break
             taken[row], spent = True, spent + price[row]
@@ -151,22 +166,32 @@ def pick(
     return Picked(np.array(order, np.int64), np.array(score), f, costs)
 
 
-def _in_turn(plan: Plan, f: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
-    """Candidates, the lowest first; with damping, those too near to one before them come after all others looked at."""
-    ranked = np.argsort(f, kind="stable")
+def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
+    """Candidates that are left, the lowest first: `[k]`; with damping, those too near to one before them wait.
+
+    They come after all others that are looked at: until these pay for what is left, and not for ever.
+
+    Args:
+        x: All candidates: `[n, d]`, unit length.
+        ranked: Places of those that are left, the lowest first: `[k]`.
+        left: How much the round may spend.
+        price: What each candidate costs: `[n]`.
+        damping: As of `pick`.
+    """
     if damping is None:
         return ranked
-    mean = float(price.mean())
-    look = ranked[: int(min(len(ranked), _SPARE * max(left / mean, 1)))]
-    vectors = _rows(plan.x, look)
-    kept: list[int] = []
-    waits = np.zeros(len(look), bool)
-    for at in range(len(look)):
-        near = kept and float((vectors[kept] @ vectors[at]).max()) >= damping
-        waits[at] = bool(near)
-        if not near:
-            kept.append(at)
-    return np.concatenate([look[~waits], look[waits], ranked[len(look) :]])
+    look = ranked[: int(min(len(ranked), _SPARE * max(left / float(price.mean()), 1)))]
+    vectors, waits = _rows(x, look), np.zeros(len(look), bool)
+    seen = kept = 0
+    paid = 0.0
+    while seen < len(look) and paid < left:
+        waits[seen] = kept > 0 and float((vectors[:kept] @ vectors[seen]).max()) >= damping
+        if not waits[seen]:
+            vectors[kept] = vectors[seen]  # the kept move up, over what was seen, so that they lie side by side
+            kept, paid = kept + 1, paid + price[look[seen]]
+        seen += 1
+    look, waits = look[:seen], waits[:seen]
+    return np.concatenate([look[~waits], look[waits], ranked[seen:]])
 
 
 def _rows(x: Rows, rows: np.ndarray) -> np.ndarray:

@@ -52,6 +52,7 @@ def rank(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
     Raises:
         BadInput: The selector cannot work on this ground.
     """
+    budget = subset.resolved(budget, ground.eligible.height)
     if chosen.quotas:
         return _by_quotas(ground, chosen, budget)
     return SELECTORS[chosen.selector](ground, chosen, budget)
@@ -71,10 +72,10 @@ def _by_order(ground: Ground, order: np.ndarray, scores: np.ndarray, **facts: An
 
 def _price(ground: Ground, budget: Budget) -> tuple[np.ndarray, float]:
     """What each candidate costs, and how much may be spent."""
-    n = ground.eligible.height
     if budget.tokens is not None:
         return ground.n_tokens, float(budget.tokens)
-    return np.ones(n), float(budget.rows or math.ceil((budget.fraction or 0) * n))
+    assert budget.rows is not None
+    return np.ones(ground.eligible.height), float(budget.rows)
 
 
 def _by_quotas(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
@@ -108,9 +109,18 @@ def plan_of(ground: Ground) -> "Plan":
     """The transport problem of a ground, with weights that may be moved."""
     from getmore_assets.selection.rounds import Plan
 
-    weights, memory_mb = ground.points["weight"].to_numpy(), ground.task.transport.memory_mb
-    known = (ground.points["potential"].to_numpy(), ground.f)
-    return Plan(ground.x, ground.y, weights, ground.n_tokens, ground.epsilon, memory_mb, known)
+    settings = ground.task.transport
+    return Plan(
+        ground.x,
+        ground.y,
+        ground.points["weight"].to_numpy(),
+        ground.n_tokens,
+        ground.epsilon,
+        ground.relaxation,
+        settings.max_passes,
+        settings.memory_mb,
+        known=(ground.points["potential"].to_numpy(), ground.f),
+    )
 
 
 def _trials(ground: Ground) -> "Trials":
@@ -150,9 +160,9 @@ def _random(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
 def _knn(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
     from getmore_assets.selection import neighbours
 
-    price, spend = _price(ground, budget)
-    order = neighbours.round_robin(ground.x, ground.y, price, spend)
-    return _by_order(ground, order, neighbours.nearness(ground.x, ground.y))
+    (price, spend), memory_mb = _price(ground, budget), ground.task.transport.memory_mb
+    order = neighbours.round_robin(ground.x, ground.y, price, spend, memory_mb)
+    return _by_order(ground, order, neighbours.nearness(ground.x, ground.y, memory_mb))
 
 
 def _mean(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
@@ -166,7 +176,7 @@ def _dsir(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
 
     n = ground.eligible.height
     weights = dsir.log_weights(n, ground.texts(), ground.texts(), ground.split("train"))
-    return _by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"].to_list(), chosen.seed)))
+    return _by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"], chosen.seed)))
 
 
 def _perplexity(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:

@@ -8,7 +8,7 @@ import math
 import polars as pl
 
 from getmore_assets.config import Budget
-from getmore_assets.corpus.identity import draw, hash_lines
+from getmore_assets.corpus.identity import draws, hash_lines
 
 
 def rank_by_score(candidates: pl.DataFrame) -> pl.DataFrame:
@@ -23,16 +23,20 @@ def numbered(candidates: pl.DataFrame) -> pl.DataFrame:
 
 def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Candidates with a `rank` and a `score` drawn from id and seed: the same order on any machine."""
-    drawn = pl.Series("score", [draw(i, f"random-{seed}") for i in candidates["id"]], dtype=pl.Float64)
-    return rank_by_score(candidates.with_columns(drawn))
+    drawn = draws(candidates["id"], f"random-{seed}")
+    return rank_by_score(candidates.with_columns(pl.Series("score", drawn)))
+
+
+def resolved(budget: Budget, candidates: int) -> Budget:
+    """The budget in rows or tokens: a fraction is one of all candidates, also where a ranking holds some of them."""
+    return budget if budget.fraction is None else Budget(rows=math.ceil(budget.fraction * candidates))
 
 
 def take(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:
-    """The first rows that the budget pays for; a token budget is not overspent."""
+    """The first rows that the budget, in rows or tokens, pays for; a token budget is not overspent."""
+    assert budget.fraction is None
     if budget.rows is not None:
         return ranked.head(budget.rows)
-    if budget.fraction is not None:
-        return ranked.head(math.ceil(budget.fraction * ranked.height))
     return ranked.filter(pl.col("n_tokens").cum_sum() <= budget.tokens)
 
 

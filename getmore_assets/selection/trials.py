@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,18 +43,22 @@ class Trials:
         """Causal or masked."""
         return self.ground.task.base_model.objective
 
-    def base(self) -> tuple[Any, Any]:
-        """The base model and its tokenizer, fresh."""
+    @property
+    def _folder(self) -> Path:
         if self.ground.base is None:
             raise BadInput("base_model", "has not been made, and the selector asks for it", "Materialise it first")
-        model, tokenizer, _ = language_models.load(self.ground.base, self.objective)
+        return self.ground.base
+
+    def base(self) -> tuple[Any, Any]:
+        """The base model and its tokenizer, fresh."""
+        model, tokenizer, _ = language_models.load(self._folder, self.objective)
         return model, tokenizer
 
     @cached_property
     def general(self) -> list[str]:
         """Text of the pool that is never selected."""
         ground = self.ground
-        return general_texts(ground.tables.target_data, ground.tables.raw_corpus, ground.task)[:_MOST_TEXTS]
+        return general_texts(ground.tables.target_data, ground.tables.raw_corpus, ground.task, _MOST_TEXTS)
 
     def loss(self, model: Any, tokenizer: Any, texts: list[str]) -> float:
         """Mean loss of a token over the texts, in nats."""
@@ -72,7 +77,7 @@ class Trials:
 
     def blocks(self, texts: list[str]) -> int:
         """How many whole blocks of tokens the texts fill."""
-        _, tokenizer = self.base()
+        tokenizer = language_models.load_tokenizer(self._folder)
         return len(Blocks(texts, tokenizer, self.ground.task.warmup.max_length))
 
     def moves(self, ids: list[str]) -> Moves:
@@ -86,7 +91,7 @@ class Trials:
             raise BadInput("selection.rounds.lambda", "auto needs general text of the pool to measure on", fix)
         held = self.ground.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
         trained = self.ground.texts_of([id_ for at, id_ in enumerate(ids) if at % _HELD_OUT])
-        measured = (self.general, held, self.ground.split("validation")[:_MOST_TEXTS])
+        measured = (self.general, held, self.ground.split("validation", _MOST_TEXTS))
         model, tokenizer = self.base()
         before = [self.loss(model, tokenizer, texts) for texts in measured]
         self.warm(model, tokenizer, trained, seed=0)

@@ -4,6 +4,7 @@ Belongs here: each act on texts, models and recipes. Does not: where texts come 
 """
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,18 @@ class Split:
     labels: list[str]
 
     def drawn(self, rows: int | None) -> "Split":
-        """At most so many rows: the same ones for every model, and fewer are part of more."""
+        """At most so many rows, drawn by content: the same ones for every model, and fewer are part of more.
+
+        What one row's draw is depends on no other row, but on how many like it come before it.
+        """
         if rows is None or rows >= len(self.texts):
             return self
-        by_draw = sorted(range(len(self.texts)), key=lambda at: draw(f"{at} {self.texts[at]}", "labels"))
-        kept = sorted(by_draw[:rows])
+        copies: Counter[tuple[str, str]] = Counter()
+        drawn: list[float] = []
+        for text, label in zip(self.texts, self.labels, strict=True):
+            drawn.append(draw(f"{copies[text, label]} {label} {text}", "labels"))
+            copies[text, label] += 1
+        kept = sorted(sorted(range(len(drawn)), key=drawn.__getitem__)[:rows])
         return Split([self.texts[at] for at in kept], [self.labels[at] for at in kept])
 
 

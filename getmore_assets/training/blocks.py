@@ -50,8 +50,3 @@ class Blocks(Dataset[dict[str, Any]]):
     def tokens(self) -> int:
         """Tokens in all blocks."""
         return self._blocks.numel()
-
-    @property
-    def matrix(self) -> torch.Tensor:
-        """All blocks: `[blocks, length]`, int64."""
-        return self._blocks

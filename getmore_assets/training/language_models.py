@@ -42,11 +42,15 @@ def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
     model, info = kind.from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
     )
+    return model, load_tokenizer(folder), sorted(info["missing_keys"])
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a Hugging Face folder, alone."""
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    missing = sorted(info["missing_keys"])
-    return model, tokenizer, missing
+    return tokenizer
 
 
 def collator(tokenizer: Any, objective: str) -> Any:

@@ -50,6 +50,12 @@ class TargetMarginal:
         shift = float(self.b @ g)
         return np.where(self.b > 0, g - shift, 0.0), (f + np.float32(shift)).astype(np.float32)
 
+    def dual(self, mean_f: float, g: np.ndarray) -> float:
+        """The dual's value, from Σ_i a_i f_i and the target potential g (`[m]`)."""
+        if self.relaxation is None:
+            return mean_f + float(self.b @ g)
+        return mean_f - self.relaxation * float(self.b @ np.expm1(-g / self.relaxation))
+
     def values(self, mean_f: float, g: np.ndarray, col: np.ndarray) -> tuple[float, float]:
         """Dual and primal value of a plan whose candidate marginal is exact.
 
@@ -61,9 +67,8 @@ class TargetMarginal:
             col: The plan's target marginal: `[m]`.
         """
         if self.relaxation is None:
-            return mean_f + float(self.b @ g), mean_f + float(col @ g)
+            return self.dual(mean_f, g), mean_f + float(col @ g)
         with np.errstate(divide="ignore", invalid="ignore"):
             log_ratio = np.where(self.b > 0, np.log(col) - np.log(self.b), 0.0)
         penalty = self.relaxation * float((col * log_ratio - col + self.b).sum())
-        dual = mean_f - self.relaxation * float(self.b @ np.expm1(-g / self.relaxation))
-        return dual, mean_f + float(col @ g) + penalty
+        return self.dual(mean_f, g), mean_f + float(col @ g) + penalty

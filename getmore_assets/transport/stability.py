@@ -17,13 +17,16 @@ _TOLERANCE = 5e-3
 _MAX_PASSES = 100
 
 
-def choice_overlap(problem: Problem, g: np.ndarray, epsilon: float, memory_mb: int) -> list[dict[str, float | None]]:
+def choice_overlap(
+    problem: Problem, g: np.ndarray, epsilon: float, relaxation: float | None, memory_mb: int
+) -> list[dict[str, float | None]]:
     """Jaccard similarity of the lowest f at ε with those at ε/2 and 2ε, among the first 8,192 candidates.
 
     Args:
         problem: The whole problem.
         g: Its target potential, to start from: `[m]`.
-        epsilon: At which it was solved.
+        epsilon: At which it was solved, absolute.
+        relaxation: Of its target marginal, absolute; the same at every ε.
         memory_mb: Of a pass.
 
     Returns:
@@ -34,7 +37,14 @@ def choice_overlap(problem: Problem, g: np.ndarray, epsilon: float, memory_mb: i
 
     def order(factor: float) -> np.ndarray | None:
         try:
-            found = solve(tile_pass, factor * epsilon, tolerance=_TOLERANCE, max_passes=_MAX_PASSES, start=g)
+            found = solve(
+                tile_pass,
+                factor * epsilon,
+                tolerance=_TOLERANCE,
+                max_passes=_MAX_PASSES,
+                relaxation=relaxation,
+                start=g,
+            )
         except NotConvergedError:
             return None
         return np.argsort(found.f, kind="stable")

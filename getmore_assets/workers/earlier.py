@@ -72,7 +72,7 @@ def read(spec: dict[str, Any] | None, task: Task, embeddings: TableRef, encoder:
     rows = TableRef(**spec["table"]).scan().filter(pl.col("target") == task.name).sort("id")
     targets = rows.filter(pl.col("side") == "target").select("id", "weight", "potential", "marginal").collect()
     candidates = rows.filter(pl.col("side") == "candidate").select("id", "potential").collect()
-    y = store.load(embeddings, encoder, targets["id"].to_list())
+    y = store.load(embeddings, encoder, targets["id"])
     return Earlier(candidates, targets, y, spec["epsilon"], spec["relaxation"], spec["same_recipe"])
 
 
@@ -113,7 +113,7 @@ def rescore(earlier: Earlier, ids: pl.Series, task: Task, embeddings: TableRef, 
         if not changed.height:
             return None
         file = work / f"{name}.npy"
-        store.load(embeddings, encoder, changed["id"].to_list(), file)
+        store.load(embeddings, encoder, changed["id"], file)
         return best_pass(pose(NpyFile(file), earlier.y, b), task.transport.memory_mb)
 
     came, went = now.join(earlier.candidates, on="id", how="anti"), earlier.candidates.join(now, on="id", how="anti")

@@ -214,7 +214,7 @@ def _selectors(task: Task, texts: dict[str, list[str]]) -> dict[str, float]:
         rng, width = np.random.default_rng(0), width_of(task)
         x, y = (rng.standard_normal((n, width), np.float32) for n in (8192, len(texts["train"])))
         began = time.monotonic()
-        nearest(x, y, 64)
+        nearest(x, y, 64, task.transport.memory_mb)
         found["knn"] = 2 * (time.monotonic() - began) / len(x)
     return found
 

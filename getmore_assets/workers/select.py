@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import polars as pl
 
 from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.lake import Lake, TableRef
@@ -58,10 +58,16 @@ def select(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _distance(ground: Ground, ids: list[str], share: float) -> float:
-    """OT(λ D_U + (1 - λ) D_S, D_R) of a subset, entropic, at the ε of the potentials (paper, Eq. 7)."""
-    place = {id_: at for at, id_ in enumerate(ground.eligible["id"])}
-    picks = np.array([place[id_] for id_ in ids], np.int64)
-    return plan_of(ground).solve(picks, share, None).dual
+    """OT(λ D_U + (1 - λ) D_S, D_R) of a subset, entropic, at the ε of the potentials (paper, Eq. 7).
+
+    Raises:
+        LookupError: One of the ids is no candidate's.
+    """
+    place = ground.eligible.select("id", place=pl.int_range(pl.len()))
+    met = pl.DataFrame({"id": ids}).join(place, on="id", how="left", maintain_order="left")["place"]
+    if met.null_count():
+        raise LookupError(f"{met.null_count()} of {len(ids)} rows are no candidates")
+    return plan_of(ground).solve(met.to_numpy(), share, None).dual
 
 
 if __name__ == "__main__":

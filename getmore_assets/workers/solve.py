@@ -46,7 +46,7 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
     found = candidates.find(task, *(TableRef(**spec[name]) for name in candidates.STATIONS))
     eligible, points = found.eligible, points_of(target, task.name)
-    y = store.load(embeddings, encoder, points["id"].to_list())
+    y = store.load(embeddings, encoder, points["id"])
     before = earlier.read(spec["earlier"], task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}
     if before and before.recipe and task.drift.lets_pass(**drift):
@@ -64,7 +64,7 @@ def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
             }
     memory = require_room(eligible.height, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
     spilled = work / "candidates.npy"
-    store.load(embeddings, encoder, eligible["id"].to_list(), spilled)
+    store.load(embeddings, encoder, eligible["id"], spilled)
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), eligible["id"], points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
     place, limit = task.launch.solve, task.transport.memory_mb
@@ -94,9 +94,7 @@ def _solve(
     tile_pass: TilePass, settings: Settings, memory_mb: float, start: np.ndarray | None, state: Path
 ) -> tuple[dict[str, Any], Solution]:
     problem = tile_pass.problem
-    unit = problem.mean_cost if settings.epsilon_is == "relative" else 1.0
-    epsilon = settings.epsilon * unit
-    relaxation = None if settings.target_relaxation is None else settings.target_relaxation * unit
+    epsilon, relaxation = settings.absolute(problem.mean_cost)
     plan = calibrate(tile_pass, epsilon, memory_mb)
     log.info("solve: %.0f MiB, %.1f s a pass, about %.0f s", memory_mb, plan.seconds_per_pass, plan.seconds)
     if settings.solver == "published":
@@ -117,7 +115,7 @@ def _solve(
             start=start,
             state=state,
         )
-    overlap = choice_overlap(problem, solution.g, epsilon, settings.memory_mb)
+    overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
     return {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap}, solution
 
 

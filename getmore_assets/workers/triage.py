@@ -36,7 +36,7 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     sample = sample.sort("domain", "id")
     ids = pl.concat([sample["id"], points["id"]]).unique()
     place = pl.DataFrame({"id": ids, "at": pl.int_range(len(ids), eager=True)})
-    vectors = store.load(filled.table, spec["encoder"], ids.to_list())
+    vectors = store.load(filled.table, spec["encoder"], ids)
     at = sample.join(place, on="id", maintain_order="left").group_by("domain", maintain_order=True).agg("at")
     samples = {str(domain): vectors[rows] for domain, rows in at.rows()}
     y = vectors[points.join(place, on="id", maintain_order="left")["at"].to_numpy()]

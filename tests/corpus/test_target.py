@@ -1,10 +1,13 @@
 import json
 
+import polars as pl
 import pytest
 
 from getmore_assets.config import Source, Task
 from getmore_assets.corpus import target
+from getmore_assets.corpus.identity import content_id
 from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake, TableRef
 from tests.conftest import task_fields
 
 
@@ -100,3 +103,23 @@ def test_real_sets_overlap_a_little(shared_data, tmp_path):
     )
     assert facts.rows["test"] == 3469
     assert len(facts.labels) == 13
+
+
+def test_general_text_beyond_what_is_read_is_drawn_and_not_the_top_of_a_sorted_file(sources, tmp_path):
+    lake = Lake(tmp_path / "lake")
+    task = Task.model_validate(task_fields(sources, tmp_path / "lake"))
+    texts = [f"{kind} {number}" for kind in ("news", "web") for number in range(100)]
+
+    def drawn(texts, most):
+        ids = [content_id(text) for text in texts]
+        frame = pl.DataFrame({"split": "general", "row": range(len(texts)), "id": ids, "text": texts})
+        table = lake.replace(target.TABLE, frame, {"target": task.name}, {})
+        return target.general_texts(table, TableRef("none", 0), task, most)
+
+    found = drawn(texts, 50)
+    assert len(found) == 50
+    assert 15 < sum(text.startswith("web") for text in found) < 35
+    assert found == [text for text in texts if text in set(found)]  # in their order
+    assert set(drawn(texts[::-1], 50)) == set(found)
+    assert set(drawn(texts, 20)) < set(found)
+    assert drawn(texts, 200) == drawn(texts, 1000) == texts

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 
 from getmore_assets.encoders import store
@@ -16,13 +17,15 @@ def table(tmp_path):
 
 def test_vectors_come_in_the_order_asked_for(table, tmp_path):
     assert store.load(table, "e", ["c", "a"]).tolist() == [[1, 1], [1, 0]]
+    assert store.load(table, "e", pl.Series(["c", "a"])).tolist() == [[1, 1], [1, 0]]
     assert store.load(table, "e", ["b"], tmp_path / "v.npy").tolist() == [[0, 1]]
     assert sorted(store.encoded_ids(table, "e")["id"]) == ["a", "b", "c"]
 
 
 def test_an_id_without_a_vector_is_an_error(table):
-    with pytest.raises(LookupError, match="1 of 2 ids have no vector"):
-        store.load(table, "e", ["a", "z"])
+    for ids in (["a", "z"], pl.Series(["a", "z"])):
+        with pytest.raises(LookupError, match="1 of 2 ids have no vector of encoder e, first z"):
+            store.load(table, "e", ids)
 
 
 def test_an_id_with_several_vectors_is_an_error(table, tmp_path):

@@ -3,6 +3,7 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 from sklearn.utils import murmurhash3_32
 
 from getmore_assets.selection import dsir
@@ -33,7 +34,7 @@ def test_log_weights_are_those_of_the_two_bags_of_n_grams(documents):
 
 
 def test_the_draw_depends_on_id_and_seed_and_prefers_high_weights():
-    ids = [f"{i:032x}" for i in range(4000)]
+    ids = pl.Series([f"{i:032x}" for i in range(4000)])
     noise = dsir.gumbel(ids, 0)
     assert noise[100] == dsir.gumbel(ids[100:], 0)[0]
     assert (noise != dsir.gumbel(ids, 1)).all()

@@ -15,9 +15,17 @@ def test_the_smallest_score_comes_first_and_ties_go_by_id():
 def test_budgets():
     ranked = subset.rank_by_score(FRAME)
     assert subset.take(ranked, Budget(rows=2)).height == 2
-    assert subset.take(ranked, Budget(fraction=0.3)).height == 2
+    assert subset.take(ranked, subset.resolved(Budget(fraction=0.3), 4)).height == 2
     assert subset.take(ranked, Budget(tokens=12))["id"].to_list() == ["b", "c"]
     assert subset.take(ranked, Budget(tokens=14))["id"].to_list() == ["b", "c"]
+
+
+def test_a_fraction_is_one_of_the_candidates_not_of_what_is_ranked():
+    imported = subset.rank_by_score(FRAME)
+    assert subset.take(imported, subset.resolved(Budget(fraction=0.05), 60)).height == 3
+    assert subset.take(imported, subset.resolved(Budget(fraction=0.05), 1000)).height == 4
+    assert subset.resolved(Budget(rows=2), 1000) == Budget(rows=2)
+    assert subset.resolved(Budget(tokens=2), 1000) == Budget(tokens=2)
 
 
 def test_random_ranks_depend_on_the_seed_alone():

@@ -9,6 +9,7 @@ from getmore_assets.config import Small, Training
 from getmore_assets.lake import Lake
 from getmore_assets.selection.trials import Trials
 from getmore_assets.training import language_models
+from getmore_assets.training.blocks import Blocks
 
 
 class Killed(Exception):
@@ -80,3 +81,10 @@ def test_losses_are_measured_once_and_cost_whoever_reads_them_what_that_took(tri
     np.testing.assert_allclose(all_[some], first, atol=1e-5)
     assert asked.ground.spared[1] == asked.ground.spared[2] > 0
     assert not list(asked.ground.lake.folder("losses").glob("*.partial"))
+
+
+def test_texts_are_counted_in_blocks_without_the_model(trials, monkeypatch):
+    asked, one, other = trials
+    expected = [len(Blocks(texts, asked.base()[1], 32)) for texts in (one, other)]
+    monkeypatch.setattr(language_models, "load", None)
+    assert [asked.blocks(one), asked.blocks(other)] == expected

@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -125,6 +126,24 @@ def test_fewer_labels_are_part_of_more_and_the_same_for_every_model(texts):
     assert held.with_rows(20).train == few
     assert held.with_rows(None).train is held.train
     assert held.with_rows(10_000).train is held.train
+
+
+def test_a_row_more_on_top_changes_one_row_of_a_draw_at_most(texts):
+    labels = [str(len(text)) for text in texts]
+    before = acts.Split(texts, labels).drawn(40)
+    for text, label in (("A new row.", "a"), (texts[3], labels[3]), (texts[3], "another")):
+        after = acts.Split([text, *texts], [label, *labels]).drawn(40)
+        assert len(after.texts) == 40
+        assert len(Counter(zip(*_pair(before), strict=True)) - Counter(zip(*_pair(after), strict=True))) <= 1
+
+
+def test_copies_are_drawn_one_by_one():
+    split = acts.Split(["one"] * 500 + ["other"] * 500, ["a"] * 1000)
+    assert 60 < split.drawn(200).texts.count("one") < 140
+
+
+def _pair(split):
+    return split.texts, split.labels
 
 
 def test_pairs_are_read_as_the_tokenizer_reads_pairs(headless):

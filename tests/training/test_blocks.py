@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from getmore_assets.config import Small
 from getmore_assets.training.blocks import Blocks
@@ -11,13 +12,17 @@ def tokenizer(request, documents):
     return new_small(shape, request.param, documents["text"].head(200).to_list(), 64)[1]
 
 
+def stacked(blocks):
+    return torch.stack([blocks[at]["input_ids"] for at in range(len(blocks))])
+
+
 def test_every_block_is_full_and_the_texts_come_back(tokenizer, documents):
     texts = documents["text"].head(30).to_list()
     blocks = Blocks(texts, tokenizer, 32)
     first = 1 if tokenizer.cls_token_id is not None else 0
     assert all(len(blocks[i]["input_ids"]) == 32 for i in range(len(blocks)))
     assert blocks.tokens == 32 * len(blocks)
-    joined = tokenizer.decode(blocks.matrix[:, first:].flatten(), skip_special_tokens=True)
+    joined = tokenizer.decode(stacked(blocks)[:, first:].flatten(), skip_special_tokens=True)
     assert "".join(texts)[: len(joined)].replace(" ", "")[:500] == joined.replace(" ", "")[:500]
 
 
@@ -25,7 +30,7 @@ def test_a_limit_is_kept_to_the_token(tokenizer, documents):
     texts = documents["text"].head(200).to_list()
     limited = Blocks(texts, tokenizer, 32, most=7)
     assert len(limited) == 7
-    assert limited.matrix.equal(Blocks(texts, tokenizer, 32).matrix[:7])
+    assert stacked(limited).equal(stacked(Blocks(texts, tokenizer, 32))[:7])
     assert limited.rows < len(texts)
 
 

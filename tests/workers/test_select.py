@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ from getmore_assets.config import Budget, Selector
 from getmore_assets.defs.rankings import Asked, spec
 from getmore_assets.selection import subset
 from getmore_assets.selection.ground import Tables
-from getmore_assets.workers import REFUSED
+from getmore_assets.workers import REFUSED, select
 
 TABLES = tuple(Tables.__dataclass_fields__)
 ENTRANTS = [{"selector": "random"}, {"selector": "mean"}]
@@ -164,6 +165,18 @@ def test_what_another_tool_chose_enters_as_it_is(ran, made, tmp_path):
     done, _ = ask(ran, tmp_path / "again", {"rival": chosen})
     assert done.returncode == REFUSED
     assert "none of its 1 rows may be chosen" in (tmp_path / "again" / "result.json").read_text()
+
+
+def test_the_distance_is_of_the_rows_by_their_ids_and_each_must_be_a_candidate(monkeypatch):
+    asked = []
+    plan = SimpleNamespace(solve=lambda *given: asked.append(given) or SimpleNamespace(dual=0.25))
+    monkeypatch.setattr(select, "plan_of", lambda _: plan)
+    ground = SimpleNamespace(eligible=pl.DataFrame({"id": ["a", "b", "c", "d"]}))
+    assert select._distance(ground, ["d", "a"], 0.5) == 0.25
+    ((picks, share, start),) = asked
+    assert (picks.tolist(), share, start) == ([3, 0], 0.5, None)
+    with pytest.raises(LookupError, match="1 of 2 rows are no candidates"):
+        select._distance(ground, ["d", "z"], 0.5)
 
 
 def test_contrast_needs_something_to_flee(ran, tmp_path):

@@ -22,12 +22,13 @@ class GpuPass:
     Args:
         problem: What to sweep over.
         device: Where.
-        memory_mb: Memory of a tile, in MiB.
+        memory_mb: Memory of a pass, in MiB: half of it is a tile's (see `plan.require_room`).
     """
 
     def __init__(self, problem: Problem, device: torch.device, memory_mb: int) -> None:
         self.problem, self._device = problem, device
-        self.rows = max(1, memory_mb * 2**20 // (4 * problem.m))
+        m, d = problem.y.shape
+        self.rows = max(1, memory_mb * 2**20 // 2 // (4 * (m + d)))  # of a tile: its vectors, and its row of the plan
         self._y = torch.from_numpy(problem.y).to(device).T.contiguous()
         self._kept: dict[int, tuple[torch.Tensor, np.ndarray | float]] = {}
         self._keeps = self._fits(problem.n * problem.y.shape[1] * 4)

@@ -9,6 +9,12 @@ from getmore_assets.transport.problem import pose
 from tests.transport.problems import points, weights
 
 
+@pytest.mark.parametrize(("m", "d"), [(30, 384), (4000, 16)])
+def test_a_tile_with_its_vectors_fills_half_the_memory(m, d):
+    rows = GpuPass(pose(points(100, d, 0), points(m, d, 1)), torch.device("cpu"), 8).rows
+    assert rows * 4 * (m + d) <= 4 * 2**20 < (rows + 1) * 4 * (m + d)
+
+
 @pytest.mark.parametrize("cost", ["unit", "sqeuclidean"])
 @pytest.mark.parametrize("kept", [False, True])
 def test_it_computes_what_the_cpu_computes(cost, kept):

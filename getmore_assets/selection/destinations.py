@@ -1,0 +1,68 @@
+"""Where the plan sends a candidate: the target rows that most of its mass goes to.
+
+Belongs here: the plan's rows of some candidates, from the potentials. Does not: what is made of them (`choice.py`,
+`explain.py`).
+"""
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.encoders import store
+from getmore_assets.selection.ground import Tables
+
+NEAREST = 3
+_BLOCK = 512
+
+
+def destinations(
+    task: Task, tables: Tables, encoder: str, epsilon: float, ids: list[str]
+) -> tuple[list[list[str]], list[list[float]]]:
+    """For each row, the target rows to which the plan sends most of it, most first, and these shares of it, 0 to 1.
+
+    Args:
+        task: Whose target.
+        tables: The embeddings and the potentials, each at its version.
+        encoder: Fingerprint of the encoder whose vectors the potentials belong to.
+        epsilon: At which they were solved for, absolute.
+        ids: Of the rows.
+    """
+    mine = (pl.col("target") == task.name) & (pl.col("side") == "target")
+    points = tables.ot_potentials.scan().filter(mine).sort("id").select("id", "weight", "potential").collect()
+    names = list(dict.fromkeys([*ids, *points["id"]]))
+    vectors, place = store.load(tables.embeddings, encoder, names), {id_: at for at, id_ in enumerate(names)}
+    x, y = (vectors[[place[id_] for id_ in some]] for some in (ids, points["id"]))
+    g, b, known = points["potential"].to_numpy(), points["weight"].to_numpy(), points["id"].to_numpy()
+    nearest: list[list[str]] = []
+    shares: list[list[float]] = []
+    for start in range(0, len(ids), _BLOCK):
+        places, mass = nearest_targets(x[start : start + _BLOCK], y, g, b, epsilon, NEAREST)
+        nearest += known[places].tolist()
+        shares += mass.tolist()
+    return nearest, shares
+
+
+def nearest_targets(
+    x: np.ndarray, y: np.ndarray, g: np.ndarray, b: np.ndarray, epsilon: float, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k targets to which the plan sends most of each row, most first: `[len(x), k]`, int64; and the shares of it.
+
+    Args:
+        x: Rows: `[n, d]`, unit length. One block: the cost matrix is held.
+        y: Targets: `[m, d]`, unit length.
+        g: Target potential: `[m]`.
+        b: Target weights: `[m]`.
+        epsilon: The regularisation, absolute.
+        k: How many, at most m.
+
+    Returns:
+        Their places, and the shares of a row's whole mass that go there: `[len(x), k]`, float32.
+    """
+    with np.errstate(divide="ignore"):
+        mass = (2 * x @ y.T + g.astype(np.float32)) / np.float32(epsilon) + np.log(b).astype(np.float32)
+    k = min(k, mass.shape[1])
+    top = np.argpartition(-mass, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(mass, top, axis=1), axis=1, kind="stable")
+    places = np.take_along_axis(top, order, axis=1)
+    mass = np.exp(mass - mass.max(1, keepdims=True))
+    return places, np.take_along_axis(mass, places, axis=1) / mass.sum(1, keepdims=True)
