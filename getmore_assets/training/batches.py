@@ -41,7 +41,15 @@ def in_order_of_length(rows: Any) -> list[int]:
 
 
 def shared_out(collator: Any, count: int) -> Callable[[list[Any]], dict[str, torch.Tensor]]:
-    """Batches that so many processes can share equally: rows that fill up the last one count for nothing."""
+    """Batches that so many processes can share equally: rows that fill up the last one count for nothing.
+
+    Args:
+        collator: Items to tensors, each `[rows, ...]`, `labels` among them.
+        count: Processes.
+
+    Returns:
+        The same, with rows a multiple of `count`; those that were added have labels of -100.
+    """
 
     def collate(items: list[Any]) -> dict[str, torch.Tensor]:
         batch = dict(collator(items))
