@@ -28,7 +28,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 LAUNCHER = """
-import sys; from pathlib import Path
+import signal, sys; from pathlib import Path
+signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever started the tests may ignore these
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from getmore_assets import launch; from getmore_assets.config import Pod; from getmore_assets.pods import Wanted
 place, lake = Pod.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 pod = Wanted(place, "launch.solve.pod", lake, lake / "w", "t", "ot_potentials", "r")

@@ -54,7 +54,8 @@ def main() -> int:
     _print(drive, time.monotonic() - began)
     if asked.out:
         rows = [{**asdict(one), "outcome": one.outcome} for one in drive.results]
-        asked.out.write_text(json.dumps({"undisturbed": asdict(drive.undisturbed), "faults": rows}, indent=1), "utf-8")
+        found = json.dumps({"undisturbed": asdict(drive.undisturbed), "faults": rows}, indent=1, ensure_ascii=False)
+        asked.out.write_text(found.replace(str(home), "…") + "\n", "utf-8")
     if any(one.wrong for one in drive.results):
         return 1
     shutil.rmtree(home, ignore_errors=True)
