@@ -26,6 +26,7 @@ from getmore_assets.records import Records
 from getmore_assets.task_files import load_task
 
 ROOT = Path(__file__).parents[2]
+WORKERS = 2
 LONGEST = 1800.0  # seconds that anything may take
 # Loopback, but not 127.0.0.1: Ray takes that for the address under which others reach this machine.
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "node_ip_address": "127.0.0.2"}
@@ -100,7 +101,7 @@ def main() -> int:
     alone = selected(started(file, overrides, home / "alone"), home / "alone", name)
     print(f"one process: {alone.height} rows in {time.monotonic() - began:.0f} s", flush=True)
     with nodes(2) as cluster:
-        place = f"{{ray: '{cluster.address}', workers: 2}}"
+        place = f"{{ray: '{cluster.address}', workers: {WORKERS}}}"
         there = started(file, [*overrides, f"launch={{embed: {place}, solve: {place}}}"], home / "there")
         lose(cluster, "RemoteEncoder.encode", there)
         cluster.add_node(**NODE)
@@ -125,7 +126,8 @@ def main() -> int:
     }
     print(json.dumps(found, indent=1))
     again = (found["shards given out again, encoding"], found["shards built again, solve"])
-    return int(not found["ids equal, in the same order"] or found["rows encoded twice"] > 0 or again != (1, 1))
+    few = all(1 <= count <= WORKERS for count in again)  # a node may have had both workers, with a shard each
+    return int(not (found["ids equal, in the same order"] and few) or found["rows encoded twice"] > 0)
 
 
 if __name__ == "__main__":
