@@ -4,6 +4,7 @@ Belongs here: eligibility, and the budget against it. Does not: scores.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -19,14 +20,39 @@ STATIONS = ("raw_corpus", "target_data", "leakage", "domain_triage")
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows that may be chosen (id, source, domain, n_tokens, in order of id), and rows that may not, with reasons."""
+    """Rows that may be chosen, and rows that may not; what is not asked for is not read.
 
-    eligible: pl.DataFrame
-    excluded: pl.DataFrame
+    Attributes:
+        rows: Of the pool, with `out`: whether a row may not be chosen, and `station` and `reason`: what says so.
+    """
+
+    rows: pl.LazyFrame
+
+    @cached_property
+    def eligible(self) -> pl.DataFrame:
+        """The rows that may be chosen, in order of id: id, source, domain, n_tokens.
+
+        Raises:
+            RuntimeError: An id stands twice.
+        """
+        found = self._eligible.select("id", "source", "domain", "n_tokens").sort("id").collect()
+        if (found["id"] == found["id"].shift()).any():
+            raise RuntimeError("raw_corpus holds an id twice in one pool")
+        return found
+
+    @cached_property
+    def excluded(self) -> pl.DataFrame:
+        """The rows that may not be chosen, in order of id: id, origin, station, reason."""
+        return self.rows.filter("out").select("id", "origin", "station", "reason").sort("id").collect()
+
+    @property
+    def _eligible(self) -> pl.LazyFrame:
+        return self.rows.filter(~pl.col("out"))
 
     def require_budget(self, budget: Budget) -> None:
         """Refuse a budget that these candidates cannot fill."""
-        require_budget(budget, self.eligible.height, int(self.eligible["n_tokens"].sum()))
+        ((rows, tokens),) = self._eligible.select(pl.len(), pl.col("n_tokens").sum().cast(pl.Int64)).collect().rows()
+        require_budget(budget, rows, tokens)
 
 
 def kept_domains(triage: TableRef, task: Task) -> pl.DataFrame:
@@ -48,16 +74,6 @@ def find(
     In this order. Without `triage`, no domain is too far.
     """
     evaluated, leaks = evaluated_ids(target, task), leaks_of(leakage, task).select("id", "kind", "of", of_split="split")
-    rows = (
-        scan_pool(raw_corpus, pool_key(task))
-        .select("id", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin")
-        .sort("id")
-        .collect()
-        .join(evaluated, on="id", how="left", maintain_order="left")
-        .join(leaks, on="id", how="left", maintain_order="left")
-    )
-    if rows["id"].is_duplicated().any():
-        raise RuntimeError("raw_corpus holds an id twice in one pool")
     near = pl.lit(True) if triage is None else pl.col("domain").is_in(kept_domains(triage, task)["domain"].implode())
     overlaps = pl.format("overlaps the target's {}: {} of {}", "of_split", "kind", "of")
     out = [  # the station that takes a row out, when, and why
@@ -67,13 +83,15 @@ def find(
         ("raw_corpus", pl.col("duplicate_of").is_not_null(), pl.format("near-duplicate of {}", "duplicate_of")),
         ("domain_triage", ~near, pl.format("domain is too far: {}", "domain")),
     ]
-    rows = rows.with_columns(
-        station=pl.coalesce(pl.when(when).then(pl.lit(station)) for station, when, _ in out),
-        reason=pl.coalesce(pl.when(when).then(why) for _, when, why in out),
-    )
     return Candidates(
-        rows.filter(pl.col("reason").is_null()).select("id", "source", "domain", "n_tokens"),
-        rows.filter(pl.col("reason").is_not_null()).select("id", "origin", "station", "reason"),
+        scan_pool(raw_corpus, pool_key(task))
+        .join(evaluated.lazy(), on="id", how="left")
+        .join(leaks.lazy(), on="id", how="left")
+        .with_columns(
+            out=pl.any_horizontal(when for _, when, _ in out),
+            station=pl.coalesce(pl.when(when).then(pl.lit(station)) for station, when, _ in out),
+            reason=pl.coalesce(pl.when(when).then(why) for _, when, why in out),
+        )
     )
 
 

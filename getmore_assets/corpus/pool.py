@@ -154,11 +154,11 @@ def _append_new(
         known = _known(lake, key, near)
         seen = (known.clear() if only is None else known).select("id")
         for batch in _rows(task, facts, only):
-            unique = batch.unique("id", keep="first", maintain_order=True).join(seen, on="id", how="anti")
+            unique = _without(batch.unique("id", keep="first", maintain_order=True), seen)
             facts.exact_duplicates += batch.height - unique.height
             seen = pl.concat([seen, unique.select("id")])
-            fresh = unique.join(known, on="id", how="anti", maintain_order="left")
-            same = unique.join(known, on=["id", "source", "domain"], how="semi")
+            fresh = _without(unique, known)
+            same = unique.join(known, on=["id", "source", "domain"])
             changed += unique.height - fresh.height - same.height
             if fresh.height:
                 lake.append(TABLE, _marked(fresh, task, key, near), ["pool"], commit)
@@ -166,6 +166,13 @@ def _append_new(
             log.info("pool: %d rows read, %d new", facts.read, facts.written)
     gone = known.join(seen, on="id", how="anti").height if only is None else 0
     return facts, gone, changed
+
+
+def _without(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose id is none of those known, in their order."""
+    # The inner join hashes the few rows; an anti join would hash all that are known.
+    met = rows.select("id").join(known.select("id"), on="id")
+    return rows.join(met, on="id", how="anti", maintain_order="left")
 
 
 def _known(lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:

@@ -62,6 +62,8 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         rows = met["place"].to_numpy()
         np.add.at(filled, rows, 1)
         matrix[rows] = vectors
+        if into is not None:  # mapped anew for each batch: what is written and let go is not this process's memory
+            matrix = np.lib.format.open_memmap(into, "r+")
     for bad, what in ((filled == 0, "no vector"), (filled > 1, "several vectors")):
         wrong = np.flatnonzero(bad)
         if len(wrong):

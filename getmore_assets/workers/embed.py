@@ -20,6 +20,7 @@ from getmore_assets.progress import progress
 from getmore_assets.workers import run
 
 SHARD_ROWS = 1024
+_READ_AT_ONCE = 16 * SHARD_ROWS  # each reading looks through all ids that are missing
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
         wanted: id and text.
     """
     points = TableRef(**spec["target_data"]).scan()
-    points = points.filter((pl.col("target") == task.name) & pl.col("split").is_in(COMPARED)).select("id", "text")
+    points = points.filter((pl.col("target") == task.name) & pl.col("split").is_in(COMPARED))
+    points = points.select("id", "text").unique("id")
     has = store.encoded_ids(lake.latest(store.TABLE), spec["encoder"])
     ids = pl.concat([frame.select("id").collect() for frame in (wanted, points)]).unique()
     missing = ids.join(has, on="id", how="anti")
@@ -96,14 +98,13 @@ def _encoded(
 
 
 def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
-    """The ids and texts of missing rows."""
+    """The ids and texts of missing rows; no id stands twice in one of the frames."""
     for frame in rows:
-        for batch in batches(frame, SHARD_ROWS):
-            todo = batch.join(missing, on="id", how="semi", maintain_order="left").unique("id", keep="first")
-            if todo.height:
-                missing = missing.join(todo, on="id", how="anti")
-                todo = todo.sort("id")
-                yield todo["id"].to_list(), todo["text"].to_list()
+        for batch in batches(frame, _READ_AT_ONCE):
+            for shard in batch.join(missing, on="id").sort("id").iter_slices(SHARD_ROWS):
+                if shard.height:
+                    yield shard["id"].to_list(), shard["text"].to_list()
+        missing = missing.join(frame.select("id").collect(), on="id", how="anti")
 
 
 def _to_fit_on(task: Task, spec: dict[str, Any]) -> list[str]:
@@ -119,7 +120,7 @@ def _brought(task: Task, missing: pl.DataFrame) -> Iterator[tuple[list[str], Any
     of_target = (task.target.source("train"), task.target.negative)
     for source in [*task.candidates, *(source for source in of_target if source)]:
         for batch in readers.read(source):
-            todo = pool.passages_of(batch, None).join(missing, on="id", how="semi").unique("id", keep="first")
+            todo = pool.passages_of(batch, None).join(missing, on="id").unique("id", keep="first")
             if todo.height:
                 missing = missing.join(todo, on="id", how="anti")
                 vectors = vectors_of(todo.with_columns(pl.col("vector").cast(pl.List(pl.Float32))))

@@ -39,8 +39,14 @@ def test_what_the_target_is_tested_on_leaves_the_pool(sources, tmp_path):
 
 @pytest.mark.parametrize("budget", [Budget(rows=4), Budget(tokens=31)])
 def test_a_budget_beyond_the_pool_is_refused(budget):
-    eligible = pl.DataFrame({"id": ["a", "b", "c"], "n_tokens": [10, 10, 10]})
-    found = candidates.Candidates(eligible, eligible.clear())
+    rows = pl.DataFrame({"id": ["a", "b", "c", "d"], "n_tokens": [10, 10, 10, 10], "out": [False, False, False, True]})
+    found = candidates.Candidates(rows.lazy())
     with pytest.raises(BadInput, match="may be chosen"):
         found.require_budget(budget)
     found.require_budget(Budget(rows=3))
+
+
+def test_an_id_that_stands_twice_is_an_error():
+    rows = pl.DataFrame({"id": ["b", "a", "b"], "source": "s", "domain": "d", "n_tokens": 10, "out": False})
+    with pytest.raises(RuntimeError, match="an id twice"):
+        _ = candidates.Candidates(rows.lazy()).eligible
