@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 
 _SAMPLE_EVERY_S = 0.05
 _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
+# To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
+# the system anew, page by page, for up to 40 % of the time (benchmarks/README.md).
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+_MAY_TRAIN = ("train", "select", "measure")
 _SHARED_S = 60  # until what another machine wrote to a volume is seen on this one; NFS says no for so long by default
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
 
@@ -60,10 +64,10 @@ def launch(
     several = ["-m", "getmore_assets.workers.several", "--standalone", "--nproc-per-node", str(processes)]
     arguments = [*(several if processes > 1 else []), *program]
     if pod:
-        ended = pods.run(pod, arguments, _QUIET, processes)
+        ended = pods.run(pod, arguments, _settings(worker), processes)
         code, said = ended.code, ended.said
     else:
-        code, said = _run_here(arguments, processes), ""
+        code, said = _run_here(arguments, processes, _settings(worker)), ""
     if code is None:
         raise WorkerFailedError(f"the {worker} worker {said}")
     if pod and code in (0, REFUSED):
@@ -81,9 +85,15 @@ def launch(
     return result
 
 
-def _run_here(arguments: list[str], processes: int) -> int:
+def _settings(worker: str) -> dict[str, str]:
+    """The environment of a worker; what this process is told about memory goes on."""
+    kept = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()} if worker in _MAY_TRAIN else {}
+    return _QUIET | kept
+
+
+def _run_here(arguments: list[str], processes: int, settings: dict[str, str]) -> int:
     """Run Python on this machine, and return its exit code, or the signal that killed it with a minus."""
-    environment = {**os.environ, **_QUIET, PARENT: str(os.getpid())}
+    environment = {**os.environ, **settings, PARENT: str(os.getpid())}
     if processes > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
         environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())

@@ -52,3 +52,17 @@ def test_time_and_memory_are_metered():
     assert len(held) > 0
     assert meter.seconds >= 0.2
     assert meter.peak_rss_mb > 200
+
+
+@pytest.mark.parametrize(
+    ("worker", "told", "found"), [("train", {}, "0"), ("train", {"MALLOC_MMAP_MAX_": "9"}, "9"), ("solve", {}, "none")]
+)
+def test_a_worker_that_may_train_keeps_its_memory_unless_told_otherwise(worker, told, found, tmp_path, monkeypatch):
+    monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    written = tmp_path / "found"
+    shown = "os.environ.get('MALLOC_MMAP_MAX_', 'none')"
+    program = f"import os, pathlib; pathlib.Path({str(written)!r}).write_text({shown})"
+    assert launch._run_here(["-c", program], 1, launch._settings(worker)) == 0
+    assert written.read_text() == found
