@@ -21,7 +21,7 @@ class Choice:
 
     Attributes:
         rows: The selected: id, source, domain, n_tokens, score, rank, text, nearest_target_ids, method, budget.
-        ranked: Every candidate, by rank.
+        ranked: Every candidate, by rank: id, rank, score.
         found: The candidates, and who is none and why.
     """
 
@@ -36,7 +36,7 @@ class Choice:
 
     def ledger(self) -> pl.DataFrame:
         """Every row's fate: selected, not selected, or excluded; by which station, and why; rank and score."""
-        scored = self.found.eligible.select("id").join(self.ranked.select("id", "rank", "score"), on="id", how="left")
+        scored = self.found.eligible.select("id").join(self.ranked, on="id", how="left")
         last = self.rows.height
         judged = scored.select(
             "id",
@@ -85,4 +85,4 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
         pl.lit(chosen.called).alias("method"),
         pl.lit(chosen.budget.model_dump_json(exclude_none=True)).alias("budget"),
     )
-    return Choice(rows, ranked, found)
+    return Choice(rows, ranked.select("id", "rank", "score"), found)

@@ -66,8 +66,10 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     points = points.filter((pl.col("target") == task.name) & pl.col("split").is_in(COMPARED))
     points = points.select("id", "text").unique("id")
     has = store.encoded_ids(lake.latest(store.TABLE), spec["encoder"])
-    ids = pl.concat([frame.select("id").collect() for frame in (wanted, points)]).unique()
-    missing = ids.join(has, on="id", how="anti")
+    # Only ids that are missing are held: a pool's are many.
+    both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
+    count = sum(ids.select(pl.len()).collect().item() for ids in both)
+    missing = pl.concat([ids.join(has.lazy(), on="id", how="anti").collect() for ids in both])
     if missing.height:
         with progress(missing.height, "encoding", "row") as bar:
             for done, vectors in _encoded(task, spec, [wanted, points], missing):
@@ -75,7 +77,7 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
                 bar.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
-    return Filled(table, missing.height, ids.height - missing.height)
+    return Filled(table, missing.height, count - missing.height)
 
 
 def _encoded(
