@@ -64,10 +64,10 @@ def launch(
     several = ["-m", "getmore_assets.workers.several", "--standalone", "--nproc-per-node", str(processes)]
     arguments = [*(several if processes > 1 else []), *program]
     if pod:
-        ended = pods.run(pod, arguments, _settings(worker), processes)
+        ended = pods.run(pod, arguments, settings(worker), processes)
         code, said = ended.code, ended.said
     else:
-        code, said = _run_here(arguments, processes, _settings(worker)), ""
+        code, said = _run_here(arguments, processes, settings(worker)), ""
     if code is None:
         raise WorkerFailedError(f"the {worker} worker {said}")
     if pod and code in (0, REFUSED):
@@ -85,15 +85,15 @@ def launch(
     return result
 
 
-def _settings(worker: str) -> dict[str, str]:
+def settings(worker: str) -> dict[str, str]:
     """The environment of a worker; what this process is told about memory goes on."""
     kept = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()} if worker in _MAY_TRAIN else {}
     return _QUIET | kept
 
 
-def _run_here(arguments: list[str], processes: int, settings: dict[str, str]) -> int:
+def _run_here(arguments: list[str], processes: int, own: dict[str, str]) -> int:
     """Run Python on this machine, and return its exit code, or the signal that killed it with a minus."""
-    environment = {**os.environ, **settings, PARENT: str(os.getpid())}
+    environment = {**os.environ, **own, PARENT: str(os.getpid())}
     if processes > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
         environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())

@@ -64,5 +64,5 @@ def test_a_worker_that_may_train_keeps_its_memory_unless_told_otherwise(worker, 
     written = tmp_path / "found"
     shown = "os.environ.get('MALLOC_MMAP_MAX_', 'none')"
     program = f"import os, pathlib; pathlib.Path({str(written)!r}).write_text({shown})"
-    assert launch._run_here(["-c", program], 1, launch._settings(worker)) == 0
+    assert launch._run_here(["-c", program], 1, launch.settings(worker)) == 0
     assert written.read_text() == found
