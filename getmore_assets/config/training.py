@@ -89,7 +89,7 @@ class FineTuning(Training):
     rows: int | None = Field(None, ge=1, description="at most so many rows of train, drawn by content; all without it")
     epochs: float = Field(3.0, ge=0, description="0 leaves the warmed model as it is")
     learning_rate: float = Field(2e-4, gt=0)
-    patience: int | None = Field(1, ge=1, description="epochs without a better validation loss before stopping")
+    patience: int | None = Field(1, ge=1, description="epochs in which validation gets no better before stopping")
 
 
 class ZeroShot(Section):

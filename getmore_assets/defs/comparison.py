@@ -23,7 +23,7 @@ from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection import subset
 
 TABLE = "compared_subsets"
-_CODE_VERSION = "4"
+_CODE_VERSION = "5"
 _SPARE = 4.0  # how many times the selection's words a rival's ranking is read, to have enough of the model's tokens
 
 

@@ -235,4 +235,7 @@ def _of_training(drawings: _Drawings, made: dict[str, Record]) -> None:
             caption = f"Training loss of {what}, step by step."
             if any("eval_loss" in point for point in points):
                 caption += " eval_loss is that on validation."
+            right = [f"{point['eval_accuracy']:.1%}" for point in points if "eval_accuracy" in point]
+            if right:
+                caption += f" Right on validation, epoch by epoch: {', '.join(right)}; the best was kept."
             drawings.add(station, title, alt, caption, figures.curve, points, title)

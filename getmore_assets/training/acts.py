@@ -187,7 +187,7 @@ def fine_tune(
         name=f"fine-tuning, seed {seed}",
         validation=labelled[1],
         patience=recipe.patience,
-        by_length=True,
+        classifies=True,
     )
     if first:
         predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)

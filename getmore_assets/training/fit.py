@@ -41,6 +41,7 @@ from getmore_assets.training.language_models import ADAPTER
 
 _SAVES = 4  # checkpoints in one training without evaluation
 _LOGS = 20
+_SHOWN = ("step", "loss", "eval_loss", "eval_accuracy")  # of what the Trainer notes
 _PATIENCE_S = 7 * 24 * 3600  # for which processes wait for the first one, which alone evaluates and writes
 _ALONE, _FIRST = (
     "rng_state.pth",
@@ -50,7 +51,7 @@ _ALONE, _FIRST = (
 
 @dataclass
 class Fitted:
-    """What a training left to report: steps, seconds, and the curve (step, loss or eval_loss)."""
+    """What a training left to report: steps, seconds, and the curve (step; loss, or eval_loss and eval_accuracy)."""
 
     steps: int
     seconds: float
@@ -122,41 +123,47 @@ def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
 class _Trainer(Trainer):  # type: ignore[misc]
     """The Trainer, but the first process looks at all of validation: in the same batches, however many there are.
 
-    With `by_length`, rows of about one length share a batch.
+    Of a classifier, rows of about one length share a batch, and validation shows its accuracy beside its loss.
     """
 
     control: Any
 
-    def __init__(self, *args: Any, by_length: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, classifies: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._by_length = by_length
+        self._classifies = classifies
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        if not self._by_length:
+        if not self._classifies:
             return super()._get_train_sampler(train_dataset)
         rows_a_step = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return ByLength(self.train_dataset if train_dataset is None else train_dataset, rows_a_step, self.args.seed)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         rows, size = len(self.eval_dataset), self.args.per_device_eval_batch_size
-        mean = torch.zeros((), device=self.args.device)
+        loss, right = (torch.zeros((), device=self.args.device) for _ in range(2))
         if is_first():
             self.model.eval()
-            order = in_order_of_length(self.eval_dataset) if self._by_length else range(rows)
+            order = in_order_of_length(self.eval_dataset) if self._classifies else range(rows)
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)  # the same masks each epoch: the best one is not the luckiest
                 for start in range(0, rows, size):
                     items = [self.eval_dataset[at] for at in order[start : start + size]]
                     batch = self._prepare_inputs(self.data_collator(items))
-                    mean += self.compute_loss(self.model, batch) * len(items) / rows
-        metrics = {"eval_loss": float(broadcast(mean))}
+                    labels = batch["labels"]  # the Trainer takes them out
+                    mean, outputs = self.compute_loss(self.model, batch, return_outputs=True)
+                    loss += mean * len(items) / rows
+                    if self._classifies:
+                        right += outputs.logits.argmax(-1).eq(labels).sum() / rows
+        metrics = {"eval_loss": float(broadcast(loss))}
+        if self._classifies:
+            metrics["eval_accuracy"] = float(broadcast(right))
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
-def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: bool) -> TrainingArguments:
-    """A recipe in the Trainer's words; `watched` where there is validation."""
+def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: str | None) -> TrainingArguments:
+    """A recipe in the Trainer's words; `watched` is what validation is to tell, where there is any."""
     device = best_device()
     # The Trainer's name for it today, and the one that is going.
     activations = "activation_checkpointing"
@@ -175,8 +182,8 @@ def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: boo
         save_strategy="epoch" if watched else "steps",
         save_steps=max(20, math.ceil(steps / _SAVES)),
         save_total_limit=1,
-        load_best_model_at_end=watched,
-        metric_for_best_model="eval_loss" if watched else None,
+        load_best_model_at_end=bool(watched),
+        metric_for_best_model=watched,
         logging_steps=max(1, steps // _LOGS),
         bf16=compute_dtype(recipe.dtype, device) == torch.bfloat16,
         use_cpu=device.type == "cpu",
@@ -201,7 +208,7 @@ def fit(
     name: str,
     validation: Dataset[Any] | None = None,
     patience: int | None = None,
-    by_length: bool = False,
+    classifies: bool = False,
 ) -> Fitted:
     """Train a model in place.
 
@@ -214,12 +221,13 @@ def fit(
             kept what came of them.
         collator: Items to a batch.
         name: Shown beside the progress.
-        validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept.
-        patience: Epochs without a better validation loss before stopping.
-        by_length: Put rows of about one length into a batch, so that little of it is padding. For items that differ in
-            length: a batch is then about half as wide.
+        validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept, of a classifier
+            those where its accuracy is highest.
+        patience: Epochs in which validation gets no better before stopping.
+        classifies: Whether the model is a classifier. Its items differ in length: rows of about one length are put into
+            a batch, which is then about half as wide, with little padding.
     """
-    count, watched = processes(), validation is not None
+    count, watched = processes(), None if validation is None else "eval_accuracy" if classifies else "eval_loss"
     arguments = _arguments(recipe, recipe.steps(len(train)), seed, work, watched)  # type: ignore[arg-type]
     transformers_logging.disable_progress_bar()  # of reading and writing weights
     trained = adapters.put_on(model, recipe.lora) if recipe.lora else model
@@ -230,7 +238,7 @@ def fit(
         eval_dataset=validation,
         data_collator=shared_out(collator, count),
         compute_loss_func=_mean_loss(model.can_generate()),
-        by_length=by_length,
+        classifies=classifies,
         callbacks=[
             *([_Progress(name)] if is_first() else []),
             *([EarlyStoppingCallback(patience)] if watched and patience else []),
@@ -249,6 +257,6 @@ def fit(
     history = trainer.state.log_history
     if not math.isfinite(done.training_loss):
         raise FloatingPointError("the training loss is not finite: lower the learning rate")
-    curve = [{k: float(e[k]) for k in ("step", "loss", "eval_loss") if k in e} for e in history]
+    curve = [{k: float(e[k]) for k in _SHOWN if k in e} for e in history]
     kept = [point for point in curve if len(point) > 1]
     return Fitted(int(done.global_step), float(done.metrics["train_runtime"]), kept)

@@ -165,7 +165,7 @@ def _classifier(task: Task, spec: dict[str, Any], model: Any, tokenizer: Any, wo
     )
     batch, order = 2 * task.finetune.batch_size, list(range(len(test)))
     collate = classifier.collator(tokenizer)
-    steps = _steps(network, train, task.finetune, collate, work / "finetune", by_length=True)
+    steps = _steps(network, train, task.finetune, collate, work / "finetune", classifies=True)
 
     def predict(batches: int) -> None:
         some: Any = Subset(test, (order * (1 + batches * batch // len(order)))[: batches * batch])
@@ -183,7 +183,7 @@ def _steps(
     collate: Any,
     work: Path,
     *,
-    by_length: bool = False,
+    classifies: bool = False,
 ) -> dict[str, float]:
     """Seconds a step, and those of a training beyond its steps, a checkpoint among them."""
     size, done = len(data), iter(range(_MOST))  # type: ignore[arg-type]
@@ -191,7 +191,7 @@ def _steps(
 
     def train(steps: int) -> None:
         part = Subset(data, [at % size for at in range(steps * recipe.batch_size)])
-        fit(model, part, once, 0, work / str(next(done)), collate, name="measuring", by_length=by_length)
+        fit(model, part, once, 0, work / str(next(done)), collate, name="measuring", classifies=classifies)
 
     step, beside = _rate(train)
     return {"step": step, "beside": beside}

@@ -1,5 +1,7 @@
+import copy
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,7 +72,7 @@ def test_a_classifier_that_was_cut_off_ends_on_the_same_weights(labelled, tmp_pa
             return classifier.collator(tokenizer)(items)
 
         work, validation = tmp_path / "work", rows if validated else None
-        fit(model, rows, recipe, 0, work, collate, name="test", validation=validation, patience=None, by_length=True)
+        fit(model, rows, recipe, 0, work, collate, name="test", validation=validation, patience=None, classifies=True)
         return model.state_dict(), len(seen)
 
     whole, batches = train()
@@ -80,3 +82,18 @@ def test_a_classifier_that_was_cut_off_ends_on_the_same_weights(labelled, tmp_pa
     resumed, more = train()
     assert more < batches
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_the_epoch_that_is_most_often_right_is_kept_not_the_one_of_the_lowest_loss(labelled, tmp_path):
+    origin, rows, tokenizer = labelled
+    body, _, _ = language_models.load(origin, "causal")
+    model = classifier.build(origin, body, tokenizer, ["long", "short"], 0)
+    judged = copy.copy(rows)
+    judged.labels = np.where(np.arange(len(rows)) % 4, rows.labels, 1 - rows.labels)  # sure of these, it loses much
+    recipe = FineTuning(epochs=8, learning_rate=3e-3, batch_size=4, max_length=128)
+    collate = classifier.collator(tokenizer)
+    done = fit(model, rows, recipe, 0, tmp_path, collate, name="test", validation=judged, classifies=True)
+    epochs = [(point["eval_accuracy"], -point["eval_loss"]) for point in done.curve if "eval_accuracy" in point]
+    best = max(accuracy for accuracy, _ in epochs)
+    assert max(epochs, key=lambda epoch: epoch[1])[0] < best
+    assert (classifier.predict(model, judged, tokenizer, 8) == judged.labels).mean() == pytest.approx(best)
