@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from torch.nn.functional import cross_entropy
 
 from getmore_assets.device import best_device
+from getmore_assets.training import language_models
 from getmore_assets.training.blocks import Blocks
-from getmore_assets.training.language_models import collator
 
 _BATCH = 32
 
@@ -24,7 +25,7 @@ def perplexity(model: Any, tokenizer: Any, objective: str, texts: list[str], len
     The masks are the same for every model that is evaluated.
     """
     blocks = Blocks(texts, tokenizer, length)
-    collate = collator(tokenizer, objective)
+    collate = language_models.collator(tokenizer, objective)
     device = best_device()
     model.to(device).eval()
     total, count = 0.0, 0
@@ -32,11 +33,16 @@ def perplexity(model: Any, tokenizer: Any, objective: str, texts: list[str], len
         torch.manual_seed(0)
         for start in range(0, len(blocks), _BATCH):
             batch = collate([blocks[i] for i in range(start, min(start + _BATCH, len(blocks)))])
-            labels = batch["labels"]
-            counted = int((labels[:, 1:] if objective == "causal" else labels).ne(-100).sum())
-            if counted:
-                loss = model(input_ids=batch["input_ids"].to(device), labels=labels.to(device)).loss
-                total, count = total + float(loss) * counted, count + counted
+            ids, labels = batch["input_ids"].to(device), batch["labels"].to(device)
+            if objective == "causal":
+                logits, wanted = model(input_ids=ids).logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+            else:
+                masked = labels.ne(-100)
+                with language_models.only_at(model, masked):
+                    logits = language_models.told_at(model(input_ids=ids).logits, masked)
+                wanted = labels[masked]
+            total += float(cross_entropy(logits.float(), wanted, reduction="sum"))
+            count += int(wanted.ne(-100).sum())
     return math.exp(total / count)
 
 

@@ -35,9 +35,8 @@ from getmore_assets.config import Training
 from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.progress import progress
 from getmore_assets.ranks import is_first, processes
-from getmore_assets.training import adapters
+from getmore_assets.training import adapters, language_models
 from getmore_assets.training.batches import ByLength, in_order_of_length, shared_out
-from getmore_assets.training.language_models import ADAPTER
 
 _SAVES = 4  # checkpoints in one training without evaluation
 _LOGS = 20
@@ -106,13 +105,16 @@ def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
     """The mean over all that a step sees, in whichever process and batch; some models' own is a mean of means.
 
     Args:
-        shifted: Whether a token is to be told from those before it.
+        shifted: Whether a token is to be told from those before it, as opposed to one that is masked, or a class.
     """
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         logits = outputs.logits
         if shifted:
             logits, labels = logits[:, :-1], labels[:, 1:]
+        elif labels.dim() == 2:
+            masked = labels.ne(-100)
+            logits, labels = language_models.told_at(logits, masked), labels[masked]
         wanted = labels.flatten()
         total = cross_entropy(logits.flatten(0, -2).float(), wanted, reduction="sum")
         return total / (wanted.ne(-100).sum() if num_items_in_batch is None else num_items_in_batch)
@@ -131,6 +133,13 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def __init__(self, *args: Any, classifies: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._classifies = classifies
+        self._masked = not classifies and not self.model.can_generate()
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._masked:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        with language_models.only_at(self.model, inputs["labels"].ne(-100)):
+            return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if not self._classifies:
@@ -252,7 +261,7 @@ def fit(
     trainer.accelerator.wait_for_everyone()  # another process may still be reading the checkpoint of the best epoch
     if recipe.lora:
         if is_first():
-            adapters.keep(trained, work / ADAPTER)
+            adapters.keep(trained, work / language_models.ADAPTER)
         adapters.merge(trained)
     history = trainer.state.log_history
     if not math.isfinite(done.training_loss):

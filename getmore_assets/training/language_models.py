@@ -4,6 +4,8 @@ Belongs here: models with a language-modelling head and their tokenizers. Does n
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,33 @@ def collator(tokenizer: Any, objective: str) -> Any:
     if objective == "causal":
         return default_data_collator
     return DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=MASKED_SHARE)
+
+
+@contextmanager
+def only_at(model: Any, wanted: torch.Tensor) -> Iterator[None]:
+    """Within it, a masked model computes logits of some places alone; `told_at` has them.
+
+    A step asks for one place in seven, and the logits of all of them are most of what a small model with a large
+    vocabulary computes and holds.
+
+    Args:
+        model: With a masked head.
+        wanted: Whose logits: `[rows, length]`, bool.
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        yield
+        return
+    hook = head.register_forward_pre_hook(lambda _, given: (given[0][wanted],))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def told_at(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The logits of some places: `[wanted.sum(), vocabulary]`. A model whose head is no layer has computed them all."""
+    return logits if logits.dim() == 2 else logits[wanted]
 
 
 def new_small(shape: Small, objective: str, texts: list[str], positions: int) -> tuple[Any, Any]:

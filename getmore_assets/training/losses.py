@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from getmore_assets.device import best_device, compute_dtype
+from getmore_assets.training import language_models
 
 _BATCH_TOKENS = 4096
 _EVERY = 7  # tokens of which one is masked: about the 15 % of training
@@ -57,12 +58,14 @@ def _losses(
     """Sum of the losses of each row's tokens, and how many they are: `[rows]` each, float64."""
     if mask is None:
         logits = model(input_ids=ids.to(device)).logits[:, :-1]
-        labels, counted = ids[:, 1:], real[:, 1:]
-    else:
-        chosen = torch.arange(ids.shape[1]) % _EVERY == 1
-        labels, counted = ids, real * chosen
-        seen = torch.cat([torch.ones(len(ids), 1), real[:, 1:]], 1).to(device)
+        wanted = torch.where(real[:, 1:] > 0, ids[:, 1:], -100).to(device)
+        each = cross_entropy(logits.transpose(1, 2).float(), wanted, reduction="none", ignore_index=-100)
+        return each.sum(1).double().cpu(), real[:, 1:].sum(1).double()
+    chosen = torch.arange(ids.shape[1]) % _EVERY == 1
+    counted = (real * chosen).bool()
+    seen = torch.cat([torch.ones(len(ids), 1), real[:, 1:]], 1).to(device)
+    with language_models.only_at(model, counted.to(device)):
         logits = model(input_ids=ids.masked_fill(chosen, mask).to(device), attention_mask=seen).logits
-    wanted = torch.where(counted > 0, labels, -100).to(device)
-    each = cross_entropy(logits.transpose(1, 2).float(), wanted, reduction="none", ignore_index=-100)
-    return each.sum(1).double().cpu(), counted.sum(1).double()
+    told = language_models.told_at(logits, counted.to(device)).float()
+    each = cross_entropy(told, ids[counted].to(device), reduction="none").double().cpu()
+    return torch.zeros(len(ids)).double().index_add(0, counted.nonzero()[:, 0], each), counted.sum(1).double()
