@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -198,3 +199,13 @@ def test_a_pool_that_lacks_a_candidate_is_told(ran, tmp_path):
     made = {name: copy.record(name) for name in STATIONS[:-1]}
     with pytest.raises(LookupError, match="candidates of the ledger are in raw_corpus"):
         evidence.read(Task.model_validate(copy.fields), made)
+
+
+def test_a_classifiers_training_says_how_often_it_was_right_epoch_by_epoch(tmp_path):
+    points = [{"step": 1, "loss": 2.0}, *({"step": n, "eval_loss": 1.5, "eval_accuracy": n / 8} for n in (1, 2))]
+    made = {station: SimpleNamespace(facts={}) for station in report._TRAINED}
+    made["finetuned_model"] = SimpleNamespace(facts={"curve": points})
+    drawings = report._Drawings(str(tmp_path))
+    report._of_training(drawings, made)
+    (drawn,) = drawings.made.values()
+    assert "Right on validation, epoch by epoch: 12.5%, 25.0%; the best was kept." in drawn["caption"]
