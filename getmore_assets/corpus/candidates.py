@@ -28,6 +28,16 @@ class Candidates:
 
     rows: pl.LazyFrame
 
+    @property
+    def eligible_rows(self) -> pl.LazyFrame:
+        """The rows that may be chosen, in no order."""
+        return self.rows.filter(~pl.col("out"))
+
+    @cached_property
+    def domains(self) -> pl.Series:
+        """The domain of each row that may be chosen, in no order."""
+        return self.eligible_rows.select("domain").collect()["domain"]
+
     @cached_property
     def eligible(self) -> pl.DataFrame:
         """The rows that may be chosen, in order of id: id, source, domain, n_tokens.
@@ -35,7 +45,7 @@ class Candidates:
         Raises:
             RuntimeError: An id stands twice.
         """
-        found = self._eligible.select("id", "source", "domain", "n_tokens").sort("id").collect()
+        found = self.eligible_rows.select("id", "source", "domain", "n_tokens").sort("id").collect()
         if (found["id"] == found["id"].shift()).any():
             raise RuntimeError("raw_corpus holds an id twice in one pool")
         return found
@@ -45,13 +55,11 @@ class Candidates:
         """The rows that may not be chosen, in order of id: id, origin, station, reason."""
         return self.rows.filter("out").select("id", "origin", "station", "reason").sort("id").collect()
 
-    @property
-    def _eligible(self) -> pl.LazyFrame:
-        return self.rows.filter(~pl.col("out"))
-
     def require_budget(self, budget: Budget) -> None:
         """Refuse a budget that these candidates cannot fill."""
-        ((rows, tokens),) = self._eligible.select(pl.len(), pl.col("n_tokens").sum().cast(pl.Int64)).collect().rows()
+        ((rows, tokens),) = (
+            self.eligible_rows.select(pl.len(), pl.col("n_tokens").sum().cast(pl.Int64)).collect().rows()
+        )
         require_budget(budget, rows, tokens)
 
 

@@ -68,7 +68,7 @@ def _select(job: Job) -> Made:
     exported = job.lake.folder("exports", job.task.name) / "selected.parquet"
     choice.rows.write_parquet(exported.with_suffix(".partial"))
     exported.with_suffix(".partial").replace(exported)
-    figures.composition(choice.found.eligible, choice.rows, job.figure("composition"))
+    figures.composition(choice.found.domains.to_frame(), choice.rows, job.figure("composition"))
     if job.task.selection.selector in _SCORED:
         figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
     own = {"encoder": encoder, "epsilon": epsilon, "ledger": ledger.__dict__}
@@ -92,7 +92,7 @@ def _facts(choice: Choice) -> dict[str, Any]:
     share = {d: n / rows.height for d, n in rows["domain"].value_counts(sort=True).rows()}
     return {
         "selection_hash": choice.hash,
-        "candidates": choice.found.eligible.height,
+        "candidates": len(choice.found.domains),
         "excluded": excluded.height,
         "left_pool": leaked.select("id", "origin", "reason").to_dicts(),
         "left_pool_rows": leaked.height,

@@ -36,9 +36,9 @@ class Choice:
 
     def ledger(self) -> pl.DataFrame:
         """Every row's fate: selected, not selected, or excluded; by which station, and why; rank and score."""
-        scored = self.found.eligible.select("id").join(self.ranked, on="id", how="left")
-        last = self.rows.height
-        judged = scored.select(
+        last, ids = self.rows.height, self.ranked.lazy().select("id")
+        unranked = self.found.eligible_rows.select("id").join(ids, on="id", how="anti").collect()
+        judged = pl.concat([self.ranked, unranked], how="diagonal").select(
             "id",
             pl.when(pl.col("rank") <= last)
             .then(pl.lit("selected"))
@@ -73,7 +73,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     """
     found, chosen = tables.candidates(task), task.selection
     found.require_budget(chosen.budget)
-    taken = subset.take(ranked, subset.resolved(chosen.budget, found.eligible.height))
+    taken = subset.take(ranked, subset.resolved(chosen.budget, len(found.domains)))
     if not taken.height:
         what = f"pays for no row: the first has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")

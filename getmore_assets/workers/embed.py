@@ -111,7 +111,9 @@ def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[l
 
 def _to_fit_on(task: Task, spec: dict[str, Any]) -> list[str]:
     if task.encoder.model == LEXICAL:
-        rows = may_be_candidates(task, TableRef(**spec["raw_corpus"])).sort("id").head(LEXICAL_SAMPLE)
+        rows = may_be_candidates(task, TableRef(**spec["raw_corpus"]))
+        last = rows.select("id").bottom_k(LEXICAL_SAMPLE, by="id").max().collect().item()
+        rows = rows.filter(pl.col("id") <= last).sort("id")  # else every text would be sorted
     else:
         rows = TableRef(**spec["target_data"]).scan()
         rows = rows.filter((pl.col("target") == task.name) & (pl.col("split") == "train")).sort("row")

@@ -29,7 +29,8 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     # Ids are hashes, so the smallest of a domain are a random sample of it.
     eligible = candidates.find(task, raw_corpus, target, TableRef(**spec["leakage"])).eligible
     sample = eligible.group_by("domain", maintain_order=True).head(task.triage.sample)
-    texts = may_be_candidates(task, raw_corpus).join(sample.lazy(), on="id", how="semi").select("id", "text")
+    drawn = pl.col("id").is_in(sample["id"].implode())  # a join would hold every text in memory
+    texts = may_be_candidates(task, raw_corpus).filter(drawn).select("id", "text")
     started = time.monotonic()
     filled, points = fill(task, lake, spec, texts), points_of(target, task.name)
     encoded = time.monotonic()
