@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _SAMPLE_EVERY_S = 0.05
 _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
 # To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
-# the system anew, page by page, for up to 40 % of the time (benchmarks/README.md).
+# the system anew, page by page (benchmarks/README.md, kept_memory).
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 _MAY_TRAIN = ("train", "select", "measure")
 _SHARED_S = 60  # until what another machine wrote to a volume is seen on this one; NFS says no for so long by default
