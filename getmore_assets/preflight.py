@@ -41,10 +41,9 @@ def check(task: Task) -> None:
     for field, place in task.launch.pods().items():
         require_lake(place, field, Lake(task.lake).root)
     _check_models(task)
-    said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
     asked = [task.encoder.model, judges, task.quotas]
-    of_target = fingerprint(_CODE_VERSION, said, asked, target.source_version(task))
+    of_target = fingerprint(_CODE_VERSION, asked, target.recipe(task))
     brought = of_target if task.encoder.model == BROUGHT else None  # vectors of both sides must be of one width
     sources, budget = [readers.same_but_version(s) for s in task.candidates], task.selection.budget
     of_recipe = fingerprint(_CODE_VERSION, sources, task.corpus, budget, brought)

@@ -11,7 +11,8 @@ All four kinds are found by n-grams of words, so case, white space and punctuati
 - piece: they cover half of the row that is looked at, as where a long evaluated row was cut into passages.
 
 Not found: a row of fewer than about ten words with one of them changed, or a piece as short. N-grams that are common
-among the evaluated rows are boilerplate, and say nothing.
+among the evaluated rows are boilerplate, and say nothing; a text that is evaluated in many rows (once for each pair of
+entities that it names, say) counts once.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ import polars as pl
 NEAR, COVERED = 0.6, 0.5
 RUN, _SHORTEST = 10, 6  # words
 _TRIPLE = 3
-_COMMON_RUN, _COMMON_TRIPLE = 10, 200  # evaluated rows from which on an n-gram is boilerplate
+_COMMON_RUN, _COMMON_TRIPLE = 10, 200  # evaluated texts from which on an n-gram is boilerplate
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 SCHEMA = {"id": pl.String, "kind": pl.String, "split": pl.String, "of": pl.String, "overlap": pl.Float64}
 
@@ -100,8 +101,11 @@ class Guard:
     """
 
     def __init__(self, evaluated: pl.DataFrame) -> None:
-        self._rows = evaluated.select("id", "split", "text").unique("id", keep="first", maintain_order=True)
-        words = _Words.of(self._rows["text"])
+        every = _Words.of(evaluated["text"])
+        # Of rows with the same words the first stands for all, else a text in many rows would be its own boilerplate.
+        first = _whole(every).unique(["gram", "words"], keep="first", maintain_order=True)["row"]
+        self._rows = evaluated.select("id", "split")[first]
+        words = every.of_rows(first.to_numpy())
         self._counts = words.counts
         self._runs = {
             size: words.grams(size).filter(

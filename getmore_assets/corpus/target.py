@@ -6,6 +6,7 @@ refusing what cannot be trained on. Does not: the pool.
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -45,6 +46,12 @@ def sources_of(task: Task) -> dict[str, Source | None]:
     """The sources of the splits, and of general text where the task brings its own."""
     own = {split: task.target.source(split) for split in ("train", "validation", "test")}
     return {**own, "general": task.general, "negative": task.target.negative}
+
+
+def recipe(task: Task) -> list[Any]:
+    """What the splits hang on: which fields of which sources, what these hold, and what is done with leaks."""
+    said = {split: readers.same_but_version(source) for split, source in sources_of(task).items()}
+    return [said, source_version(task), task.leakage]
 
 
 def source_version(task: Task, seen: Seen | None = None) -> str:

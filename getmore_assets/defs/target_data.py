@@ -1,12 +1,9 @@
 """`target_data`: the examples of what is wanted."""
 
-from typing import Any
-
 import dagster as dg
 import polars as pl
 
-from getmore_assets.config import Task
-from getmore_assets.corpus import readers, target
+from getmore_assets.corpus import target
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
@@ -21,19 +18,14 @@ from getmore_assets.defs.shared_checks import has_its_columns, is_current, volum
     owners=owners(),
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="5",
+    code_version="6",
     description="The target: train, validation and test, with labels where there are any, and general text where "
     "the task brings its own. Rows of train that are in validation or test, or overlap them, are taken out and "
     "listed; test stays as it is.",
 )
 def target_data(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
     """The target's splits as a Delta table."""
-    return line.materialise(context, inputs=(), settings=_settings, make=_read)
-
-
-def _settings(task: Task) -> Any:
-    said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
-    return [said, target.source_version(task)]
+    return line.materialise(context, inputs=(), settings=target.recipe, make=_read)
 
 
 def _read(job: Job) -> Made:
@@ -69,4 +61,4 @@ def train_is_apart_from_test(context: dg.AssetCheckExecutionContext, line: Line)
 
 target_data_has_its_columns = has_its_columns(target_data)
 the_targets_volume_is_usual = volume_is_usual(target_data, "the_targets_volume_is_usual")
-the_target_is_current = is_current(target_data, "the_target_is_current", _settings)
+the_target_is_current = is_current(target_data, "the_target_is_current", target.recipe)

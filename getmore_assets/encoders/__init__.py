@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from getmore_assets.config import BROUGHT, LEXICAL, Task
-from getmore_assets.corpus import pool, readers
+from getmore_assets.corpus import pool, readers, target
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.models import find_model, model_fingerprint
 
@@ -40,9 +40,8 @@ def encoder_fingerprint(task: Task) -> str:
         parts += ["static", chosen.dimensions]
     if chosen.pooling != "mean":
         parts.append(chosen.pooling)
-    if chosen.adapt:
-        source = task.target.source("train")
-        parts.append(fingerprint(chosen.adapt, source and readers.data_version(source)))
+    if chosen.adapt:  # on the rows of train that are left: which those are also hangs on what is evaluated on
+        parts.append(fingerprint(chosen.adapt, target.recipe(task)))
     return fingerprint(*parts)[:16]
 
 

