@@ -179,12 +179,15 @@ def test_models_stand_until_the_selection_has_drifted_and_wait_for_an_approval(s
     assert json.loads(done.stdout.splitlines()[-1])["approved"] == project.hash
     project.do("run")
 
-    base = project.facts("base_model")
+    base, warmed_on = project.facts("base_model"), project.hash
     project.set_train([*project.lines[2:100], *project.lines[110:112]])
     status = project.do("run", "drift.overlap=0.5")
     assert status["base_model"] == "reused"  # train alone changed: the base never saw it
     assert project.facts("base_model") == base
     assert (status["warmed_model"], status["finetuned_model"]) == ("kept", "made")
+    assert project.hash != warmed_on
+    scored = {row["selector"]: row["selection_hash"] for row in project.facts("scorecard")["scored"]}
+    assert scored["got-d"] == warmed_on  # what the model was made of that stands
     project.set_train([*project.lines[3:100], *project.lines[110:113]])
     status = project.do("run", "drift.overlap=0.5", "drift.rows=0.1")
     assert (status["warmed_model"], status["finetuned_model"]) == ("kept", "kept")
@@ -193,3 +196,12 @@ def test_models_stand_until_the_selection_has_drifted_and_wait_for_an_approval(s
     assert "waits for an approval" in waits.stderr
     code, found = reproduced(project, project.records.get("finetuned_model").mlflow_run_id)
     assert (code, found["same"]) == (0, True)
+
+    # No model stands that was warmed up on a row which is tested on by now.
+    warmed = project.records.get("warmed_model")
+    picked = warmed.input_table("selected_subset").scan().select("text").first().collect().item()
+    test = project.folder / "test.jsonl"
+    test.write_text((sources / "test.jsonl").read_text() + json.dumps({"text": picked}) + "\n")
+    refused = getmore("run", str(project.file), "drift.overlap=0.5", f"target.test={test}")
+    assert refused.returncode == 2
+    assert "waits for an approval" in refused.stderr

@@ -63,6 +63,11 @@ def test_the_curves_are_there_with_their_words(compared):
     whole = record.table_ref().scan().select("warmup_tokens").max().collect().item()
     assert half.n_unique() == 1
     assert 0.4 < half[0] / whole < 0.6
+    # Who plans for its budget chooses anew for half of it; of the others it is the head of their order.
+    chosen = record.table_ref().scan().select("selector", "selection_hash").collect()
+    of_half = curves.filter(pl.col("share") == 0.5).join(chosen, on="selector", suffix="_of_all")
+    changed = of_half.filter(pl.col("selection_hash") != pl.col("selection_hash_of_all"))
+    assert changed["selector"].to_list() == ["rounds"]
     assert any("Spearman" in line for line in printed["verdict"])
     assert any(line.startswith("labels saved") for line in printed["verdict"])
     assert {"scorecard", "costs", "map", "labels", "budgets", "quantiles"} <= set(record.figures)
@@ -100,7 +105,8 @@ def test_a_selection_too_small_to_be_compared_is_refused_before_training(ran, tm
     ids.write_parquet(tmp_path / "few.parquet")
     few = {"selector": "imported", "imported": {"path": str(tmp_path / "few.parquet"), "id": "id"}}
     copy = Copy(ran, tmp_path / "copy")
-    file = write_task(copy.task, {**copy.fields, "compare": ["none", few]})
+    curves = {"budgets": [0.02]}  # of which three rows are enough
+    file = write_task(copy.task, {**copy.fields, "compare": ["none", few], "curves": curves})
     done = getmore("run", str(file))
     assert done.returncode == 2
     assert "compare.imported: fills" in done.stderr

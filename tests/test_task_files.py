@@ -68,6 +68,7 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
         (MINIMAL, ["compare=[none, randon]"], "compare.1.selector: input should be"),
         (MINIMAL, ["compare=[knn, {selector: dsir, nmae: x}]"], "did you mean `name`?"),
         (MINIMAL, ["compare=[knn, knn]"], "two selectors are called `knn`: give one a `name`"),
+        (MINIMAL, ["compare=[{selector: none, name: base}]"], "`none` has neither a name nor settings"),
         (MINIMAL, ["selection.selector=none"], "it is for `compare`"),
         (MINIMAL, ["selection.selector=imported"], "needs `imported: {path: ...}`"),
         (MINIMAL, ["selection={selector: race, entrants: [knn]}"], "at least two `entrants`"),

@@ -21,6 +21,8 @@ _BY_POTENTIALS = ("got-d", "got-d-rounds", "contrast")
 _SEE_THE_TARGET = (*_BY_VECTORS, *_BY_POTENTIALS, "dsir", "moore-lewis")
 #: Those that draw: another seed gives another selection.
 _DRAW = ("random", "dsir")
+#: Those whose first picks hang on how much will be picked.
+_PLAN = ("got-d-rounds", "race")
 
 
 class Budget(Section):
@@ -133,6 +135,11 @@ class Selector(Section):
     def draws(self) -> bool:
         """Whether another seed gives another selection."""
         return self.selector in _DRAW
+
+    @property
+    def plans(self) -> bool:
+        """Whether it chooses for the whole budget, so that what it would take of a smaller one is not its head."""
+        return self.selector in _PLAN or self.quotas is not None
 
     @property
     def reads(self) -> set[str]:

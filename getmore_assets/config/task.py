@@ -53,7 +53,7 @@ class Task(Section):
     def rivals(self) -> list[Selector]:
         """The selectors that the chosen one is compared with."""
         mine = self.selection.only_selector()
-        return [one for one in self.compare if one not in (mine, Selector(selector=NONE))]
+        return [one for one in self.compare if one != mine and one.selector != NONE]
 
     @property
     def quotas(self) -> list[Quotas]:
@@ -63,7 +63,7 @@ class Task(Section):
     @property
     def compares_with_none(self) -> bool:
         """Whether a run without a warm-up is asked for."""
-        return Selector(selector=NONE) in self.compare
+        return any(one.selector == NONE for one in self.compare)
 
     @model_validator(mode="after")
     def _names_are_apart(self) -> "Task":
@@ -71,6 +71,12 @@ class Task(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two selectors are called `{twice[0]}`: give one a `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _none_has_no_settings(self) -> "Task":
+        if any(one.selector == NONE and one != Selector(selector=NONE) for one in self.compare):
+            raise ValueError("in `compare`, `none` has neither a name nor settings: write `none`")
         return self
 
     @model_validator(mode="after")

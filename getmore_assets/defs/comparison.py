@@ -15,7 +15,7 @@ from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.finetuned_model import judged_by
 from getmore_assets.defs.job import Job
-from getmore_assets.defs.rankings import Asked, imported_version, rankings, spec
+from getmore_assets.defs.rankings import CODE_VERSION, Asked, imported_version, rankings, spec
 from getmore_assets.defs.warmed_model import SEED
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
@@ -23,8 +23,8 @@ from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection import subset
 
 TABLE = "compared_subsets"
-_CODE_VERSION = "5"
-_SPARE = 4.0  # how many times the selection's words a rival's ranking is read, to have enough of the model's tokens
+TRAINED = "5"  # the code version of a run, from a selection to its metrics
+_SPARE = 4.0  # how many times the words that are asked for a ranking is read, to have enough of the model's tokens
 
 
 def names(task: Task) -> list[str]:
@@ -74,24 +74,42 @@ def _result(run: dict[str, Any]) -> dict[str, Any]:
 
 def _curves(job: Job, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The chosen selector and no warm-up with fewer labels, and every selector on shares of the budget."""
-    asked, curves = job.task.curves, []
+    asked, smaller, curves = job.task.curves, _smaller(job), []
     for one in runs:
-        again = (job, one["selector"], one["seed"], one["ids"], one["seconds"])
+        again, ids, seconds = (job, one["selector"], one["seed"]), one["ids"], one["seconds"]
         if one["selector"] in (job.task.selection.called, NONE):
-            curves += [_run(*again, labels=labels) for labels in asked.labels]
-        if one["ids"]:
-            curves += [_run(*again, share=share) for share in asked.budgets]
+            curves += [_run(*again, ids, seconds, labels=labels) for labels in asked.labels]
+        if ids:
+            of_less = ((share, smaller.get((one["selector"], share), ids)) for share in asked.budgets)
+            curves += [_run(*again, less, seconds, share=share) for share, less in of_less]
     return curves
 
 
+def _smaller(job: Job) -> dict[tuple[str, float], list[str]]:
+    """What selectors that plan for their budget choose on a share of it; of others it is the head of their order."""
+    words, asked = job.inputs["selected_subset"].facts["n_tokens"], {}
+    for one in (job.task.selection.only_selector(), *job.task.rivals):
+        for share in job.task.curves.budgets if one.plans else ():
+            asked[one.called, share] = _asked(job, one, max(1, round(share * words)))
+    rankings(job, list(asked.values()))
+    return {key: _head(made)["id"].to_list() for key, made in asked.items()}
+
+
+def _selected(job: Job) -> pl.DataFrame:
+    """The rows that the line's model was warmed up on: of an earlier selection, where that one's model stands."""
+    warmed = job.inputs["warmed_model"]
+    table = warmed.input_table("selected_subset") if warmed.kept else job.table("selected_subset")
+    rows = table.scan().filter(pl.col("target") == job.task.name).sort("rank")
+    return rows.select("id", selector=pl.lit(job.task.selection.called)).collect()
+
+
 def _own(job: Job, seed: int) -> dict[str, Any]:
-    """A run of the chosen selector; the first seed's is the line's own models, made of this selection and target."""
+    """A run of the chosen selector; the first seed's is the line's own models, made of this target."""
     made, selected = job.task.selection, job.inputs["selected_subset"]
-    rows = job.table("selected_subset").scan().filter(pl.col("target") == job.task.name)
-    ids = rows.sort("rank").select("id").collect()["id"].to_list()
+    ids = _selected(job)["id"].to_list()
     run = _run(job, made.called, seed, ids, _cost(job, made, selected.facts["rank_seconds"]))
     warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
-    if seed == SEED and not (warmed.kept or tuned.kept):
+    if seed == SEED and not tuned.kept:
         costs = {"warmup_tokens": warmed.facts["tokens"], "warmup_rows": warmed.facts["rows"]}
         seconds = {"warmup_seconds": warmed, "finetune_seconds": tuned}
         run["found"] = {**tuned.facts["metrics"], **costs, **{n: one.facts[n] for n, one in seconds.items()}}
@@ -104,8 +122,7 @@ def _quantiles(job: Job) -> list[dict[str, Any]]:
     count, words = job.task.curves.quantiles, job.inputs["selected_subset"].facts["n_tokens"]
     if not count:
         return []
-    nearest = Selector(selector="got-d")
-    (made,) = rankings(job, [Asked(nearest, Budget(tokens=words), _place(job, nearest))])
+    (made,) = rankings(job, [_asked(job, Selector(selector="got-d"), words)])
     rows, runs = made.rows(), []
     for number in range(count):
         part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
@@ -125,10 +142,11 @@ def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, fl
         compared: The rivals' subsets, from `run_all`.
         share: λ.
     """
-    tables = [job.table("selected_subset").scan().select("target", "id", selector=pl.lit(job.task.selection.called))]
+    parts = [_selected(job)]
     if compared:
-        tables.append(compared.scan().filter(pl.col("seed") == 0).select("target", "id", "selector"))
-    rows = pl.concat([table.filter(pl.col("target") == job.task.name).collect() for table in tables])
+        theirs = compared.scan().filter((pl.col("target") == job.task.name) & (pl.col("seed") == 0))
+        parts.append(theirs.select("id", "selector").collect())
+    rows = pl.concat(parts)
     measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
     encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
     done = job.launch("select", {**spec([], encoder, epsilon, None), "measured": measured, "lambda": share})
@@ -136,36 +154,41 @@ def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, fl
     return found
 
 
-def _place(job: Job, selector: Selector) -> Path:
-    """Where a selector's ranking lies: another place when what it depends on has changed."""
-    return job.lake.folder("choices", job.task.name) / _key(job, selector)
+def _asked(job: Job, selector: Selector, words: int) -> Asked:
+    """What a selector is asked; its answer lies in another place when what it depends on has changed."""
+    return Asked(selector, Budget(tokens=words), job.lake.folder("choices", job.task.name) / _key(job, selector, words))
+
+
+def _head(made: Asked) -> pl.DataFrame:
+    """The rows of a ranking that a warm-up may come to, by rank."""
+    words = made.budget.tokens or 0
+    return made.rows().filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)
 
 
 def _rivals(job: Job) -> tuple[list[dict[str, Any]], TableRef | None]:
     """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
     words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
-    budget = Budget(tokens=words)
     asked: dict[tuple[str, int], Asked] = {}
     for rival in job.task.rivals:
         drawn = [rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival for seed in seeds]
         for seed, one in zip(seeds, drawn, strict=True):
-            asked[rival.called, seed] = Asked(one, budget, _place(job, one))
+            asked[rival.called, seed] = _asked(job, one, words)
     rankings(job, list(asked.values()))
     runs, subsets = [], []
     for rival in job.task.rivals:
         for seed in seeds:
             made = asked[rival.called, seed]
-            rows = made.rows().filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)
+            rows = _head(made)
             cost = _cost(job, rival, made.facts()["rank_seconds"])
             runs.append(_run(job, rival.called, seed, rows["id"].to_list(), cost))
             if seed == 0 or rival.draws:
-                within = subset.take(rows, budget).select("id", "rank", "score", "domain")
+                within = subset.take(rows, made.budget).select("id", "rank", "score", "domain")
                 subsets.append(within.with_columns(selector=pl.lit(rival.called), seed=pl.lit(seed, pl.Int64)))
     key = {"target": job.task.name}
     return runs, job.lake.replace(TABLE, pl.concat(subsets), key, job.commit) if subsets else None
 
 
-def _key(job: Job, rival: Selector) -> str:
+def _key(job: Job, rival: Selector, words: int) -> str:
     """Names a ranking: it is made again when what it depends on has changed."""
     reads = [*candidates.STATIONS]
     reads += ["embeddings"] if rival.reads else []
@@ -173,11 +196,11 @@ def _key(job: Job, rival: Selector) -> str:
     reads += ["base_model"] if rival.asks_a_model else []
     trains = [job.task.warmup, job.task.base_model.objective] if rival.asks_a_model else None
     return fingerprint(
-        _CODE_VERSION,
+        CODE_VERSION,
         rival,
         trains,
         imported_version(rival),
-        job.inputs["selected_subset"].facts["n_tokens"],
+        words,
         {name: job.inputs[name].data_version for name in reads},
     )[:16]
 
@@ -207,7 +230,7 @@ def _run(
     rows, blocks = labels or job.task.finetune.rows, job.inputs["warmed_model"].facts["blocks"]
     warms = [max(1, round(share * blocks)), job.task.warmup, ids] if ids else None
     key = fingerprint(
-        _CODE_VERSION,
+        TRAINED,
         warms,
         seed,
         rows,

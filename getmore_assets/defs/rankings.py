@@ -15,6 +15,9 @@ from getmore_assets.corpus import readers
 from getmore_assets.defs.job import Job
 from getmore_assets.records import Record
 
+#: Of all selectors together: to be raised where one of them chooses otherwise than before.
+CODE_VERSION = "5"
+
 
 @dataclass(frozen=True)
 class Asked:

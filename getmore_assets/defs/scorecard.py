@@ -6,13 +6,12 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.defs import comparison
+from getmore_assets.defs import comparison, rankings
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.finetuned_model import judged_by
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
-from getmore_assets.defs.rankings import imported_version
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import curves, evidence, figures, report, statistics
@@ -47,9 +46,10 @@ def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeRe
 
 
 def _settings(task: Task) -> Any:
-    imported = [imported_version(rival) for rival in task.rivals]
+    imported = [rankings.imported_version(rival) for rival in task.rivals]
     recipes = [task.warmup, task.finetune, *judged_by(task)]
-    return [task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]
+    versions = [rankings.CODE_VERSION, comparison.TRAINED]
+    return [versions, task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]
 
 
 def _compare(job: Job) -> Made:

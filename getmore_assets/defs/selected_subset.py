@@ -13,7 +13,7 @@ from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
-from getmore_assets.defs.rankings import Asked, imported_version, rankings
+from getmore_assets.defs.rankings import CODE_VERSION, Asked, imported_version, rankings
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import difference
@@ -53,7 +53,7 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
 def _settings(task: Task) -> Any:
     chosen = task.selection
     trains = [task.warmup, task.base_model.objective] if chosen.asks_a_model else None
-    return [chosen, trains, imported_version(chosen)]
+    return [CODE_VERSION, chosen, trains, imported_version(chosen)]
 
 
 def _select(job: Job) -> Made:

@@ -8,6 +8,7 @@ from getmore_assets.defs.columns import owners, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import weights_are_finite
+from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
 from getmore_assets.reselection import approval
@@ -40,7 +41,10 @@ def warmed_model(context: dg.AssetExecutionContext, line: Line) -> dg.Materializ
 
 
 def _selection_is_near(job: Job, last: Record) -> str | None:
-    """The last model stands where `drift.overlap` lets the difference of its selection from today's pass."""
+    """The last model stands where `drift.overlap` lets the difference of its selection from today's pass.
+
+    Not where one of the rows it was warmed up on may not be chosen any more: it may overlap what is tested on by now.
+    """
     if last.inputs["base_model"] != job.inputs["base_model"].data_version:
         return None
     mine = pl.col("target") == job.task.name
@@ -48,6 +52,10 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
         table.scan().filter(mine).select("id").collect()["id"]
         for table in (last.input_table("selected_subset"), job.table("selected_subset"))
     )
+    fates = TableRef(**job.inputs["selected_subset"].facts["ledger"]).scan().filter(mine)
+    candidates = fates.filter(pl.col("decision") != "excluded").select("id").collect()["id"]
+    if not before.is_in(candidates.implode()).all():
+        return None
     overlap = jaccard(before, now)
     return f"overlap {overlap:.3f} of its selection with today's" if overlap >= job.task.drift.overlap else None
 

@@ -56,9 +56,9 @@ def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) 
     if task.curves.budgets:
         of_budget = every.filter((pl.col("labels") == full["labels"][0]) & (pl.col("selector") != NONE))
         found.append(Curve("budgets", "share of the budget", statistics.curve(of_budget, "share", metric)))
-    if task.curves.labels and task.compares_with_none:
+    if task.curves.labels:
         of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
         by_labels = statistics.curve(of_labels, "labels", metric)
-        said = statistics.labels_saved(by_labels[chosen], by_labels[NONE], metric, chosen)
-        found.append(Curve("labels", "labelled rows of the target", by_labels, said))
+        saved = statistics.labels_saved(of_labels, metric, chosen) if task.compares_with_none else None
+        found.append(Curve("labels", "labelled rows of the target", by_labels, saved))
     return found

@@ -10,6 +10,8 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from getmore_assets.config import NONE
+
 CONFIDENCE = 0.95
 BETTER, LEVEL, WORSE, UNKNOWN = "better", "level", "worse", "unknown"
 _JUDGED = ("expected_maximum_toxicity", "micro_f1", "zero_shot_accuracy", "perplexity")
@@ -76,7 +78,7 @@ def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:
 
 def shown(selector: str) -> str:
     """A selector's name in words."""
-    return "no warm-up" if selector == "none" else selector
+    return "no warm-up" if selector == NONE else selector
 
 
 def costs(scores: pl.DataFrame) -> dict[str, list[float]]:
@@ -88,15 +90,15 @@ def costs(scores: pl.DataFrame) -> dict[str, list[float]]:
 def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Interval]:
     """For every other selector, by how much the chosen one is better on the judged metric, paired by seed."""
     metric = main_metric(scores)
+    parts = {str(name): part for (name,), part in scores.group_by("selector", maintain_order=True)}
+    return {other: _paired(parts[chosen], part, metric) for other, part in parts.items() if other != chosen}
+
+
+def _paired(mine: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> Interval:
+    """By how much one is better than another on a metric, over the seeds that both have."""
     sign = 1 if metric in _HIGHER_IS_BETTER else -1
-    by_seed = {
-        s: dict(scores.filter(pl.col("selector") == s).select("seed", metric).rows()) for s in scores["selector"]
-    }
-    mine = by_seed.pop(chosen)
-    return {
-        other: interval([sign * (mine[seed] - theirs[seed]) for seed in sorted(mine) if seed in theirs])
-        for other, theirs in by_seed.items()
-    }
+    both = mine.select("seed", metric).join(theirs.select("seed", theirs=metric), on="seed").sort("seed")
+    return interval((sign * (both[metric] - both["theirs"])).to_list())
 
 
 def judgement(gain: Interval) -> str:
@@ -160,25 +162,40 @@ def curve(scores: pl.DataFrame, along: str, metric: str) -> dict[str, list[tuple
     return found
 
 
-def labels_saved(
-    chosen: list[tuple[float, Interval]], none: list[tuple[float, Interval]], metric: str, name: str
-) -> str:
-    """In words: how many labels the warmed model needs for what the other one reaches with all (paper, Figure 1)."""
-    sign = 1 if metric in _HIGHER_IS_BETTER else -1
-    every, wanted = none[-1][0], none[-1][1].mean
-    needed = None
-    for (before, low), (after, high) in pairwise(chosen):
-        if sign * (high.mean - wanted) >= 0 > sign * (low.mean - wanted):
-            needed = before + (after - before) * (wanted - low.mean) / (high.mean - low.mean)
-            break
-    fewest, first = chosen[0]
-    if sign * (first.mean - wanted) >= 0:
-        share = f"{fewest:,.0f} labels or fewer, at least {1 - fewest / every:.0%} less"
-    elif needed is None:
-        return f"labels saved: none; {name} does not reach with all labels what no warm-up does ({metric} {wanted:.4g})"
+def labels_saved(runs: pl.DataFrame, metric: str, name: str) -> str:
+    """In words: how many labels the warmed model needs for what the other one reaches with all (paper, Figure 1).
+
+    By the means; beside it, at a count that was measured, how far the warmed model is ahead, paired by seed, and what
+    the labels that are spared in fine-tuning cost in selection and warm-up.
+
+    Args:
+        runs: selector (`name` and none), seed, labels, the metric and the seconds of `COSTS`.
+        metric: That is judged by.
+        name: Of the selector.
+    """
+    sign, along = 1 if metric in _HIGHER_IS_BETTER else -1, curve(runs, "labels", metric)
+    chosen, (every, reached) = along[name], along[NONE][-1]
+    ahead = [(at, sign * (found.mean - reached.mean)) for at, found in chosen]
+    at, gap = next(((at, gap) for at, gap in ahead if gap >= 0), ahead[-1])
+    mine, theirs = (
+        runs.filter((pl.col("selector") == selector) & (pl.col("labels") == count))
+        for selector, count in ((name, at), (NONE, every))
+    )
+    before = next(((low, less) for (low, less), (high, _) in pairwise(ahead) if high == at), None)
+    if gap < 0:
+        said = f"none; {name} does not reach with all labels what no warm-up does"
+    elif before is None:
+        said = (
+            f"{name} needs {at:,.0f} labels or fewer, at least {1 - at / every:.0%} less, for what no warm-up reaches"
+        )
     else:
-        share = f"about {needed:,.0f} labels, {1 - needed / every:.0%} less"
-    return f"labels saved: {name} needs {share} for what no warm-up reaches with {every:,.0f} ({metric} {wanted:.4g})"
+        needed = before[0] + (at - before[0]) * before[1] / (before[1] - gap)
+        said = f"{name} needs about {needed:,.0f} labels, {1 - needed / every:.0%} less, for what no warm-up reaches"
+    way = "higher" if sign == 1 else "lower"
+    paired = f"with {at:,.0f} it is {way} by {_paired(mine, theirs, metric)}"
+    spent, spared = (part.select(pl.sum_horizontal(COSTS.values())).mean().item() for part in (mine, theirs))
+    costs = f"selection, warm-up and fine-tuning take {spent:,.0f} s then, fine-tuning with all alone {spared:,.0f} s"
+    return f"labels saved: {said} with {every:,.0f} ({metric} {reached.mean:.4g}); {paired}; {costs}"
 
 
 def nearer_is_better(slices: list[tuple[float, Interval]], metric: str) -> str:

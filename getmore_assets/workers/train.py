@@ -133,7 +133,10 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
 def _require_enough(task: Task, spec: dict[str, Any]) -> None:
     """Refuse, before anything is trained, a selection that is shorter than the one it is compared with."""
     _, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
-    wanted = {(one["selector"], one["hash"]): one["blocks"] for one in spec["runs"] if one["hash"]}
+    wanted: dict[tuple[str, str], int] = {}
+    for one in spec["runs"]:
+        if key := one["hash"] and (one["selector"], one["hash"]):
+            wanted[key] = max(one["blocks"], wanted.get(key, 0))  # on shares of the budget it is fewer
     for (name, hash_), blocks in wanted.items():
         there = len(Blocks(_texts(task, spec, hash_), tokenizer, task.warmup.max_length, blocks))
         if there < blocks:

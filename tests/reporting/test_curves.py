@@ -1,6 +1,6 @@
 import polars as pl
 
-from getmore_assets.reporting import curves
+from getmore_assets.reporting import curves, statistics
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
 
@@ -10,9 +10,11 @@ def test_a_seed_counts_once_where_a_curve_goes_on_to_all_labels(sources, tmp_pat
     fields = task_fields(sources, tmp_path / "lake", compare=["none"], curves=asked, finetune={"rows": 20})
     task = load_task(write_task(tmp_path / "t.yaml", fields))
 
+    seconds = dict.fromkeys(statistics.COSTS.values(), 1.0)
+
     def results(**more):
         return [
-            {"selector": name, "seed": seed, "perplexity": 10.0 * (name == "none") + seed, **more}
+            {"selector": name, "seed": seed, "perplexity": 10.0 * (name == "none") + seed, **seconds, **more}
             for name in ("got-d", "none")
             for seed in (0, 1)
         ]
