@@ -21,6 +21,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, delta_data_version, unreadable_in
 
 BATCH_ROWS = 8192
+_CORRECT_IT = "Correct the path; it is relative to where you run"
 _NO_TEXT = r"[\s\x00-\x1f\x7f-\x9f\u{feff}]"
 SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
 
@@ -64,6 +65,21 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
         return delta_data_version(str(paths[0]), source.version, seen)
     if kind == "dataset":
         paths = sorted(p for p in paths[0].rglob("*") if p.is_file())
+    return _version_of(paths)
+
+
+def file_version(path: str) -> str:
+    """The data version of one file, of whatever format.
+
+    Raises:
+        BadInput: There is no such file.
+    """
+    if not Path(path).is_file():
+        raise BadInput(path, "no such file", _CORRECT_IT)
+    return _version_of([Path(path)])
+
+
+def _version_of(paths: list[Path]) -> str:
     return fingerprint([(p.name, _hash(p, p.stat().st_size, p.stat().st_mtime_ns)) for p in paths])
 
 
@@ -124,7 +140,7 @@ def resolve(source: Source) -> tuple[str, list[Path]]:
     else:
         files = sorted(p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file())
     if not files:
-        raise BadInput(source.path, "no such file, folder or glob", "Correct the path; it is relative to where you run")
+        raise BadInput(source.path, "no such file, folder or glob", _CORRECT_IT)
     kinds = {formats.kind_of(p) for p in files} if source.format == "auto" else {source.format}
     if len(kinds) != 1 or None in kinds:
         names = ", ".join(sorted({p.suffix or p.name for p in files}))

@@ -1,6 +1,6 @@
 """Another tool's choice: its rows, their ids, or their places in a pool file, as an order of candidates.
 
-Belongs here: what such files mean. Does not: reading rows of text (`corpus/readers.py`).
+Belongs here: what such files mean, and whether they have changed. Does not: reading rows of text (`corpus/readers.py`).
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     """
     if chosen.id is not None:
         rows = _columns(chosen, [chosen.id]).select(pl.col(chosen.id).cast(pl.String).alias("id"), "score", "origin")
-    elif chosen.index is not None or Path(chosen.path).suffix == ".npy":
+    elif chosen.index is not None or _is_array(chosen):
         rows = _by_index(chosen, task)
     else:
         rows = _by_text(chosen, task)
@@ -42,6 +42,19 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     if not rows.height:
         raise BadInput(chosen.path, "chooses no row", _FIX)
     return rows.select("id", "origin")
+
+
+def version(chosen: Imported) -> str:
+    """Changes when, and only when, what was chosen may have changed.
+
+    Raises:
+        BadInput: There is no such file.
+    """
+    return readers.file_version(chosen.path) if _is_array(chosen) else readers.data_version(chosen)
+
+
+def _is_array(chosen: Imported) -> bool:
+    return Path(chosen.path).suffix == ".npy"
 
 
 def _columns(chosen: Imported, names: list[str]) -> pl.DataFrame:
@@ -95,7 +108,7 @@ def _by_index(chosen: Imported, task: Task) -> pl.DataFrame:
 
 def _places(chosen: Imported) -> pl.DataFrame:
     """place, score and origin, of an index array or of a table with a column of places."""
-    if Path(chosen.path).suffix != ".npy":
+    if not _is_array(chosen):
         assert chosen.index is not None
         rows = _columns(chosen, [chosen.index])
         return rows.select(pl.col(chosen.index).cast(pl.Int64).alias("place"), "score", "origin")
