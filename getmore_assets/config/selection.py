@@ -142,6 +142,12 @@ class Selector(Section):
         return own.union(*(one.reads for one in self.entrants))
 
     @property
+    def imports(self) -> list[Imported]:
+        """What other tools chose: its own, and that of the entrants of a race."""
+        own = [self.imported] if self.imported else []
+        return [*own, *(chosen for one in self.entrants for chosen in one.imports)]
+
+    @property
     def asks_a_model(self) -> bool:
         """Whether the base model must be made before it can choose."""
         probes = self.selector == "got-d-rounds" and (self.rounds.lambda_ == AUTO or self.rounds.loss > 0)

@@ -176,7 +176,7 @@ def _key(job: Job, rival: Selector) -> str:
         _CODE_VERSION,
         rival,
         trains,
-        imported_version(rival),
+        imported_version(rival, job.task),
         job.inputs["selected_subset"].facts["n_tokens"],
         {name: job.inputs[name].data_version for name in reads},
     )[:16]

@@ -47,7 +47,7 @@ def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeRe
 
 
 def _settings(task: Task) -> Any:
-    imported = [imported_version(rival) for rival in task.rivals]
+    imported = [imported_version(rival, task) for rival in task.rivals]
     recipes = [task.warmup, task.finetune, *judged_by(task)]
     return [task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]
 

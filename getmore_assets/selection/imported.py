@@ -11,6 +11,7 @@ import polars as pl
 
 from getmore_assets.config import Imported, Source, Task
 from getmore_assets.corpus import pool, readers
+from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 
 _FIX = "Give text rows, `id`, or `index` with `pool`"
@@ -32,7 +33,7 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     """
     if chosen.id is not None:
         rows = _columns(chosen, [chosen.id]).select(pl.col(chosen.id).cast(pl.String).alias("id"), "score", "origin")
-    elif chosen.index is not None or _is_array(chosen):
+    elif _counts(chosen):
         rows = _by_index(chosen, task)
     else:
         rows = _by_text(chosen, task)
@@ -44,17 +45,31 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     return rows.select("id", "origin")
 
 
-def version(chosen: Imported) -> str:
-    """Changes when, and only when, what was chosen may have changed.
+def version(chosen: Imported, task: Task) -> str:
+    """Changes when, and only when, what was chosen may have: with its file, and with the one that its places count in.
 
     Raises:
-        BadInput: There is no such file.
+        BadInput: There is no such file, or none is named that the places count in.
     """
-    return readers.file_version(chosen.path) if _is_array(chosen) else readers.data_version(chosen)
+    own = readers.file_version(chosen.path) if _is_array(chosen) else readers.data_version(chosen)
+    return fingerprint(own, readers.data_version(_pool(chosen, task)) if _counts(chosen) else None)
 
 
 def _is_array(chosen: Imported) -> bool:
     return Path(chosen.path).suffix == ".npy"
+
+
+def _counts(chosen: Imported) -> bool:
+    """Whether it names places in a pool file."""
+    return chosen.id is None and (chosen.index is not None or _is_array(chosen))
+
+
+def _pool(chosen: Imported, task: Task) -> Source:
+    """The file that its places count in."""
+    of = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
+    if of is None:
+        raise BadInput(chosen.path, "counts in a pool file, but several are candidates", "Name it in `imported.pool`")
+    return of.model_copy(update={"sample": None, "bad_rows": "error"})  # a row left out would move all after it
 
 
 def _columns(chosen: Imported, names: list[str]) -> pl.DataFrame:
@@ -87,13 +102,9 @@ def _by_text(chosen: Imported, task: Task) -> pl.DataFrame:
 
 def _by_index(chosen: Imported, task: Task) -> pl.DataFrame:
     """Places, from 0, in a pool file."""
-    of = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
-    if of is None:
-        raise BadInput(chosen.path, "counts in a pool file, but several are candidates", "Name it in `imported.pool`")
-    rows = _places(chosen)
-    indexed = of.model_copy(update={"sample": None, "bad_rows": "error"})  # a row left out would move all after it
+    of, rows = _pool(chosen, task), _places(chosen)
     height, found = 0, []
-    for batch in readers.read(indexed):
+    for batch in readers.read(of):
         place = pl.int_range(height, height + batch.height, eager=True).alias("place")
         numbered = batch.select("text").with_columns(place, origin=pl.lit(""))
         found.append(pool.passages_of(numbered, task.corpus.passage_chars).select("place", "id"))
