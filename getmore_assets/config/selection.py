@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from getmore_assets.config.sources import AnySource, Section, Source
+from getmore_assets.config.sources import AnySource, Rows, Section
 
 AUTO: Literal["auto"] = "auto"
 NONE: Literal["none"] = "none"
@@ -75,13 +75,34 @@ class Quotas(Section):
         return self
 
 
-class Imported(Source):
+class Imported(Rows):
     """What another tool chose: its rows, their ids, or their places in a pool file, best first."""
 
+    path: str = Field(min_length=1, description="its rows, wherever a source may lie, or an index array (.npy)")
     id: str | None = Field(None, description="the column with ids as this project writes them, in place of texts")
     index: str | None = Field(None, description="the column with places (from 0) in `pool`, in place of texts")
-    pool: AnySource | None = Field(None, description="the file that `index`, or a score a line, counts in")
+    pool: AnySource | None = Field(None, description="the file that places count in; the only candidate without it")
     score: str | None = Field(None, description="the column to order by, highest first; the file's order without it")
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> "Imported":
+        if sum((self.id is not None, self.index is not None, self.is_array)) > 1:
+            raise ValueError("rows are named once: by `id`, by `index`, or by a path to an index array (.npy)")
+        if self.pool and not self.counts:
+            raise ValueError("`pool` is for places: name their column as `index`")
+        if self.score and self.is_array:
+            raise ValueError("an index array (.npy) is in order already: take `score` out")
+        return self
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an index array, which holds places and nothing else."""
+        return self.path.endswith(".npy")
+
+    @property
+    def counts(self) -> bool:
+        """Whether it names rows by their places in a pool file."""
+        return self.index is not None or self.is_array
 
 
 class Selector(Section):

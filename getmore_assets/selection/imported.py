@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import Imported, Source, Task
+from getmore_assets.config import Imported, Rows, Source, Task
 from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
@@ -33,7 +33,7 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     """
     if chosen.id is not None:
         rows = _columns(chosen, [chosen.id]).select(pl.col(chosen.id).cast(pl.String).alias("id"), "score", "origin")
-    elif _counts(chosen):
+    elif chosen.counts:
         rows = _by_index(chosen, task)
     else:
         rows = _by_text(chosen, task)
@@ -51,17 +51,8 @@ def version(chosen: Imported, task: Task) -> str:
     Raises:
         BadInput: There is no such file, or none is named that the places count in.
     """
-    own = readers.file_version(chosen.path) if _is_array(chosen) else readers.data_version(chosen)
-    return fingerprint(own, readers.data_version(_pool(chosen, task)) if _counts(chosen) else None)
-
-
-def _is_array(chosen: Imported) -> bool:
-    return Path(chosen.path).suffix == ".npy"
-
-
-def _counts(chosen: Imported) -> bool:
-    """Whether it names places in a pool file."""
-    return chosen.id is None and (chosen.index is not None or _is_array(chosen))
+    own = readers.file_version(chosen.path) if chosen.is_array else readers.data_version(_as_source(chosen))
+    return fingerprint(own, readers.data_version(_pool(chosen, task)) if chosen.counts else None)
 
 
 def _pool(chosen: Imported, task: Task) -> Source:
@@ -93,9 +84,8 @@ def _columns(chosen: Imported, names: list[str]) -> pl.DataFrame:
 
 
 def _by_text(chosen: Imported, task: Task) -> pl.DataFrame:
-    """Rows of text; a score column travels in the place of the label."""
-    source = Source(**{**_as_source(chosen), "label": chosen.score})
-    parts = [pool.passages_of(batch, task.corpus.passage_chars) for batch in readers.read(source)]
+    """Rows of text."""
+    parts = [pool.passages_of(batch, task.corpus.passage_chars) for batch in readers.read(_as_source(chosen))]
     rows = pl.concat([part.select("id", "label", "origin") for part in parts])
     return rows.select("id", pl.col("label").cast(pl.Float64, strict=False).alias("score"), "origin")
 
@@ -119,7 +109,7 @@ def _by_index(chosen: Imported, task: Task) -> pl.DataFrame:
 
 def _places(chosen: Imported) -> pl.DataFrame:
     """place, score and origin, of an index array or of a table with a column of places."""
-    if not _is_array(chosen):
+    if not chosen.is_array:
         assert chosen.index is not None
         rows = _columns(chosen, [chosen.index])
         return rows.select(pl.col(chosen.index).cast(pl.Int64).alias("place"), "score", "origin")
@@ -134,5 +124,6 @@ def _places(chosen: Imported) -> pl.DataFrame:
     return rows.select("place", pl.lit(None, pl.Float64).alias("score"), origin.alias("origin"))
 
 
-def _as_source(chosen: Imported) -> dict[str, object]:
-    return chosen.model_dump(exclude={"id", "index", "pool", "score"})
+def _as_source(chosen: Imported) -> Source:
+    """Where it lies; a score column travels in the place of the label."""
+    return Source(**chosen.model_dump(include=set(Rows.model_fields)), label=chosen.score)
