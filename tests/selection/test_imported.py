@@ -1,6 +1,9 @@
+import gzip
+
 import numpy as np
 import polars as pl
 import pytest
+import zstandard
 
 from getmore_assets.config import Imported, Task
 from getmore_assets.corpus import pool
@@ -58,6 +61,49 @@ def test_our_own_ids(task, tmp_path):
     assert imported.read(chosen, task)["id"].to_list() == ids(1, 0)
 
 
+@pytest.mark.parametrize("end", [".jsonl", ".jsonl.gz", ".jsonl.zst", ".tsv", ""])
+def test_ids_and_places_are_read_wherever_rows_of_text_are(end, task, tmp_path):
+    path = tmp_path / f"chosen{end}"
+    rows = pl.DataFrame({"id": ids(1, 0), "index": [1, 0], "score": [0.5, 2]})
+    if end == ".tsv":
+        rows.write_csv(path, separator="\t")
+    elif not end:
+        rows.write_delta(path)
+    else:
+        pack = {".gz": gzip.compress, ".zst": zstandard.compress}.get(path.suffix, bytes)
+        path.write_bytes(pack(rows.write_ndjson().encode()))
+    assert imported.read(Imported(path=str(path), id="id"), task)["id"].to_list() == ids(1, 0)
+    assert imported.read(Imported(path=str(path), index="index"), task)["id"].to_list() == ids(1, 0)
+    assert imported.read(Imported(path=str(path), index="index", score="score"), task)["id"].to_list() == ids(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "said"),
+    [
+        (["0, 1", "two, 1"], {"index": "index"}, "a.csv:3: `index` is 'two', which is no number"),
+        (["0, 1", "1.5, 1"], {"index": "index"}, "a.csv:3: `index` is '1.5', which is no whole number"),
+        (["0, 1", "1, nan"], {"index": "index", "score": "score"}, "a.csv:3: `score` is 'nan', which is no number"),
+        (["0, 1", "1,"], {"id": "index", "score": "score"}, "a.csv:3: `score` is '', which is no number"),
+        (["a, 1", "b, high"], {"text": "index", "score": " score"}, "a.csv:3: ` score` is 'high', which is no number"),
+        (["0, 1", "-1, 1"], {"index": "index"}, "a.csv:3: place -1 is outside the 4 rows"),
+        ([], {"index": "index"}, "chooses no row"),
+        ([], {"id": "index"}, "chooses no row"),
+        ([], {"text": "index"}, "chooses no row"),
+    ],
+)
+def test_a_row_that_says_nothing_usable_is_refused(rows, fields, said, task, tmp_path):
+    (tmp_path / "a.csv").write_text("\n".join(["index, score", *rows]))
+    with pytest.raises(BadInput) as refusal:
+        imported.read(Imported(path=str(tmp_path / "a.csv"), **fields), task)
+    assert said in str(refusal.value)
+
+
+def test_ids_are_never_numbers(task, tmp_path):
+    pl.DataFrame({"id": [7]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match=r"a\.parquet:1: `id` is 7, which is no id"):
+        imported.read(Imported(path=str(tmp_path / "a.parquet"), id="id"), task)
+
+
 def test_what_cannot_be_read_is_refused_by_name(task, tmp_path):
     def refused(**fields):
         with pytest.raises(BadInput) as error:
@@ -70,7 +116,7 @@ def test_what_cannot_be_read_is_refused_by_name(task, tmp_path):
     assert "holds float64" in refused(path=str(tmp_path / "floats.npy"))
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     assert "no column `index`" in refused(path=str(tmp_path / "a.csv"), index="index")
-    assert "is no Parquet, JSONL or CSV file" in refused(path=str(tmp_path / "none.csv"), id="id")
+    assert "no such file" in refused(path=str(tmp_path / "none.csv"), id="id")
     assert "no such file" in refused(path=str(tmp_path / "none.jsonl"))
 
 
