@@ -120,6 +120,15 @@ def _hash(path: Path, _size: int, _changed_ns: int) -> str:
     return file_hash(path)
 
 
+def paths(source: Source) -> list[Path]:
+    """Where a source's rows lie, one after the other; nothing where that is no place on this machine.
+
+    Raises:
+        BadInput: Nothing lies there, or the format cannot be told.
+    """
+    return [] if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source)[1]
+
+
 def is_delta(source: Source) -> bool:
     """Whether a source is a Delta table."""
     return source.path != PYTHON_DOCS and not source.path.startswith(HUB_PREFIX) and resolve(source)[0] == "delta"

@@ -37,11 +37,12 @@ def test_index_arrays_have_a_version(task, tmp_path):
         imported_version(chosen, task)
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_pool_file_that_changes_changes_what_places_in_it_choose(named, task, tmp_path):
-    path = tmp_path / ("named.parquet" if named else "pool.parquet")
-    (tmp_path / "less.csv").write_text("index, score\n1, 0.5\n")
-    chosen = selector(path=str(tmp_path / "less.csv"), index="index", **({"pool": str(path)} if named else {}))
+@pytest.mark.parametrize("name", ["", "pool", "pools"])
+def test_a_pool_file_that_changes_changes_what_places_in_it_choose(name, task, tmp_path):
+    path = tmp_path / ("named.parquet" if name else "pool.parquet")
+    (tmp_path / "less.csv").write_text("file name, index\na, 1\n")
+    given = {"": {}, "pool": {"pool": str(path)}, "pools": {"file_name": "file name", "pools": {"a": str(path)}}}
+    chosen = selector(path=str(tmp_path / "less.csv"), index="index", **given[name])
     pool(path, "One text.", "Another text.")
     first = imported_version(chosen, task)
     pool(tmp_path / "beside.parquet", "What nothing counts in.")

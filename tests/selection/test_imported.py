@@ -41,6 +41,60 @@ def test_scores_as_less_writes_them_order_the_rows_highest_first(task, tmp_path)
     assert imported.read(chosen, task)["id"].to_list() == ids(3, 1, 0)
 
 
+SEVERAL = ["cot, 1, 0.5", "flan_v2, 1, 7", "flan_v2, 0, 0.25", "cot, 0, 2"]  # as LESS writes `sorted.csv`
+
+
+@pytest.fixture
+def several(tmp_path):
+    """LESS's choice from two files, the fields that say so, and a task whose candidates they are."""
+    pl.DataFrame({"text": TEXTS[:2]}).write_ndjson(tmp_path / "flan_v2_data.jsonl")
+    pl.DataFrame({"text": TEXTS[2:]}).write_ndjson(tmp_path / "cot_data.jsonl")
+    (tmp_path / "sorted.csv").write_text("\n".join(["file name, index, score", *SEVERAL]))
+    pools = {name: str(tmp_path / f"{name}_data.jsonl") for name in ("flan_v2", "cot")}
+    task = Task(name="t", candidates=[str(tmp_path / "*.jsonl")], target={"train": "t.jsonl"})
+    return {"path": str(tmp_path / "sorted.csv"), "index": "index", "file_name": "file name", "pools": pools}, task
+
+
+def test_places_that_less_counts_within_each_of_several_files_are_looked_up_there(several):
+    fields, task = several
+    assert imported.read(Imported(**fields), task)["id"].to_list() == ids(3, 1, 0, 2)  # the file's order
+    assert imported.read(Imported(**fields, score="score"), task)["id"].to_list() == ids(1, 2, 3, 0)
+
+
+def test_places_are_never_looked_up_in_a_file_that_is_not_said_to_be_theirs(several, tmp_path):
+    fields, task = several
+    less, flan, cot = fields["path"], *fields["pools"].values()
+    np.save(tmp_path / "chosen.npy", np.array([1]))
+    two = Task(name="t", candidates=[flan, cot], target={"train": "t.jsonl"})
+
+    def refused(task, **fields):
+        with pytest.raises(BadInput) as refusal:
+            imported.read(Imported(**fields), task)
+        return str(refusal.value)
+
+    said = refused(task, **{**fields, "pools": {"flan_v2": flan, "Cot": cot}})
+    assert "sorted.csv:2: `file name` is 'cot', which is no name in `imported.pools`" in said
+    untold = [
+        (refused(task, path=less, index="index", pool=cot), "sorted.csv: counts in several files, each from 0: cot, f"),
+        (refused(task, path=str(tmp_path / "chosen.npy")), "*.jsonl: is 2 files, where the places in"),
+        (refused(two, path=less, index="index"), "sorted.csv: counts in several files"),
+        (refused(two, path=str(tmp_path / "chosen.npy")), "chosen.npy: counts in a pool file, but several are cand"),
+    ]
+    # However far apart the names of two files stand.
+    (tmp_path / "sorted.csv").write_text("file name, index\n" + "cot, 1\n" * 9000 + "flan_v2, 1\n")
+    untold.append((refused(task, path=less, index="index", pool=cot), "counts in several files"))
+    for said, what in untold:
+        assert what in said
+        assert "as `imported.file_name`, and each of them in `imported.pools`" in said
+
+
+def test_a_place_outside_one_of_several_files_is_refused(several, tmp_path):
+    fields, task = several
+    (tmp_path / "sorted.csv").write_text("file name, index\nflan_v2, 0\ncot, 2\n")
+    with pytest.raises(BadInput, match=r"sorted\.csv:3: place 2 is outside the 2 rows of .*cot_data\.jsonl"):
+        imported.read(Imported(**fields), task)
+
+
 def test_texts_with_scores(task, tmp_path):
     pl.DataFrame({"text": TEXTS[:2], "value": [0.5, 7.0]}).write_parquet(tmp_path / "scored.parquet")
     chosen = Imported(path=str(tmp_path / "scored.parquet"), score="value")
