@@ -1,6 +1,7 @@
 """Another tool's choice: its rows, their ids, or their places in pool files, as an order of candidates.
 
-Belongs here: what such files mean, and whether they have changed. Does not: reading rows (`corpus/readers.py`).
+Belongs here: what such files mean, refusing what means nothing, and whether they have changed. Does not: reading rows
+(`corpus/readers.py`).
 """
 
 from collections.abc import Iterator
@@ -43,9 +44,23 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
         rows = pl.concat([pl.DataFrame(schema=_IDS), *parts])
     if chosen.score is not None:
         rows = rows.sort("score", descending=True, maintain_order=True)
-    if not rows.height:
-        raise BadInput(chosen.path, "chooses no row", _FIX)
+    _require_some(chosen, rows.height)
     return rows.unique("id", keep="first", maintain_order=True).select("id", "origin")
+
+
+def check(chosen: Imported, task: Task) -> None:
+    """Refuse what `read` would, in less time: no id of a text is made.
+
+    Raises:
+        BadInput: As `read` does.
+    """
+    if chosen.id is not None:
+        rows = _ids(chosen).height
+    elif chosen.counts:
+        rows = sum(texts.height for texts in _texts_at(_places(chosen), chosen, task))
+    else:
+        rows = sum(texts.height for texts in _texts(chosen))
+    _require_some(chosen, rows)
 
 
 def version(chosen: Imported, task: Task) -> str:
@@ -186,6 +201,11 @@ def _numbers(column: pl.Series, origins: pl.Series) -> pl.Series:
     numbers = column.cast(pl.Float64, strict=False) if plain else _unscored(column.to_frame())
     _require(numbers.is_not_null() & numbers.is_not_nan(), column, origins, "no number")
     return numbers
+
+
+def _require_some(chosen: Imported, rows: int) -> None:
+    if not rows:
+        raise BadInput(chosen.path, "chooses no row", _FIX)
 
 
 def _require(good: pl.Series, column: pl.Series, origins: pl.Series, what: str) -> None:
