@@ -26,12 +26,12 @@ _PLACES = {"file": pl.String, "place": pl.Int64, **_WITH}
 def read(chosen: Imported, task: Task) -> pl.DataFrame:
     """The ids that were chosen, best first: id, and origin (`file:row`) for whoever must say which is wrong.
 
-    A row that is longer than a passage stands for all its passages.
+    A row that is longer than a passage stands for all its passages, where the pool is cut into them.
 
     Raises:
         BadInput: A column is missing, a place is in no pool file, or a file or a row cannot be read.
     """
-    longest = task.corpus.passage_chars
+    longest = None if all(source.vector for source in task.candidates) else task.corpus.passage_chars
     if chosen.id is not None:
         rows = _ids(chosen)
     elif chosen.counts:

@@ -7,6 +7,7 @@ import zstandard
 
 from getmore_assets.config import Imported, Task
 from getmore_assets.corpus import pool
+from getmore_assets.corpus.identity import content_id
 from getmore_assets.errors import BadInput
 from getmore_assets.selection import imported
 
@@ -107,6 +108,16 @@ def test_index_arrays_with_the_pool_they_index(task, tmp_path):
     pl.DataFrame({"text": TEXTS[::-1]}).write_ndjson(tmp_path / "turned.jsonl")
     turned = Imported(path=str(tmp_path / "chosen.npy"), pool=str(tmp_path / "turned.jsonl"))
     assert imported.read(turned, task)["id"].to_list() == ids(0, 3)
+
+
+def test_rows_stay_whole_where_those_of_the_pool_do(tmp_path):
+    pl.DataFrame({"text": TEXTS, "vector": [[1.0]] * 4}).write_parquet(tmp_path / "pool.parquet")
+    candidates = [{"path": str(tmp_path / "pool.parquet"), "vector": "vector"}]
+    task = Task(name="t", candidates=candidates, target={"train": "t.jsonl"})
+    np.save(tmp_path / "chosen.npy", np.array([2]))
+    pl.DataFrame({"text": TEXTS[2:3]}).write_ndjson(tmp_path / "chosen.jsonl")
+    for name in ("chosen.npy", "chosen.jsonl"):
+        assert imported.read(Imported(path=str(tmp_path / name)), task)["id"].to_list() == [content_id(TEXTS[2])]
 
 
 def test_our_own_ids(task, tmp_path):
