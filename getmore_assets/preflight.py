@@ -21,6 +21,7 @@ from getmore_assets.lake import Lake, unreadable_in, vectors_of
 from getmore_assets.models import find_model, require_objective
 from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
+from getmore_assets.selection import imported
 
 log = logging.getLogger(__name__)
 _CODE_VERSION = "2"
@@ -48,11 +49,16 @@ def check(task: Task) -> None:
     sources, budget = [readers.same_but_version(s) for s in task.candidates], task.selection.budget
     of_recipe = fingerprint(_CODE_VERSION, sources, task.corpus, budget, brought)
     of_pool = fingerprint(of_recipe, pool.source_version(task))
+    chosen = [one for selector in (task.selection, *task.rivals) for one in selector.imports]
+    of_chosen = {fingerprint(_CODE_VERSION, sources, one, imported.version(one, task)): one for one in chosen}
+    now = [of_target, of_pool, *of_chosen]
     memory = Lake(task.lake).folder("records", task.name) / "preflight"
     before = json.loads(memory.read_text("utf-8")) if memory.is_file() else {"passed": [], "recipe": None, "files": []}
-    if {of_target, of_pool} <= set(before["passed"]):
+    if set(now) <= set(before["passed"]):
         return
     log.info("checking the inputs of %s", task.name)
+    for one in of_chosen.keys() - set(before["passed"]):
+        imported.check(of_chosen[one], task)
     rows, facts = target.read_target(task)
     _check_judges(task, facts.labels)
     for quotas in task.quotas:
@@ -65,8 +71,8 @@ def check(task: Task) -> None:
     if of_pool not in before["passed"]:
         only = readers.new_files(files, before["files"]) if before["recipe"] == of_recipe else None
         _check_pool(task, width, set(rows.filter(pl.col("split") != "train")["id"]), only)
-    passed = [one for one in before["passed"] if one not in (of_target, of_pool)][-_REMEMBERED:]
-    found = {"passed": [*passed, of_target, of_pool], "recipe": of_recipe, "files": files}
+    passed = [one for one in before["passed"] if one not in now][-_REMEMBERED:]
+    found = {"passed": [*passed, *now], "recipe": of_recipe, "files": files}
     write_atomically(memory, json.dumps(found))
 
 

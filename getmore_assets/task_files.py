@@ -81,7 +81,7 @@ def _fields_at(location: tuple[Any, ...]) -> list[str]:
     """The field names a section accepts."""
     model: Any = Task
     for part in location:
-        if isinstance(part, int):
+        if part not in model.model_fields:  # a place in a list, a name that the user gave
             continue
         model = section_in(model.model_fields[part].annotation) or Source
     return list(model.model_fields)

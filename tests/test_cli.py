@@ -219,6 +219,39 @@ def case_batches_that_processes_cannot_share(f, tmp, src):
     return "base_model.small.batch_size is 16, which 3 processes cannot share equally"
 
 
+def rival(f, path, **fields):
+    f["compare"] = ["none", {"selector": "imported", "imported": {"path": str(path), **fields}}]
+
+
+def case_a_rival_that_is_nowhere(f, tmp, src):
+    rival(f, tmp / "less.csv", index="index")
+    return "less.csv: no such file"
+
+
+def case_a_rival_without_its_column(f, tmp, src):
+    (tmp / "less.csv").write_text("file name, index, score\npool, 1, 0.5\n")
+    rival(f, tmp / "less.csv", index="row")
+    return "less.csv: no column `row`. Its columns are: index, score, file name"
+
+
+def case_a_rival_of_texts_without_a_text(f, tmp, src):
+    rival(f, jsonl(tmp / "dsir.jsonl", [{"text": "fine"}, {"text": " "}]))
+    return "dsir.jsonl:2: `text` is null or blank"
+
+
+def case_a_place_outside_the_pool_in_a_race(f, tmp, src):
+    np.save(tmp / "chosen.npy", np.array([0, 1200]))
+    entrant = {"selector": "imported", "imported": {"path": str(tmp / "chosen.npy")}}
+    f["selection"] |= {"selector": "race", "entrants": ["knn", entrant]}
+    return "chosen.npy:2: place 1200 is outside the 1200 rows of"
+
+
+def case_a_pool_of_a_rival_that_is_nowhere(f, tmp, src):
+    np.save(tmp / "chosen.npy", np.array([0]))
+    rival(f, tmp / "chosen.npy", pool=str(tmp / "none.jsonl"))
+    return "none.jsonl: no such file"
+
+
 CASES = {name.removeprefix("case_"): function for name, function in globals().items() if name.startswith("case_")}
 
 
@@ -236,6 +269,23 @@ def test_bad_input_is_refused_before_work_starts(name, sources, tmp_path):
     assert said in str(refusal.value)
     assert refusal.value.fix
     assert not (tmp_path / "lake" / "tables").exists()
+
+
+def test_a_rival_that_passed_is_looked_at_again_only_when_it_changed(sources, tmp_path, monkeypatch):
+    from getmore_assets import preflight
+    from getmore_assets.config import Task
+
+    fields = task_fields(sources, tmp_path / "lake")
+    np.save(tmp_path / "chosen.npy", np.array([0, 1]))
+    rival(fields, tmp_path / "chosen.npy")
+    preflight.check(Task.model_validate(fields))
+    looked = []
+    monkeypatch.setattr(preflight.imported, "check", lambda chosen, task: looked.append(chosen.path))
+    preflight.check(Task.model_validate(fields))
+    assert looked == []
+    np.save(tmp_path / "chosen.npy", np.array([0, 2]))
+    preflight.check(Task.model_validate(fields))
+    assert looked == [str(tmp_path / "chosen.npy")]
 
 
 @pytest.mark.parametrize("name", ["null_text", "unknown_key"])

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -101,9 +102,8 @@ def test_nothing_is_trained_again(compared):
 
 
 def test_a_selection_too_small_to_be_compared_is_refused_before_training(ran, tmp_path):
-    ids = ran.records.get("selected_subset").table_ref().scan().select("id").head(3).collect()
-    ids.write_parquet(tmp_path / "few.parquet")
-    few = {"selector": "imported", "imported": {"path": str(tmp_path / "few.parquet"), "id": "id"}}
+    np.save(tmp_path / "few.npy", np.arange(3))
+    few = {"selector": "imported", "imported": {"path": str(tmp_path / "few.npy")}}
     copy = Copy(ran, tmp_path / "copy")
     curves = {"budgets": [0.02]}  # of which three rows are enough
     file = write_task(copy.task, {**copy.fields, "compare": ["none", few], "curves": curves})

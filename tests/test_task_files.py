@@ -15,6 +15,10 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
+def theirs(fields: str) -> str:
+    return f"compare=[{{selector: imported, imported: {{{fields}}}}}]"
+
+
 def test_everything_but_the_target_has_a_default(tmp_path):
     task = load_task(write(tmp_path, MINIMAL))
     assert task.candidates[0].path == "python-docs"
@@ -71,6 +75,14 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
         (MINIMAL, ["compare=[{selector: none, name: base}]"], "`none` has neither a name nor settings"),
         (MINIMAL, ["selection.selector=none"], "it is for `compare`"),
         (MINIMAL, ["selection.selector=imported"], "needs `imported: {path: ...}`"),
+        (MINIMAL, [theirs("path: a.csv, sample: 5")], "compare.0.imported.sample: unknown key"),
+        (MINIMAL, [theirs("path: a.csv, exclude: [a], index: i")], "accepted here: path, format, text, version"),
+        (MINIMAL, [theirs("path: a.csv, id: id, index: i")], "rows are named once: by `id`, by `index`, or"),
+        (MINIMAL, [theirs("path: a.csv, pool: p.jsonl")], "name their column as `index`"),
+        (MINIMAL, [theirs("path: a.csv, index: i, file_name: f")], "a file for each name in it, are given together"),
+        (MINIMAL, [theirs("path: a.csv, index: i, file_name: f, pool: p, pools: {a: p}")], "give one of the two"),
+        (MINIMAL, [theirs("path: a.csv, index: i, pools: {a: {paht: p}}")], "pools.a.paht: unknown key (did you mean"),
+        (MINIMAL, [theirs("path: a.npy, score: s")], "take `score` and `file_name` out"),
         (MINIMAL, ["selection={selector: race, entrants: [knn]}"], "at least two `entrants`"),
         (MINIMAL, ["selection={selector: race, entrants: [knn, none]}"], "can be an entrant"),
         (MINIMAL, ["selection.rounds.lambda=2"], "lambda is between 0 and 1, or auto"),

@@ -6,7 +6,7 @@ files it names (`preflight.py`).
 
 from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes
 from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Quotas, Selection, Selector
-from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Section, Source, Target
+from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Rows, Section, Source, Target
 from getmore_assets.config.task import Task
 from getmore_assets.config.training import (
     BaseModelChoice,
@@ -58,6 +58,7 @@ __all__ = [
     "Pod",
     "Processes",
     "Quotas",
+    "Rows",
     "Section",
     "Selection",
     "Selector",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from getmore_assets.config.sources import AnySource, Section, Source
+from getmore_assets.config.sources import AnySource, Rows, Section
 
 AUTO: Literal["auto"] = "auto"
 NONE: Literal["none"] = "none"
@@ -77,13 +77,40 @@ class Quotas(Section):
         return self
 
 
-class Imported(Source):
-    """What another tool chose: its rows, their ids, or their places in a pool file, best first."""
+class Imported(Rows):
+    """What another tool chose: its rows, their ids, or their places in pool files, best first."""
 
+    path: str = Field(min_length=1, description="its rows, wherever a source may lie, or an index array (.npy)")
     id: str | None = Field(None, description="the column with ids as this project writes them, in place of texts")
-    index: str | None = Field(None, description="the column with places (from 0) in `pool`, in place of texts")
-    pool: AnySource | None = Field(None, description="the file that `index`, or a score a line, counts in")
+    index: str | None = Field(None, description="the column with places (from 0) in a pool file, in place of texts")
+    pool: AnySource | None = Field(None, description="the file that places count in; the only candidate without it")
+    file_name: str | None = Field(None, description="the column with the name of the file (in `pools`) a place is in")
+    pools: dict[str, AnySource] = Field({}, description="where places count in each of several files: name and file")
     score: str | None = Field(None, description="the column to order by, highest first; the file's order without it")
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> "Imported":
+        if sum((self.id is not None, self.index is not None, self.is_array)) > 1:
+            raise ValueError("rows are named once: by `id`, by `index`, or by a path to an index array (.npy)")
+        if (self.pool or self.pools) and not self.counts:
+            raise ValueError("`pool` and `pools` are for places: name their column as `index`")
+        if (self.file_name is not None) != bool(self.pools):
+            raise ValueError("`file_name`, a column, and `pools`, a file for each name in it, are given together")
+        if self.pool and self.pools:
+            raise ValueError("places count in one `pool` or, by `file_name`, in several `pools`: give one of the two")
+        if self.is_array and (self.score or self.file_name):
+            raise ValueError("an index array (.npy) has no columns: take `score` and `file_name` out")
+        return self
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an index array, which holds places and nothing else."""
+        return self.path.endswith(".npy")
+
+    @property
+    def counts(self) -> bool:
+        """Whether it names rows by their places in pool files."""
+        return self.index is not None or self.is_array
 
 
 class Selector(Section):
@@ -147,6 +174,12 @@ class Selector(Section):
         own = {"vectors"} if self.selector in _BY_VECTORS else set()
         own |= {"vectors", "potentials"} if self.selector in _BY_POTENTIALS else set()
         return own.union(*(one.reads for one in self.entrants))
+
+    @property
+    def imports(self) -> list[Imported]:
+        """What other tools chose: its own, and that of the entrants of a race."""
+        own = [self.imported] if self.imported else []
+        return [*own, *(chosen for one in self.entrants for chosen in one.imports)]
 
     @property
     def asks_a_model(self) -> bool:

@@ -20,8 +20,8 @@ class Section(BaseModel):
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
-class Source(Section):
-    """Where rows come from, and under which names their fields lie."""
+class Rows(Section):
+    """Rows of text, and where they lie."""
 
     path: str = Field(
         min_length=1,
@@ -30,22 +30,27 @@ class Source(Section):
     )
     format: Literal["auto", "parquet", "jsonl", "csv", "tsv", "text", "delta", "dataset"] = "auto"
     text: str | Pair = Field("text", description="the column that holds the text; two, of pairs of sentences")
-    source: str | None = Field(None, description="the column that names a row's source; the file's name without it")
-    domain: str | None = Field(None, description="the column that names a row's domain; the file's name without it")
-    label: str | None = Field(None, description="the column that holds a row's label")
-    vector: str | None = Field(None, description="the column that holds a row's vector, for `encoder.model: brought`")
     version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
     split: str = Field("train", description="the split of a Hugging Face data set")
     config: str | None = Field(None, description="the configuration of a data set on the hub, as GLUE's `mrpc`")
-    include: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: only these distributions")
-    exclude: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: all distributions but these")
-    sample: int | None = Field(None, ge=1, description="at most this many rows, those with the smallest content hash")
     bad_rows: Literal["error", "skip"] = Field("error", description="null, blank or undecodable texts: refuse or skip")
 
     @property
     def texts(self) -> list[str]:
         """The columns that hold the text."""
         return [self.text] if isinstance(self.text, str) else self.text
+
+
+class Source(Rows):
+    """Where rows come from, and under which names their fields lie."""
+
+    source: str | None = Field(None, description="the column that names a row's source; the file's name without it")
+    domain: str | None = Field(None, description="the column that names a row's domain; the file's name without it")
+    label: str | None = Field(None, description="the column that holds a row's label")
+    vector: str | None = Field(None, description="the column that holds a row's vector, for `encoder.model: brought`")
+    include: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: only these distributions")
+    exclude: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: all distributions but these")
+    sample: int | None = Field(None, ge=1, description="at most this many rows, those with the smallest content hash")
 
 
 def _source_from_path(value: Any) -> Any:

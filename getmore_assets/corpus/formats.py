@@ -220,7 +220,7 @@ def hub_revision(name: str) -> str:
         raise BadInput(f"hf://{name}", what, "Check name and network") from None
 
 
-def hub_dataset(source: Source, columns: list[str]) -> Batches:
+def hub_dataset(source: Source, columns: Columns) -> Batches:
     """Rows of a data set on the Hugging Face hub, streamed.
 
     Raises:

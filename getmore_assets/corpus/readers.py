@@ -21,6 +21,8 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, delta_data_version, unreadable_in
 
 BATCH_ROWS = 8192
+_Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
+_CORRECT_IT = "Correct the path; it is relative to where you run"
 _NO_TEXT = r"[\s\x00-\x1f\x7f-\x9f\u{feff}]"
 SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
 
@@ -46,6 +48,16 @@ def read(source: Source, only: set[str] | None = None) -> Iterator[pl.DataFrame]
         yield batch.filter(pl.Series(_draws(batch)) <= limit) if batch.height else batch
 
 
+def read_whole(source: Source) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+    """Yield batches of all that a source's rows hold, which need be no text, with the origin (`file:row`) of each row.
+
+    Raises:
+        BadInput: A file or a row cannot be read.
+    """
+    for file, start, batch in _frames(source, None):
+        yield batch.drop("#row", strict=False), _origins(file, start, batch)
+
+
 def _draws(batch: pl.DataFrame) -> list[float]:
     return [draw(content_id(text), "sample") for text in batch["text"]]
 
@@ -64,6 +76,21 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
         return delta_data_version(str(paths[0]), source.version, seen)
     if kind == "dataset":
         paths = sorted(p for p in paths[0].rglob("*") if p.is_file())
+    return _version_of(paths)
+
+
+def file_version(path: str) -> str:
+    """The data version of one file, of whatever format.
+
+    Raises:
+        BadInput: There is no such file.
+    """
+    if not Path(path).is_file():
+        raise BadInput(path, "no such file", _CORRECT_IT)
+    return _version_of([Path(path)])
+
+
+def _version_of(paths: list[Path]) -> str:
     return fingerprint([(p.name, _hash(p, p.stat().st_size, p.stat().st_mtime_ns)) for p in paths])
 
 
@@ -91,6 +118,15 @@ def new_files(now: list[dict[str, str] | None], before: list[dict[str, str] | No
 def _hash(path: Path, _size: int, _changed_ns: int) -> str:
     """A watcher looks again and again: a file is read anew only when its size or time has changed."""
     return file_hash(path)
+
+
+def paths(source: Source) -> list[Path]:
+    """Where a source's rows lie, one after the other; nothing where that is no place on this machine.
+
+    Raises:
+        BadInput: Nothing lies there, or the format cannot be told.
+    """
+    return [] if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source)[1]
 
 
 def is_delta(source: Source) -> bool:
@@ -124,7 +160,7 @@ def resolve(source: Source) -> tuple[str, list[Path]]:
     else:
         files = sorted(p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file())
     if not files:
-        raise BadInput(source.path, "no such file, folder or glob", "Correct the path; it is relative to where you run")
+        raise BadInput(source.path, "no such file, folder or glob", _CORRECT_IT)
     kinds = {formats.kind_of(p) for p in files} if source.format == "auto" else {source.format}
     if len(kinds) != 1 or None in kinds:
         names = ", ".join(sorted({p.suffix or p.name for p in files}))
@@ -138,16 +174,18 @@ def _read_all(source: Source, only: set[str] | None = None) -> Iterator[pl.DataF
     if source.path == PYTHON_DOCS:
         yield from _python_docs(source)
         return
-    wanted = _columns(source)
+    for file, start, batch in _frames(source, _columns(source), only):
+        yield _take(source, file, start, batch)
+
+
+def _frames(source: Source, columns: formats.Columns, only: set[str] | None = None) -> Iterator[_Frame]:
     if source.path.startswith(HUB_PREFIX):
-        yield from (_take(source, source.path, start, batch) for start, batch in formats.hub_dataset(source, wanted))
+        yield from ((source.path, start, batch) for start, batch in formats.hub_dataset(source, columns))
         return
     kind, paths = resolve(source)
     for path in paths:
-        if only is not None and str(path) not in only:
-            continue
-        for start, batch in formats.READERS[kind](path, wanted, source):
-            yield _take(source, str(path), start, batch)
+        if only is None or str(path) in only:
+            yield from ((str(path), start, batch) for start, batch in formats.READERS[kind](path, columns, source))
 
 
 def _python_docs(source: Source) -> Iterator[pl.DataFrame]:
@@ -168,7 +206,6 @@ def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.Data
             raise BadInput(
                 file, f"no column `{column}`", f"Its columns are: {fields}. Name the right one in the task file"
             )
-    numbers = batch["#row"] if "#row" in batch.columns else pl.Series("#row", np.arange(start, start + batch.height))
     name = Path(file).name.split(".")[0]
 
     def as_text(column: str | None) -> pl.Expr:
@@ -180,12 +217,12 @@ def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.Data
     blank = pl.any_horizontal(
         pl.col(column).cast(pl.String).str.replace_all(_NO_TEXT, "").fill_null("") == "" for column in source.texts
     )
-    taken = batch.with_columns(numbers.cast(pl.Int64)).select(
+    taken = batch.select(
         _text(source.texts).alias("text"),
         as_text(source.source).fill_null(name).alias("source"),
         as_text(source.domain).fill_null(name).alias("domain"),
         (pl.col(source.label).cast(pl.String) if source.label else pl.lit(None, pl.String)).alias("label"),
-        (pl.lit(f"{file}:") + pl.col("#row").cast(pl.String)).alias("origin"),
+        _origins(file, start, batch),
         *([pl.col(source.vector).alias("vector")] if source.vector else []),
         blank.alias("#blank"),
     )
@@ -196,6 +233,11 @@ def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.Data
         if bad.any() and source.bad_rows == "error":
             raise BadInput(taken.filter(bad)["origin"][0], what, "Mend the row, or set `bad_rows: skip` on this source")
     return taken.filter(~(blanks | unlabelled))
+
+
+def _origins(file: str, start: int, batch: pl.DataFrame) -> pl.Series:
+    numbers = batch["#row"] if "#row" in batch.columns else pl.Series(np.arange(start, start + batch.height))
+    return (f"{file}:" + numbers.cast(pl.Int64).cast(pl.String)).alias("origin")
 
 
 def _columns(source: Source) -> list[str]:

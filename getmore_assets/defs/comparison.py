@@ -199,7 +199,7 @@ def _key(job: Job, rival: Selector, words: int) -> str:
         CODE_VERSION,
         rival,
         trains,
-        imported_version(rival),
+        imported_version(rival, job.task),
         words,
         {name: job.inputs[name].data_version for name in reads},
     )[:16]

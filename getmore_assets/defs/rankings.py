@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from getmore_assets.config import Budget, Selector
-from getmore_assets.corpus import readers
+from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.defs.job import Job
 from getmore_assets.records import Record
+from getmore_assets.selection import imported
 
 #: Of all selectors together: to be raised where one of them chooses otherwise than before.
 CODE_VERSION = "5"
@@ -71,7 +71,6 @@ def spec(asked: list[Asked], encoder: str, epsilon: float, base: Record | None) 
     }
 
 
-def imported_version(chosen: Selector) -> list[str]:
-    """The data versions of what another tool chose, of a selector and of the entrants of a race."""
-    own = [readers.data_version(chosen.imported)] if chosen.imported else []
-    return [*own, *(version for one in chosen.entrants for version in imported_version(one))]
+def imported_version(chosen: Selector, task: Task) -> list[str]:
+    """The data versions of what other tools chose."""
+    return [imported.version(one, task) for one in chosen.imports]

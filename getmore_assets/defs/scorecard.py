@@ -46,7 +46,7 @@ def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeRe
 
 
 def _settings(task: Task) -> Any:
-    imported = [rankings.imported_version(rival) for rival in task.rivals]
+    imported = [rankings.imported_version(rival, task) for rival in task.rivals]
     recipes = [task.warmup, task.finetune, *judged_by(task)]
     versions = [rankings.CODE_VERSION, comparison.TRAINED]
     return [versions, task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]

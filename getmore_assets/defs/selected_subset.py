@@ -53,7 +53,7 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
 def _settings(task: Task) -> Any:
     chosen = task.selection
     trains = [task.warmup, task.base_model.objective] if chosen.asks_a_model else None
-    return [CODE_VERSION, chosen, trains, imported_version(chosen)]
+    return [CODE_VERSION, chosen, trains, imported_version(chosen, task)]
 
 
 def _select(job: Job) -> Made:

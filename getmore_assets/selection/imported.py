@@ -1,114 +1,215 @@
-"""Another tool's choice: its rows, their ids, or their places in a pool file, as an order of candidates.
+"""Another tool's choice: its rows, their ids, or their places in pool files, as an order of candidates.
 
-Belongs here: what such files mean. Does not: reading rows of text (`corpus/readers.py`).
+Belongs here: what such files mean, refusing what means nothing, and whether they have changed. Does not: reading rows
+(`corpus/readers.py`).
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import Imported, Source, Task
+from getmore_assets.config import Imported, Rows, Source, Task
 from getmore_assets.corpus import pool, readers
+from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 
 _FIX = "Give text rows, `id`, or `index` with `pool`"
-_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".parquet": pl.read_parquet,
-    ".jsonl": pl.read_ndjson,
-    ".ndjson": pl.read_ndjson,
-    ".csv": pl.read_csv,
-}
+_SEVERAL = "Of several, name the column that says which as `imported.file_name`, and each of them in `imported.pools`"
+_ONLY = ""  # the name of a file that places count in where it is the only one
+_FILE_NAMES = ("file name", "file_name", "filename")  # columns that say which file a place is in; the first is LESS's
+_WITH = {"score": pl.Float64, "origin": pl.String}
+_IDS = {"id": pl.String, **_WITH}
+_PLACES = {"file": pl.String, "place": pl.Int64, **_WITH}
 
 
 def read(chosen: Imported, task: Task) -> pl.DataFrame:
     """The ids that were chosen, best first: id, and origin (`file:row`) for whoever must say which is wrong.
 
-    A row that is longer than a passage stands for all its passages.
+    A row that is longer than a passage stands for all its passages, where the pool is cut into them.
 
     Raises:
-        BadInput: A column is missing, a place is outside the pool file, or a file cannot be read.
+        BadInput: A column is missing, a place is in no pool file, or a file or a row cannot be read.
+    """
+    longest = None if all(source.vector for source in task.candidates) else task.corpus.passage_chars
+    if chosen.id is not None:
+        rows = _ids(chosen)
+    elif chosen.counts:
+        places, found = _places(chosen), [pl.DataFrame(schema={"file": pl.String, "place": pl.Int64, "id": pl.String})]
+        for texts in _texts_at(places, chosen, task):
+            found.append(pool.passages_of(texts, longest).select("file", "place", "id"))
+        rows = places.join(pl.concat(found), on=["file", "place"], how="inner", maintain_order="left_right")
+    else:
+        parts = [pool.passages_of(texts, longest).select(*_IDS) for texts in _texts(chosen)]
+        rows = pl.concat([pl.DataFrame(schema=_IDS), *parts])
+    if chosen.score is not None:
+        rows = rows.sort("score", descending=True, maintain_order=True)
+    _require_some(chosen, rows.height)
+    return rows.unique("id", keep="first", maintain_order=True).select("id", "origin")
+
+
+def check(chosen: Imported, task: Task) -> None:
+    """Refuse what `read` would, in less time: no id of a text is made.
+
+    Raises:
+        BadInput: As `read` does.
     """
     if chosen.id is not None:
-        rows = _columns(chosen, [chosen.id]).select(pl.col(chosen.id).cast(pl.String).alias("id"), "score", "origin")
-    elif chosen.index is not None or Path(chosen.path).suffix == ".npy":
-        rows = _by_index(chosen, task)
+        rows = _ids(chosen).height
+    elif chosen.counts:
+        rows = sum(texts.height for texts in _texts_at(_places(chosen), chosen, task))
     else:
-        rows = _by_text(chosen, task)
-    if chosen.score is not None:
-        rows = rows.sort("score", descending=True, nulls_last=True, maintain_order=True)
-    rows = rows.unique("id", keep="first", maintain_order=True)
-    if not rows.height:
-        raise BadInput(chosen.path, "chooses no row", _FIX)
-    return rows.select("id", "origin")
+        rows = sum(texts.height for texts in _texts(chosen))
+    _require_some(chosen, rows)
 
 
-def _columns(chosen: Imported, names: list[str]) -> pl.DataFrame:
-    """The columns asked for, the score where one is named, and origin, of a table without text."""
-    path = Path(chosen.path)
-    read: Callable[[Path], pl.DataFrame] | None = _READERS.get(path.suffix) if path.is_file() else None
-    if read is None:
-        raise BadInput(chosen.path, "is no Parquet, JSONL or CSV file", _FIX)
-    try:
-        rows = read(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadInput(chosen.path, f"cannot be read ({error})", "Write it again") from None
-    rows = rows.rename({name: name.strip() for name in rows.columns})  # LESS writes a space after each comma
-    for name in [*names, *([chosen.score] if chosen.score else [])]:
-        if name not in rows.columns:
-            raise BadInput(chosen.path, f"no column `{name}`", f"Its columns are: {', '.join(rows.columns)}")
-    rows = rows.with_columns(pl.col(pl.String).str.strip_chars())
-    score = pl.col(chosen.score).cast(pl.Float64) if chosen.score else pl.lit(None, pl.Float64)
-    origin = pl.format("{}:{}", pl.lit(chosen.path), pl.int_range(1, pl.len() + 1))
-    return rows.select(*names, score=score, origin=origin)
+def version(chosen: Imported, task: Task) -> str:
+    """Changes when, and only when, what was chosen may have: with its file, and with those that its places count in.
+
+    Raises:
+        BadInput: There is no such file, or it is not said which its places count in.
+    """
+    own = readers.file_version(chosen.path) if chosen.is_array else readers.data_version(_as_source(chosen))
+    return fingerprint(own, {name: readers.data_version(of) for name, of in _pools(chosen, task).items()})
 
 
-def _by_text(chosen: Imported, task: Task) -> pl.DataFrame:
-    """Rows of text; a score column travels in the place of the label."""
-    source = Source(**{**_as_source(chosen), "label": chosen.score})
-    parts = [pool.passages_of(batch, task.corpus.passage_chars) for batch in readers.read(source)]
-    rows = pl.concat([part.select("id", "label", "origin") for part in parts])
-    return rows.select("id", pl.col("label").cast(pl.Float64, strict=False).alias("score"), "origin")
+def _pools(chosen: Imported, task: Task) -> dict[str, Source]:
+    """The files that places count in, by name; none where it names rows otherwise."""
+    if not chosen.counts:
+        return {}
+    found = chosen.pools
+    if not found:
+        of = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
+        if of is None:
+            what = "counts in a pool file, but several are candidates"
+            raise BadInput(chosen.path, what, f"Name it in `imported.pool`. {_SEVERAL}")
+        found = {_ONLY: of}
+    for of in found.values():
+        if (number := len(readers.paths(of))) > 1:
+            what = f"is {number} files, where the places in {chosen.path} count in one"
+            raise BadInput(of.path, what, f"Name that one in `imported.pool`. {_SEVERAL}")
+    # A row that were left out would move all after it.
+    return {name: of.model_copy(update={"sample": None, "bad_rows": "error"}) for name, of in found.items()}
 
 
-def _by_index(chosen: Imported, task: Task) -> pl.DataFrame:
-    """Places, from 0, in a pool file."""
-    of = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
-    if of is None:
-        raise BadInput(chosen.path, "counts in a pool file, but several are candidates", "Name it in `imported.pool`")
-    rows = _places(chosen)
-    indexed = of.model_copy(update={"sample": None, "bad_rows": "error"})  # a row left out would move all after it
-    height, found = 0, []
-    for batch in readers.read(indexed):
-        place = pl.int_range(height, height + batch.height, eager=True).alias("place")
-        numbered = batch.select("text").with_columns(place, origin=pl.lit(""))
-        found.append(pool.passages_of(numbered, task.corpus.passage_chars).select("place", "id"))
-        height += batch.height
-    outside = rows.filter((pl.col("place") < 0) | (pl.col("place") >= height))
-    if outside.height:
-        what = f"place {outside['place'][0]} is outside the {height} rows of {of.path}"
-        raise BadInput(outside["origin"][0], what, "Give the pool file that the places count in")
-    met = rows.join(pl.concat(found), on="place", how="inner", maintain_order="left")
-    return met.select("id", "score", "origin")
+def _texts_at(places: pl.DataFrame, chosen: Imported, task: Task) -> Iterator[pl.DataFrame]:
+    """Batches of the rows at places in pool files: text, file, place, and origin."""
+    for name, of in _pools(chosen, task).items():
+        here, height = places.filter(pl.col("file") == name), 0
+        wanted = here["place"].unique().sort().to_numpy()
+        for batch in readers.read(of):
+            met = wanted[slice(*np.searchsorted(wanted, (height, height + batch.height)))]
+            yield batch[met - height].select("text", "origin", pl.Series("place", met), file=pl.lit(name))
+            height += batch.height
+        outside = here.filter((pl.col("place") < 0) | (pl.col("place") >= height))
+        if outside.height:
+            what = f"place {outside['place'][0]} is outside the {height} rows of {of.path}"
+            raise BadInput(outside["origin"][0], what, "Give the pool file that the places count in")
+
+
+def _texts(chosen: Imported) -> Iterator[pl.DataFrame]:
+    """Batches of rows of text: text, score, origin."""
+    for batch in readers.read(_as_source(chosen)):
+        label = batch["label"].alias(chosen.score or "").str.strip_chars()
+        score = _numbers(label, batch["origin"]) if chosen.score else _unscored(batch)
+        yield batch.select("text", "origin", score=score)
+
+
+def _as_source(chosen: Imported) -> Source:
+    """Where it lies; a score column travels in the place of the label."""
+    return Source(**chosen.model_dump(include=set(Rows.model_fields)), label=chosen.score)
+
+
+def _ids(chosen: Imported) -> pl.DataFrame:
+    """Id, score and origin, of a table with a column of ids."""
+    assert chosen.id is not None
+    parts = [pl.DataFrame(schema=_IDS)]
+    for table, origins in _tables(chosen):
+        ids = _column(chosen, table, chosen.id)
+        _require(ids.is_not_null() & (ids.dtype == pl.String), ids, origins, "no id")
+        parts.append(pl.DataFrame([ids.alias("id"), _scores(chosen, table, origins), origins]))
+    return pl.concat(parts)
 
 
 def _places(chosen: Imported) -> pl.DataFrame:
-    """place, score and origin, of an index array or of a table with a column of places."""
-    if Path(chosen.path).suffix != ".npy":
-        assert chosen.index is not None
-        rows = _columns(chosen, [chosen.index])
-        return rows.select(pl.col(chosen.index).cast(pl.Int64).alias("place"), "score", "origin")
+    """The name of its file, place, score and origin, of an index array or of a table with a column of places."""
+    if chosen.is_array:
+        return _array(chosen.path)
+    assert chosen.index is not None
+    parts = [pl.DataFrame(schema=_PLACES)]
+    for table, origins in _tables(chosen):
+        given = _column(chosen, table, chosen.index)
+        places = _numbers(given, origins)
+        _require(places.is_finite() & (places == places.floor()), given, origins, "no whole number")
+        place = places.cast(pl.Int64).alias("place")
+        parts.append(pl.DataFrame([_files(chosen, table, origins), place, _scores(chosen, table, origins), origins]))
+    rows = pl.concat(parts)
+    names = rows["file"].unique().sort()
+    if not chosen.pools and len(names) > 1:
+        raise BadInput(chosen.path, f"counts in several files, each from 0: {', '.join(names.head(5))}", _SEVERAL)
+    return rows if chosen.pools else rows.with_columns(file=pl.lit(_ONLY))
+
+
+def _files(chosen: Imported, table: pl.DataFrame, origins: pl.Series) -> pl.Series:
+    """What the file of each place is called, said in the task or not."""
+    told = chosen.file_name or next((name for name in _FILE_NAMES if name in table.columns), None)
+    if told is None:
+        return pl.repeat(_ONLY, table.height, eager=True).alias("file")
+    names = _column(chosen, table, told).cast(pl.String)
+    if chosen.pools:
+        _require(names.is_in(list(chosen.pools)), names, origins, "no name in `imported.pools`")
+    return names.fill_null(_ONLY).alias("file")
+
+
+def _array(path: str) -> pl.DataFrame:
     try:
-        places = np.load(chosen.path, allow_pickle=False)
+        places = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise BadInput(chosen.path, f"cannot be read ({error})", "Write one integer a row with `np.save`") from None
+        raise BadInput(path, f"cannot be read ({error})", "Write one integer a row with `np.save`") from None
     if places.ndim != 1 or not np.issubdtype(places.dtype, np.integer):
-        raise BadInput(chosen.path, f"holds {places.dtype} of shape {places.shape}", "Write one integer a row")
+        raise BadInput(path, f"holds {places.dtype} of shape {places.shape}", "Write one integer a row")
     rows = pl.DataFrame({"place": places.astype(np.int64)}).with_row_index("row", 1)
-    origin = pl.format("{}:{}", pl.lit(chosen.path), "row")
-    return rows.select("place", pl.lit(None, pl.Float64).alias("score"), origin.alias("origin"))
+    origin = pl.format("{}:{}", pl.lit(path), "row")
+    return rows.select(pl.lit(_ONLY).alias("file"), "place", _unscored(rows), origin.alias("origin"))
 
 
-def _as_source(chosen: Imported) -> dict[str, object]:
-    return chosen.model_dump(exclude={"id", "index", "pool", "score"})
+def _tables(chosen: Imported) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+    """Batches of a table without text, and the origins of its rows."""
+    for table, origins in readers.read_whole(_as_source(chosen)):
+        yield table.rename(str.strip), origins  # LESS writes a space after each comma
+
+
+def _column(chosen: Imported, table: pl.DataFrame, name: str) -> pl.Series:
+    if name not in table.columns:
+        raise BadInput(chosen.path, f"no column `{name}`", f"Its columns are: {', '.join(table.columns)}")
+    return table[name].str.strip_chars() if table[name].dtype == pl.String else table[name]
+
+
+def _scores(chosen: Imported, table: pl.DataFrame, origins: pl.Series) -> pl.Series:
+    if chosen.score is None:
+        return _unscored(table)
+    return _numbers(_column(chosen, table, chosen.score), origins).alias("score")
+
+
+def _unscored(rows: pl.DataFrame) -> pl.Series:
+    return pl.Series("score", [None] * rows.height, dtype=pl.Float64)
+
+
+def _numbers(column: pl.Series, origins: pl.Series) -> pl.Series:
+    """A column as float64; of CSV it is text."""
+    plain = column.dtype.is_numeric() or column.dtype == pl.String
+    numbers = column.cast(pl.Float64, strict=False) if plain else _unscored(column.to_frame())
+    _require(numbers.is_not_null() & numbers.is_not_nan(), column, origins, "no number")
+    return numbers
+
+
+def _require_some(chosen: Imported, rows: int) -> None:
+    if not rows:
+        raise BadInput(chosen.path, "chooses no row", _FIX)
+
+
+def _require(good: pl.Series, column: pl.Series, origins: pl.Series, what: str) -> None:
+    """Refuse the first row of a column that is not good."""
+    if not good.all(ignore_nulls=False):
+        row = int(np.argmin(good.fill_null(False)))
+        raise BadInput(origins[row], f"`{column.name}` is {column[row]!r:.80}, which is {what}", "Mend the row")
