@@ -126,7 +126,11 @@ def data_version(frame: pl.DataFrame) -> str:
 
 def points_of(table: TableRef, task: str, split: str = "train") -> pl.DataFrame:
     """The rows of a split as points of a transport problem, by id: id and weight; twice there is twice the weight."""
-    rows = table.scan().filter((pl.col("target") == task) & (pl.col("split") == split))
+    return weighed(table.scan().filter((pl.col("target") == task) & (pl.col("split") == split)))
+
+
+def weighed(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Rows as points, by id: id and weight, which sum to 1; twice there is twice the weight."""
     counted = rows.group_by("id").len("weight").sort("id")
     return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
 

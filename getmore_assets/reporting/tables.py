@@ -137,7 +137,7 @@ def costs(scores: pl.DataFrame) -> Table:
     ]
     caption = (
         "Mean seconds; selection is what a selector needs of encoding, triage and potentials, and its "
-        "ranking. What selectors share is counted for each of them."
+        "ranking. Encoding, triage and potentials are counted for each; what rankings read once counts for the first."
     )
     return Table(
         "Cost of one run", caption, [Column("selector"), *_numbers("tokens of warm-up", *parts, "together, s")], rows

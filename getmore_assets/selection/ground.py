@@ -80,7 +80,7 @@ class Ground:
         return counts
 
     @cached_property
-    def _rows(self) -> pl.DataFrame:
+    def rows(self) -> pl.DataFrame:
         """The target's points: id and weight, in order of id."""
         return points_of(self.tables.target_data, self.task.name)
 
@@ -95,7 +95,7 @@ class Ground:
             LookupError: A point has no potential, and the task lets no change pass.
         """
         solved = self._potentials("target")
-        joined = self._rows.join(solved, on="id", how="left", maintain_order="left")
+        joined = self.rows.join(solved, on="id", how="left", maintain_order="left")
         came = joined["potential"].is_null().to_numpy()
         if not came.any():
             return joined
@@ -134,7 +134,7 @@ class Ground:
     @cached_property
     def y(self) -> np.ndarray:
         """Vectors of the target's points: `[m, d]`, float32, unit length."""
-        return store.load(self.tables.embeddings, self.encoder, self._rows["id"])
+        return store.load(self.tables.embeddings, self.encoder, self.rows["id"])
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Texts of all candidates, or of some, in batches, each with its rows' places among them: `[rows]`, int64."""

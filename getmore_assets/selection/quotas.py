@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Quotas
-from getmore_assets.corpus.target import shares_of
+from getmore_assets.corpus.target import shares_of, weighed
 from getmore_assets.selection.ground import Ground
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
@@ -49,14 +49,13 @@ class Part(Ground):
         return self.whole.x
 
     @cached_property
-    def _rows(self) -> pl.DataFrame:
+    def rows(self) -> pl.DataFrame:
         """Its points: id and weight, in order of id."""
-        counted = self.split_rows("train").group_by("id").len("weight").sort("id")
-        return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
+        return weighed(self.split_rows("train"))
 
     @cached_property
     def _solved(self) -> Solution:
-        settings, problem = self.task.transport, pose(self.x, self.y, self._rows["weight"].to_numpy())
+        settings, problem = self.task.transport, pose(self.x, self.y, self.rows["weight"].to_numpy())
         return solve(
             best_pass(problem, settings.memory_mb),
             self.epsilon,
@@ -68,7 +67,7 @@ class Part(Ground):
     @cached_property
     def points(self) -> pl.DataFrame:
         """Its points: id, weight, potential, in order of id."""
-        return self._rows.with_columns(pl.Series("potential", self._solved.g))
+        return self.rows.with_columns(pl.Series("potential", self._solved.g))
 
     @cached_property
     def f(self) -> np.ndarray:

@@ -168,7 +168,7 @@ def _knn(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
 def _mean(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
     from getmore_assets.selection import neighbours
 
-    return _by_score(ground, neighbours.nearness_to_mean(ground.x, ground.y, ground.points["weight"].to_numpy()))
+    return _by_score(ground, neighbours.nearness_to_mean(ground.x, ground.y, ground.rows["weight"].to_numpy()))
 
 
 def _dsir(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:

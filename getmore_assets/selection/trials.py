@@ -29,7 +29,7 @@ from getmore_assets.training.losses import mean_losses
 
 _HELD_OUT = 10  # every tenth pick is not trained on
 _MOST_TEXTS = 500  # that losses are measured on
-_CHARS = 256  # of a text whose loss ranks it
+CHARS = 256  # of a text whose loss ranks it
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Trials:
         The seconds that these took, the tuning of the model with them, are added to what the ground was spared.
         """
         ground, length = self.ground, self.ground.task.warmup.max_length
-        key = fingerprint("2", str(ground.base), name, length, _CHARS)
+        key = fingerprint("2", str(ground.base), name, length, CHARS)
         file = ground.lake.folder("losses") / f"{key}.parquet"
         schema = {"id": pl.String, "loss": pl.Float64, "seconds": pl.Float64}
         known = pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema=schema)
@@ -130,7 +130,7 @@ class Trials:
             (model, tokenizer), found = make(), np.empty(missing.height)
             with progress(missing.height, "losses", "row") as bar:
                 for places, texts in ground.texts(missing["id"]):
-                    cut = [text[:_CHARS] for text in texts]
+                    cut = [text[:CHARS] for text in texts]
                     found[places] = mean_losses(model, tokenizer, self.objective, cut, length)
                     bar.update(len(texts))
             each = (time.monotonic() - began) / missing.height

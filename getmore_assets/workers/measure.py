@@ -19,6 +19,7 @@ from getmore_assets.encoders import make_encoder
 from getmore_assets.launch import metered
 from getmore_assets.models import find_model
 from getmore_assets.planning.miniature import stands_in, width_of
+from getmore_assets.selection.trials import CHARS
 from getmore_assets.training import classifier, evaluation, language_models
 from getmore_assets.training.acts import recipe_of
 from getmore_assets.training.blocks import Blocks
@@ -29,7 +30,6 @@ from getmore_assets.workers import run
 _ENOUGH_S = 2.0  # of measuring, for one figure
 _MOST = 24
 _TEXTS = 256
-_CHARS = 256  # of a text whose loss is measured, as `selection/trials.py` cuts it
 
 
 def measure(spec: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def _selectors(task: Task, texts: dict[str, list[str]]) -> dict[str, float]:
 
 def _loss(model: Any, tokenizer: Any, task: Task, pool: list[str]) -> float:
     """Seconds for the loss of one candidate."""
-    cut = _again_and_again([text[:_CHARS] for text in pool], 16 * _MOST)
+    cut = _again_and_again([text[:CHARS] for text in pool], 16 * _MOST)
     length, objective = task.warmup.max_length, task.base_model.objective
     each, _ = _rate(lambda n: mean_losses(model, tokenizer, objective, cut[: 16 * n], length) is None)
     return each / 16
