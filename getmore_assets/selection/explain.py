@@ -1,9 +1,11 @@
 """Why one row is in a selection or out of it, and what would have had to change.
 
-Belongs here: putting together what the stages decided about a row. Does not: deciding.
+Belongs here: putting together what the stages decided about a row. Does not: deciding, or what a place in the order of
+a selector hangs on (`orders.py`).
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -12,8 +14,10 @@ from getmore_assets.corpus import candidates, pool
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Records
+from getmore_assets.selection import subset
 from getmore_assets.selection.destinations import destinations
 from getmore_assets.selection.ground import Tables
+from getmore_assets.selection.orders import Place, decider
 
 _ORDER = {**{name: at for at, name in enumerate(candidates.STATIONS)}, "selected_subset": len(candidates.STATIONS)}
 _FEWEST = 8  # characters of an id that name a row
@@ -44,8 +48,8 @@ class Explanation:
         decision: selected, not selected, or excluded.
         stages: What each station decided: (station, decision, reason).
         rank: Among the candidates, from 1; None where it is none.
-        score: Smaller is chosen sooner; None where it is no candidate.
-        cut: The score of the last row that was selected.
+        score: By which its selector ranks it, where it ranks by one; None where it is no candidate.
+        cut: The score of the last row that was selected; None where it is not one order of scores that was cut.
         nearest: Where the plan sends it, most first.
         change: What would have had to be otherwise.
     """
@@ -70,47 +74,43 @@ def of_task(task: Task, name: str) -> Explanation:
     if made is None:
         raise BadInput(f"task {task.name}", "nothing has been selected yet", "Run it first: getmore select")
     tables = Tables(**{station: made.input_table(station) for station in Tables.__dataclass_fields__})
-    ledger, asked = TableRef(**made.facts["ledger"]), Task.model_validate(made.settings)
-    return explain(asked, tables, ledger, made.table_ref(), made.facts["encoder"], made.facts["epsilon"], name)
+    return explain(Task.model_validate(made.settings), tables, made.facts, name)
 
 
-def explain(
-    task: Task, tables: Tables, ledger: TableRef, selected: TableRef, encoder: str, epsilon: float, name: str
-) -> Explanation:
+def explain(task: Task, tables: Tables, facts: dict[str, Any], name: str) -> Explanation:
     """Explain one row.
 
     Args:
         task: Whose selection.
         tables: That it was made from, each at its version.
-        ledger: The row ledger.
-        selected: The selected subset.
-        encoder: Fingerprint of the encoder whose vectors the potentials belong to.
-        epsilon: At which they were solved for, absolute.
+        facts: What the selection left: its ledger, encoder, epsilon, number of candidates, and what its selector found.
         name: The row's id, the first eight characters of it or more, or its text.
 
     Raises:
         BadInput: No row of the pool, or more than one, has that name.
     """
     row = _row(tables.raw_corpus, task, name)
-    mine = pl.col("target") == task.name
-    fate = ledger.scan().filter(mine & (pl.col("id") == row["id"])).collect()
+    ledger = TableRef(**facts["ledger"]).scan().filter(pl.col("target") == task.name)
+    fate = ledger.filter(pl.col("id") == row["id"]).collect()
     if not fate.height:
         raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the line again")
-    decision, station, reason = (fate[column][0] for column in ("decision", "station", "reason"))
+    decision, station, reason, rank = (fate[column][0] for column in ("decision", "station", "reason", "rank"))
     stages = [(name, "passed", "") for name in candidates.STATIONS[: _ORDER[station]]]
     if decision == "excluded":
         stages.append((station, decision, reason))
         return Explanation(row, decision, stages, change=_to_be_a_candidate(task, tables, row, station))
-    if fate["rank"][0] is None:
+    if rank is None:
         stages.append((station, decision, reason))
         return Explanation(row, decision, stages, change=["the imported choice would have to name it"])
-    picks = selected.scan().filter(mine).sort("rank").select("id", "score", "n_tokens").collect()
-    rank, score, cut = fate["rank"][0], fate["score"][0], picks["score"][-1]
-    why = f"rank {rank:,}, score {score:.6g}; the budget pays for {picks.height:,} rows, the last with score {cut:.6g}"
-    stages.append((station, decision, f"{task.selection.called}: {why}"))
-    nearest = _nearest(task, tables, encoder, epsilon, str(row["id"]))
-    change = _to_drop_out(rank, picks) if decision == "selected" else _to_be_taken(task, rank, score, cut)
-    return Explanation(row, decision, stages, rank, score, cut, nearest, change)
+    chosen, place = task.selection, _place(task, tables, facts, ledger, rank)
+    why, change = place.why, place.change
+    if place.chosen is not chosen:
+        winner = place.chosen.called
+        why = f"{winner} won; {why}"
+        change.append(f"another budget is raced for anew: what is said of budgets holds while {winner} wins")
+    stages.append((station, decision, f"{chosen.called}: {why}"))
+    nearest = _nearest(task, tables, facts["encoder"], facts["epsilon"], str(row["id"]))
+    return Explanation(row, decision, stages, rank, place.score, place.cut, nearest, change)
 
 
 def _row(raw_corpus: TableRef, task: Task, name: str) -> dict[str, object]:
@@ -145,21 +145,13 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
     ]
 
 
-def _to_drop_out(rank: int, picks: pl.DataFrame) -> list[str]:
-    fewer, words = rank - 1, int(picks["n_tokens"][: rank - 1].sum())
-    return [
-        f"a budget of {fewer:,} rows or fewer ({words:,} tokens) would leave it out",
-        f"so would {picks.height - fewer:,} more candidates with a lower score than its own",
-    ]
-
-
-def _to_be_taken(task: Task, rank: int, score: float, cut: float) -> list[str]:
-    change = [f"a budget of {rank:,} rows or more would take it"]
-    if score > cut:
-        change.insert(0, f"its score would have to be lower by {score - cut:.6g}, to {cut:.6g}")
-    if task.selection.selector == "got-d":
-        change.append("a target with more rows like it would lower its score: see where the plan sends it")
-    return change
+def _place(task: Task, tables: Tables, facts: dict[str, Any], ledger: pl.LazyFrame, rank: int) -> Place:
+    """The place of the candidate that has a rank, with all that come before it or are selected, and the next."""
+    reach = pl.max_horizontal(pl.lit(rank), (pl.col("decision") == "selected").sum() + 1)
+    tokens = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "n_tokens")
+    ranked = ledger.filter(pl.col("rank") <= reach).select("id", "rank", "score").join(tokens, on="id").sort("rank")
+    budget = subset.resolved(task.selection.budget, facts["candidates"])
+    return Place(decider(task.selection, facts), facts, budget, ranked.select("score", "n_tokens").collect(), rank)
 
 
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:
