@@ -33,7 +33,7 @@ def target_data(context: dg.AssetExecutionContext, line: Line) -> dg.Materialize
 
 def _settings(task: Task) -> Any:
     said = {split: readers.same_but_version(source) for split, source in target.sources_of(task).items()}
-    return [said, target.source_version(task)]
+    return [said, target.source_version(task), task.leakage]
 
 
 def _read(job: Job) -> Made:
