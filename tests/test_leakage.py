@@ -140,6 +140,9 @@ def test_every_kind_of_row_is_explained(planted):
     assert "corpus.held_out" in held["change"][0]
     tested = explained(file, ids["exact"])
     assert tested["stages"][-1][0] == "target_data"
+    of_train = explained(file, pl.read_ndjson(file.parent / "train.jsonl")["text"][-1])
+    assert of_train["decision"] == "taken out of train"
+    assert "overlaps test: near of" in of_train["stages"][0][2]
 
 
 def test_a_selected_row_says_the_same_as_its_table(planted):

@@ -1,20 +1,26 @@
 """What `explain` says of a row's place: each budget that it names is tried, and so is each score."""
 
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
-from getmore_assets.config import Budget, Task
-from getmore_assets.corpus import leakage
+from getmore_assets.cli import main
+from getmore_assets.config import Budget, Target, Task
+from getmore_assets.corpus import leakage, target
+from getmore_assets.corpus.identity import content_id
 from getmore_assets.corpus.pool import pool_key
 from getmore_assets.encoders import store
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
+from getmore_assets.records import Record, Records
 from getmore_assets.selection import choice, explain, race, selectors, subset
 from getmore_assets.selection.ground import Ground, Tables
+from tests.conftest import write_task
 from tests.transport.problems import points, solved
 
 N, M = 300, 12
@@ -82,8 +88,9 @@ class Line:
     def taken(self, selection, **budget):
         return set(subset.take(self.rank(selection, budget).rows, Budget(**budget))["id"])
 
-    def select(self, selection, budget):
+    def select(self, selection, budget, tables=None, left=None):
         """Select, and give the ranking, how many of it are taken, and a function that explains a rank."""
+        tables = tables or self.tables
         task, made = task_of(**selection, budget=budget), self.rank(selection, budget)
         chosen = choice.take(task, self.tables, "e", 0.1, made.rows)
         ledger = self.lake.replace("row_ledger", chosen.ledger(), {"target": "t"}, {})
@@ -91,7 +98,7 @@ class Line:
         ids = made.rows["id"]
 
         def say(rank):
-            return explain.explain(task, self.tables, {**own, **made.facts}, ids[rank - 1])
+            return explain.explain(task, tables, {**own, **made.facts}, left or {}, ids[rank - 1])
 
         return SimpleNamespace(rows=made.rows, taken=chosen.rows.height, say=say)
 
@@ -240,3 +247,90 @@ def test_of_what_another_tool_chose_its_order_decides(line):
     missed = made.say(45)
     assert "in the order of the other tool" in missed.stages[-1][2]
     assert missed.change[0] == "the other tool would have to put it 5 places earlier"
+
+
+TESTED = "the loop waits for what a socket has and gives it to the one who asked first"
+OF_TRAIN = {
+    "kept": "a header of a message is folded where its line would be too long",
+    "near": f"{TESTED} today",
+    "same": "a parser reads what the feeder has fed it until then",
+}
+
+
+@pytest.fixture
+def leaking(line, tmp_path):
+    """The task, its tables and what was taken out, of a target whose train leaks."""
+    of_split = {
+        "train": [*OF_TRAIN.values(), "a second row that is kept"],
+        "validation": ["a policy says how addresses are written"],
+        "test": [TESTED, OF_TRAIN["same"]],
+    }
+    for split, texts in of_split.items():
+        pl.DataFrame({"text": texts}).write_ndjson(tmp_path / f"{split}.jsonl")
+    paths = {split: str(tmp_path / f"{split}.jsonl") for split in of_split}
+    task = task_of(budget=ROWS).model_copy(update={"target": Target(**paths), "lake": str(tmp_path / "lake")})
+    rows, facts = target.read_target(task)
+    made = Lake(task.lake).replace("target_data", rows, {"target": "t"}, {})
+    return task, replace(line.tables, target_data=made), facts.left
+
+
+def test_a_row_of_train_says_whether_it_is_in_train_or_why_it_was_taken_out(leaking):
+    task, tables, left = leaking
+    ids = {kind: content_id(text) for kind, text in OF_TRAIN.items()}
+    found = {kind: explain.explain(task, tables, {}, left, id_) for kind, id_ in ids.items()}
+    assert found["kept"].stages == [("target_data", "in train", "")]
+    assert found["kept"].row["text"] == OF_TRAIN["kept"]
+    overlap = f"overlaps test: near of {content_id(TESTED)}"
+    assert found["near"].stages == [("target_data", "taken out of train", overlap)]
+    assert found["near"].row["origin"].endswith("train.jsonl:2")
+    assert found["near"].change[0].endswith("or set `leakage: allow`")
+    assert found["same"].decision == "in test, taken out of train"
+    assert found["same"].change == ["the same text would have to leave what the target is evaluated on"]
+    for kind, text in OF_TRAIN.items():
+        assert explain.explain(task, tables, {}, left, text) == found[kind]
+        assert explain.explain(task, tables, {}, left, ids[kind][:8]) == found[kind]
+
+
+def test_a_name_that_several_rows_of_the_target_have_or_none_is_refused(leaking):
+    task, tables, left = leaking
+    with pytest.raises(BadInput, match="is in several rows of the target"):
+        explain.explain(task, tables, {}, left, " is ")
+    with pytest.raises(BadInput, match="is in no row of the pool, and in none of the target"):
+        explain.explain(task, tables, {}, left, "0" * 32)
+
+
+def test_a_row_of_the_pool_that_train_has_too_says_so(line, leaking):
+    task, tables, _ = leaking
+    rows = tables.target_data.scan().collect()
+    twin = rows.filter(split="train").head(1).with_columns(id=pl.lit(CANDIDATES[4]))
+    held = Lake(task.lake).replace("target_data", pl.concat([rows, twin]), {"target": "t"}, {})
+    gone = {"train": [{"id": CANDIDATES[5], "origin": "t.jsonl:9", "reason": "overlaps test: piece of x"}]}
+    made = line.select({"selector": "mean"}, ROWS, replace(tables, target_data=held), gone)
+    ids = made.rows["id"].to_list()
+    kept, out = (made.say(ids.index(CANDIDATES[at]) + 1) for at in (4, 5))
+    assert kept.stages[0] == ("target_data", "in train", "")
+    assert out.stages[0] == ("target_data", "taken out of train", "overlaps test: piece of x")
+    assert kept.decision in ("selected", "not selected")
+
+
+def record(station, table, facts, **fields):
+    blank = dict.fromkeys(("fingerprint", "data_version", "code_version", "dagster_run_id", "made_at"), "")
+    empty = {"inputs": {}, "lineage": {}, "folders": {}, "rows": 1, "seconds": 0.0, "peak_rss_mb": 0.0}
+    given = {**blank, **empty, "mlflow_run_id": None, "mlflow_url": None, **fields}
+    return Record(station, "t", table=table, facts=facts, **given)
+
+
+def test_what_left_train_is_that_of_the_target_that_was_selected_for(leaking, tmp_path):
+    task, tables, left = leaking
+    records, now = Records(Lake(task.lake), "t"), replace(tables.target_data, version=7)
+    lineage = {f"table.{name}": f"{one['path']}@v{one['version']}" for name, one in asdict(tables).items()}
+    given = task.model_dump(mode="json", exclude_unset=True)
+    selected = {"lineage": lineage, "settings": given}
+    records.put(record("target_data", tables.target_data, {"left": left}, fingerprint="a"))
+    records.put(record("target_data", now, {"left": {}}, fingerprint="b"))
+    records.put(record("selected_subset", tables.target_data, {}, **selected))
+    id_ = content_id(OF_TRAIN["near"])
+    done = CliRunner().invoke(main, ["explain", str(write_task(tmp_path / "t.yaml", given)), id_])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert f"{id_}: taken out of train" in done.stdout
+    assert "train.jsonl:2" in done.stdout
