@@ -21,7 +21,10 @@ def one_word_changed(text):
 
 @pytest.fixture(scope="module")
 def planted(sources, tmp_path_factory):
-    """A pool with one test sentence in it four times over, each otherwise; and a task that selects from it."""
+    """A pool with one test sentence in it four times over, each otherwise; and a task that selects from it.
+
+    Train holds that sentence as well, with one word changed.
+    """
     home = tmp_path_factory.mktemp("planted")
     test = pl.read_ndjson(sources / "test.jsonl")["text"]
     (sentence,) = test.filter(test.str.len_chars().is_between(150, 600)).head(1)
@@ -37,6 +40,10 @@ def planted(sources, tmp_path_factory):
     pl.concat([pool, pl.DataFrame(rows)]).write_parquet(home / "pool.parquet")
     fields = task_fields(sources, home / "lake")
     fields["candidates"][0]["path"] = str(home / "pool.parquet")
+    train = pl.read_ndjson(sources / "train.jsonl")
+    near = pl.DataFrame({"text": f"{one_word_changed(sentence)} indeed", "label": "email"})
+    pl.concat([train, near]).write_ndjson(home / "train.jsonl")
+    fields["target"]["train"] = str(home / "train.jsonl")
     file = write_task(home / "tiny.yaml", fields)
     done = getmore("select", str(file))
     assert done.returncode == 0, done.stderr[-3000:]
@@ -71,9 +78,16 @@ def test_no_base_model_is_trained_on_what_leaks(planted):
     assert {content_id(text) for text in train._pool_sample(asked, spec, 10_000)} & set(ids.values())
 
 
-def test_a_pool_that_leaks_is_refused_where_it_is_asked_to_be(planted):
-    file, _, _ = planted
+def test_train_and_pool_that_leak_are_refused_where_it_is_asked_to_be(planted, tmp_path):
+    file, _, records = planted
     done = getmore("select", str(file), "leakage=error")
+    assert done.returncode == 2
+    assert "overlaps the target's test (" in done.stderr
+    apart = records.get("target_data").table_ref().scan().select("split", "text", "label").collect()
+    for split in ("train", "validation"):
+        apart.filter(split=split).select("text", "label").write_ndjson(tmp_path / f"{split}.jsonl")
+    clean = [f"target.{split}={tmp_path}/{split}.jsonl" for split in ("train", "validation")]
+    done = getmore("select", str(file), "leakage=error", *clean)
     assert done.returncode == 2
     assert "rows overlap what the target is evaluated on" in done.stderr
 
@@ -126,6 +140,9 @@ def test_every_kind_of_row_is_explained(planted):
     assert "corpus.held_out" in held["change"][0]
     tested = explained(file, ids["exact"])
     assert tested["stages"][-1][0] == "target_data"
+    of_train = explained(file, pl.read_ndjson(file.parent / "train.jsonl")["text"][-1])
+    assert of_train["decision"] == "taken out of train"
+    assert "overlaps test: near of" in of_train["stages"][0][2]
 
 
 def test_a_selected_row_says_the_same_as_its_table(planted):

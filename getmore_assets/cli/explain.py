@@ -26,7 +26,8 @@ def explain(task: str, row: str, as_json: bool) -> None:
 
     What each station decided, its score and rank, where the plan sends it, and what would have had to change.
 
-    ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has.
+    ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has. Of a
+    row of the target, it says which split it is in, or was taken out of and why.
     """
     with refusals(as_json):
         found = of_task(load_task(task), row)
@@ -41,8 +42,10 @@ def _print(found: Explanation) -> None:
         OUT.print(harmless(str(line)), style=style, markup=False, soft_wrap=True)
 
     say(f"{found.row['id']}: {found.decision}", "bold")
-    say(f"{found.row['domain']} / {found.row['source']}, {found.row['origin']}")
-    say(_short(str(found.row["text"])), "dim")
+    place = " / ".join(str(found.row[column]) for column in ("domain", "source") if found.row.get(column))
+    say(f"{place}, {found.row['origin']}" if place else found.row["origin"])
+    if found.row["text"]:
+        say(_short(str(found.row["text"])), "dim")
     stages = Table("station", "decision", "reason")
     for stage in found.stages:
         stages.add_row(*map(cell, stage))

@@ -20,10 +20,10 @@ from getmore_assets.reselection.drift import difference
 from getmore_assets.selection import subset
 from getmore_assets.selection.choice import Choice, take
 from getmore_assets.selection.ground import Tables
+from getmore_assets.selection.orders import cuts_scores, decider
 
 TABLE, LEDGER = "selected_subset", "row_ledger"
 _INPUTS = tuple(Tables.__dataclass_fields__)
-_SCORED = ("got-d", "contrast", "mean", "perplexity", "moore-lewis")  # selectors that cut an order of scores
 _MODEL = "base_model"  # an input where the selector asks it
 
 
@@ -69,7 +69,7 @@ def _select(job: Job) -> Made:
     choice.rows.write_parquet(exported.with_suffix(".partial"))
     exported.with_suffix(".partial").replace(exported)
     figures.composition(choice.found.domains.to_frame(), choice.rows, job.figure("composition"))
-    if job.task.selection.selector in _SCORED:
+    if cuts_scores(decider(job.task.selection, made.facts())):
         figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
     own = {"encoder": encoder, "epsilon": epsilon, "ledger": ledger.__dict__}
     facts = {**own, **_facts(choice), **made.facts(), **_change(job, choice.rows)}

@@ -1,23 +1,35 @@
 """Why one row is in a selection or out of it, and what would have had to change.
 
-Belongs here: putting together what the stages decided about a row. Does not: deciding.
+Belongs here: putting together what the stages decided about a row. Does not: deciding, or what a place in the order of
+a selector hangs on (`orders.py`).
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.identity import content_id
+from getmore_assets.corpus.passages import clean
+from getmore_assets.corpus.target import EVALUATION
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Records
+from getmore_assets.selection import subset
 from getmore_assets.selection.destinations import destinations
 from getmore_assets.selection.ground import Tables
+from getmore_assets.selection.orders import Place, decider
 
 _ORDER = {**{name: at for at, name in enumerate(candidates.STATIONS)}, "selected_subset": len(candidates.STATIONS)}
 _FEWEST = 8  # characters of an id that name a row
+_ELSEWHERE = "the same text would have to leave what the target is evaluated on"
+_OVERLAPPED = "the row that it overlaps would have to leave what the target is evaluated on; or set `leakage: allow`"
 _GONE = "(has left the target since the solve, which stands as the task lets such change pass)"
+
+#: What was taken out of each split of the target, as `TargetFacts` has it: id, origin and reason of each row.
+Left = dict[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -40,12 +52,14 @@ class Explanation:
     """One row's way through the line.
 
     Attributes:
-        row: The pool's: id, text, source, domain, origin, n_tokens.
-        decision: selected, not selected, or excluded.
+        row: The pool's: id, text, source, domain, origin, n_tokens. Of a row that is the target's alone: id, text,
+            domain, origin; text and domain are empty where it was taken out of the target, which keeps neither.
+        decision: selected, not selected, or excluded; of a row that is the target's alone, which splits it is in, or
+            was taken out of.
         stages: What each station decided: (station, decision, reason).
         rank: Among the candidates, from 1; None where it is none.
-        score: Smaller is chosen sooner; None where it is no candidate.
-        cut: The score of the last row that was selected.
+        score: By which its selector ranks it, where it ranks by one; None where it is no candidate.
+        cut: The score of the last row that was selected; None where it is not one order of scores that was cut.
         nearest: Where the plan sends it, most first.
         change: What would have had to be otherwise.
     """
@@ -66,63 +80,108 @@ def of_task(task: Task, name: str) -> Explanation:
     Raises:
         BadInput: Nothing has been selected yet, or no row, or more than one, has that name.
     """
-    made = Records(Lake(task.lake), task.name).get("selected_subset")
+    records = Records(Lake(task.lake), task.name)
+    made = records.get("selected_subset")
     if made is None:
         raise BadInput(f"task {task.name}", "nothing has been selected yet", "Run it first: getmore select")
     tables = Tables(**{station: made.input_table(station) for station in Tables.__dataclass_fields__})
-    ledger, asked = TableRef(**made.facts["ledger"]), Task.model_validate(made.settings)
-    return explain(asked, tables, ledger, made.table_ref(), made.facts["encoder"], made.facts["epsilon"], name)
+    read = [one for one in records.makings("target_data") if one.table == tables.target_data]
+    left = read[-1].facts["left"] if read else {}
+    return explain(Task.model_validate(made.settings), tables, made.facts, left, name)
 
 
-def explain(
-    task: Task, tables: Tables, ledger: TableRef, selected: TableRef, encoder: str, epsilon: float, name: str
-) -> Explanation:
+def explain(task: Task, tables: Tables, facts: dict[str, Any], left: Left, name: str) -> Explanation:
     """Explain one row.
 
     Args:
         task: Whose selection.
         tables: That it was made from, each at its version.
-        ledger: The row ledger.
-        selected: The selected subset.
-        encoder: Fingerprint of the encoder whose vectors the potentials belong to.
-        epsilon: At which they were solved for, absolute.
-        name: The row's id, the first eight characters of it or more, or its text.
+        facts: What the selection left: its ledger, encoder, epsilon, number of candidates, and what its selector found.
+        left: What was taken out of the target.
+        name: The row's id, the first eight characters of it or more, or its text; of the pool, or else of the target.
 
     Raises:
-        BadInput: No row of the pool, or more than one, has that name.
+        BadInput: No row, or more than one, has that name.
     """
     row = _row(tables.raw_corpus, task, name)
-    mine = pl.col("target") == task.name
-    fate = ledger.scan().filter(mine & (pl.col("id") == row["id"])).collect()
+    if row is None:
+        return _of_target(task, tables, left, name)
+    ledger = TableRef(**facts["ledger"]).scan().filter(pl.col("target") == task.name)
+    fate = ledger.filter(pl.col("id") == row["id"]).collect()
     if not fate.height:
         raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the line again")
-    decision, station, reason = (fate[column][0] for column in ("decision", "station", "reason"))
-    stages = [(name, "passed", "") for name in candidates.STATIONS[: _ORDER[station]]]
+    decision, station, reason, rank = (fate[column][0] for column in ("decision", "station", "reason", "rank"))
+    stages = _in_target(task, tables, left, str(row["id"]))
+    stages += [(name, "passed", "") for name in candidates.STATIONS[: _ORDER[station]]]
     if decision == "excluded":
         stages.append((station, decision, reason))
         return Explanation(row, decision, stages, change=_to_be_a_candidate(task, tables, row, station))
-    if fate["rank"][0] is None:
+    if rank is None:
         stages.append((station, decision, reason))
         return Explanation(row, decision, stages, change=["the imported choice would have to name it"])
-    picks = selected.scan().filter(mine).sort("rank").select("id", "score", "n_tokens").collect()
-    rank, score, cut = fate["rank"][0], fate["score"][0], picks["score"][-1]
-    why = f"rank {rank:,}, score {score:.6g}; the budget pays for {picks.height:,} rows, the last with score {cut:.6g}"
-    stages.append((station, decision, f"{task.selection.called}: {why}"))
-    nearest = _nearest(task, tables, encoder, epsilon, str(row["id"]))
-    change = _to_drop_out(rank, picks) if decision == "selected" else _to_be_taken(task, rank, score, cut)
-    return Explanation(row, decision, stages, rank, score, cut, nearest, change)
+    chosen, place = task.selection, _place(task, tables, facts, ledger, rank)
+    why, change = place.why, place.change
+    if place.chosen is not chosen:
+        winner = place.chosen.called
+        why = f"{winner} won; {why}"
+        change.append(f"another budget is raced for anew: what is said of budgets holds while {winner} wins")
+    stages.append((station, decision, f"{chosen.called}: {why}"))
+    nearest = _nearest(task, tables, facts["encoder"], facts["epsilon"], str(row["id"]))
+    return Explanation(row, decision, stages, rank, place.score, place.cut, nearest, change)
 
 
-def _row(raw_corpus: TableRef, task: Task, name: str) -> dict[str, object]:
+def _row(raw_corpus: TableRef, task: Task, name: str) -> dict[str, object] | None:
+    """The row of the pool that has a name; None where none has."""
     rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
-    is_id = len(name) >= _FEWEST and all(c in "0123456789abcdef" for c in name)
-    wanted = pl.col("id").str.starts_with(name) if is_id else pl.col("text").str.contains(name, literal=True)
     columns = ["id", "text", "source", "domain", "origin", "n_tokens", "duplicate_of", "held_out"]
-    found = rows.filter(wanted).select(columns).head(2).collect()
-    if found.height != 1:
-        what = "is in no row of the pool" if not found.height else "is in several rows of the pool"
-        raise BadInput(f"row {name!r}", what, f"Give its id ({_FEWEST} characters or more), or all of its text")
-    return found.row(0, named=True)
+    found = rows.filter(_is_called(name)).select(columns).head(2).collect()
+    if found.height > 1:
+        raise _badly_named(name, "is in several rows of the pool")
+    return found.row(0, named=True) if found.height else None
+
+
+def _is_id(name: str) -> bool:
+    return len(name) >= _FEWEST and all(c in "0123456789abcdef" for c in name)
+
+
+def _is_called(name: str) -> pl.Expr:
+    return pl.col("id").str.starts_with(name) if _is_id(name) else pl.col("text").str.contains(name, literal=True)
+
+
+def _badly_named(name: str, what: str) -> BadInput:
+    return BadInput(f"row {name!r}", what, f"Give its id ({_FEWEST} characters or more), or all of its text")
+
+
+def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation:
+    """Explain a row that no row of the pool is: of the target, or taken out of it."""
+    mine = tables.target_data.scan().filter(pl.col("target") == task.name)
+    rows = mine.filter(_is_called(name)).select("id", "text", "domain", "origin").collect().to_dicts()
+    id_ = name if _is_id(name) else content_id(clean(name))  # of what was taken out, the text is not kept
+    gone = [one for some in left.values() for one in some if one["id"].startswith(id_)]
+    found = [*rows, *({"id": one["id"], "text": "", "domain": "", "origin": one["origin"]} for one in gone)]
+    if len({one["id"] for one in found}) != 1:
+        several = "is in several rows of the target"
+        raise _badly_named(name, several if found else "is in no row of the pool, and in none of the target")
+    row = found[0]
+    stages = _in_target(task, tables, left, row["id"])
+    decisions = [decision for _, decision, _ in stages]
+    if gone:
+        evaluated = any(f"in {split}" in decisions for split in EVALUATION)
+        change = _ELSEWHERE if evaluated else _OVERLAPPED
+    else:
+        change = "to be a candidate, it would have to be in the pool and not in what the target is evaluated on"
+    return Explanation(row, ", ".join(decisions), stages, change=[change])
+
+
+def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[str, str, str]]:
+    """Which splits of the target a text is in, and which it was taken out of and why, if any."""
+    mine = (pl.col("target") == task.name) & (pl.col("id") == id_)
+    splits = tables.target_data.scan().filter(mine).select("split").unique().collect()["split"]
+    gone = {(split, one["reason"]) for split, some in left.items() for one in some if one["id"] == id_}
+    return [
+        *(("target_data", f"in {split}", "") for split in sorted(splits)),
+        *(("target_data", f"taken out of {split}", reason) for split, reason in sorted(gone)),
+    ]
 
 
 def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], station: str) -> list[str]:
@@ -136,7 +195,7 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
         share = f"{leak['overlap']:.0%} of which it overlaps"
         return [f"row {leak['of']}, {share}, would have to leave the target's {leak['split']}; or set `leakage: allow`"]
     if station == "target_data":
-        return ["the same text would have to leave what the target is evaluated on"]
+        return [_ELSEWHERE]
     if row["held_out"]:
         return ["`corpus.held_out` would have to be smaller: the row is kept to measure forgetting on"]
     return [
@@ -145,21 +204,13 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
     ]
 
 
-def _to_drop_out(rank: int, picks: pl.DataFrame) -> list[str]:
-    fewer, words = rank - 1, int(picks["n_tokens"][: rank - 1].sum())
-    return [
-        f"a budget of {fewer:,} rows or fewer ({words:,} tokens) would leave it out",
-        f"so would {picks.height - fewer:,} more candidates with a lower score than its own",
-    ]
-
-
-def _to_be_taken(task: Task, rank: int, score: float, cut: float) -> list[str]:
-    change = [f"a budget of {rank:,} rows or more would take it"]
-    if score > cut:
-        change.insert(0, f"its score would have to be lower by {score - cut:.6g}, to {cut:.6g}")
-    if task.selection.selector == "got-d":
-        change.append("a target with more rows like it would lower its score: see where the plan sends it")
-    return change
+def _place(task: Task, tables: Tables, facts: dict[str, Any], ledger: pl.LazyFrame, rank: int) -> Place:
+    """The place of the candidate that has a rank, with all that come before it or are selected, and the next."""
+    reach = pl.max_horizontal(pl.lit(rank), (pl.col("decision") == "selected").sum() + 1)
+    tokens = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "n_tokens")
+    ranked = ledger.filter(pl.col("rank") <= reach).select("id", "rank", "score").join(tokens, on="id").sort("rank")
+    budget = subset.resolved(task.selection.budget, facts["candidates"])
+    return Place(decider(task.selection, facts), facts, budget, ranked.select("score", "n_tokens").collect(), rank)
 
 
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:

@@ -115,12 +115,14 @@ class Picked:
         score: Potential at which each was: `[k]`, float64.
         f: Potentials after the last round, for what was not picked: `[n]`, float64.
         costs: OT(s D_U + (1 - s) D_S, D_R) before each round, entropic; the first is that of the pool alone.
+        by_round: How many each round picked.
     """
 
     order: np.ndarray
     score: np.ndarray
     f: np.ndarray
     costs: list[float]
+    by_round: list[int]
 
 
 def pick(
@@ -145,7 +147,9 @@ def pick(
         bonus: Added to every potential, in its unit: `[n]`, float64, or one number.
     """
     n = len(plan.n_tokens)
-    taken, spent, g, costs = np.zeros(n, bool), 0.0, None, []
+    taken, spent, g = np.zeros(n, bool), 0.0, None
+    costs: list[float] = []
+    by_round: list[int] = []
     order: list[int] = []
     score: list[float] = []
     f = np.zeros(n)
@@ -162,8 +166,9 @@ def pick(
             taken[row], spent = True, spent + price[row]
             order.append(int(row))
             score.append(float(f[row]))
-        log.info("round %d of %d: %d picks, distance %.5f", number + 1, rounds, len(order) - before, costs[-1])
-    return Picked(np.array(order, np.int64), np.array(score), f, costs)
+        by_round.append(len(order) - before)
+        log.info("round %d of %d: %d picks, distance %.5f", number + 1, rounds, by_round[-1], costs[-1])
+    return Picked(np.array(order, np.int64), np.array(score), f, costs, by_round)
 
 
 def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:

@@ -142,7 +142,8 @@ def _rounds(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
     picked = rounds.pick(plan_of(ground), price, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
     scores = picked.f.copy()
     scores[picked.order] = picked.score
-    return _by_order(ground, picked.order, scores, **{"lambda": float(share), "costs": picked.costs}, **facts)
+    found = {"lambda": float(share), "costs": picked.costs, "picks_by_round": picked.by_round}
+    return _by_order(ground, picked.order, scores, **found, **facts)
 
 
 def _contrast(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:

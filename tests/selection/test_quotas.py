@@ -56,8 +56,10 @@ def near(picks, target):
 
 def test_a_small_target_has_its_share(uneven):
     home, fields = uneven
-    _, without = select(home, fields)
+    whole, without = select(home, fields)
     record, picks = select(home, fields, quotas={"shares": {"asyncio": 1, "email": 1}})
+    assert "scores" in whole.figures
+    assert "scores" not in record.figures  # parts take turns: no one score cuts
     found = record.facts["quotas"]
     assert {name: (one["share"], one["picks"]) for name, one in found.items()} == {
         "asyncio": (0.5, 50),
