@@ -161,7 +161,8 @@ def _asked(job: Job, selector: Selector, words: int) -> Asked:
 
 def _head(made: Asked) -> pl.DataFrame:
     """The rows of a ranking that a warm-up may come to, by rank."""
-    words = made.budget.tokens or 0
+    assert made.budget.tokens is not None
+    words = made.budget.tokens
     return made.rows().filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)
 
 

@@ -52,12 +52,14 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
         table.scan().filter(mine).select("id").collect()["id"]
         for table in (last.input_table("selected_subset"), job.table("selected_subset"))
     )
-    fates = TableRef(**job.inputs["selected_subset"].facts["ledger"]).scan().filter(mine)
-    candidates = fates.filter(pl.col("decision") != "excluded").select("id").collect()["id"]
-    if not before.is_in(candidates.implode()).all():
-        return None
     overlap = jaccard(before, now)
-    return f"overlap {overlap:.3f} of its selection with today's" if overlap >= job.task.drift.overlap else None
+    if overlap < job.task.drift.overlap:
+        return None
+    fates = TableRef(**job.inputs["selected_subset"].facts["ledger"]).scan().filter(mine)
+    standing = fates.filter((pl.col("decision") != "excluded") & pl.col("id").is_in(before.implode()))
+    if standing.select(pl.len()).collect().item() < before.len():
+        return None
+    return f"overlap {overlap:.3f} of its selection with today's"
 
 
 def _warm_up(job: Job) -> Made:
