@@ -29,7 +29,7 @@ _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
     owners=owners(),
     group_name="proof",
     kinds={"deltalake", "torch"},
-    code_version="3",
+    code_version="4",
     pool="gpu",
     description="The chosen selector against no warm-up and the other selectors: the same tokens and recipe, "
     "several seeds, intervals, the cost of each part, and a verdict that may be: do not use this.",

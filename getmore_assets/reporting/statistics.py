@@ -165,11 +165,12 @@ def curve(scores: pl.DataFrame, along: str, metric: str) -> dict[str, list[tuple
 def labels_saved(runs: pl.DataFrame, metric: str, name: str) -> str:
     """In words: how many labels the warmed model needs for what the other one reaches with all (paper, Figure 1).
 
-    By the means; beside it, at a count that was measured, how far the warmed model is ahead, paired by seed, and what
+    By the means; that labels are saved counts as shown where, at the count that is needed, the warmed model is better
+    than no warm-up with as many, paired by seed. Beside it how far it is ahead of no warm-up with all labels, and what
     the labels that are spared in fine-tuning cost in selection and warm-up.
 
     Args:
-        runs: selector (`name` and none), seed, labels, the metric and the seconds of `COSTS`.
+        runs: selector (`name` and none), seed, labels, the metric and the seconds of `COSTS`; each count of both.
         metric: That is judged by.
         name: Of the selector.
     """
@@ -177,21 +178,24 @@ def labels_saved(runs: pl.DataFrame, metric: str, name: str) -> str:
     chosen, (every, reached) = along[name], along[NONE][-1]
     ahead = [(at, sign * (found.mean - reached.mean)) for at, found in chosen]
     at, gap = next(((at, gap) for at, gap in ahead if gap >= 0), ahead[-1])
-    mine, theirs = (
+    mine, same, theirs = (
         runs.filter((pl.col("selector") == selector) & (pl.col("labels") == count))
-        for selector, count in ((name, at), (NONE, every))
+        for selector, count in ((name, at), (NONE, at), (NONE, every))
     )
+    way = "higher" if sign == 1 else "lower"
     before = next(((low, less) for (low, less), (high, _) in pairwise(ahead) if high == at), None)
     if gap < 0:
         said = f"none; {name} does not reach with all labels what no warm-up does"
     elif before is None:
-        said = (
-            f"{name} needs {at:,.0f} labels or fewer, at least {1 - at / every:.0%} less, for what no warm-up reaches"
-        )
+        needs = f"{at:,.0f} labels or fewer, at least {1 - at / every:.0%} less"
+        said = f"{name} needs {needs}, for what no warm-up reaches"
     else:
         needed = before[0] + (at - before[0]) * before[1] / (before[1] - gap)
         said = f"{name} needs about {needed:,.0f} labels, {1 - needed / every:.0%} less, for what no warm-up reaches"
-    way = "higher" if sign == 1 else "lower"
+    alike = _paired(mine, same, metric)
+    if gap >= 0 and judgement(alike) != BETTER:
+        level = f"with {at:,.0f} labels it is not better than no warm-up with as many ({way} by {alike})"
+        said = f"not shown, as {level}; by the means {said}"
     paired = f"with {at:,.0f} it is {way} by {_paired(mine, theirs, metric)}"
     spent, spared = (part.select(pl.sum_horizontal(COSTS.values())).mean().item() for part in (mine, theirs))
     costs = f"selection, warm-up and fine-tuning take {spent:,.0f} s then, fine-tuning with all alone {spared:,.0f} s"

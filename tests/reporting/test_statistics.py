@@ -80,7 +80,7 @@ def along(labels, means):
         ([0.5, 0.6, 0.85, 0.9], "needs about 700 labels, 65% less", "with 1,000 it is {} by 0.15 ± 0.12"),
         ([0.75, 0.8, 0.85, 0.9], "needs 200 labels or fewer, at least 90% less", "with 200 it is {} by 0.05 ± 0.12"),
         ([0.2, 0.3, 0.4, 0.6], "labels saved: none", "with 2,000 it is {} by -0.1 ± 0.12"),
-        ([0.5, 0.6, 0.65, 0.71], "needs about 1,833 labels, 8% less", "with 2,000 it is {} by 0.01 ± 0.12"),
+        ([0.5, 0.6, 0.65, 0.71], "the means got-d needs about 1,833 labels, 8% less", "2,000 it is {} by 0.01 ± 0.12"),
     ],
 )
 def test_labels_saved_are_read_off_the_curve(chosen, said, paired):
@@ -93,6 +93,18 @@ def test_labels_saved_are_read_off_the_curve(chosen, said, paired):
     found = statistics.labels_saved(by_labels(falling), "perplexity", "got-d")
     assert said in found
     assert paired.format("lower") in found
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shown"),
+    [([0.5, 0.6, 0.85, 0.9], True), ([0.5, 0.6, 0.65, 0.71], False), ([0.2, 0.3, 0.4, 0.6], False)],
+)
+def test_labels_saved_are_shown_only_where_the_warm_up_helps_with_as_many(chosen, shown):
+    runs = by_labels({"got-d": chosen, "none": [0.3, 0.4, 0.5, 0.7]})
+    found = statistics.labels_saved(runs, "micro_f1", "got-d")
+    assert ("not shown" not in found and "labels saved: none" not in found) == shown
+    of_one_seed = statistics.labels_saved(runs.filter(pl.col("seed") == 0), "micro_f1", "got-d")
+    assert "not shown" in of_one_seed or "labels saved: none" in of_one_seed
 
 
 def test_a_curve_is_in_order_with_its_intervals():
