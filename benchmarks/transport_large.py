@@ -21,7 +21,7 @@ RELATIVE, TOLERANCE = 0.05, 1e-3
 
 def solve_one(x: str, y: str, count: int) -> dict[str, Any]:
     """Solve for the first `count` candidates of a file; seconds, and the highest resident memory all the while."""
-    from getmore_assets.launch import metered
+    from getmore_assets.metering import metered
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.problem import pose
     from getmore_assets.transport.rows import NpyFile

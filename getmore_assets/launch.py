@@ -1,7 +1,7 @@
 """Where a worker runs: its own process on this machine, or several, or a pod.
 
-Belongs here: starting a worker, waiting for it, turning its end into a result or an error, and metering a station's
-time and memory. Does not: what a worker does, or what a pod is (`pods/`).
+Belongs here: starting a worker, waiting for it, and turning its end into a result or an error. Does not: what a worker
+does, the interpreter that workers are forked from (`forks.py`), or what a pod is (`pods/`).
 """
 
 import json
@@ -11,11 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +19,12 @@ import psutil
 
 from getmore_assets import __version__, pods
 from getmore_assets.errors import BadInput
+from getmore_assets.forks import CAN_FORK, SERVER, Exit
+from getmore_assets.metering import Meter, peak_of_children_mb
 from getmore_assets.workers import PARENT, REFUSED
 
 log = logging.getLogger(__name__)
 
-_SAMPLE_EVERY_S = 0.05
 _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
 # To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
 # the system anew, page by page (benchmarks/README.md, kept_memory).
@@ -42,7 +39,12 @@ class WorkerFailedError(RuntimeError):
 
 
 def launch(
-    worker: str, spec: dict[str, Any], work: Path, processes: int = 1, pod: pods.Wanted | None = None
+    worker: str,
+    spec: dict[str, Any],
+    work: Path,
+    processes: int = 1,
+    pod: pods.Wanted | None = None,
+    meter: Meter | None = None,
 ) -> dict[str, Any]:
     """Run `getmore_assets.workers.<worker>` with a spec and return its result.
 
@@ -52,6 +54,7 @@ def launch(
         work: A folder for the spec, the result and what the worker keeps to go on from.
         processes: How many of it, under torchrun where there are several (of train).
         pod: That it runs in; on this machine without it.
+        meter: Told of the worker's peak memory, where it runs on this machine.
 
     Raises:
         BadInput: The worker refused its input, or the cluster the pod.
@@ -60,14 +63,14 @@ def launch(
     asked, answered = work / "spec.json", work / "result.json"
     answered.unlink(missing_ok=True)
     asked.write_text(json.dumps({"package": __version__, **spec}, indent=1), "utf-8")
-    program = ["-m", f"getmore_assets.workers.{worker}", str(asked), str(answered)]
-    several = ["-m", "getmore_assets.workers.several", "--standalone", "--nproc-per-node", str(processes)]
-    arguments = [*(several if processes > 1 else []), *program]
     if pod:
-        ended = pods.run(pod, arguments, settings(worker), processes)
+        ended = pods.run(pod, _program(worker, asked, answered, processes), settings(worker), processes)
         code, said = ended.code, ended.said
     else:
-        code, said = _run_here(arguments, processes, settings(worker)), ""
+        here = run_here(worker, asked, answered, processes)
+        code, said = here.code, ""
+        if meter:
+            meter.add_worker(here.peak_mb)
     if code is None:
         raise WorkerFailedError(f"the {worker} worker {said}")
     if pod and code in (0, REFUSED):
@@ -91,13 +94,28 @@ def settings(worker: str) -> dict[str, str]:
     return _QUIET | kept
 
 
-def _run_here(arguments: list[str], processes: int, own: dict[str, str]) -> int:
-    """Run Python on this machine, and return its exit code, or the signal that killed it with a minus."""
+def run_here(worker: str, spec: Path, result: Path, processes: int) -> Exit:
+    """Run a worker on this machine: one process forked from a warm interpreter, or several new ones under torchrun."""
+    if processes == 1 and CAN_FORK:
+        return SERVER.run(worker, spec, result, settings(worker))
+    return _run_anew(_program(worker, spec, result, processes), processes, settings(worker))
+
+
+def _program(worker: str, spec: Path, result: Path, processes: int) -> list[str]:
+    """Return the arguments to Python that start a worker."""
+    program = ["-m", f"getmore_assets.workers.{worker}", str(spec), str(result)]
+    several = ["-m", "getmore_assets.workers.several", "--standalone", "--nproc-per-node", str(processes)]
+    return [*(several if processes > 1 else []), *program]
+
+
+def _run_anew(arguments: list[str], processes: int, own: dict[str, str]) -> Exit:
+    """Run a new Python process. With several processes, the peak memory is that of the largest, times their number."""
     environment = {**os.environ, **own, PARENT: str(os.getpid())}
     if processes > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
         environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())
-    return subprocess.run([sys.executable, *arguments], check=False, env=environment).returncode
+    code = subprocess.run([sys.executable, *arguments], check=False, env=environment).returncode
+    return Exit(code, peak_of_children_mb() * processes)
 
 
 def _wait_for(answered: Path, pod: pods.Wanted) -> None:
@@ -114,40 +132,3 @@ def _loopback() -> str:
     """The network interface that leads nowhere but to this machine."""
     found = psutil.net_if_addrs().items()
     return next(name for name, addresses in found if any(one.address == "127.0.0.1" for one in addresses))
-
-
-@dataclass
-class Meter:
-    """Seconds, and the highest resident memory of this process and its children together, in MiB."""
-
-    seconds: float = 0.0
-    peak_rss_mb: float = 0.0
-
-
-@contextmanager
-def metered() -> Iterator[Meter]:
-    """Measure a station."""
-    meter, done = Meter(), threading.Event()
-    started = time.monotonic()
-    watcher = threading.Thread(target=_watch, args=(meter, done), daemon=True)
-    watcher.start()
-    try:
-        yield meter
-    finally:
-        done.set()
-        watcher.join()
-        meter.seconds = round(time.monotonic() - started, 2)
-
-
-def _watch(meter: Meter, done: threading.Event) -> None:
-    me = psutil.Process()
-    while True:
-        total = 0
-        for process in [me, *me.children(recursive=True)]:
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        meter.peak_rss_mb = max(meter.peak_rss_mb, round(total / 2**20, 1))
-        if done.wait(_SAMPLE_EVERY_S):
-            return

@@ -1,9 +1,13 @@
-"""Real text that every machine has (the standard library's documentation), and one task carried down the whole line."""
+"""Real text that every machine has (the standard library's documentation), and one task through the pipeline."""
 
 import json
 import os
+
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # two threads spin on models this small
+
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +16,29 @@ import polars as pl
 import pytest
 import yaml
 
+from getmore_assets import launch
 from getmore_assets.corpus import python_docs
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
+from tests import in_process
 
 SHARED = Path(__file__).parents[2] / "shared"
+DOMAINS = ("argparse", "collections", "logging", "unittest")  # of the pool: stand for a quarter of the modules each
 SECRET = "hf_ThisStandsForTheTokenOfAUser"  # what the environment of every command holds, and nothing may keep
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_in_process() -> Iterator[None]:
+    """Workers run in this process, but for tests that ask for `real_processes`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "run_here", in_process.run_worker)
+        yield
+
+
+@pytest.fixture
+def real_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers run in processes of their own, as they do for a user."""
+    monkeypatch.setattr(launch, "run_here", in_process.RUN_IN_PROCESSES)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +51,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def documents() -> pl.DataFrame:
-    """Docstrings and topics of the standard library: text, source (module), domain (its first part)."""
+    """Docstrings and topics of the standard library: text, source (module), domain (the first part of the module)."""
     rows = [
         {"text": text, "source": module, "domain": module.split(".")[0].split(":")[0]}
         for text, module, _ in python_docs.read(["python"], [])
@@ -44,7 +65,9 @@ def sources(documents: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
     """A folder with pool.parquet (1,200 rows) and {train,validation,test}.jsonl, whose target is asyncio and email."""
     folder = tmp_path_factory.mktemp("sources")
     wanted = pl.col("domain").is_in(["asyncio", "email"])
-    documents.filter(~wanted).head(1200).write_parquet(folder / "pool.parquet")
+    # Four domains: each is a transport problem of its own.
+    few = pl.col("domain").rank("dense").mod(4).replace_strict(dict(enumerate(DOMAINS)), return_dtype=pl.String)
+    documents.filter(~wanted).head(1200).with_columns(domain=few).write_parquet(folder / "pool.parquet")
     target = documents.filter(wanted).select("text", pl.col("domain").alias("label")).sample(240, seed=1)
     for split, start, rows in (("train", 0, 120), ("validation", 120, 40), ("test", 160, 80)):
         target.slice(start, rows).write_ndjson(folder / f"{split}.jsonl")
@@ -78,10 +101,18 @@ def write_task(path: Path, fields: dict[str, Any]) -> Path:
     return path
 
 
+_SECRETS = {"HF_TOKEN": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET}
+_UNSET = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
+
+
 def getmore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command, as a user runs it."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")}
-    environment |= {"HF_TOKEN": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET}
+    """The command as a user runs it, in this process."""
+    return in_process.run_command(list(arguments), {**_SECRETS, **dict.fromkeys(_UNSET)}, cwd)
+
+
+def getmore_process(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, in a process of its own, with workers of their own."""
+    environment = {**{k: v for k, v in os.environ.items() if k not in _UNSET}, **_SECRETS}
     command = [sys.executable, "-m", "getmore_assets.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)
 

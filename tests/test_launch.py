@@ -1,11 +1,25 @@
+import os
+import signal
+import sys
+import threading
 import time
 
 import polars as pl
+import psutil
 import pytest
 
 from getmore_assets import launch
 from getmore_assets.errors import BadInput
-from getmore_assets.launch import WorkerFailedError, metered
+from getmore_assets.forks import CAN_FORK, ForkServer
+from getmore_assets.launch import WorkerFailedError
+from getmore_assets.metering import Meter
+
+needs_forks = pytest.mark.skipif(not CAN_FORK, reason="this system starts each worker anew")
+
+
+@pytest.fixture(autouse=True)
+def _in_processes(real_processes):
+    pass
 
 
 def test_a_worker_that_crashes_is_an_error_that_says_so(tmp_path):
@@ -45,13 +59,69 @@ def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
         launch.launch("triage", refused_spec(sources, tmp_path), tmp_path)
 
 
-def test_time_and_memory_are_metered():
-    with metered() as meter:
-        held = bytearray(200 * 2**20)
-        time.sleep(0.2)
-    assert len(held) > 0
-    assert meter.seconds >= 0.2
-    assert meter.peak_rss_mb > 200
+def test_a_worker_counts_with_its_peak_memory(sources, tmp_path):
+    meter = Meter()
+    with pytest.raises(BadInput):
+        launch.launch("triage", refused_spec(sources, tmp_path), tmp_path, meter=meter)
+    assert meter.peak_rss_mb > psutil.Process().memory_info().rss / 2**20 + 100  # torch alone takes more
+
+
+@needs_forks
+def test_workers_are_forked_from_one_interpreter_as_long_as_the_environment_stays(tmp_path, monkeypatch):
+    server, spec = ForkServer(), tmp_path / "spec.json"
+    spec.write_text("{}")
+
+    def interpreter():
+        assert server.run("solve", spec, tmp_path / "result.json", {}).code == 1  # a spec without a task
+        return server._process.pid
+
+    first = interpreter()
+    assert interpreter() == first
+    monkeypatch.setenv("GETMORE_TESTS_SAY", "something else")
+    assert interpreter() != first
+    assert not psutil.pid_exists(first)
+    server.end()
+
+
+@needs_forks
+def test_a_worker_that_is_killed_is_told_by_its_signal_and_the_next_one_works(tmp_path):
+    server, spec = ForkServer(), tmp_path / "spec.fifo"
+    os.mkfifo(spec)  # the worker waits for what nobody writes
+
+    def kill():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            workers = psutil.Process(server._process.pid).children() if server._process else []
+            if workers:
+                workers[0].send_signal(signal.SIGKILL)
+                return
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert server.run("solve", spec, tmp_path / "result.json", {}).code == -signal.SIGKILL
+    killer.join()
+    (tmp_path / "spec.json").write_text("{}")
+    assert server.run("solve", tmp_path / "spec.json", tmp_path / "result.json", {}).code == 1
+    server.end()
+
+
+@needs_forks
+def test_a_worker_ends_with_the_process_that_asked_for_it(tmp_path):
+    spec = tmp_path / "spec.fifo"
+    os.mkfifo(spec)
+    program = f"""from pathlib import Path
+from getmore_assets.forks import ForkServer
+ForkServer().run("solve", Path({str(spec)!r}), Path({str(tmp_path / "result.json")!r}), {{}})"""
+    asks = psutil.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 60
+    while len(asks.children(recursive=True)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    started = asks.children(recursive=True)
+    asks.kill()
+    asks.wait()
+    assert psutil.wait_procs(started, timeout=10)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -64,5 +134,5 @@ def test_a_worker_that_may_train_keeps_its_memory_unless_told_otherwise(worker, 
     written = tmp_path / "found"
     shown = "os.environ.get('MALLOC_MMAP_MAX_', 'none')"
     program = f"import os, pathlib; pathlib.Path({str(written)!r}).write_text({shown})"
-    assert launch._run_here(["-c", program], 1, launch.settings(worker)) == 0
+    assert launch._run_anew(["-c", program], 1, launch.settings(worker)).code == 0
     assert written.read_text() == found

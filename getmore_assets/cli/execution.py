@@ -26,6 +26,18 @@ REFUSED, FAILED = 2, 1
 _FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
 
 
+class _Terminal(logging.StreamHandler[Any]):
+    """Writes to whatever stderr is when a line comes."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+
 class _Failures(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         _FAILED.append(record.getMessage())
@@ -43,10 +55,11 @@ def verb(command: Any) -> Any:
 
 def log_to_terminal() -> None:
     """Progress of the library on stderr; Dagster's and MLflow's own chatter stays in their stores."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger().addHandler(_Terminal())
     ours = logging.getLogger("getmore_assets")
     ours.setLevel(logging.INFO)
-    ours.addHandler(_Failures(logging.ERROR))
+    ours.handlers[:] = [_Failures(logging.ERROR)]
+    _FAILED.clear()
     for noisy in ("mlflow", "alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from getmore_assets.config import Task
 from getmore_assets.lake import Lake, TableRef
-from getmore_assets.launch import Meter, launch, metered
+from getmore_assets.launch import launch
+from getmore_assets.metering import Meter, metered
 from getmore_assets.pods import Wanted
 from getmore_assets.records import Record, now, write_atomically
 from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
@@ -39,6 +40,7 @@ class Job:
     last: Record | None
     same_recipe: bool
     run: TrackedRun | None = None
+    meter: Meter = field(default_factory=Meter)
 
     @property
     def work(self) -> Path:
@@ -59,7 +61,7 @@ class Job:
         }
         processes = self.task.launch.train.processes if worker == "train" else 1
         given = {**common, **tables, "commit": self.commit, **spec}
-        return launch(worker, given, self.work, processes, self._pod(worker))
+        return launch(worker, given, self.work, processes, self._pod(worker), self.meter)
 
     def _pod(self, worker: str) -> Wanted | None:
         """The pod that the task asks for a worker; triage is mostly encoding, and goes where that goes."""
@@ -126,7 +128,7 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
                 "mlflow.note.content": _note(job),
             }
             job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
-        meter: Meter = stack.enter_context(metered())
+        job.meter = stack.enter_context(metered())
         made = _work(job, make)
         if job.run is not None:
             _log(job, job.run, made)
@@ -143,8 +145,8 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
         folders=made.folders,
         rows=made.rows,
         facts=made.facts,
-        seconds=meter.seconds,
-        peak_rss_mb=meter.peak_rss_mb,
+        seconds=job.meter.seconds,
+        peak_rss_mb=job.meter.peak_rss_mb,
         dagster_run_id=job.commit["dagster_run_id"],
         mlflow_run_id=job.run.id if job.run else None,
         mlflow_url=run_url(job.run.experiment_id, job.run.id) if job.run else None,

@@ -3,6 +3,7 @@
 Belongs here: the frame every worker runs in, and reading a worker's inputs out of the lake. Does not: the work.
 """
 
+import importlib
 import json
 import logging
 import os
@@ -20,6 +21,8 @@ from getmore_assets.errors import BadInput
 from getmore_assets.ranks import is_first
 from getmore_assets.records import write_atomically
 
+Work = Callable[[dict[str, Any]], dict[str, Any]]
+
 PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
 REFUSED = 3  # exit code of a worker whose input cannot be used
 _SCARCE_MB = 8  # free disk below which an error may well come of it
@@ -27,14 +30,27 @@ POTENTIALS = "ot_potentials"  # the table of the solve worker
 TRIAGE = "domain_triage"  # the table of the triage worker
 
 
-def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Read the spec (argument 1), do the work, write its result (argument 2).
+def entry(worker: str) -> Work:
+    """Return the work of a worker: the function named as its module."""
+    work: Work = getattr(importlib.import_module(f"{__name__}.{worker}"), worker)
+    return work
 
-    What goes wrong is said in the result too, for the one who launched it. Of several processes the first one writes
-    the result, and whichever fails before the others what went wrong.
-    """
-    spec, result = Path(sys.argv[1]), Path(sys.argv[2])
+
+def run(work: Work) -> None:
+    """Answer the spec named by argument 1 in the file named by argument 2, and exit."""
     logging.basicConfig(level=logging.INFO if is_first() else logging.ERROR, format="%(message)s", stream=sys.stderr)
+    sys.exit(answer(work, Path(sys.argv[1]), Path(sys.argv[2])))
+
+
+def answer(work: Work, spec: Path, result: Path) -> int:
+    """Do the work of a spec, write its result, and return the exit code.
+
+    An error is written to the result too, for the launcher. With several processes, rank 0 writes the result, and the
+    first process that fails writes its error.
+
+    Raises:
+        Exception: The work failed.
+    """
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         asked = json.loads(spec.read_text("utf-8"))
@@ -42,7 +58,7 @@ def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         made = work(asked)
     except BadInput as error:
         write_atomically(result, json.dumps({"where": error.where, "what": error.what, "fix": error.fix}))
-        sys.exit(REFUSED)
+        return REFUSED
     except Exception as error:
         free = shutil.disk_usage(result.parent).free / 2**20
         full = f" (the disk of {result.parent} has {free:.1f} MiB left)" if free < _SCARCE_MB else ""
@@ -52,6 +68,7 @@ def run(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         raise
     if is_first():
         write_atomically(result, json.dumps(made))
+    return 0
 
 
 def _require_same(version: str) -> None:
@@ -61,13 +78,17 @@ def _require_same(version: str) -> None:
         raise BadInput("the image in `launch`", what, "Name one with the version of the run")
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
+    """End this process as soon as its parent is gone, so that a killed run leaves no worker that goes on writing."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)
 
 
-# A worker ends with the process that launched it, so that a killed run leaves none that goes on writing. Here, and not
-# in `run`, because a parent may be killed while a worker still imports torch.
+# Here, and not in `run`, because a parent may be killed while a worker still imports torch.
 if PARENT in os.environ:
-    threading.Thread(target=_end_with, args=(int(os.environ[PARENT]),), daemon=True).start()
+    end_with(int(os.environ[PARENT]))

@@ -16,7 +16,7 @@ from getmore_assets.config import FineTuning, Selector, Task, Training
 from getmore_assets.corpus.passages import count_tokens
 from getmore_assets.device import best_device
 from getmore_assets.encoders import make_encoder
-from getmore_assets.launch import metered
+from getmore_assets.metering import metered
 from getmore_assets.models import find_model
 from getmore_assets.planning.miniature import stands_in, width_of
 from getmore_assets.selection.trials import CHARS

@@ -25,14 +25,15 @@ from getmore_assets.transport.passes.remote import remote_pass
 from getmore_assets.transport.plan import Plan, calibrate, require_room
 from getmore_assets.transport.problem import BadVectorError, Problem, pose
 from getmore_assets.transport.rows import NpyFile
-from getmore_assets.transport.solver import Solution, solve
+from getmore_assets.transport.solver import Solution
+from getmore_assets.transport.solver import solve as solve_problem
 from getmore_assets.transport.stability import choice_overlap
 from getmore_assets.workers import POTENTIALS, earlier, run
 
 log = logging.getLogger(__name__)
 
 
-def solve_potentials(spec: dict[str, Any]) -> dict[str, Any]:
+def solve(spec: dict[str, Any]) -> dict[str, Any]:
     """Write f for every candidate and g for every target row.
 
     Where the spec names an earlier solve, it is gone on from; and where the task lets so much drift pass, it stands,
@@ -106,7 +107,7 @@ def _solve(
             max_passes=settings.max_passes,
         )
     else:
-        solution = solve(
+        solution = solve_problem(
             tile_pass,
             epsilon,
             tolerance=settings.tolerance,
@@ -155,4 +156,4 @@ def _facts(problem: Problem, plan: Plan, solution: Solution) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(solve_potentials)
+    run(solve)

@@ -82,11 +82,13 @@ class Command:
         return sum(one["status"] != "made" for one in self.answer.get("stations", []))
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes it has now."""
+        """The worker processes it has now; the interpreter that they are forked from is none of them."""
         found = []
         for child in self.process.children(recursive=True):
             try:
-                if any("getmore_assets.workers" in part for part in child.cmdline()):
+                line = " ".join(child.cmdline())
+                forks = "fork_server" in line and "fork_server" not in " ".join(child.parent().cmdline())
+                if "getmore_assets.workers" in line and not forks:
                     found.append(child)
             except psutil.NoSuchProcess:
                 continue

@@ -1,0 +1,56 @@
+"""Seconds and peak memory of a stage, from the operating system's own accounts.
+
+Belongs here: what a materialization record says of time and memory. Does not: a benchmark's own measurements.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_FORGET_PEAK = "5"  # proc(5): sets the peak resident memory to the current one
+_UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, in parts of a MiB
+
+
+@dataclass
+class Meter:
+    """Seconds, and peak resident memory in MiB: of this process, or of this process and its largest worker together."""
+
+    seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+
+    def add_worker(self, peak_mb: float) -> None:
+        """Count a worker that has just ended, beside what this process holds."""
+        self.peak_rss_mb = max(self.peak_rss_mb, round(_resident("VmRSS:") + peak_mb, 1))
+
+
+@contextmanager
+def metered() -> Iterator[Meter]:
+    """Measure a stage."""
+    meter, started = Meter(), time.monotonic()
+    with suppress(OSError):
+        _CLEAR.write_text(_FORGET_PEAK)
+    try:
+        yield meter
+    finally:
+        meter.peak_rss_mb = max(meter.peak_rss_mb, round(_resident("VmHWM:"), 1))
+        meter.seconds = round(time.monotonic() - started, 2)
+
+
+def peak_of_children_mb() -> float:
+    """Return the peak resident memory of the largest process that this one started and waited for, in MiB."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _UNIT
+
+
+def _resident(field: str) -> float:
+    """Return a figure of `/proc/self/status` in MiB; where there is none, the peak since this process began."""
+    with suppress(OSError):
+        for line in _STATUS.read_text("ascii", "replace").splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _UNIT

@@ -1,0 +1,77 @@
+"""A warm interpreter that workers are forked from, so that torch and transformers are imported once a run.
+
+Belongs here: the program that `forks.py` starts, and the life of a forked worker. Does not: what a worker does. The
+server has one thread and runs no model, so that a fork is safe, and each worker opens the GPU for itself.
+"""
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from getmore_assets.workers import answer, end_with, entry
+
+
+def serve(channel: socket.socket) -> None:
+    """Fork a worker for each request line, and answer with its exit code and peak memory.
+
+    A request is `{"worker": …, "spec": path, "result": path}`; the answer `{"code": …, "peak_mb": …}`, where a negative
+    code is the signal that ended the worker. The server ends, and its worker with it, when the other side closes.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group: the worker's to act on
+    for line in channel.makefile("r", encoding="utf-8"):
+        asked = json.loads(line)
+        work = None
+        try:
+            work = entry(asked["worker"])
+        except Exception:
+            traceback.print_exc()
+        pid = os.fork()
+        if pid == 0:
+            channel.close()
+            _work(work, Path(asked["spec"]), Path(asked["result"]))
+        code, peak_mb = _wait(pid, channel)
+        channel.sendall(json.dumps({"code": code, "peak_mb": peak_mb}).encode() + b"\n")
+
+
+def _wait(pid: int, channel: socket.socket) -> tuple[int, float]:
+    """Wait for a worker; kill it where the launcher goes away first."""
+    worker = os.pidfd_open(pid)
+    ready, _, _ = select.select([worker, channel.fileno()], [], [])
+    if worker not in ready:
+        os.kill(pid, signal.SIGKILL)
+    _, status, usage = os.wait4(pid, 0)
+    os.close(worker)
+    if worker not in ready:
+        sys.exit(1)
+    return os.waitstatus_to_exitcode(status), round(usage.ru_maxrss / 1024, 1)
+
+
+def _work(work: object, spec: Path, result: Path) -> NoReturn:
+    """Do the work in the forked process, and end it as a program of its own would end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    end_with(os.getppid())
+    code = 1
+    try:
+        if callable(work):
+            code = answer(work, spec, result)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    serve(socket.socket(fileno=int(sys.argv[1])))
