@@ -1,10 +1,10 @@
-"""Reading task files: YAML, overrides, errors that name the field, and the folder they lie in.
+"""Reading one task file: YAML, overrides, errors that name the field.
 
-Belongs here: from a path to a `Task`. Does not: the schema (`config.py`), or the files a task names (`preflight.py`).
+Belongs here: from a path to a `Task`. Does not: the schema (`config.py`), the folder of task files (`tasks_folder.py`),
+or the files a task names (`preflight.py`).
 """
 
 import difflib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,16 @@ def load_task(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> 
     """Read a task file and apply `key.sub=value` overrides.
 
     Raises:
-        BadInput: The file is missing, is not YAML, or a field of it is unknown or has a wrong value.
+        BadInput: The file is missing, cannot be read, is not YAML, or a field of it is unknown or has a wrong value.
     """
     path = Path(path)
     try:
         raw = safe_yaml.read(path)
     except FileNotFoundError:
         raise BadInput(str(path), "there is no such task file", "Give the path of a YAML task file") from None
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or 'not a regular file'})"
+        raise BadInput(str(path), what, "Give the path of a YAML task file that you may read") from None
     except ValueError as error:
         raise BadInput(str(path), f"not valid YAML ({error})", "Correct the file") from None
     if not isinstance(raw, dict):
@@ -91,30 +94,3 @@ def section_in(annotation: Any) -> type[Section] | None:
     """The section that a field holds, alone, or none, or several in a list; None where it holds something else."""
     kinds = (annotation, *(getattr(a, "__origin__", a) for a in getattr(annotation, "__args__", ())))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
-
-
-def tasks_folder() -> Path:
-    """Where task files lie: `GETMORE_TASKS`, or `tasks/` under the working directory."""
-    return Path(os.environ.get("GETMORE_TASKS", "tasks"))
-
-
-def find_task_files(folder: Path) -> dict[str, Path]:
-    """Task names and files under a folder. A file that does not load is left out: `unreadable` says why."""
-    found = {}
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            found[load_task(path).name] = path
-        except BadInput:
-            continue
-    return found
-
-
-def unreadable(folder: Path) -> list[str]:
-    """What is wrong with the files under a folder that do not load."""
-    wrong = []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            load_task(path)
-        except BadInput as error:
-            wrong.append(str(error))
-    return wrong

@@ -7,7 +7,8 @@ import yaml
 
 from getmore_assets import safe_yaml
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import find_task_files, load_task, unreadable
+from getmore_assets.task_files import load_task
+from getmore_assets.tasks_folder import read_folder
 
 MINIMAL = "name: t\ntarget: {train: a.jsonl}\n"
 LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
@@ -44,8 +45,9 @@ def test_a_harmful_task_file_is_refused_quickly(tmp_path, case):
 def test_one_among_the_task_files_does_not_keep_the_others_from_being_found(tmp_path):
     (tmp_path / "good.yaml").write_text(MINIMAL)
     (tmp_path / "laughs.yaml").write_text(MINIMAL + LAUGHS)
-    assert find_task_files(tmp_path) == {"t": tmp_path / "good.yaml"}
-    (said,) = unreadable(tmp_path)
+    files = read_folder(tmp_path)
+    assert {name: file.path for name, file in files.by_name.items()} == {"t": tmp_path / "good.yaml"}
+    (said,) = files.problems
     assert "laughs.yaml" in said
 
 
@@ -64,3 +66,30 @@ def test_what_people_write_is_read_as_before(tmp_path):
     path.write_text(text, "utf-8")
     task = load_task(path)
     assert (task.warmup.epochs, task.finetune.epochs, task.finetune.patience) == (2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nname: b\ntarget: {train: a}\n", r"the key `name` stands twice, first on line 1 .*line 2"),
+        (
+            MINIMAL + "warmup:\n  epochs: 1\n  dtype: float32\n  epochs: 2\n",
+            "`epochs` stands twice, first on line 4 .*line 6",
+        ),
+        (MINIMAL + 'seeds: 1\n"seeds": 2\n', "`seeds` stands twice, first on line 3"),
+        (MINIMAL + "zero_shot: {labels: {1: a, true: b}}\n", "`true` stands twice, first on line 3"),
+        (MINIMAL + "compare: [{selector: knn, selector: dsir}]\n", "`selector` stands twice"),
+        (MINIMAL + "warmup: &r {epochs: 2, epochs: 3}\nfinetune: {<<: *r}\n", "`epochs` stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_by_line(tmp_path, text, said):
+    path = tmp_path / "task.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=said):
+        load_task(path)
+
+
+def test_a_merged_key_may_be_changed_and_merges_may_follow_each_other():
+    text = "a: &a {x: 1, y: 1}\nb: &b\n  <<: *a\n  x: 2\nc:\n  <<: *b\n  <<: {z: 3}\n  y: 4\n"
+    assert safe_yaml.parse(text) == yaml.safe_load(text)
+    assert safe_yaml.parse(text)["c"] == {"x": 2, "y": 4, "z": 3}

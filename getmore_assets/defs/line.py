@@ -21,7 +21,8 @@ from getmore_assets.defs.shown import materialisation
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records, making
-from getmore_assets.task_files import find_task_files, load_task, tasks_folder
+from getmore_assets.task_files import load_task
+from getmore_assets.tasks_folder import find_task_file, tasks_folder
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +52,9 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The task of a partition.
 
         Raises:
-            BadInput: No task file has that name.
+            BadInput: No task file, or more than one, has that name.
         """
-        path = Path(self.task_file) if self.task_file else find_task_files(tasks_folder()).get(name)
-        if path is None:
-            fix = "Put its task file there, or set GETMORE_TASKS to the folder where it is"
-            raise BadInput(f"target `{name}`", f"no task file in {tasks_folder()}/ has this name", fix)
+        path = Path(self.task_file) if self.task_file else find_task_file(name, tasks_folder())
         return load_task(path, self.overrides)
 
     def record(self, context: dg.AssetCheckExecutionContext, station: str) -> tuple[Task, Record]:

@@ -21,7 +21,7 @@ from getmore_assets.lake import Lake, Seen, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.watch import Asked, Memory, due
-from getmore_assets.task_files import find_task_files, load_task, tasks_folder, unreadable
+from getmore_assets.tasks_folder import read_folder, tasks_folder
 
 _EVERY_S = 30
 #: `GETMORE_SENSORS=RUNNING` (as deployments set it) starts the sensors that start runs; else the UI's switch does.
@@ -35,7 +35,8 @@ _STATUS = dg.DefaultSensorStatus(os.environ.get("GETMORE_SENSORS", "STOPPED"))
 )
 def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Register new task files as partitions."""
-    found, wrong = _new_targets(context, set(find_task_files(tasks_folder()))), unreadable(tasks_folder())
+    files = read_folder(tasks_folder())
+    found, wrong = _new_targets(context, set(files.by_name)), files.problems
     for why in wrong:
         context.log.warning(why)
     if not found:
@@ -73,7 +74,7 @@ def _look(
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick of a watching sensor."""
     memory = Memory.load(context.cursor)
-    tasks = {name: load_task(path) for name, path in find_task_files(tasks_folder()).items()}
+    tasks = {name: file.task for name, file in read_folder(tasks_folder()).by_name.items()}
     now = {}
     for name, task in tasks.items():
         try:
