@@ -1,7 +1,9 @@
 """One reader a file format: yields (number of the first row, frame) with the columns asked for, or (None) with all.
 
-Belongs here: bytes to frames, with the place of a row that cannot be decoded. Does not: which format a source has, or
-what its columns mean (`readers.py`). Row numbers count from 1; where rows and lines differ, a `#row` column holds them.
+Belongs here: bytes to frames, with the place of a row that cannot be decoded. Does not: which format a source has
+(`readers.py`), or what its columns mean (`meanings.py`). Row numbers count from 1; where rows and lines differ, a
+`#row` column holds them. A column of JSON whose values are not all of one plain type is a column of Python objects
+(`pl.Object`), so that no value is cast.
 """
 
 import csv
@@ -12,8 +14,10 @@ from typing import Any
 
 import polars as pl
 
-from getmore_assets.config import HUB_PREFIX, Source
+from getmore_assets.config import HUB_PREFIX
+from getmore_assets.corpus.library_errors import guarded, translated, worded
 from getmore_assets.corpus.lines import CUT_IT, LONGEST_ROW, OPENERS, TOO_LONG, lines
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
 Batches = Iterator[tuple[int, pl.DataFrame]]
@@ -21,6 +25,7 @@ Columns = list[str] | None
 
 KINDS = "parquet, jsonl, csv, tsv, text, delta, dataset"
 _BATCH = 8192
+_PLAIN: dict[type, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 _SUFFIXES = {
     ".parquet": "parquet",
     ".jsonl": "jsonl",
@@ -47,45 +52,56 @@ def is_saved_dataset(path: Path) -> bool:
 
 
 def _frames(rows: Iterator[tuple[int, dict[str, Any], int]], columns: Columns) -> Batches:
-    """Frames of numbered rows with their sizes; columns that no row of a frame has are left out of it."""
+    """Frames of numbered rows with their sizes; columns that no row so far has are left out."""
     batch: list[dict[str, Any]] = []
-    held = 0
+    held, met = 0, set[str]()
     for number, row, size in rows:
         batch.append({**row, "#row": number})
         held += size
         if len(batch) == _BATCH or held > LONGEST_ROW:
-            yield batch[0]["#row"], _frame(batch, columns)
+            yield batch[0]["#row"], _frame(batch, columns, met)
             batch, held = [], 0
     if batch:
-        yield batch[0]["#row"], _frame(batch, columns)
+        yield batch[0]["#row"], _frame(batch, columns, met)
 
 
-def _frame(batch: list[dict[str, Any]], columns: Columns) -> pl.DataFrame:
+def _frame(batch: list[dict[str, Any]], columns: Columns, met: set[str]) -> pl.DataFrame:
+    """A frame of rows; `met` are the columns that a frame before it had, to which its own are added."""
     every = columns if columns is not None else sorted({c for row in batch for c in row} - {"#row"})
-    present = [c for c in every if any(c in row for row in batch)]
+    met |= {c for c in every if c not in met and any(c in row for row in batch)}
+    present = [c for c in every if c in met]
     if len(present) < len(every):  # show the reader of the error what there is
         present = sorted({c for row in batch[:20] for c in row} - {"#row"})
-    return pl.DataFrame({c: [row.get(c) for row in batch] for c in ["#row", *present]}, strict=False)
+    return pl.DataFrame([_column(c, [row.get(c) for row in batch]) for c in ["#row", *present]])
 
 
-def _parquet(path: Path, columns: Columns, source: Source) -> Batches:
+def _column(name: str, values: list[Any]) -> pl.Series:
+    """Values of JSON as a column, typed where all are of one plain type: polars casts a mixture, or drops fields."""
+    kinds = set(map(type, values)) - {type(None)}
+    plain = _PLAIN.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if kinds and plain is None:
+        return pl.Series(name, values, dtype=pl.Object)
     try:
+        return pl.Series(name, values, dtype=plain or pl.Null)
+    except OverflowError:  # a whole number of more than 64 bits
+        return pl.Series(name, values, dtype=pl.Object)
+
+
+def _parquet(path: Path, columns: Columns, reading: Reading) -> Batches:
+    with translated(str(path), "not a readable Parquet file"):
         frame = pl.scan_parquet(path)
         present = frame.collect_schema().names()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadInput(str(path), f"not a readable Parquet file ({error})", "Write it again") from None
     wanted = columns if columns is not None and set(columns) <= set(present) else present
-    yield from _bounded(_scan(frame, wanted), str(path), source)
+    yield from _bounded(guarded(str(path), _scan(frame, wanted)), str(path), reading)
 
 
-def _delta(path: Path, columns: Columns, source: Source) -> Batches:
-    frame = pl.scan_delta(str(path), version=source.version)
-    present = frame.collect_schema().names()
+def _delta(path: Path, columns: Columns, reading: Reading) -> Batches:
+    with translated(str(path), "not a readable Delta table"):
+        frame = pl.scan_delta(str(path), version=reading.source.version)
+        present = frame.collect_schema().names()
     wanted = columns if columns is not None and set(columns) <= set(present) else present
-    try:
-        yield from _bounded(_scan(frame, wanted), str(path), source)
-    except OSError as error:
-        raise BadInput(str(path), f"names a file that cannot be read ({error})", "Write the table again") from None
+    rows = guarded(str(path), _scan(frame, wanted), "names a file that cannot be read")
+    yield from _bounded(rows, str(path), reading)
 
 
 def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
@@ -95,7 +111,7 @@ def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
         start += batch.height
 
 
-def _bounded(batches: Batches, where: str, source: Source) -> Batches:
+def _bounded(batches: Batches, where: str, reading: Reading) -> Batches:
     """The same rows in pieces of bounded size: a small file may hold one long text in a million rows.
 
     Raises:
@@ -108,9 +124,8 @@ def _bounded(batches: Batches, where: str, source: Source) -> Batches:
         if sizes.sum() <= LONGEST_ROW:
             yield start, batch
             continue
-        too_long = (sizes > LONGEST_ROW).arg_true()
-        if len(too_long) and source.bad_rows == "error":
-            raise BadInput(f"{where}:{start + too_long[0]}", TOO_LONG, CUT_IT)
+        for row in (sizes > LONGEST_ROW).arg_true():
+            reading.bad(f"{where}:{start + row}", TOO_LONG, CUT_IT)
         numbered = batch.with_columns(pl.int_range(start, start + batch.height).alias("#row"), sizes.alias("#size"))
         kept = numbered.filter(pl.col("#size") <= LONGEST_ROW)
         parts = kept.with_columns(pl.col("#size").cum_sum() // LONGEST_ROW)
@@ -118,33 +133,45 @@ def _bounded(batches: Batches, where: str, source: Source) -> Batches:
             yield part["#row"][0], part
 
 
-def _jsonl(path: Path, columns: Columns, source: Source) -> Batches:
+def _jsonl(path: Path, columns: Columns, reading: Reading) -> Batches:
     def rows() -> Iterator[tuple[int, dict[str, Any], int]]:
-        for number, line in lines(path, source):
+        for number, line in lines(path, reading):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = _ROW.decode(line.strip())
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
-                json.dumps(row, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
+                if "\\ud" in line or "\\uD" in line:  # half a surrogate pair is no text
+                    json.dumps(row, ensure_ascii=False).encode("utf-8")
             except (ValueError, RecursionError) as error:
-                if source.bad_rows == "skip":
-                    continue
-                raise BadInput(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line") from None
+                reading.bad(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line")
+                continue
             yield number, row, len(line)
 
     yield from _frames(rows(), columns)
 
 
-def _delimited(delimiter: str) -> Callable[[Path, Columns, Source], Batches]:
-    def read(path: Path, columns: Columns, source: Source) -> Batches:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two fields of one name, no other reader would say which counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"two fields are called `{next(name for name in names if names.count(name) > 1)}`")
+    return found
+
+
+_ROW = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
+    def read(path: Path, columns: Columns, reading: Reading) -> Batches:
         csv.field_size_limit(LONGEST_ROW)
         taken = 0  # characters since the last row ended
 
         def counted() -> Iterator[str]:
             nonlocal taken
-            for number, line in lines(path, source):
+            for number, line in lines(path, reading):
                 taken += len(line)
                 if taken > LONGEST_ROW:
                     raise BadInput(f"{path}:{number}", f"a row {TOO_LONG}", "Look for a quote that is not closed")
@@ -155,7 +182,7 @@ def _delimited(delimiter: str) -> Callable[[Path, Columns, Source], Batches]:
             reader = csv.DictReader(counted(), delimiter=delimiter, strict=True)
             try:
                 for row in reader:
-                    if None in row and source.bad_rows == "error":
+                    if None in row and reading.source.bad_rows == "error":
                         what = f"more fields than the header's {len(reader.fieldnames or [])}"
                         raise BadInput(f"{path}:{reader.line_num}", what, "Quote the delimiter, or mend the row")
                     yield reader.line_num, {k: v for k, v in row.items() if k is not None}, taken
@@ -168,11 +195,11 @@ def _delimited(delimiter: str) -> Callable[[Path, Columns, Source], Batches]:
     return read
 
 
-def _text(path: Path, _columns: Columns, source: Source) -> Batches:
+def _text(path: Path, _columns: Columns, reading: Reading) -> Batches:
     """A row a file; of one that is too long for a row, a row for each part of it."""
     part: list[str] = []
     start, held = 1, 0
-    for number, line in lines(path, source):
+    for number, line in lines(path, reading):
         if held + len(line) > LONGEST_ROW:
             yield start, pl.DataFrame({"text": ["".join(part)]})
             part, start, held = [], number, 0
@@ -181,14 +208,15 @@ def _text(path: Path, _columns: Columns, source: Source) -> Batches:
     yield start, pl.DataFrame({"text": ["".join(part)]})
 
 
-def _dataset(path: Path, _columns: Columns, source: Source) -> Batches:
-    datasets = datasets_package(str(path))
-    loaded = datasets.load_from_disk(str(path))
-    if isinstance(loaded, datasets.DatasetDict):
-        if source.split not in loaded:
-            raise BadInput(str(path), f"no split `{source.split}`", f"Its splits are: {', '.join(loaded)}")
-        loaded = loaded[source.split]
-    yield from _bounded(_dataset_frames(loaded), str(path), source)
+def _dataset(path: Path, _columns: Columns, reading: Reading) -> Batches:
+    datasets, split = datasets_package(str(path)), reading.source.split
+    with translated(str(path), "not a readable data set"):
+        loaded = datasets.load_from_disk(str(path))
+        if isinstance(loaded, datasets.DatasetDict):
+            if split not in loaded:
+                raise BadInput(str(path), f"no split `{split}`", f"Its splits are: {', '.join(loaded)}")
+            loaded = loaded[split]
+    yield from _bounded(guarded(str(path), _dataset_frames(loaded)), str(path), reading)
 
 
 def datasets_package(where: str) -> Any:
@@ -220,7 +248,7 @@ def hub_revision(name: str) -> str:
         raise BadInput(f"hf://{name}", what, "Check name and network") from None
 
 
-def hub_dataset(source: Source, columns: Columns) -> Batches:
+def hub_dataset(reading: Reading, columns: Columns) -> Batches:
     """Rows of a data set on the Hugging Face hub, streamed.
 
     Raises:
@@ -228,15 +256,16 @@ def hub_dataset(source: Source, columns: Columns) -> Batches:
     """
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+    source = reading.source
     datasets, name = datasets_package(source.path), source.path.removeprefix(HUB_PREFIX)
     try:
         validate_repo_id(name)  # or `load_dataset` would read a folder of this machine
         loaded = datasets.load_dataset(name, source.config, split=source.split, streaming=True)
-    except (OSError, ValueError) as error:
-        what = f"cannot be loaded ({error})"
-        raise BadInput(source.path, what, "Check name, config, split and network") from None
+    except Exception as error:  # the package runs into whatever the data set's files make it run into
+        what = f"cannot be loaded ({worded(error)})"
+        raise BadInput(source.path, what, "Check name, config, split and network") from error
     rows = ((number, dict(row), _size(row)) for number, row in enumerate(loaded, 1))
-    yield from _bounded(_frames(rows, columns), source.path, source)
+    yield from _bounded(_frames(guarded(source.path, rows), columns), source.path, reading)
 
 
 def _size(row: dict[str, Any]) -> int:
@@ -252,7 +281,7 @@ def _dataset_frames(loaded: Any) -> Batches:
         start += frame.height
 
 
-READERS: dict[str, Callable[[Path, Columns, Source], Batches]] = {
+READERS: dict[str, Callable[[Path, Columns, Reading], Batches]] = {
     "parquet": _parquet,
     "delta": _delta,
     "jsonl": _jsonl,

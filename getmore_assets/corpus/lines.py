@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from getmore_assets.config import Source
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
 #: The most bytes of a row: what is longer is no text that anyone would train on, and would be held several times over.
@@ -64,7 +64,7 @@ def _open_zstd(path: Path, _mode: str) -> BinaryIO:
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".zst": _open_zstd}
 
 
-def lines(path: Path, source: Source) -> Iterator[tuple[int, str]]:
+def lines(path: Path, reading: Reading) -> Iterator[tuple[int, str]]:
     """Numbered lines of a UTF-8 file, plain, gz or zst, with their ends.
 
     Raises:
@@ -78,9 +78,9 @@ def lines(path: Path, source: Source) -> Iterator[tuple[int, str]]:
                     yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 what = f"not valid UTF-8 (byte {error.start} of the line)"
-            if what and source.bad_rows == "error":
+            if what:
                 fix = CUT_IT if what == TOO_LONG else "Convert the file, or set `bad_rows: skip`"
-                raise BadInput(f"{path}:{number}", what, fix)
+                reading.bad(f"{path}:{number}", what, fix)
 
 
 def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:

@@ -1,10 +1,9 @@
 """From a source in the task file to batches of rows, every bad row named.
 
-Belongs here: which reader a path needs, the fields taken, the checks on single rows. Does not: file formats
-(`formats.py`), or what becomes of a row.
+Belongs here: which reader a path needs, samples, versions of data. Does not: file formats (`formats.py`), fields and
+the checks on them (`fields.py`), or what becomes of a row.
 """
 
-import heapq
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -15,37 +14,45 @@ import polars as pl
 
 from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
 from getmore_assets.corpus import formats, python_docs
+from getmore_assets.corpus.fields import SCHEMA, columns_of, origins, take
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
-from getmore_assets.corpus.passages import PAIR
+from getmore_assets.corpus.library_errors import translated
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, delta_data_version, unreadable_in
 
 BATCH_ROWS = 8192
 _Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
 _CORRECT_IT = "Correct the path; it is relative to where you run"
-_NO_TEXT = r"[\s\x00-\x1f\x7f-\x9f\u{feff}]"
-SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
 
 
-def read(source: Source, only: set[str] | None = None) -> Iterator[pl.DataFrame]:
+def read(source: Source, only: set[str] | None = None, reading: Reading | None = None) -> Iterator[pl.DataFrame]:
     """Yield batches of a source's rows: text, source, domain, label, origin (`file:row`), and vector where asked for.
 
     Args:
         source: What to read.
         only: Of its files, these; all without it.
+        reading: Told what becomes of files and rows.
 
     Raises:
         BadInput: A file, a column or a row cannot be used; with `bad_rows: skip` bad rows are left out instead.
     """
+    reading = reading or Reading(source)
     if source.sample is None:
-        yield from _read_all(source, only)
+        yield from _read_all(reading, only)
         return
-    # The rows with the smallest hash: the same sample whatever the order of the rows or the size of the batches.
-    draws = (d for batch in _read_all(source) for d in _draws(batch))
-    smallest = heapq.nsmallest(source.sample, draws)
-    limit = smallest[-1] if smallest else 0.0
-    for batch in _read_all(source):
-        yield batch.filter(pl.Series(_draws(batch)) <= limit) if batch.height else batch
+    # The texts with the smallest hash: the same sample whatever the order of the rows or the size of the batches.
+    smallest = np.empty(0)
+    for batch in _read_all(Reading(source)):
+        smallest = np.unique(np.concatenate([smallest, _draws(batch)]))[: source.sample]
+    given = np.empty(0)
+    for batch in _read_all(reading):
+        draws = pl.Series(_draws(batch))
+        wanted = draws.is_in(smallest.tolist())
+        first = wanted & draws.is_first_distinct() & ~draws.is_in(given.tolist())  # of equal texts the first
+        given = np.concatenate([given, draws.filter(first).to_numpy()])
+        reading.folded += len(draws.filter(wanted & ~first))
+        yield batch.filter(first)
 
 
 def read_whole(source: Source) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
@@ -54,12 +61,12 @@ def read_whole(source: Source) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
     Raises:
         BadInput: A file or a row cannot be read.
     """
-    for file, start, batch in _frames(source, None):
-        yield batch.drop("#row", strict=False), _origins(file, start, batch)
+    for file, start, batch in _frames(Reading(source), None):
+        yield batch.drop("#row", strict=False), origins(file, start, batch)
 
 
-def _draws(batch: pl.DataFrame) -> list[float]:
-    return [draw(content_id(text), "sample") for text in batch["text"]]
+def _draws(batch: pl.DataFrame) -> np.ndarray:
+    return np.array([draw(content_id(text), "sample") for text in batch["text"]], np.float64)
 
 
 def data_version(source: Source, seen: Seen | None = None) -> str:
@@ -73,7 +80,8 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
         return fingerprint(formats.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.config, source.split)
     kind, paths = resolve(source)
     if kind == "delta":
-        return delta_data_version(str(paths[0]), source.version, seen)
+        with translated(str(paths[0]), "not a readable Delta table"):
+            return delta_data_version(str(paths[0]), source.version, seen)
     if kind == "dataset":
         paths = sorted(p for p in paths[0].rglob("*") if p.is_file())
     return _version_of(paths)
@@ -170,83 +178,38 @@ def resolve(source: Source) -> tuple[str, list[Path]]:
     return kind, files
 
 
-def _read_all(source: Source, only: set[str] | None = None) -> Iterator[pl.DataFrame]:
+def _read_all(reading: Reading, only: set[str] | None = None) -> Iterator[pl.DataFrame]:
+    source = reading.source
     if source.path == PYTHON_DOCS:
-        yield from _python_docs(source)
+        yield from _python_docs(reading)
         return
-    for file, start, batch in _frames(source, _columns(source), only):
-        yield _take(source, file, start, batch)
+    for file, start, batch in _frames(reading, columns_of(source), only):
+        taken = take(reading, file, start, batch)
+        reading.rows += taken.height
+        yield taken
 
 
-def _frames(source: Source, columns: formats.Columns, only: set[str] | None = None) -> Iterator[_Frame]:
+def _frames(reading: Reading, columns: formats.Columns, only: set[str] | None = None) -> Iterator[_Frame]:
+    source = reading.source
     if source.path.startswith(HUB_PREFIX):
-        yield from ((source.path, start, batch) for start, batch in formats.hub_dataset(source, columns))
+        reading.format = "hub"
+        yield from ((source.path, start, batch) for start, batch in formats.hub_dataset(reading, columns))
         return
-    kind, paths = resolve(source)
+    reading.format, paths = resolve(source)
+    read_file = formats.READERS[reading.format]
     for path in paths:
         if only is None or str(path) in only:
-            yield from ((str(path), start, batch) for start, batch in formats.READERS[kind](path, columns, source))
+            reading.files += 1
+            yield from ((str(path), start, batch) for start, batch in read_file(path, columns, reading))
 
 
-def _python_docs(source: Source) -> Iterator[pl.DataFrame]:
-    rows: list[dict[str, Any]] = []
+def _python_docs(reading: Reading) -> Iterator[pl.DataFrame]:
+    source, rows = reading.source, list[dict[str, Any]]()
+    reading.format = PYTHON_DOCS
     for text, module, domain in python_docs.read(source.include, source.exclude):
         rows.append({"text": text, "source": module, "domain": domain, "label": None, "origin": f"{domain}:{module}"})
+        reading.rows += 1
         if len(rows) == BATCH_ROWS:
             yield pl.DataFrame(rows, schema=SCHEMA)
             rows = []
     yield pl.DataFrame(rows, schema=SCHEMA)
-
-
-def _take(source: Source, file: str, start: int, batch: pl.DataFrame) -> pl.DataFrame:
-    """The fields a row needs, under their names here. `start` is the number of the batch's first row in the file."""
-    for column in _columns(source):
-        if column not in batch.columns:
-            fields = ", ".join(c for c in batch.columns if c != "#row")
-            raise BadInput(
-                file, f"no column `{column}`", f"Its columns are: {fields}. Name the right one in the task file"
-            )
-    name = Path(file).name.split(".")[0]
-
-    def as_text(column: str | None) -> pl.Expr:
-        return pl.col(column).cast(pl.String) if column else pl.lit(name, pl.String)
-
-    for column in source.texts:
-        if batch[column].dtype not in (pl.String, pl.Null):
-            raise BadInput(file, f"column `{column}` holds {batch[column].dtype}, not text", "Name the text column")
-    blank = pl.any_horizontal(
-        pl.col(column).cast(pl.String).str.replace_all(_NO_TEXT, "").fill_null("") == "" for column in source.texts
-    )
-    taken = batch.select(
-        _text(source.texts).alias("text"),
-        as_text(source.source).fill_null(name).alias("source"),
-        as_text(source.domain).fill_null(name).alias("domain"),
-        (pl.col(source.label).cast(pl.String) if source.label else pl.lit(None, pl.String)).alias("label"),
-        _origins(file, start, batch),
-        *([pl.col(source.vector).alias("vector")] if source.vector else []),
-        blank.alias("#blank"),
-    )
-    blanks = taken.drop_in_place("#blank")
-    unlabelled = taken["label"].is_null() if source.label else pl.repeat(False, taken.height, eager=True)
-    text = " or ".join(f"`{column}`" for column in source.texts)
-    for bad, what in ((blanks, f"{text} is null or blank"), (unlabelled, f"`{source.label}` is null")):
-        if bad.any() and source.bad_rows == "error":
-            raise BadInput(taken.filter(bad)["origin"][0], what, "Mend the row, or set `bad_rows: skip` on this source")
-    return taken.filter(~(blanks | unlabelled))
-
-
-def _origins(file: str, start: int, batch: pl.DataFrame) -> pl.Series:
-    numbers = batch["#row"] if "#row" in batch.columns else pl.Series(np.arange(start, start + batch.height))
-    return (f"{file}:" + numbers.cast(pl.Int64).cast(pl.String)).alias("origin")
-
-
-def _columns(source: Source) -> list[str]:
-    return [c for c in (*source.texts, source.source, source.domain, source.label, source.vector) if c]
-
-
-def _text(columns: list[str]) -> pl.Expr:
-    """The text of a row; that of a pair is both, with a blank line between them and in neither of them."""
-    parts = [pl.col(column).cast(pl.String) for column in columns]
-    if len(parts) == 1:
-        return parts[0]
-    return pl.concat_str([part.str.strip_chars().str.replace_all(r"\n\s*\n", "\n") for part in parts], separator=PAIR)

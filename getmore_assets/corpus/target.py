@@ -12,6 +12,7 @@ import polars as pl
 
 from getmore_assets.config import Quotas, Source, Task
 from getmore_assets.corpus import pool, readers
+from getmore_assets.corpus.fields import SCHEMA
 from getmore_assets.corpus.identity import content_id, draw, draws, fingerprint, hash_lines
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
@@ -202,7 +203,7 @@ def _read(task: Task, split: str) -> pl.DataFrame | None:
 
 
 def _whole(source: Source, what: str) -> pl.DataFrame:
-    rows = pl.concat([pl.DataFrame(schema=readers.SCHEMA), *readers.read(source)], how="diagonal")
+    rows = pl.concat([pl.DataFrame(schema=SCHEMA), *readers.read(source)], how="diagonal")
     if not rows.height:
         raise BadInput(source.path, f"{what} is empty", "Give a file that has rows")
     return rows.with_columns(_identity())

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from getmore_assets.corpus import formats
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.drafting.files import Found
 from getmore_assets.errors import BadInput
 
@@ -107,7 +108,7 @@ def look(found: Found, most: int) -> Table:
 
 def _batches(found: Found, file: Path) -> Iterator[pl.DataFrame]:
     try:
-        for _, batch in formats.READERS[found.kind](file, None, found.source()):
+        for _, batch in formats.READERS[found.kind](file, None, Reading(found.source())):
             yield batch
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadInput(str(file), f"cannot be read ({str(error).splitlines()[0]})", "Mend it or leave it out") from None

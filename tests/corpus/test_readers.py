@@ -8,6 +8,7 @@ from deltalake import write_deltalake
 
 from getmore_assets.config import Source
 from getmore_assets.corpus import readers
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
 ROWS = [{"text": f"Row number {i}, which says little.", "topic": f"t{i % 2}", "kind": "k"} for i in range(5)]
@@ -141,6 +142,71 @@ def test_a_pair_is_both_texts_with_a_blank_line_between(tmp_path):
 def test_half_a_pair_is_refused_by_row(tmp_path):
     (tmp_path / "pairs.jsonl").write_bytes(jsonl([{"a": "One.", "b": "Two."}, {"a": "Three.", "b": " "}]))
     source = Source(path=str(tmp_path / "pairs.jsonl"), text=["a", "b"])
-    with pytest.raises(BadInput, match=r"pairs\.jsonl:2.*`a` or `b` is null or blank"):
+    with pytest.raises(BadInput, match=r"pairs\.jsonl:2.*`b` is null or blank"):
         read(source)
     assert read(source.model_copy(update={"bad_rows": "skip"})).height == 1
+
+
+def test_a_sample_of_rows_that_repeat_is_no_larger_than_asked_for(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl([{"text": f"row {i % 30}"} for i in range(9000)]))
+    source, reading = Source(path=str(path), sample=10), Reading(Source(path=str(path), sample=10))
+    rows = pl.concat(readers.read(source, None, reading))
+    assert rows.height == rows["text"].n_unique() == 10
+    assert reading.folded == 10 * 300 - 10
+    assert all(int(origin.rsplit(":", 1)[1]) <= 30 for origin in rows["origin"]), "of equal rows the first"
+
+
+JSON_CELLS = {
+    "text is a list": ({"text": ["part one", "part two"]}, "`text` is a list, not text"),
+    "text is an object": ({"text": {"a": 1}}, "`text` is an object, not text"),
+    "text is a number": ({"text": 5}, "`text` is a whole number, not text"),
+    "label is blank": ({"kind": " "}, "`kind` is blank"),
+    "label is NaN": ({"kind": float("nan")}, "`kind` is NaN or infinite"),
+    "label is a list": ({"kind": ["k"]}, "`kind` is a list"),
+    "label is of another kind": ({"kind": 1}, "`kind` is a whole number, where rows before it hold text"),
+    "domain is an object": ({"topic": {"a": 1}}, "`topic` is an object"),
+    "domain is a list": ({"topic": []}, "`topic` is a list"),
+}
+
+
+@pytest.mark.parametrize("case", JSON_CELLS)
+def test_no_value_of_another_kind_is_made_into_text(tmp_path, case):
+    change, said = JSON_CELLS[case]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl([ROWS[0], {**ROWS[1], **change}, ROWS[2]]))
+    source = Source(path=str(path), domain="topic", label="kind")
+    with pytest.raises(BadInput, match=f"a.jsonl:2: {said}. Mend"):
+        read(source)
+    reading = Reading(source.model_copy(update={"bad_rows": "skip"}))
+    rows = pl.concat(readers.read(reading.source, None, reading))
+    assert rows["text"].to_list() == [ROWS[0]["text"], ROWS[2]["text"]]
+    assert rows["label"].to_list() == ["k", "k"]
+    assert (reading.rows, dict(reading.skipped)) == (2, {said: 1})
+
+
+def test_a_row_without_a_domain_is_of_its_file_and_counted(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl([{**ROWS[0], "topic": value} for value in ("t", None, " ", float("nan"))]))
+    reading = Reading(Source(path=str(path), domain="topic"))
+    rows = pl.concat(readers.read(reading.source, None, reading))
+    assert rows["domain"].to_list() == ["t", "a", "a", "a"]
+    assert dict(reading.filled) == {"`topic` is null or blank: the file's name": 3}
+
+
+def test_two_fields_of_one_name_are_a_bad_row(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one", "text": "two"}\n')
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: .*two fields are called `text`"):
+        read(Source(path=str(path)))
+
+
+@pytest.mark.parametrize("field", ["text", "label", "domain"])
+def test_a_column_of_a_wrong_type_is_refused_however_bad_rows_are_treated(tmp_path, field):
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"text": ["a"], "label": ["b"], "domain": ["c"]}).with_columns(pl.concat_list(field)).write_parquet(
+        path
+    )
+    source = Source(path=str(path), label="label", domain="domain", bad_rows="skip")
+    with pytest.raises(BadInput, match=rf"column `{field}` holds List\(String\), not "):
+        read(source)

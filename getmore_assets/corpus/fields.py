@@ -1,0 +1,128 @@
+"""From a batch as a format gives it to the fields of our rows, every value proved to have its column's meaning.
+
+Belongs here: which column becomes which field, and what a row is refused or skipped for. Does not: what a meaning is
+(`meanings.py`), or reading (`formats.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import Source
+from getmore_assets.corpus import meanings
+from getmore_assets.corpus.passages import PAIR
+from getmore_assets.corpus.reading import Reading
+from getmore_assets.errors import BadInput
+
+SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
+#: Formats whose columns have a type: a column of a wrong one is wrong in every row.
+TYPED = ("parquet", "delta", "dataset")
+
+
+def columns_of(source: Source) -> list[str]:
+    """The columns that a source's fields are read from."""
+    return [c for c in (*source.texts, source.source, source.domain, source.label, source.vector) if c]
+
+
+def origins(file: str, start: int, batch: pl.DataFrame) -> pl.Series:
+    """Where the rows of a batch stand: `file:row`."""
+    numbers = batch["#row"] if "#row" in batch.columns else pl.Series(np.arange(start, start + batch.height))
+    return (f"{file}:" + numbers.cast(pl.Int64).cast(pl.String)).alias("origin")
+
+
+def take(reading: Reading, file: str, start: int, batch: pl.DataFrame) -> pl.DataFrame:
+    """The fields of rows under our names.
+
+    Args:
+        reading: Told what rows are skipped for.
+        file: Where the batch lies.
+        start: The number of its first row there.
+        batch: The columns of `columns_of`, and `#row` where rows and lines differ.
+
+    Returns:
+        The rows with all their meanings: the columns of `SCHEMA`, and vector where asked for.
+
+    Raises:
+        BadInput: A column is missing or cannot have its meaning; a row has not, and `bad_rows` is `error`.
+    """
+    source, batch_of = reading.source, _Batch(reading, file, batch)
+    texts = [batch_of.required(column, meanings.text) for column in source.texts]
+    name = Path(file).name.split(".")[0]
+    fields = {
+        "text": texts[0] if len(texts) == 1 else _pair(texts),
+        "source": batch_of.group(source.source, name),
+        "domain": batch_of.group(source.domain, name),
+        "label": batch_of.label(source.label),
+        "origin": origins(file, start, batch),
+    }
+    if source.vector:
+        fields["vector"] = batch_of.required(source.vector, meanings.vector)
+    return batch_of.proved_rows(pl.DataFrame([values.alias(field) for field, values in fields.items()]))
+
+
+@dataclass
+class _Batch:
+    """A batch while its columns are proved one after the other."""
+
+    reading: Reading
+    file: str
+    columns: pl.DataFrame
+    reasons: list[pl.Series] = field(default_factory=list)
+
+    def required(self, column: str, meaning: Callable[[pl.Series], meanings.Proved]) -> pl.Series:
+        """Values that every row must have."""
+        proved = self._proved(column, meaning)
+        self._refuse(column, proved.reasons)
+        return proved.values
+
+    def label(self, column: str | None) -> pl.Series:
+        """Classes; null without a column. All are of one kind: 1 and 1.0 would be two, 1 and "1" one."""
+        if column is None:
+            return pl.repeat(None, self.columns.height, dtype=pl.String, eager=True)
+        proved, kinds = self._proved(column, meanings.label), meanings.kinds(self.columns[column])
+        first = kinds.filter(proved.reasons.is_null()).first()
+        met = self.reading.kinds.setdefault(column, str(first)) if first is not None else None
+        other = pl.when(kinds != met).then(pl.format("is {}, where rows before it hold {}", kinds, pl.lit(met)))
+        self._refuse(column, pl.select(pl.coalesce(proved.reasons, other)).to_series())
+        return proved.values
+
+    def group(self, column: str | None, name: str) -> pl.Series:
+        """Names of groups; that of the file stands in where a row has none, but not for one that is no name."""
+        if column is None:
+            return pl.repeat(name, self.columns.height, dtype=pl.String, eager=True)
+        proved = self._proved(column, meanings.domain)
+        absent = proved.reasons.is_in(list(meanings.ABSENT)).fill_null(False)
+        self._refuse(column, pl.select(pl.when(~absent).then(proved.reasons)).to_series())
+        if absent.any():
+            self.reading.filled[f"`{column}` is null or blank: the file's name"] += int(absent.sum())
+        return proved.values.fill_null(name)
+
+    def proved_rows(self, fields: pl.DataFrame) -> pl.DataFrame:
+        """The rows without a reason; the others are refused, or skipped and counted."""
+        bad = pl.select(pl.coalesce(self.reasons)).to_series()
+        for number in bad.is_not_null().arg_true():
+            self.reading.bad(fields["origin"][number], bad[number])
+        return fields.filter(bad.is_null()) if bad.null_count() < len(bad) else fields
+
+    def _proved(self, column: str, meaning: Callable[[pl.Series], meanings.Proved]) -> meanings.Proved:
+        if column not in self.columns.columns:
+            there = ", ".join(c for c in self.columns.columns if c != "#row")
+            fix = f"Its columns are: {there}. Name the right one in the task file"
+            raise BadInput(self.file, f"no column `{column}`", fix)
+        proved = meaning(self.columns[column])
+        if not proved.fits and self.reading.format in TYPED:
+            what = f"column `{column}` holds {self.columns[column].dtype}, not {meanings.HOLDS[meaning]}"
+            raise BadInput(self.file, what, "Name the right column in the task file")
+        return proved
+
+    def _refuse(self, column: str, reasons: pl.Series) -> None:
+        self.reasons.append(pl.select(pl.lit(f"`{column}` ") + reasons).to_series())
+
+
+def _pair(texts: list[pl.Series]) -> pl.Series:
+    """The text of a pair: both, with a blank line between them and in neither of them."""
+    parts = [text.str.strip_chars().str.replace_all(r"\n\s*\n", "\n") for text in texts]
+    return pl.select(pl.concat_str(parts, separator=PAIR)).to_series()

@@ -1,0 +1,218 @@
+"""What a foreign column must hold to be one of ours: each value is proved, none is cast in the hope that it fits.
+
+Belongs here: one function a meaning (text, label, domain and source, id, vector), from a column as it was read to our
+values and, for each row that does not have the meaning, the reason. Does not: reading (`formats.py`), what becomes of
+a row without the meaning (`readers.py`).
+
+A column comes typed (Parquet, Delta, data sets), as strings (delimited files), or as Python objects (`pl.Object`, from
+JSON, where each row has a type of its own).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import polars as pl
+
+#: A character that is neither white space nor invisible (control characters, byte order marks, zero-width spaces).
+_VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
+_STRINGS = (pl.String, pl.Categorical, pl.Enum)
+_TIMES = (pl.Date, pl.Datetime, pl.Time)
+#: Reasons that say that a row holds nothing, rather than something else.
+ABSENT = ("is null", "is blank", "is NaN or infinite")
+_NAMES = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A column with one meaning.
+
+    Attributes:
+        values: [rows], of our dtype; null where a row does not have the meaning.
+        reasons: [rows], strings: what the row holds instead, as "is null"; null where it has the meaning.
+        fits: Whether the column's type can hold the meaning at all. Where it cannot, more than a row is wrong.
+    """
+
+    values: pl.Series
+    reasons: pl.Series
+    fits: bool = True
+
+
+def text(column: pl.Series) -> Proved:
+    """Strings with at least one visible character."""
+    if column.dtype == pl.Object:
+        return _each(column, _text_of)
+    if column.dtype == pl.Null or isinstance(column.dtype, _STRINGS):
+        return _not_blank(column.cast(pl.String), "is null or blank", "is null or blank")
+    return _misfit(column, pl.String)
+
+
+def label(column: pl.Series) -> Proved:
+    """Names of classes: strings that are not blank, whole numbers, true or false, finite numbers."""
+    return _name(column, times=False)
+
+
+def domain(column: pl.Series) -> Proved:
+    """Names of groups: as labels are, and dates. A source is one, too. A row without one has the reason `is null`."""
+    return _name(column, times=True)
+
+
+def id_(column: pl.Series) -> Proved:
+    """Strings that are not blank, or whole numbers."""
+    if column.dtype.is_float() or column.dtype == pl.Boolean:
+        return _misfit(column, pl.String)
+    return _name(column, times=False)
+
+
+def vector(column: pl.Series) -> Proved:
+    """Lists of finite numbers, not all zero, as lists of float32."""
+    if column.dtype == pl.Object:
+        column, odd = _lists(column)
+    else:
+        if not isinstance(column.dtype, pl.List | pl.Array) or not column.dtype.inner.is_numeric():
+            return _misfit(column, pl.List(pl.Float32))
+        odd = pl.repeat(None, len(column), dtype=pl.String, eager=True)
+    values = column.cast(pl.List(pl.Float32))
+    frame = pl.DataFrame({"v": values, "odd": odd})
+    inner = pl.col("v").list
+    reasons = frame.select(
+        pl.coalesce(
+            "odd",
+            pl.when(pl.col("v").is_null()).then(pl.lit("is null")),
+            pl.when(inner.len() == 0).then(pl.lit("is an empty list")),
+            pl.when(inner.eval(pl.element().is_null().any()).list.first()).then(pl.lit("holds a null")),
+            pl.when(~inner.eval(pl.element().is_finite().all()).list.first()).then(pl.lit("holds NaN or infinity")),
+            pl.when(inner.eval((pl.element() == 0).all()).list.first()).then(pl.lit("is all zero")),
+        )
+    ).to_series()
+    return Proved(_only(values, reasons), reasons)
+
+
+#: What a column must hold, in words.
+HOLDS: dict[Callable[[pl.Series], Proved], str] = {
+    text: "text",
+    label: "labels",
+    domain: "names",
+    id_: "ids",
+    vector: "lists of numbers",
+}
+
+
+def kinds(column: pl.Series) -> pl.Series:
+    """What each row of a column holds, as "text" or "a whole number": [rows], strings; null where it is null."""
+    if column.dtype == pl.Object:
+        return pl.Series([None if value is None else _named(value) for value in column], dtype=pl.String)
+    if column.dtype == pl.Boolean:
+        kind = _NAMES[bool]
+    elif column.dtype.is_integer():
+        kind = _NAMES[int]
+    else:
+        kind = _NAMES[float if column.dtype.is_numeric() else str]
+    return pl.select(pl.when(column.is_not_null()).then(pl.lit(kind))).to_series()
+
+
+def _named(value: Any) -> str:
+    return _NAMES.get(type(value), type(value).__name__)
+
+
+def _name(column: pl.Series, *, times: bool) -> Proved:
+    if column.dtype == pl.Object:
+        return _each(column, _name_of)
+    kind = column.dtype
+    if kind == pl.Null or isinstance(kind, _STRINGS):
+        return _not_blank(column.cast(pl.String), "is null", "is blank")
+    if kind.is_float():
+        finite = column.is_finite()
+        reasons = pl.select(
+            pl.when(column.is_null()).then(pl.lit("is null")).when(~finite).then(pl.lit("is NaN or infinite"))
+        ).to_series()
+        return Proved(_only(column.cast(pl.String), reasons), reasons)
+    if kind.is_integer() or kind == pl.Boolean or kind.is_decimal() or (times and isinstance(kind, _TIMES)):
+        reasons = pl.select(pl.when(column.is_null()).then(pl.lit("is null"))).to_series()
+        return Proved(column.cast(pl.String), reasons)
+    return _misfit(column, pl.String)
+
+
+def _not_blank(strings: pl.Series, null: str, blank: str) -> Proved:
+    reasons = pl.select(
+        pl.when(strings.is_null()).then(pl.lit(null)).when(~strings.str.contains(_VISIBLE)).then(pl.lit(blank))
+    ).to_series()
+    return Proved(_only(strings, reasons), reasons)
+
+
+def _misfit(column: pl.Series, kind: Any) -> Proved:
+    values = pl.repeat(None, len(column), dtype=kind, eager=True)
+    reasons = pl.repeat(f"is {column.dtype}", len(column), dtype=pl.String, eager=True)
+    return Proved(values, reasons, fits=False)
+
+
+def _only(values: pl.Series, reasons: pl.Series) -> pl.Series:
+    """The values of rows without a reason."""
+    if not reasons.len() - reasons.null_count():
+        return values
+    return pl.select(pl.when(reasons.is_null()).then(values)).to_series()
+
+
+def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | None]]) -> Proved:
+    """Python objects, one after the other."""
+    pairs = [proved(value) for value in column]
+    values = pl.Series([value for value, _ in pairs], dtype=pl.String)
+    return Proved(values, pl.Series([reason for _, reason in pairs], dtype=pl.String))
+
+
+def _text_of(value: Any) -> tuple[str | None, str | None]:
+    if value is None:
+        return None, "is null or blank"
+    if not isinstance(value, str):
+        return None, f"is {_named(value)}, not text"
+    return (value, None) if _is_visible(value) else (None, "is null or blank")
+
+
+def _name_of(value: Any) -> tuple[str | None, str | None]:
+    if value is None:
+        return None, "is null"
+    if isinstance(value, str):
+        return (value, None) if _is_visible(value) else (None, "is blank")
+    if isinstance(value, bool):
+        return ("true" if value else "false"), None
+    if isinstance(value, int):
+        return str(value), None
+    if isinstance(value, float):
+        written = pl.Series([value]).cast(pl.String)[0]  # as the numbers of a typed column are written
+        return (written, None) if math.isfinite(value) else (None, "is NaN or infinite")
+    return None, f"is {_named(value)}"
+
+
+def _is_visible(value: str) -> bool:
+    return bool(pl.Series([value]).str.contains(_VISIBLE)[0])
+
+
+def _lists(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Python objects as lists of float64, null where they are none, and what those are instead."""
+    values = column.to_list()
+    kinds = set(map(type, values))
+    plain = kinds <= {list, type(None)}
+    if plain and set(map(type, chain.from_iterable(filter(None, values)))) <= {int, float, type(None)}:
+        odd: list[str | None] = [None] * len(values)
+    else:
+        odd = [_odd_list(value) for value in values]
+        values = [None if why else value for value, why in zip(values, odd, strict=True)]
+    return pl.Series(values, dtype=pl.List(pl.Float64)), pl.Series(odd, dtype=pl.String)
+
+
+def _odd_list(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        return f"is {_named(value)}, not a list of numbers"
+    wrong = next((one for one in value if one is not None and type(one) not in (int, float)), None)
+    return None if wrong is None else f"holds {_named(wrong)}"
