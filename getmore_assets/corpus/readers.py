@@ -15,15 +15,15 @@ import polars as pl
 from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
 from getmore_assets.corpus import formats, python_docs
 from getmore_assets.corpus.fields import SCHEMA, columns_of, origins, take
+from getmore_assets.corpus.file_lists import CORRECT_IT, resolve
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
 from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Seen, delta_data_version, unreadable_in
+from getmore_assets.lake import Seen, delta_data_version
 
 BATCH_ROWS = 8192
 _Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
-_CORRECT_IT = "Correct the path; it is relative to where you run"
 
 
 def read(source: Source, only: set[str] | None = None, reading: Reading | None = None) -> Iterator[pl.DataFrame]:
@@ -78,7 +78,7 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
         return fingerprint(python_docs.distributions(source.include, source.exclude))
     if source.path.startswith(HUB_PREFIX):
         return fingerprint(formats.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.config, source.split)
-    kind, paths = resolve(source)
+    kind, paths, _ = resolve(source)
     if kind == "delta":
         with translated(str(paths[0]), "not a readable Delta table"):
             return delta_data_version(str(paths[0]), source.version, seen)
@@ -94,7 +94,7 @@ def file_version(path: str) -> str:
         BadInput: There is no such file.
     """
     if not Path(path).is_file():
-        raise BadInput(path, "no such file", _CORRECT_IT)
+        raise BadInput(path, "no such file", CORRECT_IT)
     return _version_of([Path(path)])
 
 
@@ -106,7 +106,7 @@ def files(source: Source) -> dict[str, str] | None:
     """The files that a source's rows are read from, one after the other, with their hashes; None where it has none."""
     if source.sample is not None or source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX):
         return None
-    kind, paths = resolve(source)
+    kind, paths, _ = resolve(source)
     if kind in ("delta", "dataset"):
         return None
     return {str(p): _hash(p, p.stat().st_size, p.stat().st_mtime_ns) for p in paths}
@@ -134,48 +134,17 @@ def paths(source: Source) -> list[Path]:
     Raises:
         BadInput: Nothing lies there, or the format cannot be told.
     """
-    return [] if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source)[1]
+    return [] if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source).paths
 
 
 def is_delta(source: Source) -> bool:
     """Whether a source is a Delta table."""
-    return source.path != PYTHON_DOCS and not source.path.startswith(HUB_PREFIX) and resolve(source)[0] == "delta"
+    return source.path != PYTHON_DOCS and not source.path.startswith(HUB_PREFIX) and resolve(source).format == "delta"
 
 
 def same_but_version(source: Source | None) -> dict[str, Any] | None:
     """The fields that say what a source is, whatever version of it is read."""
     return None if source is None else source.model_dump(exclude={"version"})
-
-
-def resolve(source: Source) -> tuple[str, list[Path]]:
-    """The format of a source and its files, in order of name.
-
-    Raises:
-        BadInput: Nothing lies there, or the format cannot be told.
-    """
-    path = Path(source.path)
-    if path.is_dir() and source.format in ("auto", "delta") and (path / "_delta_log").is_dir():
-        if odd := unreadable_in(path):
-            what = f"has `{odd}` in its path, under which Delta tables cannot be read"
-            raise BadInput(source.path, what, "Move it under a path of plain letters, digits and - _ . /")
-        return "delta", [path]
-    if path.is_dir() and source.format in ("auto", "dataset") and formats.is_saved_dataset(path):
-        return "dataset", [path]
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
-    elif path.is_file():
-        files = [path]
-    else:
-        files = sorted(p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file())
-    if not files:
-        raise BadInput(source.path, "no such file, folder or glob", _CORRECT_IT)
-    kinds = {formats.kind_of(p) for p in files} if source.format == "auto" else {source.format}
-    if len(kinds) != 1 or None in kinds:
-        names = ", ".join(sorted({p.suffix or p.name for p in files}))
-        raise BadInput(source.path, f"cannot tell the format of {names}", f"Set `format` to one of {formats.KINDS}")
-    kind = kinds.pop()
-    assert kind is not None
-    return kind, files
 
 
 def _read_all(reading: Reading, only: set[str] | None = None) -> Iterator[pl.DataFrame]:
@@ -195,7 +164,7 @@ def _frames(reading: Reading, columns: formats.Columns, only: set[str] | None = 
         reading.format = "hub"
         yield from ((source.path, start, batch) for start, batch in formats.hub_dataset(reading, columns))
         return
-    reading.format, paths = resolve(source)
+    reading.format, paths, reading.left_out = resolve(source)
     read_file = formats.READERS[reading.format]
     for path in paths:
         if only is None or str(path) in only:

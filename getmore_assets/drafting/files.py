@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from getmore_assets.config import Source
-from getmore_assets.corpus import formats, readers
+from getmore_assets.corpus import formats
+from getmore_assets.corpus.file_lists import resolve
 from getmore_assets.corpus.lines import LONGEST_ROW
 from getmore_assets.errors import BadInput
 
@@ -58,7 +59,7 @@ def find(given: list[str]) -> tuple[list[Found], dict[str, str]]:
         if path.is_dir():
             found += _under(path, left)
         else:
-            kind, files = readers.resolve(Source(path=name))
+            kind, files, _ = resolve(Source(path=name))
             found.append(_found(name, kind, tuple(files)))
     once = list({(one.files, one.split): one for one in found}.values())
     if not once:
@@ -70,7 +71,7 @@ def find(given: list[str]) -> tuple[list[Found], dict[str, str]]:
 def _under(folder: Path, left: dict[str, str]) -> list[Found]:
     """The data in a folder and the folders in it."""
     if (folder / "_delta_log").is_dir():
-        kind, whole = readers.resolve(Source(path=str(folder)))
+        kind, whole, _ = resolve(Source(path=str(folder)))
         return [_found(str(folder), kind, tuple(whole))]
     if formats.is_saved_dataset(folder):
         return [_found(str(folder), "dataset", (folder,), split) for split in _splits(folder)]
@@ -136,8 +137,16 @@ def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
         alike.setdefault(str(path.with_name(pattern)), []).append(path)
     tables: dict[str, tuple[Path, ...]] = {}
     for pattern, parts in alike.items():
-        if len(parts) > 1 and readers.resolve(Source(path=pattern, format="text"))[1] == parts:
+        if len(parts) > 1 and _stands_for(pattern, parts):
             tables[pattern] = tuple(parts)
         else:  # alone, or the glob would take in others
             tables |= {str(part): (part,) for part in parts}
     return tables
+
+
+def _stands_for(pattern: str, parts: list[Path]) -> bool:
+    """Whether a glob means those files and no others; where a name has a bracket it may mean none."""
+    try:
+        return resolve(Source(path=pattern, format="text")).paths == parts
+    except BadInput:
+        return False

@@ -1,0 +1,162 @@
+"""Which files a source's path stands for, and which under it are left out, each with the reason.
+
+Belongs here: folders, globs, links, hidden names, the format that names tell. Does not: opening files (`formats.py`).
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from getmore_assets.config import Source
+from getmore_assets.corpus import formats
+from getmore_assets.corpus.library_errors import translated
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import unreadable_in
+
+CORRECT_IT = "Correct the path; it is relative to where you run"
+_LOG = "_delta_log"
+_WILD = "*?["
+_DELTA = "reading its files would read rows that were deleted"
+
+
+class FileList(NamedTuple):
+    """The files of a source.
+
+    Attributes:
+        format: Of all of them, a key of `formats.READERS`.
+        paths: In order of name; of a Delta table or a saved data set its folder.
+        left_out: Files and folders under the source's path that are not read, each with the reason.
+    """
+
+    format: str
+    paths: list[Path]
+    left_out: dict[str, str]
+
+
+def resolve(source: Source) -> FileList:
+    """Find the files of a source.
+
+    Raises:
+        BadInput: Nothing lies there, the format cannot be told, or the files are those of a Delta table.
+    """
+    with translated(source.path, "cannot be looked up"):
+        found = _whole_folder(Path(source.path), source) or _files(source)
+    if source.version is not None and found.format != "delta":
+        what = f"`version: {source.version}` is given, but it is {found.format}, which has no versions"
+        raise BadInput(source.path, what, "Take `version` out; it is for Delta tables")
+    return found
+
+
+def _whole_folder(path: Path, source: Source) -> FileList | None:
+    """A folder that is one table: Delta, or a saved data set."""
+    if not path.is_dir():
+        return None
+    if source.format in ("auto", "delta") and (path / _LOG).is_dir():
+        if odd := unreadable_in(path):
+            what = f"has `{odd}` in its path, under which Delta tables cannot be read"
+            raise BadInput(source.path, what, "Move it under a path of plain letters, digits and - _ . /")
+        return FileList("delta", [path], {})
+    if source.format in ("auto", "dataset") and formats.is_saved_dataset(path):
+        return FileList("dataset", [path], {})
+    return None
+
+
+def _files(source: Source) -> FileList:
+    path, left_out = Path(source.path), dict[str, str]()
+    if path.is_dir():
+        files = _under(path, left_out)
+    elif path.is_file():
+        files = [path]
+    else:
+        files = _matching(path, left_out)
+    if path.is_dir() and source.format != "auto":
+        files = [file for file in files if not _is_of_another(file, source.format, left_out)]
+    if not files:
+        what = "no such file, folder or glob"
+        if left_out:
+            some = "; ".join(f"{file}: {why}" for file, why in list(left_out.items())[:3])
+            what = f"holds no file that is read ({some})"
+        raise BadInput(source.path, what, CORRECT_IT)
+    kinds = {formats.kind_of(p) for p in files} if source.format == "auto" else {source.format}
+    kind = kinds.pop()
+    if kinds or kind is None:
+        names = ", ".join(sorted({p.suffix or p.name for p in files}))
+        fix = f"Name the files of one format by a glob, as folder/*.parquet, or set `format` to one of {formats.KINDS}"
+        raise BadInput(source.path, f"cannot tell the format of {names}", fix)
+    return FileList(kind, sorted(files), left_out)
+
+
+def _under(folder: Path, left_out: dict[str, str]) -> list[Path]:
+    """All files under a folder but those with a hidden name, or under one; links to folders are not followed."""
+    _refuse_within_delta(folder)
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        if _LOG in folders:
+            what = f"holds the Delta table {place}; {_DELTA}"
+            raise BadInput(str(folder), what, "Name the table, or move it elsewhere")
+        for name in list(folders):
+            path = Path(place, name)
+            why = _hidden(name) or (
+                "is a link to a folder: name that folder as a source" if path.is_symlink() else None
+            )
+            if why:
+                left_out[f"{path}/"] = why
+                folders.remove(name)
+        for name in files:
+            path = Path(place, name)
+            if why := _hidden(name) or _no_file(path):
+                left_out[str(path)] = why
+            else:
+                found.append(path)
+    return found
+
+
+def _matching(path: Path, left_out: dict[str, str]) -> list[Path]:
+    """The files that a glob stands for. A folder that is there by that very name is no pattern: `data [1]/*.csv`."""
+    base, parts = Path(path.anchor or "."), list(path.relative_to(path.anchor).parts)
+    while len(parts) > 1 and (base / parts[0]).is_dir():
+        base /= parts.pop(0)
+    pattern = "/".join(parts)
+    if not any(mark in pattern for mark in _WILD):
+        return []
+    shows_hidden = any(part.startswith(".") for part in parts)
+    found = []
+    for file in base.glob(pattern):
+        hidden = next((part for part in file.relative_to(base).parts if part.startswith(".")), None)
+        if why := (hidden and not shows_hidden and _hidden(hidden)) or _no_file(file):
+            left_out[str(file)] = why
+        else:
+            found.append(file)
+    for folder in {file.parent for file in found}:
+        _refuse_within_delta(folder)
+    return found
+
+
+def _refuse_within_delta(folder: Path) -> None:
+    for place in (folder, *folder.parents):
+        if (place / _LOG).is_dir():
+            raise BadInput(str(folder), f"is a part of the Delta table {place}; {_DELTA}", f"Name the table: {place}")
+
+
+def _hidden(name: str) -> str | None:
+    return f"its name begins with `{name[0]}`" if name.startswith((".", "_")) else None
+
+
+def _no_file(path: Path) -> str | None:
+    if path.is_file():
+        return None
+    if path.is_dir():
+        return "is a folder"
+    return "is a link to what is not there" if path.is_symlink() else "is no regular file"
+
+
+def _is_of_another(file: Path, kind: str, left_out: dict[str, str]) -> bool:
+    told = formats.kind_of(file)
+    if told in (None, kind):
+        return False
+    left_out[str(file)] = f"its name says {told}, and `format` is {kind}"
+    return True
+
+
+def _raise(error: OSError) -> None:
+    raise error
