@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,31 @@ _OTHERS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
 
 
 class Command:
-    """`getmore run` on a task file, with all that it prints in files."""
+    """A program at work on a lake, with all that it prints in files.
 
-    def __init__(self, file: Path, log: Path, environment: dict[str, str]) -> None:
+    Args:
+        arguments: Of Python, as `["-m", "getmore_assets.cli", "run", ...]`.
+        log: Where its standard error goes; its standard output goes beside it.
+        environment: Added to this process's.
+        code: The checkout whose package runs.
+        before: The program that starts Python, where another does: `["ip", "netns", "exec", NAME]`.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        code: Path = REPO,
+        before: Sequence[str] = (),
+    ) -> None:
         self.log, self.printed = log, log.with_suffix(".json")
         inherited = {name: value for name, value in os.environ.items() if name not in _OTHERS}
-        command = [sys.executable, "-m", "getmore_assets.cli", "run", str(file), "--json"]
+        inherited["PYTHONPATH"] = str(code)
+        command = [*before, sys.executable, *arguments]
         with self.log.open("w") as err, self.printed.open("w") as out:
             self.process = psutil.Popen(
-                command, stdout=out, stderr=err, env={**inherited, **environment}, cwd=REPO, start_new_session=True
+                command, stdout=out, stderr=err, env={**inherited, **environment}, cwd=code, start_new_session=True
             )
         self.began, self.seconds = time.monotonic(), 0.0
 
@@ -69,7 +86,7 @@ class Command:
     def answer(self) -> dict[str, Any]:
         """The JSON object that it ended with."""
         lines = self.printed.read_text("utf-8").splitlines()
-        return json.loads(lines[-1]) if lines else {}
+        return json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
 
     @property
     def error(self) -> str:
@@ -101,6 +118,18 @@ class Command:
                 return True
             time.sleep(every)
         return False
+
+    def pause(self) -> None:
+        """Stop it and all that it started, until `go_on`."""
+        for process in [self.process, *self.process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def go_on(self) -> None:
+        """Let what was paused go on."""
+        with suppress(psutil.NoSuchProcess):
+            for process in [*self.process.children(recursive=True), self.process]:
+                process.resume()
 
     def makes(self, station: str) -> bool:
         """Whether it has begun to make a station."""
@@ -176,13 +205,22 @@ class Place:
         other.write_task(target={split: str(folder / f"{name}.jsonl") for split, name in splits.items()})
         return other
 
-    def start(self, name: str, **environment: str) -> Command:
-        """Start the command."""
-        return Command(self.file, self.home / f"{self.task}-{name}.log", environment)
+    def start(
+        self,
+        name: str,
+        verb: str = "run",
+        *arguments: str,
+        code: Path = REPO,
+        before: Sequence[str] = (),
+        **environment: str,
+    ) -> Command:
+        """Start `getmore VERB TASK.yaml`; `name` is that of its log."""
+        command = ["-m", "getmore_assets.cli", verb, str(self.file), *arguments, "--json"]
+        return Command(command, self.home / f"{self.task}-{name}.log", environment, code, before)
 
-    def run(self, name: str, **environment: str) -> Command:
+    def run(self, name: str, verb: str = "run", *arguments: str, code: Path = REPO, **environment: str) -> Command:
         """Start the command, and wait for its end."""
-        command = self.start(name, **environment)
+        command = self.start(name, verb, *arguments, code=code, **environment)
         command.end()
         return command
 

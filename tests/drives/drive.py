@@ -1,4 +1,4 @@
-"""What every scenario of the fault drive does: a fresh lake, a fault, the command again, the judgement.
+"""What every scenario of a drive does: a fresh lake, a fault, the command again, the judgement.
 
 Belongs here: the frame around a fault, and the undisturbed runs that the others are held against. Does not: faults.
 """
@@ -15,6 +15,9 @@ from pathlib import Path
 from tests.drives.command import Command, Place
 from tests.drives.judge import Holds, Result, compare, holds, left_behind
 
+#: What a refusal must name where a lake is damaged and `getmore repair` mends it.
+MEND = "getmore repair"
+
 
 class Stopped(Exception):
     """A scenario cannot go on; what did not hold is in its result."""
@@ -28,16 +31,18 @@ class Drive:
         home: Where the lakes lie.
         sources: That are copied to each.
         seed: Of all that is drawn.
-        undisturbed: What the lake of an undisturbed run holds.
+        undisturbed: What the lake of an undisturbed run holds, where the drive began with one.
         seconds: That it took.
+        places: The sources and task files of a scenario.
         results: So far.
     """
 
     home: Path
     sources: Path
     seed: int
-    undisturbed: Holds
-    seconds: float
+    undisturbed: Holds | None = None
+    seconds: float = 0.0
+    places: type[Place] = Place
     results: list[Result] = field(default_factory=list)
     _others: dict[str, Holds] = field(default_factory=dict)
 
@@ -61,10 +66,11 @@ class Drive:
         return self._others[name]
 
     @contextmanager
-    def scenario(self, name: str) -> Iterator[tuple[Result, Place]]:
-        """A fresh place and a result to fill; a lake in which all held is deleted."""
+    def scenario(self, name: str, at: Place | None = None) -> Iterator[tuple[Result, Place]]:
+        """A place and a result to fill; a fresh place where none is given. A lake in which all held is deleted."""
         result, began = Result(name), time.monotonic()
-        place = Place.new(self.home / name.replace(" ", "-").replace(",", ""), self.sources)
+        own = self.home / name.replace(" ", "-").replace(",", "")
+        place = at or self.places.new(own, self.sources)
         try:
             yield result, place
         except Stopped:
@@ -72,8 +78,11 @@ class Drive:
         except Exception as error:  # the drive goes on after whatever goes wrong
             result.wrong.append(f"{type(error).__name__}: {error}"[:500])
             traceback.print_exc()
-        result.lake = str(place.home) if result.wrong else ""
-        if not result.wrong:
+        result.seconds = result.seconds or round(time.monotonic() - began, 1)
+        result.lake = str(own) if result.wrong else ""
+        if at and result.wrong:
+            shutil.copytree(at.home, own)
+        elif not at and not result.wrong:
             shutil.rmtree(place.home, ignore_errors=True)
         self.results.append(result)
         print(f"[{time.monotonic() - began:.0f} s] {name} ({result.when}): {result.outcome}", flush=True)
@@ -94,8 +103,19 @@ class Drive:
             result.wrong.append(f"the rerun ended with {rerun.end()}: {rerun.said[:300]}")
             raise Stopped
         result.reused = rerun.reused
-        compare(result, expected or self.undisturbed, holds(place), apart)
+        wanted = expected or self.undisturbed
+        assert wanted
+        compare(result, wanted, holds(place), apart)
         result.wrong += left_behind(place, mlflow)
+
+
+def repaired(result: Result, place: Place) -> None:
+    """Mend a lake with the command that a refusal named."""
+    mend = place.run("repair", "repair")
+    result.notes.append(f"repaired in {mend.seconds:.0f} s")
+    if mend.end():
+        result.wrong.append(f"{MEND} ended with {mend.end()}: {(mend.error or mend.said)[:300]}")
+        raise Stopped
 
 
 def note(result: Result, command: Command) -> None:

@@ -7,7 +7,6 @@ two cores. Faults of the disk need the right to mount, and are skipped without i
 """
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -15,13 +14,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 import getmore_assets
 from tests.drives import company, kills, services, storage
 from tests.drives.command import REPO, make_sources
 from tests.drives.drive import Drive
+from tests.drives.outcomes import keep, show
 
 SCENARIOS = {
     "worker": lambda drive, _: kills.of_a_worker(drive, 3),
@@ -48,32 +45,17 @@ def main() -> int:
     assert Path(getmore_assets.__file__).is_relative_to(REPO), f"{getmore_assets.__file__} is not this checkout's"
     home, began = Path(tempfile.mkdtemp(prefix="getmore-faults-")), time.monotonic()
     drive = Drive.begin(home, make_sources(home), asked.seed)
+    assert drive.undisturbed
     print(f"in {home}; undisturbed {drive.seconds} s: {drive.undisturbed.rows}, {drive.undisturbed.scored}", flush=True)
     for name in asked.only.split(","):
         SCENARIOS[name](drive, asked.kills)
-    _print(drive, time.monotonic() - began)
+    show("faults", drive.results, time.monotonic() - began)
     if asked.out:
-        rows = [{**asdict(one), "outcome": one.outcome} for one in drive.results]
-        found = json.dumps({"undisturbed": asdict(drive.undisturbed), "faults": rows}, indent=1, ensure_ascii=False)
-        asked.out.write_text(found.replace(str(home), "…") + "\n", "utf-8")
+        keep(asked.out, "faults", drive.results, home, undisturbed=asdict(drive.undisturbed))
     if any(one.wrong for one in drive.results):
         return 1
     shutil.rmtree(home, ignore_errors=True)
     return 0
-
-
-def _print(drive: Drive, seconds: float) -> None:
-    table = Table("fault", "when", "the disturbed run said", "exit", "seconds", "reused", "outcome", title="faults")
-    for one in drive.results:
-        numbers = ("" if value is None else str(value) for value in (one.code, one.seconds, one.reused))
-        table.add_row(one.fault, one.when, one.said[:200], *numbers, one.outcome)
-    Console(width=200, soft_wrap=False, markup=False).print(table, markup=False)
-    failed, skipped = ([one for one in drive.results if getattr(one, kind)] for kind in ("wrong", "skipped"))
-    count = len(drive.results)
-    print(f"{count} faults in {seconds / 60:.0f} min: {count - len(failed) - len(skipped)} held", end="")
-    print(f", {len(failed)} failed, {len(skipped)} skipped")
-    for one in failed:
-        print(f"  {one.fault}: {one.outcome}; kept in {one.lake}")
 
 
 if __name__ == "__main__":

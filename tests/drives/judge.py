@@ -4,14 +4,18 @@ Belongs here: reading a lake, and saying in words what is wrong with it. Does no
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from safetensors.numpy import load_file
 
-from getmore_assets.corpus import pool
+from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.target import points_of
+from getmore_assets.encoders import store
 from getmore_assets.lake import TableRef
 from getmore_assets.records import STATIONS, Records
 from getmore_assets.task_files import load_task
@@ -79,23 +83,29 @@ class Result:
         return "; ".join(["FAILED: " + "; ".join(self.wrong)] if self.wrong else ["held", *self.notes])
 
 
-def holds(place: Place) -> Holds:
-    """Read a lake."""
+#: The stations of `getmore select`, where the selector asks no model.
+UP_TO_SUBSET = tuple(name for name in STATIONS[: STATIONS.index("selected_subset") + 1] if name != "base_model")
+
+
+def holds(place: Place, stations: Sequence[str] = STATIONS) -> Holds:
+    """Read a lake, as far as the stations go."""
     task, records = load_task(place.file), Records(place.lake, place.task)
     rows, ids = {}, pl.read_parquet(place.lake.root / "exports" / place.task / "selected.parquet")["id"].to_list()
-    for station in STATIONS:
+    for station in stations:
         record = records.get(station)
         if record is None:
             raise LookupError(f"{station} has no record, or what it names is gone")
         if record.table:
             rows[station] = _height(record.table, place.task, pool.pool_key(task))
-    selected, scores = (records.get(station) for station in ("selected_subset", "scorecard"))
-    assert selected and scores
+    selected = records.get("selected_subset")
+    assert selected
     of_table = selected.table_ref().scan().filter(pl.col("target") == place.task).sort("rank").collect()["id"].to_list()
     if of_table != ids:
         raise LookupError("the exported selection is not the one in the table")
-    table = scores.table_ref().scan().filter(pl.col("target") == place.task).collect()
-    scored = {f"{name}, seed {seed}": value for name, seed, value in table["selector", "seed", "perplexity"].rows()}
+    scored = {}
+    if "scorecard" in stations and (scores := records.get("scorecard")):
+        table = scores.table_ref().scan().filter(pl.col("target") == place.task).collect()
+        scored = {f"{name}, seed {seed}": value for name, seed, value in table["selector", "seed", "perplexity"].rows()}
     ledger = place.lake.latest("row_ledger")
     assert ledger
     rows["row_ledger"] = _height(ledger, place.task, "")
@@ -110,6 +120,31 @@ def _height(table: TableRef, task: str, key: str) -> int:
     elif "pool" in columns:
         mine = pl.col("pool") == key
     return int(rows.filter(mine).select(pl.len()).collect().item())
+
+
+def vectors_of_task(place: Place) -> dict[str, np.ndarray]:
+    """The vector of each candidate and each point of the target, by id.
+
+    Raises:
+        LookupError: One has none, or several.
+    """
+    task, records = load_task(place.file), Records(place.lake, place.task)
+    record = records.get("embeddings")
+    if record is None:
+        raise LookupError("embeddings has no record, or what it names is gone")
+    eligible = candidates.find(task, *(record.input_table(name) for name in candidates.STATIONS)).eligible
+    points = points_of(record.input_table("target_data"), place.task)
+    ids = pl.concat([eligible.select("id"), points.select("id")]).unique().sort("id")["id"]
+    return dict(zip(ids, store.load(record.table_ref(), record.facts["encoder"], ids), strict=True))
+
+
+def moved(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> list[str]:
+    """What is wrong with the vectors of a task; the same rows must have the same vectors."""
+    lost, new = len(expected.keys() - found.keys()), len(found.keys() - expected.keys())
+    common = expected.keys() & found.keys()
+    off = sum(not np.allclose(expected[one], found[one], atol=1e-4) for one in common)
+    counts = ((lost, "have no vector"), (new, "have a vector and should not"), (off, "have another vector"))
+    return [f"{count} ids {what}" for count, what in counts if count]
 
 
 def compare(result: Result, expected: Holds, found: Holds, apart: Collection[str] = ()) -> None:
@@ -133,21 +168,49 @@ def compare(result: Result, expected: Holds, found: Holds, apart: Collection[str
 def left_behind(place: Place, mlflow: Path | None = None) -> list[str]:
     """What a lake should not hold once a run has ended; `mlflow` is the store, where it is not the lake's."""
     root, wrong = place.lake.root, []
-    for table, key in (("raw_corpus", "pool"), ("embeddings", "encoder")):
-        twice = pl.read_delta(place.lake.table(table)).group_by(key, "id").len().filter(pl.col("len") > 1).height
-        if twice:
-            wrong.append(f"{twice} ids stand twice in {table}")
-    for store, what, over in (
+    wrong += doubled(place)
+    for database, what, over in (
         (mlflow or root / "mlflow.db", "MLflow", {"FINISHED", "FAILED", "KILLED"}),
         (root / "dagster" / "history" / "runs.db", "Dagster", _OVER),
     ):
-        open_ = [status for status in _statuses(store) if status not in over]
+        if not database.exists():  # nothing was tracked, or runs are kept elsewhere
+            continue
+        open_ = [status for status in _statuses(database) if status not in over]
         if open_:
             wrong.append(f"{what} runs left {', '.join(open_)}")
     wrong += [f"left: {path.relative_to(root)}" for path in root.glob("work/*")]
     for folder in ("exports", "records", "models", "encoders", "runs"):
         found = (path for path in (root / folder).rglob("*") if ".partial" in path.name or path.name.startswith("."))
         wrong += [f"left: {path.relative_to(root)}" for path in found]
+    return wrong
+
+
+def unreadable(place: Place) -> list[str]:
+    """What of a lake cannot be read: rows of tables, records and what they name, fits, weights."""
+    root, wrong = place.lake.root, []
+    readers: list[tuple[str, Callable[[Path], object]]] = [
+        ("tables/*", lambda path: pl.read_delta(str(path)).height),
+        ("records/*/*.json", lambda path: Records(place.lake, path.parent.name).require(path.stem, "")),
+        ("encoders/*.safetensors", load_file),
+        ("models/*/*/*.safetensors", load_file),
+        ("exports/*/*.parquet", lambda path: pl.read_parquet(path).height),
+    ]
+    for pattern, read in readers:
+        for path in sorted(root.glob(pattern)):
+            try:
+                read(path)
+            except Exception as error:  # whatever it is that a reader cannot make sense of
+                wrong.append(f"{path.relative_to(root)} cannot be read: {type(error).__name__}: {error}"[:200])
+    return wrong
+
+
+def doubled(place: Place) -> list[str]:
+    """Ids that stand twice where each may stand once."""
+    wrong = []
+    for table, key in (("raw_corpus", "pool"), ("embeddings", "encoder")):
+        twice = pl.read_delta(place.lake.table(table)).group_by(key, "id").len().filter(pl.col("len") > 1).height
+        if twice:
+            wrong.append(f"{twice} ids stand twice in {table}")
     return wrong
 
 

@@ -1,0 +1,375 @@
+"""Races: two to eight commands, Dagster jobs and backfills at once on one lake, and what they must leave.
+
+    python -m tests.drives.races [--only pool,hosts-killed] [--list] [--seed 0] [--out FILE.json]
+
+Each race ends with the selected ids, the rows and the vectors of undisturbed runs, nothing twice, nothing left over;
+or with a refusal that names `getmore repair`, which then brings it there. Exit code 1 where anything did not hold; the
+lakes of such races are kept. All of them take about fifteen minutes on one core. Hosts of their own need the right to
+make namespaces, and are skipped without it.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+import getmore_assets
+from tests.drives.command import LONGEST, REPO, Command
+from tests.drives.drive import MEND, Drive, Stopped, repaired
+from tests.drives.homes import Home, host, no_hosts
+from tests.drives.judge import UP_TO_SUBSET, Result, compare, doubled, holds, left_behind, moved, vectors_of_task
+from tests.drives.outcomes import keep, show
+from tests.drives.small import TARGETS, Small, small_sources
+from tests.drives.undisturbed import References
+
+_LET_GO = 6.0  # seconds that another command has to get past a paused one
+Race = Callable[[References, Result, Small], None]
+
+
+def pool_two(known: References, result: Result, place: Small) -> None:
+    """Two targets over one new pool, begun together."""
+    _together(known, result, [place, place.another("t2")])
+
+
+def pool_eight(known: References, result: Result, place: Small) -> None:
+    """Eight targets over one new pool, begun together."""
+    _together(known, result, [place, *(place.another(name) for name in TARGETS[1:8])])
+
+
+def pool_paused_in_triage(known: References, result: Result, place: Small) -> None:
+    """One is stopped between reading which vectors there are and adding its own; another goes by."""
+    places, paused = [place, place.another("t2")], _paused_at_the_fit(result, place)
+    other = places[1].start("race", "select")
+    _let_by(paused, other, "domain_triage")
+    _end(result, [paused, other])
+    settle(known, result, places)
+
+
+def pool_paused_in_embeddings(known: References, result: Result, place: Small) -> None:
+    """One is stopped in the midst of its embeddings; another is at triage, then at its embeddings."""
+    places, paused = [place, place.another("t2")], place.start("race", "select")
+    paused.until(lambda: paused.makes("embeddings") and paused.workers())
+    time.sleep(known.drive.random(result.fault).uniform(0.2, 1.2))
+    paused.pause()
+    other = places[1].start("race", "select")
+    _let_by(paused, other, "domain_triage")
+    _end(result, [paused, other])
+    settle(known, result, places)
+
+
+def pool_killed(known: References, result: Result, place: Small) -> None:
+    """Of three targets, one is killed between reading which vectors there are and adding its own."""
+    places, killed = [place, place.another("t2"), place.another("t3")], _paused_at_the_fit(result, place)
+    others = [one.start("race", "select") for one in places[1:]]
+    others[0].until(lambda: others[0].makes("domain_triage"))
+    killed.kill()
+    _end(result, others)
+    settle(known, result, places)
+
+
+def target_two(known: References, result: Result, place: Small) -> None:
+    """Two commands on one target, begun together."""
+    _end(result, [place.start(name, "select") for name in ("race", "other")])
+    settle(known, result, [place])
+
+
+def target_budgets(known: References, result: Result, place: Small) -> None:
+    """Three commands on one target, two of them with budgets of their own."""
+    budgets = [f"selection.budget.rows={rows}" for rows in (25, 30)]
+    changed = [place.start(f"other{at}", "select", budget) for at, budget in enumerate(budgets)]
+    _end(result, [place.start("race", "select"), *changed])
+    settle(known, result, [place])
+
+
+def target_command_and_job(known: References, result: Result, place: Small) -> None:
+    """The command and a Dagster job on one target: they share figures, exports and a work folder."""
+    _end(result, [place.start("race", "select"), Home(place, "home").start(place, "job")])
+    settle(known, result, [place])
+
+
+def target_killed(known: References, result: Result, place: Small) -> None:
+    """Two commands and a job on one target; the one that solves is killed."""
+    racers = [place.start("race", "select"), place.start("other", "select"), Home(place, "home").start(place, "job")]
+    result.when = "ot_potentials"
+    while not (at := [one for one in racers if one.makes("ot_potentials") and one.workers()]):
+        if not any(one.going for one in racers):
+            break
+        time.sleep(0.01)
+    for one in at[:1]:
+        one.kill()
+    _end(result, [one for one in racers if one not in at[:1]])
+    settle(known, result, [place])
+
+
+def growing_while_encoded(known: References, result: Result, place: Small) -> None:
+    """The pool grows while two targets encode it."""
+    places = [place, place.another("t2")]
+    racers = [one.start("race", "select") for one in places]
+    racers[0].until(lambda: racers[0].makes("domain_triage"))
+    place.grow_pool()
+    _end(result, racers)
+    settle(known, result, places, grown=True)
+
+
+def growing_while_paused(known: References, result: Result, place: Small) -> None:
+    """One is stopped when it has fitted its encoder; the pool grows, another target encodes the larger one."""
+    places, paused = [place, place.another("t2")], _paused_at_the_fit(result, place)
+    place.grow_pool()
+    other = places[1].start("race", "select")
+    _let_by(paused, other, "domain_triage")
+    _end(result, [paused, other])
+    settle(known, result, places, grown=True)
+
+
+def growing_killed(known: References, result: Result, place: Small) -> None:
+    """One is killed when it has fitted its encoder; the pool has grown when the others come."""
+    places, killed = [place, place.another("t2"), place.another("t3")], _paused_at_the_fit(result, place)
+    other = places[1].start("race", "select")
+    other.until(lambda: other.makes("domain_triage"))
+    place.grow_pool()
+    killed.kill()
+    third = places[2].start("race", "select")
+    _end(result, [other, third])
+    settle(known, result, places, grown=True)
+
+
+def homes_other_targets(known: References, result: Result, place: Small) -> None:
+    """Two Dagster homes, two jobs in each, four targets."""
+    places = [place, *(place.another(name) for name in TARGETS[1:4])]
+    homes = [Home(place, "one"), Home(place, "two")]
+    _end(result, [homes[at % 2].start(one, "job") for at, one in enumerate(places)])
+    settle(known, result, places)
+
+
+def homes_same_target(known: References, result: Result, place: Small) -> None:
+    """Two Dagster homes, a job of the same target in each."""
+    _end(result, [Home(place, name).start(place, name) for name in ("one", "two")])
+    settle(known, result, [place])
+
+
+def homes_killed(known: References, result: Result, place: Small) -> None:
+    """Two Dagster homes and three targets; a job is killed at its embeddings."""
+    places = [place, place.another("t2"), place.another("t3")]
+    homes = [Home(place, "one"), Home(place, "two")]
+    racers = [homes[at % 2].start(one, "job") for at, one in enumerate(places)]
+    racers[0].until(lambda: racers[0].makes("embeddings") and racers[0].workers())
+    result.when = "embeddings"
+    racers[0].kill()
+    _end(result, racers[1:])
+    settle(known, result, places)
+
+
+def hosts_other_targets(known: References, result: Result, place: Small) -> None:
+    """Two hosts, two targets over one new pool."""
+    _needs_hosts(result)
+    places = [place, place.another("t2")]
+    _end(result, [one.start("race", "select", before=host(f"host-{one.task}")) for one in places])
+    settle(known, result, places)
+
+
+def hosts_same_target(known: References, result: Result, place: Small) -> None:
+    """Two hosts with a Dagster home each, the same target."""
+    _needs_hosts(result)
+    _end(result, [Home(place, name).start(place, name, before=host(f"host-{name}")) for name in ("one", "two")])
+    settle(known, result, [place])
+
+
+def hosts_killed(known: References, result: Result, place: Small) -> None:
+    """Three hosts, three targets; one host is lost while it encodes."""
+    _needs_hosts(result)
+    places = [place, place.another("t2"), place.another("t3")]
+    racers = [one.start("race", "select", before=host(f"host-{one.task}")) for one in places]
+    racers[0].until(lambda: racers[0].makes("domain_triage") and racers[0].workers())
+    time.sleep(known.drive.random(result.fault).uniform(0.5, 1.5))
+    result.when = racers[0].station
+    racers[0].kill()
+    _end(result, racers[1:])
+    settle(known, result, places)
+
+
+def backfill_and_commands(known: References, result: Result, place: Small) -> None:
+    """A backfill of three targets, two at once, and commands on one of them and on another."""
+    places, home = [place, *(place.another(name) for name in TARGETS[1:4])], Home(place, "home")
+    home.backfill([one.task for one in places[:3]], "backfill")
+    with home.daemon():
+        _end(result, [places[0].start("race", "select"), places[3].start("race", "select")])
+        _wait(result, home)
+    settle(known, result, places)
+
+
+def backfill_killed(known: References, result: Result, place: Small) -> None:
+    """Two homes, a backfill of the same three targets in each; the daemon and the runs of one are killed."""
+    places, homes = [place, place.another("t2"), place.another("t3")], [Home(place, "one"), Home(place, "two")]
+    for home in homes:
+        home.backfill([one.task for one in places], f"backfill-{home.folder.name}")
+    with homes[0].daemon():
+        with homes[1].daemon():
+            _until(lambda: any(place.lake.root.glob("encoders/*")))
+            result.when = "the encoder is fitted"
+        for run in homes[1].runs():  # the daemon's runs have sessions of their own
+            _kill_run(run.run_id)
+        _wait(result, homes[0])
+    settle(known, result, places)
+
+
+def backfill_of_twelve(known: References, result: Result, place: Small) -> None:
+    """A backfill of twelve targets over one new pool, two at once: the pool is encoded once."""
+    places, home = [place, *(place.another(name) for name in TARGETS[1:])], Home(place, "home")
+    home.backfill(TARGETS, "backfill")
+    with home.daemon():
+        _wait(result, home)
+    encoded, distinct = known.encoded(places)
+    result.notes.append(f"{encoded} rows encoded, {distinct} distinct")
+    result.must(encoded == distinct, f"{encoded} rows were encoded, of {distinct} distinct ones")
+    settle(known, result, places)
+
+
+RACES: dict[str, Race] = {
+    "pool-two": pool_two,
+    "pool-eight": pool_eight,
+    "pool-paused-in-triage": pool_paused_in_triage,
+    "pool-paused-in-embeddings": pool_paused_in_embeddings,
+    "pool-killed": pool_killed,
+    "target-two": target_two,
+    "target-budgets": target_budgets,
+    "target-command-and-job": target_command_and_job,
+    "target-killed": target_killed,
+    "growing-while-encoded": growing_while_encoded,
+    "growing-while-paused": growing_while_paused,
+    "growing-killed": growing_killed,
+    "homes-other-targets": homes_other_targets,
+    "homes-same-target": homes_same_target,
+    "homes-killed": homes_killed,
+    "hosts-other-targets": hosts_other_targets,
+    "hosts-same-target": hosts_same_target,
+    "hosts-killed": hosts_killed,
+    "backfill-and-commands": backfill_and_commands,
+    "backfill-killed": backfill_killed,
+    "backfill-of-twelve": backfill_of_twelve,
+}
+
+
+def _needs_hosts(result: Result) -> None:
+    result.skipped = no_hosts()
+    if result.skipped:
+        raise Stopped
+
+
+def _together(known: References, result: Result, places: Sequence[Small]) -> None:
+    _end(result, [one.start("race", "select") for one in places])
+    settle(known, result, places)
+
+
+def _until(seen: Callable[[], bool], seconds: float = LONGEST) -> None:
+    deadline = time.monotonic() + seconds
+    while not seen():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not seen within {seconds:.0f} s")
+        time.sleep(0.02)
+
+
+def _paused_at_the_fit(result: Result, place: Small) -> Command:
+    """A command stopped as soon as its encoder is fitted: it has read which vectors there are, and added none."""
+    command, result.when = place.start("race", "select"), "the encoder is fitted"
+    fits = place.lake.root / "encoders"
+    result.must(command.until(lambda: any(fits.glob("*")), every=0.0005), "the moment was missed")
+    command.pause()
+    return command
+
+
+def _let_by(paused: Command, other: Command, station: str) -> None:
+    """Let the other command go as far as it gets, then let the paused one go on."""
+    other.until(lambda: other.makes(station))
+    since = time.monotonic()
+    other.until(lambda: time.monotonic() - since > _LET_GO)
+    paused.go_on()
+
+
+def _end(result: Result, racers: Sequence[Command]) -> None:
+    """Wait for all; each must end well, or with a refusal that names the mend."""
+    codes = [one.end() for one in racers]
+    result.code, result.seconds = max(codes, key=abs), max(one.seconds for one in racers)
+    for code, one in zip(codes, racers, strict=True):
+        said = one.error or one.said
+        if code and MEND in said:
+            result.notes.append(f"{one.log.stem} was refused, naming the mend")
+        elif code:
+            result.said = result.said or said
+            result.wrong.append(f"{one.log.stem} ended with {code}: {said[:200]}")
+
+
+def _wait(result: Result, home: Home) -> None:
+    """Wait for the runs of a home; each must end well."""
+    over = ("SUCCESS", "FAILURE", "CANCELED")
+    _until(lambda: all(run.status.value in over for run in home.runs()))
+    failed = [run.tags["dagster/partition"] for run in home.runs() if run.status.value != "SUCCESS"]
+    result.must(not failed, f"runs of {', '.join(failed)} of the backfill failed")
+
+
+def _kill_run(run_id: str) -> None:
+    for process in psutil.process_iter(["cmdline"]):
+        if any(run_id in part for part in process.info["cmdline"] or []):
+            for one in [process, *process.children(recursive=True)]:
+                one.kill()
+
+
+def settle(known: References, result: Result, places: Sequence[Small], grown: bool = False) -> None:
+    """Run each target again, repair where that is refused with the mend, and judge what is in the lake then."""
+    result.wrong += [f"before the rerun {one}" for one in doubled(places[0])]
+    result.reused = 0
+    for place in places:
+        again = place.run("again", "select")
+        if again.end() and MEND in again.error:
+            repaired(result, place)
+            again = place.run("repaired", "select")
+        if again.end():
+            result.wrong.append(f"{place.task} again ended with {again.end()}: {(again.error or again.said)[:300]}")
+            continue
+        result.reused += again.reused
+        held, found = holds(place, UP_TO_SUBSET), vectors_of_task(place)
+        tries = [Result(result.fault) for _ in known.of(place.task, grown)]
+        for one, (expected, vectors) in zip(tries, known.of(place.task, grown), strict=True):
+            compare(one, expected, held, apart=["embeddings"])
+            one.wrong += moved(vectors, found)
+        best = min(tries, key=lambda one: len(one.wrong))
+        result.wrong += [f"{place.task}: {wrong}" for wrong in best.wrong]
+    result.wrong += left_behind(places[0])
+
+
+def main() -> int:
+    """Drive, and say what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="races, or what their names begin with, separated by commas")
+    parser.add_argument("--list", action="store_true", help="print the races and end")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the results as JSON, beside those of other races in the file")
+    asked = parser.parse_args()
+    chosen = [name for name in RACES if name.startswith(tuple(asked.only.split(",")))]
+    if asked.list:
+        print("\n".join(f"{name:28}{(RACES[name].__doc__ or '').splitlines()[0]}" for name in chosen))
+        return 0
+    assert Path(getmore_assets.__file__).is_relative_to(REPO), f"{getmore_assets.__file__} is not this checkout's"
+    home, began = Path(tempfile.mkdtemp(prefix="getmore-races-")), time.monotonic()
+    drive = Drive(home, small_sources(home), asked.seed, places=Small)
+    known = References(drive)
+    print(f"in {home}", flush=True)
+    for name in chosen:
+        with drive.scenario(name) as (result, place):
+            assert isinstance(place, Small)
+            RACES[name](known, result, place)
+        if asked.out:
+            keep(asked.out, "races", drive.results[-1:], home)
+    show("races", drive.results, time.monotonic() - began)
+    if any(one.wrong for one in drive.results):
+        return 1
+    shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

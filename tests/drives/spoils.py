@@ -1,0 +1,164 @@
+"""Twenty-five ways in which a lake at rest is spoiled.
+
+Belongs here: one function a damage, whose first line says what it does. Does not: what must come of it (`damages.py`).
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load_file, save_file
+
+from tests.drives.small import Small
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One damage.
+
+    Attributes:
+        spoil: Does it; returns what of it lies where, for the table.
+        verb: The command that must not pass it by.
+        grown: Whether the pool grows afterwards: what is damaged is read only then.
+    """
+
+    spoil: Callable[[Small], Path]
+    verb: str = "select"
+    grown: bool = False
+
+
+def _commits(place: Small, table: str) -> list[Path]:
+    return sorted(place.lake.root.glob(f"tables/{table}/_delta_log/*.json"))
+
+
+def _rows_of(place: Small, table: str) -> Path:
+    """The largest Parquet file of a table."""
+    found = place.lake.root.glob(f"tables/{table}/**/*.parquet")
+    return max((one for one in found if "_delta_log" not in one.parts), key=lambda one: one.stat().st_size)
+
+
+def _record(place: Small, station: str) -> Path:
+    return place.lake.root / "records" / place.task / f"{station}.json"
+
+
+def _export(place: Small, name: str) -> Path:
+    return place.lake.root / "exports" / place.task / name
+
+
+def _fit(place: Small) -> Path:
+    (found,) = place.lake.root.glob("encoders/*.safetensors")
+    return found
+
+
+def _weights(place: Small, station: str) -> Path:
+    (found,) = place.lake.root.glob(f"models/{station}/*/model.safetensors")
+    return found
+
+
+def _cut(path: Path) -> Path:
+    """Leave the first half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def _empty(path: Path) -> Path:
+    path.write_bytes(b"")
+    return path
+
+
+def _delete(path: Path) -> Path:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    return path
+
+
+def _rot(path: Path) -> Path:
+    """Change 64 bytes in the middle of a file; its size stays."""
+    raw = bytearray(path.read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 64] = bytes(255 - byte for byte in raw[middle : middle + 64])
+    path.write_bytes(raw)
+    return path
+
+
+def _double_vectors(place: Small) -> Path:
+    """Add vectors to the table that it has, as two writers at once did."""
+    table = place.lake.table("embeddings")
+    rows = pl.read_delta(table).head(30)
+    rows.write_delta(table, mode="append")
+    return Path(table)
+
+
+def _another_shape(place: Small) -> Path:
+    path = _record(place, "raw_corpus")
+    path.write_text("[]", "utf-8")
+    return path
+
+
+def _another_version(place: Small) -> Path:
+    """A record that names a version of its table that there never was."""
+    path = _record(place, "embeddings")
+    raw = json.loads(path.read_text("utf-8"))
+    raw["table"]["version"] = 999
+    path.write_text(json.dumps(raw), "utf-8")
+    return path
+
+
+def _replace_fit(place: Small) -> Path:
+    """Another encoder of the same shape in the place of the fitted one."""
+    path = _fit(place)
+    fitted, drawn = load_file(path), np.random.default_rng(1)
+    fitted["components"] = drawn.permuted(fitted["components"], axis=0)
+    save_file(fitted, path)
+    return path
+
+
+def _replace_export(place: Small) -> Path:
+    """Other rows of the pool in the place of the selected ones."""
+    path = _export(place, "selected.parquet")
+    rows = pl.read_parquet(path)
+    rows.with_columns(id=pl.col("id").reverse(), text=pl.col("text").reverse()).write_parquet(path)
+    return path
+
+
+def _spoil_store(place: Small) -> Path:
+    path = place.lake.root / "dagster" / "history" / "runs.db"
+    path.write_bytes(b"no database" * 1000)
+    return path
+
+
+DAMAGES: dict[str, Damage] = {
+    "log-cut": Damage(lambda place: _cut(_commits(place, "embeddings")[-1])),
+    "log-empty": Damage(lambda place: _empty(_commits(place, "raw_corpus")[-1])),
+    "log-first-deleted": Damage(lambda place: _delete(_commits(place, "embeddings")[0])),
+    "log-folder-deleted": Damage(lambda place: _delete(_commits(place, "ot_potentials")[0].parent)),
+    "vectors-cut": Damage(lambda place: _cut(_rows_of(place, "embeddings"))),
+    "vectors-empty": Damage(lambda place: _empty(_rows_of(place, "embeddings"))),
+    "vectors-deleted": Damage(lambda place: _delete(_rows_of(place, "embeddings"))),
+    "vectors-rotten": Damage(lambda place: _rot(_rows_of(place, "embeddings"))),
+    "vectors-doubled": Damage(_double_vectors),
+    "pool-cut": Damage(lambda place: _cut(_rows_of(place, "raw_corpus"))),
+    "pool-deleted": Damage(lambda place: _delete(_rows_of(place, "raw_corpus"))),
+    "potentials-deleted": Damage(lambda place: _delete(_rows_of(place, "ot_potentials"))),
+    "record-cut": Damage(lambda place: _cut(_record(place, "embeddings"))),
+    "record-empty": Damage(lambda place: _empty(_record(place, "selected_subset"))),
+    "record-of-another-shape": Damage(_another_shape),
+    "record-of-another-version": Damage(_another_version),
+    "fit-cut": Damage(lambda place: _cut(_fit(place)), grown=True),
+    "fit-deleted": Damage(lambda place: _delete(_fit(place).parent), grown=True),
+    "fit-replaced": Damage(_replace_fit, grown=True),
+    "export-cut": Damage(lambda place: _cut(_export(place, "selected.parquet"))),
+    "export-replaced": Damage(_replace_export),
+    "report-cut": Damage(lambda place: _cut(_export(place, "report.html")), "run"),
+    "figures-deleted": Damage(lambda place: _delete(place.lake.root / "figures"), "run"),
+    "model-cut": Damage(lambda place: _cut(_weights(place, "warmed_model")), "run"),
+    "model-deleted": Damage(lambda place: _delete(_weights(place, "finetuned_model").parent), "run"),
+    "mlflow-deleted": Damage(lambda place: _delete(place.lake.root / "mlflow.db"), "run"),
+    "dagster-rotten": Damage(_spoil_store),
+}
