@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOME_ := $(CURDIR)/.getmore/dagster
 
-.PHONY: demo test lint types dev clean
+.PHONY: demo test drives lint types dev clean
 
 demo: $(READY)            ## the whole line on real text, then the scorecard
 	$(BIN)/getmore run tasks/demo.yaml
 
 test: $(READY)            ## every test
 	$(BIN)/python -m pytest
+
+drives: $(READY)          ## every drive: kills, races, damages, a live daemon; hours
+	$(BIN)/python -m tests.drives --all
 
 lint: $(READY)            ## ruff
 	$(BIN)/ruff check .

@@ -90,8 +90,9 @@ class Command:
 
     @property
     def error(self) -> str:
-        """Why it failed, as it says to a script."""
-        return str(self.answer.get("error", ""))
+        """Why it failed, as it says to a script, without a stack's lines."""
+        lines = str(self.answer.get("error", "")).splitlines()
+        return " ".join(line.strip() for line in lines if line.strip() and not re.match(r"\s*\d+: <unknown>", line))
 
     @property
     def reused(self) -> int:

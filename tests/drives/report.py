@@ -1,18 +1,20 @@
 """Drives a report as a reader would, in a headless browser: theme, filter, keyboard, narrow window, print, no network.
 
-Needs `pip install playwright`, a Chromium (its path in CHROMIUM), and a report that `getmore run` wrote. Pictures of it
-go to the folder.
+Needs `pip install playwright` and a Chromium (its path in CHROMIUM). Pictures of the report go to the folder. Without
+a report that `getmore run` wrote, a small task is run for one.
 
-    python -m tests.drives.report .getmore/exports/demo/report.html pictures
+    python -m tests.drives.report [.getmore/exports/demo/report.html pictures]
 """
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from tests.drives.command import Place, make_sources
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
@@ -112,9 +114,22 @@ def drive(report: Path, folder: Path, said: Callable[[str, bool], None]) -> None
         context.close()
 
 
+def made(home: Path) -> Path:
+    """The report of a small task."""
+    sources = home / "made"
+    sources.mkdir()
+    place = Place.new(home / "place", make_sources(sources))
+    command = place.run("run")
+    if command.end():
+        raise SystemExit(f"the run failed: {command.error or command.said}")
+    return place.lake.root / "exports" / place.task / "report.html"
+
+
 def main() -> None:
     """Drive the report, say what held, and end with 1 where something did not."""
-    report, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+    given = [Path(argument).resolve() for argument in sys.argv[1:]]
+    home = Path(mkdtemp(prefix="getmore-report-"))
+    report, folder = given or (made(home), home / "pictures")
     folder.mkdir(parents=True, exist_ok=True)
     failed = []
 

@@ -1,0 +1,150 @@
+"""All drives by one command.
+
+    python -m tests.drives                 lists them, with their minutes and what they need
+    python -m tests.drives races damages   runs some, one after another
+    python -m tests.drives --all           runs all; one that needs what is not there is skipped, with the reason
+
+Prints a table at the end; exit code 1 where one did not hold. What a drive prints goes to the terminal, its results to
+the folder of `--results`.
+"""
+
+import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.drives.command import REPO
+
+_EARLIER = "ea87ab6"  # the commit whose lakes must go on working
+
+
+def _nothing() -> str:
+    return ""
+
+
+def _package(name: str, install: str) -> Callable[[], str]:
+    return lambda: "" if importlib.util.find_spec(name) else f"{name} is not installed: {install}"
+
+
+def _history() -> str:
+    """Whether the earlier commit can be taken from git."""
+    asked = ["git", "-C", str(REPO), "cat-file", "-e", f"{_EARLIER}^{{commit}}"]
+    there = shutil.which("git") and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    return "" if there else f"git does not have {_EARLIER} here: fetch the whole history"
+
+
+def _browser() -> str:
+    """Whether a browser can be driven."""
+    if not Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).is_file():
+        return "no Chromium: install it, or name it in CHROMIUM"
+    return _package("playwright", "pip install playwright")()
+
+
+def _postgres() -> str:
+    """Whether a Postgres can be started."""
+    programs = [name for name in ("pg_config", "psql", "sh") if not shutil.which(name)]
+    if programs:
+        return f"{', '.join(programs)}: not found; install Postgres' programs"
+    return _package("dagster_postgres", "pip install 'getmore-assets[deploy]'")()
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One drive.
+
+    Attributes:
+        about: What it shows, in a line.
+        minutes: It takes, on two cores.
+        module: Of tests.drives.
+        arguments: It gets.
+        results: The file it writes its results to, where it writes one.
+        lacks: Why it cannot run here; empty where it can.
+    """
+
+    about: str
+    minutes: int
+    module: str
+    arguments: tuple[str, ...] = ()
+    results: str = ""
+    lacks: Callable[[], str] = _nothing
+
+
+DRIVES = {
+    "races": Drive("commands, jobs and backfills at once on one lake", 20, "races", (), "races.json"),
+    "damages": Drive("a lake spoiled at rest, looked at, repaired", 15, "damages", (), "damages.json"),
+    "upgrade": Drive(
+        f"the same for a lake written by {_EARLIER}",
+        15,
+        "damages",
+        ("--written-by", _EARLIER),
+        "upgrade.json",
+        _history,
+    ),
+    "faults": Drive("kills, full and read-only disks, MLflow away", 60, "faults", ("--kills", "8"), "faults.json"),
+    "live": Drive("a daemon, a webserver, targets that change", 12, "live", (), "live.json"),
+    "report": Drive("the report in a browser", 2, "report", lacks=_browser),
+    "ray": Drive(
+        "two Ray nodes, one lost while it encodes, one while it solves",
+        8,
+        "ray_cluster",
+        lacks=_package("ray", "pip install 'getmore-assets[ray]'"),
+    ),
+    "deployment": Drive(
+        "the deployment's services as processes, on a real Postgres",
+        6,
+        "deployment",
+        (),
+        "deployment.json",
+        _postgres,
+    ),
+}
+
+
+def _run(drive: Drive, folder: Path) -> int:
+    out = ["--out", str(folder / drive.results)] if drive.results else []
+    command = [sys.executable, "-m", f"tests.drives.{drive.module}", *drive.arguments, *out]
+    return subprocess.run(command, cwd=REPO, check=False).returncode
+
+
+def main() -> int:
+    """List the drives, or run some."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(DRIVES)}")
+    parser.add_argument("--all", action="store_true", help="run every drive")
+    parser.add_argument("--results", type=Path, default=REPO / "benchmarks" / "results", help="a folder for results")
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.names) - set(DRIVES)):
+        parser.error(f"no drive is called {', '.join(unknown)}; there are {', '.join(DRIVES)}")
+    chosen = list(DRIVES) if asked.all else asked.names
+    console = Console(width=140, markup=False)
+    if not chosen:
+        table = Table("drive", "minutes", "shows", "cannot run here because")
+        for name, drive in DRIVES.items():
+            table.add_row(name, str(drive.minutes), drive.about, drive.lacks())
+        console.print(table)
+        return 0
+    asked.results.mkdir(parents=True, exist_ok=True)
+    table, failed = Table("drive", "outcome", "minutes", title="drives"), False
+    for name in chosen:
+        began, lacks = time.monotonic(), DRIVES[name].lacks()
+        if not lacks:
+            print(f"== {name}: {DRIVES[name].about}", flush=True)
+        code = 0 if lacks else _run(DRIVES[name], asked.results)
+        failed |= code != 0
+        outcome = f"skipped: {lacks}" if lacks else "held" if code == 0 else f"FAILED, exit code {code}"
+        table.add_row(name, outcome, f"{(time.monotonic() - began) / 60:.1f}")
+    console.print(table)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
