@@ -1,6 +1,7 @@
 """Delta tables: read at a version, append, replace a partition, and how each commit says who made it.
 
-Belongs here: every read and write of a table, and the casts its columns need. Does not: what a table means.
+Belongs here: every read and write of a table, and the casts its columns need. Does not: what a table means, or how
+writers at once keep out of each other's way (`commits.py`).
 """
 
 import re
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
+
+from getmore_assets.commits import Keyed, commit_properties, compare_and_commit, storable
 
 # Commits that change how a table is stored, not what it holds.
 _MAINTENANCE = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CHANGE COLUMN", "ADD FEATURE"}
@@ -85,13 +88,17 @@ class Lake:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def lock(self, name: str) -> FileLock:
-        """A lock that dies with its process, so that two runs do not make the same thing at once."""
-        return FileLock(self.folder("locks") / f"{name}.lock")
+    def lock(self, *name: str) -> FileLock:
+        """Return a lock that ends with its process, so that two runs do not do the same work at once.
 
-    def is_locked(self, name: str) -> bool:
+        Args:
+            name: Its kind, then what it locks: `("station", "news", "embeddings")`. Locks of two kinds share no file.
+        """
+        return FileLock(self.folder("locks", *name[:-1]) / f"{name[-1]}.lock")
+
+    def is_locked(self, *name: str) -> bool:
         """Whether some process holds a lock."""
-        lock = self.lock(name)
+        lock = self.lock(*name)
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -114,47 +121,51 @@ class Lake:
             return False
         return all(Path(file).is_file() for file in files)
 
+    def keyed(self, name: str, partition: tuple[str, str], key: str, commit: dict[str, str]) -> Keyed:
+        """Return the writer of a table that several tasks or stations add rows to: each key is written once.
+
+        Args:
+            name: The table.
+            partition: The partition column and its value, which all rows have.
+            key: The column that names a row within the partition.
+            commit: Who writes, for the table's history.
+        """
+        return Keyed(self.table(name), partition, key, commit, self.lock("commit", name))
+
     def append(self, name: str, rows: pl.DataFrame, partition_by: list[str], commit: dict[str, str]) -> None:
-        """Add rows in one commit."""
-        path = self.table(name)
-        properties = CommitProperties(custom_metadata=commit)
+        """Add rows in one commit, whether or not such rows are there."""
+        path, properties = self.table(name), commit_properties(commit)
         write_deltalake(path, storable(rows), mode="append", partition_by=partition_by, commit_properties=properties)
 
     def replace(self, name: str, rows: pl.DataFrame, key: dict[str, str], commit: dict[str, str]) -> TableRef:
-        """Put rows in the place of those whose partition columns equal `key`, in one commit."""
-        path, properties = self.table(name), CommitProperties(custom_metadata=commit)
+        """Put rows in the place of those whose partition columns equal `key`, in one commit.
+
+        Returns:
+            The table at the version of that commit, whatever other writers committed since.
+        """
+        path, properties = self.table(name), commit_properties(commit)
         rows = storable(rows.with_columns(pl.lit(value, pl.String).alias(column) for column, value in key.items()))
-        with self.lock(f"create-{name}"):  # two tasks may be the first to write a table
-            if created := self.latest(name) is None:
-                write_deltalake(path, rows, partition_by=list(key), commit_properties=properties)
-        if not created:
-            predicate = " AND ".join(f"{column} = '{value}'" for column, value in key.items())
+        predicate = " AND ".join(f"{column} = '{value}'" for column, value in key.items())
+
+        def write(table: DeltaTable | None) -> None:
+            if table is None:
+                write_deltalake(path, rows, mode="error", partition_by=list(key), commit_properties=properties)
+                return
             # A column that is new since the table was made is null in the rows of others.
             write_deltalake(
-                path, rows, mode="overwrite", predicate=predicate, schema_mode="merge", commit_properties=properties
+                table, rows, mode="overwrite", predicate=predicate, schema_mode="merge", commit_properties=properties
             )
-        return self._now(name)
+
+        return TableRef(path, compare_and_commit(path, write, self.lock("commit", name)))
 
     def delete_where(self, name: str, predicate: str, commit: dict[str, str]) -> None:
         """Take the rows out for which a SQL condition holds, in one commit."""
-        properties = CommitProperties(custom_metadata=commit)
-        DeltaTable(self.table(name)).delete(predicate, commit_properties=properties)
 
-    def _now(self, name: str) -> TableRef:
-        ref = self.latest(name)
-        assert ref is not None
-        return ref
+        def delete(table: DeltaTable | None) -> None:
+            assert table is not None, f"{name} was never written"
+            table.delete(predicate, commit_properties=commit_properties(commit))
 
-
-def storable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows as Delta can keep them: no fixed-size lists (they cannot be read back), no unsigned integers."""
-    casts = []
-    for name, dtype in rows.schema.items():
-        if isinstance(dtype, pl.Array):
-            casts.append(pl.col(name).cast(pl.List(dtype.inner)))
-        elif dtype.is_unsigned_integer():
-            casts.append(pl.col(name).cast(pl.Int64))
-    return rows.with_columns(casts)
+        compare_and_commit(self.table(name), delete, self.lock("commit", name))
 
 
 def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:

@@ -224,7 +224,7 @@ def _lost(said: str, lake: Lake) -> str | None:
 def _open(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
     from mlflow import MlflowClient
 
-    with lake.lock("mlflow"):  # two tasks may be the first to track in a lake
+    with lake.lock("store", "mlflow"):  # two tasks may be the first to track in a lake
         _make_store(lake)
         client = MlflowClient(tracking_uri(lake))
         found = client.get_experiment_by_name(EXPERIMENT)

@@ -114,7 +114,7 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
 @contextmanager
 def _turn(lake: Lake, task: Task) -> Iterator[None]:
     """One command at a time on a task."""
-    lock = lake.lock(f"{task.name}-run")
+    lock = lake.lock("command", task.name)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -131,7 +131,7 @@ def open_instance(dg: Any, lake: Lake) -> Any:
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
     place, partial = lake.root / "dagster", lake.root / "dagster.partial"
-    with lake.lock("dagster"):
+    with lake.lock("store", "dagster"):
         if not place.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()

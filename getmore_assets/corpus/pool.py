@@ -20,13 +20,15 @@ from getmore_assets.corpus import readers
 from getmore_assets.corpus.duplicates import NearDuplicates, signatures
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, count_tokens, cut
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, TableRef, batches
 from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
 
 TABLE = "raw_corpus"
-_STORED = ["pool", "id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "minhash"]
+_READS = 5  # how often a pool that another process writes meanwhile is read
+_STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "minhash"]
 
 
 @dataclass
@@ -106,23 +108,57 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
     """
     key = pool_key(task)
     files = [readers.files(source) for source in task.candidates]
-    read = lake.folder("pools") / f"{key}.json"
-    facts, gone, changed = _append_new(task, lake, key, commit, _files_to_read(files, read, lake, key))
-    if gone or changed:
-        log.info("pool: %d rows left and %d changed: writing it anew", gone, changed)
-        lake.delete_where(TABLE, f"pool = '{key}'", commit)
-        facts, _, _ = _append_new(task, lake, key, commit, None)
-        facts.removed = gone
-    table = lake.latest(TABLE)
-    assert table is not None, "preflight refuses an empty pool"
-    rows = scan_pool(table, key).select("id", "source", "domain", "duplicate_of", "held_out").sort("id").collect()
-    write_atomically(read, json.dumps({"files": files, "rows": rows.height}))
+    noted = lake.folder("pools") / f"{key}.json"
+    only = _files_to_read(files, noted, lake, key)
+    for _ in range(_READS):
+        read = _append_new(task, lake, key, commit, only)
+        if read.gone or read.changed or read.doubled:
+            log.info("pool: %d rows left, %d changed, %d stood twice: writing it anew", *read.counts())
+            removed = read.gone
+            lake.delete_where(TABLE, f"pool = '{key}'", commit)
+            read = _append_new(task, lake, key, commit, None)
+            read.facts.removed = removed
+        table = lake.latest(TABLE)
+        assert table is not None, "preflight refuses an empty pool"
+        rows = scan_pool(table, key).select("id", "source", "domain", "duplicate_of", "held_out").sort("id").collect()
+        if rows["id"].equals(read.ids["id"].sort()):
+            break
+        log.info("pool: another process wrote it meanwhile: looking again")
+        only = None
+    else:
+        fix = "Let one process at a time write a pool that shrinks or changes"
+        raise BadInput(TABLE, f"another process wrote the pool during {_READS} readings", fix)
+    facts = read.facts
+    write_atomically(noted, json.dumps({"files": files, "rows": rows.height}))
     facts.rows = rows.height
     facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
     held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
     facts.held_out_version = hash_lines(held_out["id"])
     facts.domains = dict(rows["domain"].value_counts(sort=True).rows())
     return table, hash_lines("|".join(map(str, row)) for row in rows.iter_rows()), facts
+
+
+@dataclass
+class _Read:
+    """One reading of the sources into the table.
+
+    Attributes:
+        facts: Counts of rows.
+        ids: Every id that the pool holds by the sources: `id`.
+        gone: Rows of the table that the sources hold no more.
+        changed: Rows whose source or domain is another now.
+        doubled: Rows that stood in the table more than once.
+    """
+
+    facts: PoolFacts
+    ids: pl.DataFrame
+    gone: int
+    changed: int
+    doubled: int
+
+    def counts(self) -> tuple[int, int, int]:
+        """What makes it necessary to write the pool anew."""
+        return self.gone, self.changed, self.doubled
 
 
 def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, key: str) -> list[set[str]] | None:
@@ -142,16 +178,16 @@ def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, k
     return readers.new_files(files, then["files"]) if whole else None
 
 
-def _append_new(
-    task: Task, lake: Lake, key: str, commit: dict[str, str], only: list[set[str]] | None
-) -> tuple[PoolFacts, int, int]:
-    """Append the rows that are new; counts, and how many known rows left or changed.
+def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: list[set[str]] | None) -> _Read:
+    """Append the rows that are new, and count the known rows that left or changed.
 
     With `only`, the files of each source that are read, the others are as they were, and so are their rows.
     """
     facts, changed, alike = PoolFacts(), 0, task.corpus.near_duplicates
+    writer = lake.keyed(TABLE, ("pool", key), "id", commit)
     with NearDuplicates(alike, lake.folder("pools")) if alike else nullcontext() as near:
-        known = _known(lake, key, near)
+        held = _known(lake, key, near)
+        known = held.unique("id", keep="first", maintain_order=True)
         seen = (known.clear() if only is None else known).select("id")
         for batch in _rows(task, facts, only):
             unique = _without(batch.unique("id", keep="first", maintain_order=True), seen)
@@ -161,11 +197,10 @@ def _append_new(
             same = unique.join(known, on=["id", "source", "domain"])
             changed += unique.height - fresh.height - same.height
             if fresh.height:
-                lake.append(TABLE, _marked(fresh, task, key, near), ["pool"], commit)
-                facts.written += fresh.height
+                facts.written += writer.add(_marked(fresh, task, near))
             log.info("pool: %d rows read, %d new", facts.read, facts.written)
     gone = known.join(seen, on="id", how="anti").height if only is None else 0
-    return facts, gone, changed
+    return _Read(facts, seen, gone, changed, held.height - known.height)
 
 
 def _without(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -199,7 +234,7 @@ def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator
             yield cut_up
 
 
-def _marked(rows: pl.DataFrame, task: Task, key: str, near: NearDuplicates | None) -> pl.DataFrame:
+def _marked(rows: pl.DataFrame, task: Task, near: NearDuplicates | None) -> pl.DataFrame:
     ids = rows["id"].to_list()
     marks: list[str | None] = [None] * len(ids)
     minhash: list[bytes | None] = [None] * len(ids)
@@ -211,5 +246,5 @@ def _marked(rows: pl.DataFrame, task: Task, key: str, near: NearDuplicates | Non
         "minhash": pl.Series(minhash, dtype=pl.Binary),
         "held_out": [is_held_out(i, task) for i in ids],
     }
-    made = rows.with_columns(pl.lit(key).alias("pool"), *(pl.Series(n, v) for n, v in columns.items()))
+    made = rows.with_columns(*(pl.Series(n, v) for n, v in columns.items()))
     return made.select(_STORED)

@@ -76,8 +76,7 @@ def _pool_is_near(job: Job, last: Record) -> bool:
 
 def _measure(job: Job) -> Made:
     encoder = encoder_fingerprint(job.task)
-    with job.lake.lock(store.TABLE):  # it adds vectors, as the embeddings station does
-        done = job.launch("triage", {"encoder": encoder, "fitted": str(store.fitted_file(job.lake, encoder))})
+    done = job.launch("triage", {"encoder": encoder, "fitted": str(store.fitted_file(job.lake, encoder))})
     figures.distances(done["domains"], job.figure("distances"))
     facts = {"encoder": encoder, "encode_seconds": encode_seconds(job, encoder, done.pop("encode_seconds")), **done}
     return Made(len(done["domains"]), facts, TableRef(job.lake.table(TRIAGE), done["version"]))

@@ -41,7 +41,6 @@ def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeR
         inputs=_INPUTS,
         settings=encoder_fingerprint,
         make=_encode,
-        shared=True,
     )
 
 

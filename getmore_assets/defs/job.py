@@ -115,7 +115,7 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
     log.info("%s: making", job.station)
     with ExitStack() as stack:
         # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
-        stack.enter_context(job.lake.lock(f"work-{job.fingerprint[:16]}"))
+        stack.enter_context(job.lake.lock("work", job.fingerprint[:16]))
         if track:
             tags = {
                 "getmore.station": job.station,

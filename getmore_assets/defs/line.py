@@ -102,7 +102,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         def wanted(used: dict[str, str]) -> str:
             return making(station, code_version, settings(task), used)
 
-        with lake.lock(station if shared else f"{task.name}-{station}"):
+        with lake.lock("station", *(() if shared else (task.name,)), station):
             found = {name: records.require(name, _made_first(name)) for name in read}
             used = {name: str(r.facts[reads[name]]) if name in reads else r.data_version for name, r in found.items()}
             for _ in range(_READS):

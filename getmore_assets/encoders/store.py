@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from getmore_assets.commits import Keyed
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 
 TABLE = "embeddings"
@@ -27,10 +28,19 @@ def encoded_ids(table: TableRef | None, encoder: str) -> pl.DataFrame:
     return table.scan().filter(pl.col("encoder") == encoder).select("id").collect()
 
 
-def add(lake: Lake, encoder: str, ids: list[str], vectors: np.ndarray, commit: dict[str, str]) -> None:
-    """Append vectors (`[n, d]` float32) in one commit."""
-    rows = pl.DataFrame({"id": ids, "vector": vectors}).with_columns(pl.lit(encoder).alias("encoder"))
-    lake.append(TABLE, rows.select("encoder", "id", "vector"), ["encoder"], commit)
+def writer(lake: Lake, encoder: str, commit: dict[str, str]) -> Keyed:
+    """Return what writes vectors of an encoder: one for each id, whoever else writes them meanwhile."""
+    return lake.keyed(TABLE, ("encoder", encoder), "id", commit)
+
+
+def rows(ids: list[str], vectors: np.ndarray) -> pl.DataFrame:
+    """Return vectors (`[n, d]` float32) as the table keeps them."""
+    return pl.DataFrame({"id": ids, "vector": vectors})
+
+
+def add(lake: Lake, encoder: str, ids: list[str], vectors: np.ndarray, commit: dict[str, str]) -> int:
+    """Write the vectors (`[n, d]` float32) of ids that have none yet, in one commit; returns how many they were."""
+    return writer(lake, encoder, commit).add(rows(ids, vectors))
 
 
 def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:

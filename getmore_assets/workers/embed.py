@@ -25,7 +25,7 @@ _READ_AT_ONCE = 16 * SHARD_ROWS  # each reading looks through all ids that are m
 
 @dataclass(frozen=True)
 class Filled:
-    """The embeddings table after a filling: its version, and how many of the wanted rows were new to it."""
+    """The embeddings table after a filling: its version, and how many of the wanted rows this filling added to it."""
 
     table: TableRef
     encoded: int
@@ -65,19 +65,22 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     points = TableRef(**spec["target_data"]).scan()
     points = points.filter((pl.col("target") == task.name) & pl.col("split").is_in(COMPARED))
     points = points.select("id", "text").unique("id")
-    has = store.encoded_ids(lake.latest(store.TABLE), spec["encoder"])
     # Only ids that are missing are held: a pool's are many.
     both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
-    count = sum(ids.select(pl.len()).collect().item() for ids in both)
-    missing = pl.concat([ids.join(has.lazy(), on="id", how="anti").collect() for ids in both])
-    if missing.height:
-        with progress(missing.height, "encoding", "row") as bar:
-            for done, vectors in _encoded(task, spec, [wanted, points], missing):
-                store.add(lake, spec["encoder"], done, vectors, spec["commit"])
-                bar.update(len(done))
+    count, encoded = sum(ids.select(pl.len()).collect().item() for ids in both), 0
+    # Two tasks on one pool: the second waits and finds the vectors. Where no lock reaches, both encode, one writes.
+    with lake.lock("encode", spec["encoder"]):
+        writer = store.writer(lake, spec["encoder"], spec["commit"])
+        has = writer.keys().lazy()
+        missing = pl.concat([ids.join(has, on="id", how="anti").collect() for ids in both])
+        if missing.height:
+            with progress(missing.height, "encoding", "row") as bar:
+                for done, vectors in _encoded(task, spec, [wanted, points], missing):
+                    encoded += writer.add(store.rows(done, vectors))
+                    bar.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
-    return Filled(table, missing.height, count - missing.height)
+    return Filled(table, encoded, count - encoded)
 
 
 def _encoded(

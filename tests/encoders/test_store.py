@@ -28,8 +28,18 @@ def test_an_id_without_a_vector_is_an_error(table):
             store.load(table, "e", ids)
 
 
+def test_an_id_has_the_vector_that_was_written_first(table, tmp_path):
+    lake = Lake(tmp_path)
+    assert store.add(lake, "e", ["a", "d"], np.array([[9, 9], [0, 2]], np.float32), {}) == 1
+    assert store.add(lake, "e", ["a"], np.array([[9, 9]], np.float32), {}) == 0
+    assert store.load(lake.latest(store.TABLE), "e", ["a", "d"]).tolist() == [[1, 0], [0, 2]]
+
+
 def test_an_id_with_several_vectors_is_an_error(table, tmp_path):
     lake = Lake(tmp_path)
-    store.add(lake, "e", ["a"], np.array([[9, 9]], np.float32), {})
+    doubled = pl.DataFrame(
+        {"encoder": ["e"], "id": ["a"], "vector": [[9.0, 9.0]]}, schema_overrides={"vector": pl.List(pl.Float32)}
+    )
+    lake.append(store.TABLE, doubled, ["encoder"], {})
     with pytest.raises(LookupError, match="several vectors"):
         store.load(lake.latest(store.TABLE), "e", ["a"])
