@@ -36,11 +36,11 @@ class References:
 
         Args:
             task: Of the first three where the pool grew.
-            grown: Whether the pool grew: then what a run on the grown one leaves, alone and after one on the small one.
+            grown: Whether the pool grew: then what a run on the grown one leaves, from nothing, after a run of this
+                target on the small one, and after a run of another target on the small one.
         """
-        if not grown:
-            return [self._left("small", task)]
-        return [self._left("grown", task), self._left("grew", task)]
+        histories = ("grown", "grew", "grew-before") if grown else ("small",)
+        return [self._left(history, task) for history in histories]
 
     def _left(self, history: str, task: str) -> Left:
         if (history, task) not in self._known:
@@ -51,9 +51,9 @@ class References:
         home = self.drive.home / f"undisturbed-{history}"
         if not home.exists():
             first = Small.new(home, self.drive.sources)
-            if history == "grew":
-                for name in GROWING:
-                    _run(first.another(name))
+            came_before = {"grew": GROWING, "grew-before": GROWING[:1]}
+            for name in came_before.get(history, ()):
+                _run(first.another(name))
             if history != "small":
                 first.grow_pool()
         place = Small(home).another(task)
