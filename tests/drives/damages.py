@@ -21,21 +21,11 @@ import getmore_assets
 from getmore_assets.records import STATIONS
 from tests.drives.command import REPO, Command
 from tests.drives.drive import MEND, Drive, Stopped, repaired
-from tests.drives.judge import (
-    UP_TO_SUBSET,
-    Result,
-    compare,
-    doubled,
-    holds,
-    left_behind,
-    moved,
-    unreadable,
-    vectors_of_task,
-)
+from tests.drives.judge import UP_TO_SUBSET, Result, doubled, holds, left_behind, unreadable, vectors_of_task
 from tests.drives.outcomes import keep, show
 from tests.drives.small import Small, small_sources
 from tests.drives.spoils import DAMAGES, Damage
-from tests.drives.undisturbed import Left
+from tests.drives.undisturbed import Left, unlike
 
 _OK = "ok"  # how the doctor calls what is well
 
@@ -141,16 +131,7 @@ def _again(result: Result, place: Small, verb: str) -> None:
 
 
 def _judge(result: Result, place: Small, verb: str, expected: list[Left], where: str = "") -> None:
-    """Hold what is in the lake against what may be there; note the nearest where none is met."""
-    tries = [Result(result.fault) for _ in expected]
-    for one, (left, vectors) in zip(tries, expected, strict=True):
-        try:
-            compare(one, left, holds(place, _stations(verb)), apart=["embeddings"])
-            one.wrong += moved(vectors, vectors_of_task(place))
-        except Exception as error:  # what is damaged may fail in any way
-            one.wrong.append(f"{type(error).__name__}: {error}"[:200])
-    best = min(tries, key=lambda one: len(one.wrong))
-    result.wrong += [f"{where}{wrong}" for wrong in best.wrong]
+    result.wrong += [f"{where}{wrong}" for wrong in unlike(place, expected, _stations(verb))]
 
 
 def checkout(home: Path, commit: str) -> Path:

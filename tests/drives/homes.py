@@ -91,9 +91,15 @@ class Home:
             return list(reversed(instance.get_runs()))
 
 
-def host(name: str) -> list[str]:
-    """What starts a program on a host of its own: its name, its network, its process ids, the same file system."""
-    script = f'echo {name} > /proc/sys/kernel/hostname && ip link set lo up && exec "$@"'
+def host(name: str, own_locks: Path | None = None) -> list[str]:
+    """What starts a program on a host of its own: its name, its network, its process ids, the same file system.
+
+    Args:
+        name: Of the host.
+        own_locks: The folder of a lake's locks where they reach no other host, as on some network file systems.
+    """
+    locks = f"mount -t tmpfs tmpfs {own_locks} && " if own_locks else ""
+    script = f'echo {name} > /proc/sys/kernel/hostname && ip link set lo up && {locks}exec "$@"'
     return [*_ISOLATED, "sh", "-c", script, "sh"]
 
 

@@ -22,10 +22,10 @@ import getmore_assets
 from tests.drives.command import LONGEST, REPO, Command
 from tests.drives.drive import MEND, Drive, Stopped, repaired
 from tests.drives.homes import Home, host, no_hosts
-from tests.drives.judge import UP_TO_SUBSET, Result, compare, doubled, holds, left_behind, moved, vectors_of_task
+from tests.drives.judge import Result, doubled, left_behind
 from tests.drives.outcomes import keep, show
 from tests.drives.small import TARGETS, Small, small_sources
-from tests.drives.undisturbed import References
+from tests.drives.undisturbed import References, unlike
 
 _LET_GO = 6.0  # seconds that another command has to get past a paused one
 Race = Callable[[References, Result, Small], None]
@@ -165,10 +165,15 @@ def homes_killed(known: References, result: Result, place: Small) -> None:
 
 
 def hosts_other_targets(known: References, result: Result, place: Small) -> None:
-    """Two hosts, two targets over one new pool."""
+    """Two hosts whose locks do not reach each other; one is stopped before it adds its vectors, the other goes by."""
     _needs_hosts(result)
-    places = [place, place.another("t2")]
-    _end(result, [one.start("race", "select", before=host(f"host-{one.task}")) for one in places])
+    places, locks = [place, place.another("t2")], place.lake.folder("locks")
+    homes = [Home(place, one.task) for one in places]
+    paused = homes[0].start(place, "race", before=host("host-one", locks))
+    _pause_at_the_fit(result, place, paused)
+    other = homes[1].start(places[1], "race", before=host("host-two", locks))
+    _let_by(paused, other, "embeddings")
+    _end(result, [paused, other])
     settle(known, result, places)
 
 
@@ -180,10 +185,10 @@ def hosts_same_target(known: References, result: Result, place: Small) -> None:
 
 
 def hosts_killed(known: References, result: Result, place: Small) -> None:
-    """Three hosts, three targets; one host is lost while it encodes."""
+    """Three hosts whose locks do not reach each other, three targets; one host is lost while it encodes."""
     _needs_hosts(result)
-    places = [place, place.another("t2"), place.another("t3")]
-    racers = [one.start("race", "select", before=host(f"host-{one.task}")) for one in places]
+    places, locks = [place, place.another("t2"), place.another("t3")], place.lake.folder("locks")
+    racers = [Home(place, one.task).start(one, "race", host(f"host-{one.task}", locks)) for one in places]
     racers[0].until(lambda: racers[0].makes("domain_triage") and racers[0].workers())
     time.sleep(known.drive.random(result.fault).uniform(0.5, 1.5))
     result.when = racers[0].station
@@ -275,11 +280,15 @@ def _until(seen: Callable[[], bool], seconds: float = LONGEST) -> None:
 
 def _paused_at_the_fit(result: Result, place: Small) -> Command:
     """A command stopped as soon as its encoder is fitted: it has read which vectors there are, and added none."""
-    command, result.when = place.start("race", "select"), "the encoder is fitted"
-    fits = place.lake.root / "encoders"
+    command = place.start("race", "select")
+    _pause_at_the_fit(result, place, command)
+    return command
+
+
+def _pause_at_the_fit(result: Result, place: Small, command: Command) -> None:
+    fits, result.when = place.lake.root / "encoders", "the encoder is fitted"
     result.must(command.until(lambda: any(fits.glob("*")), every=0.0005), "the moment was missed")
     command.pause()
-    return command
 
 
 def _let_by(paused: Command, other: Command, station: str) -> None:
@@ -331,13 +340,7 @@ def settle(known: References, result: Result, places: Sequence[Small], grown: bo
             result.wrong.append(f"{place.task} again ended with {again.end()}: {(again.error or again.said)[:300]}")
             continue
         result.reused += again.reused
-        held, found = holds(place, UP_TO_SUBSET), vectors_of_task(place)
-        tries = [Result(result.fault) for _ in known.of(place.task, grown)]
-        for one, (expected, vectors) in zip(tries, known.of(place.task, grown), strict=True):
-            compare(one, expected, held, apart=["embeddings"])
-            one.wrong += moved(vectors, found)
-        best = min(tries, key=lambda one: len(one.wrong))
-        result.wrong += [f"{place.task}: {wrong}" for wrong in best.wrong]
+        result.wrong += [f"{place.task}: {wrong}" for wrong in unlike(place, known.of(place.task, grown))]
     result.wrong += left_behind(places[0])
 
 

@@ -1,8 +1,9 @@
 """What undisturbed runs leave of the small targets: what races and damages are held against.
 
-Belongs here: making them, each once. Does not: comparing (`judge.py`).
+Belongs here: making them, each once, and the nearest of several. Does not: comparing one (`judge.py`).
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 from getmore_assets.encoders import store
 from getmore_assets.records import Records
 from tests.drives.drive import Drive
-from tests.drives.judge import UP_TO_SUBSET, Holds, holds, vectors_of_task
+from tests.drives.judge import UP_TO_SUBSET, Holds, Result, compare, holds, moved, vectors_of_task
 from tests.drives.small import TARGETS, Small
 
 #: The targets whose history of a pool that grew is known.
@@ -31,8 +32,8 @@ class References:
     drive: Drive
     _known: dict[tuple[str, str], Left] = field(default_factory=dict)
 
-    def of(self, task: str, grown: bool = False) -> list[Left]:
-        """What may be left of a target.
+    def of(self, task: str, grown: bool = False) -> Iterator[Left]:
+        """Yield what may be left of a target, each made when it is asked for.
 
         Args:
             task: Of the first three where the pool grew.
@@ -40,7 +41,7 @@ class References:
                 target on the small one, and after a run of another target on the small one.
         """
         histories = ("grown", "grew", "grew-before") if grown else ("small",)
-        return [self._left(history, task) for history in histories]
+        return (self._left(history, task) for history in histories)
 
     def _left(self, history: str, task: str) -> Left:
         if (history, task) not in self._known:
@@ -70,6 +71,23 @@ class References:
                     encoders.add(made.facts["encoder"])
         rows = pl.read_delta(place.lake.table(store.TABLE)).filter(pl.col("encoder").is_in(list(encoders)))
         return encoded, rows.select("encoder", "id").n_unique()
+
+
+def unlike(place: Small, expected: Iterable[Left], stations: Sequence[str] = UP_TO_SUBSET) -> list[str]:
+    """What is wrong with a target, held against the nearest of what may be left of it; the search ends at one met."""
+    nearest: list[str] | None = None
+    for left, vectors in expected:
+        tried = Result(place.task)
+        try:
+            compare(tried, left, holds(place, stations), apart=["embeddings"])
+            tried.wrong += moved(vectors, vectors_of_task(place))
+        except Exception as error:  # what is damaged may fail in any way
+            tried.wrong.append(f"{type(error).__name__}: {error}"[:200])
+        if nearest is None or len(tried.wrong) < len(nearest):
+            nearest = tried.wrong
+        if not nearest:
+            break
+    return nearest or []
 
 
 def _run(place: Small) -> None:
