@@ -22,7 +22,7 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from getmore_assets import models, preflight, tracking
+from getmore_assets import damage, models, preflight, tracking
 from getmore_assets.config import WITHOUT_WEIGHTS, Task
 from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
@@ -53,13 +53,16 @@ class Finding:
     fix: str = ""
 
 
-def examine(task: Task | None, lake: Lake, more: Callable[[Lake], Iterable[Finding]]) -> list[Finding]:
+def examine(
+    task: Task | None, lake: Lake, more: Callable[[Lake], Iterable[Finding]], deep: bool = False
+) -> list[Finding]:
     """Look at everything.
 
     Args:
         task: Whose models are looked for; none without it.
         lake: Where things would be kept.
         more: A further look, of whoever may import what is not imported here.
+        deep: Whether to read every row and hash every file of the lake.
 
     Returns:
         What was found, with no secret of a URL in it.
@@ -72,6 +75,7 @@ def examine(task: Task | None, lake: Lake, more: Callable[[Lake], Iterable[Findi
         "MLflow": lambda: [Finding("MLflow", OK, tracking.require_usable(lake))],
         "Dagster": lambda: more(lake),
         "models": lambda: _models(task),
+        "damage": lambda: _damage(task, lake, deep),
     }
     found = [finding for about, look in looks.items() for finding in _all_of(about, look)]
     return [replace(one, found=redacted(one.found), fix=redacted(one.fix)) for one in found]
@@ -192,6 +196,28 @@ def _tried(root: Path, made: str) -> Finding:
     if not back.equals(rows):
         return Finding("lake", BAD, f"{root}: a Delta table came back as another", "Put the lake on another disk")
     return Finding("lake", OK, f"{root}{made}; a Delta table was written and read back")
+
+
+def _damage(task: Task | None, lake: Lake, deep: bool) -> Iterator[Finding]:
+    """What is damaged in the lake of a task, where, since when, and what depends on it."""
+    if task is None or not lake.root.is_dir():
+        return
+    fix, whole = "Heal it with: getmore repair TASK.yaml", True
+    for one in damage.look(lake, deep):
+        whole = False
+        said = f"{one.path}: {one.what}, since {one.since}; on it depends {one.depends}"
+        yield Finding(f"damage: {one.kind}", BAD, said, fix)
+    for record in damage.untracked(lake):
+        whole = False
+        said = (
+            f"run {record.mlflow_run_id} of {record.station} of {record.task} is not in {lake.root}/mlflow.db any more"
+        )
+        yield Finding("damage: MLflow", BAD, said, fix)
+    if whole:
+        looked = (
+            "every row and file was read" if deep else "logs, sizes, records and small files; --deep reads every row"
+        )
+        yield Finding("damage", OK, f"none found ({looked})")
 
 
 def _models(task: Task | None) -> Iterator[Finding]:

@@ -6,6 +6,9 @@ it checks.
 
 import re
 
+#: What a refusal says where something in the lake is damaged.
+REPAIR = "Heal it with: getmore repair TASK.yaml"
+
 _LOGIN = re.compile(r"(?<=://)[^\s'\"<>]*@")  # up to the last @, as a password may hold one
 _SECRET = re.compile(r"(?i)([?&][\w-]*(?:password|passwd|pwd|token|secret|key|sig|signature)=)[^&\s'\"<>]+")
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}|(?i:(?<=\bBearer )\S+)")

@@ -4,10 +4,14 @@ Belongs here: every read and write of a table, and the casts its columns need. D
 writers at once keep out of each other's way (`commits.py`).
 """
 
+import hashlib
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
@@ -55,6 +59,13 @@ def unreadable_in(path: Path) -> str | None:
     return odd[0] if odd else None
 
 
+def file_sizes(table: DeltaTable) -> dict[Path, int]:
+    """The files of a table at its version, in the order in which they were added, with their sizes in bytes."""
+    added = pl.DataFrame(table.get_add_actions(flatten=True)).sort("modification_time", maintain_order=True)
+    root = Path(table.table_uri.removeprefix("file://"))
+    return {root / unquote(path): size for path, size in added.select("path", "size_bytes").rows()}
+
+
 def newest_version(path: str) -> int:
     """The newest version of a Delta table."""
     return DeltaTable(path).version()
@@ -88,13 +99,23 @@ class Lake:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def is_writable(self) -> bool:
+        """Whether something can be made in it: it is not there yet, or on a disk and in a folder open to writing."""
+        return not self.root.exists() or os.access(self.root, os.W_OK)
+
     def lock(self, *name: str) -> FileLock:
         """Return a lock that ends with its process, so that two runs do not do the same work at once.
 
         Args:
             name: Its kind, then what it locks: `("station", "news", "embeddings")`. Locks of two kinds share no file.
         """
-        return FileLock(self.folder("locks", *name[:-1]) / f"{name[-1]}.lock")
+        root = self.root / "locks"
+        if not self.is_writable():  # nobody writes: the lock of readers lies where they may make a file
+            place = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+            root = Path(tempfile.gettempdir()) / f"getmore-{os.getuid()}-{place}"
+        folder = root.joinpath(*name[:-1])
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name[-1]}.lock")
 
     def is_locked(self, *name: str) -> bool:
         """Whether some process holds a lock."""
@@ -114,12 +135,15 @@ class Lake:
             return None
 
     def holds(self, ref: TableRef) -> bool:
-        """Whether that version of a table can still be read: log clean-up and VACUUM end that."""
+        """Whether that version of a table is there, each file of the size that the log says.
+
+        Log clean-up, VACUUM and damage end that.
+        """
         try:
-            files = DeltaTable(ref.path, version=ref.version).file_uris()
+            sizes = file_sizes(DeltaTable(ref.path, version=ref.version))
         except Exception:  # deltalake raises several kinds for a missing table, log entry or version
             return False
-        return all(Path(file).is_file() for file in files)
+        return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
 
     def keyed(self, name: str, partition: tuple[str, str], key: str, commit: dict[str, str]) -> Keyed:
         """Return the writer of a table that several tasks or stations add rows to: each key is written once.

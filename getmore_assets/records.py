@@ -4,15 +4,19 @@ Belongs here: the record, and writing it so that a crash cannot half-write it. D
 """
 
 import json
+import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from getmore_assets.contents import GONE, Contents, wrong_with
 from getmore_assets.corpus.identity import fingerprint
-from getmore_assets.errors import BadInput
+from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, TableRef
+
+log = logging.getLogger(__name__)
 
 #: The line, in order.
 STATIONS = (
@@ -41,7 +45,7 @@ class Record:
 
     `inputs` holds the data version of each station it read; `lineage` everything upstream, at any distance, as tags:
     `table.<station>` (path@version), `run.<station>` (MLflow run) and `selection_hash`; `settings` the task as it was;
-    `kept` why it serves for other inputs than it was made from, where it does.
+    `kept` why it serves for other inputs than it was made from, where it does; `contents` the hashes of `folders`.
     """
 
     station: str
@@ -64,6 +68,7 @@ class Record:
     figures: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     kept: str | None = None
+    contents: dict[str, Contents] = field(default_factory=dict)
 
     def own_tags(self) -> dict[str, str]:
         """What this adds to the lineage of what is made from it."""
@@ -98,8 +103,17 @@ class Records:
         return self.lake.root / "records" / self.task / f"{station}.json"
 
     def get(self, station: str) -> Record | None:
-        """The record of a station, if there is one and everything it names is still there."""
+        """Return the record of a station, if there is one and its table, folders and files are there.
+
+        Raises:
+            BadInput: The record, or a model that it names, is damaged.
+        """
         return self._read(self._path(station))
+
+    def last(self, station: str) -> Record | None:
+        """Return the record of a station, if there is one, whether or not what it names is there."""
+        path = self._path(station)
+        return parsed(path) if path.is_file() else None
 
     def require(self, station: str, fix: str) -> Record:
         """The record of a station.
@@ -113,8 +127,9 @@ class Records:
         """
         record = self.get(station)
         if record is None:
-            what = "has lost what its record names" if self.known(station) else "has not been made"
-            raise BadInput(f"{station} of {self.task}", what, fix)
+            known = self.known(station)
+            what = "has lost what its record names" if known else "has not been made"
+            raise BadInput(f"{station} of {self.task}", what, f"{fix}, or: {REPAIR}" if known else fix)
         return record
 
     def _earlier(self, station: str) -> Path:
@@ -126,27 +141,39 @@ class Records:
 
     def makings(self, station: str) -> list[Record]:
         """Every making of a station that is remembered, the oldest first; what they name may be gone."""
-        found = [_parsed(path) for path in self._earlier(station).glob("*.json")]
+        found = [record for path in self._earlier(station).glob("*.json") if (record := _parsed_if_whole(path))]
         return sorted(found, key=lambda record: record.made_at)
 
     def _read(self, path: Path) -> Record | None:
         if not path.is_file():
             return None
-        record = _parsed(path)
+        record = parsed(path)
         if record.table is not None and not self.lake.holds(record.table):
             return None
-        named = [*record.folders.values(), *record.figures.values()]
-        return record if all(Path(path).exists() for path in named) else None
+        for name, place in record.folders.items():
+            wrong = wrong_with(Path(place), record.contents.get(name))
+            if wrong == GONE or (wrong and self._is_exported(place)):
+                log.info("%s: %s %s", record.station, place, wrong)
+                return None
+            if wrong:
+                raise BadInput(place, f"{wrong} ({name} of {record.station})", REPAIR)
+        return record
+
+    def _is_exported(self, place: str) -> bool:
+        return Path(place).is_relative_to(self.lake.root / "exports")
 
     def made_before(self, station: str, fingerprint: str) -> Record | None:
         """The record of an earlier making from the same inputs, where all that it names is still as it was.
 
         What lies in `exports/` is the latest making's, so a station that exports is made again.
         """
-        exports = self.lake.root / "exports"
         for path in self._earlier(station).glob(f"{fingerprint}-*.json"):
-            found = self._read(path)
-            lasting = found and not any(Path(folder).is_relative_to(exports) for folder in found.folders.values())
+            try:
+                found = self._read(path)
+            except BadInput as error:  # it is made again
+                log.warning("%s", error)
+                continue
+            lasting = found and not any(self._is_exported(place) for place in found.folders.values())
             if found and lasting and not found.kept:
                 return found
         return None
@@ -160,10 +187,27 @@ class Records:
             write_atomically(path, json.dumps(raw, indent=1))
 
 
-def _parsed(path: Path) -> Record:
-    raw = json.loads(path.read_text("utf-8"))
-    table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
-    return Record(table=table, **raw)
+def parsed(path: Path) -> Record:
+    """Return what a record's file holds; fields of later versions are left out.
+
+    Raises:
+        BadInput: It is no record.
+    """
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+        table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
+        known = {one.name for one in fields(Record)}
+        return Record(table=table, **{name: value for name, value in raw.items() if name in known})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadInput(str(path), f"is damaged: {type(error).__name__}", REPAIR) from None
+
+
+def _parsed_if_whole(path: Path) -> Record | None:
+    try:
+        return parsed(path)
+    except BadInput as error:
+        log.warning("%s", error)
+        return None
 
 
 def tasks_in(lake: Lake) -> list[str]:

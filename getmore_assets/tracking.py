@@ -7,9 +7,10 @@ client is used without MLflow's global state, so that stations in one process ca
 import logging
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,23 @@ def require_usable(lake: Lake) -> str:
         what = f"cannot be used ({redacted(str(error).splitlines()[0])})"
         raise BadInput(f"MLflow at {where}", what, "Mend it, or name another in MLFLOW_TRACKING_URI") from None
     return where
+
+
+def runs_known(lake: Lake) -> set[str] | None:
+    """Return the ids of the runs in the lake's own store, asked without loading MLflow; None where it is elsewhere.
+
+    A store that cannot be read knows none.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return None
+    store = lake.root / "mlflow.db"
+    if not store.is_file():
+        return set()
+    try:
+        with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
+            return {row[0] for row in opened.execute("SELECT run_uuid FROM runs")}
+    except sqlite3.Error:
+        return set()
 
 
 def _ask_less_often() -> None:

@@ -85,6 +85,14 @@ def test_a_file_is_replaced_whole(tmp_path: Path):
     assert (tmp_path / "a").read_text() == "two"
 
 
+def test_a_picture_that_is_gone_costs_no_making(lake):
+    picture = lake.root / "picture.png"
+    picture.write_bytes(b"png")
+    Records(lake, "a").put(record(lake, figures={"picture": str(picture)}))
+    picture.unlink()
+    assert Records(lake, "a").get("s") is not None
+
+
 def test_a_link_where_a_file_is_about_to_be_written_is_not_followed(tmp_path):
     outside, path = tmp_path / "outside", tmp_path / "record.json"
     outside.write_text("mine")

@@ -13,6 +13,7 @@ from getmore_assets.cli.explain import explain
 from getmore_assets.cli.export import export
 from getmore_assets.cli.init import init
 from getmore_assets.cli.plan import plan
+from getmore_assets.cli.repair import repair
 from getmore_assets.cli.reproduce import reproduce
 from getmore_assets.cli.run import run, select
 
@@ -43,5 +44,5 @@ def main() -> None:
     """
 
 
-for verb in (init, doctor, plan, run, select, compare, explain, export, check, approve, reproduce):
+for verb in (init, doctor, repair, plan, run, select, compare, explain, export, check, approve, reproduce):
     main.add_command(verb)

@@ -26,18 +26,20 @@ _COLOURS = {OK: "green", WARNING: "yellow", BAD: "bold red"}
 
 @click.command()
 @click.argument("task", required=False, type=click.Path(dir_okay=False), metavar="[TASK.yaml]")
+@click.option("--deep", is_flag=True, help="Read every row and hash every file of the lake.")
 @json_option
-def doctor(task: str | None, as_json: bool) -> None:
+def doctor(task: str | None, deep: bool, as_json: bool) -> None:
     """Look whether this machine can run the line, and say what to do.
 
     Versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model and the hub. With TASK.yaml in its
-    lake and for its models; nothing is changed. Exit code 1 where something is bad.
+    lake, for its models, and for damage in the lake: what, where, since when, and what depends on it. Nothing is
+    changed. Exit code 1 where something is bad.
     """
     with refusals(as_json):
         chosen = load_task(task) if task else None
         log_to_terminal()
         lake = Lake(chosen.lake if chosen else Task.model_fields["lake"].default)
-        found = examine(chosen, lake, _dagster)
+        found = examine(chosen, lake, _dagster, deep)
     counts = Counter(one.state for one in found)
     out = ERR if as_json else OUT
     for one in found:

@@ -22,6 +22,7 @@ from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
 
 REFUSED, FAILED = 2, 1
+_MEND = "Where the lake may be damaged: getmore doctor --deep TASK.yaml finds it, getmore repair TASK.yaml heals it"
 
 _FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
 
@@ -86,6 +87,12 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
             return _run(defs.resolve_job_def(job), instance, path, overrides, task)
     except (SQLAlchemyError, OSError) as error:
         why = str(getattr(error, "orig", error))
+        if "malformed" in why or "not a database" in why:
+            home = os.environ.get("DAGSTER_HOME")
+            fix = f"restore {home} from a back-up, or move it away" if home else f"heal it with: getmore repair {path}"
+            raise StoreLostError(
+                f"Dagster's store in {home or lake.root / 'dagster'} is damaged ({why}): {fix}"
+            ) from error
         free = shutil.disk_usage(lake.root).free / 2**20
         what = f"the lake {lake.root} can no longer be written to ({why}; {free:,.0f} MiB free)"
         failed = "".join(f"{message}; " for message in _FAILED)
@@ -127,9 +134,14 @@ def _turn(lake: Lake, task: Task) -> Iterator[None]:
 
 
 def open_instance(dg: Any, lake: Lake) -> Any:
-    """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is made whole or not at all."""
+    """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is made whole or not at all.
+
+    In a lake that cannot be written to, one that ends with the command: what only reads needs no more.
+    """
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
+    if not lake.is_writable():
+        return dg.DagsterInstance.ephemeral()
     place, partial = lake.root / "dagster", lake.root / "dagster.partial"
     with lake.lock("store", "dagster"):
         if not place.is_dir():
@@ -158,8 +170,12 @@ def end_on_failure(events: list[Any], as_json: bool) -> None:
     if not failed:
         return
     said = [f"{station} failed: {message}" for station, message, _ in failed]
+    short = [f"{station}: {message}" for station, message, _ in failed]
     code = REFUSED if all(refused for _, _, refused in failed) else FAILED
-    _end("\n".join(said), "; ".join(f"{station}: {message}" for station, message, _ in failed), code, as_json)
+    if code == FAILED:
+        said.append(_MEND)
+        short.append(_MEND)
+    _end("\n".join(said), "; ".join(short), code, as_json)
 
 
 def _cause(event: Any) -> tuple[str, bool]:

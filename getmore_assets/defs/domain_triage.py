@@ -11,7 +11,7 @@ from getmore_assets.defs.embeddings import encode_seconds
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
-from getmore_assets.encoders import encoder_fingerprint, store
+from getmore_assets.encoders import encoder_fingerprint
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
@@ -75,10 +75,9 @@ def _pool_is_near(job: Job, last: Record) -> bool:
 
 
 def _measure(job: Job) -> Made:
-    encoder = encoder_fingerprint(job.task)
-    done = job.launch("triage", {"encoder": encoder, "fitted": str(store.fitted_file(job.lake, encoder))})
+    done = job.launch("triage", {})
     figures.distances(done["domains"], job.figure("distances"))
-    facts = {"encoder": encoder, "encode_seconds": encode_seconds(job, encoder, done.pop("encode_seconds")), **done}
+    facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done["encode_seconds"])}
     return Made(len(done["domains"]), facts, TableRef(job.lake.table(TRIAGE), done["version"]))
 
 

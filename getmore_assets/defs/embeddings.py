@@ -47,10 +47,9 @@ def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeR
 def _encode(job: Job) -> Made:
     found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS))
     found.require_budget(job.task.selection.budget)
-    encoder = encoder_fingerprint(job.task)
-    done = job.launch("embed", {"encoder": encoder, "fitted": str(store.fitted_file(job.lake, encoder))})
+    done = job.launch("embed", {})
     table = TableRef(job.lake.table(store.TABLE), done["version"])
-    facts = {"encoder": encoder, "encode_seconds": encode_seconds(job, encoder, done.pop("seconds")), **done}
+    facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done.pop("seconds"))}
     return Made(facts["encoded"] + facts["reused"], facts, table)
 
 

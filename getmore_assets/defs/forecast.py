@@ -18,7 +18,7 @@ import polars as pl
 
 from getmore_assets.config import BROUGHT, Task
 from getmore_assets.defs.foresight import Foreseen, absent, foresee
-from getmore_assets.encoders import encoder_fingerprint, store
+from getmore_assets.encoders import fits, store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.launch import launch
@@ -153,7 +153,7 @@ def _encoded(task: Task) -> int:
     if task.encoder.model == BROUGHT or absent(task):
         return 0
     lake = Lake(task.lake)
-    return store.encoded_ids(lake.latest(store.TABLE), encoder_fingerprint(task)).height
+    return store.encoded_ids(lake.latest(store.TABLE), fits.key_of(task, lake)).height
 
 
 def _estimates(task: Task, foreseen: dict[str, Foreseen], found: Measured, without: dict[str, str]) -> list[Estimate]:

@@ -8,11 +8,12 @@ import logging
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from getmore_assets.config import Task
+from getmore_assets.contents import contents_of
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
@@ -40,6 +41,7 @@ class Job:
     last: Record | None
     same_recipe: bool
     run: TrackedRun | None = None
+    drawn: list[str] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
 
     @property
@@ -70,12 +72,15 @@ class Job:
         return Wanted(place, field, self.lake.root, self.work, self.task.name, self.station, run) if place else None
 
     def figure(self, name: str) -> Path:
-        """Where a figure of this making lies."""
+        """Return where a figure of this making is to be drawn; it counts as one of them from now on."""
+        if name not in self.drawn:
+            self.drawn.append(name)
         return self.lake.folder("figures", self.fingerprint[:16]) / f"{name}.png"
 
     def figures(self) -> dict[str, str]:
-        """The figures of this making that there are, by name."""
-        return {path.stem: str(path) for path in sorted(self.figure("any").parent.glob("*.png"))}
+        """Return the figures of this making, by name."""
+        found = {name: self.figure(name) for name in sorted(self.drawn)}
+        return {name: str(path) for name, path in found.items() if path.is_file()}
 
 
 @dataclass
@@ -83,6 +88,7 @@ class Made:
     """What a station's work leaves: a table, folders or files, counts, and facts (JSON-like) to show.
 
     `kept` says why it serves, where it is not exactly what its inputs ask for: it is then looked at again each time.
+    `figures` names what was drawn.
     """
 
     rows: int
@@ -91,6 +97,7 @@ class Made:
     folders: dict[str, str] = field(default_factory=dict)
     data_version: str | None = None
     kept: str | None = None
+    figures: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> "Made":
@@ -117,22 +124,56 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
         # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
         stack.enter_context(job.lake.lock("work", job.fingerprint[:16]))
         if track:
-            tags = {
-                "getmore.station": job.station,
-                "getmore.task": job.task.name,
-                "getmore.lake": str(job.lake.root),
-                "getmore.fingerprint": job.fingerprint,
-                "getmore.code_version": job.commit["code_version"],
-                "dagster.run_id": job.commit["dagster_run_id"],
-                "dagster.run_url": dagster_url(job.commit["dagster_run_id"]),
-                "mlflow.note.content": _note(job),
-            }
+            run, commit = job.commit["dagster_run_id"], job.commit["code_version"]
+            tags = _tags(job.lake, job.station, job.task.name, job.fingerprint, commit, run)
             job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
         job.meter = stack.enter_context(metered())
         made = _work(job, make)
+        record = _record(job, made, used)
         if job.run is not None:
-            _log(job, job.run, made)
+            _log(job.run, job.task, record)
         shutil.rmtree(job.work, ignore_errors=True)
+    seconds, peak = job.meter.seconds, job.meter.peak_rss_mb
+    return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), job.run)
+
+
+def track_again(lake: Lake, record: Record) -> Record:
+    """Track in MLflow what a record says of a making whose run was lost; its model is registered again.
+
+    Returns:
+        The record with the new run.
+    """
+    task = Task.model_validate(record.settings)
+    made_in, code = record.dagster_run_id, record.code_version
+    tags = _tags(lake, record.station, record.task, record.fingerprint, code, made_in)
+    with tracked(lake, f"{record.task} {record.station}", tags) as run:
+        _log(run, task, record)
+    return _tracked_in(record, run)
+
+
+def _tracked_in(record: Record, run: TrackedRun | None) -> Record:
+    if run is None:
+        return record
+    return replace(record, mlflow_run_id=run.id, mlflow_url=run_url(run.experiment_id, run.id))
+
+
+def _tags(lake: Lake, station: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
+    """What an MLflow run is found by."""
+    # MLflow's page says it at the top, in Markdown, for a tag is no link there.
+    note = f"`{station}` of target `{task}`, made in [Dagster run {run[:8]}]({dagster_url(run)})"
+    return {
+        "getmore.station": station,
+        "getmore.task": task,
+        "getmore.lake": str(lake.root),
+        "getmore.fingerprint": fingerprint,
+        "getmore.code_version": code_version,
+        "dagster.run_id": run,
+        "dagster.run_url": dagster_url(run),
+        "mlflow.note.content": note,
+    }
+
+
+def _record(job: Job, made: Made, used: dict[str, str]) -> Record:
     return Record(
         station=job.station,
         task=job.task.name,
@@ -140,27 +181,22 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
         data_version=made.data_version or job.fingerprint,
         code_version=job.commit["code_version"],
         inputs=used,
-        lineage=_lineage(job),
+        lineage=lineage(job),
         table=made.table,
         folders=made.folders,
         rows=made.rows,
         facts=made.facts,
-        seconds=job.meter.seconds,
-        peak_rss_mb=job.meter.peak_rss_mb,
+        seconds=0.0,
+        peak_rss_mb=0.0,
         dagster_run_id=job.commit["dagster_run_id"],
-        mlflow_run_id=job.run.id if job.run else None,
-        mlflow_url=run_url(job.run.experiment_id, job.run.id) if job.run else None,
+        mlflow_run_id=None,
+        mlflow_url=None,
         made_at=now(),
         figures=job.figures(),
         settings=job.task.model_dump(mode="json", exclude_unset=True),
         kept=made.kept,
+        contents={name: contents_of(Path(place)) for name, place in made.folders.items()},
     )
-
-
-def _note(job: Job) -> str:
-    """What MLflow's page of a run says at the top: Markdown, for a tag is no link there."""
-    run = job.commit["dagster_run_id"]
-    return f"`{job.station}` of target `{job.task.name}`, made in [Dagster run {run[:8]}]({dagster_url(run)})"
 
 
 def _work(job: Job, make: Callable[[Job], Made]) -> Made:
@@ -169,32 +205,32 @@ def _work(job: Job, make: Callable[[Job], Made]) -> Made:
     if done.is_file():
         made = Made.of(json.loads(done.read_text("utf-8")))
         if made.is_there(job.lake):
+            job.drawn += made.figures
             return made
-    for figure in job.figures().values():
-        Path(figure).unlink()
     made = make(job)
+    made.figures = job.drawn
     write_atomically(done, json.dumps(asdict(made)))
     return made
 
 
-def _lineage(job: Job) -> dict[str, str]:
+def lineage(job: Job) -> dict[str, str]:
     """Tags of all that is upstream: what was read stands before what that was made from, which may be older."""
     own = [record.own_tags() for record in job.inputs.values()]
     return {name: v for tags in [*(r.lineage for r in job.inputs.values()), *own] for name, v in tags.items()}
 
 
-def _log(job: Job, run: TrackedRun, made: Made) -> None:
-    run.log_params(job.task.model_dump(exclude={"candidates", "target", "general"}))
-    lineage = _lineage(job)
-    run.set_tags(lineage)
-    for name, value in lineage.items():
+def _log(run: TrackedRun, task: Task, record: Record) -> None:
+    run.log_params(task.model_dump(exclude={"candidates", "target", "general"}))
+    run.set_tags(record.lineage)
+    for name, value in record.lineage.items():
         if name.startswith("table."):
             path, _, version = value.rpartition("@v")
             run.log_table(name.removeprefix("table."), TableRef(path, int(version)))
-    run.log_metrics({**made.facts, **made.facts.get("metrics", {}), "rows": made.rows})
-    run.log_curve(made.facts.get("curve", []))
-    if "model" in made.folders:
-        version = run.register(f"{job.task.name}.{job.station}", Path(made.folders["model"]))
-        run.set_tags({"model_folder": made.folders["model"], "registered_version": version})
-    for figure in job.figures().values():
-        run.log_file(Path(figure))
+    run.log_metrics({**record.facts, **record.facts.get("metrics", {}), "rows": record.rows})
+    run.log_curve(record.facts.get("curve", []))
+    if "model" in record.folders:
+        version = run.register(f"{record.task}.{record.station}", Path(record.folders["model"]))
+        run.set_tags({"model_folder": record.folders["model"], "registered_version": version})
+    for figure in record.figures.values():
+        if Path(figure).is_file():
+            run.log_file(Path(figure))

@@ -13,13 +13,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from getmore_assets import preflight
+from getmore_assets import damage, preflight, tracking
 from getmore_assets.config import Task
 from getmore_assets.defs import runs
-from getmore_assets.defs.job import Job, Made, do
+from getmore_assets.defs.job import Job, Made, do, lineage
 from getmore_assets.defs.shown import materialisation
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake
+from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Record, Records, making
 from getmore_assets.task_files import load_task
 from getmore_assets.tasks_folder import find_task_file, tasks_folder
@@ -103,6 +103,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             return making(station, code_version, settings(task), used)
 
         with lake.lock("station", *(() if shared else (task.name,)), station):
+            damage.require_whole(lake, station)
             found = {name: records.require(name, _made_first(name)) for name in read}
             used = {name: str(r.facts[reads[name]]) if name in reads else r.data_version for name, r in found.items()}
             for _ in range(_READS):
@@ -117,10 +118,14 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
                 same_recipe = last is not None and last.fingerprint == wanted(last.inputs)
                 job = Job(station, task, lake, found, now_wanted, commit, last, same_recipe)
                 record, status = _made_before(job, records, keep, used)
-                if record is None:
+                if record is not None:
+                    record = _readable(job, record)
+                    if track:
+                        _warn_untracked(lake, record)
+                else:
                     record, status = _made(job, make, used, track), "made"
-                records.put(record)
                 if now_wanted == wanted(used):  # else a source changed while it was read: what was read may be torn
+                    records.put(record)
                     break
                 log.info("%s: its source changed while it was read; reading again", station)
             else:
@@ -136,6 +141,30 @@ def _made(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bo
     except Exception as error:
         log.error("%s failed: %s", job.station, error)
         raise
+
+
+def _readable(job: Job, record: Record) -> Record:
+    """A record that is used again, with versions of its inputs that can be read: the same data, made again since."""
+    today = lineage(job)
+    moved = {
+        name: value
+        for name, value in today.items()
+        if name.startswith("table.") and record.lineage.get(name, value) != value
+    }
+    gone = {name: value for name, value in moved.items() if not job.lake.holds(_table(record.lineage[name]))}
+    return replace(record, lineage={**record.lineage, **gone}) if gone else record
+
+
+def _table(tag: str) -> TableRef:
+    path, _, version = tag.rpartition("@v")
+    return TableRef(path, int(version))
+
+
+def _warn_untracked(lake: Lake, record: Record) -> None:
+    known = tracking.runs_known(lake)
+    if record.mlflow_run_id and known is not None and record.mlflow_run_id not in known:
+        said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
+        log.warning(said, record.station, record.mlflow_run_id)
 
 
 def _made_first(station: str) -> str:

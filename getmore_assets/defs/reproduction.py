@@ -5,6 +5,7 @@ Does not: the solve (`workers/solve.py`), the choice (`selection/choice.py`), or
 """
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,15 @@ def again(lake: Lake, made: Record) -> dict[str, Any]:
         if not lake.holds(table):
             fix = "Keep versions longer: see the retention of VACUUM and of the log"
             raise BadInput(f"{name} at version {table.version}", "can be read no more", fix)
-    potentials = next(
-        one for one in Records(lake, made.task).makings("ot_potentials") if one.table == tables["ot_potentials"]
-    )
-    work = lake.folder("work", f"reproduce-{made.fingerprint[:16]}")
+    solved = Records(lake, made.task).makings("ot_potentials")
+    potentials = next((one for one in solved if one.table == tables["ot_potentials"]), None)
+    if potentials is None:
+        what = "no record says how its potentials were solved for"
+        raise BadInput(
+            f"selection {made.data_version[:12]} of {made.task}", what, "Select again: getmore select TASK.yaml"
+        )
+    # A folder of its own: several may reproduce one selection at once.
+    work = Path(tempfile.mkdtemp(prefix=f"reproduce-{made.fingerprint[:16]}-", dir=lake.folder("work")))
     try:
         done = launch("solve", _spec(potentials, work), work)
         tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done["version"])

@@ -41,5 +41,7 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
     if record.mlflow_url:
         metadata |= {"mlflow_run": dg.MetadataValue.url(record.mlflow_url), "mlflow_run_id": record.mlflow_run_id}
     for name, figure in record.figures.items():
+        if not Path(figure).is_file():  # a picture that somebody deleted
+            continue
         metadata[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.data_version))

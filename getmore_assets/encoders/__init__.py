@@ -27,7 +27,7 @@ class Encoder(Protocol):
 
 
 def encoder_fingerprint(task: Task) -> str:
-    """Names the vectors of an encoder: two tasks with the same fingerprint share them."""
+    """Return the recipe of an encoder; vectors of one that is made here are named by its fit, too (`fits.py`)."""
     chosen = task.encoder
     if chosen.model == LEXICAL:  # fitted on the pool, so its vectors belong to that pool
         return fingerprint(_CODE_VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
@@ -48,6 +48,11 @@ def encoder_fingerprint(task: Task) -> str:
 def is_fitted(task: Task) -> bool:
     """Whether the encoder is made from texts: of the pool, or of target train."""
     return task.encoder.model == LEXICAL or task.encoder.adapt is not None
+
+
+def is_made_here(task: Task) -> bool:
+    """Whether the encoder is kept in the lake: fitted, tuned or distilled."""
+    return is_fitted(task) or task.encoder.static
 
 
 def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:

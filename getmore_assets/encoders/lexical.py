@@ -3,6 +3,7 @@
 Belongs here: fitting it, keeping it as safetensors, applying it. Does not: other encoders.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ class LexicalEncoder:
         """
         if not path.is_file():
             idf, components = _fit(sample, dimensions)
-            partial = path.with_suffix(".partial")
+            partial = path.with_suffix(f".{os.getpid()}.partial")
             save_file({"idf": idf, "components": components}, partial)
             partial.replace(path)
         stored = load_file(path)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.commits import Keyed
+from getmore_assets.errors import REPAIR
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 
 TABLE = "embeddings"
@@ -78,7 +79,7 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         wrong = np.flatnonzero(bad)
         if len(wrong):
             raise LookupError(
-                f"{len(wrong)} of {len(ids)} ids have {what} of encoder {encoder}, first {ids[int(wrong[0])]}"
+                f"{len(wrong)} of {len(ids)} ids have {what} of encoder {encoder}, first {ids[int(wrong[0])]}. {REPAIR}"
             )
     assert matrix is not None
     return matrix

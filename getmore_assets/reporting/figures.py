@@ -4,6 +4,7 @@ Belongs here: one function a figure, data in, file out. Does not: reading tables
 """
 
 import base64
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,10 @@ def _save(figure: Any, path: Path) -> Path:
     drawn = path.suffix == ".svg"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in a script that the font lacks
-        figure.savefig(path, format=path.suffix[1:], transparent=drawn, metadata={"Date": None} if drawn else None)
+        # Runs that make the same share the place: a reader sees one whole picture or the other.
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        figure.savefig(partial, format=path.suffix[1:], transparent=drawn, metadata={"Date": None} if drawn else None)
+        partial.replace(path)
     return path
 
 

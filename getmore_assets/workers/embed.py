@@ -14,7 +14,7 @@ import polars as pl
 from getmore_assets.config import BROUGHT, LEXICAL, LEXICAL_SAMPLE, Task
 from getmore_assets.corpus import candidates, pool, readers
 from getmore_assets.corpus.target import COMPARED
-from getmore_assets.encoders import is_fitted, make_encoder, remote, store, unit_length
+from getmore_assets.encoders import Encoder, fits, make_encoder, remote, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 from getmore_assets.progress import progress
 from getmore_assets.workers import run
@@ -25,9 +25,17 @@ _READ_AT_ONCE = 16 * SHARD_ROWS  # each reading looks through all ids that are m
 
 @dataclass(frozen=True)
 class Filled:
-    """The embeddings table after a filling: its version, and how many of the wanted rows this filling added to it."""
+    """The embeddings table after a filling.
+
+    Attributes:
+        table: At its version.
+        encoder: The key of the vectors.
+        encoded: Rows whose vectors this filling added.
+        reused: Rows whose vectors were there.
+    """
 
     table: TableRef
+    encoder: str
     encoded: int
     reused: int
 
@@ -36,7 +44,7 @@ def embed(spec: dict[str, Any]) -> dict[str, Any]:
     """Give every candidate of the kept domains and every point of the target a vector.
 
     Returns:
-        version (of the table), encoded, reused (rows), and seconds.
+        version (of the table), encoder (the key of the vectors), encoded, reused (rows), and seconds.
     """
     task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
     started = time.monotonic()
@@ -44,7 +52,8 @@ def embed(spec: dict[str, Any]) -> dict[str, Any]:
     rows = may_be_candidates(task, TableRef(**spec["raw_corpus"]))
     filled = fill(task, lake, spec, rows.join(kept, on="domain", how="semi").select("id", "text"))
     seconds = time.monotonic() - started
-    return {"version": filled.table.version, "encoded": filled.encoded, "reused": filled.reused, "seconds": seconds}
+    counts = {"encoded": filled.encoded, "reused": filled.reused}
+    return {"version": filled.table.version, "encoder": filled.encoder, **counts, "seconds": seconds}
 
 
 def may_be_candidates(task: Task, raw_corpus: TableRef) -> pl.LazyFrame:
@@ -59,7 +68,7 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     Args:
         task: Its encoder.
         lake: Where the table of vectors is.
-        spec: encoder (its fingerprint), fitted (where it is kept), raw_corpus, target_data, commit.
+        spec: raw_corpus, target_data, commit.
         wanted: id and text.
     """
     points = TableRef(**spec["target_data"]).scan()
@@ -68,37 +77,33 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     # Only ids that are missing are held: a pool's are many.
     both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
     count, encoded = sum(ids.select(pl.len()).collect().item() for ids in both), 0
+    key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(task, spec), pl.concat([wanted, points]))
     # Two tasks on one pool: the second waits and finds the vectors. Where no lock reaches, both encode, one writes.
-    with lake.lock("encode", spec["encoder"]):
-        writer = store.writer(lake, spec["encoder"], spec["commit"])
+    with lake.lock("encode", key):
+        writer = store.writer(lake, key, spec["commit"])
         has = writer.keys().lazy()
         missing = pl.concat([ids.join(has, on="id", how="anti").collect() for ids in both])
         if missing.height:
             with progress(missing.height, "encoding", "row") as bar:
-                for done, vectors in _encoded(task, spec, [wanted, points], missing):
+                for done, vectors in _encoded(task, fitted, encoder, [wanted, points], missing):
                     encoded += writer.add(store.rows(done, vectors))
                     bar.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
-    return Filled(table, encoded, count - encoded)
+    return Filled(table, key, encoded, count - encoded)
 
 
 def _encoded(
-    task: Task, spec: dict[str, Any], rows: list[pl.LazyFrame], missing: pl.DataFrame
+    task: Task, fitted: Path, encoder: Encoder | None, rows: list[pl.LazyFrame], missing: pl.DataFrame
 ) -> Iterator[tuple[list[str], Any]]:
     if task.encoder.model == BROUGHT:
         yield from _brought(task, missing)
         return
-    fitted, sample = Path(spec["fitted"]), []
-    if is_fitted(task) and not fitted.exists():
-        sample = _to_fit_on(task, spec)
     shards = _shards(rows, missing)
     if task.launch.embed is None or task.launch.embed.ray is None:
-        encoder = make_encoder(task, fitted, sample)
-        yield from ((ids, encoder.encode(texts)) for ids, texts in shards)
+        here = encoder or make_encoder(task, fitted, [])
+        yield from ((ids, here.encode(texts)) for ids, texts in shards)
         return
-    if is_fitted(task) or task.encoder.static:
-        make_encoder(task, fitted, sample)
     yield from remote.encoded(task, fitted, shards)
 
 

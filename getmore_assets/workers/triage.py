@@ -22,7 +22,8 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     """Write each domain's distance, nearest first, and whether it is kept.
 
     Returns:
-        version (of the table), domains (as written), encoded, reused, encode_seconds, solve_seconds.
+        version (of the table), encoder (the key of the vectors), domains (as written), encoded, reused,
+        encode_seconds, solve_seconds.
     """
     task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
     raw_corpus, target = TableRef(**spec["raw_corpus"]), TableRef(**spec["target_data"])
@@ -37,7 +38,7 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     sample = sample.sort("domain", "id")
     ids = pl.concat([sample["id"], points["id"]]).unique()
     place = pl.DataFrame({"id": ids, "at": pl.int_range(len(ids), eager=True)})
-    vectors = store.load(filled.table, spec["encoder"], ids)
+    vectors = store.load(filled.table, filled.encoder, ids)
     at = sample.join(place, on="id", maintain_order="left").group_by("domain", maintain_order=True).agg("at")
     samples = {str(domain): vectors[rows] for domain, rows in at.rows()}
     y = vectors[points.join(place, on="id", maintain_order="left")["at"].to_numpy()]
@@ -49,6 +50,7 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     written = lake.replace(TRIAGE, rows, {"target": task.name}, spec["commit"])
     return {
         "version": written.version,
+        "encoder": filled.encoder,
         "domains": rows.to_dicts(),
         "encoded": filled.encoded,
         "reused": filled.reused,

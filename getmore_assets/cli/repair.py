@@ -1,0 +1,55 @@
+"""`getmore repair`: heal what is damaged in the lake of a task, and make again what was set aside.
+
+Belongs here: what is printed, and which job makes again what is missing. Does not: healing (`repair.py`).
+"""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from getmore_assets import damage
+from getmore_assets.cli.execution import json_option, log_to_terminal, refusals
+from getmore_assets.cli.run import carry
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+from getmore_assets.records import STATIONS, Records
+from getmore_assets.repair import heal
+from getmore_assets.task_files import load_task
+
+_MODELS = ("warmed_model", "finetuned_model", "scorecard")
+
+
+@click.command()
+@click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")
+@json_option
+def repair(task: str, as_json: bool) -> None:
+    """Heal the lake of a task: set aside what is damaged, and make it again.
+
+    The whole lake is read, so that of other tasks, too, nothing damaged is left; what they need is made again by their
+    next run. What is set aside lies under `damaged/` in the lake. Nothing else may work on the lake meanwhile.
+    """
+    with refusals(as_json):
+        chosen = load_task(task)
+        log_to_terminal()
+        lake = Lake(chosen.lake)
+        if not lake.root.is_dir():
+            raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")
+        records = Records(lake, chosen.name)
+        made = [station for station in STATIONS if records.known(station)]
+        healed = heal(lake)
+        for one in healed:
+            click.echo(f"{one.kind}: {one.path} {one.what}", err=True)
+        untracked = damage.untracked(lake)
+        if untracked:
+            from getmore_assets.defs.job import track_again
+
+            for record in untracked:
+                Records(lake, record.task).put(track_again(lake, record))
+                click.echo(f"MLflow: {record.station} of {record.task} is tracked again", err=True)
+    if healed and made:
+        carry("run" if set(made) & set(_MODELS) else "select", chosen, task, (), as_json)
+    click.echo(f"{len(healed)} damaged, {len(untracked)} tracked again; the lake is whole", err=True)
+    if as_json:
+        said = [{**asdict(one), "path": str(one.path)} for one in healed]
+        click.echo(json.dumps({"task": chosen.name, "healed": said, "tracked_again": len(untracked)}))

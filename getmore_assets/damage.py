@@ -1,0 +1,240 @@
+"""What is damaged in a lake: tables, records, fits, exports, models, figures.
+
+Belongs here: looking, and telling damage from what is only not there yet. Does not: healing (`repair.py`), or whether
+this machine can run the pipeline (`doctor.py`).
+
+The fast look reads logs, sizes, records and small files. The deep one reads every row and hashes every file.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from deltalake import DeltaTable
+from safetensors import safe_open
+
+from getmore_assets import tracking
+from getmore_assets.contents import GONE, wrong_with
+from getmore_assets.corpus.identity import content_id
+from getmore_assets.errors import REPAIR, BadInput
+from getmore_assets.lake import Lake, file_sizes, vectors_of
+from getmore_assets.records import STATIONS, Record, Records, parsed, tasks_in
+
+LOG, ROWS, RECORD, FIT = "log", "rows", "record", "fit"
+EXPORT, MODEL, FIGURE, STORE = "export", "model", "figure", "store"
+
+#: The tables that a station writes, where they are others than the one of its name.
+_TABLES = {
+    "selected_subset": ("selected_subset", "row_ledger"),
+    "scorecard": ("scorecard", "scorecard_curves", "compared_subsets"),
+}
+#: The column that names a row within its partition, in tables that several tasks add rows to.
+KEYED = {"embeddings": "id", "raw_corpus": "id"}
+_LENGTH_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something in a lake that is not as it was made.
+
+    Attributes:
+        kind: log, rows, record, fit, export, model, figure or store.
+        path: The file or folder.
+        what: What is wrong with it.
+        depends: What is made from it.
+    """
+
+    kind: str
+    path: Path
+    what: str
+    depends: str = ""
+
+    @property
+    def since(self) -> str:
+        """When the file changed last, or, where it is gone, the folder that it lay in: ISO 8601, UTC."""
+        there = next(one for one in (self.path, *self.path.parents) if one.exists())
+        return datetime.fromtimestamp(there.stat().st_mtime, UTC).isoformat(timespec="seconds")
+
+
+def require_whole(lake: Lake, station: str) -> None:
+    """Refuse to write to, or reuse, tables of a station that are damaged.
+
+    Raises:
+        BadInput: With the command that heals it.
+    """
+    for name in _TABLES.get(station, (station,)):
+        for found in of_table(lake, name):
+            raise BadInput(str(found.path), f"{found.what} (table {name})", REPAIR)
+
+
+def look(lake: Lake, deep: bool = False) -> Iterator[Damage]:
+    """Look at everything in a lake that can be damaged at rest; nothing is changed."""
+    for folder in sorted((lake.root / "tables").glob("*")):
+        yield from of_table(lake, folder.name, deep)
+    yield from _of_fits(lake)
+    if (lake.root / "records").is_dir():
+        for task in tasks_in(lake):
+            yield from _of_records(lake, task, deep)
+    for store in [lake.root / "mlflow.db", *sorted((lake.root / "dagster").rglob("*.db"))]:
+        if store.is_file() and (wrong := _wrong_with_store(store, deep)):
+            yield Damage(STORE, store, wrong, "the history of runs; no station reads it")
+
+
+def untracked(lake: Lake) -> list[Record]:
+    """Return the records of today whose MLflow run the lake's own store does not know: it was deleted, or replaced."""
+    known = tracking.runs_known(lake)
+    if known is None or not (lake.root / "records").is_dir():
+        return []
+    records = (Records(lake, task) for task in tasks_in(lake))
+    last = (one for of in records for station in STATIONS if (one := _last(of, station)))
+    return [one for one in last if one.mlflow_run_id and one.mlflow_run_id not in known]
+
+
+def _last(records: Records, station: str) -> Record | None:
+    try:
+        return records.last(station)
+    except BadInput:  # told of by itself
+        return None
+
+
+def _wrong_with_store(path: Path, deep: bool) -> str | None:
+    asked = "PRAGMA quick_check" if deep else "SELECT count(*) FROM sqlite_master"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as store:
+            said = store.execute(asked).fetchone()[0]
+    except sqlite3.OperationalError:  # locked by a run, or on a disk that cannot be written to
+        return None
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if not deep or said == "ok" else str(said)
+
+
+def of_table(lake: Lake, name: str, deep: bool = False) -> Iterator[Damage]:
+    """Look at the log of a table and at the files of its newest version."""
+    folder = Path(lake.table(name))
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    depends = "what is made from it, by every task"
+    for commit in sorted(folder.glob("_delta_log/*.json")):
+        if not _is_commit(commit):
+            yield Damage(LOG, commit, "is no whole commit of the table's log", depends)
+            return
+    try:
+        sizes = file_sizes(DeltaTable(str(folder)))
+    except Exception as error:  # deltalake raises several kinds
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        yield Damage(LOG, folder / "_delta_log", f"cannot be read ({said})", depends)
+        return
+    seen = pl.DataFrame(schema={"of": pl.String, "id": pl.String})
+    for file, size in sizes.items():
+        depends = f"{file.parent.name} of {name}"
+        if not file.is_file():
+            yield Damage(ROWS, file, GONE, depends)
+        elif file.stat().st_size != size:
+            yield Damage(ROWS, file, f"has {file.stat().st_size:,} bytes, not {size:,}", depends)
+        elif deep:
+            wrong, ids = _read(file, name)
+            if not wrong and ids is not None:
+                met = ids.join(seen, on=["of", "id"])
+                doubled = met.height + ids.height - ids.unique().height
+                wrong = f"holds {doubled:,} rows that stand in the table already" if doubled else None
+                seen = seen if wrong else pl.concat([seen, ids])
+            if wrong:
+                yield Damage(ROWS, file, wrong, depends)
+
+
+def _is_commit(path: Path) -> bool:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines if line)
+    except ValueError:
+        return False
+
+
+def _read(file: Path, table: str) -> tuple[str | None, pl.DataFrame | None]:
+    """Read every row of a file of a table: what is wrong with it, and the ids in it where they must be unique."""
+    try:
+        rows = pl.read_parquet(file, hive_partitioning=False)
+    except Exception as error:  # polars has several kinds
+        return f"cannot be read ({type(error).__name__})", None
+    if table == "embeddings" and rows.height:
+        off = np.abs(np.linalg.norm(vectors_of(rows), axis=1) - 1)
+        wrong = int((~(off < _LENGTH_TOLERANCE)).sum())
+        if wrong:
+            return f"holds {wrong:,} vectors that are not of length 1", None
+    if table == "raw_corpus":
+        others = sum(content_id(text) != id_ for id_, text in rows.select("id", "text").iter_rows())
+        if others:
+            return f"holds {others:,} texts that are not those of their ids", None
+    key = KEYED.get(table)
+    return None, rows.select(pl.lit(file.parent.name).alias("of"), key) if key else None
+
+
+def _of_fits(lake: Lake) -> Iterator[Damage]:
+    for file in sorted((lake.root / "encoders").glob("*.safetensors")):
+        note, wrong = file.with_suffix(".json"), None
+        try:
+            with safe_open(file, "numpy"):
+                pass
+            if note.is_file():
+                wrong = wrong_with(file, json.loads(note.read_text("utf-8"))["contents"], deep=True)
+        except Exception:
+            wrong = "cannot be read"
+        if wrong:
+            yield Damage(FIT, file, wrong, "vectors of this encoder that are still to be made")
+    for note in sorted((lake.root / "encoders").glob("*.json")):
+        if not note.with_suffix(".safetensors").exists() and not note.with_suffix("").is_dir():
+            yield Damage(FIT, note.with_suffix(".safetensors"), GONE, "vectors of this encoder")
+
+
+def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
+    folder = lake.root / "records" / task
+    for path in sorted(folder.glob("earlier/*/*.json")):
+        try:
+            parsed(path)
+        except BadInput as error:
+            yield Damage(RECORD, path, error.what, f"earlier making of {path.parent.name} of {task}")
+    for path in sorted(folder.glob("*.json")):
+        depends = f"{path.stem} of {task}, and what is made from it"
+        try:
+            record = parsed(path)
+        except BadInput as error:
+            yield Damage(RECORD, path, error.what, depends)
+            continue
+        yield from _of_record(lake, path, record, deep)
+
+
+def _of_record(lake: Lake, path: Path, record: Record, deep: bool) -> Iterator[Damage]:
+    depends = f"{record.station} of {record.task}"
+    if record.table is not None and not lake.holds(record.table):
+        name = Path(record.table.path).name
+        if not any(True for _ in of_table(lake, name)):  # else the table itself is named
+            yield Damage(RECORD, path, f"names version {record.table.version} of {name}, which is gone", depends)
+    for name, place in record.folders.items():
+        exported = Path(place).is_relative_to(lake.root / "exports")
+        wrong = wrong_with(Path(place), record.contents.get(name), deep)
+        if wrong is None and exported and place.endswith(".parquet") and name not in record.contents:
+            wrong = _other_rows(record, Path(place))
+        if wrong:
+            yield Damage(EXPORT if exported else MODEL, Path(place), wrong, depends)
+    for figure in record.figures.values():
+        if not Path(figure).is_file():
+            yield Damage(FIGURE, Path(figure), GONE, f"a picture of {depends}")
+
+
+def _other_rows(record: Record, exported: Path) -> str | None:
+    """What is wrong with exported rows of a record that holds no hash: they are compared with the table."""
+    if record.table is None:
+        return None
+    try:
+        rows = record.table.scan().filter(pl.col("target") == record.task).sort("rank").select("id", "text").collect()
+    except Exception:  # the table's own damage is told of the table
+        return None
+    same = rows.equals(pl.read_parquet(exported).select("id", "text"))
+    return None if same else "is not what was made"
