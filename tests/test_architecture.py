@@ -42,16 +42,37 @@ def test_imports_point_one_way(path):
         assert not uses(path, "__future__")
 
 
-@pytest.mark.parametrize(
-    "module", ["definitions", "workers.select", "cli"], ids=["the code server", "a selection by scores", "the command"]
-)
-def test_what_must_start_fast_loads_nothing_heavy(module):
-    code = (
-        f"import sys, getmore_assets.{module}; "
-        "print([m for m in ('torch', 'transformers', 'mlflow', 'sklearn', 'ray', 'kubernetes') if m in sys.modules])"
-    )
+HEAVY = {"torch", "transformers", "mlflow", "sklearn", "ray", "kubernetes", "matplotlib"}
+VERBS_ON_A_TASK = ("plan", "run", "select", "compare", "export", "check", "approve", "doctor", "explain", "repair")
+
+
+def loaded(code: str, *more: str) -> set[str]:
+    """Which heavy modules a program loads, and which of `more`."""
+    code = f"import sys\n{code}\nprint('loaded:', *({HEAVY | set(more)!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize("module", ["definitions", "workers.select"], ids=["the code server", "a selection by scores"])
+def test_what_must_start_fast_loads_nothing_heavy(module):
+    assert loaded(f"import getmore_assets.{module}") == set()
+
+
+def test_help_loads_no_library_below_and_a_refusal_no_dagster_and_no_polars(tmp_path):
+    task = tmp_path / "task.yaml"
+    task.write_text("warmpu: {}\n")
+    options = {"export": ["--format", "parquet", "--to", str(tmp_path)], "explain": ["id"]}
+    calls = [[verb, str(task), *options.get(verb, [])] for verb in VERBS_ON_A_TASK]
+    code = f"""
+from click.testing import CliRunner
+from getmore_assets.cli import main
+assert CliRunner().invoke(main, ["--help"]).exit_code == 0
+assert "pydantic" not in sys.modules
+for call in {calls!r}:
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 2 and "warmpu: unknown key" in done.stderr, (call, done.output)
+"""
+    assert loaded(code, "dagster", "polars", "numpy") == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -3,19 +3,26 @@
 Belongs here: arguments, progress, what is printed at the end, exit codes; one module a verb. Does not: work.
 """
 
+from importlib import import_module
+
 import click
 
-from getmore_assets.cli.approve import approve
-from getmore_assets.cli.check import check
-from getmore_assets.cli.compare import compare
-from getmore_assets.cli.doctor import doctor
-from getmore_assets.cli.explain import explain
-from getmore_assets.cli.export import export
-from getmore_assets.cli.init import init
-from getmore_assets.cli.plan import plan
-from getmore_assets.cli.repair import repair
-from getmore_assets.cli.reproduce import reproduce
-from getmore_assets.cli.run import run, select
+#: The verbs in the order in which a user meets them: one module each, loaded when it is called, and its first line.
+VERBS = {
+    "init": "Draft a task file from a look at your files.",
+    "doctor": "Look whether this machine can run the line, and say what to do.",
+    "repair": "Heal the lake of a task: set aside what is damaged, and make it again.",
+    "plan": "Say what a run will take before it runs.",
+    "run": "Run the whole line, from the sources to the scorecard.",
+    "select": "Run the line as far as the selected subset.",
+    "compare": "Set selectors side by side on the scorecard.",
+    "explain": "Say why a row was selected or not.",
+    "export": "Write the selection, or the models that came of it, as files.",
+    "check": "Hold what lies in the lake against every check.",
+    "approve": "Let models be trained on the selection that is there.",
+    "reproduce": "Make a selection again from its pinned versions, and compare.",
+}
+_IN = {"select": "run"}  # verbs that have no module of their own name
 
 _COMPLETION = (
     'Completion: eval "$(_GETMORE_COMPLETE=bash_source getmore)" in ~/.bashrc; in ~/.zshrc the same with zsh_source; '
@@ -23,15 +30,25 @@ _COMPLETION = (
 )
 
 
-class _InOrder(click.Group):
-    """Lists the verbs in the order in which one comes to them."""
+class _Verbs(click.Group):
+    """Loads a verb when it is called, so that help needs no library below."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(VERBS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{_IN.get(name, name)}"), name)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
 
 
 @click.group(
-    cls=_InOrder, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Verbs, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="getmore-assets")
 def main() -> None:
@@ -42,7 +59,3 @@ def main() -> None:
     Exit codes: 0 done; 1 a station or a blocking check failed, another selection came out, or the doctor found
     something bad; 2 the input or the command line was refused.
     """
-
-
-for verb in (init, doctor, repair, plan, run, select, compare, explain, export, check, approve, reproduce):
-    main.add_command(verb)

@@ -9,9 +9,6 @@ import json
 import click
 
 from getmore_assets.cli.execution import refusals, verb
-from getmore_assets.lake import Lake
-from getmore_assets.records import Records
-from getmore_assets.reselection import approval
 from getmore_assets.task_files import load_task
 
 
@@ -25,6 +22,10 @@ def approve(task: str, overrides: tuple[str, ...], as_json: bool, by: str | None
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
+        from getmore_assets.lake import Lake
+        from getmore_assets.records import Records
+        from getmore_assets.reselection import approval
+
         lake = Lake(chosen.lake)
         made = Records(lake, chosen.name).require("selected_subset", f"Run `getmore select {task}`")
         approval.give(lake, chosen, made.data_version, by or getpass.getuser())

@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from getmore_assets.cli.execution import FAILED, end_on_failure, execute, log_to_terminal, refusals, verb
 from getmore_assets.cli.terminal import ERR, harmless
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
 from getmore_assets.task_files import load_task
 
 _COLOURS = {"passed": "green", "failed": "bold red", "error": "bold red", "warning": "yellow", "skipped": "dim"}
@@ -86,6 +83,9 @@ def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | Non
 
 
 def _require_something(task: Task, path: str) -> None:
+    from getmore_assets.lake import Lake
+    from getmore_assets.records import STATIONS, Records
+
     records = Records(Lake(task.lake), task.name)
     if not any(records.known(station) for station in STATIONS):
         what = f"nothing has been made of {task.name} in the lake {task.lake}"
@@ -100,6 +100,7 @@ def _is_verdict(event: Any) -> bool:
 def _found(events: list[Any]) -> list[Found]:
     """What every check found, in the order of the line."""
     from getmore_assets.defs.checks import CHECKS, RAISED
+    from getmore_assets.records import STATIONS
 
     evaluated = {
         evaluation.check_name: evaluation
@@ -124,6 +125,8 @@ def _short(value: Any) -> str:
 
 
 def _print(task: Task, found: list[Found]) -> None:
+    from rich.table import Table
+
     table = Table("station", "check", "outcome", title=f"{task.name}: checks", title_justify="left")
     for one in found:
         table.add_row(one.station, one.check, f"[{_COLOURS[one.outcome]}]{one.outcome}[/]")

@@ -5,20 +5,22 @@ Belongs here: which selectors and seeds are asked for, what is printed. Does not
 """
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
 from getmore_assets.cli.execution import log_to_terminal, refusals, verb
 from getmore_assets.cli.run import carry
 from getmore_assets.cli.terminal import OUT, cell, harmless
 from getmore_assets.config import NONE, Task
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake
-from getmore_assets.records import Record, Records
-from getmore_assets.reporting import comparison, tables
 from getmore_assets.task_files import load_task
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from getmore_assets.records import Record
+    from getmore_assets.reporting import comparison, tables
 
 
 @click.command()
@@ -40,6 +42,10 @@ def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str
         chosen = load_task(task, asked)
         log_to_terminal()
         made = _there(chosen)
+    from getmore_assets.lake import Lake
+    from getmore_assets.records import Records
+    from getmore_assets.reporting import comparison
+
     if made is None:
         carry("run", chosen, task, asked, as_json)
         made = Records(Lake(chosen.lake), chosen.name).require("scorecard", "Run it: getmore run")
@@ -70,7 +76,7 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
     return [*found, f"selection={json.dumps({**first, **budget})}", f"compare={json.dumps(others)}"]
 
 
-def _there(task: Task) -> Record | None:
+def _there(task: Task) -> "Record | None":
     """The scorecard, where a run would make nothing."""
     from getmore_assets.defs.foresight import absent, foresee
 
@@ -80,7 +86,7 @@ def _there(task: Task) -> Record | None:
     return foreseen["scorecard"].record if all(one.record for one in foreseen.values()) else None
 
 
-def _print(found: comparison.Comparison) -> None:
+def _print(found: "comparison.Comparison") -> None:
     for table in found.tables:
         OUT.print(_as_rich(table))
     for sentence in (found.headline, *found.verdict):
@@ -88,7 +94,9 @@ def _print(found: comparison.Comparison) -> None:
     OUT.print(f"report: {found.report}", markup=False, soft_wrap=True)
 
 
-def _as_rich(table: tables.Table) -> Table:
+def _as_rich(table: "tables.Table") -> "Table":
+    from rich.table import Table
+
     shown = Table(title=table.title, caption=table.said, title_justify="left", caption_justify="left")
     for column in table.head:
         shown.add_column(column.name, justify="right" if column.number else "left")

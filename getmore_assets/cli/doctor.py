@@ -11,17 +11,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, open_instance, refusals
 from getmore_assets.cli.terminal import ERR, OUT, cell
 from getmore_assets.config import Task
-from getmore_assets.doctor import BAD, OK, WARNING, Finding, examine
-from getmore_assets.lake import Lake
 from getmore_assets.task_files import load_task
 
-_COLOURS = {OK: "green", WARNING: "yellow", BAD: "bold red"}
+if TYPE_CHECKING:
+    from getmore_assets.doctor import Finding
+    from getmore_assets.lake import Lake
 
 
 @click.command()
@@ -38,26 +39,32 @@ def doctor(task: str | None, deep: bool, as_json: bool) -> None:
     with refusals(as_json):
         chosen = load_task(task) if task else None
         log_to_terminal()
+        from getmore_assets.doctor import BAD, OK, WARNING, examine
+        from getmore_assets.lake import Lake
+
         lake = Lake(chosen.lake if chosen else Task.model_fields["lake"].default)
         found = examine(chosen, lake, _dagster, deep)
+    colours = {OK: "green", WARNING: "yellow", BAD: "bold red"}
     counts = Counter(one.state for one in found)
     out = ERR if as_json else OUT
     for one in found:
         line = cell(f"{one.state:<9}{one.about:<16}{one.found}")
-        line.stylize(_COLOURS[one.state], 0, len(one.state))
+        line.stylize(colours[one.state], 0, len(one.state))
         out.print(line, soft_wrap=True)
         if one.fix:
             out.print(cell(f"{'':<25}{one.fix}"), soft_wrap=True)
-    out.print(", ".join(f"{state} {counts[state]}" for state in _COLOURS if counts[state]))
+    out.print(", ".join(f"{state} {counts[state]}" for state in colours if counts[state]))
     if as_json:
-        states = {state: counts[state] for state in _COLOURS}
+        states = {state: counts[state] for state in colours}
         click.echo(json.dumps({"task": chosen.name if chosen else None, **states, "found": [asdict(f) for f in found]}))
     if counts[BAD]:
         sys.exit(FAILED)
 
 
-def _dagster(lake: Lake) -> Iterator[Finding]:
+def _dagster(lake: "Lake") -> "Iterator[Finding]":
     """The store of Dagster's runs: at `DAGSTER_HOME`, or in the lake."""
+    from getmore_assets.doctor import OK, Finding
+
     home = os.environ.get("DAGSTER_HOME")
     if not home and not (lake.root / "dagster").is_dir():
         yield Finding("DAGSTER_HOME", OK, f"not set: runs are kept in {lake.root}/dagster, which the first run makes")

@@ -11,15 +11,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from filelock import Timeout
 
 from getmore_assets.cli.terminal import harmless
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput, redacted
-from getmore_assets.lake import Lake
+
+if TYPE_CHECKING:
+    from getmore_assets.lake import Lake
 
 REFUSED, FAILED = 2, 1
 _MEND = "Where the lake may be damaged: getmore doctor --deep TASK.yaml finds it, getmore repair TASK.yaml heals it"
@@ -80,6 +81,7 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
     from sqlalchemy.exc import SQLAlchemyError
 
     from getmore_assets.definitions import defs
+    from getmore_assets.lake import Lake
 
     lake = Lake(task.lake)
     try:
@@ -119,8 +121,10 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
 
 
 @contextmanager
-def _turn(lake: Lake, task: Task) -> Iterator[None]:
+def _turn(lake: "Lake", task: Task) -> Iterator[None]:
     """One command at a time on a task."""
+    from filelock import Timeout
+
     lock = lake.lock("command", task.name)
     try:
         lock.acquire(blocking=False)
@@ -133,7 +137,7 @@ def _turn(lake: Lake, task: Task) -> Iterator[None]:
         lock.release()
 
 
-def open_instance(dg: Any, lake: Lake) -> Any:
+def open_instance(dg: Any, lake: "Lake") -> Any:
     """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is made whole or not at all.
 
     In a lake that cannot be written to, one that ends with the command: what only reads needs no more.

@@ -5,14 +5,16 @@ Belongs here: what is printed. Does not: the explanation (`selection/explain.py`
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from getmore_assets.cli.execution import json_option, refusals
 from getmore_assets.cli.terminal import OUT, cell, harmless
-from getmore_assets.selection.explain import Explanation, of_task
 from getmore_assets.task_files import load_task
+
+if TYPE_CHECKING:
+    from getmore_assets.selection.explain import Explanation
 
 _SHOWN = 200  # characters of a text
 
@@ -30,14 +32,19 @@ def explain(task: str, row: str, as_json: bool) -> None:
     row of the target, it says which split it is in, or was taken out of and why.
     """
     with refusals(as_json):
-        found = of_task(load_task(task), row)
+        chosen = load_task(task)
+        from getmore_assets.selection.explain import of_task
+
+        found = of_task(chosen, row)
     if as_json:
         click.echo(json.dumps(asdict(found)))
     else:
         _print(found)
 
 
-def _print(found: Explanation) -> None:
+def _print(found: "Explanation") -> None:
+    from rich.table import Table
+
     def say(line: object, style: str | None = None) -> None:
         OUT.print(harmless(str(line)), style=style, markup=False, soft_wrap=True)
 

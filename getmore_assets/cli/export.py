@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from getmore_assets.cli.execution import refusals, verb
-from getmore_assets.exports.formats import FORMATS
-from getmore_assets.exports.formats import export as write
+from getmore_assets.exports import FORMATS
 from getmore_assets.task_files import load_task
 
 
@@ -33,6 +32,8 @@ def export(
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
+        from getmore_assets.exports.formats import export as write
+
         written = write(chosen, formats, to, every)
     for name, path in written.items():
         click.echo(f"{name}: {path}", err=True)

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import click
-from rich.table import Table
 
 from getmore_assets.cli.execution import log_to_terminal, refusals, verb
 from getmore_assets.cli.terminal import OUT, cell
@@ -38,6 +37,8 @@ def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
+    from rich.table import Table
+
     columns = ("station", "", "rows", "tokens", "time", "peak MiB", "disk MiB", "GPU hours")
     table = Table(*columns, title=f"{found['task']}: plan", title_justify="left")
     for one in found["stations"]:

@@ -8,13 +8,9 @@ from dataclasses import asdict
 
 import click
 
-from getmore_assets import damage
 from getmore_assets.cli.execution import json_option, log_to_terminal, refusals
 from getmore_assets.cli.run import carry
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
-from getmore_assets.repair import heal
 from getmore_assets.task_files import load_task
 
 _MODELS = ("warmed_model", "finetuned_model", "scorecard")
@@ -32,6 +28,11 @@ def repair(task: str, as_json: bool) -> None:
     with refusals(as_json):
         chosen = load_task(task)
         log_to_terminal()
+        from getmore_assets import damage
+        from getmore_assets.lake import Lake
+        from getmore_assets.records import STATIONS, Records
+        from getmore_assets.repair import heal
+
         lake = Lake(chosen.lake)
         if not lake.root.is_dir():
             raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")

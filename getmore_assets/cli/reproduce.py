@@ -9,7 +9,6 @@ import sys
 import click
 
 from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, refusals
-from getmore_assets.lake import Lake
 
 
 @click.command()
@@ -26,6 +25,7 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
     with refusals(as_json):
         log_to_terminal()
         from getmore_assets.defs import reproduction
+        from getmore_assets.lake import Lake
 
         made = reproduction.find(Lake(lake), run)
         found = reproduction.again(Lake(lake), made)

@@ -7,13 +7,10 @@ import json
 from typing import Any
 
 import click
-from rich.table import Table
 
 from getmore_assets.cli.execution import end_on_failure, execute, log_to_terminal, refusals, verb
 from getmore_assets.cli.terminal import ERR, cell
 from getmore_assets.config import Task
-from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
 from getmore_assets.task_files import load_task
 
 
@@ -73,6 +70,9 @@ def _station(event: Any) -> dict[str, Any]:
 
 
 def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
+    from getmore_assets.lake import Lake
+    from getmore_assets.records import STATIONS, Records
+
     records = Records(Lake(task.lake), task.name)
     made = {s["name"]: record for s in stations if (record := records.get(s["name"]))}
     found: dict[str, Any] = {
@@ -95,6 +95,8 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(task: Task, made: dict[str, Any]) -> None:
+    from rich.table import Table
+
     table = Table("station", "status", "seconds", "peak MiB", title=f"{task.name}: stations", title_justify="left")
     for station in made["stations"]:
         table.add_row(station["name"], station["status"], f"{station['seconds']:.1f}", f"{station['peak_rss_mb']:.0f}")

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from getmore_assets.defs.inventory import no_target_stands_failed
 from getmore_assets.defs.line import Line, targets
-from getmore_assets.exports.formats import FORMATS
+from getmore_assets.exports import FORMATS
 from getmore_assets.exports.formats import export as write
 from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records

@@ -2,3 +2,15 @@
 
 Belongs here: formats, model cards, and the folders they are put in. Does not: what is selected or trained.
 """
+
+#: What can be exported, by the name that a user gives; `formats.py` knows how.
+FORMATS = (
+    "parquet",
+    "jsonl",
+    "huggingface",
+    "llama-factory",
+    "axolotl",
+    "trl",
+    "warmed_model",
+    "finetuned_model",
+)

@@ -17,7 +17,7 @@ import yaml
 from getmore_assets.config import Task
 from getmore_assets.corpus.formats import datasets_package
 from getmore_assets.errors import BadInput
-from getmore_assets.exports import card, rows
+from getmore_assets.exports import FORMATS, card, rows
 from getmore_assets.exports.folder import Output, put
 from getmore_assets.exports.origin import origin
 from getmore_assets.lake import Lake
@@ -65,7 +65,7 @@ _ROWS: dict[str, tuple[str, Callable[[pl.DataFrame, Path], object]]] = {
     _JSONL: (".jsonl", pl.DataFrame.write_ndjson),
     "huggingface": ("", _huggingface),
 }
-FORMATS = (*_ROWS, *_TRAINERS, *_MODELS)
+assert (*_ROWS, *_TRAINERS, *_MODELS) == FORMATS
 
 #: The parts of a task that what a station left must have been made with.
 _MADE_WITH = {

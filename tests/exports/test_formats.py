@@ -10,7 +10,8 @@ from polars.testing import assert_frame_equal
 from safetensors.numpy import load_file
 
 from getmore_assets.errors import BadInput
-from getmore_assets.exports.formats import FORMATS, export
+from getmore_assets.exports import FORMATS
+from getmore_assets.exports.formats import export
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
 from tests.defs.damage import Copy
