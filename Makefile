@@ -10,8 +10,8 @@ HOME_ := $(CURDIR)/.getmore/dagster
 demo: $(READY)            ## the whole line on real text, then the scorecard
 	$(BIN)/getmore run tasks/demo.yaml
 
-test: $(READY)            ## every test
-	$(BIN)/python -m pytest
+test: $(READY)            ## every test, on two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 drives: $(READY)          ## every drive: kills, races, damages, a live daemon; hours
 	$(BIN)/python -m tests.drives --all

@@ -5,16 +5,18 @@ import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # two threads spin on models this small
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import yaml
+from filelock import FileLock
 
 from getmore_assets import launch
 from getmore_assets.corpus import python_docs
@@ -63,7 +65,14 @@ def documents() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def sources(documents: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pool.parquet (1,200 rows) and {train,validation,test}.jsonl, whose target is asyncio and email."""
-    folder = tmp_path_factory.mktemp("sources")
+    folder = shared_folder(tmp_path_factory, "sources")
+    with FileLock(folder / "lock"):
+        if not (folder / "test.jsonl").is_file():
+            _write_sources(documents, folder)
+    return folder
+
+
+def _write_sources(documents: pl.DataFrame, folder: Path) -> None:
     wanted = pl.col("domain").is_in(["asyncio", "email"])
     # Four domains: each is a transport problem of its own.
     few = pl.col("domain").rank("dense").mod(4).replace_strict(dict(enumerate(DOMAINS)), return_dtype=pl.String)
@@ -71,7 +80,6 @@ def sources(documents: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
     target = documents.filter(wanted).select("text", pl.col("domain").alias("label")).sample(240, seed=1)
     for split, start, rows in (("train", 0, 120), ("validation", 120, 40), ("test", 160, 80)):
         target.slice(start, rows).write_ndjson(folder / f"{split}.jsonl")
-    return folder
 
 
 def task_fields(sources: Path, lake: Path, **changes: Any) -> dict[str, Any]:
@@ -131,11 +139,41 @@ class Ran:
 
 @pytest.fixture(scope="session")
 def ran(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The tiny task, run once by the command for the whole session."""
-    home = tmp_path_factory.mktemp("ran")
+    """The tiny task, run once by the command for the whole session. Tests that write take a `Copy`."""
+    home = shared_folder(tmp_path_factory, "ran")
     fields = task_fields(sources, home / "lake")
-    file = write_task(home / "tiny.yaml", fields)
-    done = getmore("run", str(file), "--json")
-    assert done.returncode == 0, done.stderr[-4000:]
+    with FileLock(home / "lock"):  # whichever pytest worker comes first makes it for all
+        if not (home / "printed.json").is_file():
+            done = getmore("run", str(write_task(home / "tiny.yaml", fields)), "--json")
+            assert done.returncode == 0, done.stderr[-4000:]
+            (home / "said.txt").write_text(done.stderr, "utf-8")
+            (home / "printed.json").write_text(done.stdout.splitlines()[-1], "utf-8")
+    lake, printed = Lake(home / "lake"), json.loads((home / "printed.json").read_text("utf-8"))
+    return Ran(home / "tiny.yaml", fields, printed, (home / "said.txt").read_text("utf-8"), lake, Records(lake, "tiny"))
+
+
+@pytest.fixture
+def ran_copy(ran: Ran, tmp_path: Path) -> Ran:
+    """The tiny task on a lake of this test's own, for tests that write to it or hold it to be unchanged."""
+    home = tmp_path / "ran"
+    copy_lake(ran.lake.root, home / "lake")
+    fields = {**ran.fields, "lake": str(home / "lake")}
     lake = Lake(home / "lake")
-    return Ran(file, fields, json.loads(done.stdout.splitlines()[-1]), done.stderr, lake, Records(lake, "tiny"))
+    return replace(
+        ran, file=write_task(home / "tiny.yaml", fields), fields=fields, lake=lake, records=Records(lake, "tiny")
+    )
+
+
+def copy_lake(root: Path, to: Path, *left_out: str) -> None:
+    """Copy a lake, and have its records name the copy."""
+    shutil.copytree(root, to, ignore=shutil.ignore_patterns(*left_out))
+    for path in (to / "records").rglob("*.json"):
+        path.write_text(path.read_text("utf-8").replace(str(root), str(to)), "utf-8")
+
+
+def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder of this session that all pytest workers share."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -6,7 +6,8 @@ from getmore_assets.records import STATIONS
 from tests.conftest import getmore
 
 
-def test_what_is_made_is_reused_and_takes_nothing(ran):
+def test_what_is_made_is_reused_and_takes_nothing(ran_copy):
+    ran = ran_copy
     before = sorted(map(str, ran.lake.root.rglob("*")))
     done = getmore("plan", str(ran.file), "--json")
     assert done.returncode == 0, done.stderr

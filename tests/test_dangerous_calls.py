@@ -60,6 +60,7 @@ def test_no_shell_is_started():
     started = [place for place, name, _ in calls() if name.startswith("subprocess.")]
     assert [place.partition(":")[0] for place in started] == [
         "getmore_assets/defs/forecast.py",
+        "getmore_assets/forks.py",
         "getmore_assets/launch.py",
     ]
 

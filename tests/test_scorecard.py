@@ -83,7 +83,9 @@ def test_runs_that_differ_in_labels_alone_start_from_one_warmed_model(compared):
     assert sorted(curve["labels"]) == [20, 60]
     assert curve["warmup_seconds"].n_unique() == 1  # of one warm-up: another would not take as long to the digit
     assert curve["warmup_seconds"][0] > 0
-    assert set(curve["zero_shot_perplexity"]) == set(own["zero_shot_perplexity"])  # no fine-tuning went before
+    # No fine-tuning went before: it halves the perplexity. Kernels may add up in another order (found: 3e-5).
+    before = own["zero_shot_perplexity"][0]
+    assert curve["zero_shot_perplexity"].to_list() == pytest.approx([before, before], rel=1e-3)
     assert curve["perplexity"].n_unique() == 2
 
 

@@ -150,7 +150,8 @@ def curve(points: list[dict[str, float]], title: str, path: Path) -> Path:
         if found:
             axes.plot(*zip(*found, strict=True), "o-", ms=3, color=colour, label=name)
     axes.set_xlabel("step")
-    axes.legend(frameon=False)
+    if axes.lines:  # a model that was not trained has no curve, and matplotlib warns of a legend of nothing
+        axes.legend(frameon=False)
     return _save(figure, path)
 
 

@@ -10,20 +10,16 @@ from safetensors.numpy import load_file, save_file
 
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Record, Records
-from tests.conftest import Ran, write_task
+from tests.conftest import Ran, copy_lake, write_task
 
 
 class Copy:
     """A copy of the lake that may be damaged."""
 
     def __init__(self, ran: Ran, folder: Path) -> None:
-        shutil.copytree(
-            ran.lake.root, folder / "lake", ignore=shutil.ignore_patterns("dagster", "models", "mlartifacts")
-        )
+        copy_lake(ran.lake.root, folder / "lake", "dagster", "models", "mlartifacts")
         self.lake = Lake(folder / "lake")
         (folder / "lake" / "models").symlink_to(ran.lake.root / "models")
-        for path in (folder / "lake" / "records").rglob("*.json"):
-            path.write_text(path.read_text().replace(str(ran.lake.root), str(self.lake.root)))
         self.records = Records(self.lake, "tiny")
         self.fields = {**ran.fields, "lake": str(self.lake.root)}
         self.task = write_task(folder / "tiny.yaml", self.fields)

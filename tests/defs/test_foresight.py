@@ -17,7 +17,8 @@ def contents(folder):
     return sorted(str(path) for path in folder.rglob("*"))
 
 
-def test_where_all_is_made_all_would_be_reused_and_nothing_is_written(ran):
+def test_where_all_is_made_all_would_be_reused_and_nothing_is_written(ran_copy):
+    ran = ran_copy
     before = contents(ran.lake.root)
     assert made(load_task(ran.file)) == []
     assert made(load_task(ran.file, ["name=another"])) == list(STATIONS)

@@ -129,14 +129,15 @@ def test_figures_are_in_the_metadata(ran):
             assert len(shown) < 80_000
 
 
-def test_a_second_run_makes_nothing(ran):
-    done = getmore("run", str(ran.file), "--json")
+def test_a_second_run_makes_nothing(ran, ran_copy):
+    done = getmore("run", str(ran_copy.file), "--json")
     again = json.loads(done.stdout.splitlines()[-1])
     assert {s["status"] for s in again["stations"]} == {"reused"}
     assert again["scorecard"] == ran.printed["scorecard"]
 
 
-def test_a_second_target_encodes_no_candidate_again(ran, sources):
+def test_a_second_target_encodes_no_candidate_again(ran_copy, sources):
+    ran = ran_copy
     rows = (sources / "train.jsonl").read_text().splitlines()[:60]
     train = ran.file.parent / "second.jsonl"
     train.write_text("\n".join(rows) + "\n")

@@ -170,8 +170,8 @@ def test_the_pool_is_watched_apart_and_its_first_sight_is_no_change(watched):
     assert watched.tick() == {}
 
 
-def test_with_approval_the_line_goes_on_when_the_selection_is_approved(watched, ran):
-    watched.add("tiny", approval=True, lake=str(ran.lake.root))
+def test_with_approval_the_line_goes_on_when_the_selection_is_approved(watched, ran_copy):
+    watched.add("tiny", approval=True, lake=str(ran_copy.lake.root))
     assert watched.tick()["tiny"].job_name == "select"
     assert watched.tick() == {}
     task = load_task(watched.folder / "tiny.yaml")

@@ -100,17 +100,8 @@ class Command:
         return sum(one["status"] != "made" for one in self.answer.get("stations", []))
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes it has now; the interpreter that they are forked from is none of them."""
-        found = []
-        for child in self.process.children(recursive=True):
-            try:
-                line = " ".join(child.cmdline())
-                forks = "fork_server" in line and "fork_server" not in " ".join(child.parent().cmdline())
-                if "getmore_assets.workers" in line and not forks:
-                    found.append(child)
-            except psutil.NoSuchProcess:
-                continue
-        return found
+        """The worker processes it has now."""
+        return workers_of(self.process)
 
     def until(self, seen: Callable[[], Any], every: float = 0.005) -> bool:
         """Wait for something to be seen; False where the command ended, or time did, before it was."""
@@ -165,6 +156,20 @@ class Command:
             except (psutil.NoSuchProcess, psutil.ZombieProcess):  # over, and not yet collected by init
                 continue
         return names
+
+
+def workers_of(command: psutil.Process) -> list[psutil.Process]:
+    """The worker processes of a command; the interpreter that they are forked from is none of them."""
+    found = []
+    for child in command.children(recursive=True):
+        try:
+            line = " ".join(child.cmdline())
+            forks = "fork_server" in line and "fork_server" not in " ".join(child.parent().cmdline())
+            if "getmore_assets.workers" in line and not forks:
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
 
 
 @dataclass(frozen=True)
