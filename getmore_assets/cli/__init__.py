@@ -11,7 +11,6 @@ import click
 VERBS = {
     "init": "Draft a task file from a look at your files.",
     "doctor": "Look whether this machine can run the line, and say what to do.",
-    "repair": "Heal the lake of a task: set aside what is damaged, and make it again.",
     "plan": "Say what a run will take before it runs.",
     "run": "Run the whole line, from the sources to the scorecard.",
     "select": "Run the line as far as the selected subset.",
@@ -21,6 +20,7 @@ VERBS = {
     "check": "Hold what lies in the lake against every check.",
     "approve": "Let models be trained on the selection that is there.",
     "reproduce": "Make a selection again from its pinned versions, and compare.",
+    "repair": "Heal the lake of a task: set aside what is damaged, and make it again.",
 }
 _IN = {"select": "run"}  # verbs that have no module of their own name
 
