@@ -20,7 +20,7 @@ VERBS = {
     "check": "Hold what lies in the lake against every check.",
     "approve": "Let models be trained on the selection that is there.",
     "reproduce": "Make a selection again from its pinned versions, and compare.",
-    "repair": "Heal the lake of a task: set aside what is damaged, and make it again.",
+    "repair": "Set aside what is damaged in a lake, and make it again.",
 }
 _IN = {"select": "run"}  # verbs that have no module of their own name
 

@@ -20,7 +20,7 @@ _MODELS = ("warmed_model", "finetuned_model", "scorecard")
 @click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")
 @json_option
 def repair(task: str, as_json: bool) -> None:
-    """Heal the lake of a task: set aside what is damaged, and make it again.
+    """Set aside what is damaged in a lake, and make it again.
 
     The whole lake is read, so that of other tasks, too, nothing damaged is left; what they need is made again by their
     next run. What is set aside lies under `damaged/` in the lake. Nothing else may work on the lake meanwhile.
