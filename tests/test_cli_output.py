@@ -87,5 +87,5 @@ def test_the_shell_completes_verbs_and_options():
         done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
         return [row.partition(",")[2] for row in done.stdout.split()]
 
-    assert completed("getmore re") == ["reproduce"]
+    assert completed("getmore re") == ["reproduce", "repair"]
     assert set(completed("getmore check --")) == {"--junit", "--strict", "--json", "--help"}
