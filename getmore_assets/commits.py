@@ -96,6 +96,7 @@ class Keyed:
                 self._path if table is None else table,
                 fresh,
                 mode="error" if table is None else "append",
+                schema_mode=None if table is None else "merge",  # partitions may differ in a column
                 partition_by=[column],
                 commit_properties=properties,
             )

@@ -129,10 +129,11 @@ def _check_pool(task: Task, width: int | None, apart: set[str], only: list[set[s
         if source.path == PYTHON_DOCS:  # nobody's file: nothing in it can be refused but a name
             python_docs.distributions(source.include, source.exclude)
             return
-        for batch in readers.read(source, only[number] if only is not None else None):
+        reading = pool.reading_of(source, task)
+        for batch in readers.read(source, only[number] if only is not None else None, reading):
             if width is not None and batch.height:
                 _check_vectors(batch, source.path, width)
-            passages = pool.passages_of(batch, None if source.vector else task.corpus.passage_chars)
+            passages = pool.passages_of(batch, pool.longest_of(source, task))
             for id_, count in passages.select("id", "n_tokens").iter_rows():
                 if id_ not in seen:
                     seen.add(id_)

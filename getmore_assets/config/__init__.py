@@ -6,7 +6,16 @@ files it names (`preflight.py`).
 
 from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes
 from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Quotas, Selection, Selector
-from getmore_assets.config.sources import HUB_PREFIX, PYTHON_DOCS, Corpus, Rows, Section, Source, Target
+from getmore_assets.config.sources import (
+    HUB_PREFIX,
+    PYTHON_DOCS,
+    TEMPLATE_COLUMN,
+    Corpus,
+    Rows,
+    Section,
+    Source,
+    Target,
+)
 from getmore_assets.config.task import Task
 from getmore_assets.config.training import (
     BaseModelChoice,
@@ -40,6 +49,7 @@ __all__ = [
     "LEXICAL_SAMPLE",
     "NONE",
     "PYTHON_DOCS",
+    "TEMPLATE_COLUMN",
     "WITHOUT_WEIGHTS",
     "Adapt",
     "BaseModelChoice",

@@ -3,12 +3,16 @@
 Belongs here: fields, their defaults and their limits. Does not: opening what they name (`preflight.py`).
 """
 
-from typing import Annotated, Any, Literal
+import operator
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 PYTHON_DOCS = "python-docs"
 HUB_PREFIX = "hf://"
+#: A column's name in a template of columns.
+TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")
 
 
 class Section(BaseModel):
@@ -17,7 +21,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
+def _column_or_template(text: str) -> str:
+    if TEMPLATE_COLUMN.search(text) and set("{}") & set(TEMPLATE_COLUMN.sub("", text)):
+        raise ValueError("a brace of the template belongs to no column: write each column as {name}")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_column_or_template)]
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+_TEXT = (
+    "the column that holds the text, or messages; a template of columns, "
+    '"{instruction}\\n{input}\\n{output}"; two columns, of pairs of sentences'
+)
 
 
 class Rows(Section):
@@ -29,7 +44,7 @@ class Rows(Section):
         f"a saved Hugging Face data set, `{HUB_PREFIX}owner/name`, or `{PYTHON_DOCS}`",
     )
     format: Literal["auto", "parquet", "jsonl", "csv", "tsv", "text", "delta", "dataset"] = "auto"
-    text: str | Pair = Field("text", description="the column that holds the text; two, of pairs of sentences")
+    text: Text | Pair = Field("text", description=_TEXT)
     version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
     split: str = Field("train", description="the split of a Hugging Face data set")
     config: str | None = Field(None, description="the configuration of a data set on the hub, as GLUE's `mrpc`")
@@ -38,7 +53,9 @@ class Rows(Section):
     @property
     def texts(self) -> list[str]:
         """The columns that hold the text."""
-        return [self.text] if isinstance(self.text, str) else self.text
+        if isinstance(self.text, list):
+            return self.text
+        return list(dict.fromkeys(TEMPLATE_COLUMN.findall(self.text))) or [self.text]
 
 
 class Source(Rows):
@@ -51,6 +68,25 @@ class Source(Rows):
     include: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: only these distributions")
     exclude: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: all distributions but these")
     sample: int | None = Field(None, ge=1, description="at most this many rows, those with the smallest content hash")
+    whole_rows: bool = Field(
+        False,
+        exclude_if=operator.not_,  # a source that does not ask for it keeps the cache key of before
+        description="keep each row whole: never cut, and exported as it stands in the source",
+    )
+    longest: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda longest: longest is None,
+        description="of whole rows: the most characters of text; a longer row is bad, see `bad_rows`",
+    )
+
+    @model_validator(mode="after")
+    def _whole_rows_are_of_files(self) -> Self:
+        if self.whole_rows and self.path == PYTHON_DOCS:
+            raise ValueError(f"whole_rows is for rows of files, tables and data sets, not for {PYTHON_DOCS}")
+        if self.longest is not None and not self.whole_rows:
+            raise ValueError("longest is for whole rows: set whole_rows, or corpus.passage_chars for rows that are cut")
+        return self
 
 
 def _source_from_path(value: Any) -> Any:
@@ -67,14 +103,14 @@ class Target(Section):
     validation: AnySource | None = Field(None, description="what epochs are chosen by; without it a tenth of train")
     test: AnySource | None = Field(None, description="what is scored on, once; without it a tenth of train")
     negative: AnySource | None = Field(None, description="examples of what to move away from, for `contrast`")
-    text: str | Pair = Field("text", description="the column that holds the text, in every split")
+    text: Text | Pair = Field("text", description="as in a source; for every split")
     label: str | None = Field(None, description="the column that holds the label; without it language modelling")
 
     @property
     def is_of_pairs(self) -> bool:
         """Whether a row is two texts, which a classifier reads as a pair."""
         source = self.source("train")
-        return source is not None and len(source.texts) == 2
+        return source is not None and isinstance(source.text, list)
 
     def source(self, split: str) -> Source | None:
         """The source of a split, with the target's own field names filled in."""

@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Source
-from getmore_assets.corpus import meanings
+from getmore_assets.corpus import meanings, payloads
 from getmore_assets.corpus.passages import PAIR
 from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.rendering import NotTextError, Rendered, could_be_messages, render
 from getmore_assets.errors import BadInput
 
 SCHEMA = {"text": pl.String, "source": pl.String, "domain": pl.String, "label": pl.String, "origin": pl.String}
@@ -43,16 +44,16 @@ def take(reading: Reading, file: str, start: int, batch: pl.DataFrame) -> pl.Dat
         batch: The columns of `columns_of`, and `#row` where rows and lines differ.
 
     Returns:
-        The rows with all their meanings: the columns of `SCHEMA`, and vector where asked for.
+        The rows with all their meanings: the columns of `SCHEMA`, vector where asked for, and those of
+        `payloads.SCHEMA` where rows are kept whole.
 
     Raises:
         BadInput: A column is missing or cannot have its meaning; a row has not, and `bad_rows` is `error`.
     """
     source, batch_of = reading.source, _Batch(reading, file, batch)
-    texts = [batch_of.required(column, meanings.text) for column in source.texts]
     name = Path(file).name.split(".")[0]
     fields = {
-        "text": texts[0] if len(texts) == 1 else _pair(texts),
+        "text": batch_of.text(),
         "source": batch_of.group(source.source, name),
         "domain": batch_of.group(source.domain, name),
         "label": batch_of.label(source.label),
@@ -60,6 +61,8 @@ def take(reading: Reading, file: str, start: int, batch: pl.DataFrame) -> pl.Dat
     }
     if source.vector:
         fields["vector"] = batch_of.required(source.vector, meanings.vector)
+    if source.whole_rows:
+        fields |= {name: batch[payloads.UNPROVED + name] for name in payloads.SCHEMA}
     return batch_of.proved_rows(pl.DataFrame([values.alias(field) for field, values in fields.items()]))
 
 
@@ -71,6 +74,48 @@ class _Batch:
     file: str
     columns: pl.DataFrame
     reasons: list[pl.Series] = field(default_factory=list)
+
+    def text(self) -> pl.Series:
+        """The text of each row: of a column, of a pair of columns, or rendered of messages or a template."""
+        source = self.reading.source
+        if isinstance(source.text, list):
+            return _pair([self.required(column, meanings.text) for column in source.text])
+        if source.texts != [source.text] or self._holds_messages(source.text):
+            texts = self._rendered(source.text)
+        else:
+            texts = self.required(source.text, meanings.text)
+        if source.longest is not None:
+            self._refuse(source.text, _longer(texts, source.longest))
+        return texts
+
+    def _holds_messages(self, column: str) -> bool:
+        if column not in self.columns.columns:
+            return False
+        kind = self.columns[column].dtype
+        if kind == pl.Object:
+            return any(could_be_messages(value) for value in self.columns[column])
+        return isinstance(kind, pl.Struct) or (isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct))
+
+    def _rendered(self, text: str) -> pl.Series:
+        """The text of each row by a template, or of a column of messages; null where a row has none."""
+        named = self.reading.source.texts
+        if self.reading.cuts and (chat := next((c for c in named if self._holds_messages(c)), None)):
+            fix = "Set `whole_rows: true` on this source: each row is one text, and is exported as it stands"
+            raise BadInput(self.file, f"column `{chat}` holds messages, which are not cut into passages", fix)
+        columns = {column: self._column(column).to_list() for column in named}
+        texts, reasons = [], []
+        for row in zip(*columns.values(), strict=True):
+            try:
+                rendered, reason = render(dict(zip(columns, row, strict=True)), text), None
+            except NotTextError as error:
+                rendered, reason = Rendered(""), str(error)
+            texts.append(rendered.text)
+            reasons.append(reason)
+            self.reading.not_text += rendered.left_out
+        blank = meanings.text(pl.Series(texts, dtype=pl.String))
+        said = pl.lit(" and ".join(f"`{column}`" for column in named) + " ") + blank.reasons
+        self.reasons.append(pl.select(pl.coalesce(pl.Series(reasons, dtype=pl.String), said)).to_series())
+        return blank.values
 
     def required(self, column: str, meaning: Callable[[pl.Series], meanings.Proved]) -> pl.Series:
         """Values that every row must have."""
@@ -108,15 +153,18 @@ class _Batch:
         return fields.filter(bad.is_null()) if bad.null_count() < len(bad) else fields
 
     def _proved(self, column: str, meaning: Callable[[pl.Series], meanings.Proved]) -> meanings.Proved:
-        if column not in self.columns.columns:
-            there = ", ".join(c for c in self.columns.columns if c != "#row")
-            fix = f"Its columns are: {there}. Name the right one in the task file"
-            raise BadInput(self.file, f"no column `{column}`", fix)
-        proved = meaning(self.columns[column])
+        proved = meaning(self._column(column))
         if not proved.fits and self.reading.format in TYPED:
             what = f"column `{column}` holds {self.columns[column].dtype}, not {meanings.HOLDS[meaning]}"
             raise BadInput(self.file, what, "Name the right column in the task file")
         return proved
+
+    def _column(self, column: str) -> pl.Series:
+        if column not in self.columns.columns:
+            there = ", ".join(c for c in self.columns.columns if not c.startswith("#"))
+            fix = f"Its columns are: {there}. Name the right one in the task file"
+            raise BadInput(self.file, f"no column `{column}`", fix)
+        return self.columns[column]
 
     def _refuse(self, column: str, reasons: pl.Series) -> None:
         self.reasons.append(pl.select(pl.lit(f"`{column}` ") + reasons).to_series())
@@ -126,3 +174,9 @@ def _pair(texts: list[pl.Series]) -> pl.Series:
     """The text of a pair: both, with a blank line between them and in neither of them."""
     parts = [text.str.strip_chars().str.replace_all(r"\n\s*\n", "\n") for text in texts]
     return pl.select(pl.concat_str(parts, separator=PAIR)).to_series()
+
+
+def _longer(texts: pl.Series, longest: int) -> pl.Series:
+    """Why a row is left out that has more characters than a source allows."""
+    said = f"is longer than {longest:,} characters"
+    return pl.select(pl.when(texts.str.len_chars() > longest).then(pl.lit(said))).to_series()

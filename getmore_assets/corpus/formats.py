@@ -15,17 +15,14 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import HUB_PREFIX
+from getmore_assets.corpus import arrow_rows, payloads
+from getmore_assets.corpus.frames import BATCH, LINE, Batches, Columns, bounded, of_rows, of_tables, with_payloads
 from getmore_assets.corpus.library_errors import guarded, translated, worded
-from getmore_assets.corpus.lines import CUT_IT, LONGEST_ROW, OPENERS, TOO_LONG, lines
+from getmore_assets.corpus.lines import LONGEST_ROW, OPENERS, TOO_LONG, lines
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
-Batches = Iterator[tuple[int, pl.DataFrame]]
-Columns = list[str] | None
-
 KINDS = "parquet, jsonl, csv, tsv, text, delta, dataset"
-_BATCH = 8192
-_PLAIN: dict[type, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 _SUFFIXES = {
     ".parquet": "parquet",
     ".jsonl": "jsonl",
@@ -51,86 +48,34 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
-def _frames(rows: Iterator[tuple[int, dict[str, Any], int]], columns: Columns) -> Batches:
-    """Frames of numbered rows with their sizes; columns that no row so far has are left out."""
-    batch: list[dict[str, Any]] = []
-    held, met = 0, set[str]()
-    for number, row, size in rows:
-        batch.append({**row, "#row": number})
-        held += size
-        if len(batch) == _BATCH or held > LONGEST_ROW:
-            yield batch[0]["#row"], _frame(batch, columns, met)
-            batch, held = [], 0
-    if batch:
-        yield batch[0]["#row"], _frame(batch, columns, met)
-
-
-def _frame(batch: list[dict[str, Any]], columns: Columns, met: set[str]) -> pl.DataFrame:
-    """A frame of rows; `met` are the columns that a frame before it had, to which its own are added."""
-    every = columns if columns is not None else sorted({c for row in batch for c in row} - {"#row"})
-    met |= {c for c in every if c not in met and any(c in row for row in batch)}
-    present = [c for c in every if c in met]
-    if len(present) < len(every):  # show the reader of the error what there is
-        present = sorted({c for row in batch[:20] for c in row} - {"#row"})
-    return pl.DataFrame([_column(c, [row.get(c) for row in batch]) for c in ["#row", *present]])
-
-
-def _column(name: str, values: list[Any]) -> pl.Series:
-    """Values of JSON as a column, typed where all are of one plain type: polars casts a mixture, or drops fields."""
-    kinds = set(map(type, values)) - {type(None)}
-    plain = _PLAIN.get(next(iter(kinds))) if len(kinds) == 1 else None
-    if kinds and plain is None:
-        return pl.Series(name, values, dtype=pl.Object)
-    try:
-        return pl.Series(name, values, dtype=plain or pl.Null)
-    except OverflowError:  # a whole number of more than 64 bits
-        return pl.Series(name, values, dtype=pl.Object)
-
-
 def _parquet(path: Path, columns: Columns, reading: Reading) -> Batches:
+    if reading.source.whole_rows:
+        yield from of_tables(arrow_rows.of_parquet(path), str(path), columns, reading)
+        return
     with translated(str(path), "not a readable Parquet file"):
         frame = pl.scan_parquet(path)
         present = frame.collect_schema().names()
     wanted = columns if columns is not None and set(columns) <= set(present) else present
-    yield from _bounded(guarded(str(path), _scan(frame, wanted)), str(path), reading)
+    yield from bounded(guarded(str(path), _scan(frame, wanted)), str(path), reading)
 
 
 def _delta(path: Path, columns: Columns, reading: Reading) -> Batches:
+    if reading.source.whole_rows:
+        yield from of_tables(arrow_rows.of_delta(path, reading.source.version), str(path), columns, reading)
+        return
     with translated(str(path), "not a readable Delta table"):
         frame = pl.scan_delta(str(path), version=reading.source.version)
         present = frame.collect_schema().names()
     wanted = columns if columns is not None and set(columns) <= set(present) else present
     rows = guarded(str(path), _scan(frame, wanted), "names a file that cannot be read")
-    yield from _bounded(rows, str(path), reading)
+    yield from bounded(rows, str(path), reading)
 
 
 def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
     start = 1
-    for batch in frame.select(list(dict.fromkeys(columns))).collect_batches(chunk_size=_BATCH, maintain_order=True):
+    for batch in frame.select(list(dict.fromkeys(columns))).collect_batches(chunk_size=BATCH, maintain_order=True):
         yield start, batch
         start += batch.height
-
-
-def _bounded(batches: Batches, where: str, reading: Reading) -> Batches:
-    """The same rows in pieces of bounded size: a small file may hold one long text in a million rows.
-
-    Raises:
-        BadInput: A row is too long; `bad_rows: skip` leaves it out.
-    """
-    for start, batch in batches:
-        texts = [name for name, kind in batch.schema.items() if kind == pl.String]
-        lengths = (pl.col(name).str.len_bytes().cast(pl.Int64).fill_null(0) for name in texts)
-        sizes = batch.select(size=pl.sum_horizontal(pl.lit(0, pl.Int64), *lengths))["size"]
-        if sizes.sum() <= LONGEST_ROW:
-            yield start, batch
-            continue
-        for row in (sizes > LONGEST_ROW).arg_true():
-            reading.bad(f"{where}:{start + row}", TOO_LONG, CUT_IT)
-        numbered = batch.with_columns(pl.int_range(start, start + batch.height).alias("#row"), sizes.alias("#size"))
-        kept = numbered.filter(pl.col("#size") <= LONGEST_ROW)
-        parts = kept.with_columns(pl.col("#size").cum_sum() // LONGEST_ROW)
-        for part in parts.partition_by("#size", maintain_order=True, include_key=False):
-            yield part["#row"][0], part
 
 
 def _jsonl(path: Path, columns: Columns, reading: Reading) -> Batches:
@@ -147,9 +92,9 @@ def _jsonl(path: Path, columns: Columns, reading: Reading) -> Batches:
             except (ValueError, RecursionError) as error:
                 reading.bad(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line")
                 continue
-            yield number, row, len(line)
+            yield number, {**row, LINE: line} if reading.source.whole_rows else row, len(line)
 
-    yield from _frames(rows(), columns)
+    yield from of_rows(rows(), columns)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -185,30 +130,39 @@ def _delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
                     if None in row and reading.source.bad_rows == "error":
                         what = f"more fields than the header's {len(reader.fieldnames or [])}"
                         raise BadInput(f"{path}:{reader.line_num}", what, "Quote the delimiter, or mend the row")
-                    yield reader.line_num, {k: v for k, v in row.items() if k is not None}, taken
+                    fields = {k: v for k, v in row.items() if k is not None}
+                    kept = {LINE: json.dumps(fields, ensure_ascii=False)} if reading.source.whole_rows else {}
+                    yield reader.line_num, fields | kept, taken
                     taken = 0
             except csv.Error as error:
                 raise BadInput(f"{path}:{reader.line_num}", str(error), "Mend the quoting of this row") from None
 
-        yield from _frames(rows(), columns)
+        yield from of_rows(rows(), columns)
 
     return read
 
 
 def _text(path: Path, _columns: Columns, reading: Reading) -> Batches:
     """A row a file; of one that is too long for a row, a row for each part of it."""
+
+    def frame() -> pl.DataFrame:
+        row = {"text": "".join(part)}
+        if reading.source.whole_rows:
+            return with_payloads(pl.DataFrame(row), payloads.of_lines([json.dumps(row, ensure_ascii=False)]))
+        return pl.DataFrame(row)
+
     part: list[str] = []
     start, held = 1, 0
     for number, line in lines(path, reading):
         if held + len(line) > LONGEST_ROW:
-            yield start, pl.DataFrame({"text": ["".join(part)]})
+            yield start, frame()
             part, start, held = [], number, 0
         part.append(line)
         held += len(line)
-    yield start, pl.DataFrame({"text": ["".join(part)]})
+    yield start, frame()
 
 
-def _dataset(path: Path, _columns: Columns, reading: Reading) -> Batches:
+def _dataset(path: Path, columns: Columns, reading: Reading) -> Batches:
     datasets, split = datasets_package(str(path)), reading.source.split
     with translated(str(path), "not a readable data set"):
         loaded = datasets.load_from_disk(str(path))
@@ -216,7 +170,10 @@ def _dataset(path: Path, _columns: Columns, reading: Reading) -> Batches:
             if split not in loaded:
                 raise BadInput(str(path), f"no split `{split}`", f"Its splits are: {', '.join(loaded)}")
             loaded = loaded[split]
-    yield from _bounded(guarded(str(path), _dataset_frames(loaded)), str(path), reading)
+    if reading.source.whole_rows:
+        yield from of_tables(arrow_rows.of_dataset(loaded), str(path), columns, reading)
+        return
+    yield from bounded(guarded(str(path), _datasetof_rows(loaded)), str(path), reading)
 
 
 def datasets_package(where: str) -> Any:
@@ -264,17 +221,20 @@ def hub_dataset(reading: Reading, columns: Columns) -> Batches:
     except Exception as error:  # the package runs into whatever the data set's files make it run into
         what = f"cannot be loaded ({worded(error)})"
         raise BadInput(source.path, what, "Check name, config, split and network") from error
+    if source.whole_rows:
+        yield from of_tables(arrow_rows.of_dataset(loaded), source.path, columns, reading)
+        return
     rows = ((number, dict(row), _size(row)) for number, row in enumerate(loaded, 1))
-    yield from _bounded(_frames(guarded(source.path, rows), columns), source.path, reading)
+    yield from bounded(of_rows(guarded(source.path, rows), columns), source.path, reading)
 
 
 def _size(row: dict[str, Any]) -> int:
     return sum(len(value) for value in row.values() if isinstance(value, str | bytes))
 
 
-def _dataset_frames(loaded: Any) -> Batches:
+def _datasetof_rows(loaded: Any) -> Batches:
     start = 1
-    for table in loaded.with_format("arrow").iter(batch_size=_BATCH):
+    for table in loaded.with_format("arrow").iter(batch_size=BATCH):
         frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
         yield start, frame

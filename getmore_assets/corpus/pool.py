@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import Task
-from getmore_assets.corpus import readers
+from getmore_assets.config import Source, Task
+from getmore_assets.corpus import payloads, readers
 from getmore_assets.corpus.duplicates import NearDuplicates, signatures
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, count_tokens, cut
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, TableRef, batches
 from getmore_assets.records import write_atomically
@@ -29,11 +30,17 @@ log = logging.getLogger(__name__)
 TABLE = "raw_corpus"
 _READS = 5  # how often a pool that another process writes meanwhile is read
 _STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "minhash"]
+#: The columns of a pool that keeps rows whole: which source a row is of, and the row.
+_KEPT = {"candidate": pl.Int64, **payloads.SCHEMA}
 
 
 @dataclass
 class PoolFacts:
-    """What came of the sources, for metadata: counts of rows, and a version of those held out as general text."""
+    """What came of the sources, for metadata: counts of rows, and a version of those held out as general text.
+
+    `longer_than_a_passage` counts the whole rows of which that is true; `parts_not_text` the parts of messages (images,
+    audio) that are in the rows and not in the texts.
+    """
 
     read: int = 0
     passages: int = 0
@@ -41,9 +48,27 @@ class PoolFacts:
     near_duplicates: int = 0
     written: int = 0
     removed: int = 0
+    longer_than_a_passage: int = 0
+    parts_not_text: int = 0
     rows: int = 0
     domains: dict[str, int] = field(default_factory=dict)
     held_out_version: str = ""
+
+
+def keeps_whole_rows(task: Task) -> bool:
+    """Whether some source's rows are kept as they stand there, beside their texts."""
+    return any(source.whole_rows for source in task.candidates)
+
+
+def reading_of(source: Source, task: Task) -> Reading:
+    """A reading of one of the pool's sources."""
+    return Reading(source, cuts=longest_of(source, task) is not None)
+
+
+def longest_of(source: Source, task: Task) -> int | None:
+    """The most characters of a passage of a source; None where its rows are not cut."""
+    # A brought vector stands for a whole row.
+    return None if source.vector or source.whole_rows else task.corpus.passage_chars
 
 
 def pool_key(task: Task) -> str:
@@ -120,7 +145,7 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
             read.facts.removed = removed
         table = lake.latest(TABLE)
         assert table is not None, "preflight refuses an empty pool"
-        rows = scan_pool(table, key).select("id", "source", "domain", "duplicate_of", "held_out").sort("id").collect()
+        rows = scan_pool(table, key).select(*_marks(task), "duplicate_of", "held_out").sort("id").collect()
         if rows["id"].equals(read.ids["id"].sort()):
             break
         log.info("pool: another process wrote it meanwhile: looking again")
@@ -146,7 +171,7 @@ class _Read:
         facts: Counts of rows.
         ids: Every id that the pool holds by the sources: `id`.
         gone: Rows of the table that the sources hold no more.
-        changed: Rows whose source or domain is another now.
+        changed: Rows whose source, domain or whole row is another now.
         doubled: Rows that stood in the table more than once.
     """
 
@@ -186,7 +211,7 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
     facts, changed, alike = PoolFacts(), 0, task.corpus.near_duplicates
     writer = lake.keyed(TABLE, ("pool", key), "id", commit)
     with NearDuplicates(alike, lake.folder("pools")) if alike else nullcontext() as near:
-        held = _known(lake, key, near)
+        held = _known(task, lake, key, near)
         known = held.unique("id", keep="first", maintain_order=True)
         seen = (known.clear() if only is None else known).select("id")
         for batch in _rows(task, facts, only):
@@ -194,7 +219,7 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
             facts.exact_duplicates += batch.height - unique.height
             seen = pl.concat([seen, unique.select("id")])
             fresh = _without(unique, known)
-            same = unique.join(known, on=["id", "source", "domain"])
+            same = unique.join(known, on=_marks(task), nulls_equal=True)
             changed += unique.height - fresh.height - same.height
             if fresh.height:
                 facts.written += writer.add(_marked(fresh, task, near))
@@ -210,28 +235,45 @@ def _without(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return rows.join(met, on="id", how="anti", maintain_order="left")
 
 
-def _known(lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:
-    """Rows that the table holds already (id, source, domain); those that are no copies go into the index."""
+def _marks(task: Task) -> list[str]:
+    """The columns that a known row is another in, where its source changed."""
+    return ["id", "source", "domain", *(["payload_hash"] if keeps_whole_rows(task) else [])]
+
+
+def _known(task: Task, lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:
+    """Rows that the table holds already (`_marks`); those that are no copies go into the index."""
     table = lake.latest(TABLE)
-    if table is None:
-        return pl.DataFrame(schema={"id": pl.String, "source": pl.String, "domain": pl.String})
+    if table is None or not set(_marks(task)) <= set(table.scan().collect_schema()):
+        return pl.DataFrame(schema=dict.fromkeys(_marks(task), pl.String))
     held = scan_pool(table, key)
     if near is not None:
         originals = held.filter(pl.col("duplicate_of").is_null()).select("id", "minhash")
         for batch in batches(originals, readers.BATCH_ROWS):
             matrix = np.frombuffer(b"".join(batch["minhash"]), np.uint32).reshape(batch.height, -1)
             near.add_known(batch["id"].to_list(), matrix)
-    return held.select("id", "source", "domain").collect()
+    return held.select(_marks(task)).collect()
 
 
 def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[pl.DataFrame]:
     for number, source in enumerate(task.candidates):
-        longest = None if source.vector else task.corpus.passage_chars  # a brought vector stands for a whole row
-        for rows in readers.read(source, only[number] if only is not None else None):
-            cut_up = passages_of(rows, longest)
+        reading = reading_of(source, task)
+        for rows in readers.read(source, only[number] if only is not None else None, reading):
+            cut_up = passages_of(rows, longest_of(source, task))
+            if source.whole_rows:
+                longer = cut_up["text"].str.len_chars() > task.corpus.passage_chars
+                facts.longer_than_a_passage += int(longer.sum())
+            if keeps_whole_rows(task):
+                cut_up = _kept(cut_up, number)
             facts.read += rows.height
             facts.passages += cut_up.height
             yield cut_up
+        facts.parts_not_text += reading.not_text
+
+
+def _kept(rows: pl.DataFrame, candidate: int) -> pl.DataFrame:
+    """Rows with the columns of `_KEPT`: null where their source is not kept whole."""
+    missing = (pl.lit(None, kind).alias(name) for name, kind in payloads.SCHEMA.items() if name not in rows.columns)
+    return rows.with_columns(pl.lit(candidate, pl.Int64).alias("candidate"), *missing)
 
 
 def _marked(rows: pl.DataFrame, task: Task, near: NearDuplicates | None) -> pl.DataFrame:
@@ -247,4 +289,4 @@ def _marked(rows: pl.DataFrame, task: Task, near: NearDuplicates | None) -> pl.D
         "held_out": [is_held_out(i, task) for i in ids],
     }
     made = rows.with_columns(*(pl.Series(n, v) for n, v in columns.items()))
-    return made.select(_STORED)
+    return made.select(*_STORED, *(_KEPT if keeps_whole_rows(task) else ()))

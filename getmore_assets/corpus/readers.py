@@ -16,6 +16,7 @@ from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
 from getmore_assets.corpus import formats, python_docs
 from getmore_assets.corpus.fields import SCHEMA, columns_of, origins, take
 from getmore_assets.corpus.file_lists import CORRECT_IT, resolve
+from getmore_assets.corpus.frames import Columns
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
 from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading
@@ -158,7 +159,7 @@ def _read_all(reading: Reading, only: set[str] | None = None) -> Iterator[pl.Dat
         yield taken
 
 
-def _frames(reading: Reading, columns: formats.Columns, only: set[str] | None = None) -> Iterator[_Frame]:
+def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) -> Iterator[_Frame]:
     source = reading.source
     if source.path.startswith(HUB_PREFIX):
         reading.format = "hub"

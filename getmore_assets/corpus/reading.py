@@ -29,6 +29,8 @@ class Reading:
         cut: Rows that were cut into several passages.
         folded: Rows or passages whose text another one has.
         kinds: What the first label that was met holds, by column.
+        cuts: Whether rows are cut into passages, which those of messages must not be.
+        not_text: Parts of messages that are no text (images, audio) and so are in no text.
     """
 
     source: Source
@@ -42,6 +44,8 @@ class Reading:
     cut: int = 0
     folded: int = 0
     kinds: dict[str, str] = field(default_factory=dict)
+    cuts: bool = False
+    not_text: int = 0
 
     def bad(self, where: str, what: str, fix: str = "Mend the row, or set `bad_rows: skip` on this source") -> None:
         """Count a bad row by its reason, or refuse it.
@@ -68,4 +72,5 @@ class Reading:
             "filled": dict(self.filled),
             "cut": self.cut,
             "folded": self.folded,
+            "not_text": self.not_text,
         }

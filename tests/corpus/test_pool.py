@@ -1,8 +1,10 @@
+import json
+
 import polars as pl
 import pytest
 
 from getmore_assets.config import Task
-from getmore_assets.corpus import pool
+from getmore_assets.corpus import payloads, pool
 from getmore_assets.lake import Lake
 from tests.conftest import task_fields
 
@@ -76,3 +78,40 @@ def test_the_table_opens_with_plain_polars_and_long_rows_are_cut(task, sources):
     assert frame["text"].str.len_chars().max() <= task.corpus.passage_chars
     assert frame["held_out"].sum() > 0
     assert set(frame["domain"]) == set(pl.read_parquet(sources / "pool.parquet")["domain"])
+
+
+def test_whole_rows_are_kept_uncut_beside_texts_and_follow_their_source(sources, tmp_path):
+    """In one table with a pool that keeps none, which was there before."""
+    plain = {"path": str(sources / "train.jsonl"), "domain": "label"}
+    lake = Lake(tmp_path / "lake")
+    before = Task.model_validate(task_fields(sources, tmp_path / "lake", candidates=[plain]))
+    table, version, _ = pool.build(before, lake, {})
+    assert "payload" not in table.scan().collect_schema()
+
+    path = tmp_path / "chat.jsonl"
+    chat = {"path": str(path), "text": "messages", "whole_rows": True}
+    task = Task.model_validate(task_fields(sources, tmp_path / "lake", candidates=[plain, chat]))
+    said = [[{"role": "user", "content": f"Question {n}? " + "Word after word. " * n}] for n in range(100)]
+    rows = [json.dumps({"tag": n, "messages": messages}) for n, messages in enumerate(said)]
+    path.write_text("\n".join(rows), "utf-8")
+
+    def built():
+        table, version, facts = pool.build(task, lake, {})
+        stored = pool.scan_pool(table, pool.pool_key(task)).collect()
+        whole = stored.filter(pl.col("payload").is_not_null())
+        assert set(whole["candidate"]) == {1}
+        return version, facts, stored.height, [one.line() for one in payloads.of_columns(whole.sort("origin"))]
+
+    first, facts, height, kept = built()
+    assert sorted(kept) == sorted(rows)
+    assert facts.longer_than_a_passage == sum(len(messages[0]["content"]) > 1001 for messages in said) > 10
+    assert height > 100
+    again, facts, _, _ = built()
+    assert (again, facts.written) == (first, 0)
+
+    rows[7] = rows[7].replace('"tag": 7', '"tag": -7')  # the text is the same
+    path.write_text("\n".join(rows), "utf-8")
+    changed, facts, _, kept = built()
+    assert changed != first
+    assert sorted(kept) == sorted(rows)
+    assert pool.build(before, lake, {})[1:][0] == version

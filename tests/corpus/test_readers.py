@@ -7,7 +7,7 @@ import zstandard
 from deltalake import write_deltalake
 
 from getmore_assets.config import Source
-from getmore_assets.corpus import readers
+from getmore_assets.corpus import payloads, readers
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
@@ -210,3 +210,81 @@ def test_a_column_of_a_wrong_type_is_refused_however_bad_rows_are_treated(tmp_pa
     source = Source(path=str(path), label="label", domain="domain", bad_rows="skip")
     with pytest.raises(BadInput, match=rf"column `{field}` holds List\(String\), not "):
         read(source)
+
+
+CHAT = [
+    {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}], "n": 2**60},
+    {"n": None, "messages": [{"role": "user", "content": [{"type": "text", "text": "See"}, {"type": "image"}]}]},
+    {"messages": [{"role": None, "content": "who?"}], "n": 1},
+    {"messages": [], "n": 1},
+]
+
+
+def whole(path, text="messages"):
+    reading = Reading(Source(path=str(path), text=text, whole_rows=True, bad_rows="skip"))
+    return pl.concat(readers.read(reading.source, reading=reading)), reading
+
+
+def test_lines_of_messages_are_read_with_the_lines_themselves(tmp_path):
+    lines = [json.dumps(row, ensure_ascii=False) for row in CHAT]
+    (tmp_path / "chat.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    rows, reading = whole(tmp_path / "chat.jsonl")
+    assert rows["text"].to_list() == ["Why?\nBecause.", "See"]
+    assert [payload.line() for payload in payloads.of_columns(rows)] == lines[:2]
+    assert reading.not_text == 1
+    assert reading.skipped == {
+        "`messages` holds a message that has no role": 1,
+        "`messages` is null or blank": 1,
+    }
+
+
+@pytest.mark.parametrize("kind", ["parquet", "delta", "dataset"])
+def test_typed_messages_are_read_with_the_whole_rows(tmp_path, kind):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist([CHAT[0], *CHAT[2:], {"n": 3, "messages": [{"role": "x", "content": "é"}]}])
+    path = tmp_path / "chat.parquet"
+    if kind == "parquet":
+        pq.write_table(table, path, row_group_size=2)
+    elif kind == "delta":
+        pl.DataFrame(table).write_delta(str(path))
+    else:
+        pytest.importorskip("datasets").Dataset(table).save_to_disk(str(path))
+    rows, reading = whole(path)
+    assert rows["text"].to_list() == ["Why?\nBecause.", "é"]
+    assert payloads.table(payloads.of_columns(rows)).to_pylist() == table.take([0, 3]).to_pylist()
+    assert sum(reading.skipped.values()) == 2
+
+
+def test_a_template_of_columns_is_the_text_also_of_csv(tmp_path):
+    (tmp_path / "a.csv").write_text('instruction,input,output\nAdd.,"1\n2",3\nGo.,,Gone.\n,,\n', "utf-8")
+    rows, reading = whole(tmp_path / "a.csv", text="{instruction}\n{input}\n{output}")
+    assert rows["text"].to_list() == ["Add.\n1\n2\n3", "Go.\nGone."]
+    assert [p.value() for p in payloads.of_columns(rows)][1] == {"instruction": "Go.", "input": "", "output": "Gone."}
+    assert reading.skipped == {"`instruction` and `input` and `output` is null or blank": 1}
+
+
+def test_messages_that_would_be_cut_are_refused_with_what_to_set(tmp_path):
+    (tmp_path / "chat.jsonl").write_text(json.dumps(CHAT[0]) + "\n", "utf-8")
+    source = Source(path=str(tmp_path / "chat.jsonl"), text="messages")
+    assert next(readers.read(source))["text"].to_list() == ["Why?\nBecause."]  # of a target
+    with pytest.raises(BadInput, match=r"column `messages` holds messages, .* Set `whole_rows: true`"):
+        next(readers.read(source, reading=Reading(source, cuts=True)))
+
+
+def test_a_whole_row_that_is_longer_than_allowed_is_bad(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "12345"}\n{"text": "123456"}\n', "utf-8")
+    source = {"path": str(tmp_path / "a.jsonl"), "whole_rows": True, "longest": 5}
+    with pytest.raises(BadInput, match=r"a.jsonl:2: `text` is longer than 5 characters"):
+        list(readers.read(Source(**source)))
+    reading = Reading(Source(**source, bad_rows="skip"))
+    assert next(readers.read(reading.source, reading=reading))["text"].to_list() == ["12345"]
+    assert reading.skipped == {"`text` is longer than 5 characters": 1}
+
+
+def test_a_source_without_whole_rows_has_the_cache_key_that_it_always_had():
+    assert set(readers.same_but_version(Source(path="x"))) == {
+        *("path", "format", "text", "split", "config", "bad_rows", "source", "domain", "label", "vector"),
+        *("include", "exclude", "sample"),
+    }

@@ -1,0 +1,173 @@
+"""The whole row of a source, as it stands there: kept beside its text, and given back unchanged by every export.
+
+Belongs here: a row to bytes and back. Does not: its text (`rendering.py`), or which table keeps it (`pool.py`).
+
+A row of a text format (JSON lines) is its line, so that key order, numbers of any size and absent keys stay. A row of a
+typed format (Parquet, Delta, a data set) is an Arrow record batch of one row; the schema, which rows of one file share,
+stands beside it and not in it.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from getmore_assets.corpus.identity import ID_BYTES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: The columns of the pool that hold a row: the bytes, the schema they are of (null: a line of JSON), a hash of both.
+SCHEMA = {"payload": pl.Binary, "payload_schema": pl.Binary, "payload_hash": pl.String}
+#: Stands before these names while the other columns are still those of a source, which may be called as they like.
+UNPROVED = "#"
+
+
+class NoCommonFormError(ValueError):
+    """Rows that no table, or no line of JSON, can hold unchanged; the message says why."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One row of a source.
+
+    Attributes:
+        row: A line of JSON in UTF-8, or an Arrow record batch message of one row.
+        schema: The Arrow schema of the record batch, serialised; None for JSON.
+    """
+
+    row: bytes
+    schema: bytes | None = None
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the row is a line of JSON, and not an Arrow row."""
+        return self.schema is None
+
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of the columns of an Arrow row; None for JSON, of which every line has its own."""
+        return None if self.schema is None else tuple(_schema(self.schema).names)
+
+    def line(self) -> str:
+        """The row as a line of JSON without its end; that of a text format is its own line.
+
+        Raises:
+            NoCommonFormError: It holds values that JSON has not: bytes, dates, infinity.
+        """
+        if self.is_json:
+            return self.row.decode("utf-8")
+        row = self.value()
+        for column, value in row.items():
+            if odd := _no_json(value):
+                raise NoCommonFormError(f"`{column}` holds {odd}, which JSON cannot")
+        return json.dumps(row, ensure_ascii=False, allow_nan=False)
+
+    def value(self) -> dict[str, Any]:
+        """The row as Python's own values, by column."""
+        if self.is_json:
+            read: dict[str, Any] = json.loads(self.row)
+            return read
+        return dict(self._table().to_pylist()[0])
+
+    def _table(self) -> "pa.Table":
+        import pyarrow as pa
+
+        assert self.schema is not None
+        schema = _schema(self.schema)
+        return pa.Table.from_batches([pa.ipc.read_record_batch(pa.py_buffer(self.row), schema)])
+
+
+def of_table(rows: "pa.Table") -> pl.DataFrame:
+    """The rows of a table as payloads, in order: the columns of `SCHEMA`."""
+    plain = _without_dictionaries(rows).combine_chunks()
+    schema = plain.schema.serialize().to_pybytes()
+    pieces = [
+        batch.slice(at, 1).serialize().to_pybytes() for batch in plain.to_batches() for at in range(batch.num_rows)
+    ]
+    # The hash is of the values: the bytes of a batch also hold padding, and whatever lies under a null.
+    hashes = [_hash(schema, repr(row).encode("utf-8", "surrogatepass")) for row in plain.to_pylist()]
+    return _columns(pieces, [schema] * len(pieces), hashes)
+
+
+def of_lines(lines: Sequence[str]) -> pl.DataFrame:
+    """Lines of JSON as payloads, in order: the columns of `SCHEMA`."""
+    rows = [line.strip(" \t\r\n").encode("utf-8") for line in lines]
+    return _columns(rows, [None] * len(rows), [_hash(b"", row) for row in rows])
+
+
+def of_columns(rows: pl.DataFrame) -> list[Payload]:
+    """Payloads from the columns of `SCHEMA`, none of them null."""
+    return [Payload(row, schema) for row, schema in rows.select("payload", "payload_schema").iter_rows()]
+
+
+def table(rows: Sequence[Payload]) -> "pa.Table":
+    """Rows as one Arrow table, in order: those of typed formats with the types that they had.
+
+    Of lines of JSON the types are found; a key that a line has not is null, as every reader of JSON into Arrow has it.
+
+    Raises:
+        NoCommonFormError: The rows do not go into one table: a column is of two types.
+    """
+    import pyarrow as pa
+
+    try:
+        if all(row.is_json for row in rows):
+            return pa.Table.from_pylist(_aligned([row.value() for row in rows]))
+        if any(row.is_json for row in rows):
+            raise NoCommonFormError("some rows are of a typed format and some are lines of JSON")
+        return pa.concat_tables([row._table() for row in rows], promote_options="default").combine_chunks()
+    except (pa.ArrowException, OverflowError) as error:
+        raise NoCommonFormError(f"a column is of two types ({str(error).splitlines()[0]})") from None
+
+
+def _aligned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of which the first has every column, or Arrow would take its columns for all there are."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [dict.fromkeys(names) | rows[0], *rows[1:]] if rows else rows
+
+
+def _columns(rows: list[bytes], schemas: Sequence[bytes | None], hashes: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(dict(zip(SCHEMA, (rows, schemas, hashes), strict=True)), schema=SCHEMA)
+
+
+def _hash(schema: bytes, row: bytes) -> str:
+    """128-bit hash, in hex: equal where, and only where, types and values are."""
+    state = hashlib.blake2b(schema, digest_size=ID_BYTES)
+    state.update(len(schema).to_bytes(8, "big") + row)
+    return state.hexdigest()
+
+
+def _without_dictionaries(rows: "pa.Table") -> "pa.Table":
+    """The table with its dictionary columns as the values that they stand for: one row holds no dictionary."""
+    import pyarrow as pa
+
+    for at, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            rows = rows.set_column(
+                at, field.with_type(field.type.value_type), rows.column(at).cast(field.type.value_type)
+            )
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _schema(serialised: bytes) -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.ipc.read_schema(pa.py_buffer(serialised))
+
+
+def _no_json(value: Any) -> str | None:
+    """What in a value JSON has no form for, in words, or None."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "infinity or NaN"
+    if value is None or isinstance(value, str | bool | int):
+        return None
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return next((odd for part in parts if (odd := _no_json(part))), None)
+    return "bytes" if isinstance(value, bytes) else f"a {type(value).__name__}"

@@ -1,0 +1,177 @@
+"""The text of a row that is a conversation, an instruction or a prompt with its answer: what a model is trained on.
+
+Belongs here: values of columns as text, and templates of columns; pure functions on one row. Does not: reading, and
+keeping the row itself (`payloads.py`).
+
+A column's value is text as it stands, or messages: a list of objects, or one, each with a role (`role` or `from`) and
+what was said (`content` or `value`). Messages are rendered one below the other, in order, without the roles; of each
+its reasoning, its content and its tool calls (as JSON). Of content in parts, the parts of text are rendered; images,
+audio and whatever else is no text is counted and left out.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from getmore_assets.config import TEMPLATE_COLUMN
+
+_ROLES = ("role", "from")
+_REASONING = ("reasoning_content", "reasoning", "thinking")  # before what is said, as chat templates render it
+_SAID = ("content", "value")
+_CALLS = "tool_calls"
+
+
+class NotTextError(ValueError):
+    """A value is neither text nor messages; the message says which part of it, and why."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The text of a row.
+
+    Attributes:
+        text: As it is embedded and trained on, not yet cleaned; blank where the row says nothing.
+        left_out: How many parts of messages are no text (images, audio), and so are in the row alone.
+    """
+
+    text: str
+    left_out: int = 0
+
+
+def render(row: Mapping[str, Any], text: str) -> Rendered:
+    """The text of one row.
+
+    Args:
+        row: Its columns: strings, or lists and dicts as JSON has them. A column that it lacks is as one that is null.
+        text: Of the task file: a column, or a template of columns. A line of a template whose columns are all blank in
+            a row is left out of that row's text.
+
+    Raises:
+        NotTextError: A column that is named holds neither text nor messages.
+    """
+    if not TEMPLATE_COLUMN.search(text):
+        return value_text(row.get(text), text)
+    lines, left_out = [], 0
+    for line in text.split("\n"):
+        columns = list(dict.fromkeys(TEMPLATE_COLUMN.findall(line)))
+        values = {column: value_text(row.get(column), column) for column in columns}
+        if columns and not any(value.text.strip() for value in values.values()):
+            continue
+        left_out += sum(value.left_out for value in values.values())
+        lines.append(TEMPLATE_COLUMN.sub(lambda found, of=values: of[found[1]].text, line))  # type: ignore[misc]
+    # What the template says around its columns is no row's text: with no column filled there is none.
+    return Rendered("\n".join(lines) if _any_filled(row, text) else "", left_out)
+
+
+def value_text(value: Any, column: str) -> Rendered:
+    """A column's value as text.
+
+    Args:
+        value: Text, messages, one message, or None.
+        column: Its name, for the refusal.
+
+    Raises:
+        NotTextError: It is anything else.
+    """
+    if value is None or isinstance(value, str):
+        return Rendered(value or "")
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list):
+        raise NotTextError(f"`{column}` holds {_named(value)}, neither text nor messages")
+    said: list[str] = []
+    left_out = 0
+    for number, message in enumerate(value, 1):
+        try:
+            parts = list(_message(message))
+        except NotTextError as error:
+            raise NotTextError(f"`{column}` holds a message that {error} (message {number})") from None
+        said += [part for part in parts if part]
+        left_out += parts.count(None)
+    return Rendered("\n".join(said), left_out)
+
+
+def could_be_messages(value: Any) -> bool:
+    """Whether a value looks like messages or one message, whatever may be wrong with it."""
+    first = value[0] if isinstance(value, list) and value else value
+    return isinstance(first, Mapping) and any(key in first for key in (*_ROLES, *_SAID))
+
+
+def is_messages(value: Any) -> bool:
+    """Whether a value is messages, or one message, that can be rendered."""
+    if not isinstance(value, list | Mapping) or not value:
+        return False
+    try:
+        value_text(value, "")
+    except NotTextError:
+        return False
+    return True
+
+
+def _any_filled(row: Mapping[str, Any], template: str) -> bool:
+    return any(value_text(row.get(c), c).text.strip() for c in TEMPLATE_COLUMN.findall(template))
+
+
+def _message(message: Any) -> Iterator[str | None]:
+    """The texts of a message in order; None for a part that is no text.
+
+    Raises:
+        NotTextError: It is no message.
+    """
+    if not isinstance(message, Mapping):
+        raise NotTextError(f"is {_named(message)}, not an object with a role and what was said")
+    roles = [message[key] for key in _ROLES if message.get(key) is not None]
+    if not roles or not isinstance(roles[0], str) or not roles[0].strip():
+        raise NotTextError("has no role (`role` or `from`)")
+    if not any(key in message for key in (*_SAID, _CALLS)):
+        raise NotTextError("says nothing: it has neither `content` nor `value`")
+    for key in (*_REASONING, *_SAID):
+        yield from _content(message.get(key), key)
+    calls = message.get(_CALLS)
+    if calls is not None and not isinstance(calls, list):
+        raise NotTextError(f"has {_named(calls)} in `{_CALLS}`, not a list")
+    for call in calls or []:
+        yield _call(call)
+
+
+def _content(content: Any, key: str) -> Iterator[str | None]:
+    """What was said: text, or a list of parts, of which those of text are."""
+    if content is None:
+        return
+    if isinstance(content, str):
+        yield content
+        return
+    if not isinstance(content, list):
+        raise NotTextError(f"has {_named(content)} in `{key}`, neither text nor a list of parts")
+    for part in content:
+        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+            raise NotTextError(f"has a part in `{key}` without a type")
+        if part["type"] != "text":
+            yield None
+        elif not isinstance(part.get("text"), str):
+            raise NotTextError(f"has a part of type `text` in `{key}` that holds none")
+        else:
+            yield part["text"]
+
+
+def _call(call: Any) -> str:
+    """A call of a tool as JSON; columns that only other calls fill (Arrow's nulls) are left out."""
+    try:
+        return json.dumps(_filled(call), ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise NotTextError(f"has a call in `{_CALLS}` that is no JSON ({error})") from None
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _filled(one) for key, one in value.items() if one is not None}
+    return [_filled(one) for one in value] if isinstance(value, list) else value
+
+
+def _named(value: Any) -> str:
+    """What kind of value it is, in words."""
+    kinds = {bool: "a truth value", int: "a number", float: "a number", str: "text", bytes: "bytes", list: "a list"}
+    if value is None:
+        return "null"
+    return "an object" if isinstance(value, Mapping) else kinds.get(type(value), f"a {type(value).__name__}")
