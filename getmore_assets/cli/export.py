@@ -26,7 +26,8 @@ def export(
     """Write the selection, or the models that came of it, as files.
 
     parquet, jsonl and huggingface (for `datasets.load_from_disk`) hold the rows in order of rank: id, text, score,
-    rank, domain, source. llama-factory, axolotl and trl are the JSONL and the block that these trainers read it by.
+    rank, domain, source; or, of sources with `whole_rows`, each row as it stands there, one file a shape.
+    llama-factory, axolotl and trl are the rows and the block that these trainers read them by.
     warmed_model and finetuned_model are copies of the models, each with a model card. What an export left in FOLDER
     before is replaced; other files are never touched.
     """

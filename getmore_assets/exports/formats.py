@@ -1,71 +1,67 @@
 """The formats: what each consists of.
 
 Belongs here: a selection, or a model, in every format. Does not: which rows (`rows.py`), what a model card says
-(`card.py`), or how files get into the user's folder (`folder.py`). To add a trainer: a line in `_TRAINERS`.
+(`card.py`), how trainers are told of it (`trainers.py`), or how files get into the user's folder (`folder.py`).
 """
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import polars as pl
-import yaml
 
 from getmore_assets.config import Task
+from getmore_assets.corpus import payloads
 from getmore_assets.corpus.formats import datasets_package
+from getmore_assets.corpus.payloads import NoCommonFormError
 from getmore_assets.errors import BadInput
 from getmore_assets.exports import FORMATS, card, rows
 from getmore_assets.exports.folder import Output, put
 from getmore_assets.exports.origin import origin
+from getmore_assets.exports.rows import Part
+from getmore_assets.exports.trainers import TRAINERS, Described
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
 
-_JSONL = "jsonl"
 _PATTERN = ("*", "?", "[", "::")  # what `datasets`, with which the trainers read, takes for more than a name
 
 
-def _llama_factory(task: str, file: Path) -> str:
-    return json.dumps({task: {"file_name": file.name, "columns": {"prompt": "text"}}}, indent=2) + "\n"
-
-
-def _axolotl(_task: str, file: Path) -> str:
-    return _block(file, {"path": str(file), "ds_type": "json", "split": "train", "type": "completion", "field": "text"})
-
-
-def _trl(_task: str, file: Path) -> str:
-    return _block(file, {"path": "json", "data_files": str(file), "split": "train", "columns": ["text"]})
-
-
-def _block(file: Path, dataset: dict[str, Any]) -> str:
-    note = "" if file.is_absolute() else "# The path is relative to the folder that `getmore export` was run in.\n"
-    return note + yaml.safe_dump({"datasets": [dataset]}, sort_keys=False, allow_unicode=True)
-
-
-#: Format → the file that describes the JSONL beside it, and its text for (task, JSONL file).
-_TRAINERS: dict[str, tuple[str, Callable[[str, Path], str]]] = {
-    "llama-factory": ("dataset_info.json", _llama_factory),
-    "axolotl": ("axolotl.yaml", _axolotl),
-    "trl": ("trl.yaml", _trl),
-}
 _MODELS = ("warmed_model", "finetuned_model")
 
 
-def _huggingface(frame: pl.DataFrame, path: Path) -> None:
+def _jsonl(part: Part, path: Path) -> None:
+    if part.frame is not None:
+        part.frame.write_ndjson(path)
+    else:
+        lines = [one.line() for one in part.whole]
+        path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def _parquet(part: Part, path: Path) -> None:
+    if part.frame is not None:
+        part.frame.write_parquet(path)
+    else:
+        import pyarrow.parquet as pq
+
+        pq.write_table(payloads.table(part.whole), path)
+
+
+def _huggingface(part: Part, path: Path) -> None:
     datasets = datasets_package("format huggingface")
     datasets.disable_progress_bars()
-    datasets.Dataset.from_polars(frame).save_to_disk(str(path))
+    if part.frame is not None:
+        made = datasets.Dataset.from_polars(part.frame)
+    else:
+        made = datasets.Dataset(datasets.table.InMemoryTable(payloads.table(part.whole)))
+    made.save_to_disk(str(path))
 
 
 #: Format → how its files or folders end, and how rows are written there.
-_ROWS: dict[str, tuple[str, Callable[[pl.DataFrame, Path], object]]] = {
-    "parquet": (".parquet", pl.DataFrame.write_parquet),
-    _JSONL: (".jsonl", pl.DataFrame.write_ndjson),
+_ROWS: dict[str, tuple[str, Callable[[Part, Path], None]]] = {
+    "parquet": (".parquet", _parquet),
+    "jsonl": (".jsonl", _jsonl),
     "huggingface": ("", _huggingface),
 }
-assert (*_ROWS, *_TRAINERS, *_MODELS) == FORMATS
+assert (*_ROWS, *TRAINERS, *_MODELS) == FORMATS
 
 #: The parts of a task that what a station left must have been made with.
 _MADE_WITH = {
@@ -80,7 +76,7 @@ def export(task: Task, formats: Sequence[str], folder: Path, every: bool = False
 
     Args:
         task: Whose; what was made of it last.
-        formats: Of `FORMATS`. Rows stand in order of rank.
+        formats: Of `FORMATS`. Rows stand in order of rank; whole rows as they stand in their source.
         folder: As the user gave it, and as blocks for trainers name it; made where it is missing.
         every: All candidates with their scores, in place of the selected rows with their texts.
 
@@ -101,22 +97,45 @@ def export(task: Task, formats: Sequence[str], folder: Path, every: bool = False
 
 
 def _of_selection(records: Records, task: Task, formats: Sequence[str], folder: Path, every: bool) -> list[Output]:
-    """Rows, and the blocks that name the file that they are in."""
+    """Rows, and the blocks that name the files that they are in."""
     made = _made(records, task, "selected_subset")
-    comes_from, name = origin(records, made), "candidates" if every else "selected"
-    trainers = [one for one in _TRAINERS if one in formats]
+    comes_from = origin(records, made)
+    trainers = [one for one in TRAINERS if one in formats]
     if trainers and (odd := [part for part in _PATTERN if part in str(folder.absolute())]):
         what = f"has `{odd[0]}` in its path, which trainers read as a pattern"
         raise BadInput(f"the folder {folder}", what, "Give another folder")
     if "huggingface" in formats:
         datasets_package("format huggingface")
-    frame = rows.candidates(made) if every else rows.selected(made)
-    wanted = [one for one in _ROWS if one in formats or (one == _JSONL and trainers)]
-    outputs = [Output(name + _ROWS[one][0], partial(_ROWS[one][1], frame), comes_from) for one in wanted]
+    parts = [rows.all_candidates(made)] if every else rows.parts(made)
+    outputs = [
+        Output(part.name + _ROWS[one][0], partial(_write_rows, one, part), comes_from)
+        for part in parts
+        for one in _ROWS
+        if one in formats or (trainers and one == _read_by_trainers(part))
+    ]
+    of_task = {part.name: part.name.replace("selected", task.name, 1) for part in parts}
+    files = [
+        Described(of_task[part.name], folder / (part.name + _ROWS[_read_by_trainers(part)][0]), part.shape)
+        for part in parts
+    ]
     for one in trainers:
-        called, text = _TRAINERS[one][0], _TRAINERS[one][1](task.name, folder / f"{name}.jsonl")
-        outputs.append(Output(called, partial(_write_text, text), comes_from))
+        for name, text in TRAINERS[one](files).items():
+            outputs.append(Output(name, partial(_write_text, text), comes_from))
     return outputs
+
+
+def _read_by_trainers(part: Part) -> str:
+    """The format that trainers read rows from: of rows with types it is one that has these types."""
+    return "parquet" if part.whole and not part.whole[0].is_json else "jsonl"
+
+
+def _write_rows(one: str, part: Part, path: Path) -> None:
+    try:
+        _ROWS[one][1](part, path)
+    except NoCommonFormError as error:
+        others = "jsonl" if part.whole[0].is_json else "parquet or huggingface"
+        what = f"cannot hold the rows of {part.name} unchanged: {error}"
+        raise BadInput(f"format {one}", what, f"Export {others}, which hold each as it stands") from None
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -1,20 +1,89 @@
 """The rows that are exported.
 
-Belongs here: the selected rows with their texts, and all candidates with their scores. Does not: how they are written.
+Belongs here: the selected rows with their texts or as they stand in their sources, and all candidates with scores. Does
+not: how they are written.
 """
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.corpus import pool
+from getmore_assets.corpus import payloads, pool
+from getmore_assets.corpus.payloads import Payload
+from getmore_assets.corpus.shapes import Shape, shape_of
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
+
+_TEXTS = Shape("text", {"text": "text"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one shape, in order of rank: what goes into one file.
+
+    Attributes:
+        name: Of the file, without its end.
+        shape: Of the rows.
+        frame: Rows of text, with what the selection says of them; None where whole rows are kept.
+        whole: Rows as they stand in their source.
+    """
+
+    name: str
+    shape: Shape
+    frame: pl.DataFrame | None = None
+    whole: list[Payload] = field(default_factory=list)
+
+
+def parts(selection: Record) -> list[Part]:
+    """The selected rows by shape: whole ones as they stand in their sources, the others with their texts."""
+    rows, task = selected(selection), Task.model_validate(selection.settings)
+    if not pool.keeps_whole_rows(task):
+        return [Part("selected", _TEXTS, rows)]
+    kept = pool.scan_pool(selection.input_table("raw_corpus"), pool.pool_key(task))
+    kept = kept.select("id", "candidate", *payloads.SCHEMA).join(rows.lazy().select("id"), on="id", how="semi")
+    joined = rows.join(kept.collect(), on="id", how="left", maintain_order="left")
+    found = [Part("", _TEXTS, joined.filter(pl.col("payload").is_null()).select(rows.columns))]
+    found = [one for one in found if one.frame is not None and one.frame.height]
+    found += _whole(task, joined.filter(pl.col("payload").is_not_null()))
+    return [Part(name, one.shape, one.frame, one.whole) for name, one in zip(_names(found), found, strict=True)]
+
+
+def _whole(task: Task, rows: pl.DataFrame) -> Iterator[Part]:
+    """Whole rows by shape and columns (lines of JSON: whatever they are), in the order of their sources."""
+    shapes = {
+        number: shape_of(task.candidates[number].texts, [one.value() for one in payloads.of_columns(of_source)])
+        for (number,), of_source in sorted(rows.partition_by("candidate", as_dict=True).items())
+    }
+    alike: dict[tuple[str, tuple[str, ...] | None], list[Payload]] = {}
+    first: dict[tuple[str, tuple[str, ...] | None], int] = {}
+    for number, payload in zip(rows["candidate"], payloads.of_columns(rows), strict=True):
+        key = (str(shapes[number]), payload.columns())
+        alike.setdefault(key, []).append(payload)
+        first[key] = min(number, first.get(key, number))
+    for key in sorted(alike, key=lambda key: (first[key], key[1] or ())):
+        yield Part("", shapes[first[key]], whole=alike[key])
+
+
+def _names(found: list[Part]) -> Iterator[str]:
+    """`selected`, or one with the shape's name for each part where there are several."""
+    seen: dict[str, int] = {}
+    for one in found:
+        number = seen[one.shape.name] = seen.get(one.shape.name, 0) + 1
+        name = f"selected-{one.shape.name}" if len(found) > 1 else "selected"
+        yield f"{name}-{number}" if number > 1 else name
 
 
 def selected(selection: Record) -> pl.DataFrame:
     """The selected rows in order of rank: id, text, score, rank, domain, source."""
     rows = selection.table_ref().scan().filter(pl.col("target") == selection.task).sort("rank")
     return rows.select("id", "text", "score", "rank", "domain", "source").collect()
+
+
+def all_candidates(selection: Record) -> Part:
+    """Every candidate with its score, as one file."""
+    return Part("candidates", _TEXTS, candidates(selection))
 
 
 def candidates(selection: Record) -> pl.DataFrame:

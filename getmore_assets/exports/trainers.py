@@ -1,0 +1,156 @@
+"""The block by which a trainer reads exported rows: LLaMA-Factory, axolotl, TRL.
+
+Belongs here: a shape of rows in a trainer's own words. Does not: the rows (`rows.py`), or which files are written
+(`formats.py`). To add a trainer: a function and a line in `TRAINERS`.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from getmore_assets.corpus.shapes import Shape
+from getmore_assets.errors import BadInput
+
+_FIX = "Export jsonl or parquet, which hold the rows as they are, and describe them to the trainer"
+_LOADERS = {".jsonl": "json", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """A file of rows that a block names.
+
+    Attributes:
+        name: What a trainer may call it.
+        file: Where it lies, as the user named the folder.
+        shape: Of its rows.
+    """
+
+    name: str
+    file: Path
+    shape: Shape
+
+    @property
+    def loader(self) -> str:
+        """The name of its format in `datasets`."""
+        return _LOADERS[self.file.suffix]
+
+
+#: Blocks: their text by the name of the file they go into.
+Blocks = dict[str, str]
+
+
+def _llama_factory(files: Sequence[Described]) -> Blocks:
+    """All files in one list."""
+    entries = {one.name: {"file_name": one.file.name, **_llama_factory_entry(one)} for one in files}
+    return {"dataset_info.json": json.dumps(entries, indent=2, ensure_ascii=False) + "\n"}
+
+
+def _llama_factory_entry(one: Described) -> dict[str, Any]:
+    shape, columns = one.shape, one.shape.columns
+    beside = {name: name for name in shape.has}
+    chat = "messages" in columns
+    if shape.name == "text":
+        return {"columns": {"prompt": columns["text"]}}
+    if shape.name == "template" or (shape.keys and not chat):  # its prompts and answers are texts, or all are messages
+        raise _not_taken("llama-factory", one)
+    if not chat:
+        ranking = {"ranking": True} if shape.name == "preference" else {}
+        if ranking and "prompt" not in columns:
+            raise _not_taken("llama-factory", one)
+        return {**ranking, "columns": {**columns, **beside}}
+    entry: dict[str, Any] = {"formatting": "openai" if shape.calls_tools else "sharegpt"}
+    if shape.name == "preference":
+        entry["ranking"] = True
+    entry["columns"] = {**columns, **beside}
+    if shape.keys == ("role", "content"):
+        roles = {"user_tag": "user", "assistant_tag": "assistant", "system_tag": "system", "observation_tag": "tool"}
+        entry["tags"] = {"role_tag": "role", "content_tag": "content", **roles}
+    return entry
+
+
+def _axolotl(files: Sequence[Described]) -> Blocks:
+    """A file each: how it trains, `rl`, is one setting for all that it reads."""
+    return {f"axolotl{_suffix(one, files)}.yaml": _axolotl_block(one) for one in files}
+
+
+def _axolotl_block(one: Described) -> str:
+    shape, columns = one.shape, one.shape.columns
+    block: dict[str, Any] = {"path": str(one.file), "ds_type": one.loader, "split": "train"}
+    mapping = {"message_property_mappings": dict(zip(("role", "content"), shape.keys or (), strict=False))}
+    if shape.name == "preference":
+        return _block(one, block | _axolotl_preference(one, mapping), rl="dpo")
+    if shape.name == "text":
+        block |= {"type": "completion", "field": columns["text"]}
+    elif "messages" in columns:
+        block |= {"type": "chat_template", "field_messages": columns["messages"], **mapping}
+    elif shape.name == "template" or shape.keys:
+        raise _not_taken("axolotl", one)
+    elif columns == {"prompt": "instruction", "query": "input", "response": "output"}:
+        block |= {"type": "alpaca"}
+    else:
+        with_query = "{instruction}\n{input}" if "query" in columns else "{instruction}"
+        fields = {"prompt": "field_instruction", "query": "field_input", "response": "field_output"}
+        asked = {fields[part]: column for part, column in columns.items()}
+        block |= {"type": {**asked, "format": with_query, "no_input_format": "{instruction}"}}
+    return _block(one, block)
+
+
+def _axolotl_preference(one: Described, mapping: dict[str, Any]) -> dict[str, Any]:
+    columns, sides = one.shape.columns, {"field_chosen": "chosen", "field_rejected": "rejected"}
+    if one.shape.keys and "messages" in columns:
+        return {"type": "chat_template.default", "field_messages": columns["messages"], **sides, **mapping}
+    if one.shape.keys and "prompt" not in columns:
+        return {"type": "chat_template.argilla_chat", **sides, **mapping}
+    if one.shape.keys:  # a prompt of text, sides of messages
+        return {"type": "chat_template.default", "field_messages": columns["prompt"], **sides, **mapping}
+    if "prompt" not in columns:
+        raise _not_taken("axolotl", one)
+    return {"type": {"field_prompt": columns["prompt"], **sides}}
+
+
+def _trl(files: Sequence[Described]) -> Blocks:
+    """A file each: TRL joins what one mixture names into one table."""
+    return {f"trl{_suffix(one, files)}.yaml": _trl_block(one) for one in files}
+
+
+def _trl_block(one: Described) -> str:
+    shape = one.shape
+    columns = list(shape.columns.values()) + [name for name in shape.has if name in ("tools", "images")]
+    taken = {"text": "text", "messages": "messages", "conversations": "conversations"}
+    completions = (["prompt", "completion"], ["chosen", "rejected"], ["prompt", "chosen", "rejected"])
+    if list(shape.columns.values()) not in ([taken.get(shape.name)], *completions):
+        said = (
+            f"# TRL has no trainer for these columns ({', '.join(columns)}): rename or map them once they are read.\n"
+        )
+    else:
+        said = ""
+    return said + _block(one, {"path": one.loader, "data_files": str(one.file), "split": "train", "columns": columns})
+
+
+def _block(one: Described, dataset: dict[str, Any], **settings: Any) -> str:
+    folder = (
+        "" if one.file.is_absolute() else "# The path is relative to the folder that `getmore export` was run in.\n"
+    )
+    return folder + yaml.safe_dump({**settings, "datasets": [dataset]}, sort_keys=False, allow_unicode=True)
+
+
+def _suffix(one: Described, files: Sequence[Described]) -> str:
+    return f"-{one.file.stem.partition('-')[2]}" if len(files) > 1 else ""
+
+
+def _not_taken(trainer: str, one: Described) -> BadInput:
+    made_of = ", ".join(f"`{column}`" for column in one.shape.columns.values())
+    holds = " as messages" if one.shape.keys else ""
+    return BadInput(f"format {trainer}", f"takes no rows that are made of {made_of}{holds}", _FIX)
+
+
+#: Format → its blocks for some files.
+TRAINERS: dict[str, Callable[[Sequence[Described]], Blocks]] = {
+    "llama-factory": _llama_factory,
+    "axolotl": _axolotl,
+    "trl": _trl,
+}
