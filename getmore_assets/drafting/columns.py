@@ -6,17 +6,21 @@ Belongs here: reading some rows, and counting. Does not: which column plays whic
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from getmore_assets.corpus import formats
 from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.rendering import NotTextError, render
+from getmore_assets.corpus.shapes import Recognised, recognise
 from getmore_assets.drafting.files import Found
 from getmore_assets.errors import BadInput
 
 _LONGEST_NAME = 80  # characters; what is longer is a row where the names should be
 _SHOWN = 3
 _MOST_VALUES = 1000
+_MOST_SHAPED = 200  # rows that a shape is told from
 _MOST_TEXTS = 200  # files of text that are opened
 _NESTED = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object)
 
@@ -65,12 +69,16 @@ class Table:
         rows: How many were.
         whole: Whether those are all of them.
         columns: By name, in their order.
+        shape: What trainers call rows of such columns; None of rows of text.
+        unusable: How many rows hold nothing, or no messages, in the columns of that shape.
     """
 
     found: Found
     rows: int
     whole: bool
     columns: dict[str, Column]
+    shape: Recognised | None = None
+    unusable: int = 0
 
 
 def look(found: Found, most: int) -> Table:
@@ -86,6 +94,7 @@ def look(found: Found, most: int) -> Table:
     ends = tuple(dict.fromkeys([found.files[0], found.files[-1]]))
     files = found.files[:_MOST_TEXTS] if found.kind == "text" else ends
     seen: dict[str, list[pl.Series]] = {}
+    batches: list[pl.DataFrame] = []
     everywhere: set[str] | None = None
     rows, whole = 0, files == found.files
     for file in files:
@@ -95,6 +104,7 @@ def look(found: Found, most: int) -> Table:
                 whole = False
                 break
             rows += batch.height
+            batches.append(batch)
             for name in (c for c in batch.columns if c != "#row"):
                 names.add(name)
                 seen.setdefault(name, []).append(batch[name])
@@ -103,7 +113,29 @@ def look(found: Found, most: int) -> Table:
     if not rows:
         raise BadInput(found.named, "holds no rows", "Give a file that has rows, or leave it out")
     columns = {name: _column(name, parts, rows) for name, parts in seen.items() if name in (everywhere or ())}
-    return Table(found, rows, whole, columns)
+    shape = recognise(
+        [row for batch in batches for row in _rows(batch.head(_MOST_SHAPED), list(columns))][:_MOST_SHAPED]
+    )
+    return Table(found, rows, whole, columns, shape, _unusable(batches, shape) if shape else 0)
+
+
+def _rows(batch: pl.DataFrame, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows as Python has them, of columns that are there."""
+    there = [column for column in columns if column in batch.columns]
+    for values in zip(*(batch[column].to_list() for column in there), strict=True):
+        yield dict(zip(there, values, strict=True))
+
+
+def _unusable(batches: list[pl.DataFrame], shape: Recognised) -> int:
+    """How many rows a reading with the shape's text would find bad."""
+    count = 0
+    for batch in batches:
+        for row in _rows(batch, shape.columns):
+            try:
+                count += not render(row, shape.text).text.strip()
+            except NotTextError:
+                count += 1
+    return count
 
 
 def _batches(found: Found, file: Path) -> Iterator[pl.DataFrame]:

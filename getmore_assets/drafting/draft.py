@@ -93,24 +93,27 @@ def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
     for number, table in enumerate(pool):
         text = text_of(table)
         assert isinstance(text.column, str)
-        domain, source = domain_and_source_of(table, text.column)
+        domain, source = domain_and_source_of(table, _texts(table, text))
         field, named = f"candidates.{number}", table.found.source().model_dump(exclude_unset=True)
         named |= {"text": text.column}
         choices += [
             Choice(f"{field}.path", table.found.path, f"{_looked(table)}; not the target's"),
             _choice(f"{field}.text", text),
         ]
+        if table.shape:
+            named |= {"whole_rows": True}
+            choices.append(Choice(f"{field}.whole_rows", True, "trainers take such rows as they are, never cut"))
         for name, role in (("source", source), ("domain", domain)):
             choices.append(_choice(f"{field}.{name}", role))
             named |= {name: role.column} if role.column else {}
-        sources.append(named | _bad_rows(table, [text.column], field, choices))
+        sources.append(named | _bad_rows(table, _texts(table, text), field, choices))
     return sources, choices
 
 
 def _target(sides: Sides, splits: dict[str, Table]) -> tuple[dict[str, Any], list[Choice]]:
     choices, others = [], [table for split, table in splits.items() if split != "train"]
     text, pair = text_of(splits["train"]), pair_of(splits["train"])
-    texts = [text.column] if isinstance(text.column, str) else []
+    texts = _texts(splits["train"], text)
     label = label_of(splits["train"], others, [*texts, *(pair.column if pair and pair.column else [])])
     if pair and isinstance(pair.column, list) and label.column and text.column in pair.column:
         text, texts = pair, pair.column
@@ -127,13 +130,18 @@ def _target(sides: Sides, splits: dict[str, Table]) -> tuple[dict[str, Any], lis
         if not set(texts) <= set(table.columns):
             role = text_of(table)
             choices.append(_choice(f"{field}.text", role))
-            named["text"], own = role.column, [str(role.column)]
+            named["text"], own = role.column, _texts(table, role)
         read = [*own, *([label.column] if isinstance(label.column, str) else [])]
         named |= _bad_rows(table, read, field, choices)
         fields[split] = named["path"] if set(named) == {"path"} else named
     choices += [_choice("target.text", text), _choice("target.label", label)]
     fields["text"] = text.column
     return fields | ({"label": label.column} if label.column else {}), choices
+
+
+def _texts(table: Table, text: Role) -> list[str]:
+    """The columns that a table's text is made of."""
+    return table.shape.columns if table.shape else [str(text.column)]
 
 
 def _choice(field: str, role: Role) -> Choice:
@@ -147,8 +155,11 @@ def _looked(table: Table) -> str:
 
 def _bad_rows(table: Table, columns: list[str], field: str, choices: list[Choice]) -> dict[str, str]:
     """`bad_rows: skip` where a row that was looked at has no text, or no label."""
-    empty = max(round((1 - table.columns[column].filled) * table.rows) for column in columns)
+    plain = [column for column in columns if table.shape is None or column not in table.shape.columns]
+    empty = max([round((1 - table.columns[c].filled) * table.rows) for c in plain], default=0)
+    empty = max(empty, table.unusable)
     if not empty:
         return {}
-    choices.append(Choice(f"{field}.bad_rows", "skip", f"{empty:,} of these rows are null or blank", ("error",)))
+    what = "null, blank or no messages" if table.shape else "null or blank"
+    choices.append(Choice(f"{field}.bad_rows", "skip", f"{empty:,} of these rows are {what}", ("error",)))
     return {"bad_rows": "skip"}

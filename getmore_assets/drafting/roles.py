@@ -52,11 +52,15 @@ class Role:
 
 
 def text_of(table: Table) -> Role:
-    """The column with the text.
+    """The column with the text, or the template of columns that rows of a trainer's shape are made of.
 
     Raises:
         BadInput: No column holds any.
     """
+    if shape := table.shape:
+        others = [c for c in table.columns.values() if c.name not in shape.columns]
+        texts = [c for c in others if c.is_text and c.holds == "words"]
+        return Role(shape.text, f"rows of the shape {shape.name}", _names(texts))
     columns = [c for c in table.columns.values() if c.is_text and c.holds in ("words", "values")]
     likely = [c for c in columns if c.holds == "words" and not _called(c, _NONE)] or [
         c for c in columns if _called(c, _TEXT) and not _called(c, _NONE)
@@ -107,9 +111,9 @@ def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
     return Role(found[0].name, _why(found[0], _LABEL, "its values repeat"), _names(found[1:]))
 
 
-def domain_and_source_of(table: Table, text: str) -> tuple[Role, Role]:
+def domain_and_source_of(table: Table, texts: list[str]) -> tuple[Role, Role]:
     """The column that names a row's domain, and the one that names its source, where there are such."""
-    kinds = [c for c in _kinds(table, [text]) if c.filled > 0.5]
+    kinds = [c for c in _kinds(table, texts) if c.filled > 0.5]
     repeated = [c for c in kinds if c.holds != "numbers" and 2 <= c.distinct <= c.rows / 3]
     domain = _first(kinds, _DOMAIN) or _fewest([c for c in repeated if not _called(c, _SOURCE)])
     left = [c for c in kinds if c is not domain]

@@ -6,6 +6,7 @@ none or several it is a setting.
 """
 
 import inspect
+import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
@@ -134,6 +135,8 @@ def _dumped(value: Any) -> Any:
 
 def _flow(value: Any) -> str:
     """A value on one line."""
+    if isinstance(value, str) and "\n" in value:  # PyYAML would fold it over several
+        return json.dumps(value, ensure_ascii=False)
     return yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10**9).strip()[1:-1]
 
 

@@ -93,7 +93,7 @@ def test_a_table_that_mixes_splits_is_refused(table):
     ],
 )
 def test_domain_and_source_are_what_repeats(table, columns, domain, source):
-    found = domain_and_source_of(table(words=text, **columns), "words")
+    found = domain_and_source_of(table(words=text, **columns), ["words"])
     assert tuple(role.column for role in found) == (domain, source)
 
 
@@ -127,3 +127,16 @@ def test_of_many_parts_both_ends_are_looked_at(tmp_path):
         (tmp_path / f"p-{part}.csv").write_text(f"body,{column}\n" + f'"{text(part)}",x\n' * 10)
     found = look(find([str(tmp_path)])[0][0], 6)
     assert (found.rows, found.whole, list(found.columns)) == (20, False, ["body"])
+
+
+def chat(i):
+    return [{"role": "user", "content": f"question {i}"}, {"role": "assistant", "content": text(i)}]
+
+
+def test_the_text_of_rows_of_a_trainers_shape_is_what_they_are_made_of(table):
+    asked = table(instruction=text, input=lambda i: "" if i % 2 else "x", output=text, note=text)
+    assert text_of(asked).column == "{instruction}\n{input}\n{output}"
+    assert text_of(asked).others == ("note",)
+    talk = table(messages=lambda i: None if i % 9 == 0 else chat(i), label=lambda i: f"l{i % 2}")
+    assert (text_of(talk).column, talk.unusable) == ("messages", 7)
+    assert label_of(talk, [], ["messages"]).column == "label"
