@@ -1,0 +1,101 @@
+"""Vectors are named by the fit they are of: a fit that is lost, spoiled or another never mixes with its predecessor."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from getmore_assets.config import Task
+from getmore_assets.encoders import encoder_fingerprint, fits, store
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+from tests.conftest import task_fields
+
+
+@pytest.fixture
+def task(sources, tmp_path):
+    return Task.model_validate(task_fields(sources, tmp_path / "lake", encoder={"model": "lexical", "dimensions": 8}))
+
+
+@pytest.fixture
+def texts(sources):
+    rows = pl.read_parquet(sources / "pool.parquet").head(60)
+    return pl.DataFrame({"id": [f"{n:03}" for n in range(60)], "text": rows["text"]})
+
+
+def made(task: Task, texts: pl.DataFrame, rows: int):
+    """The key and the encoder, fitted on some rows where it is not fitted yet."""
+    key, path, encoder = fits.ready(task, Lake(task.lake), lambda: texts["text"].head(rows).to_list(), texts.lazy())
+    return key, path, encoder
+
+
+def note_of(path):
+    return path.with_suffix(".json")
+
+
+def test_a_fit_that_is_kept_keeps_its_key_and_its_vectors(task, texts):
+    key, path, encoder = made(task, texts, 30)
+    again, _, loaded = made(task, texts, 60)
+    assert again == key == fits.key_of(task, Lake(task.lake))
+    assert np.array_equal(encoder.encode(texts["text"].to_list()), loaded.encode(texts["text"].to_list()))
+    path.unlink()
+    note_of(path).unlink()
+    assert made(task, texts, 30)[0] == key  # the same rows give the same fit, and that its key
+
+
+def test_a_fit_on_other_rows_has_another_key(task, texts):
+    key, path, _ = made(task, texts, 30)
+    path.unlink()
+    note_of(path).unlink()
+    assert made(task, texts, 60)[0] != key
+    path.unlink()  # the note alone is left
+    assert made(task, texts, 30)[0] == key
+
+
+def test_a_fit_that_is_cut_off_or_another_is_refused_with_the_repair(task, texts):
+    _, path, _ = made(task, texts, 30)
+    kept = load_file(path)
+    save_file({**kept, "components": kept["components"][::-1].copy()}, path)
+    with pytest.raises(BadInput, match="getmore repair"):
+        made(task, texts, 30)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BadInput, match="getmore repair"):
+        made(task, texts, 30)
+
+
+def of_an_earlier_version(task, texts):
+    """A lake whose fit has no note, and whose vectors are named by the recipe alone."""
+    _, path, encoder = made(task, texts, 30)
+    note_of(path).unlink()
+    recipe, lake = encoder_fingerprint(task), Lake(task.lake)
+    old = texts.head(40)
+    store.add(lake, recipe, old["id"].to_list(), encoder.encode(old["text"].to_list()), {})
+    return recipe, path
+
+
+def test_vectors_of_an_earlier_version_go_on_where_the_fit_gives_them(task, texts):
+    recipe, path = of_an_earlier_version(task, texts)
+    assert made(task, texts, 60)[0] == recipe
+    assert json.loads(note_of(path).read_text())["key"] == recipe
+    assert made(task, texts, 60)[0] == recipe
+
+
+@pytest.mark.parametrize("refitted_on", [60, 45])
+def test_vectors_of_two_fits_under_one_name_are_left_behind(task, texts, refitted_on):
+    recipe, path = of_an_earlier_version(task, texts)
+    path.unlink()
+    _, _, other = made(task, texts, refitted_on)  # as an earlier version did when the fit was deleted
+    note_of(path).unlink()
+    late = texts.tail(20)
+    store.add(Lake(task.lake), recipe, late["id"].to_list(), other.encode(late["text"].to_list()), {})
+    key, _, encoder = made(task, texts, 60)
+    assert key != recipe
+    assert encoder is not None
+
+
+def test_a_fit_of_an_earlier_version_that_is_cut_off_is_made_anew(task, texts):
+    recipe, path = of_an_earlier_version(task, texts)
+    path.write_bytes(path.read_bytes()[:1000])
+    assert made(task, texts, 60)[0] != recipe
