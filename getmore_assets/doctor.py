@@ -24,6 +24,7 @@ from packaging.version import Version
 
 from getmore_assets import damage, models, preflight, tracking
 from getmore_assets.config import WITHOUT_WEIGHTS, Task
+from getmore_assets.encoders import fits
 from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
 
@@ -207,6 +208,9 @@ def _damage(task: Task | None, lake: Lake, deep: bool) -> Iterator[Finding]:
         whole = False
         said = f"{one.path}: {one.what}, since {one.since}; on it depends {one.depends}"
         yield Finding(f"damage: {one.kind}", BAD, said, fix)
+    if deep and whole and (wrong := fits.mismatch(task, lake)):
+        whole = False
+        yield Finding("damage: fit", BAD, f"encoder of {task.name}: {wrong}", fix)
     for record in damage.untracked(lake):
         whole = False
         said = (

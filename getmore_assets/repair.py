@@ -18,13 +18,16 @@ import polars as pl
 from deltalake import DeltaTable, write_deltalake
 
 from getmore_assets import damage
+from getmore_assets.config import Task
 from getmore_assets.contents import GONE
 from getmore_assets.damage import EXPORT, FIGURE, FIT, LOG, MODEL, RECORD, ROWS, STORE, Damage
+from getmore_assets.encoders import encoder_fingerprint, fits, store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records, parsed, tasks_in
 
 _COMMIT = {"asset": "repair"}
+_ENCODED = ("domain_triage", "embeddings")
 _TURNS = 5  # how often the lake is looked at: mending a table may show that a record was of a version that is gone
 
 
@@ -40,7 +43,7 @@ def heal(lake: Lake) -> list[Damage]:
         BadInput: Something works on the lake, or damage stays.
     """
     require_rest(lake)
-    aside = lake.root / "damaged" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    aside = _place_aside(lake)
     healed: list[Damage] = []
     for _ in range(_TURNS):
         found = list(damage.look(lake, deep=True))
@@ -52,6 +55,26 @@ def heal(lake: Lake) -> list[Damage]:
         healed += found
     what = "; ".join(f"{one.path}: {one.what}" for one in found)
     raise BadInput(f"lake {lake.root}", f"could not be healed ({what})", "Restore it from a back-up")
+
+
+def heal_fit(task: Task, lake: Lake) -> Damage | None:
+    """Set the fit of a task aside where vectors of several fits are named by it, with the records of what it made.
+
+    The next run fits anew, and encodes every row under the name of that fit.
+
+    Returns:
+        What was damaged, or None.
+    """
+    wrong = fits.mismatch(task, lake)
+    if wrong is None:
+        return None
+    key, path = fits.key_of(task, lake), store.fitted_file(lake, encoder_fingerprint(task))
+    aside = _place_aside(lake)
+    found = Damage(FIT, path, wrong, f"vectors of encoder {key}")
+    _fit(lake, found, aside)
+    set_aside(lake, path.with_suffix(""), aside)
+    _forget(lake, lambda record: record.station in _ENCODED and record.facts.get("encoder") == key, aside)
+    return found
 
 
 def require_rest(lake: Lake) -> None:
@@ -66,6 +89,10 @@ def require_rest(lake: Lake) -> None:
         if name[0] in ("station", "encode", "commit", "work") and lake.is_locked(*name):
             fix = "Wait until it has ended, or end it; then repair"
             raise BadInput(f"lake {lake.root}", f"a run works on it ({'/'.join(name)})", fix)
+
+
+def _place_aside(lake: Lake) -> Path:
+    return lake.root / "damaged" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
 
 
 def set_aside(lake: Lake, path: Path, aside: Path) -> None:

@@ -31,7 +31,7 @@ def repair(task: str, as_json: bool) -> None:
         from getmore_assets import damage
         from getmore_assets.lake import Lake
         from getmore_assets.records import STATIONS, Records
-        from getmore_assets.repair import heal
+        from getmore_assets.repair import heal, heal_fit
 
         lake = Lake(chosen.lake)
         if not lake.root.is_dir():
@@ -39,6 +39,8 @@ def repair(task: str, as_json: bool) -> None:
         records = Records(lake, chosen.name)
         made = [station for station in STATIONS if records.known(station)]
         healed = heal(lake)
+        if fit := heal_fit(chosen, lake):
+            healed.append(fit)
         for one in healed:
             click.echo(f"{one.kind}: {one.path} {one.what}", err=True)
         untracked = damage.untracked(lake)

@@ -11,7 +11,7 @@ from getmore_assets.defs.embeddings import encode_seconds
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
-from getmore_assets.encoders import encoder_fingerprint
+from getmore_assets.encoders import encoder_fingerprint, fits
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
@@ -78,7 +78,8 @@ def _measure(job: Job) -> Made:
     done = job.launch("triage", {})
     figures.distances(done["domains"], job.figure("distances"))
     facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done["encode_seconds"])}
-    return Made(len(done["domains"]), facts, TableRef(job.lake.table(TRIAGE), done["version"]))
+    table, version = job.lake.table(TRIAGE), fits.version_of(job.task, done["encoder"], job.fingerprint)
+    return Made(len(done["domains"]), facts, TableRef(table, done["version"]), data_version=version)
 
 
 @partition_check(

@@ -11,7 +11,7 @@ from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
-from getmore_assets.encoders import encoder_fingerprint, store
+from getmore_assets.encoders import encoder_fingerprint, fits, store
 from getmore_assets.lake import TableRef, batches, vectors_of
 from getmore_assets.records import Records
 
@@ -50,7 +50,8 @@ def _encode(job: Job) -> Made:
     done = job.launch("embed", {})
     table = TableRef(job.lake.table(store.TABLE), done["version"])
     facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done.pop("seconds"))}
-    return Made(facts["encoded"] + facts["reused"], facts, table)
+    version = fits.version_of(job.task, done["encoder"], job.fingerprint)
+    return Made(facts["encoded"] + facts["reused"], facts, table, data_version=version)
 
 
 def encode_seconds(job: Job, encoder: str, now: float) -> float:

@@ -19,6 +19,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.contents import Contents, contents_of, wrong_with
+from getmore_assets.corpus import pool, target
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.encoders import Encoder, encoder_fingerprint, is_made_here, make_encoder, store
 from getmore_assets.errors import REPAIR, BadInput
@@ -81,6 +82,26 @@ def ready(
         return key, path, encoder
 
 
+def version_of(task: Task, key: str, made: str) -> str:
+    """Return the data version of what is made of vectors: of another fit it is another, made by the same recipe."""
+    return made if key == encoder_fingerprint(task) else fingerprint(made, key)
+
+
+def mismatch(task: Task, lake: Lake) -> str | None:
+    """Return what is wrong between the fit of a task and the vectors named by it, or None.
+
+    Looks at 512 vectors, from the first to the last that came; texts are read from the tables of pool and target.
+    """
+    path = store.fitted_file(lake, encoder_fingerprint(task))
+    tables = [lake.latest(name) for name in (pool.TABLE, target.TABLE)]
+    if not is_made_here(task) or not _kept(path).exists() or not all(tables):
+        return None
+    texts = pl.concat([table.scan().select("id", "text") for table in tables if table])
+    if _goes_on(task, lake, path, key_of(task, lake), texts):
+        return None
+    return "vectors of several fits are named by it, or the fit is not the one they are of"
+
+
 def _key(recipe: str, held: Contents) -> str:
     return fingerprint(recipe, held["sha256"])[:16]
 
@@ -123,7 +144,7 @@ def _goes_on(task: Task, lake: Lake, path: Path, recipe: str, texts: pl.LazyFram
     ids = held["id"].gather(np.linspace(0, held.height - 1, _COMPARED).astype(int)).unique()
     rows = texts.filter(pl.col("id").is_in(ids.implode())).unique("id").collect()
     if not rows.height:
-        return False
+        return True
     there = (
         table.scan()
         .filter((pl.col("encoder") == recipe) & pl.col("id").is_in(rows["id"].implode()))

@@ -56,7 +56,7 @@ class Copy:
         """The weights of a model, in a folder of this copy's own."""
         folder = self.lake.root.parent / station
         shutil.copytree(self.record(station).folders["model"], folder)
-        self.change(station, folders={"model": str(folder)})
+        self.change(station, folders={"model": str(folder)}, contents={})
         return folder / "model.safetensors"
 
 
