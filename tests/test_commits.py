@@ -1,6 +1,8 @@
 """Writers at once on one table: each key stands once, and a version is the one that its writer committed."""
 
 import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -88,3 +90,18 @@ def test_writers_at_once_without_a_common_lock_leave_each_key_once(tmp_path):
     written = pl.read_delta(lake.table("t"))
     assert sorted(written["id"]) == sorted(f"{turn}-{n}" for turn in range(ROUNDS) for n in range(20))
     assert sorted(pl.read_delta(lake.table("u"))["by"]) == list(range(WRITERS))
+
+
+def test_a_hundred_writers_at_once_leave_one_row_a_key(tmp_path):
+    barrier = threading.Barrier(100)
+
+    def write(number: int) -> int:
+        lake = Lake(tmp_path)
+        one = lake.keyed("t", ("encoder", "e"), "id", {})
+        barrier.wait()
+        return one.add(rows(*(f"{n}" for n in range(50)), by=number))
+
+    with ThreadPoolExecutor(100) as pool:
+        written = list(pool.map(write, range(100)))
+    assert sorted(written) == [0] * 99 + [50]
+    assert sorted(pl.read_delta(Lake(tmp_path).table("t"))["id"]) == sorted(f"{n}" for n in range(50))

@@ -68,3 +68,28 @@ def test_compaction_is_no_new_data(lake):
     assert delta_data_version(path) == before
     lake.append("t", rows(9), [], {})
     assert delta_data_version(path) != before
+
+
+def test_a_lake_that_cannot_be_written_to_is_locked_elsewhere(tmp_path, monkeypatch):
+    lake = Lake(tmp_path / "lake")
+    lake.folder("tables")
+    monkeypatch.setattr(Lake, "is_writable", lambda _: False)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "elsewhere"))
+    with lake.lock("command", "t"):
+        assert Lake(lake.root).is_locked("command", "t")
+    assert [path.name for path in lake.root.iterdir()] == ["tables"]
+
+
+def test_locks_of_two_kinds_share_no_file(tmp_path):
+    lake = Lake(tmp_path)
+    with lake.lock("station", "create", "selected_subset"):
+        assert not lake.is_locked("commit", "create-selected_subset")
+        assert not lake.is_locked("station", "create-selected_subset")
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+def test_a_version_whose_file_is_not_as_long_as_it_was_written_is_not_held(lake, spoil):
+    ref = lake.replace("t", rows(1), {"target": "a"}, {})
+    (file,) = (lake.root / "tables/t").glob("*/*.parquet")
+    spoil(file)
+    assert not lake.holds(ref)
