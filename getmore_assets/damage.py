@@ -57,9 +57,11 @@ class Damage:
 
     @property
     def since(self) -> str:
-        """When the file changed last, or, where it is gone, the folder that it lay in: ISO 8601, UTC."""
+        """When it changed last: a file, the newest in a folder, or, of what is gone, its parent. ISO 8601, UTC."""
         there = next(one for one in (self.path, *self.path.parents) if one.exists())
-        return datetime.fromtimestamp(there.stat().st_mtime, UTC).isoformat(timespec="seconds")
+        inside = there.rglob("*") if there == self.path and there.is_dir() else ()
+        changed = max(one.stat().st_mtime for one in (there, *inside))
+        return datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
 
 
 def require_whole(lake: Lake, station: str) -> None:
