@@ -4,6 +4,7 @@ import json
 import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # two threads spin on models this small
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 
 import shutil
 import subprocess

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from getmore_assets.defs import remembered
 from getmore_assets.defs.line import Line, targets
 
 Evaluate = Callable[[Any, Line], dg.AssetCheckResult]
@@ -42,6 +43,7 @@ def partition_check(
     name: str | None = None,
     blocking: bool = False,
     additional_deps: tuple[str, ...] = (),
+    looks_outside: bool = False,
 ) -> Callable[[Evaluate], dg.AssetChecksDefinition]:
     """`dg.asset_check` of one target.
 
@@ -51,17 +53,31 @@ def partition_check(
         name: The function's where it is not given.
         blocking: Whether what follows waits for it. A check that does not block gives advice: severity WARN.
         additional_deps: Other stations it reads.
+        looks_outside: Whether it depends on more than the records of its station and of those before, such as a source
+            or earlier materializations. Another check's last result stands as long as these records do.
     """
 
     def decorate(check: Evaluate) -> dg.AssetChecksDefinition:
         @functools.wraps(check)
         def evaluate(context: Any, line: Line) -> dg.AssetCheckResult:
             found = check(context, line)
-            severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
             return dg.AssetCheckResult(passed=found.passed, severity=severity, metadata=found.metadata)
 
-        called = name or check.__name__
-        CHECKS.append(Check(called, asset.key.path[-1], blocking, description, evaluate))
+        @functools.wraps(check)
+        def in_a_run(context: Any, line: Line) -> dg.AssetCheckResult:
+            if looks_outside:
+                return evaluate(context, line)
+            task = line.task(context.partition_key)
+            key = remembered.key_of(check, task, station)
+            found = remembered.last_result(task, called, key)
+            if found is None:
+                found = evaluate(context, line)
+                remembered.remember(task, called, key, found)
+            return dg.AssetCheckResult(passed=found.passed, severity=severity, metadata=found.metadata)
+
+        called, station = name or check.__name__, asset.key.path[-1]
+        severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+        CHECKS.append(Check(called, station, blocking, description, evaluate))
         with warnings.catch_warnings():  # checks of one partition are new in Dagster 1.13, and say so at each import
             warnings.filterwarnings("ignore", "Specifying a partitions_def")
             decorated = dg.asset_check(
@@ -72,7 +88,7 @@ def partition_check(
                 additional_deps=list(additional_deps),
                 partitions_def=targets,
             )
-            return decorated(evaluate)
+            return decorated(in_a_run)
 
     return decorate
 

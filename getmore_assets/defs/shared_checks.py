@@ -52,7 +52,10 @@ def volume_is_usual(asset: dg.AssetsDefinition, name: str) -> dg.AssetChecksDefi
     station = asset.key.path[-1]
 
     @partition_check(
-        asset, name=name, description="The rows are at least half and at most twice as many as in the version before."
+        asset,
+        name=name,
+        description="The rows are at least half and at most twice as many as in the version before.",
+        looks_outside=True,
     )
     def evaluate(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
         task, record = line.record(context, station)
@@ -86,7 +89,12 @@ def is_current(asset: dg.AssetsDefinition, name: str, settings: Callable[[Task],
     """
     station = asset.key.path[-1]
 
-    @partition_check(asset, name=name, description="It was made from what its sources hold now, as the task file says.")
+    @partition_check(
+        asset,
+        name=name,
+        description="It was made from what its sources hold now, as the task file says.",
+        looks_outside=True,
+    )
     def evaluate(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
         task, record = line.record(context, station)
         metadata = {"made_at": record.made_at}

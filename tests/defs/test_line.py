@@ -134,6 +134,10 @@ def test_a_second_run_makes_nothing(ran, ran_copy):
     again = json.loads(done.stdout.splitlines()[-1])
     assert {s["status"] for s in again["stations"]} == {"reused"}
     assert again["scorecard"] == ran.printed["scorecard"]
+    looked_at = {path.stem: path.stat().st_mtime_ns for path in (ran_copy.lake.root / "checks/tiny").glob("*.json")}
+    assert "ids_are_unique" in looked_at  # evaluated by the first run, whose lake this is a copy of
+    getmore("run", str(ran_copy.file))
+    assert looked_at == {p.stem: p.stat().st_mtime_ns for p in (ran_copy.lake.root / "checks/tiny").glob("*.json")}
 
 
 def test_a_second_target_encodes_no_candidate_again(ran_copy, sources):
