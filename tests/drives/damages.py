@@ -106,7 +106,7 @@ def damaged(ward: Ward, result: Result, damage: Damage) -> None:
     if run.end():
         result.must(MEND in result.said, f"refused, and does not name `{MEND}`: {result.said[:200]}")
     else:
-        result.notes.append(f"the run itself healed it, {run.reused} stations reused")
+        result.notes.append(f"the run ended well, {run.reused} stations reused")
         _judge(result, place, damage.verb, expected, "after the run, ")
     if run.end() or found_by_doctor(place) - ward.usual:
         repaired(result, place)

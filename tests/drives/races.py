@@ -70,7 +70,7 @@ def pool_killed(known: References, result: Result, place: Small) -> None:
     others[0].until(lambda: others[0].makes("domain_triage"))
     killed.kill()
     _end(result, others)
-    settle(known, result, places)
+    settle(known, result, places, killed=True)
 
 
 def target_two(known: References, result: Result, place: Small) -> None:
@@ -104,7 +104,7 @@ def target_killed(known: References, result: Result, place: Small) -> None:
     for one in at[:1]:
         one.kill()
     _end(result, [one for one in racers if one not in at[:1]])
-    settle(known, result, [place])
+    settle(known, result, [place], killed=True)
 
 
 def growing_while_encoded(known: References, result: Result, place: Small) -> None:
@@ -136,7 +136,7 @@ def growing_killed(known: References, result: Result, place: Small) -> None:
     killed.kill()
     third = places[2].start("race", "select")
     _end(result, [other, third])
-    settle(known, result, places, grown=True)
+    settle(known, result, places, grown=True, killed=True)
 
 
 def homes_other_targets(known: References, result: Result, place: Small) -> None:
@@ -162,7 +162,7 @@ def homes_killed(known: References, result: Result, place: Small) -> None:
     result.when = "embeddings"
     racers[0].kill()
     _end(result, racers[1:])
-    settle(known, result, places)
+    settle(known, result, places, killed=True)
 
 
 def hosts_other_targets(known: References, result: Result, place: Small) -> None:
@@ -195,7 +195,7 @@ def hosts_killed(known: References, result: Result, place: Small) -> None:
     result.when = racers[0].station
     racers[0].kill()
     _end(result, racers[1:])
-    settle(known, result, places)
+    settle(known, result, places, killed=True)
 
 
 def backfill_and_commands(known: References, result: Result, place: Small) -> None:
@@ -220,7 +220,7 @@ def backfill_killed(known: References, result: Result, place: Small) -> None:
         for run in homes[1].runs():  # the daemon's runs have sessions of their own
             _kill_run(run.run_id)
         _wait(result, homes[0])
-    settle(known, result, places)
+    settle(known, result, places, killed=True)
 
 
 def backfill_of_twelve(known: References, result: Result, place: Small) -> None:
@@ -328,8 +328,18 @@ def _kill_run(run_id: str) -> None:
                 one.kill()
 
 
-def settle(known: References, result: Result, places: Sequence[Small], grown: bool = False) -> None:
-    """Run each target again, repair where that is refused with the mend, and judge what is in the lake then."""
+def settle(
+    known: References, result: Result, places: Sequence[Small], grown: bool = False, killed: bool = False
+) -> None:
+    """Run each target again, repair where that is refused with the mend, and judge what is in the lake then.
+
+    Args:
+        known: What undisturbed runs leave.
+        result: Of the race.
+        places: The targets.
+        grown: Whether the pool grew.
+        killed: Whether one was killed: what it had in hand may lie there still, and is told.
+    """
     result.wrong += [f"before the rerun {one}" for one in doubled(places[0])]
     result.reused = 0
     for place in places:
@@ -342,7 +352,9 @@ def settle(known: References, result: Result, places: Sequence[Small], grown: bo
             continue
         result.reused += again.reused
         result.wrong += [f"{place.task}: {wrong}" for wrong in unlike(place, known.of(place.task, grown))]
-    result.wrong += left_behind(places[0])
+    for one in left_behind(places[0]):
+        in_hand = killed and one.startswith(("left: work/", "left: encoders/"))
+        (result.notes if in_hand else result.wrong).append(one)
 
 
 def main() -> int:
