@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,11 @@ def file_sizes(table: DeltaTable) -> dict[Path, int]:
     added = pl.DataFrame(table.get_add_actions(flatten=True)).sort("modification_time", maintain_order=True)
     root = Path(table.table_uri.removeprefix("file://"))
     return {root / unquote(path): size for path, size in added.select("path", "size_bytes").rows()}
+
+
+def unfinished(path: Path) -> Path:
+    """Return a hidden name beside a path for a file that is being written, as no other process of any host has."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")  # process ids are equal on several hosts
 
 
 def newest_version(path: str) -> int:

@@ -7,7 +7,6 @@ checks, in `defs/`).
 import importlib.util
 import json
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from getmore_assets.config import BROUGHT, PYTHON_DOCS, WITHOUT_WEIGHTS, Task
 from getmore_assets.corpus import candidates, pool, python_docs, readers, target
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, unreadable_in, vectors_of
+from getmore_assets.lake import Lake, unfinished, unreadable_in, vectors_of
 from getmore_assets.models import find_model, require_objective
 from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
@@ -181,7 +180,7 @@ def require_writable(lake: Path) -> None:
         raise BadInput(f"lake {lake}", what, "Set `lake` to a path of plain letters, digits and - _ . /")
     try:
         lake.mkdir(parents=True, exist_ok=True)
-        probe = lake / f".writable-{os.getpid()}"
+        probe = unfinished(lake / "writable")
         probe.write_text("")
         probe.unlink()
     except OSError as error:

@@ -5,7 +5,6 @@ Belongs here: the record, and writing it so that a crash cannot half-write it. D
 
 import json
 import logging
-import os
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from getmore_assets.contents import GONE, Contents, wrong_with
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import REPAIR, BadInput
-from getmore_assets.lake import Lake, TableRef
+from getmore_assets.lake import Lake, TableRef, unfinished
 
 log = logging.getLogger(__name__)
 
@@ -217,8 +216,7 @@ def tasks_in(lake: Lake) -> list[str]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or what was there before."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
+    partial = unfinished(path)
     with partial.open("x", encoding="utf-8") as stream:  # in a folder that others may write to, a link may lie there
         stream.write(text)
     partial.replace(path)

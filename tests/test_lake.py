@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from getmore_assets.lake import Lake, TableRef, delta_data_version, storable, vectors_of
+from getmore_assets.lake import Lake, TableRef, delta_data_version, storable, unfinished, vectors_of
 
 
 @pytest.fixture
@@ -93,3 +93,10 @@ def test_a_version_whose_file_is_not_as_long_as_it_was_written_is_not_held(lake,
     (file,) = (lake.root / "tables/t").glob("*/*.parquet")
     spoil(file)
     assert not lake.holds(ref)
+
+
+def test_a_file_being_written_has_a_name_of_its_own_beside_its_place(tmp_path):
+    names = {unfinished(tmp_path / "fit.safetensors") for _ in range(100)}
+    assert len(names) == 100  # though all are of one process id, as two hosts may have it
+    assert {name.parent for name in names} == {tmp_path}
+    assert all(name.name.startswith(".fit.safetensors.") and name.suffix == ".partial" for name in names)

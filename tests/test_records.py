@@ -1,10 +1,10 @@
-import os
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from getmore_assets import records
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records, now, write_atomically
 
@@ -93,10 +93,15 @@ def test_a_picture_that_is_gone_costs_no_making(lake):
     assert Records(lake, "a").get("s") is not None
 
 
-def test_a_link_where_a_file_is_about_to_be_written_is_not_followed(tmp_path):
+def test_a_link_where_a_file_is_about_to_be_written_is_not_followed(tmp_path, monkeypatch):
     outside, path = tmp_path / "outside", tmp_path / "record.json"
     outside.write_text("mine")
-    (tmp_path / f".record.json.{os.getpid()}").symlink_to(outside)
     path.symlink_to(outside)
+    link = tmp_path / "link"
+    link.symlink_to(outside)
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "unfinished", lambda _path: link)  # as if its name had been guessed
+        with pytest.raises(FileExistsError):
+            write_atomically(path, "new")
     write_atomically(path, "new")
     assert (outside.read_text(), path.read_text(), path.is_symlink()) == ("mine", "new", False)

@@ -3,7 +3,6 @@
 Belongs here: fitting it, keeping it as safetensors, applying it. Does not: other encoders.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from getmore_assets.encoders import unit_length
 from getmore_assets.errors import BadInput
+from getmore_assets.lake import unfinished
 
 BUCKETS = 2**16
 
@@ -40,7 +40,7 @@ class LexicalEncoder:
         """
         if not path.is_file():
             idf, components = _fit(sample, dimensions)
-            partial = path.with_suffix(f".{os.getpid()}.partial")
+            partial = unfinished(path)
             save_file({"idf": idf, "components": components}, partial)
             partial.replace(path)
         stored = load_file(path)

@@ -7,7 +7,6 @@ As in Model2Vec: each token of the vocabulary goes through the model alone, prin
 frequent tokens weigh less (smooth inverse frequency, with Zipf's law for frequencies that nobody counted).
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from transformers import AutoModel, AutoTokenizer
 from getmore_assets.config import Encoder
 from getmore_assets.device import best_device
 from getmore_assets.encoders import unit_length
+from getmore_assets.lake import unfinished
 
 _SMOOTH = 1e-4  # Arora et al., ICLR 2017
 _BATCH = 1024
@@ -43,7 +43,7 @@ class StaticEncoder:
         """Load the table at `path`, or distil it from the encoder in `folder` and keep it there."""
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
         if not path.is_file():
-            partial = path.with_suffix(f".{os.getpid()}.partial")
+            partial = unfinished(path)
             save_file({"table": _distil(folder, tokenizer, chosen.dimensions)}, partial)
             partial.replace(path)
         return cls(load_file(path)["table"], tokenizer, chosen.max_length)

@@ -4,7 +4,6 @@ Belongs here: one function a figure, data in, file out. Does not: reading tables
 """
 
 import base64
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from getmore_assets.lake import unfinished
 from getmore_assets.reporting import plain
 from getmore_assets.reporting.landscape import Landscape
 from getmore_assets.reporting.statistics import COSTS, Interval, shown
@@ -56,7 +56,7 @@ def _save(figure: Any, path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in a script that the font lacks
         # Runs that make the same share the place: a reader sees one whole picture or the other.
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial = unfinished(path)
         figure.savefig(partial, format=path.suffix[1:], transparent=drawn, metadata={"Date": None} if drawn else None)
         partial.replace(path)
     return path

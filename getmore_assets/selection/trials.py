@@ -5,7 +5,6 @@ Belongs here: warming the base up on some candidates and measuring losses. Does 
 """
 
 import gc
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import polars as pl
 from getmore_assets.corpus.identity import fingerprint, hash_lines
 from getmore_assets.corpus.target import general_texts
 from getmore_assets.errors import BadInput
+from getmore_assets.lake import unfinished
 from getmore_assets.progress import progress
 from getmore_assets.selection.ground import Ground
 from getmore_assets.selection.strength import Moves
@@ -135,7 +135,7 @@ class Trials:
                     bar.update(len(texts))
             each = (time.monotonic() - began) / missing.height
             known = pl.concat([known, missing.with_columns(loss=pl.Series(found), seconds=pl.lit(each))])
-            partial = file.with_suffix(f".{os.getpid()}.partial")  # another task may measure beside this one
+            partial = unfinished(file)  # another task may measure beside this one
             known.write_parquet(partial)
             partial.replace(file)
         losses: np.ndarray = wanted.join(known, on="id", maintain_order="left")["loss"].to_numpy()
