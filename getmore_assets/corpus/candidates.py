@@ -14,6 +14,7 @@ from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 
+NO_VECTOR = "no vector: the text has no token that the encoder knows"
 #: Whose tables say who is a candidate, as `find` takes them.
 STATIONS = ("raw_corpus", "target_data", "leakage", "domain_triage")
 
@@ -75,12 +76,19 @@ def leaks_of(leakage: TableRef, task: Task) -> pl.DataFrame:
 
 
 def find(
-    task: Task, raw_corpus: TableRef, target: TableRef, leakage: TableRef, triage: TableRef | None = None
+    task: Task,
+    raw_corpus: TableRef,
+    target: TableRef,
+    leakage: TableRef,
+    triage: TableRef | None = None,
+    *,
+    without: pl.DataFrame | None = None,
 ) -> Candidates:
-    """Take out of the pool what the target is evaluated on, what overlaps it, what is held out, copies, far domains.
+    """Take out of the pool what the target is evaluated on, what overlaps it, what is held out, and copies.
 
-    In this order. Without `triage`, no domain is too far.
+    Then rows that have no vector (the ids in `without`), and far domains; without `triage`, no domain is too far.
     """
+    nothing = pl.DataFrame(schema={"id": pl.String}) if without is None else without
     evaluated, leaks = evaluated_ids(target, task), leaks_of(leakage, task).select("id", "kind", "of", of_split="split")
     near = pl.lit(True) if triage is None else pl.col("domain").is_in(kept_domains(triage, task)["domain"].implode())
     overlaps = pl.format("overlaps the target's {}: {} of {}", "of_split", "kind", "of")
@@ -89,12 +97,14 @@ def find(
         ("leakage", pl.col("kind").is_not_null(), overlaps),
         ("raw_corpus", pl.col("held_out"), pl.lit("held out as general text")),
         ("raw_corpus", pl.col("duplicate_of").is_not_null(), pl.format("near-duplicate of {}", "duplicate_of")),
+        ("embeddings", pl.col("says_nothing").is_not_null(), pl.lit(NO_VECTOR)),
         ("domain_triage", ~near, pl.format("domain is too far: {}", "domain")),
     ]
     return Candidates(
         scan_pool(raw_corpus, pool_key(task))
         .join(evaluated.lazy(), on="id", how="left")
         .join(leaks.lazy(), on="id", how="left")
+        .join(nothing.lazy().select("id", says_nothing=pl.lit(True)), on="id", how="left")
         .with_columns(
             out=pl.any_horizontal(when for _, when, _ in out),
             station=pl.coalesce(pl.when(when).then(pl.lit(station)) for station, when, _ in out),

@@ -5,7 +5,6 @@ or what is done with a copy.
 """
 
 import os
-import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,27 +12,30 @@ from tempfile import TemporaryFile
 from typing import Self
 
 import numpy as np
+import polars as pl
 
 from getmore_assets.corpus.bands import FirstRows
+from getmore_assets.corpus.tokens import tokens
 
 PERMUTATIONS = 64
 BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 meets in some band with probability 0.9998
-_WORD = re.compile(r"\w+")
 _SHINGLE = 3
 _ROW = np.dtype([("id", "S32"), ("hashes", np.uint32, PERMUTATIONS)])  # of a row that is no copy, in the file
 
 
 def signatures(texts: list[str]) -> np.ndarray:
-    """MinHash signatures of word triples: `[len(texts), 64]`, uint32."""
+    """MinHash signatures of triples of tokens: `[len(texts), 64]`, uint32."""
     from datasketch import MinHash  # loads scipy: only where rows are new
 
-    shingled = [_shingles(text) for text in texts]
+    found = tokens(pl.Series(texts, dtype=pl.String))
+    shingled = [_shingles(words, text) for words, text in zip(found.to_list(), texts, strict=True)]
     hashes = MinHash.generator(shingled, num_perm=PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
     return np.array([m.hashvalues for m in hashes], dtype=np.uint32).reshape(len(texts), PERMUTATIONS)
 
 
-def _shingles(text: str) -> list[bytes]:
-    words = _WORD.findall(text.lower())
+def _shingles(words: list[str], text: str) -> list[bytes]:
+    """Triples of tokens; of a text without any the text itself, else all such texts would be copies of one another."""
+    words = words or [" ".join(text.split())]
     count = max(len(words) - _SHINGLE + 1, 1)
     return [" ".join(words[i : i + _SHINGLE]).encode() for i in range(count)]
 

@@ -2,7 +2,8 @@
 
 Belongs here: finding it. Does not: what is done about it (`defs/leakage.py`, `target.py`, `candidates.py`).
 
-All four kinds are found by n-grams of words, so case, white space and punctuation do not count:
+All four kinds are found by n-grams of tokens (`tokens.py`; "words" below), so case, white space and punctuation do not
+count:
 
 - exact: the same words;
 - near: the Jaccard similarity of the word triples is at least 0.6;
@@ -12,7 +13,8 @@ All four kinds are found by n-grams of words, so case, white space and punctuati
 
 Not found: a row of fewer than about ten words with one of them changed, or a piece as short. N-grams that are common
 among the evaluated rows are boilerplate, and say nothing; a text that is evaluated in many rows (once for each pair of
-entities that it names, say) counts once.
+entities that it names, say) counts once. Three characters come together in more texts than three words, so n-grams of
+single characters are boilerplate sooner.
 """
 
 from dataclasses import dataclass, field
@@ -21,32 +23,45 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from getmore_assets.corpus.tokens import tokens
+
 NEAR, COVERED = 0.6, 0.5
 RUN, _SHORTEST = 10, 6  # words
 _TRIPLE = 3
-_COMMON_RUN, _COMMON_TRIPLE = 10, 200  # evaluated texts from which on an n-gram is boilerplate
+_COMMON_RUN, _COMMON_TRIPLE, _COMMON_CHARACTERS = 10, 200, 20  # evaluated texts beyond which an n-gram is boilerplate
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 SCHEMA = {"id": pl.String, "kind": pl.String, "split": pl.String, "of": pl.String, "overlap": pl.Float64}
 
 
 @dataclass(frozen=True)
 class _Words:
-    """Texts as hashes of their words: `hashes` of all, one text after the other, and `counts` of each."""
+    """Texts as hashes of their words: `hashes` of all, one text after the other, and `counts` of each.
+
+    `long` says which words have more than one character.
+    """
 
     hashes: np.ndarray
     counts: np.ndarray
+    long: np.ndarray
     _made: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, texts: pl.Series) -> "_Words":
-        split = texts.str.to_lowercase().str.extract_all(r"\w+")
+        split = tokens(texts)
         counts = split.list.len().to_numpy().astype(np.int64)
-        return cls(split.explode().drop_nulls().hash(seed=0).to_numpy(), counts)
+        flat = split.explode().drop_nulls()
+        return cls(flat.hash(seed=0).to_numpy(), counts, (flat.str.len_chars() > 1).to_numpy())
 
     def of_rows(self, rows: np.ndarray) -> "_Words":
         """Some of the texts alone, in that order."""
         places = [np.arange(self._ends[row] - self.counts[row], self._ends[row]) for row in rows]
-        return _Words(self.hashes[np.concatenate([np.arange(0), *places])], self.counts[rows])
+        at = np.concatenate([np.arange(0), *places])
+        return _Words(self.hashes[at], self.counts[rows], self.long[at])
+
+    def of_characters(self, size: int) -> pl.Series:
+        """The hashes of the runs of `size` words that are one character each."""
+        words = np.concatenate([[0], np.cumsum(self.long)])
+        return pl.Series("gram", np.unique(self._mixed(size)[words[size:] == words[:-size]]), dtype=pl.UInt64)
 
     def grams(self, size: int, among: "_Sieve | None" = None) -> pl.DataFrame:
         """Every run of `size` words: its hash, the number of its text, and its place there.
@@ -116,7 +131,10 @@ class Guard:
         self._runs = {size: _without_common(grams, _COMMON_RUN) for size, grams in self._runs.items() if grams.height}
         self._run_sieves = {size: _Sieve(grams["gram"]) for size, grams in self._runs.items()}
         triples = words.grams(_TRIPLE).unique(["gram", "row"], maintain_order=True)
-        self._common = triples.group_by("gram").len().filter(pl.col("len") > _COMMON_TRIPLE).select("gram")
+        most = pl.when(pl.col("gram").is_in(words.of_characters(_TRIPLE).implode())).then(_COMMON_CHARACTERS)
+        self._common = (
+            triples.group_by("gram").len().filter(pl.col("len") > most.otherwise(_COMMON_TRIPLE)).select("gram")
+        )
         self._triples = triples.join(self._common, on="gram", how="anti").select("gram", of="row")
         self._triple_sieve = _Sieve(self._triples["gram"])
         self._sizes = self._triples.group_by("of").len("of_size")

@@ -8,9 +8,12 @@ import unicodedata
 
 # Control characters other than tab and newline: they carry no text and break tokenisers and HTML.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])[\u300d\u201d]*|\n\s*\n\s*")
+# A full stop before a space (Latin, Arabic, Devanagari, Ethiopic), or before anything (CJK, Khmer, Myanmar).
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?\u061f\u06d4\u0964\u0965\u1362])[\"')\]\u201d\u2019]*\s+"
+    r"|(?<=[\u3002\uff01\uff1f\u104b\u17d4\u17d5])[\u300d\u201d]*|\n\s*\n\s*"
+)
 PAIR = "\n\n"  # stands between the two texts of a pair, and nowhere else in it
-_TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def clean(text: str) -> str:
@@ -18,11 +21,6 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = _CONTROL.sub(" ", text)
     return "\n".join(line.rstrip() for line in text.split("\n")).strip()
-
-
-def count_tokens(text: str) -> int:
-    """Words and punctuation marks: the token that budgets count in, the same for every model."""
-    return len(_TOKEN.findall(text))
 
 
 def cut(text: str, longest: int) -> list[str]:
@@ -41,6 +39,8 @@ def cut(text: str, longest: int) -> list[str]:
             end = window.rfind(" ") + 1 or window.rfind("\n") + 1
         if end <= longest // 4:
             end = longest
+            while end > longest // 2 and unicodedata.category(window[end])[0] == "M":
+                end -= 1  # a mark stays with its letter
         passages.append(text[start : start + end])
         start += end
     passages.append(text[start:])

@@ -19,8 +19,9 @@ from getmore_assets.config import Source, Task
 from getmore_assets.corpus import payloads, readers
 from getmore_assets.corpus.duplicates import NearDuplicates, signatures
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
-from getmore_assets.corpus.passages import clean, count_tokens, cut
+from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.tokens import VERSION, token_counts
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, TableRef, batches
 from getmore_assets.records import write_atomically
@@ -117,7 +118,7 @@ def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
     return rows[numbers.tolist()].with_columns(
         pl.Series("text", texts, dtype=pl.String),
         pl.Series("id", [content_id(text) for text in texts], dtype=pl.String),
-        pl.Series("n_tokens", [count_tokens(text) for text in texts], dtype=pl.Int32),
+        token_counts(pl.Series("n_tokens", texts, dtype=pl.String)),
         pl.when(parts > 0).then(pl.col("origin") + "#" + parts.cast(pl.String)).otherwise("origin").alias("origin"),
     )
 
@@ -135,6 +136,9 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
     files = [readers.files(source) for source in task.candidates]
     noted = lake.folder("pools") / f"{key}.json"
     only = _files_to_read(files, noted, lake, key)
+    if _is_of_other_tokens(noted):
+        log.info("pool: its counts and signatures are of another definition of a token: writing it anew")
+        lake.delete_where(TABLE, f"pool = '{key}'", commit)
     for _ in range(_READS):
         read = _append_new(task, lake, key, commit, only)
         if read.gone or read.changed or read.doubled:
@@ -154,7 +158,7 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
         fix = "Let one process at a time write a pool that shrinks or changes"
         raise BadInput(TABLE, f"another process wrote the pool during {_READS} readings", fix)
     facts = read.facts
-    write_atomically(noted, json.dumps({"files": files, "rows": rows.height}))
+    write_atomically(noted, json.dumps({"files": files, "rows": rows.height, "tokens": VERSION}))
     facts.rows = rows.height
     facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
     held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
@@ -186,6 +190,10 @@ class _Read:
         return self.gone, self.changed, self.doubled
 
 
+def _is_of_other_tokens(noted: Path) -> bool:
+    return noted.is_file() and json.loads(noted.read_text("utf-8")).get("tokens") != VERSION
+
+
 def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, key: str) -> list[set[str]] | None:
     """Of each source, the files that came since the pool was last read whole; None where all must be read again.
 
@@ -196,7 +204,7 @@ def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, k
         key: Its name.
     """
     table = lake.latest(TABLE)
-    if table is None or not read.is_file():
+    if table is None or not read.is_file() or _is_of_other_tokens(read):
         return None
     then = json.loads(read.read_text("utf-8"))
     whole = scan_pool(table, key).select(pl.len()).collect().item() == then["rows"]

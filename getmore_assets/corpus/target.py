@@ -125,9 +125,26 @@ def data_version(frame: pl.DataFrame) -> str:
     return hash_lines(f"{s}|{i}|{label}" for s, i, label in frame.select("split", "id", "label").iter_rows())
 
 
-def points_of(table: TableRef, task: str, split: str = "train") -> pl.DataFrame:
-    """The rows of a split as points of a transport problem, by id: id and weight; twice there is twice the weight."""
-    return weighed(table.scan().filter((pl.col("target") == task) & (pl.col("split") == split)))
+def points_of(table: TableRef, task: str, split: str = "train", without: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the rows of a split as points of a transport problem, by id: id and weight.
+
+    Args:
+        table: `target_data`.
+        task: The target's name.
+        split: Which.
+        without: The ids that have no vector, and so are no points.
+
+    Raises:
+        BadInput: No row that there is has a vector.
+    """
+    rows = table.scan().filter((pl.col("target") == task) & (pl.col("split") == split))
+    if without is None or not without.height:
+        return weighed(rows)
+    points = weighed(rows.join(without.lazy(), on="id", how="anti"))
+    if not points.height and rows.head(1).collect().height:
+        what = "no row has a token that the encoder knows, so none has a vector"
+        raise BadInput(f"target.{split}", what, "Give texts in words, or another `encoder.model`")
+    return points
 
 
 def weighed(rows: pl.LazyFrame) -> pl.DataFrame:

@@ -49,6 +49,10 @@ def _encode(job: Job) -> Made:
     found.require_budget(job.task.selection.budget)
     done = job.launch("embed", {})
     table = TableRef(job.lake.table(store.TABLE), done["version"])
+    if done["without_vector"]:
+        without = store.without_vector(table, done["encoder"])
+        found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
+        found.require_budget(job.task.selection.budget)
     facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done.pop("seconds"))}
     version = fits.version_of(job.task, done["encoder"], job.fingerprint)
     return Made(facts["encoded"] + facts["reused"], facts, table, data_version=version)
@@ -85,14 +89,17 @@ def vectors_have_unit_length(context: dg.AssetCheckExecutionContext, line: Line)
 @partition_check(
     embeddings,
     blocking=True,
-    description="Every row that may be chosen and every row of target train has one vector of the encoder.",
+    description="Every row that may be chosen and every row of target train has one vector of the encoder; texts "
+    "that say nothing to it are left out, and counted.",
 )
 def every_candidate_has_a_vector(context: dg.AssetCheckExecutionContext, line: Line) -> dg.AssetCheckResult:
     """Counts the vectors of each id that the solve will ask for."""
     task, record = line.record(context, "embeddings")
-    eligible = candidates.find(task, *(record.input_table(name) for name in candidates.STATIONS)).eligible
-    target = record.input_table("target_data")
-    wanted = pl.concat([eligible.select("id"), points_of(target, task.name).select("id")]).unique()
+    tables = (record.input_table(name) for name in candidates.STATIONS)
+    nothing = store.without_vector(record.table_ref(), record.facts["encoder"])
+    eligible = candidates.find(task, *tables, without=nothing).eligible
+    points = points_of(record.input_table("target_data"), task.name, without=nothing)
+    wanted = pl.concat([eligible.select("id"), points.select("id")]).unique()
     held = record.table_ref().scan().filter(pl.col("encoder") == record.facts["encoder"])
     counts = held.group_by("id").len("vectors").collect()
     wrong = wanted.join(counts, on="id", how="left").filter(pl.col("vectors").fill_null(0) != 1).sort("id")
@@ -102,6 +109,7 @@ def every_candidate_has_a_vector(context: dg.AssetCheckExecutionContext, line: L
         metadata={
             "wanted": wanted.height,
             "without": without,
+            "left_out": nothing.height,
             "with_several": wrong.height - without,
             "first": wrong["id"].head(20).to_list(),
         },

@@ -29,7 +29,7 @@ _SHOWN = 20
     owners=owners(),
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="3",
+    code_version="4",
     description="The rows of the pool that overlap validation or test: with the same words, nearly, or one "
     "inside the other. They are no candidates (`leakage: drop`), or stop the line (`error`). Rows that the pool "
     "gained are looked at alone.",

@@ -13,6 +13,7 @@ from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
+from getmore_assets.encoders import store
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
@@ -74,12 +75,13 @@ def _stands(job: Job, last: Record) -> str | None:
     """Why the last potentials stand: the gate lets their drift pass, or nothing that they are of has changed."""
     if last.fingerprint == job.fingerprint and last.facts["decision"] == "rescored":
         return _drifted(last.facts) if job.task.drift.lets_pass(**last.facts["drift"]) else None
-    points = points_of(job.table("target_data"), job.task.name)
+    without = store.without_vector(job.table("embeddings"), job.inputs["embeddings"].facts["encoder"])
+    points = points_of(job.table("target_data"), job.task.name, without=without)
     rows = last.table_ref().scan().filter(pl.col("target") == job.task.name)
     target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()
     if last.facts["encoder"] != job.inputs["embeddings"].facts["encoder"] or weight_changed(target, points):
         return None
-    found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS))
+    found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
     before = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
     same = before.len() == found.eligible.height and before.sort().equals(found.eligible["id"])
     return "no candidate and no point of the target came or went" if same else None

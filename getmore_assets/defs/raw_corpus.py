@@ -24,7 +24,7 @@ _READ_AGAIN = 2000  # texts
     owners=owners(),
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="2",
+    code_version="3",
     description="The candidate pool: every source cleaned and cut into passages, one row per content id, with near- "
     "duplicates and held-out general text marked. Only new rows are written; tasks with the same "
     "sources share them.",

@@ -18,7 +18,7 @@ from getmore_assets.defs.shared_checks import has_its_columns, is_current, volum
     owners=owners(),
     group_name="corpus",
     kinds={"deltalake", "polars"},
-    code_version="6",
+    code_version="7",
     description="The target: train, validation and test, with labels where there are any, and general text where "
     "the task brings its own. Rows of train that are in validation or test, or overlap them, are taken out and "
     "listed; test stays as it is.",

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from getmore_assets.config import Encoder, Task
+import polars as pl
+
+from getmore_assets.config import LEXICAL, Encoder, Task
 from getmore_assets.corpus.target import read_target
 from getmore_assets.drafting.columns import Table, look
 from getmore_assets.drafting.roles import Role, domain_and_source_of, label_of, pair_of, text_of
@@ -18,6 +20,7 @@ from getmore_assets.lake import unreadable_in
 
 _POOL_ROWS, _TARGET_ROWS = 20_000, 200_000  # that are looked at; of a target all, as labels may be rare
 _ROWS_A_DIMENSION = 4
+_FEW = 0.05  # of the letters
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,25 @@ def draft(given: list[str], target: str | None = None) -> Draft:
         if rows < _ROWS_A_DIMENSION * Encoder().dimensions:
             fields["encoder"] = {"dimensions": max(2, rows // _ROWS_A_DIMENSION)}
             choices.append(Choice("encoder.dimensions", fields["encoder"]["dimensions"], f"the pool has {rows:,} rows"))
+    if foreign := _foreign(pool, candidates):
+        fields["encoder"] = {"model": LEXICAL, **fields.get("encoder", {})}
+        why = f"{foreign:.0%} of the pool's letters are not Latin: it reads every script, minilm English"
+        choices.append(Choice("encoder.model", LEXICAL, why, ("a hub id of a multilingual encoder",)))
     read_target(Task.model_validate(fields))  # refuses what could not be run, before it is written
     return Draft(fields, choices, sides.left)
+
+
+def _foreign(pool: list[Table], candidates: list[dict[str, Any]]) -> float:
+    """The share of letters beyond Latin in the pool's texts that were looked at; 0 where they are few."""
+    texts = [v for table, source in zip(pool, candidates, strict=True) for v in _texts(table, source["text"])]
+    seen = pl.Series(texts, dtype=pl.String)
+    letters, latin = (int(seen.str.count_matches(p).sum()) for p in (r"\p{L}", r"\p{Latin}"))
+    share = 1 - latin / letters if letters else 0.0
+    return share if share > _FEW else 0.0
+
+
+def _texts(table: Table, column: Any) -> tuple[str, ...]:
+    return table.columns[column].values if isinstance(column, str) and column in table.columns else ()
 
 
 def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:

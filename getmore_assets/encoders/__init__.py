@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from getmore_assets.config import BROUGHT, LEXICAL, Task
-from getmore_assets.corpus import pool, readers, target
+from getmore_assets.corpus import pool, readers, target, tokens
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.models import find_model, model_fingerprint
 
@@ -22,7 +22,7 @@ class Encoder(Protocol):
     """Turns texts into vectors."""
 
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of unit length: `[len(texts), d]`, float32."""
+        """Vectors of unit length: `[len(texts), d]`, float32; a row of zeros for a text that says nothing to it."""
         ...
 
 
@@ -30,7 +30,7 @@ def encoder_fingerprint(task: Task) -> str:
     """Return the recipe of an encoder; vectors of one that is made here are named by its fit, too (`fits.py`)."""
     chosen = task.encoder
     if chosen.model == LEXICAL:  # fitted on the pool, so its vectors belong to that pool
-        return fingerprint(_CODE_VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
+        return fingerprint(_CODE_VERSION, tokens.VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
     if chosen.model == BROUGHT:
         brought = [*task.candidates, task.target.source("train")]
         return fingerprint(_CODE_VERSION, BROUGHT, [[s, readers.data_version(s)] for s in brought if s])[:16]
@@ -82,8 +82,7 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1: `[n, d]`, float32. A zero row becomes the first axis, so that every row has a length."""
+    """Rows scaled to length 1: `[n, d]`, float32. A zero row stays one: it has no direction, so its text no vector."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
-    scaled[norms[:, 0] == 0, 0] = 1.0
+    scaled: np.ndarray = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
     return scaled

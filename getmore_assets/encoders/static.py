@@ -50,12 +50,15 @@ class StaticEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of unit length: `[len(texts), d]`, float32."""
+        """Vectors of unit length: `[len(texts), d]`, float32; zeros for a text of unknown tokens alone."""
         tokens = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=self._max_length)
         counts = [len(ids) for ids in tokens["input_ids"]]
         flat = torch.tensor([id_ for ids in tokens["input_ids"] for id_ in ids], dtype=torch.long)
         starts = torch.tensor(np.cumsum([0, *counts[:-1]]), dtype=torch.long)
-        return unit_length(embedding_bag(flat, self._table, starts, mode="mean").numpy())
+        vectors = embedding_bag(flat, self._table, starts, mode="mean").numpy()
+        special = set(self._tokenizer.all_special_ids)  # the unknown token among them: all such texts would be one
+        vectors[[special.issuperset(ids) for ids in tokens["input_ids"]]] = 0
+        return unit_length(vectors)
 
 
 @torch.inference_mode()

@@ -29,6 +29,42 @@ def encoded_ids(table: TableRef | None, encoder: str) -> pl.DataFrame:
     return table.scan().filter(pl.col("encoder") == encoder).select("id").collect()
 
 
+def without_vector(table: TableRef | None, encoder: str) -> pl.DataFrame:
+    """Return the ids of texts that say nothing to the encoder, and so have no vector: one column, `id`."""
+    return encoded_ids(table, _nothing(encoder))
+
+
+def _nothing(encoder: str) -> str:
+    """The partition of texts without a vector: a reader of vectors need not look at them."""
+    return f"{encoder}-without"
+
+
+class Writer:
+    """Writes vectors of an encoder, and which texts have none.
+
+    Args:
+        lake: Where the table is.
+        encoder: The key of the vectors.
+        commit: Who writes, for the table's history.
+    """
+
+    def __init__(self, lake: Lake, encoder: str, commit: dict[str, str]) -> None:
+        self._vectors, self._without = (writer(lake, key, commit) for key in (encoder, _nothing(encoder)))
+
+    def keys(self) -> pl.DataFrame:
+        """Return the ids that need not be encoded again: one column, `id`."""
+        return pl.concat([self._vectors.keys(), self._without.keys()]).unique()
+
+    def add(self, ids: list[str], vectors: np.ndarray) -> int:
+        """Write vectors (`[n, d]` float32, zeros for none) of ids that are not there; returns how many got one."""
+        found = rows(ids, vectors)
+        has = pl.Series(vectors.any(axis=1))
+        none = pl.lit([], dtype=pl.List(pl.Float32))
+        if not has.all():
+            self._without.add(found.filter(~has).with_columns(none.alias("vector")))
+        return self._vectors.add(found.filter(has)) if has.any() else 0
+
+
 def writer(lake: Lake, encoder: str, commit: dict[str, str]) -> Keyed:
     """Return what writes vectors of an encoder: one for each id, whoever else writes them meanwhile."""
     return lake.keyed(TABLE, ("encoder", encoder), "id", commit)

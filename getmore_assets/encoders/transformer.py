@@ -44,8 +44,12 @@ class TransformerEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of unit length: `[len(texts), d]`, float32. Padding tokens do not count in the mean."""
+        """Vectors of unit length: `[len(texts), d]`, float32; zeros for a text of unknown tokens alone.
+
+        Padding tokens do not count in the mean.
+        """
         tokens = self._tokenizer(texts, truncation=True, max_length=self._max_length)["input_ids"]
+        special = set(self._tokenizer.all_special_ids)  # the unknown token among them: all such texts would be one
         vectors: np.ndarray | None = None
         for rows in self._batches([len(t) for t in tokens]):
             padded = self._tokenizer.pad({"input_ids": [tokens[r] for r in rows]}, return_tensors="pt").to(self.device)
@@ -58,6 +62,7 @@ class TransformerEncoder:
                 vectors = np.empty((len(texts), mean.shape[1]), np.float32)
             vectors[rows] = mean.cpu().numpy()
         assert vectors is not None, "encode needs at least one text"
+        vectors[[special.issuperset(ids) for ids in tokens]] = 0
         return unit_length(vectors)
 
     def _batches(self, lengths: list[int]) -> Iterator[list[int]]:

@@ -99,6 +99,8 @@ class Gathering:
         how = f"{encoded:,} texts at {1000 * self._a_text():.2f} ms each"
         if counts.missing < wanted:
             how += f"; {wanted - counts.missing:,} have a vector"
+        if without := made.facts.get("without_vector"):
+            how += f"; {without / (made.rows + without):.1%} have no token that the encoder knows and are left out"
         return Told(wanted, None, seconds, self._encoding_peak("embeddings"), self._vectors(encoded), how)
 
     def _vectors(self, texts: int) -> float:

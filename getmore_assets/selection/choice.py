@@ -71,7 +71,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     Raises:
         BadInput: The budget asks for more than there is, or pays for no row.
     """
-    found, chosen = tables.candidates(task), task.selection
+    found, chosen = tables.candidates(task, encoder), task.selection
     found.require_budget(chosen.budget)
     taken = subset.take(ranked, subset.resolved(chosen.budget, len(found.domains)))
     if not taken.height:

@@ -24,7 +24,7 @@ def potentials(ground: Ground) -> tuple[np.ndarray, dict[str, Any]]:
     Raises:
         BadInput: The task has no negative target.
     """
-    points = points_of(ground.tables.target_data, ground.task.name, "negative")
+    points = points_of(ground.tables.target_data, ground.task.name, "negative", ground.without_vector)
     if not points.height:
         raise BadInput("target.negative", "is not given, and the selector `contrast` flees it", "Give its rows")
     y = store.load(ground.tables.embeddings, ground.encoder, points["id"])

@@ -5,16 +5,18 @@ apply to web text before it.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from getmore_assets.corpus.identity import draws
+from getmore_assets.corpus.tokens import n_grams, words_and_marks
 
 _BUCKETS, _WIDEST = 10_000, 2  # the original's
 _SMOOTHING = 1e-8
-_WORDS = r"\w+|[^\w\s]+"
 
 
 Batches = Iterator[tuple[np.ndarray, list[str]]]
@@ -29,17 +31,21 @@ def log_weights(n: int, pool: Batches, again: Batches, target: list[str]) -> np.
         again: The same, a second time: the first pass counts, the second weighs.
         target: Texts of target train.
     """
-    hashed = HashingVectorizer(
-        n_features=_BUCKETS, ngram_range=(1, _WIDEST), token_pattern=_WORDS, alternate_sign=False, norm=None
+    hashing = HashingVectorizer(
+        n_features=_BUCKETS, analyzer=partial(n_grams, widest=_WIDEST), alternate_sign=False, norm=None
     )
+
+    def hashed(texts: list[str]) -> csr_matrix:
+        return hashing.transform(words_and_marks(pl.Series(texts, dtype=pl.String)).to_list())
+
     raw = np.zeros(_BUCKETS)
     for _, texts in pool:
-        raw += np.asarray(hashed.transform(texts).sum(0))[0]
-    wanted = np.asarray(hashed.transform(target).sum(0))[0]
+        raw += np.asarray(hashed(texts).sum(0))[0]
+    wanted = np.asarray(hashed(target).sum(0))[0]
     ratio = np.log(wanted / wanted.sum() + _SMOOTHING) - np.log(raw / raw.sum() + _SMOOTHING)
     out = np.empty(n)
     for places, texts in again:
-        out[places] = hashed.transform(texts) @ ratio
+        out[places] = hashed(texts) @ ratio
     return out
 
 

@@ -22,7 +22,8 @@ from getmore_assets.selection.destinations import destinations
 from getmore_assets.selection.ground import Tables
 from getmore_assets.selection.orders import Place, decider
 
-_ORDER = {**{name: at for at, name in enumerate(candidates.STATIONS)}, "selected_subset": len(candidates.STATIONS)}
+_PASSED = (*candidates.STATIONS[:-1], "embeddings", candidates.STATIONS[-1])  # in the order that they take rows out
+_ORDER = {**{name: at for at, name in enumerate(_PASSED)}, "selected_subset": len(_PASSED)}
 _FEWEST = 8  # characters of an id that name a row
 _ELSEWHERE = "the same text would have to leave what the target is evaluated on"
 _OVERLAPPED = "the row that it overlaps would have to leave what the target is evaluated on; or set `leakage: allow`"
@@ -112,7 +113,7 @@ def explain(task: Task, tables: Tables, facts: dict[str, Any], left: Left, name:
         raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the line again")
     decision, station, reason, rank = (fate[column][0] for column in ("decision", "station", "reason", "rank"))
     stages = _in_target(task, tables, left, str(row["id"]))
-    stages += [(name, "passed", "") for name in candidates.STATIONS[: _ORDER[station]]]
+    stages += [(name, "passed", "") for name in _PASSED[: _ORDER[station]]]
     if decision == "excluded":
         stages.append((station, decision, reason))
         return Explanation(row, decision, stages, change=_to_be_a_candidate(task, tables, row, station))
@@ -194,6 +195,8 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
         leak = candidates.leaks_of(tables.leakage, task).filter(pl.col("id") == row["id"]).row(0, named=True)
         share = f"{leak['overlap']:.0%} of which it overlaps"
         return [f"row {leak['of']}, {share}, would have to leave the target's {leak['split']}; or set `leakage: allow`"]
+    if station == "embeddings":
+        return ["another `encoder.model` would have to know a token of its text"]
     if station == "target_data":
         return [_ELSEWHERE]
     if row["held_out"]:

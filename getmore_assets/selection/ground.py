@@ -33,9 +33,10 @@ class Tables:
     embeddings: TableRef
     ot_potentials: TableRef
 
-    def candidates(self, task: Task) -> candidates.Candidates:
-        """Who may be chosen, and who may not and why."""
-        return candidates.find(task, *(getattr(self, name) for name in candidates.STATIONS))
+    def candidates(self, task: Task, encoder: str) -> candidates.Candidates:
+        """Who may be chosen, and who may not and why; `encoder` is the key of the vectors."""
+        without = store.without_vector(self.embeddings, encoder)
+        return candidates.find(task, *(getattr(self, name) for name in candidates.STATIONS), without=without)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Ground:
     @cached_property
     def eligible(self) -> pl.DataFrame:
         """The candidates: id, source, domain, n_tokens, in order of id."""
-        return self.tables.candidates(self.task).eligible
+        return self.tables.candidates(self.task, self.encoder).eligible
 
     @property
     def n_tokens(self) -> np.ndarray:
@@ -80,9 +81,14 @@ class Ground:
         return counts
 
     @cached_property
+    def without_vector(self) -> pl.DataFrame:
+        """The ids of pool and target that have no vector: one column, `id`."""
+        return store.without_vector(self.tables.embeddings, self.encoder)
+
+    @cached_property
     def rows(self) -> pl.DataFrame:
         """The target's points: id and weight, in order of id."""
-        return points_of(self.tables.target_data, self.task.name)
+        return points_of(self.tables.target_data, self.task.name, without=self.without_vector)
 
     @cached_property
     def points(self) -> pl.DataFrame:

@@ -51,7 +51,7 @@ class Part(Ground):
     @cached_property
     def rows(self) -> pl.DataFrame:
         """Its points: id and weight, in order of id."""
-        return weighed(self.split_rows("train"))
+        return weighed(self.split_rows("train").join(self.whole.without_vector.lazy(), on="id", how="anti"))
 
     @cached_property
     def _solved(self) -> Solution:

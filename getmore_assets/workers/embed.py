@@ -32,19 +32,22 @@ class Filled:
         encoder: The key of the vectors.
         encoded: Rows whose vectors this filling added.
         reused: Rows whose vectors were there.
+        without: Rows whose texts say nothing to the encoder: they have no vector.
     """
 
     table: TableRef
     encoder: str
     encoded: int
     reused: int
+    without: int
 
 
 def embed(spec: dict[str, Any]) -> dict[str, Any]:
     """Give every candidate of the kept domains and every point of the target a vector.
 
     Returns:
-        version (of the table), encoder (the key of the vectors), encoded, reused (rows), and seconds.
+        version (of the table), encoder (the key of the vectors), encoded, reused, without_vector (rows), and
+        seconds.
     """
     task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
     started = time.monotonic()
@@ -52,7 +55,7 @@ def embed(spec: dict[str, Any]) -> dict[str, Any]:
     rows = may_be_candidates(task, TableRef(**spec["raw_corpus"]))
     filled = fill(task, lake, spec, rows.join(kept, on="domain", how="semi").select("id", "text"))
     seconds = time.monotonic() - started
-    counts = {"encoded": filled.encoded, "reused": filled.reused}
+    counts = {"encoded": filled.encoded, "reused": filled.reused, "without_vector": filled.without}
     return {"version": filled.table.version, "encoder": filled.encoder, **counts, "seconds": seconds}
 
 
@@ -80,17 +83,19 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(task, spec), pl.concat([wanted, points]))
     # Two tasks on one pool: the second waits and finds the vectors. Where no lock reaches, both encode, one writes.
     with lake.lock("encode", key):
-        writer = store.writer(lake, key, spec["commit"])
+        writer = store.Writer(lake, key, spec["commit"])
         has = writer.keys().lazy()
         missing = pl.concat([ids.join(has, on="id", how="anti").collect() for ids in both])
         if missing.height:
             with progress(missing.height, "encoding", "row") as bar:
                 for done, vectors in _encoded(task, fitted, encoder, [wanted, points], missing):
-                    encoded += writer.add(store.rows(done, vectors))
+                    encoded += writer.add(done, vectors)
                     bar.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
-    return Filled(table, key, encoded, count - encoded)
+    none = store.without_vector(table, key).lazy()
+    without = sum(ids.join(none, on="id", how="semi").select(pl.len()).collect().item() for ids in both)
+    return Filled(table, key, encoded, count - encoded - without, without)
 
 
 def _encoded(

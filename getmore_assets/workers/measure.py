@@ -13,7 +13,7 @@ import polars as pl
 from torch.utils.data import Dataset, Subset
 
 from getmore_assets.config import FineTuning, Selector, Task, Training
-from getmore_assets.corpus.passages import count_tokens
+from getmore_assets.corpus.tokens import token_counts
 from getmore_assets.device import best_device
 from getmore_assets.encoders import make_encoder
 from getmore_assets.metering import metered
@@ -121,7 +121,7 @@ def _training(task: Task, spec: dict[str, Any], texts: dict[str, list[str]]) -> 
     collate, length = language_models.collator(tokenizer, objective), task.finetune.max_length
     picks = Blocks(texts["picks"], tokenizer, task.warmup.max_length)
     found["tokens_a_pick"] = picks.tokens / len(texts["picks"])
-    found["tokens_a_word"] = picks.tokens / max(1, sum(map(count_tokens, texts["picks"])))
+    found["tokens_a_word"] = picks.tokens / max(1, int(token_counts(pl.Series(texts["picks"], dtype=pl.String)).sum()))
     found["warmup"] = _steps(model, picks, task.warmup, collate, work / "warmup")
     train, validation, test = (Blocks(texts[n], tokenizer, length) for n in ("train", "validation", "test"))
     found["general_blocks_a_row"] = len(Blocks(texts["pool"], tokenizer, length)) / len(texts["pool"])

@@ -45,8 +45,9 @@ def solve(spec: dict[str, Any]) -> dict[str, Any]:
     task, lake, work = Task.model_validate(spec["task"]), Lake(spec["lake"]), Path(spec["work"])
     embeddings, target, encoder = TableRef(**spec["embeddings"]), TableRef(**spec["target_data"]), spec["encoder"]
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
-    found = candidates.find(task, *(TableRef(**spec[name]) for name in candidates.STATIONS))
-    eligible, points = found.eligible, points_of(target, task.name)
+    without = store.without_vector(embeddings, encoder)
+    found = candidates.find(task, *(TableRef(**spec[name]) for name in candidates.STATIONS), without=without)
+    eligible, points = found.eligible, points_of(target, task.name, without=without)
     y = store.load(embeddings, encoder, points["id"])
     before = earlier.read(spec["earlier"], task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}

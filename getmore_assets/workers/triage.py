@@ -12,6 +12,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.transport.triage import distances
 from getmore_assets.workers import TRIAGE, run
@@ -33,9 +34,14 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     drawn = pl.col("id").is_in(sample["id"].implode())  # a join would hold every text in memory
     texts = may_be_candidates(task, raw_corpus).filter(drawn).select("id", "text")
     started = time.monotonic()
-    filled, points = fill(task, lake, spec, texts), points_of(target, task.name)
+    filled = fill(task, lake, spec, texts)
     encoded = time.monotonic()
-    sample = sample.sort("domain", "id")
+    without = store.without_vector(filled.table, filled.encoder)
+    points = points_of(target, task.name, without=without)
+    sample = sample.join(without, on="id", how="anti").sort("domain", "id")
+    if not sample.height:
+        what = "no row has a token that the encoder knows, so none has a vector"
+        raise BadInput("candidates", what, "Give texts in words, or another `encoder.model`")
     ids = pl.concat([sample["id"], points["id"]]).unique()
     place = pl.DataFrame({"id": ids, "at": pl.int_range(len(ids), eager=True)})
     vectors = store.load(filled.table, filled.encoder, ids)

@@ -114,7 +114,7 @@ def test_bfloat16_is_close(folder, texts):
 
 
 def test_a_zero_vector_gets_a_direction():
-    assert unit_length(np.zeros((1, 3), np.float32)).tolist() == [[1.0, 0.0, 0.0]]
+    assert unit_length(np.zeros((1, 3), np.float32)).tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_the_fingerprint_follows_what_the_vectors_depend_on(folder, sources, tmp_path):
@@ -163,3 +163,9 @@ def test_a_static_encoder_is_a_table_and_is_kept(folder, texts, tmp_path):
     forwards, backwards = first.encode([" the value of the argument", " argument the of value the"])
     np.testing.assert_allclose(forwards, backwards, atol=1e-6)  # blind to order
     assert np.isfinite(first.encode([""])).all()
+
+
+def test_a_text_that_says_nothing_to_the_lexical_encoder_has_no_vector(texts):
+    encoder = LexicalEncoder.fitted(texts, 16)
+    vectors = encoder.encode(["?! ...", "", "qqzzxxv wwkkjjz", texts[0]])
+    assert vectors.any(axis=1).tolist() == [False, False, False, True]
