@@ -140,4 +140,5 @@ def _counting(flat: pl.Series, rows: np.ndarray) -> np.ndarray:
     same = [rows[near] == rows for near in (left, right)]
     by_word = (same[0] & word[left]) | (same[1] & word[right])
     by_letter = (same[0] & letter[left]) | (same[1] & letter[right])
-    return ~sign | ~by_word & (by_letter | ~flat.is_in(["-", "/"]).to_numpy())
+    counting: np.ndarray = ~sign | ~by_word & (by_letter | ~flat.is_in(["-", "/"]).to_numpy())
+    return counting

@@ -17,7 +17,7 @@ def tables(monkeypatch):
     rows = pl.DataFrame({"id": ids, "source": "s", "domain": "d", "n_tokens": 5})
     reasons = dict.fromkeys(("origin", "station", "reason"), "id")
     found = Candidates(rows.lazy().with_columns(out=pl.lit(False), **reasons))
-    return SimpleNamespace(candidates=lambda _: found, raw_corpus=None), rows
+    return SimpleNamespace(candidates=lambda *_: found, raw_corpus=None), rows
 
 
 @pytest.mark.parametrize(("imported", "taken"), [(100, 10), (40, 10), (10, 10), (4, 4)])
