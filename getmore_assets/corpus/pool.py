@@ -136,7 +136,7 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
     files = [readers.files(source) for source in task.candidates]
     noted = lake.folder("pools") / f"{key}.json"
     only = _files_to_read(files, noted, lake, key)
-    if _is_of_other_tokens(noted):
+    if _is_of_other_tokens(noted) and lake.latest(TABLE) is not None:
         log.info("pool: its counts and signatures are of another definition of a token: writing it anew")
         lake.delete_where(TABLE, f"pool = '{key}'", commit)
     for _ in range(_READS):

@@ -97,14 +97,14 @@ def draft(given: list[str], target: str | None = None) -> Draft:
 
 def _foreign(pool: list[Table], candidates: list[dict[str, Any]]) -> float:
     """The share of letters beyond Latin in the pool's texts that were looked at; 0 where they are few."""
-    texts = [v for table, source in zip(pool, candidates, strict=True) for v in _texts(table, source["text"])]
+    texts = [v for table, source in zip(pool, candidates, strict=True) for v in _values(table, source["text"])]
     seen = pl.Series(texts, dtype=pl.String)
     letters, latin = (int(seen.str.count_matches(p).sum()) for p in (r"\p{L}", r"\p{Latin}"))
     share = 1 - latin / letters if letters else 0.0
     return share if share > _FEW else 0.0
 
 
-def _texts(table: Table, column: Any) -> tuple[str, ...]:
+def _values(table: Table, column: Any) -> tuple[str, ...]:
     return table.columns[column].values if isinstance(column, str) and column in table.columns else ()
 
 
