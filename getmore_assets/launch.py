@@ -34,8 +34,16 @@ _SHARED_S = 60  # until what another machine wrote to a volume is seen on this o
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
 
 
+# How a system ends what is in its way: too much memory (SIGKILL), a machine that stops or is taken away (SIGTERM).
+_BY_THE_SYSTEM = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+
+
 class WorkerFailedError(RuntimeError):
     """A worker ended without a result."""
+
+
+class WorkerKilledError(WorkerFailedError):
+    """A worker was ended from outside, by the system or its cluster: it may well succeed at the next try."""
 
 
 def launch(
@@ -58,21 +66,22 @@ def launch(
 
     Raises:
         BadInput: The worker refused its input, or the cluster the pod.
-        WorkerFailedError: It crashed or was killed.
+        WorkerKilledError: It was ended from outside.
+        WorkerFailedError: It crashed.
     """
     asked, answered = work / "spec.json", work / "result.json"
     answered.unlink(missing_ok=True)
     asked.write_text(json.dumps({"package": __version__, **spec}, indent=1), "utf-8")
     if pod:
         ended = pods.run(pod, _program(worker, asked, answered, processes), settings(worker), processes)
+        if ended.code is None:
+            raise (WorkerKilledError if ended.taken else WorkerFailedError)(f"the {worker} worker {ended.said}")
         code, said = ended.code, ended.said
     else:
         here = run_here(worker, asked, answered, processes)
         code, said = here.code, ""
         if meter:
             meter.add_worker(here.peak_mb)
-    if code is None:
-        raise WorkerFailedError(f"the {worker} worker {said}")
     if pod and code in (0, REFUSED):
         _wait_for(answered, pod)
     if code == REFUSED:
@@ -80,7 +89,8 @@ def launch(
     result: dict[str, Any] = json.loads(answered.read_text("utf-8")) if answered.is_file() else {}
     if code < 0:
         guess = _GUESSES.get(-code, "")
-        raise WorkerFailedError(f"the {worker} worker was killed by signal {-code}{guess}; run again to go on")
+        killed = WorkerKilledError if -code in _BY_THE_SYSTEM else WorkerFailedError
+        raise killed(f"the {worker} worker was killed by signal {-code}{guess}; run again to go on")
     if code != 0:
         free = shutil.disk_usage(work).free / 2**20
         plain = f"the {worker} worker ended with exit code {code}; {free:,.1f} MiB of disk are free in {work}"

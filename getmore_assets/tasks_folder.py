@@ -6,7 +6,6 @@ a file is read once for each change of it. Does not: reading one task file (`tas
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from getmore_assets.task_files import load_task
 
 SUFFIXES = (".yaml", ".yml")
 _State = tuple[int, int, int, int]
+_Entry = tuple[str, _State]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,17 @@ def tasks_folder() -> Path:
 
 def read_folder(folder: Path) -> TaskFiles:
     """Load every task file of a folder; an entry that does not load is a problem and hides no other entry."""
-    found, problems = dict[str, list[TaskFile]](), []
     try:
-        entries = list(_entries(folder))
+        return _read(folder, _entries(folder))
     except OSError as error:
         return TaskFiles({}, [f"{folder}: cannot be read ({error.strerror}). Correct GETMORE_TASKS"])
-    for path, state in entries:
-        loaded = _loaded(path, state)
+
+
+@lru_cache(maxsize=4)
+def _read(folder: Path, entries: tuple[_Entry, ...]) -> TaskFiles:
+    found, problems = dict[str, list[TaskFile]](), list[str]()
+    for name, state in entries:
+        loaded = _loaded(folder / name, state)
         if isinstance(loaded, str):
             problems.append(loaded)
         else:
@@ -70,9 +74,14 @@ def find_task_file(name: str, folder: Path) -> Path:
         BadInput: No file, or several files, of the folder have that name, or the folder cannot be read.
     """
     try:
-        paths = {path: state for path, state in _entries(folder) if _names(name, path, state)}
+        return _find(name, folder, _entries(folder))
     except OSError as error:
         raise BadInput(str(folder), f"cannot be read ({error.strerror})", "Correct GETMORE_TASKS") from None
+
+
+@lru_cache(maxsize=16)
+def _find(name: str, folder: Path, entries: tuple[_Entry, ...]) -> Path:
+    paths = {folder / file: state for file, state in entries if _names(name, folder / file, state)}
     if len(paths) > 1:
         # A file that does not load does not compete with files that load.
         loading = [path for path, state in paths.items() if isinstance(_loaded(path, state), TaskFile)]
@@ -85,20 +94,22 @@ def find_task_file(name: str, folder: Path) -> Path:
     return next(iter(paths))
 
 
-def _entries(folder: Path) -> Iterator[tuple[Path, _State]]:
-    """Yield the entries that are called as task files are, in order of name, with what changes when they change."""
+def _entries(folder: Path) -> tuple[_Entry, ...]:
+    """Return the entries that are called as task files are, in order of name, with what changes when they change."""
+    found = []
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIXES))  # noqa: PTH208 - quicker
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIXES):
+                    try:
+                        now = entry.stat()
+                    except OSError:  # a link that leads nowhere, or a loop: reading it says so
+                        found.append((entry.name, (0, 0, 0, 0)))
+                    else:
+                        found.append((entry.name, (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)))
     except FileNotFoundError:
-        return
-    for name in names:
-        path = folder / name
-        try:
-            now = os.stat(path)  # noqa: PTH116 - quicker
-        except OSError:  # a link that leads nowhere, or a loop: reading it says so
-            yield path, (0, 0, 0, 0)
-        else:
-            yield path, (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)
+        return ()
+    return tuple(sorted(found))
 
 
 @lru_cache(maxsize=10_000)

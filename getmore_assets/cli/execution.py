@@ -103,18 +103,23 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
 
 def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: Task) -> list[Any]:
     from getmore_assets.defs import runs
+    from getmore_assets.lake import Lake
 
     if not instance.has_dynamic_partition("target", task.name):
         instance.add_dynamic_partitions("target", [task.name])
-    for left in runs.going(instance):  # it is our turn, so the command that began this was killed
-        if runs.OF_A_COMMAND in left.tags and left.tags[runs.PARTITION] == task.name:
-            runs.end(instance, left)
+    lake = Lake(task.lake)
+    for left in runs.left_by_commands(instance, task.name, lake):  # it is our turn, so no command works on these
+        runs.end(instance, left, lake)
     line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
     result = job.execute_in_process(
         instance=instance,
         partition_key=task.name,
         raise_on_error=False,
-        tags={runs.OF_A_COMMAND: path, **({runs.CHANGES: redacted(" ".join(overrides))} if overrides else {})},
+        tags={
+            runs.OF_A_COMMAND: path,
+            runs.LAKE: str(lake.root),
+            **({runs.CHANGES: redacted(" ".join(overrides))} if overrides else {}),
+        },
         run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     return list(result.all_events)

@@ -20,6 +20,7 @@ from getmore_assets.defs.job import Job, Made, do, lineage
 from getmore_assets.defs.shown import materialisation
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
+from getmore_assets.launch import WorkerKilledError
 from getmore_assets.records import Record, Records, making
 from getmore_assets.task_files import load_task
 from getmore_assets.tasks_folder import find_task_file, tasks_folder
@@ -39,13 +40,14 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Line"]:
-        """Hold a lock while the run's process lives, so that a sensor can tell a run that works from one that died."""
+        """Give signs of life while the run's process lives, so that others can tell a living run from a dead one."""
         run = context.run
         try:
             lake = Lake(self.task(run.tags[runs.PARTITION]).lake) if run and runs.PARTITION in run.tags else None
         except BadInput:  # the station says it, in its place
             lake = None
-        with lake.lock(runs.lock_name(run.run_id)) if run and lake else nullcontext():
+        instance = context.instance
+        with runs.signs_of_life(instance, run, lake) if instance and run and lake else nullcontext():
             yield self
 
     def task(self, name: str) -> Task:
@@ -123,7 +125,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
                     if track:
                         _warn_untracked(lake, record)
                 else:
-                    record, status = _made(job, make, used, track), "made"
+                    record, status = _made(context, job, make, used, track), "made"
                 if now_wanted == wanted(used):  # else a source changed while it was read: what was read may be torn
                     records.put(record)
                     break
@@ -135,11 +137,15 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             return materialisation(record, status)
 
 
-def _made(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool) -> Record:
+def _made(
+    context: dg.AssetExecutionContext, job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool
+) -> Record:
     try:
         return do(job, make, used, track)
     except Exception as error:
         log.error("%s failed: %s", job.station, error)
+        if isinstance(error, WorkerKilledError):
+            context.instance.add_run_tags(context.run.run_id, {runs.INTERRUPTED: job.station})
         raise
 
 

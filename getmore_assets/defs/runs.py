@@ -3,15 +3,35 @@
 Belongs here: reading and mending the instance's runs. Does not: asking for runs (`sensors.py`).
 """
 
-import dagster as dg
-from dagster._core.events import RunFailureReason
-from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG, SENSOR_NAME_TAG
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.events import RunFailureReason
+from dagster._core.executor.child_process_executor import _execute_command_in_child_process
+from dagster._core.storage.tags import GRPC_INFO_TAG, RUN_FAILURE_REASON_TAG, SENSOR_NAME_TAG
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+from dagster._serdes import deserialize_value
+
+from getmore_assets import liveness
 from getmore_assets.lake import Lake
 
 PARTITION = "dagster/partition"
 OF_A_COMMAND = "getmore/task_file"  # the tag of a run that the command line started
+LAKE = "getmore/lake"  # the tag with the folder that a run works on
+INTERRUPTED = "getmore/interrupted"  # the tag of a run whose worker the system killed, with the station
 CHANGES = "getmore/changes"  # the tag of such a run that changed fields of the task file: key=value
+_SILENT_S = 600  # a run that nothing tells of may still be starting, or be between two steps, for so long
+_ANSWER_S = 5
 _GOING = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -21,9 +41,39 @@ _GOING = [
 ]
 
 
-def lock_name(run_id: str) -> str:
-    """The lock that a run's process holds in the task's lake while it works: it dies with it."""
-    return f"dagster-run-{run_id}"
+def signs_folder(lake: Lake) -> Path:
+    """Return where runs give their signs of life."""
+    return lake.root / "locks" / "runs"
+
+
+@contextmanager
+def signs_of_life(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> Iterator[None]:
+    """Give signs of life for a run: of this process and, where it works on one step of several, of the run worker."""
+    if not lake.is_writable():  # as for `getmore check`, which writes nothing
+        yield
+        return
+    if LAKE not in run.tags:
+        instance.add_run_tags(run.run_id, {LAKE: str(lake.root)})
+    with liveness.signs(signs_folder(lake), run.run_id, _run_worker()):
+        yield
+
+
+def _run_worker() -> int | None:
+    """Return the process that has started this one for a step, as the multiprocess executor does; else None.
+
+    A code server starts a process for each run in the same way, so the parent alone does not tell.
+    """
+    parent, frame = multiprocessing.parent_process(), sys._getframe()
+    while parent and frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is _execute_command_in_child_process.__code__:
+            return parent.pid
+    return None
+
+
+def lake_of(run: dg.DagsterRun, lakes: dict[str, Lake]) -> Lake | None:
+    """Return the lake that a run works on: that of its tag, else the lake of its target."""
+    return Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(run.tags[PARTITION])
 
 
 def going(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
@@ -32,48 +82,120 @@ def going(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return [run for run in found if PARTITION in run.tags]
 
 
-def without_process(runs: list[dg.DagsterRun], lakes: dict[str, Lake]) -> list[dg.DagsterRun]:
-    """Those of the runs that have started, and whose process is gone.
+def left_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> list[dg.DagsterRun]:
+    """Return the runs of a target that commands began in this lake and did not end. Call it with the target's lock.
 
-    A run that is just about to start or to end holds no lock either: believe it at the second look.
-
-    Args:
-        runs: Going.
-        lakes: By target; a run of another target is left out.
+    A run of another lake may share the name of the target, and a run without the tag of its lake may be another lake's:
+    both are left alone, unless the instance itself lies in this lake.
     """
-    started = [run for run in runs if run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)]
+    own = "DAGSTER_HOME" not in os.environ
     return [
         run
-        for run in started
-        if run.tags[PARTITION] in lakes and not lakes[run.tags[PARTITION]].is_locked(lock_name(run.run_id))
+        for run in going(instance)
+        if OF_A_COMMAND in run.tags and run.tags[PARTITION] == target
+        if (Path(run.tags[LAKE]).resolve() == lake.root.resolve() if LAKE in run.tags else own)
+        if not liveness.lives(signs_folder(lake), run.run_id)
     ]
 
 
-def end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def without_process(
+    instance: dg.DagsterInstance, runs: list[dg.DagsterRun], lakes: dict[str, Lake]
+) -> list[dg.DagsterRun]:
+    """Return the runs that have started, and of which no process lives any more, by all that can be known here.
+
+    A run that is about to end gives no signs of life either: believe it at the second look.
+
+    Args:
+        instance: Of the runs.
+        runs: Going.
+        lakes: By target; a run without a tag, of another target, is left out.
+    """
+    started = [run for run in runs if run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)]
+    return [run for run in started if (lake := lake_of(run, lakes)) and _is_lost(instance, run, lake)]
+
+
+def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> bool:
+    """Return whether a run's process was killed, or has given no sign for so long that it can be taken for killed."""
+    if not lake.root.is_dir():  # another machine's, so whatever lies there cannot be seen
+        return False
+    sign = liveness.lives(signs_folder(lake), run.run_id)
+    if sign or _is_known_to_its_server(run):
+        return False
+    if sign is False:
+        return True
+    record, silent = instance.get_run_record_by_id(run.run_id), liveness.silent_for(signs_folder(lake), run.run_id)
+    if silent is None and record is not None:
+        silent = time.time() - (record.start_time or record.create_timestamp.timestamp())
+    return silent is not None and silent > _SILENT_S
+
+
+def _is_known_to_its_server(run: dg.DagsterRun) -> bool:
+    """Return whether the code server that started a run says that its process lives; False where it cannot be asked."""
+    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+    if not server:
+        return False
+    place = {name: server.get(name) for name in ("port", "socket", "host")}
+    client = DagsterGrpcClient(**place, use_ssl=bool(server.get("use_ssl")))
+    try:
+        said = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=_ANSWER_S)
+    except DagsterUserCodeUnreachableError:
+        return False
+    return deserialize_value(said, CanCancelExecutionResult).can_cancel
+
+
+def end(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> None:
     """Say of a run that has lost its process that it failed, and free the slots it held."""
+    liveness.forget(signs_folder(lake), run.run_id)
     instance.report_run_failed(run, "The process of this run is gone; what it had made stays, the next run goes on")
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def cut_off(instance: dg.DagsterInstance, sensor: str, targets: set[str]) -> set[str]:
-    """The targets whose last run that a sensor asked for failed, but not at a step: its process was killed.
+def standing_failed(
+    instance: dg.DagsterInstance, since: float | None = None, before: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return targets whose last run failed, with the id of that run: nothing runs them until their data change.
 
-    Dagster's own run retries would do, but need another storage than its default (SQLite).
+    Args:
+        instance: Of the runs.
+        since: Only runs that ended after this time, in seconds since 1970, are looked at.
+        before: Targets that are looked at whenever their last run ended.
     """
-    found = set()
-    for target in targets:
-        last = instance.get_runs(dg.RunsFilter(tags={PARTITION: target, SENSOR_NAME_TAG: sensor}), limit=1)
-        failed = last and last[0].status == dg.DagsterRunStatus.FAILURE
-        if failed and last[0].tags.get(RUN_FAILURE_REASON_TAG) != RunFailureReason.STEP_FAILURE.value:
-            found.add(target)
-    return found
+    there = set(instance.get_dynamic_partitions("target"))
+    last = {target: _last(instance, {PARTITION: target}) for target in _failed(instance, since, before, {})}
+    return {target: run.run_id for target, run in last.items() if target in there and run and _has_failed(run)}
 
 
-def standing_failed(instance: dg.DagsterInstance) -> dict[str, str]:
-    """Targets whose last run failed, with that run's id: nothing will run them again until their data change."""
-    found = {}
-    for target in sorted(instance.get_dynamic_partitions("target")):
-        last = instance.get_runs(dg.RunsFilter(tags={PARTITION: target}), limit=1)
-        if last and last[0].status == dg.DagsterRunStatus.FAILURE:
-            found[target] = last[0].run_id
-    return found
+def interrupted(instance: dg.DagsterInstance, sensor: str, since: float | None, before: Iterable[str]) -> set[str]:
+    """Return the targets whose last run that a sensor asked for was interrupted: its process, or a worker, was killed.
+
+    Dagster's own run retries would do, but need another storage than its default (SQLite). Arguments as in
+    `standing_failed`.
+    """
+    asked = {SENSOR_NAME_TAG: sensor}
+    found = _failed(instance, since, before, asked)
+    last = {target: _last(instance, {PARTITION: target, **asked}) for target in found}
+    return {target for target, run in last.items() if run and _was_interrupted(run)}
+
+
+def _failed(
+    instance: dg.DagsterInstance, since: float | None, before: Iterable[str], tags: dict[str, str]
+) -> list[str]:
+    """Return the targets of failed runs: one query, however many targets there are."""
+    after = None if since is None else datetime.fromtimestamp(since, UTC)
+    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags, updated_after=after)
+    targets = [run.tags.get(PARTITION) for run in instance.get_runs(filters)]
+    return sorted({*(target for target in targets if target), *before})
+
+
+def _last(instance: dg.DagsterInstance, tags: dict[str, str]) -> dg.DagsterRun | None:
+    return next(iter(instance.get_runs(dg.RunsFilter(tags=tags), limit=1)), None)
+
+
+def _has_failed(run: dg.DagsterRun) -> bool:
+    return run.status == dg.DagsterRunStatus.FAILURE
+
+
+def _was_interrupted(run: dg.DagsterRun) -> bool:
+    """Return whether a run failed, but not by itself."""
+    by_itself = run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
+    return _has_failed(run) and (INTERRUPTED in run.tags or not by_itself)

@@ -4,7 +4,7 @@ Belongs here: looking at what is, and thin decorators. Does not: the comparison 
 """
 
 import os
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,14 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
-from getmore_assets.reselection.watch import Asked, Memory, due
+from getmore_assets.reselection.looks import Looks
+from getmore_assets.reselection.watch import Asked, FolderMemory, Memory, due
 from getmore_assets.tasks_folder import read_folder, tasks_folder
 
 _EVERY_S = 30
+_CLOCKS_DIFFER_S = 300  # at most, those of the machines that write down when a run ended
+_OF_TARGETS = Looks(lambda task: target.sources_of(task).values(), target.source_version)
+_OF_POOLS = Looks(lambda task: task.candidates, pool.source_version)
 #: `GETMORE_SENSORS=RUNNING` (as deployments set it) starts the sensors that start runs; else the UI's switch does.
 _STATUS = dg.DefaultSensorStatus(os.environ.get("GETMORE_SENSORS", "STOPPED"))
 
@@ -31,17 +35,26 @@ _STATUS = dg.DefaultSensorStatus(os.environ.get("GETMORE_SENSORS", "STOPPED"))
 @dg.sensor(
     minimum_interval_seconds=_EVERY_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Makes every task file in the tasks folder a target.",
+    description="Makes every task file in the tasks folder a target, and removes the target of a file that is gone at "
+    "two looks in a row. Targets that a command added are left. What was made of a target stays in its lake.",
 )
 def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Register new task files as partitions."""
-    files = read_folder(tasks_folder())
-    found, wrong = _new_targets(context, set(files.by_name)), files.problems
-    for why in wrong:
+    """Register new task files as partitions, and remove the partitions of files that went."""
+    files, memory = read_folder(tasks_folder()), FolderMemory.load(context.cursor)
+    there = set(context.instance.get_dynamic_partitions("target"))
+    gone = memory.look(set(files.by_name), complete=bool(files.by_name) and not files.problems) & there
+    new, said = sorted(files.by_name.keys() - there), list(files.problems)
+    for why in files.problems:
         context.log.warning(why)
-    if not found:
-        return dg.SkipReason("; ".join([f"no new task file in {tasks_folder()}/", *wrong]))
-    return dg.SensorResult(dynamic_partitions_requests=[targets.build_add_request(found)])
+    if gone:
+        said.append(f"no task file has these names any more, so they are no targets: {', '.join(sorted(gone))}")
+        context.log.warning(said[-1])
+    if not (new or gone):
+        context.update_cursor(memory.dump())
+        return dg.SkipReason("; ".join([f"no new task file in {tasks_folder()}/", *said]))
+    adds = [targets.build_add_request(new)] if new else []
+    removals = [targets.build_delete_request(sorted(gone))] if gone else []
+    return dg.SensorResult(dynamic_partitions_requests=[*adds, *removals], cursor=memory.dump())
 
 
 @dg.sensor(
@@ -50,11 +63,11 @@ def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
     default_status=_STATUS,
     description="Runs the line for every new target and, once for each new version of a target's data, again: from the "
     "version it saw, after that target's last run has ended. Compaction and vacuum are no new version. Where the task "
-    "asks for an approval it runs as far as the subset, and on when that is approved.",
+    "asks for an approval it runs as far as the subset, and on when that is approved, whichever sensor asked for it.",
 )
 def target_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Watch the sources of every target."""
-    return _look(context, target.source_version, first_seen_runs=True)
+    return _look(context, _OF_TARGETS, leads=True)
 
 
 @dg.sensor(
@@ -66,35 +79,36 @@ def target_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
 )
 def pool_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Watch the sources of every pool."""
-    return _look(context, pool.source_version, first_seen_runs=False)
+    return _look(context, _OF_POOLS, leads=False)
 
 
-def _look(
-    context: dg.SensorEvaluationContext, version_of: Callable[[Task, Seen], str], first_seen_runs: bool
-) -> dg.SensorResult | dg.SkipReason:
-    """One tick of a watching sensor."""
-    memory = Memory.load(context.cursor)
+def _look(context: dg.SensorEvaluationContext, looks: Looks, leads: bool) -> dg.SensorResult | dg.SkipReason:
+    """One tick of a watching sensor. The one that leads runs what is seen first, and what was approved."""
+    memory, began = Memory.load(context.cursor), time.time()
     tasks = {name: file.task for name, file in read_folder(tasks_folder()).by_name.items()}
     now = {}
     for name, task in tasks.items():
         try:
-            now[name] = version_of(task, memory.seen)
+            now[name] = looks.version(task, memory.seen)
         except (BadInput, OSError) as error:  # half written, or gone: the next look may find it whole
             context.log.warning(f"{name}: {error}")
-    if not first_seen_runs:
+    if not leads:
         memory.asked |= {name: Asked(version) for name, version in now.items() if name not in memory.asked}
     busy = _busy(context, memory, {name: Lake(task.lake) for name, task in tasks.items()})
-    cut_off = runs.cut_off(context.instance, context.sensor_name, set(now) - busy)
-    asked = due(now, memory.asked, busy, cut_off)
+    since = None if memory.looked_at is None else memory.looked_at - _CLOCKS_DIFFER_S
+    interrupted = runs.interrupted(context.instance, context.sensor_name, since, memory.interrupted)
+    failing = runs.standing_failed(context.instance, since, memory.failing)
+    asked = due(now, memory.asked, busy, interrupted)
     requests = [_request(context, memory, tasks[name], now[name]) for name in asked]
-    requests += [r for name in sorted(set(now) - set(asked) - busy) if (r := _approved(context, memory, tasks[name]))]
-    failing = runs.standing_failed(context.instance)
+    if leads:
+        rest = sorted(name for name in now.keys() - set(asked) - busy if tasks[name].approval)
+        requests += [request for name in rest if (request := _approved(context, memory, tasks[name]))]
     events = [evaluation(failing)] if sorted(failing) != memory.failing else []
-    memory.failing = sorted(failing)
-    new = _new_targets(context, set(tasks))
-    if not (requests or new or events):
+    memory.failing, memory.interrupted, memory.looked_at = sorted(failing), sorted(interrupted), began
+    new = _new_targets(context, {request.partition_key for request in requests if request.partition_key})
+    if not (requests or events):
         context.update_cursor(memory.dump())
-        waiting = due(now, memory.asked, set(), cut_off)
+        waiting = due(now, memory.asked, set(), interrupted)
         return dg.SkipReason(f"waiting for runs of {', '.join(waiting)} to end" if waiting else "nothing has changed")
     return dg.SensorResult(
         run_requests=requests,
@@ -106,23 +120,31 @@ def _look(
 
 def _new_targets(context: dg.SensorEvaluationContext, names: set[str]) -> list[str]:
     """Task names that are no partition yet, in order."""
-    return sorted(names - set(context.instance.get_dynamic_partitions("target")))
+    return sorted(names and names - set(context.instance.get_dynamic_partitions("target")))
 
 
 def _busy(context: dg.SensorEvaluationContext, memory: Memory, lakes: dict[str, Lake]) -> set[str]:
     """The targets that a run is working on; a run whose process was gone at the last look too is ended."""
     all_going = runs.going(context.instance)
-    gone = runs.without_process(all_going, lakes) if _runs_are_here(context.instance) else []
+    gone = runs.without_process(context.instance, all_going, lakes) if _runs_are_here(context.instance) else []
     dead = [one for one in gone if one.run_id in memory.suspects]
     for one in dead:
         context.log.warning(f"run {one.run_id} has lost its process: it is ended as failed")
-        runs.end(context.instance, one)
+        lake = runs.lake_of(one, lakes)
+        assert lake is not None
+        runs.end(context.instance, one, lake)
     memory.suspects = sorted(one.run_id for one in gone if one not in dead)
-    return {one.tags[runs.PARTITION] for one in all_going if one not in dead}
+    left = [one for one in all_going if one not in dead]
+    return {target for one in left if _works_on(one, lakes.get(target := one.tags[runs.PARTITION]))}
+
+
+def _works_on(run: dg.DagsterRun, lake: Lake | None) -> bool:
+    """Whether a run works on the lake of its target, and not on another, as a command can be told to."""
+    return lake is None or runs.LAKE not in run.tags or Path(run.tags[runs.LAKE]).resolve() == lake.root.resolve()
 
 
 def _runs_are_here(instance: dg.DagsterInstance) -> bool:
-    """Whether runs are processes of this machine, whose locks can be seen. Other launchers look after their own."""
+    """Whether nobody else looks after the runs: launchers that can check the health of a run's worker do."""
     return not instance.run_launcher.supports_check_run_worker_health
 
 
@@ -139,8 +161,6 @@ def _request(context: dg.SensorEvaluationContext, memory: Memory, task: Task, ve
 
 def _approved(context: dg.SensorEvaluationContext, memory: Memory, task: Task) -> dg.RunRequest | None:
     """A run of the whole line, where a selection that waited for an approval has got it."""
-    if not task.approval:
-        return None
     lake = Lake(task.lake)
     made, last = Records(lake, task.name).get("selected_subset"), memory.asked[task.name]
     if made is None or made.data_version == last.approved or not approval.is_given(lake, task, made.data_version):

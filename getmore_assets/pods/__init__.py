@@ -45,7 +45,7 @@ def run(wanted: Wanted, arguments: list[str], environment: dict[str, str], proce
             finally:
                 cluster.delete_or_say()
         except Lost as lost:
-            return Ended(None, str(lost))
+            return Ended(None, str(lost), lost.taken)
 
 
 @contextmanager

@@ -26,7 +26,16 @@ ANSWER_S = (10, 60)  # for a connection, and for an answer
 
 
 class Lost(Exception):
-    """The pod did not come, or went before its worker ended; the message follows `the worker`."""
+    """The pod did not come, or went before its worker ended; the message follows `the worker`.
+
+    Args:
+        said: The message.
+        taken: Whether the worker was ended from outside (memory, pre-emption, a lost node), so that another try may do.
+    """
+
+    def __init__(self, said: str, taken: bool = False) -> None:
+        super().__init__(said)
+        self.taken = taken
 
 
 @contextmanager

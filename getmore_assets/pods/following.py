@@ -37,10 +37,12 @@ class Ended:
     Attributes:
         code: As subprocess has it: an exit code, or a signal with a minus. None where the pod came to nothing.
         said: The end of its log, where the code is an error's; or why there is no code, to follow `the worker`.
+        taken: Whether it was ended from outside, so that another try may do.
     """
 
     code: int | None
     said: str
+    taken: bool = False
 
 
 def followed(cluster: Cluster) -> Ended:
@@ -55,7 +57,7 @@ def followed(cluster: Cluster) -> Ended:
     while True:
         pod = _looked_at(cluster)
         if pod is None:
-            raise Lost("has lost its pod: somebody deleted it, or its node; run again to go on")
+            raise Lost("has lost its pod: somebody deleted it, or its node; run again to go on", taken=True)
         state = _state(pod)
         if state and (state.running or state.terminated) and speaker is None:
             speaker = threading.Thread(target=_speak, args=(cluster,), daemon=True)
@@ -74,7 +76,9 @@ def followed(cluster: Cluster) -> Ended:
         if pod.metadata.deletion_timestamp:
             deleted = deleted or time.monotonic()
             if time.monotonic() - deleted > PATIENCE_S:
-                raise Lost("has lost its pod: it was deleted, and its node does not answer; run again to go on")
+                raise Lost(
+                    "has lost its pod: it was deleted, and its node does not answer; run again to go on", taken=True
+                )
         time.sleep(LOOK_EVERY_S)
 
 
@@ -116,14 +120,16 @@ def _ended(pod: Any, last: Any | None, field: str) -> Ended:
     for why in [pod.status, *driven, last]:
         if why and why.reason not in (None, "Error"):
             said = f"{why.reason}: {redacted(why.message)[-_CHARS:].strip()}" if why.message else why.reason
-            raise Lost(f"was ended in its pod: {said}. {_FIXES.get(why.reason, 'Run again to go on').format(field)}")
+            fix = _FIXES.get(why.reason, "Run again to go on").format(field)
+            raise Lost(f"was ended in its pod: {said}. {fix}", taken=why.reason not in _BY_ITSELF)
     if pod.metadata.deletion_timestamp:
-        raise Lost("has lost its pod: somebody deleted it; run again to go on")
+        raise Lost("has lost its pod: somebody deleted it; run again to go on", taken=True)
     if last is None:
-        raise Lost("was ended in its pod, and the cluster does not say why; run again to go on")
+        raise Lost("was ended in its pod, and the cluster does not say why; run again to go on", taken=True)
     return Ended(128 - last.exit_code, "")
 
 
+_BY_ITSELF = ("DeadlineExceeded", "StartError", "ContainerCannotRun")
 _FIXES = {
     "OOMKilled": "Raise {}.memory, or lower encoder.batch_tokens, transport.memory_mb or a batch size",
     "Evicted": "Ask for what it takes in {}.memory, so that it gets a node that has it; run again to go on",

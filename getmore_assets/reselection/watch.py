@@ -9,7 +9,7 @@ from typing import Any
 
 from getmore_assets.lake import Seen
 
-MOST_ATTEMPTS = 2
+MOST_ATTEMPTS = 3  # runs for one version: the first, and two more where it was interrupted
 
 
 @dataclass
@@ -19,8 +19,8 @@ class Asked:
     Attributes:
         version: Of what is watched.
         number: How many runs were asked for so far: a version that comes back is asked for again.
-        attempts: How many of them for this version: a run that was cut off, as when a machine goes down, is asked for
-            once more. One that failed by itself would fail again.
+        attempts: How many of them for this version: a run that was interrupted, as when a machine goes down, is asked
+            for again, until there were `MOST_ATTEMPTS`. One that failed by itself would fail again.
         approved: The selection whose training was asked for.
     """
 
@@ -39,12 +39,16 @@ class Memory:
         seen: Of Delta tables.
         suspects: Runs whose process could not be found at the last look.
         failing: Targets that stood failed at the last look.
+        interrupted: Targets whose last run was interrupted, at the last look.
+        looked_at: When the last look was, in seconds since 1970.
     """
 
     asked: dict[str, Asked] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
     suspects: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
+    interrupted: list[str] = field(default_factory=list)
+    looked_at: float | None = None
 
     def dump(self) -> str:
         """As a cursor."""
@@ -59,7 +63,41 @@ class Memory:
         return cls(asked=asked, seen=seen, **raw)
 
 
-def due(now: dict[str, str], asked: dict[str, Asked], busy: set[str], cut_off: set[str]) -> list[str]:
+@dataclass
+class FolderMemory:
+    """What is kept between two looks at the folder of task files.
+
+    Attributes:
+        known: Names that a file had at some look.
+        missing: Those of them that no file had at the last look.
+    """
+
+    known: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def look(self, names: set[str], complete: bool) -> set[str]:
+        """Return the names that no file has any more, at this look and the one before.
+
+        Args:
+            names: Those that files have now.
+            complete: Whether every entry of the folder could be read: else a name may be in one that could not.
+        """
+        missing = set(self.known) - names
+        gone = missing & set(self.missing) if complete else set[str]()
+        self.known, self.missing = sorted((set(self.known) | names) - gone), sorted(missing - gone)
+        return gone
+
+    def dump(self) -> str:
+        """As a cursor."""
+        return json.dumps(self.__dict__)
+
+    @classmethod
+    def load(cls, cursor: str | None) -> "FolderMemory":
+        """From a cursor; empty at the first look."""
+        return cls(**json.loads(cursor)) if cursor else cls()
+
+
+def due(now: dict[str, str], asked: dict[str, Asked], busy: set[str], interrupted: set[str]) -> list[str]:
     """The targets to ask a run for: those whose version is another than was asked for, and that no run is working on.
 
     It compares levels, not edges: a look that was missed, or a change while a run was going, is made good by the next.
@@ -68,13 +106,13 @@ def due(now: dict[str, str], asked: dict[str, Asked], busy: set[str], cut_off: s
         now: The version of each target.
         asked: What was asked for.
         busy: Targets that a run is working on.
-        cut_off: Targets whose last run was.
+        interrupted: Targets whose last run was interrupted.
     """
 
     def wanted(name: str) -> bool:
         last = asked.get(name)
         if last is None or last.version != now[name]:
             return True
-        return name in cut_off and last.attempts < MOST_ATTEMPTS
+        return name in interrupted and last.attempts < MOST_ATTEMPTS
 
     return sorted(name for name in now if name not in busy and wanted(name))

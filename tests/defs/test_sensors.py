@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from getmore_assets import liveness
 from getmore_assets.definitions import defs
 from getmore_assets.defs import runs, sensors
 from getmore_assets.lake import Lake
@@ -13,6 +14,13 @@ from getmore_assets.reselection import approval
 from getmore_assets.reselection.watch import Memory
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
+
+
+def leave_signs(folder, run_id):
+    """What a process of a run that was killed leaves: its lock, which nobody holds."""
+    place = folder / run_id
+    place.mkdir(parents=True)
+    (place / liveness._lock(place, 2**22 + 1).name).touch()
 
 
 class Watched:
@@ -42,7 +50,11 @@ class Watched:
             return {}
         self.cursor, self.events = found.cursor, found.asset_events
         for request in found.dynamic_partitions_requests:
-            self.instance.add_dynamic_partitions("target", request.partition_keys)
+            if isinstance(request, dg.DeleteDynamicPartitionsRequest):
+                for key in request.partition_keys:
+                    self.instance.delete_dynamic_partition("target", key)
+            else:
+                self.instance.add_dynamic_partitions("target", request.partition_keys)
         return {request.partition_key: request for request in found.run_requests}
 
     def run(self, target: str, status: dg.DagsterRunStatus, **tags: str) -> dg.DagsterRun:
@@ -65,6 +77,38 @@ def test_every_task_file_becomes_a_partition_once(watched):
     assert watched.instance.get_dynamic_partitions("target") == ["one"]
     assert watched.tick() == {}
     assert "broken.yaml: not valid YAML" in watched.said
+
+
+def test_a_target_whose_file_went_is_removed_at_the_second_look_with_a_word(watched):
+    watched.sensor = sensors.task_files
+    for name in ("one", "two", "three"):
+        watched.add(name)
+    watched.tick()
+    watched.instance.add_dynamic_partitions("target", ["of-a-command"])
+    (watched.folder / "one.yaml").unlink()
+    (watched.folder / "two.yaml").rename(watched.folder / "two.yml")
+    watched.tick()
+    assert len(watched.instance.get_dynamic_partitions("target")) == 4
+    assert watched.tick() == {}
+    assert set(watched.instance.get_dynamic_partitions("target")) == {"two", "three", "of-a-command"}
+    watched.add("one")
+    watched.tick()
+    assert "one" in watched.instance.get_dynamic_partitions("target")
+
+
+@pytest.mark.parametrize("how", ["unmounted", "unreadable"])
+def test_no_target_is_removed_while_the_folder_cannot_be_read_whole(watched, monkeypatch, how):
+    watched.sensor = sensors.task_files
+    watched.add("one")
+    watched.add("two")
+    watched.tick()
+    if how == "unmounted":
+        monkeypatch.setenv("GETMORE_TASKS", str(watched.folder / "away"))
+    else:
+        (watched.folder / "one.yaml").write_text("name: [")
+    for _ in range(4):
+        watched.tick()
+    assert set(watched.instance.get_dynamic_partitions("target")) == {"one", "two"}
 
 
 def test_one_run_for_each_target_and_version_read_at_that_version(watched):
@@ -188,7 +232,9 @@ def test_a_run_whose_process_is_gone_is_ended_at_the_second_look_and_one_that_wo
     watched.add("two")
     watched.tick()
     gone, works = watched.run("one", dg.DagsterRunStatus.STARTED), watched.run("two", dg.DagsterRunStatus.STARTED)
-    with Lake(watched.folder / "lake").lock(runs.lock_name(works.run_id)):
+    signs = runs.signs_folder(Lake(watched.folder / "lake"))
+    leave_signs(signs, gone.run_id)
+    with liveness.signs(signs, works.run_id):
         watched.tick()
         assert Memory.load(watched.cursor).suspects == [gone.run_id]
         assert set(watched.tick()) == {"one"}  # it is ended, and asked for once more
@@ -196,16 +242,80 @@ def test_a_run_whose_process_is_gone_is_ended_at_the_second_look_and_one_that_wo
     assert watched.instance.get_run_by_id(works.run_id).status == dg.DagsterRunStatus.STARTED
 
 
-def test_a_run_that_was_cut_off_twice_is_left_until_its_data_change(watched):
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"dagster/failure_reason": "STEP_FAILURE", runs.INTERRUPTED: "embeddings"}],
+    ids=["its process was killed", "its worker was killed"],
+)
+def test_a_run_that_is_interrupted_again_and_again_is_left_until_its_data_change(watched, how):
     watched.add("one")
     keys = {watched.tick()["one"].run_key}
-    watched.run("one", dg.DagsterRunStatus.FAILURE)
-    keys.add(watched.tick()["one"].run_key)
-    watched.run("one", dg.DagsterRunStatus.FAILURE)
+    for _ in range(2):
+        watched.run("one", dg.DagsterRunStatus.FAILURE, **how)
+        keys.add(watched.tick()["one"].run_key)
+    watched.run("one", dg.DagsterRunStatus.FAILURE, **how)
     assert watched.tick() == {}
     watched.append("one", 61)
     keys.add(watched.tick()["one"].run_key)
-    assert len(keys) == 3
+    assert len(keys) == 4
+
+
+def test_a_run_of_which_nothing_tells_is_left_alone_while_it_may_still_be_starting(watched, monkeypatch):
+    watched.add("one")
+    (watched.folder / "lake").mkdir()
+    watched.tick()
+    starts = watched.run("one", dg.DagsterRunStatus.STARTED)
+    for _ in range(3):
+        assert watched.tick() == {}
+    assert watched.instance.get_run_by_id(starts.run_id).status == dg.DagsterRunStatus.STARTED
+    monkeypatch.setattr(runs, "_SILENT_S", -1)
+    watched.tick()
+    assert set(watched.tick()) == {"one"}
+
+
+def test_a_run_on_another_lake_keeps_no_target_busy_and_is_judged_by_the_signs_it_gives_there(watched, tmp_path):
+    watched.add("one")
+    watched.tick()
+    other = Lake(tmp_path / "other")
+    elsewhere = watched.run("one", dg.DagsterRunStatus.STARTED, **{runs.LAKE: str(other.root)})
+    leave_signs(runs.signs_folder(Lake(watched.folder / "lake")), elsewhere.run_id)
+    watched.append("one", 61)
+    assert set(watched.tick()) == {"one"}
+    watched.tick()
+    assert watched.instance.get_run_by_id(elsewhere.run_id).status == dg.DagsterRunStatus.STARTED
+    leave_signs(runs.signs_folder(other), elsewhere.run_id)
+    watched.tick()
+    watched.tick()
+    assert watched.instance.get_run_by_id(elsewhere.run_id).status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_command_ends_what_commands_left_in_its_lake_and_nothing_else(watched, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(watched.folder))
+    ours, other = Lake(watched.folder / "lake"), Lake(watched.folder / "other")
+    started, command = dg.DagsterRunStatus.STARTED, {runs.OF_A_COMMAND: "one.yaml"}
+    left = watched.run("one", started, **command, **{runs.LAKE: str(ours.root)})
+    lives = watched.run("one", started, **command, **{runs.LAKE: str(ours.root)})
+    watched.run("one", started, **command, **{runs.LAKE: str(other.root)})
+    watched.run("two", started, **command, **{runs.LAKE: str(ours.root)})
+    watched.run("one", started, **{runs.LAKE: str(ours.root)})
+    untagged = watched.run("one", started, **command)
+    with liveness.signs(runs.signs_folder(ours), lives.run_id):
+        assert [run.run_id for run in runs.left_by_commands(watched.instance, "one", ours)] == [left.run_id]
+    monkeypatch.delenv("DAGSTER_HOME")  # the instance is the lake's own then
+    found = {run.run_id for run in runs.left_by_commands(watched.instance, "one", ours)}
+    assert found == {left.run_id, lives.run_id, untagged.run_id}
+
+
+def test_one_approval_starts_one_run_whichever_sensors_look(watched, ran):
+    watched.add("tiny", approval=True, lake=str(ran.lake.root))
+    cursors, asked = {}, []
+    task = load_task(watched.folder / "tiny.yaml")
+    approval.give(ran.lake, task, ran.records.get("selected_subset").data_version, "someone")
+    for sensor in (sensors.target_changes, sensors.pool_changes) * 3:
+        watched.sensor, watched.cursor = sensor, cursors.get(sensor.name)
+        asked += [request.job_name for request in watched.tick().values()]
+        cursors[sensor.name] = watched.cursor
+    assert asked == ["select", "run"]
 
 
 def test_a_target_that_stands_failed_is_asked_for_once_and_reported(watched):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from getmore_assets.reselection.watch import Asked, Memory, due
+from getmore_assets.reselection.watch import Asked, FolderMemory, Memory, due
 
 NAMES = st.sampled_from("abc")
 
@@ -16,13 +16,13 @@ def test_a_target_that_cannot_be_read_now_is_not_due():
     assert due({}, {"a": Asked("1")}, set(), {"a"}) == []
 
 
-def test_a_run_that_was_cut_off_is_asked_for_once_more():
-    asked = {"a": Asked("1"), "b": Asked("1", attempts=2), "c": Asked("1")}
-    assert due(dict.fromkeys("abc", "1"), asked, {"c"}, set("abc")) == ["a"]
+def test_a_run_that_was_interrupted_is_asked_for_again_three_times_in_all():
+    asked = {"a": Asked("1"), "b": Asked("1", attempts=2), "c": Asked("1"), "d": Asked("1", attempts=3)}
+    assert due(dict.fromkeys("abcd", "1"), asked, {"c"}, set("abcd")) == ["a", "b"]
 
 
 def test_the_memory_survives_as_a_cursor():
-    memory = Memory({"a": Asked("v", 3, 2, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"])
+    memory = Memory({"a": Asked("v", 3, 2, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"], ["b"], 12.5)
     assert Memory.load(memory.dump()) == memory
     assert Memory.load(None) == Memory() == Memory.load("")
 
@@ -44,3 +44,13 @@ def test_every_last_version_is_asked_for_once_however_looks_and_changes_fall(ste
         runs.append((found, version[found]))
     assert len(runs) == len(set(runs))
     assert {name: [v for n, v in runs if n == name][-1] for name in "abc"} == version
+
+
+def test_a_name_is_gone_when_it_is_missing_at_two_complete_looks_in_a_row():
+    memory = FolderMemory()
+    looks = [({"a", "b"}, True), ({"a"}, True), ({"a", "b"}, True), ({"a"}, False), ({"a"}, True), ({"a"}, True)]
+    found = []
+    for names, complete in looks:
+        found.append(memory.look(names, complete))
+        memory = FolderMemory.load(memory.dump())
+    assert found == [set(), set(), set(), set(), {"b"}, set()]
