@@ -120,3 +120,33 @@ def test_what_cannot_be_judged_is_refused(tmp_path, more, says):
     text = more if "target:" in more else f"target: {{train: a.jsonl}}\n{more}"
     with pytest.raises(BadInput, match=says):
         load_task(write(tmp_path, "name: t\n" + text))
+
+
+@pytest.mark.parametrize(
+    ("lake", "said"),
+    [
+        ("s3://bucket/x", "`s3` is no store that a lake can lie in yet"),
+        ("gs://bucket", "`gs` is no store"),
+        ("abfss://c@account.dfs.core.windows.net/x", "`abfss` is no store"),
+        ("S3:/bucket", "`S3` is no store"),
+        ("file:///srv/lake", "write the path alone: /srv/lake"),
+        ("file:/srv/lake", "write the path alone: /srv/lake"),
+        ("''", "give a folder"),
+        ("'  '", "give a folder"),
+        ("~other/lake", "write the whole path"),
+    ],
+)
+def test_a_lake_that_is_no_folder_is_refused_by_name(tmp_path, lake, said):
+    with pytest.raises(BadInput, match="lake: ") as refusal:
+        load_task(write(tmp_path, MINIMAL), [f"lake={lake}"])
+    assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("lake", "found"), [("~/a/lake", "HOME/a/lake"), ("'~'", "HOME"), ("a/~/b", "a/~/b"), ("x:y", "x:y")]
+)
+def test_a_lake_in_ones_home_lies_there(tmp_path, monkeypatch, lake, found):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    task = load_task(write(tmp_path, MINIMAL), [f"lake={lake}"])
+    assert task.lake == found.replace("HOME", str(tmp_path))
+    assert Task.model_validate(task.model_dump(mode="json", exclude_unset=True)) == task  # as workers get it

@@ -3,9 +3,11 @@
 Belongs here: what one target is and what is done with it. Does not: the parts (the modules beside this one).
 """
 
+import re
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import NONE, AnySelector, Quotas, Selection, Selector
@@ -18,7 +20,7 @@ class Task(Section):
     """One target and what to do with it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results")
-    lake: str = Field(".getmore", description="the folder that everything made lies under")
+    lake: str = Field(".getmore", description="the folder that everything made lies under; `~` is your home")
     candidates: list[AnySource] = Field([Source(path=PYTHON_DOCS)], min_length=1)
     target: Target
     general: AnySource | None = Field(
@@ -64,6 +66,23 @@ class Task(Section):
     def compares_with_none(self) -> bool:
         """Whether a run without a warm-up is asked for."""
         return any(one.selector == NONE for one in self.compare)
+
+    @field_validator("lake")
+    @classmethod
+    def _lake_is_a_folder(cls, lake: str) -> str:
+        store = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", lake)
+        if store and store[1].lower() == "file":
+            raise ValueError(f"write the path alone: /{lake[len(store[0]) :].lstrip('/')}")
+        if store:
+            raise ValueError(f"`{store[1]}` is no store that a lake can lie in yet: give a folder of this machine")
+        if not lake.strip():
+            raise ValueError("give a folder; without `lake` it is .getmore")
+        if not lake.startswith("~"):
+            return lake
+        home = str(Path(lake).expanduser()) if lake[1:2] in ("", "/") else lake
+        if home.startswith("~"):
+            raise ValueError("only `~/` is read as a home: write the whole path")
+        return home
 
     @model_validator(mode="after")
     def _names_are_apart(self) -> "Task":
