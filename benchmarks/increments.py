@@ -1,0 +1,138 @@
+"""How far a selection drifts from one made from nothing when pool or target change and the lexical fit is kept.
+
+    python benchmarks/increments.py ../shared [--rows 3000] [--seeds 2] [--json benchmarks/results/increments.json]
+
+The texts are real: passages of 13 domains, ChemProt as the target. Each change is made twice: with the fit made on the
+rows that were there before (the increment), and with a fit made on all rows that are there after (the batch). Beside
+the overlap of the two selections (Jaccard) stands the share of appended rows among the picks of each. `floor` is the
+overlap of two batches whose fits differ by the randomness of the projection alone: no increment can be asked for more.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.encoders.lexical import LexicalEncoder, _fit
+from getmore_assets.transport.passes.cpu import CpuPass
+from getmore_assets.transport.problem import pose
+from getmore_assets.transport.solver import solve
+
+_DIMENSIONS = 256
+_BUDGET = 0.1  # of the rows that are there after the change
+_EPSILON = 0.05
+
+
+@dataclass(frozen=True)
+class Change:
+    """Rows before and after, with the texts of the target before and after."""
+
+    name: str
+    before: list[str]
+    after: list[str]
+    target_before: list[str]
+    target_after: list[str]
+
+
+def changes(pool: pl.DataFrame, target: list[str], seed: int) -> Iterator[Change]:
+    """Yield changes of the pool and of the target: what is appended is a fifth of what is there after, if not said."""
+    rows = pool.sample(fraction=1, shuffle=True, seed=seed)
+    texts, cut, half = rows["text"].to_list(), rows.height * 4 // 5, rows.height // 2
+    now, later = target[: len(target) // 2], target[len(target) // 2 :]
+    yield Change("appended: a fifth, of the same kinds", texts[:cut], texts, now, now)
+    yield Change("appended: half, of the same kinds", texts[:half], texts, now, now)
+    for domain in ("biomedical", "computer science", "reviews"):
+        mine = rows.filter(pl.col("domain") == domain)["text"].to_list()[: rows.height // 5]
+        others = rows.filter(pl.col("domain") != domain)["text"].to_list()
+        yield Change(f"appended: a domain that was not there, {domain}", others, others + mine, now, now)
+    yield Change("removed: a fifth", texts, texts[:cut], now, now)
+    apart = rows.filter(pl.col("domain") != "biomedical")["text"].to_list()
+    yield Change("removed: the domain biomedical", texts, apart, now, now)
+    yield Change("replaced: half", texts[:half] + texts[half : half + half // 2], texts[half:], now, now)
+    yield Change("target: other rows of the same kind", texts, texts, now, later)
+    yield Change(
+        "target: another kind (news)",
+        texts,
+        texts,
+        now,
+        rows.filter(pl.col("domain") == "news")["text"].to_list()[:200],
+    )
+
+
+def solved(encoder: LexicalEncoder, pool: list[str], target: list[str], start: np.ndarray | None = None) -> tuple:
+    """Return the scores (`[n]`, most wanted first when sorted) of a solve, and its g (`[m]`)."""
+    problem = pose(encoder.encode(pool), encoder.encode(target))
+    found = solve(CpuPass(problem), _EPSILON * problem.mean_cost, start=start)
+    return found.f, found.g
+
+
+def picks(scores: np.ndarray) -> set[int]:
+    """Return the places of the rows that are selected."""
+    return set(np.argsort(scores, kind="stable")[: round(_BUDGET * len(scores))].tolist())
+
+
+def jaccard(a: set[int], b: set[int]) -> float:
+    """Return the overlap of two selections."""
+    return len(a & b) / len(a | b)
+
+
+def encoder_of(texts: list[str], seed: int = 0) -> LexicalEncoder:
+    """Return a fit on texts; another seed gives another order of the rows, and so another random projection."""
+    order = np.random.default_rng(seed).permutation(len(texts)) if seed else np.arange(len(texts))
+    return LexicalEncoder(*_fit([texts[int(place)] for place in order], _DIMENSIONS))
+
+
+def measure(change: Change) -> dict[str, float]:
+    """Return the overlap of increment and batch, and the share of appended rows among the picks of both."""
+    kept, anew = encoder_of(change.before), encoder_of(change.after)
+    _, g = solved(kept, change.before, change.target_before)
+    same_target = change.target_before == change.target_after
+    mine, _ = solved(kept, change.after, change.target_after, g if same_target else None)
+    batch, _ = solved(anew, change.after, change.target_after)
+    again, _ = solved(encoder_of(change.after, seed=7), change.after, change.target_after)
+    held = set(change.before)
+    appended = {place for place, text in enumerate(change.after) if text not in held}
+    chosen, chosen_by_batch = picks(mine), picks(batch)
+    return {
+        "jaccard": jaccard(chosen, chosen_by_batch),
+        "floor": jaccard(picks(again), chosen_by_batch),
+        "appended": len(appended) / len(change.after),
+        "appended_of_picks": len(appended & chosen) / len(chosen),
+        "appended_of_batch": len(appended & chosen_by_batch) / len(chosen),
+    }
+
+
+def main(shared: Path, rows: int, seeds: int, into: str | None) -> None:
+    """Measure every change on samples of the pool, print a table, keep the figures."""
+    pool = pl.read_parquet(shared / "data/candidates.parquet").unique("text", maintain_order=True)
+    lines = (shared / "data/chemprot.train.jsonl").read_text("utf-8").splitlines()
+    target = list(dict.fromkeys(json.loads(line)["text"] for line in lines))[:600]
+    found: dict[str, list[dict[str, float]]] = {}
+    for seed in range(seeds):
+        for change in changes(pool.sample(rows, seed=seed), target, seed):
+            found.setdefault(change.name, []).append(measure(change))
+            print(change.name, found[change.name][-1], flush=True)
+    means = {name: {key: mean(one[key] for one in all_) for key in all_[0]} for name, all_ in found.items()}
+    print(f"{'change':<56} {'Jaccard':>8} {'floor':>6} {'appended':>9} {'of picks':>9} {'of batch':>9}")
+    for name, one in means.items():
+        print(
+            f"{name:<56} {one['jaccard']:>8.3f} {one['floor']:>6.3f} "
+            + " ".join(f"{one[key]:>9.3f}" for key in list(one)[2:])
+        )
+    if into:
+        Path(into).write_text(json.dumps({"rows": rows, "seeds": seeds, "means": means, "all": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--json")
+    given = parser.parse_args()
+    main(given.shared, given.rows, given.seeds, given.json)
