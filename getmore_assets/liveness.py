@@ -30,7 +30,6 @@ _BEAT_EVERY_S = 15
 _LEASE_S = 120  # a heartbeat that is older is no sign of life
 _REMEMBERED_S = 24 * 3600  # what runs have left is swept away after this time
 _HELD = b"held"
-_KEEPERS: list[subprocess.Popen[bytes]] = []  # that this process started: they outlive it
 
 
 @contextmanager
@@ -98,7 +97,7 @@ def _start_keeper(place: Path, pid: int) -> None:
     """Start a process that gives signs for another one, and wait until it does."""
     command = [sys.executable, "-m", "getmore_assets.liveness", str(place), str(pid)]
     keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
-    _KEEPERS.append(keeper)
+    keeper.returncode = 0  # nobody waits for it: it outlives this process
     assert keeper.stdout is not None
     with keeper.stdout:  # closed at its end as well as at this word
         keeper.stdout.read(len(_HELD))
@@ -121,7 +120,9 @@ def _keep(place: Path, pid: int) -> None:
 
 
 def _lock(place: Path, pid: int) -> Path:
-    return place / f"{_machine()}-{pid}.lock"
+    namespace = Path("/proc/self/ns/pid")  # containers of one machine count their processes apart
+    counted = os.stat(namespace).st_ino if namespace.exists() else 0  # noqa: PTH116 - of what the link leads to
+    return place / f"{_machine()}-{counted}-{pid}.lock"
 
 
 def _machine() -> str:
