@@ -74,6 +74,8 @@ def forget(folder: Path, run: str) -> None:
 def _sign(place: Path, pid: int) -> Iterator[None]:
     lock, done = _lock(place, pid), threading.Event()
     with FileLock(lock):
+        with suppress(OSError):
+            lock.with_suffix(".beat").touch()
         beat = threading.Thread(target=_beat, args=(lock.with_suffix(".beat"), done), daemon=True)
         beat.start()
         try:
