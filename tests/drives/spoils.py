@@ -24,11 +24,13 @@ class Damage:
         spoil: Does it; returns what of it lies where, for the table.
         verb: The command that must not pass it by.
         grown: Whether the pool grows afterwards: what is damaged is read only then.
+        told: Whether the doctor must find it; what may be deleted at any time (docs/operating.md) need not be found.
     """
 
     spoil: Callable[[Small], Path]
     verb: str = "select"
     grown: bool = False
+    told: bool = True
 
 
 def _commits(place: Small, table: str) -> list[Path]:
@@ -151,7 +153,7 @@ DAMAGES: dict[str, Damage] = {
     "record-of-another-shape": Damage(_another_shape),
     "record-of-another-version": Damage(_another_version),
     "fit-cut": Damage(lambda place: _cut(_fit(place)), grown=True),
-    "fit-deleted": Damage(lambda place: _delete(_fit(place).parent), grown=True),
+    "fit-deleted": Damage(lambda place: _delete(_fit(place).parent), grown=True, told=False),
     "fit-replaced": Damage(_replace_fit, grown=True),
     "export-cut": Damage(lambda place: _cut(_export(place, "selected.parquet"))),
     "export-replaced": Damage(_replace_export),
