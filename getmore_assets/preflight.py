@@ -7,20 +7,24 @@ checks, in `defs/`).
 import importlib.util
 import json
 import logging
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
 from getmore_assets.config import BROUGHT, PYTHON_DOCS, WITHOUT_WEIGHTS, Task
 from getmore_assets.corpus import candidates, pool, python_docs, readers, target
-from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.corpus.identity import file_hash, fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, unfinished, unreadable_in, vectors_of
+from getmore_assets.launch import launch
 from getmore_assets.models import find_model, require_objective
 from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
 from getmore_assets.selection import imported
+from getmore_assets.weights import headers_hash
 
 log = logging.getLogger(__name__)
 _CODE_VERSION = "2"
@@ -40,7 +44,7 @@ def check(task: Task) -> None:
     _check_packages(task)
     for field, place in task.launch.pods().items():
         require_lake(place, field, Lake(task.lake).root)
-    _check_models(task)
+    models = _find_models(task)
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
     asked = [task.encoder.model, judges, task.quotas]
     of_target = fingerprint(_CODE_VERSION, asked, target.recipe(task))
@@ -50,12 +54,15 @@ def check(task: Task) -> None:
     of_pool = fingerprint(of_recipe, pool.source_version(task))
     chosen = [one for selector in (task.selection, *task.rivals) for one in selector.imports]
     of_chosen = {fingerprint(_CODE_VERSION, sources, one, imported.version(one, task)): one for one in chosen}
-    now = [of_target, of_pool, *of_chosen]
+    of_models = _models_fingerprint(task, models)
+    now = [of_models, of_target, of_pool, *of_chosen]
     memory = Lake(task.lake).folder("records", task.name) / "preflight"
     before = json.loads(memory.read_text("utf-8")) if memory.is_file() else {"passed": [], "recipe": None, "files": []}
     if set(now) <= set(before["passed"]):
         return
     log.info("checking the inputs of %s", task.name)
+    if of_models not in before["passed"]:
+        _try_models(task, models)
     for one in of_chosen.keys() - set(before["passed"]):
         imported.check(of_chosen[one], task)
     rows, facts = target.read_target(task)
@@ -75,13 +82,45 @@ def check(task: Task) -> None:
     write_atomically(memory, json.dumps(found))
 
 
-def _check_models(task: Task) -> None:
+def _find_models(task: Task) -> dict[str, Path]:
+    """The folder of each model that a task names and that is loaded, by field."""
+    found: dict[str, Path] = {}
     if task.encoder.model not in WITHOUT_WEIGHTS:
-        find_model(task.encoder.model, "encoder.model")
+        found["encoder.model"] = find_model(task.encoder.model, "encoder.model")
     if task.base_model.model != "small":
-        folder = find_model(task.base_model.model, "base_model.model")
+        found["base_model.model"] = folder = find_model(task.base_model.model, "base_model.model")
         longest = max(task.warmup.max_length, task.finetune.max_length)
         require_objective(folder, task.base_model.objective, longest)
+    if task.toxicity:
+        found["toxicity.classifier"] = find_model(task.toxicity.classifier, "toxicity.classifier")
+    return found
+
+
+def _models_fingerprint(task: Task, models: dict[str, Path]) -> str:
+    """A hash of what a model's first step depends on; the numbers in the weights are not read for it."""
+    files = {
+        field: [
+            [file_hash(p) for p in sorted(folder.iterdir()) if p.suffix in (".json", ".txt", ".model")],
+            headers_hash(folder),
+        ]
+        for field, folder in models.items()
+    }
+    recipes = [[recipe.max_length, recipe.lora] for recipe in (task.warmup, task.finetune)]
+    labelled = [task.target.label or task.target.train.label, task.target.is_of_pairs]
+    encoder = [task.encoder.max_length, task.encoder.adapt]
+    return fingerprint("models", version("transformers"), files, recipes, labelled, encoder, task.base_model.objective)
+
+
+def _try_models(task: Task, models: dict[str, Path]) -> None:
+    """Have a worker take one step of a small copy of each model: torch stays out of this process."""
+    if not models:
+        return
+    spec = {
+        "task": task.model_dump(mode="json", exclude_unset=True),
+        "models": {field: str(path) for field, path in models.items()},
+    }
+    with TemporaryDirectory(dir=Lake(task.lake).folder("work"), prefix="preflight-") as work:
+        launch("try_models", spec, Path(work))
 
 
 def _check_packages(task: Task) -> None:

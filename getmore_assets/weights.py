@@ -1,13 +1,16 @@
 """What can be said of weights on disk without a model to load them into.
 
-Belongs here: looking at the numbers in safetensors files. Does not: where models lie (`models.py`), or models.
+Belongs here: names, shapes and numbers in safetensors files. Does not: where models lie (`models.py`), or models.
 """
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+
+from getmore_assets.errors import BadInput
 
 #: Of each floating type: an integer of its width, and the exponent's bits. All of them are set in a NaN or an infinity.
 _EXPONENTS = {
@@ -18,6 +21,8 @@ _EXPONENTS = {
 }
 _WHOLE = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"}
 _AT_ONCE = 1 << 22  # numbers
+_LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
+_POINTER = b"version https://git-lfs"
 
 
 def not_finite(file: Path) -> tuple[int, list[str]]:
@@ -39,6 +44,50 @@ def not_finite(file: Path) -> tuple[int, list[str]]:
         if not _finite(raw[begin:end], tensor["dtype"], f"{file.name}, {name}"):
             bad.append(name)
     return len(header), bad
+
+
+def shapes_in(folder: Path, where: str) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor in a folder's safetensors files, by name.
+
+    Args:
+        folder: With the weights, and the index that lists their files where there are several.
+        where: For the refusal.
+
+    Raises:
+        BadInput: A file is torn or a Git LFS pointer, or the index names one that is not there.
+    """
+    index = folder / "model.safetensors.index.json"
+    try:
+        listed = set(json.loads(index.read_text("utf-8"))["weight_map"].values()) if index.is_file() else set()
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BadInput(
+            where, f"its {index.name} cannot be read ({error})", "Save or download the model again"
+        ) from None
+    if missing := sorted(name for name in listed if not (folder / name).is_file()):
+        what = f"its index names {missing[0]}, which is not there ({len(missing)} of {len(listed)} files are missing)"
+        raise BadInput(where, what, "Download the model again, or copy its files whole")
+    found: dict[str, tuple[int, ...]] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                found |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            with file.open("rb") as raw:
+                pointer = raw.read(len(_POINTER)) == _POINTER
+            why = "a Git LFS pointer, not the weights" if pointer else f"torn ({error})"
+            fix = "Run `git lfs pull` in the model's folder" if pointer else "Download or copy the file again"
+            raise BadInput(where, f"its {file.name} is {why}", fix) from None
+    return found
+
+
+def headers_hash(folder: Path) -> str:
+    """A hash of names, types and shapes of the weights in a folder; the numbers are not read."""
+    digest = sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as raw:
+            size = int.from_bytes(raw.read(8), "little")
+            digest.update(f"{file.name} {file.stat().st_size} ".encode() + raw.read(min(size, _LONGEST_HEADER)))
+    return digest.hexdigest()
 
 
 def _finite(raw: np.ndarray, kind: str, where: str) -> bool:

@@ -35,7 +35,7 @@ def test_imports_point_one_way(path):
         assert not uses(path, "getmore_assets.defs")
     if place != ("tracking.py",):
         assert not uses(path, "mlflow")
-    if place[0] not in ("defs", "workers", "launch.py", "forks.py", *TOP):
+    if place[0] not in ("defs", "workers", "launch.py", "forks.py", "preflight.py", *TOP):
         assert not uses(path, "getmore_assets.workers")
         assert not uses(path, "getmore_assets.launch")
     if place[0] in ("defs", "workers") or place[-1] == "records.py":

@@ -1,0 +1,312 @@
+"""One step of a model of the same class, with random weights of the smallest size: what cannot work fails in seconds.
+
+Belongs here: holding tokenizer, configuration, weights and recipe of a model against each other. Does not: which models
+a task names (`preflight.py`), or training (`fit.py`).
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+)
+
+from getmore_assets.config import Lora
+from getmore_assets.corpus.library_errors import worded
+from getmore_assets.corpus.passages import PAIR
+from getmore_assets.errors import BadInput
+from getmore_assets.training import adapters, classifier, language_models
+from getmore_assets.training.blocks import Blocks
+from getmore_assets.weights import shapes_in
+
+log = logging.getLogger(__name__)
+
+# Some of these are written in the script of any tokenizer.
+_TEXTS = [
+    "Two cells divide, and 4 cells grow.",
+    "def f(x): return x + 1",
+    "细胞分裂。",
+    "細胞が分裂する。",
+    "الخلايا تنقسم",
+    "เซลล์แบ่งตัว",
+    "कोशिका विभाजन",
+]
+_SHORT = 16  # tokens of a step whose logits are computed
+_MOST_PARAMETERS = 3e8  # of a model that is still made, 1.2 GB
+_ANOTHER = "Take another model"
+
+
+class Candidate:
+    """A model that a task names, before its weights are loaded.
+
+    Args:
+        field: Of the task file, which names it.
+        folder: Where it lies.
+
+    Raises:
+        BadInput: Its configuration or tokenizer cannot be loaded, its weights are quantised or torn, or its tokenizer
+            has tokens that its embedding has no row for.
+    """
+
+    def __init__(self, field: str, folder: Path) -> None:
+        self.field, self.folder, self.where = field, folder, f"{field} {folder}"
+        code = "Take a model whose architecture Transformers has: code that comes with a model is never run"
+        self.config = self._do(
+            "its config.json cannot be used", code, lambda: AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        )
+        if kind := getattr(self.config, "quantization_config", None):
+            method = kind.get("quant_method", "") if isinstance(kind, dict) else kind
+            what = f"its weights are quantised ({method}), which cannot be trained or encoded with here"
+            raise BadInput(self.where, what, "Take the model in float32, float16 or bfloat16")
+        again = "Save the tokenizer beside the model with save_pretrained"
+        self.tokenizer = self._do(
+            "its tokenizer cannot be loaded", again, lambda: language_models.load_tokenizer(folder)
+        )
+        self._require_tokens()
+        self._require_rows()
+
+    def _do(self, what: str, fix: str, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except Exception as error:  # whatever the files of a model make the library run into
+            raise BadInput(self.where, f"{what} ({worded(error)})", fix) from error
+
+    def _require_tokens(self) -> None:
+        """Refuse a tokenizer that knows no token of any text."""
+        unknown = {self.tokenizer.unk_token_id}
+        ids = self._do(
+            "its tokenizer reads no text", _ANOTHER, lambda: self.tokenizer(_TEXTS, add_special_tokens=False)
+        )
+        if all(set(row) <= unknown for row in ids["input_ids"]):
+            what = "its tokenizer has no token for any of seven texts in six scripts"
+            raise BadInput(self.where, what, "Save the tokenizer that the model was trained with beside it")
+
+    def _require_rows(self) -> None:
+        """Refuse tokens beyond the embedding, and an embedding of another length than the configuration says."""
+        rows = getattr(self.config.get_text_config(), "vocab_size", None)
+        if rows is None:
+            return
+        last = max(*self.tokenizer.get_vocab().values(), len(self.tokenizer) - 1)
+        if last >= rows:
+            token = self.tokenizer.convert_ids_to_tokens(last)
+            what = f"its tokenizer has token {last} (`{token}`), where config.json says vocab_size {rows}"
+            fix = "Save the tokenizer that the model was trained with, or the model after resize_token_embeddings"
+            raise BadInput(self.where, what, fix)
+        shapes = shapes_in(self.folder, self.where)
+        for name, shape in shapes.items():
+            if name.endswith(self._embedding()) and len(shape) == 2 and shape[0] != rows:
+                what = f"`{name}` has {shape[0]} rows, where config.json says vocab_size {rows}"
+                raise BadInput(self.where, what, "Save the model again with save_pretrained, which writes both")
+
+    def _embedding(self) -> str:
+        """The end of the name of the embedding's weights, as a checkpoint has them."""
+        with suppress(Exception), torch.device("meta"):
+            model = AutoModel.from_config(_shrunk(self.config, 2), trust_remote_code=False)
+            held = model.get_input_embeddings()
+            return next(f"{name}.weight" for name, module in model.named_modules() if module is held)
+        return "\0"  # of a model without one, or that takes more than a configuration: no name ends so
+
+    def language_model(self, objective: str, named: str, lengths: dict[str, int], loras: dict[str, Lora]) -> None:
+        """Take one step of language modelling.
+
+        Args:
+            objective: causal or masked.
+            named: The field that says so.
+            lengths: Of a block in tokens, by field.
+            loras: The adapters to put on, by field.
+
+        Raises:
+            BadInput: No token separates texts, none masks, the architecture does not go with the objective, a length is
+                beyond the model's positions, or the step fails.
+        """
+        self._require_special(objective, named)
+        kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
+        model = self._smallest(kind, f"{named} ({objective})", self._step_of(objective))
+        if model is None:
+            return
+        self._require_direction(model, objective, named)
+        self._require_positions(model.base_model, lengths)
+        for field, asked in loras.items():
+            try:
+                adapters.put_on(copy.deepcopy(model), asked)
+            except BadInput as error:
+                raise BadInput(f"{field}.target_modules", error.what, error.fix) from error
+
+    def classifier(self, pairs: bool) -> None:
+        """Take one step of classification, from a language model of the same class.
+
+        Raises:
+            BadInput: There is no token to pad rows with, the architecture has no classifier, or the step fails.
+        """
+        self._require_pad("a batch of rows for a classifier is padded to one length")
+        texts = [f"{text}{PAIR}{text}" for text in _TEXTS[:2]] if pairs else _TEXTS[:2]
+
+        def step(model: Any) -> None:
+            model.config.pad_token_id = self.tokenizer.pad_token_id
+            rows = classifier.Labelled(texts, ["a", "b"], ["a", "b"], self.tokenizer, _SHORT, pairs=pairs)
+            model(**classifier.collator(self.tokenizer)([rows[0], rows[1]])).loss.backward()
+
+        self._smallest(AutoModelForSequenceClassification, "target.label", step)
+
+    def encoder(self, length: int) -> None:
+        """Encode two texts of different lengths.
+
+        Args:
+            length: Tokens, beyond which texts are cut off.
+
+        Raises:
+            BadInput: There is no token to pad rows with, the length is beyond the model's positions, or it fails.
+        """
+        self._require_pad("texts that are encoded together are padded to one length")
+
+        def step(model: Any) -> None:
+            tokens = self.tokenizer(_TEXTS[:2], truncation=True, max_length=_SHORT)["input_ids"]
+            padded = self.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
+            if not hasattr(model(**padded), "last_hidden_state"):
+                raise ValueError("the model gives no hidden states")
+
+        model = self._smallest(AutoModel, self.field, step)
+        longest = getattr(self.config, "max_position_embeddings", None) or length  # as `TransformerEncoder` cuts
+        if model is not None:
+            self._require_positions(model, {"encoder.max_length": min(length, longest)})
+
+    def _step_of(self, objective: str) -> Callable[[Any], None]:
+        def step(model: Any) -> None:
+            blocks = Blocks(_TEXTS, self.tokenizer, _SHORT)
+            collate = language_models.collator(self.tokenizer, objective)
+            batch = collate([blocks[0], blocks[0]])
+            batch["labels"] = batch["input_ids"].clone()  # of a masked model: some batch may have nothing masked
+            model(**batch).loss.backward()
+
+        return step
+
+    def _require_special(self, objective: str, named: str) -> None:
+        tokenizer = self.tokenizer
+        if tokenizer.eos_token_id is None and tokenizer.sep_token_id is None:
+            what = "its tokenizer has neither an eos_token nor a sep_token, one of which stands between texts"
+            raise BadInput(self.where, what, "Set `eos_token` in its tokenizer_config.json")
+        if objective == "masked" and tokenizer.mask_token_id is None:
+            what = "its tokenizer has no mask_token, which the masked objective needs"
+            raise BadInput(self.where, what, f"Set {named} to causal, or take another model")
+        if objective == "masked":
+            self._require_pad("a masked model's batches are made with it")
+
+    def _require_pad(self, why: str) -> None:
+        if self.tokenizer.pad_token_id is None:
+            what = f"its tokenizer has neither a pad_token nor an eos_token, and {why}"
+            raise BadInput(self.where, what, "Set `pad_token` in its tokenizer_config.json")
+
+    def _smallest(self, kind: Any, field: str, step: Callable[[Any], None]) -> Any:
+        """The first model of `_smaller` that a step can be taken of; None where only a large one would tell."""
+        if type(self.config) not in kind._model_mapping:
+            head = kind.__name__.removeprefix("AutoModel") or "body"
+            what = f"{self.config.model_type} models have no {head} in Transformers"
+            raise BadInput(f"{field}, {self.where}", what, _ANOTHER)
+        error: Exception | None = None
+        for config in self._smaller(kind):
+            try:
+                torch.manual_seed(0)
+                model = kind.from_config(config, trust_remote_code=False, dtype=torch.float32)
+                step(model.train())
+                return model.eval()
+            except Exception as met:  # whatever a model of any class runs into
+                error = met
+        if error is None or self._size(kind) > _MOST_PARAMETERS:
+            log.warning("%s: no small model of its class could be made, so no step was tried (%s)", self.where, error)
+            return None
+        what = f"one step of a model of its class with random weights fails ({worded(error)})"
+        raise BadInput(self.where, what, "Correct its config.json, or take another model") from error
+
+    def _smaller(self, kind: Any) -> Iterator[Any]:
+        """Configurations to try: narrow, of full width with one layer, and whole, as far as these are small."""
+        yield _shrunk(self.config, 2)
+        yield from (
+            one for one in (_shrunk(self.config, None), self.config) if self._size(kind, one) <= _MOST_PARAMETERS
+        )
+
+    def _size(self, kind: Any, config: Any = None) -> int:
+        """How many parameters a model of a configuration has; nothing is held in memory."""
+
+        def build() -> int:
+            with torch.device("meta"):
+                model = kind.from_config(config or self.config, trust_remote_code=False)
+            return sum(parameter.numel() for parameter in model.parameters())
+
+        return int(self._do("no model can be built from its config.json", "Correct it, or take another model", build))
+
+    @torch.inference_mode()
+    def _require_direction(self, model: Any, objective: str, named: str) -> None:
+        """Refuse a causal model that sees later tokens, and a masked one that does not."""
+        one = Blocks(_TEXTS, self.tokenizer, _SHORT)[0]["input_ids"][None]
+        two = one.clone()
+        two[0, -1] = (two[0, -1] + 1) % int(one.max())
+        try:  # what a later token changes may be little
+            first, second = _early_logits(copy.deepcopy(model).double(), one, two)
+        except RuntimeError:  # some products are not there in double precision
+            first, second = _early_logits(model, one, two)
+        sees = bool((first - second).abs().max() > 8 * torch.finfo(first.dtype).eps * first.abs().max())
+        if sees == (objective == "causal"):
+            kind, other = self.config.model_type, "masked" if objective == "causal" else "causal"
+            why = "read later tokens too" if sees else "do not read later tokens"
+            what = f"{kind} models {why}, so they are not trained with the {objective} objective"
+            raise BadInput(named, what, f"Set it to {other}, or take another model")
+
+    @torch.inference_mode()
+    def _require_positions(self, body: Any, lengths: dict[str, int]) -> None:
+        """Refuse a length that the body has no positions for."""
+        token = self.tokenizer(_TEXTS[0], add_special_tokens=False)["input_ids"][0]
+
+        def fails(length: int) -> bool:
+            try:
+                body(input_ids=torch.full((1, length), token))
+            except (IndexError, RuntimeError, ValueError):
+                return True
+            return False
+
+        longest = max(lengths.values())
+        if longest <= _SHORT or not fails(longest):
+            return
+        low, high = 1, longest  # works, fails
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if fails(middle) else (middle, high)
+        fields = ", ".join(field for field, length in lengths.items() if length > low)
+        what = f"{longest} tokens, where the model ({self.folder}) has positions for {low}"
+        raise BadInput(fields, what, f"Set it to at most {low}")
+
+
+def _early_logits(model: Any, *rows: torch.Tensor) -> list[torch.Tensor]:
+    """The logits of the first half of each row: `[length / 2, vocabulary]`."""
+    return [model(input_ids=ids).logits[0, : ids.shape[1] // 2] for ids in rows]
+
+
+def _shrunk(config: Any, heads: int | None) -> Any:
+    """A configuration with one layer; with `heads`, of so many heads of 16 numbers each."""
+    small = copy.deepcopy(config)
+    small.use_cache = False
+    text = small.get_text_config()
+    layers = getattr(text, "num_hidden_layers", 1)
+    for name, value in list(vars(text).items()):
+        if isinstance(value, list) and len(value) == layers:  # one entry a layer
+            setattr(text, name, value[:1])
+    sizes = {"num_hidden_layers": 1}
+    if heads is not None:
+        kept = getattr(text, "num_key_value_heads", None) or heads
+        sizes |= {"num_attention_heads": heads, "hidden_size": 16 * heads, "intermediate_size": 32 * heads}
+        sizes |= {"num_key_value_heads": min(heads, kept), "rotary_dim": 16}
+        if not hasattr(text, "qk_rope_head_dim"):  # whose heads are of two parts
+            sizes["head_dim"] = 16
+    for name, size in sizes.items():
+        if getattr(text, name, None) is not None:
+            with suppress(AttributeError):  # where it follows from others
+                setattr(text, name, size)
+    return small

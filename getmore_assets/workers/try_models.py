@@ -1,0 +1,48 @@
+"""Take one step of each model that a task names, small and with random weights, before anything expensive.
+
+Belongs here: from the spec to the checks. Does not: the checks (`training/one_step.py`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config import Task
+from getmore_assets.training.one_step import Candidate
+from getmore_assets.workers import run
+
+
+def try_models(spec: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a base model, an encoder or a judge's classifier that cannot do what the task asks of it.
+
+    Args:
+        spec: `task`, and `models`: the folder of each model, by the field that names it.
+
+    Returns:
+        models: how many were tried.
+    """
+    task = Task.model_validate(spec["task"])
+    for field, folder in spec["models"].items():
+        model = Candidate(field, Path(folder))
+        if field == "base_model.model":
+            _try_base(model, task)
+        elif field == "encoder.model":
+            model.encoder(task.encoder.max_length)
+            if task.encoder.adapt:
+                lengths = {"encoder.max_length": task.encoder.max_length}
+                model.language_model(task.encoder.adapt.objective, "encoder.adapt.objective", lengths, {})
+        else:
+            model.classifier(pairs=False)
+    return {"models": len(spec["models"])}
+
+
+def _try_base(model: Candidate, task: Task) -> None:
+    recipes = {"warmup": task.warmup, "finetune": task.finetune}
+    lengths = {f"{name}.max_length": recipe.max_length for name, recipe in recipes.items()}
+    loras = {f"{name}.lora": recipe.lora for name, recipe in recipes.items() if recipe.lora}
+    model.language_model(task.base_model.objective, "base_model.objective", lengths, loras)
+    if task.target.label or task.target.train.label:
+        model.classifier(task.target.is_of_pairs)
+
+
+if __name__ == "__main__":
+    run(try_models)
