@@ -26,6 +26,7 @@ from getmore_assets.corpus.passages import PAIR
 from getmore_assets.errors import BadInput
 from getmore_assets.training import adapters, classifier, language_models
 from getmore_assets.training.blocks import Blocks
+from getmore_assets.training.smallest import shrunk
 from getmore_assets.weights import shapes_in
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Candidate:
     def _embedding(self) -> str:
         """The end of the name of the embedding's weights, as a checkpoint has them."""
         with suppress(Exception), torch.device("meta"):
-            model = AutoModel.from_config(_shrunk(self.config, 2), trust_remote_code=False)
+            model = AutoModel.from_config(shrunk(self.config, 2), trust_remote_code=False)
             held = model.get_input_embeddings()
             return next(f"{name}.weight" for name, module in model.named_modules() if module is held)
         return "\0"  # of a model without one, or that takes more than a configuration: no name ends so
@@ -211,6 +212,7 @@ class Candidate:
             head = kind.__name__.removeprefix("AutoModel") or "body"
             what = f"{self.config.model_type} models have no {head} in Transformers"
             raise BadInput(f"{field}, {self.where}", what, _ANOTHER)
+        whole = self._size(kind)
         error: Exception | None = None
         for config in self._smaller(kind):
             try:
@@ -220,7 +222,7 @@ class Candidate:
                 return model.eval()
             except Exception as met:  # whatever a model of any class runs into
                 error = met
-        if error is None or self._size(kind) > _MOST_PARAMETERS:
+        if error is None or whole > _MOST_PARAMETERS:
             log.warning("%s: no small model of its class could be made, so no step was tried (%s)", self.where, error)
             return None
         what = f"one step of a model of its class with random weights fails ({worded(error)})"
@@ -228,9 +230,9 @@ class Candidate:
 
     def _smaller(self, kind: Any) -> Iterator[Any]:
         """Configurations to try: narrow, of full width with one layer, and whole, as far as these are small."""
-        yield _shrunk(self.config, 2)
+        yield shrunk(self.config, 2)
         yield from (
-            one for one in (_shrunk(self.config, None), self.config) if self._size(kind, one) <= _MOST_PARAMETERS
+            one for one in (shrunk(self.config, None), self.config) if self._size(kind, one) <= _MOST_PARAMETERS
         )
 
     def _size(self, kind: Any, config: Any = None) -> int:
@@ -287,26 +289,3 @@ class Candidate:
 def _early_logits(model: Any, *rows: torch.Tensor) -> list[torch.Tensor]:
     """The logits of the first half of each row: `[length / 2, vocabulary]`."""
     return [model(input_ids=ids).logits[0, : ids.shape[1] // 2] for ids in rows]
-
-
-def _shrunk(config: Any, heads: int | None) -> Any:
-    """A configuration with one layer; with `heads`, of so many heads of 16 numbers each."""
-    small = copy.deepcopy(config)
-    small.use_cache = False
-    text = small.get_text_config()
-    layers = getattr(text, "num_hidden_layers", 1)
-    for name, value in list(vars(text).items()):
-        if isinstance(value, list) and len(value) == layers:  # one entry a layer
-            setattr(text, name, value[:1])
-    sizes = {"num_hidden_layers": 1}
-    if heads is not None:
-        kept = getattr(text, "num_key_value_heads", None) or heads
-        sizes |= {"num_attention_heads": heads, "hidden_size": 16 * heads, "intermediate_size": 32 * heads}
-        sizes |= {"num_key_value_heads": min(heads, kept), "rotary_dim": 16}
-        if not hasattr(text, "qk_rope_head_dim"):  # whose heads are of two parts
-            sizes["head_dim"] = 16
-    for name, size in sizes.items():
-        if getattr(text, name, None) is not None:
-            with suppress(AttributeError):  # where it follows from others
-                setattr(text, name, size)
-    return small

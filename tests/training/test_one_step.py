@@ -135,9 +135,7 @@ def test_positions_that_a_configuration_overstates_are_found_by_trying(saved):
 def test_an_architecture_that_reads_the_other_way_is_refused(saved, objective):
     kinds = {"causal": (BertForMaskedLM, BertConfig), "masked": (LlamaForCausalLM, LlamaConfig)}
     folder = saved(*kinds[objective], "masked")
-    with pytest.raises(
-        BadInput, match=rf"^base_model\.objective.*({objective} objective|no ForMaskedLM)"
-    ):
+    with pytest.raises(BadInput, match=rf"^base_model\.objective.*({objective} objective|no ForMaskedLM)"):
         try_base(folder, objective)
 
 
