@@ -22,7 +22,9 @@ _SHOWN = 3
 _MOST_VALUES = 1000
 _MOST_SHAPED = 200  # rows that a shape is told from
 _MOST_TEXTS = 200  # files of text that are opened
-_NESTED = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object)
+_OTHER = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object, pl.Date, pl.Datetime, pl.Duration, pl.Time)
+_JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*[\[\]{\"\d-])"  # how an object or a list of JSON begins
+_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Column:
     Attributes:
         name: Of the column.
         holds: words (several a value), values (strings of one piece), numbers (strings of digits too), other (lists,
-            objects, bytes), or nothing.
+            objects, also as JSON in a string, bytes, times), or nothing.
         is_text: Whether it is stored as strings, which a text column must be.
         rows: How many have a value, neither null nor blank.
         filled: Those as a share of all, 0 to 1.
@@ -91,12 +93,13 @@ def look(found: Found, most: int) -> Table:
     Raises:
         BadInput: It cannot be read, has no rows, or no names of columns; by file and row.
     """
-    ends = tuple(dict.fromkeys([found.files[0], found.files[-1]]))
-    files = found.files[:_MOST_TEXTS] if found.kind == "text" else ends
+    filled = tuple(file for file in found.files if file.is_dir() or file.stat().st_size) or found.files
+    ends = tuple(dict.fromkeys([filled[0], filled[-1]]))
+    files = filled[:_MOST_TEXTS] if found.kind == "text" else ends
     seen: dict[str, list[pl.Series]] = {}
     batches: list[pl.DataFrame] = []
     everywhere: set[str] | None = None
-    rows, whole = 0, files == found.files
+    rows, whole = 0, files == filled
     for file in files:
         names, start = set(), rows
         for batch in _batches(found, file):
@@ -109,6 +112,8 @@ def look(found: Found, most: int) -> Table:
                 names.add(name)
                 seen.setdefault(name, []).append(batch[name])
         _refuse_odd(found, file, names)
+        if rows == start:  # a shard without rows has no columns either
+            continue
         everywhere = names if everywhere is None else everywhere & names
     if not rows:
         raise BadInput(found.named, "holds no rows", "Give a file that has rows, or leave it out")
@@ -169,14 +174,14 @@ def _is_number(text: str) -> bool:
 
 
 def _column(name: str, parts: list[pl.Series], rows: int) -> Column:
-    nested = any(isinstance(part.dtype, _NESTED) for part in parts)
-    texts = [] if nested else [part.cast(pl.String).str.strip_chars().alias("value") for part in parts]
+    other = any(isinstance(part.dtype, _OTHER) for part in parts)
+    texts = [] if other else [part.cast(pl.String).str.strip_chars().alias("value") for part in parts]
     filled = pl.concat([pl.Series("value", [], pl.String), *texts])
     filled = filled.filter((filled != "").fill_null(False))
     counts = filled.value_counts().sort(["count", "value"], descending=[True, False])
     return Column(
         name=name,
-        holds="other" if nested else _holds(filled),
+        holds="other" if other else _holds(filled),
         is_text=all(part.dtype in (pl.String, pl.Null) for part in parts),
         rows=len(filled),
         filled=len(filled) / rows,
@@ -191,5 +196,7 @@ def _holds(filled: pl.Series) -> str:
         return "nothing"
     if filled.cast(pl.Float64, strict=False).null_count() == 0:
         return "numbers"
+    if filled.str.contains(_JSON).mean() > 0.5 or filled.str.contains(_TIME).mean() > 0.5:  # type: ignore[operator]
+        return "other"
     several = filled.str.contains(r"\s") | filled.str.contains(r"[^\x00-\x7f]{8}")  # not all writing has spaces
     return "words" if several.mean() > 0.5 else "values"  # type: ignore[operator]

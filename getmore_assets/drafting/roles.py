@@ -62,14 +62,22 @@ def text_of(table: Table) -> Role:
         texts = [c for c in others if c.is_text and c.holds == "words"]
         return Role(shape.text, f"rows of the shape {shape.name}", _names(texts))
     columns = [c for c in table.columns.values() if c.is_text and c.holds in ("words", "values")]
+    columns = [c for c in columns if c.distinct > 1 or c.rows == 1]  # as a system prompt, the same in every row
     likely = [c for c in columns if c.holds == "words" and not _called(c, _NONE)] or [
         c for c in columns if _called(c, _TEXT) and not _called(c, _NONE)
     ]
     if not likely:
-        there = "; ".join(f"`{c.name}` holds {c.holds}" for c in table.columns.values()) or "there are none"
+        columns = list(table.columns.values())
+        held = {c.name: "one value in all rows" if c.distinct == 1 < c.rows else c.holds for c in columns}
+        there = "; ".join(f"`{name}` holds {what}" for name, what in held.items()) or "there are none"
         raise BadInput(table.found.named, f"no column holds texts: {there}", "Write texts into a column of strings")
     # A name outweighs length, but not any length: `comment` may be three words beside the review.
-    likely.sort(key=lambda c: -c.length * c.filled * (20 if c.name == "text" else 5 if _called(c, _TEXT) else 1))
+    # What repeats is less likely: of ten instructions for all rows the answers are the texts.
+    likely.sort(
+        key=lambda c: (
+            -c.length * c.filled * c.distinct / c.rows * (20 if c.name == "text" else 5 if _called(c, _TEXT) else 1)
+        )
+    )
     return Role(likely[0].name, _why(likely[0], _TEXT, "the longest text"), _names(likely[1:]))
 
 
