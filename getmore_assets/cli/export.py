@@ -4,11 +4,11 @@ Belongs here: what is asked for, what is printed. Does not: the formats (`export
 """
 
 import json
-from pathlib import Path
 
 import click
 
 from getmore_assets.cli.execution import refusals, verb
+from getmore_assets.errors import BadInput
 from getmore_assets.exports import FORMATS
 from getmore_assets.task_files import load_task
 
@@ -16,12 +16,10 @@ from getmore_assets.task_files import load_task
 @click.command()
 @verb
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, required=True, help="One or several.")
-@click.option(
-    "--to", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="Made where it is missing."
-)
+@click.option("--to", metavar="FOLDER", required=True, help="Made where it is missing; s3://, gs:// and az:// too.")
 @click.option("--all", "every", is_flag=True, help="The scores of all candidates, and whether each was selected.")
 def export(
-    task: str, overrides: tuple[str, ...], as_json: bool, formats: tuple[str, ...], to: Path, every: bool
+    task: str, overrides: tuple[str, ...], as_json: bool, formats: tuple[str, ...], to: str, every: bool
 ) -> None:
     """Write the selection, or the models that came of it, as files.
 
@@ -33,10 +31,18 @@ def export(
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
+        from getmore_assets import places
+        from getmore_assets.exports.formats import TRAINERS
         from getmore_assets.exports.formats import export as write
 
-        written = write(chosen, formats, to, every)
-    for name, path in written.items():
+        remote = places.is_remote(to)
+        if remote and (trainers := sorted(set(formats) & set(TRAINERS))):
+            what = f"{trainers[0]} reads a block that names a file of this machine"
+            raise BadInput(f"--to {to}", what, "Give a folder of this machine for it")
+        with places.writable(to) as folder:
+            written = write(chosen, formats, folder, every)
+    shown = {name: f"{to.rstrip('/')}/{name}" if remote else str(path) for name, path in written.items()}
+    for name, path in shown.items():
         click.echo(f"{name}: {path}", err=True)
     if as_json:
-        click.echo(json.dumps({"task": chosen.name, "exported": {name: str(path) for name, path in written.items()}}))
+        click.echo(json.dumps({"task": chosen.name, "exported": shown}))

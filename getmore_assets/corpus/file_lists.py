@@ -12,6 +12,7 @@ from getmore_assets.corpus import formats
 from getmore_assets.corpus.library_errors import translated
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import unreadable_in
+from getmore_assets.places import local, naming
 
 CORRECT_IT = "Correct the path; it is relative to where you run"
 _LOG = "_delta_log"
@@ -39,8 +40,9 @@ def resolve(source: Source) -> FileList:
     Raises:
         BadInput: Nothing lies there, the format cannot be told, or the files are those of a Delta table.
     """
-    with translated(source.path, "cannot be looked up"):
-        found = _whole_folder(Path(source.path), source) or _files(source)
+    with naming(), translated(source.path, "cannot be looked up"):
+        path = local(source.path)
+        found = _whole_folder(path, source) or _files(path, source)
     if source.version is not None and found.format != "delta":
         what = f"`version: {source.version}` is given, but it is {found.format}, which has no versions"
         raise BadInput(source.path, what, "Take `version` out; it is for Delta tables")
@@ -61,8 +63,8 @@ def _whole_folder(path: Path, source: Source) -> FileList | None:
     return None
 
 
-def _files(source: Source) -> FileList:
-    path, left_out = Path(source.path), dict[str, str]()
+def _files(path: Path, source: Source) -> FileList:
+    left_out = dict[str, str]()
     if path.is_dir():
         files = _under(path, left_out)
     elif path.is_file():

@@ -22,6 +22,7 @@ from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, delta_data_version
+from getmore_assets.places import local, named, naming
 
 BATCH_ROWS = 8192
 _Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
@@ -94,9 +95,9 @@ def file_version(path: str) -> str:
     Raises:
         BadInput: There is no such file.
     """
-    if not Path(path).is_file():
+    if not (file := local(path)).is_file():
         raise BadInput(path, "no such file", CORRECT_IT)
-    return _version_of([Path(path)])
+    return _version_of([file])
 
 
 def _version_of(paths: list[Path]) -> str:
@@ -170,7 +171,8 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
     for path in paths:
         if only is None or str(path) in only:
             reading.files += 1
-            yield from ((str(path), start, batch) for start, batch in read_file(path, columns, reading))
+            with naming():
+                yield from ((named(str(path)), start, batch) for start, batch in read_file(path, columns, reading))
 
 
 def _python_docs(reading: Reading) -> Iterator[pl.DataFrame]:

@@ -1,0 +1,125 @@
+"""A real S3 server on loopback (moto's, which checks signatures), and a proxy before it that loses connections.
+
+Belongs here: starting both, with one user whose key is good. moto holds objects in memory, serves ranges and ETags.
+"""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+BUCKET = "getmore-test"
+_REGION = "us-east-1"
+
+
+@dataclass
+class S3:
+    """A server with one bucket.
+
+    Attributes:
+        url: Of the server.
+        environment: What a process needs to reach it with the good key.
+        client: boto3's, with the good key.
+    """
+
+    url: str
+    environment: dict[str, str]
+    client: Any = field(repr=False)
+
+    def put(self, name: str, body: bytes) -> None:
+        self.client.put_object(Bucket=BUCKET, Key=name, Body=body)
+
+    def get(self, name: str) -> bytes:
+        return self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+
+    def names(self) -> list[str]:
+        return [one["Key"] for one in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+
+@contextmanager
+def serving() -> Iterator[S3]:
+    """Serve until the block ends."""
+    import logging
+
+    import boto3
+    from moto import settings
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    where = {"endpoint_url": url, "region_name": _REGION}
+    before = settings.INITIAL_NO_AUTH_ACTION_COUNT
+    try:
+        iam = boto3.client("iam", aws_access_key_id="first", aws_secret_access_key="user", **where)
+        iam.create_user(UserName="reader")
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        iam.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName="reader")["AccessKey"]
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from here on each request is held against key and policy
+        good = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        client = boto3.client("s3", **where, **{name.lower(): value for name, value in good.items()})
+        client.create_bucket(Bucket=BUCKET)
+        yield S3(url, {**good, "AWS_ENDPOINT_URL": url, "AWS_REGION": _REGION}, client)
+    finally:
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = before
+        server.stop()
+
+
+@dataclass
+class Dropping:
+    """A proxy that ends a connection after some bytes of an answer, the first `times` times an answer is so long."""
+
+    url: str
+    after: int
+    times: int
+    dropped: int = 0
+
+
+@contextmanager
+def dropping(behind: str, after: int, times: int) -> Iterator[Dropping]:
+    """Proxy a server until the block ends."""
+    host, port = behind.removeprefix("http://").split(":")
+    listening = socket.create_server(("127.0.0.1", 0))
+    proxy = Dropping(f"http://127.0.0.1:{listening.getsockname()[1]}", after, times)
+
+    def answer(client: socket.socket) -> None:
+        with client, socket.create_connection((host, int(port))) as server:
+            request = b""
+            while b"\r\n\r\n" not in request and (part := client.recv(65536)):
+                request += part
+            # The signature is of the Host that the client named, which so stays as it is.
+            server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            sent = 0
+            while part := server.recv(4096):
+                if sent + len(part) > proxy.after and proxy.dropped < proxy.times:
+                    proxy.dropped += 1
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                client.sendall(part)
+                sent += len(part)
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield proxy
+    finally:
+        listening.close()
+
+
+def unset() -> dict[str, str | None]:
+    """The variables of this process that would lead elsewhere."""
+    return {name: None for name in os.environ if name.startswith("AWS_")}
