@@ -47,7 +47,7 @@ _FIXES = (
         "Check the host's name, the network, and an endpoint in the environment (as AWS_ENDPOINT_URL)",
     ),
 )
-_OTHER = "the connection was lost or the server failed", "Try again; what was copied is kept"
+_OTHER = "the connection was lost or the server failed", "Try again"
 
 
 def is_remote(path: str) -> bool:

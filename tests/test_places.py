@@ -130,7 +130,7 @@ def test_a_connection_that_is_lost_mid_file_is_taken_up_again(s3, monkeypatch, t
 
 def test_a_connection_that_is_lost_each_time_is_given_up_and_nothing_half_is_read(s3, monkeypatch, tmp_path):
     s3.put("x.jsonl", ROWS)
-    with dropping(s3.url, after=500, times=10**6) as proxy:
+    with dropping(s3.url, after=6_000, times=10**6) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         with pytest.raises(BadInput, match=rf"s3://{BUCKET}/x\.jsonl: cannot be read.* of {len(ROWS):,} bytes came"):
             texts(f"s3://{BUCKET}/x.jsonl")

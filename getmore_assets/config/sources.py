@@ -41,7 +41,8 @@ class Rows(Section):
     path: str = Field(
         min_length=1,
         description="a Parquet, JSONL (.gz, .zst), CSV, TSV or text file, a folder or glob of them, a Delta table, "
-        f"a saved Hugging Face data set, `{HUB_PREFIX}owner/name`, or `{PYTHON_DOCS}`",
+        f"a saved Hugging Face data set, `{HUB_PREFIX}owner/name`, or `{PYTHON_DOCS}`; files may lie on s3://, gs://, "
+        "az:// or https://",
     )
     format: Literal["auto", "parquet", "jsonl", "csv", "tsv", "text", "delta", "dataset"] = "auto"
     text: Text | Pair = Field("text", description=_TEXT)

@@ -92,6 +92,14 @@ DRIVES = {
     "faults": Drive("kills, full and read-only disks, MLflow away", 60, "faults", ("--kills", "8"), "faults.json"),
     "live": Drive("a daemon, a webserver, targets that change", 12, "live", (), "live.json"),
     "report": Drive("the report in a browser", 2, "report", lacks=_browser),
+    "places": Drive(
+        "pool, target and exports on an S3 server",
+        4,
+        "places",
+        (),
+        "places.json",
+        _package("moto", "pip install 'getmore-assets[dev,places]'"),
+    ),
     "ray": Drive(
         "two Ray nodes, one lost while it encodes, one while it solves",
         8,
