@@ -31,11 +31,19 @@ _WILD = "*?["
 _FIXES = (
     (("NoSuchBucket", "ContainerNotFound", "bucket does not exist"), "there is no such bucket", "Correct its name"),
     (
-        ("403", "401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "Unauthenticated", "Permission"),
+        (
+            "403 Forbidden",
+            "401 Unauthorized",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "AccessDenied",
+            "Unauthenticated",
+            "Permission",
+        ),
         "access was refused: a wrong key, or no right to read",
         "Set the store's credentials in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     ),
-    (("404", "NotFound"), "no such file", "Correct the path"),
+    (("404 Not Found", "NotFound"), "no such file", "Correct the path"),
     (
         ("169.254.169.254", "metadata.google", "CredentialProvider"),
         "no credentials were found in the environment",
@@ -169,7 +177,8 @@ def _store(root: str) -> Any:
     plain = root.startswith("http://") or any(
         os.environ.get(name, "").startswith("http://") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
     )
-    return from_url(root, client_options={**_CLIENT, "allow_http": plain}, retry_config=_RETRIES)
+    settings: dict[str, Any] = {"client_options": {**_CLIENT, "allow_http": plain}, "retry_config": _RETRIES}
+    return from_url(root, **settings)
 
 
 @contextmanager
