@@ -62,6 +62,7 @@ def test_no_shell_is_started():
         "getmore_assets/defs/forecast.py",
         "getmore_assets/forks.py",
         "getmore_assets/launch.py",
+        "getmore_assets/liveness.py",
     ]
 
 

@@ -32,8 +32,8 @@ def export(
     with refusals(as_json):
         chosen = load_task(task, overrides)
         from getmore_assets import places
-        from getmore_assets.exports.formats import TRAINERS
         from getmore_assets.exports.formats import export as write
+        from getmore_assets.exports.trainers import TRAINERS
 
         remote = places.is_remote(to)
         if remote and (trainers := sorted(set(formats) & set(TRAINERS))):
