@@ -94,7 +94,7 @@ def brought(f, tmp, src, width=8, bad=None):
 
 def case_nan_vector(f, tmp, src):
     brought(f, tmp, src, bad=[float("nan")] * 8)
-    return "pool.parquet:4: vector with NaN"
+    return "pool.parquet:4: `vector` holds NaN or infinity"
 
 
 def case_vector_of_another_width(f, tmp, src):
@@ -111,7 +111,7 @@ def case_row_without_a_vector(f, tmp, src):
     brought(f, tmp, src)
     frame = pl.read_parquet(tmp / "pool.parquet")
     frame.with_columns(vector=pl.when(pl.int_range(pl.len()) != 5).then("vector")).write_parquet(tmp / "pool.parquet")
-    return "pool.parquet:6: vector of width"
+    return "pool.parquet:6: `vector` is null"
 
 
 def case_train_is_test(f, tmp, src):

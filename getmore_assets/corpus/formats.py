@@ -173,7 +173,7 @@ def _dataset(path: Path, columns: Columns, reading: Reading) -> Batches:
     if reading.source.whole_rows:
         yield from of_tables(arrow_rows.of_dataset(loaded), str(path), columns, reading)
         return
-    yield from bounded(guarded(str(path), _datasetof_rows(loaded)), str(path), reading)
+    yield from bounded(guarded(str(path), _frames_of_dataset(loaded)), str(path), reading)
 
 
 def datasets_package(where: str) -> Any:
@@ -232,7 +232,7 @@ def _size(row: dict[str, Any]) -> int:
     return sum(len(value) for value in row.values() if isinstance(value, str | bytes))
 
 
-def _datasetof_rows(loaded: Any) -> Batches:
+def _frames_of_dataset(loaded: Any) -> Batches:
     start = 1
     for table in loaded.with_format("arrow").iter(batch_size=BATCH):
         frame = pl.from_arrow(table)

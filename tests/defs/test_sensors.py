@@ -306,7 +306,8 @@ def test_a_command_ends_what_commands_left_in_its_lake_and_nothing_else(watched,
     assert found == {left.run_id, lives.run_id, untagged.run_id}
 
 
-def test_one_approval_starts_one_run_whichever_sensors_look(watched, ran):
+def test_one_approval_starts_one_run_whichever_sensors_look(watched, ran_copy):
+    ran = ran_copy
     watched.add("tiny", approval=True, lake=str(ran.lake.root))
     cursors, asked = {}, []
     task = load_task(watched.folder / "tiny.yaml")

@@ -32,9 +32,9 @@ def text(i):
     [
         ({"a": text, "b": lambda i: f"short {i}"}, "a", ("b",)),
         ({"title": text, "text": lambda i: f"short {i}"}, "text", ("title",)),  # a name outweighs length
-        ({"comment": lambda i: "so so", "inhalt": lambda i: text(i) * 9}, "inhalt", ("comment",)),  # but not any
+        ({"comment": lambda i: f"so so {i}", "inhalt": lambda i: text(i) * 9}, "inhalt", ("comment",)),  # but not any
         ({"url": lambda i: f"see https://a.b/{i}?q=a b c d e f g h i j k l m n", "x": text}, "x", ()),
-        ({"x": lambda i: "猫が好きです、犬も好きです", "nr": str}, "x", ()),  # writing without spaces
+        ({"x": lambda i: f"猫が{i}匹好きです、犬も好きです", "nr": str}, "x", ()),  # writing without spaces
         ({"text": lambda i: f"word{i}", "nr": str}, "text", ()),  # called so, of single words
     ],
 )

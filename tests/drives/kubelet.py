@@ -95,7 +95,9 @@ class Node:
         own = self._container(pod)
         environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
         # The node's processor is this machine's: what picks its kernels here does so there.
-        environment |= {key: value for key, value in os.environ.items() if key.startswith("OPENBLAS_")}
+        environment |= {
+            key: value for key, value in os.environ.items() if key.startswith(("OPENBLAS_", "OMP_", "MKL_"))
+        }
         environment |= {one["name"]: one["value"] for one in own.get("env", [])}
         command = ["sh", "-c", self.images[own["image"]], "sh", *own["command"]]
         with pod.log.open("wb") as stream:
