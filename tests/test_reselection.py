@@ -168,6 +168,22 @@ def test_small_drift_passes_the_gate_and_new_candidates_are_scored_without_a_sol
     assert status["ot_potentials"] == "kept"
 
 
+def test_an_increment_selects_what_a_selection_from_nothing_selects(sources, tmp_path):
+    (tmp_path / "grown").mkdir()
+    (tmp_path / "anew").mkdir()
+    grown, anew = Project(tmp_path / "grown", sources), Project(tmp_path / "anew", sources)
+    grown.rows.head(800).write_parquet(grown.pool)
+    grown.do("select")
+    for project in (grown, anew):
+        project.rows.head(1000).write_parquet(project.pool)
+        project.do("select")
+    assert "of the pool's rows came since" in grown.facts("embeddings")["refitted"]
+    assert "refitted" not in anew.facts("embeddings")
+    assert grown.facts("ot_potentials")["decision"] == "solved"
+    picks = [set(pl.read_parquet(p.records.get("selected_subset").folders["parquet"])["id"]) for p in (grown, anew)]
+    assert len(picks[0] & picks[1]) / len(picks[0] | picks[1]) > 0.95  # which near-duplicate is kept differs
+
+
 def test_models_stand_until_the_selection_has_drifted_and_wait_for_an_approval(sources, tmp_path):
     project = Project(tmp_path, sources, compare=["none"], seeds=1, approval=True)
     project.do("select")

@@ -6,6 +6,8 @@ texts lack a vector (`workers/embed.py`).
 Vectors of two fits do not compare, though both are of one recipe. So the key of vectors is a hash of the recipe and of
 what the fit holds. Fits of earlier versions have no note beside them; their vectors are named by the recipe alone,
 which goes on where the fit gives the vectors that are there.
+
+A lexical encoder is fitted again when more than 2 % of the pool's rows came since its fit (`refit.py`).
 """
 
 import json
@@ -21,7 +23,7 @@ from getmore_assets.config import Task
 from getmore_assets.contents import Contents, contents_of, wrong_with
 from getmore_assets.corpus import pool, target
 from getmore_assets.corpus.identity import fingerprint
-from getmore_assets.encoders import Encoder, encoder_fingerprint, is_made_here, make_encoder, store
+from getmore_assets.encoders import Encoder, encoder_fingerprint, is_made_here, make_encoder, refit, store
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import write_atomically
@@ -40,15 +42,16 @@ def key_of(task: Task, lake: Lake) -> str:
 
 
 def ready(
-    task: Task, lake: Lake, sample: Callable[[], list[str]], texts: pl.LazyFrame
+    task: Task, lake: Lake, sample: Callable[[], list[str]], texts: pl.LazyFrame, rows: pl.LazyFrame | None = None
 ) -> tuple[str, Path, Encoder | None]:
-    """Fit the encoder of a task where it is not fitted yet.
+    """Fit the encoder of a task where it is not fitted yet, or where too many rows came since.
 
     Args:
         task: Its `encoder`.
         lake: Where fits are kept.
         sample: Returns the texts that it is fitted on.
         texts: id and text: of the pool and the target, to hold a fit of an earlier version against its vectors.
+        rows: id: the rows of the pool that a lexical encoder can be fitted on; None keeps every fit.
 
     Returns:
         The key of its vectors, where the fit lies, and the encoder, None where it is not made here.
@@ -62,24 +65,41 @@ def ready(
         return recipe, path, None
     with lake.lock("fit", recipe):
         kept, note = _kept(path), _note(path)
-        if note.is_file() and kept.exists():
-            noted = json.loads(note.read_text("utf-8"))
-            if wrong := wrong_with(kept, noted["contents"], deep=True):
-                raise BadInput(str(kept), f"the fitted encoder {wrong}", REPAIR)
-            return noted["key"], path, make_encoder(task, path, [])
-        if kept.exists() and not _goes_on(task, lake, path, recipe, texts):
+        noted = json.loads(note.read_text("utf-8")) if note.is_file() and kept.exists() else None
+        if noted and (wrong := wrong_with(kept, noted["contents"], deep=True)):
+            raise BadInput(str(kept), f"the fitted encoder {wrong}", REPAIR)
+        if kept.exists() and not noted and not _goes_on(task, lake, path, recipe, texts):
             log.info("encoder: the fit in %s is not the one its vectors are of: fitting anew", kept)
             _remove(kept)
+        why = ""
+        if kept.exists() and rows is not None:
+            named = noted["key"] if noted else recipe
+            share = refit.share_new(kept, rows)
+            share = _share_without_vector(lake, named, rows, texts) if share is None else share
+            if share > refit.MOST_NEW:
+                why = refit.reason(share)
+                log.info("encoder: fitting it again, and encoding every row: %s", why)
+                with lake.lock("encode", named):  # encoders on other machines read the fit until they end
+                    _remove(kept)
+        if noted and kept.exists():
+            return noted["key"], path, make_encoder(task, path, [])
         earlier = kept.exists()
         if not earlier:
+            note.unlink(missing_ok=True)  # else a kill would leave it beside a fit that it is not of
             make_encoder(task, path, sample())
         held = contents_of(_kept(path))
         encoder = make_encoder(task, path, [])
         while (now := contents_of(_kept(path))) != held:  # another machine's fit came: no lock reaches there
             held, encoder = now, make_encoder(task, path, [])
         key = recipe if earlier and _has_vectors(lake, recipe) else _key(recipe, held)
-        write_atomically(note, json.dumps({"key": key, "contents": held}))
+        write_atomically(note, json.dumps({"key": key, "contents": held, "refitted": why}))
         return key, path, encoder
+
+
+def refitted(task: Task, lake: Lake) -> str:
+    """Return why the encoder of a task was fitted again when its present fit was made; empty for a first fit."""
+    note = _note(store.fitted_file(lake, encoder_fingerprint(task)))
+    return str(json.loads(note.read_text("utf-8")).get("refitted", "")) if note.is_file() else ""
 
 
 def version_of(task: Task, key: str, made: str) -> str:
@@ -126,6 +146,13 @@ def _remove(path: Path) -> None:
 def _has_vectors(lake: Lake, recipe: str) -> bool:
     table = lake.latest(store.TABLE)
     return table is not None and bool(table.scan().filter(pl.col("encoder") == recipe).head(1).collect().height)
+
+
+def _share_without_vector(lake: Lake, key: str, rows: pl.LazyFrame, texts: pl.LazyFrame) -> float:
+    """Return the share of the texts, of those that are rows of the pool, that were not encoded yet."""
+    encoded = pl.concat([reader(lake.latest(store.TABLE), key) for reader in (store.encoded_ids, store.without_vector)])
+    wanted = texts.select("id").join(rows.select("id"), on="id", how="semi").collect()["id"]
+    return int((~wanted.is_in(encoded["id"].implode())).sum()) / len(wanted) if len(wanted) else 0.0
 
 
 def _goes_on(task: Task, lake: Lake, path: Path, recipe: str, texts: pl.LazyFrame) -> bool:

@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
+from getmore_assets.corpus.identity import ID_BYTES, content_id
 from getmore_assets.corpus.tokens import n_grams, telling
 from getmore_assets.encoders import unit_length
 from getmore_assets.errors import BadInput
@@ -51,7 +52,9 @@ class LexicalEncoder:
         if not path.is_file():
             idf, components = _fit(sample, dimensions)
             partial = unfinished(path)
-            save_file({"idf": idf, "components": components}, partial)
+            ids = b"".join(bytes.fromhex(content_id(text)) for text in sample)
+            fitted_on = np.frombuffer(ids, np.uint8).reshape(len(sample), ID_BYTES)  # read by refit.py
+            save_file({"idf": idf, "components": components, "fitted_on": fitted_on}, partial)
             partial.replace(path)
         stored = load_file(path)
         return cls(stored["idf"], stored["components"])

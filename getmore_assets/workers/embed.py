@@ -46,8 +46,8 @@ def embed(spec: dict[str, Any]) -> dict[str, Any]:
     """Give every candidate of the kept domains and every point of the target a vector.
 
     Returns:
-        version (of the table), encoder (the key of the vectors), encoded, reused, without_vector (rows), and
-        seconds.
+        version (of the table), encoder (the key of the vectors), encoded, reused, without_vector (rows), seconds,
+        and, where the encoder was fitted again, refitted (why).
     """
     task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
     started = time.monotonic()
@@ -55,7 +55,9 @@ def embed(spec: dict[str, Any]) -> dict[str, Any]:
     rows = may_be_candidates(task, TableRef(**spec["raw_corpus"]))
     filled = fill(task, lake, spec, rows.join(kept, on="domain", how="semi").select("id", "text"))
     seconds = time.monotonic() - started
-    counts = {"encoded": filled.encoded, "reused": filled.reused, "without_vector": filled.without}
+    counts: dict[str, Any] = {"encoded": filled.encoded, "reused": filled.reused, "without_vector": filled.without}
+    if why := fits.refitted(task, lake):
+        counts["refitted"] = why
     return {"version": filled.table.version, "encoder": filled.encoder, **counts, "seconds": seconds}
 
 
@@ -80,7 +82,8 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     # Only ids that are missing are held: a pool's are many.
     both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
     count, encoded = sum(ids.select(pl.len()).collect().item() for ids in both), 0
-    key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(task, spec), pl.concat([wanted, points]))
+    rows = may_be_candidates(task, TableRef(**spec["raw_corpus"])) if task.encoder.model == LEXICAL else None
+    key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(task, spec), pl.concat([wanted, points]), rows)
     # Two tasks on one pool: the second waits and finds the vectors. Where no lock reaches, both encode, one writes.
     with lake.lock("encode", key):
         writer = store.Writer(lake, key, spec["commit"])

@@ -8,7 +8,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from getmore_assets.config import Task
-from getmore_assets.encoders import encoder_fingerprint, fits, store
+from getmore_assets.corpus.identity import content_id
+from getmore_assets.encoders import encoder_fingerprint, fits, refit, store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from tests.conftest import task_fields
@@ -99,3 +100,83 @@ def test_a_fit_of_an_earlier_version_that_is_cut_off_is_made_anew(task, texts):
     recipe, path = of_an_earlier_version(task, texts)
     path.write_bytes(path.read_bytes()[:1000])
     assert made(task, texts, 60)[0] != recipe
+
+
+@pytest.fixture
+def pool(sources):
+    texts = pl.read_parquet(sources / "pool.parquet")["text"].unique(maintain_order=True).head(200).to_list()
+    return pl.DataFrame({"id": [content_id(text) for text in texts], "text": texts})
+
+
+def met(task: Task, rows: pl.DataFrame, sample=None):
+    """The key of the vectors for a pool of some rows, as a run over that pool has it."""
+    texts = sample or rows.sort("id")["text"].to_list
+    return fits.ready(task, Lake(task.lake), texts, rows.lazy(), rows.lazy())[0]
+
+
+def test_a_fit_is_kept_until_more_than_the_bound_came_however_many_steps_it_took(task, pool):
+    first = met(task, pool.head(150))
+    assert met(task, pool.head(151)) == met(task, pool.head(153)) == first  # 3 of 153 are 1.96 %
+    assert not fits.refitted(task, Lake(task.lake))
+    second = met(task, pool.head(154))  # 4 of 154 are 2.6 %
+    assert second != first
+    assert fits.refitted(task, Lake(task.lake)).startswith("2.6% of the pool's rows came")
+    assert met(task, pool.head(156)) == second
+
+
+def test_rows_that_went_keep_the_fit_and_rows_that_replaced_them_do_not(task, pool):
+    first = met(task, pool.head(150))
+    assert met(task, pool.head(100)) == first
+    assert met(task, pool[10:152]) == first
+    assert met(task, pool[50:200]) != first  # as many rows as before
+
+
+def test_tasks_on_one_pool_agree_and_one_that_reads_the_pool_as_it_was_does_not_fit_again(task, pool):
+    met(task, pool.head(100))
+    grown = met(task, pool)
+    other = task.model_copy(update={"name": "other"})
+    assert met(other, pool) == met(other, pool.head(100)) == met(task, pool) == grown
+
+
+def test_a_refit_that_was_killed_is_made_by_the_next_run(task, pool, tmp_path):
+    first = met(task, pool.head(100))
+
+    def killed():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        met(task, pool, killed)
+    second = met(task, pool)
+    path = store.fitted_file(Lake(task.lake), encoder_fingerprint(task))
+    note_of(path).unlink()  # killed between the fit and its note
+    assert met(task, pool) == second != first
+
+
+def test_a_large_pool_is_judged_by_the_ids_up_to_the_last_one_that_was_fitted(pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(refit, "LEXICAL_SAMPLE", 50)
+    from getmore_assets.encoders.lexical import LexicalEncoder
+
+    rows = pool.sort("id")
+    LexicalEncoder.load_or_fit(tmp_path / "fit.safetensors", rows["text"].head(50).to_list(), 8)
+
+    def share(kept):
+        return refit.share_new(tmp_path / "fit.safetensors", kept.lazy())
+
+    assert share(rows) == share(rows[25:]) == 0  # larger ids are met instead: they were there
+    new = pl.DataFrame({"id": [rows["id"][0][:-1] + "x"], "text": ["new"]})
+    assert share(pl.concat([rows, new])) == pytest.approx(1 / 50)
+
+
+def test_a_fit_of_an_earlier_version_goes_on_until_the_pool_grew(task, pool):
+    met(task, pool.head(100))
+    recipe, lake = encoder_fingerprint(task), Lake(task.lake)
+    path = store.fitted_file(lake, recipe)
+    kept = load_file(path)
+    save_file({name: kept[name] for name in ("idf", "components")}, path)
+    note_of(path).unlink()
+    held = pool.head(100)
+    encoder = fits.make_encoder(task, path, [])
+    store.add(lake, recipe, held["id"].to_list(), encoder.encode(held["text"].to_list()), {})
+    assert met(task, pool.head(101)) == recipe
+    assert met(task, pool.head(101)) == recipe
+    assert met(task, pool) != recipe
