@@ -214,6 +214,11 @@ def tasks_in(lake: Lake) -> list[str]:
     return sorted(path.name for path in lake.folder("records").iterdir() if path.is_dir())
 
 
+def sources_of(made: dict[str, Record]) -> list[dict[str, Any]]:
+    """The counts of each source, as `Reading.as_json`, of records by station; those of earlier versions hold none."""
+    return [told for name in ("raw_corpus", "target_data") for told in made[name].facts.get("sources", [])]
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or what was there before."""
     partial = unfinished(path)

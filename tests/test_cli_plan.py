@@ -14,10 +14,15 @@ def test_what_is_made_is_reused_and_takes_nothing(ran_copy):
     found = json.loads(done.stdout.splitlines()[-1])
     assert [one["station"] for one in found["stations"]] == list(STATIONS)
     assert all(one["reused"] and one["rows"] == ran.records.get(one["station"]).rows for one in found["stations"])
+    assert [(one["field"], one["rows"]) for one in found["sources"]][:2] == [
+        ("candidates.0", 1200),
+        ("target.train", 120),
+    ]
     assert (found["seconds"], found["disk_mb"], found["gpu_hours"]) == (0, 0, 0)
     said = getmore("plan", str(ran.file)).stdout
     assert said.count("reused") == len(STATIONS)
     assert "its record has the same fingerprint" in said
+    assert f"candidates.0: {ran.fields['candidates'][0]['path']} (parquet): 1 file, 1,200 rows" in said
     assert sorted(map(str, ran.lake.root.rglob("*"))) == before
 
 

@@ -39,6 +39,8 @@ def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 def _print(found: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from getmore_assets.corpus.reading import summary
+
     columns = ("station", "", "rows", "tokens", "time", "peak MiB", "disk MiB", "GPU hours")
     table = Table(*columns, title=f"{found['task']}: plan", title_justify="left")
     for one in found["stations"]:
@@ -53,6 +55,8 @@ def _print(found: dict[str, Any]) -> None:
     OUT.print(table)
     for one in found["stations"]:
         OUT.print(cell(f"{one['station']}: {one['why']}. {one['how']}"), soft_wrap=True, style="dim")
+    for one in found["sources"]:
+        OUT.print(cell(summary(one)), soft_wrap=True)
     for note in found["notes"]:
         OUT.print(cell(note), soft_wrap=True)
     OUT.print(f"planned in {found['planned_in_seconds']:.0f} s")

@@ -126,13 +126,16 @@ def _delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
             nonlocal taken
             reader = csv.DictReader(counted(), delimiter=delimiter, strict=True)
             try:
+                named = list(reader.fieldnames or [])
+                if len(set(named)) < len(named):
+                    what = f"two columns are called `{next(name for name in named if named.count(name) > 1)}`"
+                    raise BadInput(f"{path}:{reader.line_num}", what, "Rename one in the file's first line")
                 for row in reader:
-                    if None in row and reading.source.bad_rows == "error":
-                        what = f"more fields than the header's {len(reader.fieldnames or [])}"
+                    if None in row:
+                        what = f"more fields than the header's {len(named)}"
                         raise BadInput(f"{path}:{reader.line_num}", what, "Quote the delimiter, or mend the row")
-                    fields = {k: v for k, v in row.items() if k is not None}
-                    kept = {LINE: json.dumps(fields, ensure_ascii=False)} if reading.source.whole_rows else {}
-                    yield reader.line_num, fields | kept, taken
+                    kept = {LINE: json.dumps(row, ensure_ascii=False)} if reading.source.whole_rows else {}
+                    yield reader.line_num, row | kept, taken
                     taken = 0
             except csv.Error as error:
                 raise BadInput(f"{path}:{reader.line_num}", str(error), "Mend the quoting of this row") from None

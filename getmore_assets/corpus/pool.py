@@ -39,8 +39,7 @@ _KEPT = {"candidate": pl.Int64, **payloads.SCHEMA}
 class PoolFacts:
     """What came of the sources, for metadata: counts of rows, and a version of those held out as general text.
 
-    `longer_than_a_passage` counts the whole rows of which that is true; `parts_not_text` the parts of messages (images,
-    audio) that are in the rows and not in the texts.
+    `sources` holds the counts of each source. `parts_not_text` counts parts of messages (images, audio) outside texts.
     """
 
     read: int = 0
@@ -49,11 +48,12 @@ class PoolFacts:
     near_duplicates: int = 0
     written: int = 0
     removed: int = 0
-    longer_than_a_passage: int = 0
+    longer_than_a_passage: int = 0  # and kept whole
     parts_not_text: int = 0
     rows: int = 0
     domains: dict[str, int] = field(default_factory=dict)
     held_out_version: str = ""
+    sources: list[dict[str, Any]] = field(default_factory=list)
 
 
 def keeps_whole_rows(task: Task) -> bool:
@@ -108,17 +108,17 @@ def is_held_out(id_: str, task: Task) -> bool:
 
 
 def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
-    """Rows cleaned and cut, with their content ids; `longest` None keeps each row whole."""
+    """Rows cleaned and cut, with their content ids, and the number of each `part`; `longest` None keeps rows whole."""
     cleaned = [clean(text) for text in rows["text"]]
     pieces = [[text] if longest is None else cut(text, longest) for text in cleaned]
     numbers = np.repeat(np.arange(rows.height), [len(p) for p in pieces])
     texts = [text for p in pieces for text in p]
-    part = [n for p in pieces for n in range(len(p))]
-    parts = pl.Series("part", part, dtype=pl.Int64)
+    parts = pl.Series("part", [n for p in pieces for n in range(len(p))], dtype=pl.Int64)
     return rows[numbers.tolist()].with_columns(
         pl.Series("text", texts, dtype=pl.String),
         pl.Series("id", [content_id(text) for text in texts], dtype=pl.String),
         token_counts(pl.Series("n_tokens", texts, dtype=pl.String)),
+        parts,
         pl.when(parts > 0).then(pl.col("origin") + "#" + parts.cast(pl.String)).otherwise("origin").alias("origin"),
     )
 
@@ -222,8 +222,9 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
         held = _known(task, lake, key, near)
         known = held.unique("id", keep="first", maintain_order=True)
         seen = (known.clear() if only is None else known).select("id")
-        for batch in _rows(task, facts, only):
+        for reading, batch in _rows(task, facts, only):
             unique = _without(batch.unique("id", keep="first", maintain_order=True), seen)
+            reading.folded += batch.height - unique.height
             facts.exact_duplicates += batch.height - unique.height
             seen = pl.concat([seen, unique.select("id")])
             fresh = _without(unique, known)
@@ -262,20 +263,19 @@ def _known(task: Task, lake: Lake, key: str, near: NearDuplicates | None) -> pl.
     return held.select(_marks(task)).collect()
 
 
-def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[pl.DataFrame]:
+def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[tuple[Reading, pl.DataFrame]]:
     for number, source in enumerate(task.candidates):
         reading = reading_of(source, task)
         for rows in readers.read(source, only[number] if only is not None else None, reading):
             cut_up = passages_of(rows, longest_of(source, task))
-            if source.whole_rows:
-                longer = cut_up["text"].str.len_chars() > task.corpus.passage_chars
-                facts.longer_than_a_passage += int(longer.sum())
-            if keeps_whole_rows(task):
-                cut_up = _kept(cut_up, number)
+            reading.cut += int((cut_up["part"] == 1).sum())
+            reading.longer += int((cut_up["text"].str.len_chars() > task.corpus.passage_chars).sum())
             facts.read += rows.height
             facts.passages += cut_up.height
-            yield cut_up
+            yield reading, _kept(cut_up, number) if keeps_whole_rows(task) else cut_up
+        facts.longer_than_a_passage += reading.longer
         facts.parts_not_text += reading.not_text
+        facts.sources.append(reading.as_json(f"candidates.{number}"))
 
 
 def _kept(rows: pl.DataFrame, candidate: int) -> pl.DataFrame:

@@ -54,6 +54,7 @@ def read(source: Source, only: set[str] | None = None, reading: Reading | None =
         first = wanted & draws.is_first_distinct() & ~draws.is_in(given.tolist())  # of equal texts the first
         given = np.concatenate([given, draws.filter(first).to_numpy()])
         reading.folded += len(draws.filter(wanted & ~first))
+        reading.sampled = len(given)
         yield batch.filter(first)
 
 
@@ -166,13 +167,16 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
         reading.format = "hub"
         yield from ((source.path, start, batch) for start, batch in formats.hub_dataset(reading, columns))
         return
-    reading.format, paths, reading.left_out = resolve(source)
+    reading.format, paths, left_out = resolve(source)
+    reading.left_out = {named(file): why for file, why in left_out.items()}
     read_file = formats.READERS[reading.format]
     for path in paths:
-        if only is None or str(path) in only:
-            reading.files += 1
-            with naming():
-                yield from ((named(str(path)), start, batch) for start, batch in read_file(path, columns, reading))
+        if only is not None and str(path) not in only:
+            reading.unchanged += 1
+            continue
+        reading.files += 1
+        with naming():
+            yield from ((named(str(path)), start, batch) for start, batch in read_file(path, columns, reading))
 
 
 def _python_docs(reading: Reading) -> Iterator[pl.DataFrame]:

@@ -1,6 +1,7 @@
 """One reading of a source: what is done about a bad row, and what became of files and rows.
 
-Belongs here: counting, and refusing or skipping by the source's `bad_rows`. Does not: finding what is bad.
+Belongs here: counting, saying the counts, and refusing or skipping by the source's `bad_rows`. Does not: finding what
+is bad.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from getmore_assets.config import Source
 from getmore_assets.errors import BadInput
 
 _MOST_NAMED = 20  # files left out, each with its reason; the others are counted
+_MOST_SAID = 3  # of these, in words
 
 
 @dataclass
@@ -21,12 +23,14 @@ class Reading:
         source: What is read.
         format: The format it was read as.
         files: How many files were read.
-        left_out: Files under the source's path that were not read, each with the reason.
-        dialects: How delimited files were read, each with the number of files.
-        rows: Rows that were given on.
+        unchanged: Files that were read for the pool before, are as they were, and were not read again.
+        left_out: Files and folders under the source's path that were not read, each with the reason.
+        rows: Rows that were read and are good.
+        sampled: Rows that were drawn of them (`sample`); None where all are taken.
         skipped: Rows that were not, by reason (`bad_rows: skip`).
         filled: Rows without a value where another stands in, by column and reason.
         cut: Rows that were cut into several passages.
+        longer: Rows that are longer than a passage and are kept whole.
         folded: Rows or passages whose text another one has.
         kinds: What the first label that was met holds, by column.
         cuts: Whether rows are cut into passages, which those of messages must not be.
@@ -36,12 +40,14 @@ class Reading:
     source: Source
     format: str = ""
     files: int = 0
+    unchanged: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
-    dialects: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    sampled: int | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
     cut: int = 0
+    longer: int = 0
     folded: int = 0
     kinds: dict[str, str] = field(default_factory=dict)
     cuts: bool = False
@@ -57,20 +63,66 @@ class Reading:
             raise BadInput(where, what, fix)
         self.skipped[what.split(" (", maxsplit=1)[0]] += 1  # what a library says of one row is in brackets
 
-    def as_json(self) -> dict[str, Any]:
-        """What became of the source, JSON-like; counts of nothing are left out."""
-        named = dict(list(self.left_out.items())[:_MOST_NAMED])
+    def as_json(self, field: str) -> dict[str, Any]:
+        """Return the counts of the source, JSON-like.
+
+        Args:
+            field: Of the task file, that names the source, as `candidates.0` or `target.train`.
+        """
+        named = dict(sorted(self.left_out.items())[:_MOST_NAMED])
         return {
+            "field": field,
             "path": self.source.path,
             "format": self.format,
             "files": self.files,
-            "rows": self.rows,
-            "left_out": named,
+            "unchanged_files": self.unchanged,
             "left_out_files": len(self.left_out),
-            "dialects": dict(self.dialects),
+            "left_out": named,
+            "rows": self.rows,
+            "sampled": self.sampled,
             "skipped": dict(self.skipped),
             "filled": dict(self.filled),
             "cut": self.cut,
+            "longer_than_a_passage": self.longer,
             "folded": self.folded,
             "not_text": self.not_text,
         }
+
+
+def summary(told: dict[str, Any]) -> str:
+    """Return files and rows of a source and all remarks, on one line; `told` of `Reading.as_json`."""
+    files = f"{_of(told['files'], 'file')}, " if told["files"] else ""
+    rows = f"{told['field']}: {told['path']} ({told['format']}): {files}{_of(told['rows'], 'row')}"
+    return "; ".join([rows, *remarks(told)])
+
+
+def remarks(told: dict[str, Any]) -> list[str]:
+    """Return what is to say of a source beyond its files and rows, in words; nothing where all was taken as it is.
+
+    Args:
+        told: Of `Reading.as_json`. `folded` is None before the pool is made.
+    """
+    said = []
+    if told["unchanged_files"]:
+        said.append(f"{_of(told['unchanged_files'], 'file')} as before, not read again")
+    if told["left_out_files"]:
+        some = "; ".join(f"{file}: {why}" for file, why in list(told["left_out"].items())[:_MOST_SAID])
+        more = "; …" if told["left_out_files"] > _MOST_SAID else ""
+        said.append(f"{_of(told['left_out_files'], 'file or folder', 'files or folders')} left out ({some}{more})")
+    if told["sampled"] is not None:
+        said.append(f"{_of(told['sampled'], 'row')} sampled")
+    said += [f"{_of(rows, 'row')} skipped: {why}" for why, rows in told["skipped"].items()]
+    said += [f"{_of(rows, 'row')} filled: {why}" for why, rows in told["filled"].items()]
+    if told["cut"]:
+        said.append(f"{_of(told['cut'], 'row')} cut into passages")
+    if told["longer_than_a_passage"]:
+        said.append(f"{_of(told['longer_than_a_passage'], 'row')} longer than a passage, kept whole")
+    if told["folded"]:
+        said.append(f"{_of(told['folded'], 'duplicate')} folded")
+    if told["not_text"]:
+        said.append(f"{_of(told['not_text'], 'part')} of messages not text")
+    return said
+
+
+def _of(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

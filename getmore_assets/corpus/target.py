@@ -16,6 +16,7 @@ from getmore_assets.corpus.fields import SCHEMA
 from getmore_assets.corpus.identity import content_id, draw, draws, fingerprint, hash_lines
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, TableRef
 
@@ -33,7 +34,7 @@ _FEWEST_ROWS = 2
 class TargetFacts:
     """What came of the splits, for metadata; `left` lists what left a split because it is evaluated on elsewhere.
 
-    `evaluated_version` changes when, and only when, what is evaluated on does.
+    `evaluated_version` changes when, and only when, what is evaluated on does. `sources` holds each source's counts.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class TargetFacts:
     left: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     held_out_from_train: list[str] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
 
 
 def sources_of(task: Task) -> dict[str, Source | None]:
@@ -66,14 +68,14 @@ def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
     Raises:
         BadInput: A split is empty, train has one row, train is validation or test, or a label is new in one of them.
     """
-    read = {split: _read(task, split) for split in ("train", "validation", "test")}
-    _refuse_same(task, read)
     facts = TargetFacts()
+    read = {split: _read(task, split, facts) for split in ("train", "validation", "test")}
+    _refuse_same(task, read)
     splits = _held_out(read, facts)
     if task.general:
-        splits["general"] = _whole(task.general, "general text")
+        splits["general"] = _whole(task.general, "general", "general text", facts)
     if task.target.negative:
-        splits["negative"] = _whole(task.target.negative, "the negative target")
+        splits["negative"] = _whole(task.target.negative, "target.negative", "the negative target", facts)
     # Test is what it is; validation keeps off test, and train off all that is evaluated.
     for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
         apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
@@ -214,13 +216,16 @@ def _identity() -> list[pl.Expr]:
     return [cleaned.alias("text"), cleaned.map_elements(content_id, return_dtype=pl.String).alias("id")]
 
 
-def _read(task: Task, split: str) -> pl.DataFrame | None:
+def _read(task: Task, split: str, facts: TargetFacts) -> pl.DataFrame | None:
     source = task.target.source(split)
-    return None if source is None else _whole(source, f"the target's {split} split")
+    return None if source is None else _whole(source, f"target.{split}", f"the target's {split} split", facts)
 
 
-def _whole(source: Source, what: str) -> pl.DataFrame:
-    rows = pl.concat([pl.DataFrame(schema=SCHEMA), *readers.read(source)], how="diagonal")
+def _whole(source: Source, field_: str, what: str, facts: TargetFacts) -> pl.DataFrame:
+    """All rows of a source, which a field of the task file names, with their ids."""
+    reading = Reading(source)
+    rows = pl.concat([pl.DataFrame(schema=SCHEMA), *readers.read(source, reading=reading)], how="diagonal")
+    facts.sources.append(reading.as_json(field_))
     if not rows.height:
         raise BadInput(source.path, f"{what} is empty", "Give a file that has rows")
     return rows.with_columns(_identity())

@@ -30,7 +30,7 @@ from getmore_assets.planning.miniature import write
 from getmore_assets.planning.sampling import LARGE, SMALL, Look, look
 from getmore_assets.planning.trainings import Trainings
 from getmore_assets.planning.work import Counts
-from getmore_assets.records import STATIONS, Record, Records
+from getmore_assets.records import STATIONS, Record, Records, sources_of
 from getmore_assets.workers.embed import may_be_candidates
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,9 @@ def plan(task: Task) -> Plan:
     began, without = time.monotonic(), absent(task)
     foreseen = foresee(task)
     if all(one.record for one in foreseen.values()):
-        return Plan(task.name, [_reused(name, one) for name, one in foreseen.items()], [], time.monotonic() - began)
+        stations = [_reused(name, one) for name, one in foreseen.items()]
+        records = {name: one.record for name, one in foreseen.items() if one.record}
+        return Plan(task.name, stations, [], time.monotonic() - began, sources_of(records))
     with TemporaryDirectory(prefix="getmore-plan-") as temporary:
         folder = Path(temporary)
         log.info("counting the rows of all sources")
@@ -64,6 +66,7 @@ def plan(task: Task) -> Plan:
     notes.append(
         "seconds are what stations will record; checks between them, and the start of the command, come on top"
     )
+    notes.append("duplicates of the pool's sources are counted when the pool is made")
     if any(Lake(task.lake).root.glob(f"runs/{task.name}/*.json")):
         notes.append(
             "runs of a comparison that are there already and still serve are not made again, so it may take less"
@@ -72,7 +75,7 @@ def plan(task: Task) -> Plan:
         notes.append(f"the lexical encoder is fitted again, and every row encoded: about {refit.reason(share)}")
     if task.toxicity:
         notes.append("toxicity is not in the figures: what is written and judged takes its time in every run")
-    return Plan(task.name, stations, notes, time.monotonic() - began)
+    return Plan(task.name, stations, notes, time.monotonic() - began, seen.sources)
 
 
 def _measured(task: Task, seen: Look, folder: Path, without: dict[str, str]) -> Measured:

@@ -14,7 +14,7 @@ from getmore_assets.defs import forecast, reproduction
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
-from getmore_assets.reporting import comparison
+from getmore_assets.reporting import comparison, tables
 from getmore_assets.selection.explain import of_task
 
 _SHOWN = 500  # characters of a text
@@ -39,7 +39,11 @@ def foretell(context: dg.OpExecutionContext, line: Line) -> None:
     whole = {
         name: found[name] for name in ("seconds", "peak_rss_mb", "disk_mb", "gpu_hours") if found[name] is not None
     }
-    context.add_output_metadata({**whole, "stations": _table(columns, rows), "notes": "\n".join(found["notes"])})
+    read = tables.sources(found["sources"])
+    told = {read.title.lower(): _table([column.name for column in read.head], read.rows)} if read else {}
+    context.add_output_metadata(
+        {**whole, "stations": _table(columns, rows), **told, "notes": "\n".join(found["notes"])}
+    )
 
 
 @dg.op(description="Show the scorecard that is there; the job `run` makes it.")

@@ -69,12 +69,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """All stations, in the order of the line, and what is left to say."""
+    """All stations, in the order of the line, what is left to say, and the counts of each source.
+
+    `sources` is empty where they were not read and records of an earlier version do not hold the counts.
+    """
 
     task: str
     stations: list[Estimate]
     notes: list[str]
     seconds_spent: float
+    sources: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, and what the stations come to: seconds together, the highest peak, MiB and GPU hours together."""
@@ -86,6 +90,7 @@ class Plan:
             "disk_mb": together([one.told.disk_mb for one in made]),
             "gpu_hours": together([one.gpu_hours for one in made]),
             "stations": [one.as_json() for one in self.stations],
+            "sources": self.sources,
             "notes": self.notes,
             "planned_in_seconds": round(self.seconds_spent, 1),
         }

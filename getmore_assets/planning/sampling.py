@@ -6,13 +6,16 @@ Belongs here: reading the sources once and writing the samples as files. Does no
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.corpus import readers, target
+from getmore_assets.corpus import pool, readers, target
+from getmore_assets.corpus.passages import clean
+from getmore_assets.corpus.reading import Reading
 
 SMALL, LARGE = "small", "large"
 _MOST = {SMALL: 10_000, LARGE: 30_000}  # rows: more than a batch of the reader, so that memory grows as it does later
@@ -37,6 +40,7 @@ class Look:
         target_seconds: What reading the target took.
         guard_seconds: What making the leakage guard of it took.
         versions: Data version of the target, and that of what is evaluated on.
+        sources: Counts of each source, as `Reading.as_json`; of the pool's, `folded` is None: passages are not made.
     """
 
     rows: int
@@ -48,6 +52,7 @@ class Look:
     target_seconds: float
     guard_seconds: float
     versions: tuple[str, str]
+    sources: list[dict[str, Any]] = field(default_factory=list)
 
 
 def look(task: Task, folder: Path) -> Look:
@@ -69,8 +74,8 @@ def look(task: Task, folder: Path) -> Look:
         few = _few(part, _chars(task, str(split)), kept)
         kept = few["label"].unique() if split == "train" and facts.labels else kept
         few.write_parquet(folder / f"{split}-{SMALL}.parquet")
-    began, stride = time.monotonic(), _Stride(2 * _MOST[LARGE])
-    for batch in _pool(task):
+    began, stride, told = time.monotonic(), _Stride(2 * _MOST[LARGE]), list[dict[str, Any]]()
+    for batch in _pool(task, told):
         stride.add(batch)
     read_seconds, samples = time.monotonic() - began, {}
     whole = stride.rows
@@ -89,12 +94,27 @@ def look(task: Task, folder: Path) -> Look:
         target_seconds,
         guard_seconds,
         (target.data_version(rows), facts.evaluated_version),
+        [*told, *facts.sources],
     )
 
 
-def _pool(task: Task) -> Iterator[pl.DataFrame]:
-    for source in task.candidates:
-        yield from readers.read(source)
+def _pool(task: Task, told: list[dict[str, Any]]) -> Iterator[pl.DataFrame]:
+    """The rows of the pool's sources; the counts of each are added to `told`."""
+    for number, source in enumerate(task.candidates):
+        reading = pool.reading_of(source, task)
+        for batch in readers.read(source, reading=reading):
+            _count_long(reading, batch["text"], task.corpus.passage_chars)
+            yield batch
+        told.append({**reading.as_json(f"candidates.{number}"), "folded": None})
+
+
+def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
+    """Count the texts that are longer than a passage once they are clean: they are cut, or kept whole."""
+    long = sum(len(clean(text)) > longest for text in texts.filter(texts.str.len_chars() > longest))
+    if reading.cuts:
+        reading.cut += long
+    else:
+        reading.longer += long
 
 
 class _Stride:

@@ -14,7 +14,7 @@ import yaml
 
 from getmore_assets.config import Task
 from getmore_assets.lake import Lake
-from getmore_assets.records import Record, now, write_atomically
+from getmore_assets.records import Record, now, sources_of, write_atomically
 from getmore_assets.reporting import drawing, figures, page, plain, rows, statistics, tables
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.evidence import Evidence
@@ -99,6 +99,7 @@ def write(
         potentials=tables.potentials(evidence.potentials),
         stability=tables.stability(made["ot_potentials"].facts.get("overlap", [])),
         losses=list(_TRAINED),
+        sources=tables.sources(sources_of(made)),
         stations=tables.stations(list(made.values()), Lake(task.lake).root),
         runs=tables.runs(list(made.values()), own),
         versions=tables.versions(hashes),

@@ -12,6 +12,7 @@ import polars as pl
 
 from getmore_assets import __version__
 from getmore_assets.config import NONE
+from getmore_assets.corpus.reading import remarks
 from getmore_assets.records import Record
 from getmore_assets.reporting import statistics
 from getmore_assets.reporting.curves import Curve
@@ -216,6 +217,23 @@ def stability(overlaps: list[dict[str, Any]]) -> Table | None:
     ]
     caption = "Jaccard similarity of the lowest scores of a sample, at ε and at another ε."
     return Table("Stability", caption, [Column("lowest"), *_numbers("times ε", "similarity")], rows) if rows else None
+
+
+def sources(told: list[dict[str, Any]]) -> Table | None:
+    """What was read of each source; None where no record holds it, as those of earlier versions."""
+    rows = [
+        [s["field"], s["path"], s["format"], f"{s['files']:,}", f"{s['rows']:,}", "; ".join(remarks(s))] for s in told
+    ]
+    head = [
+        Column("field"),
+        Column("path", code=True),
+        Column("format"),
+        *_numbers("files", "rows"),
+        Column("of these"),
+    ]
+    return (
+        Table("Sources", "What was read, and what was left out, skipped, cut or folded.", head, rows) if rows else None
+    )
 
 
 def stations(made: list[Record], lake: Path) -> Table:

@@ -6,6 +6,7 @@ import pytest
 from getmore_assets.config import Task
 from getmore_assets.corpus import payloads, pool
 from getmore_assets.lake import Lake
+from getmore_assets.planning.sampling import look
 from tests.conftest import task_fields
 
 
@@ -58,6 +59,7 @@ def test_of_files_that_came_only_these_are_read_and_of_files_that_changed_all(so
     rows.slice(390, 110).write_parquet(folder / "b.parquet")
     version, facts, ids = built()
     assert (facts.read, facts.exact_duplicates >= 10) == (110, True)
+    assert [(s["files"], s["unchanged_files"], s["rows"]) for s in facts.sources] == [(1, 1, 110)]
     assert (version, ids) == built(Lake(tmp_path / "whole"))[::2]
 
     rows.slice(390, 100).write_parquet(folder / "b.parquet")  # a file that was read is another one now
@@ -69,6 +71,7 @@ def test_of_files_that_came_only_these_are_read_and_of_files_that_changed_all(so
     lake.delete_where(pool.TABLE, f"id = '{min(ids)}'", {})  # rows went that the notes do not know of
     version, facts, ids = built()
     assert facts.read == 600
+    assert [(s["files"], s["unchanged_files"], s["rows"]) for s in facts.sources] == [(3, 0, 600)]
     assert (version, ids) == built(Lake(tmp_path / "mended"))[::2]
 
 
@@ -115,3 +118,23 @@ def test_whole_rows_are_kept_uncut_beside_texts_and_follow_their_source(sources,
     assert changed != first
     assert sorted(kept) == sorted(rows)
     assert pool.build(before, lake, {})[1:][0] == version
+
+
+def test_each_source_says_what_was_cut_folded_kept_whole_and_is_no_text(sources, tmp_path):
+    plain, chat = tmp_path / "plain.jsonl", tmp_path / "chat.jsonl"
+    long = " ".join(f"Sentence {n} of it." for n in range(100))
+    texts = ["One.", "Two.", "One.", long]
+    plain.write_text("\n".join(json.dumps({"text": text}) for text in texts), "utf-8")
+    picture = [{"type": "text", "text": "Two."}, {"type": "image"}]
+    rows = [[{"role": "user", "content": content}] for content in (picture, long, "Three.", "")]
+    chat.write_text("\n".join(json.dumps({"messages": messages}) for messages in rows), "utf-8")
+    kept = {"path": str(chat), "text": "messages", "whole_rows": True, "bad_rows": "skip"}
+    task = Task.model_validate(task_fields(sources, tmp_path / "lake", candidates=[{"path": str(plain)}, kept]))
+    facts = pool.build(task, Lake(tmp_path / "lake"), {})[2]
+    names = ("field", "files", "rows", "cut", "folded", "longer_than_a_passage", "not_text")
+    told = [tuple(source[name] for name in names) for source in facts.sources]
+    assert told == [("candidates.0", 1, 4, 1, 1, 0, 0), ("candidates.1", 1, 3, 0, 1, 1, 1)]
+    assert [source["skipped"] for source in facts.sources] == [{}, {"`messages` is null or blank": 1}]
+    looked = look(task, tmp_path).sources
+    assert [{**source, "folded": None} for source in facts.sources] == looked[:2], "a plan counts the same"
+    assert [source["field"] for source in looked[2:]] == ["target.train", "target.validation", "target.test"]

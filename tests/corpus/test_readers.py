@@ -8,7 +8,7 @@ from deltalake import write_deltalake
 
 from getmore_assets.config import Source
 from getmore_assets.corpus import payloads, readers
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, remarks
 from getmore_assets.errors import BadInput
 
 ROWS = [{"text": f"Row number {i}, which says little.", "topic": f"t{i % 2}", "kind": "k"} for i in range(5)]
@@ -105,12 +105,17 @@ def test_bad_rows_are_left_out_when_asked(tmp_path, case):
     assert rows.height >= 1
 
 
-def test_a_ragged_csv_row_is_refused(tmp_path):
+@pytest.mark.parametrize("bad_rows", ["error", "skip"])
+def test_a_ragged_csv_row_and_two_columns_of_one_name_are_refused_either_way(tmp_path, bad_rows):
     path = tmp_path / "bad.csv"
     path.write_text("text,label\nfine,a\nnot,so,fine\n")
-    with pytest.raises(BadInput, match="more fields") as refusal:
-        read(Source(path=str(path)))
+    with pytest.raises(BadInput, match="more fields than the header's 2") as refusal:
+        read(Source(path=str(path), bad_rows=bad_rows))
     assert refusal.value.where == f"{path}:3"
+    path.write_text("text,label,text\nthis,a,or that\n")
+    with pytest.raises(BadInput, match="two columns are called `text`") as refusal:
+        read(Source(path=str(path), bad_rows=bad_rows))
+    assert refusal.value.where == f"{path}:1"
 
 
 def test_a_missing_file_and_an_unknown_format_are_refused(tmp_path):
@@ -288,3 +293,42 @@ def test_a_source_without_whole_rows_has_the_cache_key_that_it_always_had():
         *("path", "format", "text", "split", "config", "bad_rows", "source", "domain", "label", "vector"),
         *("include", "exclude", "sample"),
     }
+
+
+def test_what_became_of_files_and_rows_is_counted_and_said(tmp_path):
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.jsonl").write_bytes(
+            jsonl([{"text": f"row {n} of {name}"} for n in range(3)] + [{"text": " "}])
+        )
+    (folder / ".c.jsonl").write_bytes(jsonl(ROWS))
+    (folder / "_SUCCESS").touch()
+    reading = Reading(Source(path=str(folder), bad_rows="skip"))
+    assert sum(rows.height for rows in readers.read(reading.source, {str(folder / "b.jsonl")}, reading)) == 3
+    told = reading.as_json("candidates.1")
+    assert (told["field"], told["path"], told["format"]) == ("candidates.1", str(folder), "jsonl")
+    assert (told["files"], told["unchanged_files"], told["left_out_files"], told["rows"]) == (1, 1, 2, 3)
+    assert list(told["left_out"]) == [str(folder / ".c.jsonl"), str(folder / "_SUCCESS")]
+    assert told["skipped"] == {"`text` is null or blank": 1}
+    assert remarks(told) == [
+        "1 file as before, not read again",
+        f"2 files or folders left out ({folder}/.c.jsonl: its name begins with `.`; "
+        f"{folder}/_SUCCESS: its name begins with `_`)",
+        "1 row skipped: `text` is null or blank",
+    ]
+
+
+def test_of_a_sample_all_rows_are_counted_and_those_that_were_drawn(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(jsonl([{"text": f"row {n % 4}"} for n in range(12)]))
+    reading = Reading(Source(path=str(tmp_path / "a.jsonl"), sample=2))
+    list(readers.read(reading.source, reading=reading))
+    assert remarks(reading.as_json("candidates.0")) == ["2 rows sampled", "4 duplicates folded"]
+    assert reading.rows == 12
+
+
+def test_nothing_is_remarked_of_a_source_that_is_taken_as_it_is(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(jsonl(ROWS))
+    reading = Reading(Source(path=str(tmp_path / "a.jsonl")))
+    list(readers.read(reading.source, reading=reading))
+    assert remarks(reading.as_json("general")) == []

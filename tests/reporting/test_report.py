@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 from getmore_assets.config import Task
+from getmore_assets.defs.shown import materialisation
 from getmore_assets.records import STATIONS
-from getmore_assets.reporting import evidence, plain, report, rows
+from getmore_assets.reporting import evidence, plain, report, rows, tables
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.statistics import Interval
 from tests.defs.damage import Copy
@@ -74,6 +75,29 @@ def test_the_page_holds_its_parts_the_verdict_first(page, ran, parts):
         assert shown in page.text
     assert records["base_model"].dagster_run_id in page.text
     assert str(ran.lake.root) not in page.text.split("The task, as it was run")[0]
+
+
+def test_what_was_read_of_each_source_is_told_and_left_away_where_no_record_holds_it(page, ran, parts, tmp_path):
+    fields = ["candidates.0", "target.train", "target.validation", "target.test"]
+    pool, target = (parts["made"][name] for name in ("raw_corpus", "target_data"))
+    shown = (
+        materialisation(pool, "made").metadata["sources"].data
+        + materialisation(target, "made").metadata["sources"].data
+    )
+    assert [told["field"] for told in shown] == fields
+    assert [told["rows"] for told in shown] == [1200, 120, 40, 80]
+    assert shown[0]["path"] == ran.fields["candidates"][0]["path"]
+    table = tables.sources(shown)
+    assert [row[0] for row in table.rows] == fields
+    for row in table.rows:
+        assert all(cell in page.text for cell in row)
+    before = {
+        name: replace(record, facts={fact: of for fact, of in record.facts.items() if fact != "sources"})
+        for name, record in parts["made"].items()
+    }
+    old = Page(report.write(tmp_path / "old.html", **{**parts, "made": before}).read_text("utf-8"))
+    assert table.said in page.text
+    assert table.said not in old.text
 
 
 def test_rows_from_the_top_the_cut_and_the_bottom_are_shown(page, parts):
