@@ -5,6 +5,7 @@ or the files a task names (`preflight.py`).
 """
 
 import difflib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ def load_task(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> 
         BadInput: The file is missing, cannot be read, is not YAML, or a field of it is unknown or has a wrong value.
     """
     path = Path(path)
+    try:
+        was = path.stat()
+    except OSError:
+        return _load(path, tuple(overrides), None)
+    return _load(path, tuple(overrides), (was.st_mtime_ns, was.st_ctime_ns, was.st_size, was.st_ino))
+
+
+@lru_cache(maxsize=64)  # every asset and check of a run asks for the task, which cannot be changed
+def _load(path: Path, overrides: tuple[str, ...], _was: tuple[int, ...] | None) -> Task:
     try:
         raw = safe_yaml.read(path)
     except FileNotFoundError:
