@@ -18,8 +18,6 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.events import RunFailureReason
 from dagster._core.executor.child_process_executor import _execute_command_in_child_process
 from dagster._core.storage.tags import GRPC_INFO_TAG, RUN_FAILURE_REASON_TAG, SENSOR_NAME_TAG
-from dagster._grpc.client import DagsterGrpcClient
-from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
 
 from getmore_assets import liveness
@@ -134,6 +132,9 @@ def _is_known_to_its_server(run: dg.DagsterRun) -> bool:
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     if not server:
         return False
+    from dagster._grpc.client import DagsterGrpcClient  # loads gRPC, which no other question here needs
+    from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+
     place = {name: server.get(name) for name in ("port", "socket", "host")}
     client = DagsterGrpcClient(**place, use_ssl=bool(server.get("use_ssl")))
     try:
