@@ -79,11 +79,12 @@ def sources(documents: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
     folder = shared_folder(tmp_path_factory, "sources")
     with FileLock(folder / "lock"):
         if not (folder / "test.jsonl").is_file():
-            _write_sources(documents, folder)
+            write_sources(documents, folder)
     return folder
 
 
-def _write_sources(documents: pl.DataFrame, folder: Path) -> None:
+def write_sources(documents: pl.DataFrame, folder: Path) -> None:
+    """Write the files of `sources`."""
     wanted = pl.col("domain").is_in(["asyncio", "email"])
     # Four domains: each is a transport problem of its own.
     few = pl.col("domain").rank("dense").mod(4).replace_strict(dict(enumerate(DOMAINS)), return_dtype=pl.String)

@@ -22,7 +22,7 @@ import psutil
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS
-from tests.conftest import documents, sources, task_fields, write_task
+from tests.conftest import documents, task_fields, write_sources, write_task
 
 REPO = Path(__file__).parents[2]
 LONGEST = 600.0  # seconds that a command may take before it counts as hung
@@ -237,22 +237,12 @@ class Place:
             train.writelines(extra[from_extra:])
 
 
-class _Folders:
-    """What the fixtures of the tests need of pytest."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def mktemp(self, name: str) -> Path:
-        folder = self.home / name
-        folder.mkdir()
-        return folder
-
-
 def make_sources(home: Path) -> Path:
     """The tests' own sources, and extra.jsonl: rows by which target train will grow."""
     found = documents.__wrapped__()
-    folder = sources.__wrapped__(found, _Folders(home))
+    folder = home / "sources"
+    folder.mkdir()
+    write_sources(found, folder)
     wanted = found.filter((found["domain"] == "http") | (found["domain"] == "urllib")).select("text", label="domain")
     wanted.head(30).write_ndjson(folder / "extra.jsonl")
     return folder
