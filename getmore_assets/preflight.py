@@ -27,7 +27,7 @@ from getmore_assets.selection import imported
 from getmore_assets.weights import headers_hash
 
 log = logging.getLogger(__name__)
-_CODE_VERSION = "2"
+_CODE_VERSION = "3"
 _REMEMBERED = 100
 
 

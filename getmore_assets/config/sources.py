@@ -49,6 +49,12 @@ class Rows(Section):
     version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
     split: str = Field("train", description="the split of a Hugging Face data set")
     config: str | None = Field(None, description="the configuration of a data set on the hub, as GLUE's `mrpc`")
+    quoting: Literal["standard", "none"] | None = Field(
+        None,
+        exclude_if=lambda quoting: quoting is None,  # a source that does not say keeps the cache key of before
+        description="of CSV and TSV: whether quotes enclose fields (standard) or are part of the text (none); "
+        "without it standard, and a file that reads otherwise without quoting is refused",
+    )
     bad_rows: Literal["error", "skip"] = Field("error", description="null, blank or undecodable texts: refuse or skip")
 
     @property

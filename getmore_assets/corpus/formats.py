@@ -6,7 +6,6 @@ Belongs here: bytes to frames, with the place of a row that cannot be decoded. D
 (`pl.Object`), so that no value is cast.
 """
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +15,10 @@ import polars as pl
 
 from getmore_assets.config import HUB_PREFIX
 from getmore_assets.corpus import arrow_rows, payloads
+from getmore_assets.corpus.delimited import delimited
 from getmore_assets.corpus.frames import BATCH, LINE, Batches, Columns, bounded, of_rows, of_tables, with_payloads
 from getmore_assets.corpus.library_errors import guarded, translated, worded
-from getmore_assets.corpus.lines import LONGEST_ROW, OPENERS, TOO_LONG, lines
+from getmore_assets.corpus.lines import LONGEST_ROW, OPENERS, lines
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
@@ -80,19 +80,23 @@ def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
 
 def _jsonl(path: Path, columns: Columns, reading: Reading) -> Batches:
     def rows() -> Iterator[tuple[int, dict[str, Any], int]]:
-        for number, line in lines(path, reading):
-            if not line.strip():
+        for line in lines(path):
+            number, text, wrong = line
+            if wrong:
+                line.spoils_a_row(path, reading)
+                continue
+            if not text.strip():
                 continue
             try:
-                row = _ROW.decode(line.strip())
+                row = _ROW.decode(text.strip())
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
-                if "\\ud" in line or "\\uD" in line:  # half a surrogate pair is no text
+                if "\\ud" in text or "\\uD" in text:  # half a surrogate pair is no text
                     json.dumps(row, ensure_ascii=False).encode("utf-8")
             except (ValueError, RecursionError) as error:
                 reading.bad(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line")
                 continue
-            yield number, {**row, LINE: line} if reading.source.whole_rows else row, len(line)
+            yield number, {**row, LINE: text} if reading.source.whole_rows else row, len(text)
 
     yield from of_rows(rows(), columns)
 
@@ -109,44 +113,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _ROW = json.JSONDecoder(object_pairs_hook=_object)
 
 
-def _delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
-    def read(path: Path, columns: Columns, reading: Reading) -> Batches:
-        csv.field_size_limit(LONGEST_ROW)
-        taken = 0  # characters since the last row ended
-
-        def counted() -> Iterator[str]:
-            nonlocal taken
-            for number, line in lines(path, reading):
-                taken += len(line)
-                if taken > LONGEST_ROW:
-                    raise BadInput(f"{path}:{number}", f"a row {TOO_LONG}", "Look for a quote that is not closed")
-                yield line
-
-        def rows() -> Iterator[tuple[int, dict[str, Any], int]]:
-            nonlocal taken
-            reader = csv.DictReader(counted(), delimiter=delimiter, strict=True)
-            try:
-                named = list(reader.fieldnames or [])
-                if len(set(named)) < len(named):
-                    what = f"two columns are called `{next(name for name in named if named.count(name) > 1)}`"
-                    raise BadInput(f"{path}:{reader.line_num}", what, "Rename one in the file's first line")
-                for row in reader:
-                    if None in row:
-                        what = f"more fields than the header's {len(named)}"
-                        raise BadInput(f"{path}:{reader.line_num}", what, "Quote the delimiter, or mend the row")
-                    kept = {LINE: json.dumps(row, ensure_ascii=False)} if reading.source.whole_rows else {}
-                    yield reader.line_num, row | kept, taken
-                    taken = 0
-            except csv.Error as error:
-                raise BadInput(f"{path}:{reader.line_num}", str(error), "Mend the quoting of this row") from None
-
-        yield from of_rows(rows(), columns)
-
-    return read
-
-
 def _text(path: Path, _columns: Columns, reading: Reading) -> Batches:
-    """A row a file; of one that is too long for a row, a row for each part of it."""
+    """A row a file; of one that is too long for a row, a row for each part of it. A bad line spoils its row."""
 
     def frame() -> pl.DataFrame:
         row = {"text": "".join(part)}
@@ -155,14 +123,19 @@ def _text(path: Path, _columns: Columns, reading: Reading) -> Batches:
         return pl.DataFrame(row)
 
     part: list[str] = []
-    start, held = 1, 0
-    for number, line in lines(path, reading):
-        if held + len(line) > LONGEST_ROW:
-            yield start, frame()
-            part, start, held = [], number, 0
-        part.append(line)
-        held += len(line)
-    yield start, frame()
+    start, held, spoilt = 1, 0, False
+    for line in lines(path):
+        if held + len(line.text) > LONGEST_ROW:
+            if not spoilt:
+                yield start, frame()
+            part, start, held, spoilt = [], line.number, 0, False
+        if line.wrong and not spoilt:
+            line.spoils_a_row(path, reading)
+            spoilt = True
+        part.append(line.text)
+        held += len(line.text)
+    if not spoilt:
+        yield start, frame()
 
 
 def _dataset(path: Path, columns: Columns, reading: Reading) -> Batches:
@@ -248,8 +221,8 @@ READERS: dict[str, Callable[[Path, Columns, Reading], Batches]] = {
     "parquet": _parquet,
     "delta": _delta,
     "jsonl": _jsonl,
-    "csv": _delimited(","),
-    "tsv": _delimited("\t"),
+    "csv": delimited(","),
+    "tsv": delimited("\t"),
     "text": _text,
     "dataset": _dataset,
 }

@@ -1,7 +1,7 @@
 """A text file's bytes, plain or compressed, as numbered lines of bounded length.
 
-Belongs here: opening, decompressing, cutting into lines; refusing what is cut off, too long or not UTF-8. Does not:
-what a line means (`formats.py`).
+Belongs here: opening, decompressing, cutting into lines; refusing a file that is cut off; saying which line is too long
+or not UTF-8. Does not: what a line means, and so which row a bad line spoils (`formats.py`).
 """
 
 import gzip
@@ -9,10 +9,11 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
+from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
@@ -64,28 +65,62 @@ def _open_zstd(path: Path, _mode: str) -> BinaryIO:
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".zst": _open_zstd}
 
 
-def lines(path: Path, reading: Reading) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a UTF-8 file, plain, gz or zst, with their ends.
+class Line(NamedTuple):
+    """A line with its end. Of a bad line, `text` is no text of the file: the row that the line is part of is bad.
+
+    Attributes:
+        number: The first line of a file is 1.
+        text: Where bytes are not UTF-8, U+FFFD stands for them, so that quotes and delimiters stay where they are.
+            Empty where the line is too long.
+        wrong: What is wrong with the line, or None.
+    """
+
+    number: int
+    text: str
+    wrong: str | None = None
+
+    def spoils_a_row(self, path: Path, reading: Reading) -> None:
+        """Count the row that this bad line is part of, or refuse it.
+
+        Raises:
+            BadInput: `bad_rows` is `error`.
+        """
+        assert self.wrong is not None
+        fix = CUT_IT if self.wrong == TOO_LONG else "Convert the file, or set `bad_rows: skip`"
+        reading.bad(f"{path}:{self.number}", self.wrong, fix)
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of a UTF-8 file, plain, gz or zst; a lone CR ends a line where the file begins without LF.
 
     Raises:
-        BadInput: A line is too long or not UTF-8 (`bad_rows: skip` leaves it out), or the file is cut off.
+        BadInput: The file cannot be opened, or is cut off.
     """
-    with OPENERS.get(path.suffix, Path.open)(path, "rb") as stream:
+    with translated(str(path), "cannot be opened"):
+        stream = OPENERS.get(path.suffix, Path.open)(path, "rb")
+    with stream:
         for number, line in enumerate(_whole_lines(stream, path), 1):
-            what = None if line is not None else TOO_LONG
-            try:
-                if line is not None:
-                    yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                what = f"not valid UTF-8 (byte {error.start} of the line)"
-            if what:
-                fix = CUT_IT if what == TOO_LONG else "Convert the file, or set `bad_rows: skip`"
-                reading.bad(f"{path}:{number}", what, fix)
+            yield _decoded(number, line)
+
+
+def _decoded(number: int, line: bytes | None) -> Line:
+    if line is None:
+        return Line(number, "", TOO_LONG)
+    encoding = "utf-8-sig" if number == 1 else "utf-8"
+    try:
+        return Line(number, line.decode(encoding))
+    except UnicodeDecodeError as error:
+        wrong = f"not valid UTF-8 (byte {error.start} of the line)"
+        return Line(number, line.decode(encoding, "replace"), wrong)
 
 
 def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:
     """Lines; None in the place of one that is too long, of which no more than a piece is ever held."""
     try:
+        head = stream.peek(_BUFFER)
+        if b"\r" in head and b"\n" not in head:
+            yield from _ended_by_cr(stream)
+            return
         while line := stream.readline(LONGEST_ROW + 1):
             if len(line) <= LONGEST_ROW:
                 yield line
@@ -95,3 +130,17 @@ def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:
                 line = stream.readline(LONGEST_ROW)
     except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
         raise BadInput(str(path), f"cannot be read to its end ({error})", "Copy or compress the file again") from None
+
+
+def _ended_by_cr(stream: Any) -> Iterator[bytes | None]:
+    """Lines of a file of the old Mac OS, as spreadsheets still write them there."""
+    held, too_long = b"", False
+    while piece := stream.read(_BUFFER):
+        *whole, held = (held + piece).split(b"\r")
+        for line in whole:
+            yield None if too_long else line + b"\r"
+            too_long = False
+        if len(held) > LONGEST_ROW:
+            held, too_long = b"", True
+    if held or too_long:
+        yield None if too_long else held

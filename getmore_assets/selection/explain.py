@@ -4,6 +4,7 @@ Belongs here: putting together what the stages decided about a row. Does not: de
 a selector hangs on (`orders.py`).
 """
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +147,10 @@ def _is_id(name: str) -> bool:
 
 
 def _is_called(name: str) -> pl.Expr:
-    return pl.col("id").str.starts_with(name) if _is_id(name) else pl.col("text").str.contains(name, literal=True)
+    """Whether a row has that id, or that piece in its text, which is stored in NFC."""
+    if _is_id(name):
+        return pl.col("id").str.starts_with(name)
+    return pl.col("text").str.contains(unicodedata.normalize("NFC", name), literal=True)
 
 
 def _badly_named(name: str, what: str) -> BadInput:

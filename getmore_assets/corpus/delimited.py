@@ -1,0 +1,119 @@
+"""Records of CSV and TSV: quoted as RFC 4180 says, or without quoting.
+
+Belongs here: which of the two a file is, records over several lines, and what spoils a record. Does not: lines
+(`lines.py`), or what a value means (`meanings.py`).
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.corpus.frames import LINE, Batches, Columns, of_rows
+from getmore_assets.corpus.lines import LONGEST_ROW, TOO_LONG, Line, lines
+from getmore_assets.corpus.reading import Reading
+from getmore_assets.errors import BadInput
+
+_SAY_WHICH = "Set `quoting: none` on this source where quotes are part of the text, or `quoting: standard`"
+
+
+def delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
+    """Return the reader of files whose fields are separated by `delimiter`."""
+
+    def read(path: Path, columns: Columns, reading: Reading) -> Batches:
+        csv.field_size_limit(LONGEST_ROW)
+        yield from of_rows(_Records(path, delimiter, reading).rows(), columns)
+
+    return read
+
+
+class _Records:
+    """The records of a file, each with the number of its first line."""
+
+    def __init__(self, path: Path, delimiter: str, reading: Reading) -> None:
+        self.path, self.delimiter, self.reading = path, delimiter, reading
+        self.quoting = reading.source.quoting
+        self.held: list[Line] = []  # of the record that is being read
+        self.size = 0  # of these, in characters
+
+    def rows(self) -> Iterator[tuple[int, dict[str, Any], int]]:
+        """Yield the number of a record's first line, its fields by column, and its size in characters."""
+        reader: csv.DictReader[str] = csv.DictReader(
+            self._lines(),
+            delimiter=self.delimiter,
+            strict=True,
+            quoting=csv.QUOTE_NONE if self.quoting == "none" else csv.QUOTE_MINIMAL,
+        )
+        whole = self.reading.source.whole_rows
+        try:
+            names = self._header(reader)
+            for row in reader:
+                held, size = self._record()
+                number = held[0].number
+                if None in row:
+                    what = f"more fields than the header's {len(names)}"
+                    raise BadInput(f"{self.path}:{number}", what, "Quote the delimiter, or mend the row")
+                if len(held) > 1 or None in row.values():
+                    self._require_one_reading(held, len(names))
+                bad = next((line for line in held if line.wrong), None)
+                if bad:
+                    bad.spoils_a_row(self.path, self.reading)
+                    continue
+                kept = {LINE: json.dumps(row, ensure_ascii=False)} if whole else {}
+                yield number, row | kept, size
+        except csv.Error as error:
+            line = self.held[0].number if self.held else reader.line_num
+            raise BadInput(f"{self.path}:{line}", str(error), f"Mend the quoting of this row. {_SAY_WHICH}") from None
+
+    def _header(self, reader: "csv.DictReader[str]") -> list[str]:
+        names = list(reader.fieldnames or [])
+        held, _ = self._record()
+        if bad := next((line for line in held if line.wrong), None):
+            raise BadInput(f"{self.path}:{bad.number}", f"the header is {bad.wrong}", "Convert the file")
+        if len(set(names)) < len(names):
+            what = f"two columns are called `{next(name for name in names if names.count(name) > 1)}`"
+            raise BadInput(f"{self.path}:1", what, "Rename one in the file's first line")
+        return names
+
+    def _lines(self) -> Iterator[str]:
+        for line in lines(self.path):
+            if not self.held and not line.text.strip("\r\n") and not line.wrong:
+                continue  # a blank line between records is none
+            if not self.held and line.wrong == TOO_LONG:
+                line.spoils_a_row(self.path, self.reading)
+                continue
+            self.size += len(line.text)
+            if self.size > LONGEST_ROW or line.wrong == TOO_LONG:  # where this record ends cannot be known
+                what, fix = f"a row {TOO_LONG}", "Look for a quote that is not closed"
+                raise BadInput(f"{self.path}:{line.number}", what, fix)
+            self.held.append(line)
+            yield line.text
+
+    def _record(self) -> tuple[list[Line], int]:
+        """Return the lines of the record that was just read, and their size; the next one begins."""
+        held, size = self.held, self.size
+        self.held, self.size = [], 0
+        return held, size
+
+    def _require_one_reading(self, held: list[Line], fields: int) -> None:
+        """Refuse a record that quotes make of what, without quoting, are whole records.
+
+        A file that was written without quoting has as many fields in every line as the header, and one that was
+        written with it has not, unless its texts hold neither delimiters nor line ends. The whole file is looked at
+        once, where a record gives cause.
+
+        Raises:
+            BadInput: Both readings are whole, and they differ.
+        """
+        if self.quoting is not None or not any('"' in line.text for line in held):
+            return
+        if all(self._has(line, fields) for line in held) and all(self._has(line, fields) for line in lines(self.path)):
+            one = "one row" if len(held) > 1 else "a row with too few fields"
+            what = f"{one} where quotes enclose fields, and {len(held)} whole rows where they are part of the text"
+            raise BadInput(f"{self.path}:{held[0].number}", what, _SAY_WHICH)
+        self.quoting = "standard"
+
+    def _has(self, line: Line, fields: int) -> bool:
+        text = line.text.strip("\r\n")
+        return not text or text.count(self.delimiter) == fields - 1
