@@ -146,6 +146,9 @@ def _dataset(path: Path, columns: Columns, reading: Reading) -> Batches:
             if split not in loaded:
                 raise BadInput(str(path), f"no split `{split}`", f"Its splits are: {', '.join(loaded)}")
             loaded = loaded[split]
+        loaded.data.validate(
+            full=True
+        )  # Arrow follows a damaged offset wherever it points, out of the process's memory
     if reading.source.whole_rows:
         yield from of_tables(arrow_rows.of_dataset(loaded), str(path), columns, reading)
         return

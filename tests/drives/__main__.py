@@ -100,6 +100,14 @@ DRIVES = {
         "places.json",
         _package("moto", "pip install 'getmore-assets[dev,places]'"),
     ),
+    "fuzz": Drive(
+        "2,000 damaged files of every format, through the readers",
+        1,
+        "fuzz_readers",
+        (),
+        "fuzz-readers.json",
+        _package("datasets", "pip install 'getmore-assets[datasets]'"),
+    ),
     "ray": Drive(
         "two Ray nodes, one lost while it encodes, one while it solves",
         8,

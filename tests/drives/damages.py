@@ -22,7 +22,7 @@ from getmore_assets.records import STATIONS
 from tests.drives.command import REPO, Command
 from tests.drives.drive import MEND, Drive, Stopped, repaired
 from tests.drives.judge import UP_TO_SUBSET, Result, doubled, holds, left_behind, unreadable, vectors_of_task
-from tests.drives.outcomes import keep, show
+from tests.drives.outcomes import end, keep
 from tests.drives.small import Small, small_sources
 from tests.drives.spoils import DAMAGES, Damage
 from tests.drives.undisturbed import Left, unlike
@@ -171,11 +171,7 @@ def main() -> int:
             damaged(ward, result, DAMAGES[name])
         if asked.out:
             keep(asked.out, title, drive.results[-1:], home)
-    show(title, drive.results, time.monotonic() - began)
-    if any(one.wrong for one in drive.results):
-        return 1
-    shutil.rmtree(home, ignore_errors=True)
-    return 0
+    return end(title, drive.results, time.monotonic() - began, home)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ two cores. Faults of the disk need the right to mount, and are skipped without i
 """
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ import getmore_assets
 from tests.drives import company, kills, services, storage
 from tests.drives.command import REPO, make_sources
 from tests.drives.drive import Drive
-from tests.drives.outcomes import keep, show
+from tests.drives.outcomes import end, keep
 
 SCENARIOS = {
     "worker": lambda drive, _: kills.of_a_worker(drive, 3),
@@ -49,13 +48,9 @@ def main() -> int:
     print(f"in {home}; undisturbed {drive.seconds} s: {drive.undisturbed.rows}, {drive.undisturbed.scored}", flush=True)
     for name in asked.only.split(","):
         SCENARIOS[name](drive, asked.kills)
-    show("faults", drive.results, time.monotonic() - began)
     if asked.out:
         keep(asked.out, "faults", drive.results, home, undisturbed=asdict(drive.undisturbed))
-    if any(one.wrong for one in drive.results):
-        return 1
-    shutil.rmtree(home, ignore_errors=True)
-    return 0
+    return end("faults", drive.results, time.monotonic() - began, home)
 
 
 if __name__ == "__main__":

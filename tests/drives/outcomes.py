@@ -4,6 +4,7 @@ Belongs here: how outcomes are shown and kept. Does not: what an outcome is (`ju
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -29,6 +30,15 @@ def show(title: str, results: Sequence[Result], seconds: float) -> None:
     print(f", {len(failed)} failed, {len(skipped)} skipped", flush=True)
     for one in failed:
         print(f"  {one.fault}: {one.outcome}; kept in {one.lake}", flush=True)
+
+
+def end(title: str, results: Sequence[Result], seconds: float, home: Path) -> int:
+    """Show the results and return the exit code; the lakes in `home` stay where one did not hold."""
+    show(title, results, seconds)
+    if any(one.wrong for one in results):
+        return 1
+    shutil.rmtree(home, ignore_errors=True)
+    return 0
 
 
 def keep(out: Path, title: str, results: Sequence[Result], home: Path, **beside: Any) -> None:

@@ -9,7 +9,6 @@ make namespaces, and are skipped without it.
 """
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from tests.drives.command import LONGEST, REPO, Command
 from tests.drives.drive import MEND, Drive, Stopped, repaired
 from tests.drives.homes import Home, host, no_hosts
 from tests.drives.judge import Result, doubled, left_behind
-from tests.drives.outcomes import keep, show
+from tests.drives.outcomes import end, keep
 from tests.drives.small import TARGETS, Small, small_sources
 from tests.drives.undisturbed import References, unlike
 
@@ -380,11 +379,7 @@ def main() -> int:
             RACES[name](known, result, place)
         if asked.out:
             keep(asked.out, "races", drive.results[-1:], home)
-    show("races", drive.results, time.monotonic() - began)
-    if any(one.wrong for one in drive.results):
-        return 1
-    shutil.rmtree(home, ignore_errors=True)
-    return 0
+    return end("races", drive.results, time.monotonic() - began, home)
 
 
 if __name__ == "__main__":

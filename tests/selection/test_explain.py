@@ -1,6 +1,7 @@
 """What `explain` says of a row's place: each budget that it names is tried, and so is each score."""
 
 import re
+import unicodedata
 from dataclasses import asdict, fields, replace
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from getmore_assets.cli import main
 from getmore_assets.config import Budget, Target, Task
 from getmore_assets.corpus import leakage, target
 from getmore_assets.corpus.identity import content_id
+from getmore_assets.corpus.passages import clean
 from getmore_assets.corpus.pool import pool_key
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
@@ -289,6 +291,13 @@ def test_a_row_of_train_says_whether_it_is_in_train_or_why_it_was_taken_out(leak
     for kind, text in OF_TRAIN.items():
         assert explain.explain(task, tables, {}, left, text) == found[kind]
         assert explain.explain(task, tables, {}, left, ids[kind][:8]) == found[kind]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("piece", ["café", "Straße", "ガラス", "한국"])
+def test_a_piece_of_a_text_is_found_in_any_unicode_form(piece, form):
+    rows = pl.DataFrame({"id": ["a", "b"], "text": ["nothing of it", clean(f"a text with {piece} in it")]})
+    assert rows.filter(explain._is_called(unicodedata.normalize(form, piece)))["id"].to_list() == ["b"]
 
 
 def test_a_name_that_several_rows_of_the_target_have_or_none_is_refused(leaking):
