@@ -46,53 +46,55 @@ def spans(page: Path) -> list[str]:
     return SPAN.findall(BLOCK.sub("", page.read_text("utf-8")))
 
 
-def commands() -> list[tuple[Path, str]]:
-    """Every command of the pages, once, with the page that it is first in."""
+def commands(page: Path) -> list[list[str]]:
+    """The commands of a page in their order, each once."""
     found = {}
-    for page in PAGES:
-        for block in blocks(page, "sh", *([""] if page == README else [])):
-            for line in block.replace("\\\n", " ").splitlines():
-                if words := shlex.split(line, comments=True):
-                    found.setdefault(shlex.join(words), page)
-    return [(page, line) for line, page in found.items()]
-
-
-@pytest.fixture(scope="module")
-def place(ran, tmp_path_factory):
-    """A folder as the pages assume it: files in `my-data`, a task, and its lake, in which it has run."""
-    folder = tmp_path_factory.mktemp("docs")
-    copy = Copy(ran, folder)
-    write_task(folder / "task.yaml", {**copy.fields, "lake": "lake"})
-    shutil.copytree(Path(ran.fields["candidates"][0]["path"]).parent, folder / "my-data")
-    (folder / "id").write_text(copy.rows("selected_subset")["id"][0])
-    return folder
+    for block in blocks(page, "sh", *([""] if page == README else [])):
+        for line in block.replace("\\\n", " ").splitlines():
+            if words := shlex.split(line, comments=True):
+                found[shlex.join(words)] = words
+    return list(found.values())
 
 
 @pytest.fixture
-def here(place, monkeypatch):
-    """That folder as the working directory, in an environment without servers."""
+def here(ran, tmp_path, monkeypatch):
+    """A folder as each page assumes it, as the working directory, in an environment without servers.
+
+    It holds files in `my-data`, a task, and the lake of the task, in which it has run.
+    """
+    copy = Copy(ran, tmp_path)
+    write_task(tmp_path / "task.yaml", {**copy.fields, "lake": "lake"})
+    shutil.copytree(Path(ran.fields["candidates"][0]["path"]).parent, tmp_path / "my-data")
+    (tmp_path / "id").write_text(copy.rows("selected_subset")["id"][0])
     for name in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.chdir(place)
-    return place
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-@pytest.mark.parametrize(("page", "line"), commands(), ids=lambda value: getattr(value, "name", value))
-def test_a_command_of_the_pages_runs(page, line, here):
-    program, *arguments = shlex.split(line)
-    if program == "getmore":
-        run_getmore(arguments, here)
-    elif program == "make":
-        subprocess.run(["make", "--dry-run", "--directory", str(ROOT), *arguments], check=True, capture_output=True)
-    elif program == "pip":
-        check_pip(arguments)
-    else:
-        assert program in IN_A_SHELL, f"{page.name} has `{line}`: mark the block `console`, or add what runs it here"
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_the_commands_of_a_page_run_in_their_order(page, here):
+    for program, *arguments in commands(page):
+        print(page.name, program, *arguments)  # pytest shows it where the command fails
+        if program == "getmore":
+            run_getmore(arguments, here)
+        elif program == "make":
+            subprocess.run(["make", "--dry-run", "--directory", str(ROOT), *arguments], check=True, capture_output=True)
+        elif program == "pip":
+            check_pip(arguments)
+        else:
+            run_in_a_shell(page, shlex.join([program, *arguments]))
+
+
+def run_in_a_shell(page: Path, line: str) -> None:
+    assert line.split(maxsplit=1)[0] in IN_A_SHELL, (
+        f"{page.name} has `{line}`: mark the block `console`, or add what runs it here"
+    )
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def run_getmore(arguments: list[str], here: Path) -> None:
