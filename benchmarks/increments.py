@@ -41,7 +41,7 @@ class Change:
 
 
 def changes(pool: pl.DataFrame, target: list[str], seed: int) -> Iterator[Change]:
-    """Yield changes of the pool and of the target: what is appended is a fifth of what is there after, if not said."""
+    """Yield changes of the pool and of the target. Appended rows are a fifth of all, unless the name says more."""
     rows = pool.sample(fraction=1, shuffle=True, seed=seed)
     texts, cut, half = rows["text"].to_list(), rows.height * 4 // 5, rows.height // 2
     now, later = target[: len(target) // 2], target[len(target) // 2 :]

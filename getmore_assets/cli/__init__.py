@@ -17,7 +17,7 @@ VERBS = {
     "compare": "Set selectors side by side on the scorecard.",
     "explain": "Say why a row was selected or not.",
     "export": "Write the selection, or the models that came of it, as files.",
-    "check": "Hold what lies in the lake against every check.",
+    "check": "Evaluate every check on what is in the lake.",
     "approve": "Let models be trained on the selection that is there.",
     "reproduce": "Make a selection again from its pinned versions, and compare.",
     "repair": "Set aside what is damaged in a lake, and make it again.",

@@ -56,7 +56,7 @@ class Found:
 @click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE.xml", help="Write JUnit XML, which CI shows.")
 @click.option("--strict", is_flag=True, help="Let advice that does not hold fail, too.")
 def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | None, strict: bool) -> None:
-    """Hold what lies in the lake against every check. Nothing is made.
+    """Evaluate every check on what is in the lake. Nothing is materialized.
 
     Exit code 1 where a blocking check failed, or one could not be evaluated; with --strict also where advice does not
     hold.

@@ -22,8 +22,8 @@ _MODELS = ("warmed_model", "finetuned_model", "scorecard")
 def repair(task: str, as_json: bool) -> None:
     """Set aside what is damaged in a lake, and make it again.
 
-    The whole lake is read, so that of other tasks, too, nothing damaged is left; what they need is made again by their
-    next run. What is set aside lies under `damaged/` in the lake. Nothing else may work on the lake meanwhile.
+    Reads the whole lake, moves damaged files to `damaged/`, and runs the task as far as it had been run before. Other
+    tasks of the lake materialize what they need in their next run. Run nothing else on the lake during a repair.
     """
     with refusals(as_json):
         chosen = load_task(task)
