@@ -24,7 +24,7 @@ from getmore_assets.contents import GONE, wrong_with
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, file_sizes, vectors_of
-from getmore_assets.records import STATIONS, Record, Records, parsed, tasks_in
+from getmore_assets.records import STATIONS, Record, Records, other_rows, parsed, tasks_in
 
 LOG, ROWS, RECORD, FIT = "log", "rows", "record", "fit"
 EXPORT, MODEL, FIGURE, STORE = "export", "model", "figure", "store"
@@ -221,22 +221,10 @@ def _of_record(lake: Lake, path: Path, record: Record, deep: bool) -> Iterator[D
     for name, place in record.folders.items():
         exported = Path(place).is_relative_to(lake.root / "exports")
         wrong = wrong_with(Path(place), record.contents.get(name), deep)
-        if wrong is None and exported and place.endswith(".parquet") and name not in record.contents:
-            wrong = _other_rows(record, Path(place))
+        if wrong is None and exported and name not in record.contents:
+            wrong = other_rows(record, Path(place))
         if wrong:
             yield Damage(EXPORT if exported else MODEL, Path(place), wrong, depends)
     for figure in record.figures.values():
         if not Path(figure).is_file():
             yield Damage(FIGURE, Path(figure), GONE, f"a picture of {depends}")
-
-
-def _other_rows(record: Record, exported: Path) -> str | None:
-    """What is wrong with exported rows of a record that holds no hash: they are compared with the table."""
-    if record.table is None:
-        return None
-    try:
-        rows = record.table.scan().filter(pl.col("target") == record.task).sort("rank").select("id", "text").collect()
-    except Exception:  # the table's own damage is told of the table
-        return None
-    same = rows.equals(pl.read_parquet(exported).select("id", "text"))
-    return None if same else "is not what was made"

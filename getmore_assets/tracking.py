@@ -248,9 +248,10 @@ def _open(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
         found = client.get_experiment_by_name(EXPERIMENT)
         location = None if os.environ.get("MLFLOW_TRACKING_URI") else (lake.folder("mlartifacts")).as_uri()
         experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifact_location=location)
-    same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in ("getmore.station", "getmore.task", "getmore.lake"))
+    same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in ("getmore.station", "getmore.task"))
     for left in client.search_runs([experiment], f"{same} and attributes.status = 'RUNNING'"):
-        client.set_terminated(left.info.run_id, "KILLED")
+        if left.data.tags.get("getmore.lake") == tags["getmore.lake"]:  # a path may hold what a filter cannot quote
+            client.set_terminated(left.info.run_id, "KILLED")
     run = client.create_run(experiment, run_name=name, tags=tags)
     try:
         yield TrackedRun(client, run.info.run_id, experiment)

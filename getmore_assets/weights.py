@@ -1,6 +1,6 @@
-"""What can be said of weights on disk without a model to load them into.
+"""Safetensors files without a model: writing one whole or not at all, and what can be said of those on disk.
 
-Belongs here: names, shapes and numbers in safetensors files. Does not: where models lie (`models.py`), or models.
+Belongs here: names, shapes and numbers of tensors. Does not: where models lie (`models.py`), or models.
 """
 
 import json
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from getmore_assets.errors import BadInput
+from getmore_assets.lake import unfinished
 
 #: Of each floating type: an integer of its width, and the exponent's bits. All of them are set in a NaN or an infinity.
 _EXPONENTS = {
@@ -23,6 +25,18 @@ _WHOLE = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"}
 _AT_ONCE = 1 << 22  # numbers
 _LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
 _POINTER = b"version https://git-lfs"
+
+
+def write_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
+    """Write a safetensors file, of which no half is ever seen; the caller holds the lock of the file.
+
+    `save_file` of the library writes beside the file under a name of its own, which a killed process leaves for ever.
+    """
+    for left in path.parent.glob(f".{path.name}.*.partial"):  # of a process that was killed
+        left.unlink(missing_ok=True)
+    partial = unfinished(path)
+    partial.write_bytes(save(tensors))
+    partial.replace(path)
 
 
 def not_finite(file: Path) -> tuple[int, list[str]]:

@@ -193,6 +193,7 @@ def test_the_chart_has_the_same_images_version_pools_and_paths(services):
     own = yaml.safe_load((ROOT / "dagster.yaml").read_text("utf-8"))["concurrency"]
     assert concurrency["runs"] == own["runs"]
     assert concurrency["pools"] == {**own["pools"], "granularity": "run"}
+    assert {"name": "GETMORE_RUNS_WAIT", "value": "1"} in code["env"]
     assert {one["mountPath"] for one in code["volumeMounts"]} <= {
         one.split(":")[1] for one in services["code"]["volumes"]
     }

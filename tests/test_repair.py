@@ -227,3 +227,4 @@ def test_exports_of_a_record_without_hashes_are_held_against_the_table(lake):
     assert list(damage.look(lake)) == []
     pl.DataFrame({"id": ["b"], "text": ["y"], "rank": [1]}).write_parquet(left.folders["parquet"])
     assert [one.kind for one in damage.look(lake)] == ["export"]
+    assert Records(lake, "t").get("selected_subset") is None  # so a run exports it again

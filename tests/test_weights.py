@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from getmore_assets.weights import not_finite
+from getmore_assets.weights import not_finite, write_tensors
 
 FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
@@ -49,3 +50,14 @@ def test_a_torn_file_and_an_unknown_type_are_refused(tmp_path):
     save_file({"a": torch.ones(4, dtype=torch.float8_e4m3fn)}, file)
     with pytest.raises(ValueError, match=r"model.safetensors, a: .* F8_E4M3"):
         not_finite(file)
+
+
+def test_a_file_is_written_whole_and_what_a_killed_process_left_of_it_goes(tmp_path):
+    tensors = {"idf": np.arange(5, dtype=np.float32), "components": np.ones((2, 3), np.float32)}
+    path, others = tmp_path / "fit.safetensors", tmp_path / ".other.safetensors.1.partial"
+    (tmp_path / f".{path.name}.0123.partial").write_bytes(b"half")
+    others.write_bytes(b"half of another's")
+    write_tensors(tensors, path)
+    assert sorted(tmp_path.iterdir()) == [others, path]
+    save_arrays(tensors, tmp_path / "by the library")
+    assert path.read_bytes() == (tmp_path / "by the library").read_bytes()

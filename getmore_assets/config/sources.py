@@ -49,6 +49,11 @@ class Rows(Section):
     version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
     split: str = Field("train", description="the split of a Hugging Face data set")
     config: str | None = Field(None, description="the configuration of a data set on the hub, as GLUE's `mrpc`")
+    delimiter: Literal[",", ";", "\t", "|"] | None = Field(
+        None,
+        exclude_if=lambda delimiter: delimiter is None,  # as `quoting`
+        description="of CSV and TSV: what separates fields; without it a comma or tab, or what the header tells",
+    )
     quoting: Literal["standard", "none"] | None = Field(
         None,
         exclude_if=lambda quoting: quoting is None,  # a source that does not say keeps the cache key of before

@@ -1,29 +1,32 @@
 """Records of CSV and TSV: quoted as RFC 4180 says, or without quoting.
 
-Belongs here: which of the two a file is, records over several lines, and what spoils a record. Does not: lines
-(`lines.py`), or what a value means (`meanings.py`).
+Belongs here: which of the two a file is, what separates its fields, records over several lines, and what spoils a
+record. Does not: lines (`lines.py`), or what a value means (`meanings.py`).
 """
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from getmore_assets.corpus.frames import LINE, Batches, Columns, of_rows
 from getmore_assets.corpus.lines import LONGEST_ROW, TOO_LONG, Line, lines
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
+_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_FIRST_LINE_OF_EXCEL = re.compile(r'"?sep=([,;\t|])"?\s*')
 _SAY_WHICH = "Set `quoting: none` on this source where quotes are part of the text, or `quoting: standard`"
 
 
 def delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
-    """Return the reader of files whose fields are separated by `delimiter`."""
+    """Return the reader of files whose fields are separated by `delimiter`, unless their header tells otherwise."""
 
     def read(path: Path, columns: Columns, reading: Reading) -> Batches:
         csv.field_size_limit(LONGEST_ROW)
-        yield from of_rows(_Records(path, delimiter, reading).rows(), columns)
+        yield from of_rows(_Records(path, delimiter, columns, reading).rows(), columns)
 
     return read
 
@@ -31,19 +34,17 @@ def delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
 class _Records:
     """The records of a file, each with the number of its first line."""
 
-    def __init__(self, path: Path, delimiter: str, reading: Reading) -> None:
-        self.path, self.delimiter, self.reading = path, delimiter, reading
+    def __init__(self, path: Path, delimiter: str, columns: Columns, reading: Reading) -> None:
+        self.path, self.reading = path, reading
         self.quoting = reading.source.quoting
+        self.delimiter, self.begins = self._separated(delimiter, set(columns or ()))
         self.held: list[Line] = []  # of the record that is being read
         self.size = 0  # of these, in characters
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any], int]]:
         """Yield the number of a record's first line, its fields by column, and its size in characters."""
         reader: csv.DictReader[str] = csv.DictReader(
-            self._lines(),
-            delimiter=self.delimiter,
-            strict=True,
-            quoting=csv.QUOTE_NONE if self.quoting == "none" else csv.QUOTE_MINIMAL,
+            self._lines(), delimiter=self.delimiter, strict=True, quoting=self._csv_quoting()
         )
         whole = self.reading.source.whole_rows
         try:
@@ -66,6 +67,48 @@ class _Records:
             line = self.held[0].number if self.held else reader.line_num
             raise BadInput(f"{self.path}:{line}", str(error), f"Mend the quoting of this row. {_SAY_WHICH}") from None
 
+    def _csv_quoting(self) -> Literal[0, 3]:
+        return csv.QUOTE_NONE if self.quoting == "none" else csv.QUOTE_MINIMAL
+
+    def _separated(self, usual: str, wanted: set[str]) -> tuple[str, int]:
+        """Return what separates the fields, and the number of the header's line; what is unusual is said.
+
+        A spreadsheet writes semicolons where a comma is the decimal point, under the same name, and may say so in a
+        line of its own before the header.
+
+        Raises:
+            BadInput: The header has several fields by either of two delimiters, and neither gives those asked for.
+        """
+        told = _FIRST_LINE_OF_EXCEL.fullmatch(self._first_line(1))
+        begins = 2 if told else 1
+        found = self.reading.source.delimiter or (told[1] if told else self._told_by_the_header(begins, usual, wanted))
+        if found != usual:
+            self.reading.dialect = f"fields are separated by {_DELIMITERS[found]}"
+        return found, begins
+
+    def _told_by_the_header(self, number: int, usual: str, wanted: set[str]) -> str:
+        header = self._first_line(number)
+        names = {one: self._names(header, one) for one in (usual, *(_DELIMITERS.keys() - {usual}))}
+        several = [one for one, found in names.items() if len(found) > 1]
+        fitting = [one for one in several if wanted <= names[one]] or several
+        if not fitting or usual in fitting or (wanted and wanted <= names[usual]):
+            return usual
+        if len(fitting) > 1:
+            either = " or ".join(sorted(_DELIMITERS[one] for one in fitting))
+            what = f"the header's fields may be separated by {either}"
+            raise BadInput(f"{self.path}:{number}", what, "Set `delimiter` on this source")
+        return fitting[0]
+
+    def _first_line(self, number: int) -> str:
+        return next((line.text for line in lines(self.path) if line.number >= number and line.text.strip()), "")
+
+    def _names(self, header: str, delimiter: str) -> set[str]:
+        """Return the names of the columns; where quotes are wrong there are none, which reading the file says."""
+        try:
+            return set(next(csv.reader([header], delimiter=delimiter, quoting=self._csv_quoting()), []))
+        except csv.Error:
+            return set()
+
     def _header(self, reader: "csv.DictReader[str]") -> list[str]:
         names = list(reader.fieldnames or [])
         held, _ = self._record()
@@ -73,12 +116,12 @@ class _Records:
             raise BadInput(f"{self.path}:{bad.number}", f"the header is {bad.wrong}", "Convert the file")
         if len(set(names)) < len(names):
             what = f"two columns are called `{next(name for name in names if names.count(name) > 1)}`"
-            raise BadInput(f"{self.path}:1", what, "Rename one in the file's first line")
+            raise BadInput(f"{self.path}:{self.begins}", what, "Rename one in the file's header")
         return names
 
     def _lines(self) -> Iterator[str]:
         for line in lines(self.path):
-            if not self.held and not line.text.strip("\r\n") and not line.wrong:
+            if line.number < self.begins or (not self.held and not line.text.strip("\r\n") and not line.wrong):
                 continue  # a blank line between records is none
             if not self.held and line.wrong == TOO_LONG:
                 line.spoils_a_row(self.path, self.reading)
@@ -116,4 +159,4 @@ class _Records:
 
     def _has(self, line: Line, fields: int) -> bool:
         text = line.text.strip("\r\n")
-        return not text or text.count(self.delimiter) == fields - 1
+        return not text or line.number < self.begins or text.count(self.delimiter) == fields - 1

@@ -11,7 +11,7 @@ from getmore_assets.config import Source
 from getmore_assets.corpus import formats
 from getmore_assets.corpus.library_errors import translated
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import unreadable_in
+from getmore_assets.lake import newest_version, unreadable_in
 from getmore_assets.places import local, naming
 
 CORRECT_IT = "Correct the path; it is relative to where you run"
@@ -46,6 +46,12 @@ def resolve(source: Source) -> FileList:
     if source.version is not None and found.format != "delta":
         what = f"`version: {source.version}` is given, but it is {found.format}, which has no versions"
         raise BadInput(source.path, what, "Take `version` out; it is for Delta tables")
+    if source.version is not None:
+        with translated(source.path, "not a readable Delta table"):
+            newest = newest_version(str(found.paths[0]))
+        if source.version > newest:
+            what = f"has no version {source.version}: its newest is {newest}"
+            raise BadInput(source.path, what, "Correct `version`, or take it out")
     return found
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from deltalake import DeltaTable
 
 from getmore_assets.config import HUB_PREFIX
 from getmore_assets.corpus import arrow_rows, payloads
@@ -19,8 +20,10 @@ from getmore_assets.corpus.delimited import delimited
 from getmore_assets.corpus.frames import BATCH, LINE, Batches, Columns, bounded, of_rows, of_tables, with_payloads
 from getmore_assets.corpus.library_errors import guarded, translated, worded
 from getmore_assets.corpus.lines import LONGEST_ROW, OPENERS, lines
+from getmore_assets.corpus.parquet_damage import placed
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
+from getmore_assets.lake import file_sizes
 
 KINDS = "parquet, jsonl, csv, tsv, text, delta, dataset"
 _SUFFIXES = {
@@ -50,13 +53,14 @@ def is_saved_dataset(path: Path) -> bool:
 
 def _parquet(path: Path, columns: Columns, reading: Reading) -> Batches:
     if reading.source.whole_rows:
-        yield from of_tables(arrow_rows.of_parquet(path), str(path), columns, reading)
+        tables = placed(arrow_rows.of_parquet(path), lambda: [path], str(path))
+        yield from of_tables(tables, str(path), columns, reading)
         return
     with translated(str(path), "not a readable Parquet file"):
         frame = pl.scan_parquet(path)
         present = frame.collect_schema().names()
     wanted = columns if columns is not None and set(columns) <= set(present) else present
-    yield from bounded(guarded(str(path), _scan(frame, wanted)), str(path), reading)
+    yield from bounded(placed(_scan(frame, wanted), lambda: [path], str(path)), str(path), reading)
 
 
 def _delta(path: Path, columns: Columns, reading: Reading) -> Batches:
@@ -67,7 +71,11 @@ def _delta(path: Path, columns: Columns, reading: Reading) -> Batches:
         frame = pl.scan_delta(str(path), version=reading.source.version)
         present = frame.collect_schema().names()
     wanted = columns if columns is not None and set(columns) <= set(present) else present
-    rows = guarded(str(path), _scan(frame, wanted), "names a file that cannot be read")
+
+    def files() -> list[Path]:
+        return list(file_sizes(DeltaTable(path, version=reading.source.version)))
+
+    rows = placed(_scan(frame, wanted), files, str(path), "names a file that cannot be read")
     yield from bounded(rows, str(path), reading)
 
 
@@ -146,9 +154,8 @@ def _dataset(path: Path, columns: Columns, reading: Reading) -> Batches:
             if split not in loaded:
                 raise BadInput(str(path), f"no split `{split}`", f"Its splits are: {', '.join(loaded)}")
             loaded = loaded[split]
-        loaded.data.validate(
-            full=True
-        )  # Arrow follows a damaged offset wherever it points, out of the process's memory
+        # Arrow follows a damaged offset wherever it points, out of the process's memory.
+        loaded.data.validate(full=True)
     if reading.source.whole_rows:
         yield from of_tables(arrow_rows.of_dataset(loaded), str(path), columns, reading)
         return

@@ -4,6 +4,7 @@ Belongs here: the one place where an exception of polars, deltalake, datasets, p
 a `BadInput`. Does not: checks of our own, which say more (`formats.py`, `meanings.py`).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,6 +14,9 @@ from getmore_assets.errors import BadInput
 _T = TypeVar("_T")
 _LONGEST = 300  # characters of a library's message
 _PANIC = "PanicException"  # of pyo3; each Rust library has a class of its own, which is no `Exception`
+_STACK = "This error occurred with the following context stack"  # of polars, for its developers
+_UNSUPPORTED = re.compile(r"requires reader version|reader feature|not support", re.IGNORECASE)
+_WITHOUT_IT = "Write it without that feature, or its rows as Parquet files"
 _WRITE_AGAIN = "Copy it again, or have the program that wrote it write it again"
 _FIXES: dict[type[BaseException], str] = {
     FileNotFoundError: "Put the file back, or take it out of the table or folder that names it",
@@ -40,8 +44,10 @@ def translated(where: str, what: str = "cannot be read") -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise
-        fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), _WRITE_AGAIN)
-        raise BadInput(where, f"{what} ({worded(error)})", fix) from error
+        said = worded(error)
+        fix = _WITHOUT_IT if _UNSUPPORTED.search(said) else _WRITE_AGAIN
+        fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), fix)
+        raise BadInput(where, f"{what} ({said})", fix) from error
 
 
 def guarded(where: str, rows: Iterator[_T], what: str = "cannot be read") -> Iterator[_T]:
@@ -56,5 +62,5 @@ def guarded(where: str, rows: Iterator[_T], what: str = "cannot be read") -> Ite
 
 def worded(error: BaseException) -> str:
     """A library's message on one line of bounded length, after the name of its class where it says nothing."""
-    words = " ".join(str(error).split())[:_LONGEST]
+    words = " ".join(str(error).split()).partition(_STACK)[0].strip()[:_LONGEST]
     return words or type(error).__name__

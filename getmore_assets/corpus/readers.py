@@ -25,6 +25,7 @@ from getmore_assets.lake import Seen, delta_data_version
 from getmore_assets.places import local, named, naming
 
 BATCH_ROWS = 8192
+_POINTER, _LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 _Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
 
 
@@ -175,8 +176,20 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
             reading.unchanged += 1
             continue
         reading.files += 1
+        _refuse_pointer(path)
         with naming():
             yield from ((named(str(path)), start, batch) for start, batch in read_file(path, columns, reading))
+
+
+def _refuse_pointer(path: Path) -> None:
+    """Refuse what Git LFS leaves in the place of a file that was not fetched, which would be read as a text.
+
+    Raises:
+        BadInput: The file is such a pointer.
+    """
+    if path.is_file() and path.stat().st_size <= _LONGEST_POINTER and path.read_bytes().startswith(_POINTER):
+        what = "is the pointer that Git LFS keeps in its place; the file itself was not fetched"
+        raise BadInput(named(str(path)), what, "Run `git lfs pull` in its repository")
 
 
 def _python_docs(reading: Reading) -> Iterator[pl.DataFrame]:

@@ -22,6 +22,7 @@ class Reading:
     Attributes:
         source: What is read.
         format: The format it was read as.
+        dialect: What was found of a file of delimited text that its name does not tell.
         files: How many files were read.
         unchanged: Files that were read for the pool before, are as they were, and were not read again.
         left_out: Files and folders under the source's path that were not read, each with the reason.
@@ -39,6 +40,7 @@ class Reading:
 
     source: Source
     format: str = ""
+    dialect: str = ""
     files: int = 0
     unchanged: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
@@ -74,6 +76,7 @@ class Reading:
             "field": field,
             "path": self.source.path,
             "format": self.format,
+            "dialect": self.dialect,
             "files": self.files,
             "unchanged_files": self.unchanged,
             "left_out_files": len(self.left_out),
@@ -102,7 +105,7 @@ def remarks(told: dict[str, Any]) -> list[str]:
     Args:
         told: Of `Reading.as_json`. `folded` is None before the pool is made.
     """
-    said = []
+    said = [told["dialect"]] if told.get("dialect") else []  # records of before have none
     if told["unchanged_files"]:
         said.append(f"{_of(told['unchanged_files'], 'file')} as before, not read again")
     if told["left_out_files"]:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
+from getmore_assets.defs import pools
 from getmore_assets.defs.columns import owners, tags_of
 from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
@@ -22,7 +23,7 @@ from getmore_assets.reporting import figures
     group_name="models",
     kinds={"huggingface", "torch"},
     code_version="3",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. "
     "Where a checkpoint lacks the language-modelling head, the head alone is trained first, the same "
     "for every selector.",
@@ -37,6 +38,7 @@ def base_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeR
         # Rows that the pool gains do not make it another model; rows to be evaluated on must not be in its sample.
         reads={"raw_corpus": "pool", "target_data": "evaluated_version"},
         track=True,
+        on_gpu=True,
     )
 
 

@@ -5,6 +5,7 @@ import polars as pl
 
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import points_of
+from getmore_assets.defs import pools
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.embeddings import encode_seconds
@@ -31,7 +32,7 @@ _LITTLE = 0.1  # share of the target's weight, or of the pool's rows
     group_name="transport",
     kinds={"deltalake", "torch"},
     code_version="2",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="The transport distance from the target to a sample of each domain of the pool, nearest first. With "
     "`triage.keep` only the nearest are encoded and may be chosen from. The sample's vectors are kept "
     "for the embeddings.",
@@ -44,6 +45,7 @@ def domain_triage(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
         settings=lambda t: [t.triage, encoder_fingerprint(t)],
         make=_measure,
         keep=_little_has_changed,
+        on_gpu=True,
     )
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
+from getmore_assets.defs import pools
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
@@ -29,7 +30,7 @@ _INPUTS = candidates.STATIONS
     group_name="transport",
     kinds={"deltalake", "torch"},
     code_version="2",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="One vector of unit length per content id and encoder, for pool and target. Only ids without a "
     "vector are encoded, in shards that are each one commit, so a run that was cut off goes on where it "
     "stopped.",
@@ -41,6 +42,7 @@ def embeddings(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeR
         inputs=_INPUTS,
         settings=encoder_fingerprint,
         make=_encode,
+        on_gpu=True,
     )
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 from getmore_assets.config import Task
 from getmore_assets.corpus import readers
 from getmore_assets.corpus.target import points_of
+from getmore_assets.defs import pools
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, tags_of
 from getmore_assets.defs.job import Job, Made
@@ -28,7 +29,7 @@ from getmore_assets.reselection.drift import weight_changed
     group_name="models",
     kinds={"huggingface", "torch"},
     code_version="5",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="The warmed model after fine-tuning on the target's train split, as a language model or, with "
     "labels, as a classifier. Stops early on validation; test is looked at once, at the end.",
 )
@@ -43,6 +44,7 @@ def finetuned_model(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
         keep=_target_is_near,
         reads={"raw_corpus": "held_out_version"},  # the general text that forgetting is measured on
         track=True,
+        on_gpu=True,
     )
 
 

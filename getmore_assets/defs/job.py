@@ -23,13 +23,15 @@ from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
 
 log = logging.getLogger(__name__)
 
+_ORIGIN = "of.json"  # in a work folder: whose work it is
+
 
 @dataclass
 class Job:
     """What a station's work is given.
 
-    `last` is what the station left when it was last made, and `same_recipe` says that it was made with today's settings
-    and code, so that only what it read may be different.
+    `recipe` is the fingerprint without that of the inputs. `last` is what the station left when it was last made, and
+    `same_recipe` says that it was made with today's settings and code, so that only what it read may be different.
     """
 
     station: str
@@ -37,6 +39,7 @@ class Job:
     lake: Lake
     inputs: dict[str, Record]
     fingerprint: str
+    recipe: str
     commit: dict[str, str]
     last: Record | None
     same_recipe: bool
@@ -128,11 +131,12 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
             tags = _tags(job.lake, job.station, job.task.name, job.fingerprint, commit, run)
             job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
         job.meter = stack.enter_context(metered())
+        write_atomically(job.work / _ORIGIN, json.dumps(_origin(job)))
         made = _work(job, make)
         record = _record(job, made, used)
         if job.run is not None:
             _log(job.run, job.task, record)
-        shutil.rmtree(job.work, ignore_errors=True)
+        _clear_work(job)
     seconds, peak = job.meter.seconds, job.meter.peak_rss_mb
     return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), job.run)
 
@@ -197,6 +201,19 @@ def _record(job: Job, made: Made, used: dict[str, str]) -> Record:
         kept=made.kept,
         contents={name: contents_of(Path(place)) for name, place in made.folders.items()},
     )
+
+
+def _origin(job: Job) -> dict[str, str]:
+    return {"station": job.station, "task": job.task.name, "recipe": job.recipe}
+
+
+def _clear_work(job: Job) -> None:
+    """Remove what the work went on from, and what a killed run left that worked on other inputs by the same recipe."""
+    shutil.rmtree(job.work, ignore_errors=True)
+    for note in job.lake.folder("work").glob(f"*/{_ORIGIN}"):
+        name = note.parent.name
+        if not job.lake.is_locked("work", name) and json.loads(note.read_text("utf-8")) == _origin(job):
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def _work(job: Job, make: Callable[[Job], Made]) -> Made:

@@ -17,6 +17,7 @@ from getmore_assets import damage, preflight, tracking
 from getmore_assets.config import Task
 from getmore_assets.defs import runs
 from getmore_assets.defs.job import Job, Made, do, lineage
+from getmore_assets.defs.pools import place_in_pool
 from getmore_assets.defs.shown import materialisation
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
@@ -80,6 +81,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
         reads: Mapping[str, str] = {},
         track: bool = False,
         shared: bool = False,
+        on_gpu: bool = False,
     ) -> dg.MaterializeResult:
         """Make a station, or find that what it, or an earlier making, left is what it would make now.
 
@@ -92,6 +94,7 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
             reads: Of an input, the fact that stands for what is read of it; its data version where it is not named.
             track: Whether to open an MLflow run.
             shared: Whether what it writes is shared by tasks, so that only one of them may write at a time.
+            on_gpu: Whether the work waits for a place in the pool `gpu`; where nothing is made nothing waits.
         """
         station, task = context.asset_key.path[-1], self.task(context.partition_key)
         lake = Lake(task.lake)
@@ -118,14 +121,15 @@ class Line(dg.ConfigurableResource):  # type: ignore[type-arg]
                     "code_version": code_version,
                 }
                 same_recipe = last is not None and last.fingerprint == wanted(last.inputs)
-                job = Job(station, task, lake, found, now_wanted, commit, last, same_recipe)
+                job = Job(station, task, lake, found, now_wanted, wanted({}), commit, last, same_recipe)
                 record, status = _made_before(job, records, keep, used)
                 if record is not None:
                     record = _readable(job, record)
                     if track:
                         _warn_untracked(lake, record)
                 else:
-                    record, status = _made(context, job, make, used, track), "made"
+                    with place_in_pool(context) if on_gpu else nullcontext():
+                        record, status = _made(context, job, make, used, track), "made"
                 if now_wanted == wanted(used):  # else a source changed while it was read: what was read may be torn
                     records.put(record)
                     break

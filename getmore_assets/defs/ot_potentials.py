@@ -8,6 +8,7 @@ import polars as pl
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.corpus.target import points_of
+from getmore_assets.defs import pools
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
@@ -33,7 +34,7 @@ _INPUTS = (*candidates.STATIONS, "embeddings")
     group_name="transport",
     kinds={"deltalake", "torch"},
     code_version="3",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for "
     "every target row, with the evidence that the solve converged. One that did not converge is an "
     "error.",
@@ -46,6 +47,7 @@ def ot_potentials(context: dg.AssetExecutionContext, line: Line) -> dg.Materiali
         settings=lambda t: t.transport,
         make=_solve,
         keep=_stands,
+        on_gpu=True,
     )
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.defs import comparison, rankings
+from getmore_assets.defs import comparison, pools, rankings
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.finetuned_model import judged_by
@@ -30,7 +30,7 @@ _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
     group_name="proof",
     kinds={"deltalake", "torch"},
     code_version="4",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="The chosen selector against no warm-up and the other selectors: the same tokens and recipe, "
     "several seeds, intervals, the cost of each part, and a verdict that may be: do not use this.",
 )
@@ -42,6 +42,7 @@ def scorecard(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeRe
         settings=_settings,
         make=_compare,
         track=True,
+        on_gpu=True,
     )
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import evaluated_ids
+from getmore_assets.defs import pools
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, schema_of, tags_of
 from getmore_assets.defs.job import Job, Made
@@ -36,7 +37,7 @@ _MODEL = "base_model"  # an input where the selector asks it
     group_name="selection",
     kinds={"deltalake", "polars"},
     code_version="3",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the "
     "budget pays for. GOT-D takes the most negative calibrated gradients first.",
 )
@@ -47,6 +48,7 @@ def selected_subset(context: dg.AssetExecutionContext, line: Line) -> dg.Materia
         inputs=lambda t: (*_INPUTS, _MODEL) if t.selection.asks_a_model else _INPUTS,
         settings=_settings,
         make=_select,
+        on_gpu=True,
     )
 
 

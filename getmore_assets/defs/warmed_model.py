@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from getmore_assets.defs import pools
 from getmore_assets.defs.checks import partition_check
 from getmore_assets.defs.columns import owners, tags_of
 from getmore_assets.defs.job import Job, Made
@@ -25,7 +26,7 @@ SEED = 0  # the scorecard's first seed: its run of the chosen selector is this m
     group_name="models",
     kinds={"huggingface", "torch"},
     code_version="1",
-    pool="gpu",
+    pool=pools.DECLARED,
     description="The base model after its warm-up: pre-fine-tuning, causal or masked, on the selected subset.",
 )
 def warmed_model(context: dg.AssetExecutionContext, line: Line) -> dg.MaterializeResult:
@@ -37,6 +38,7 @@ def warmed_model(context: dg.AssetExecutionContext, line: Line) -> dg.Materializ
         make=_warm_up,
         keep=_selection_is_near,
         track=True,
+        on_gpu=True,
     )
 
 

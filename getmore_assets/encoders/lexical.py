@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import scipy.sparse.linalg  # noqa: F401  # sparse.linalg
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -18,7 +18,7 @@ from getmore_assets.corpus.identity import ID_BYTES, content_id
 from getmore_assets.corpus.tokens import n_grams, telling
 from getmore_assets.encoders import unit_length
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import unfinished
+from getmore_assets.weights import write_tensors
 
 BUCKETS = 2**16
 _LEAST = 1e-5  # of a text's length before the projection
@@ -51,11 +51,9 @@ class LexicalEncoder:
         """
         if not path.is_file():
             idf, components = _fit(sample, dimensions)
-            partial = unfinished(path)
             ids = b"".join(bytes.fromhex(content_id(text)) for text in sample)
             fitted_on = np.frombuffer(ids, np.uint8).reshape(len(sample), ID_BYTES)  # read by refit.py
-            save_file({"idf": idf, "components": components, "fitted_on": fitted_on}, partial)
-            partial.replace(path)
+            write_tensors({"idf": idf, "components": components, "fitted_on": fitted_on}, path)
         stored = load_file(path)
         return cls(stored["idf"], stored["components"])
 

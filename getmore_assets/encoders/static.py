@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from sklearn.decomposition import PCA
 from torch.nn.functional import embedding_bag
 from transformers import AutoModel, AutoTokenizer
@@ -20,7 +20,7 @@ from transformers import AutoModel, AutoTokenizer
 from getmore_assets.config import Encoder
 from getmore_assets.device import best_device
 from getmore_assets.encoders import unit_length
-from getmore_assets.lake import unfinished
+from getmore_assets.weights import write_tensors
 
 _SMOOTH = 1e-4  # Arora et al., ICLR 2017
 _BATCH = 1024
@@ -43,9 +43,7 @@ class StaticEncoder:
         """Load the table at `path`, or distil it from the encoder in `folder` and keep it there."""
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
         if not path.is_file():
-            partial = unfinished(path)
-            save_file({"table": _distil(folder, tokenizer, chosen.dimensions)}, partial)
-            partial.replace(path)
+            write_tensors({"table": _distil(folder, tokenizer, chosen.dimensions)}, path)
         return cls(load_file(path)["table"], tokenizer, chosen.max_length)
 
     @torch.inference_mode()

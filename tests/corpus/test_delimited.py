@@ -5,7 +5,7 @@ import pytest
 
 from getmore_assets.config import Source
 from getmore_assets.corpus import readers
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, remarks
 from getmore_assets.errors import BadInput
 
 
@@ -102,3 +102,46 @@ def test_a_text_file_with_a_bad_line_is_one_bad_row(tmp_path):
     with pytest.raises(BadInput, match=r"a\.txt:2: not valid UTF-8"):
         read(tmp_path)
     assert [text.strip() for text in texts(tmp_path, bad_rows="skip")] == ["fine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", "text;label\none, two;x\n3,5 euros;y\n", "fields are separated by a semicolon"),
+        ("t.csv", "text\tlabel\none, two\tx\n3,5 euros\ty\n", "fields are separated by a tab"),
+        ("t.csv", "text|label\none, two|x\n3,5 euros|y\n", "fields are separated by a bar"),
+        ("t.tsv", 'text,label\n"one, two",x\n"3,5 euros",y\n', "fields are separated by a comma"),
+        ("t.csv", "sep=;\ntext;label\none, two;x\n3,5 euros;y\n", "fields are separated by a semicolon"),
+        ("t.csv", '"sep=\t"\ntext\tlabel\none, two\tx\n3,5 euros\ty\n', "fields are separated by a tab"),
+        ("t.csv", "text;a,b;label\none, two;x;x\n3,5 euros;y;y\n", "fields are separated by a semicolon"),
+        ("t.csv", 'sep=,\ntext,label\n"one, two",x\n"3,5 euros",y\n', ""),
+        ("t.csv", 'text,label\n"one, two",x\n"3,5 euros",y\n', ""),
+        ("t.csv", 'text,label;x\n"one, two",x\n"3,5 euros",y\n', ""),
+    ],
+)
+def test_what_separates_the_fields_is_told_by_the_header_and_said(tmp_path, name, content, said):
+    path = tmp_path / name
+    path.write_text(content)
+    reading = Reading(Source(path=str(path)))
+    batch = pl.concat(list(readers.read(reading.source, reading=reading)))
+    assert batch["text"].to_list() == ["one, two", "3,5 euros"]
+    first = 3 if "sep" in content else 2
+    assert batch["origin"].to_list() == [f"{path}:{first}", f"{path}:{first + 1}"]
+    assert remarks(reading.as_json("candidates.0")) == ([said] if said else [])
+
+
+def test_the_delimiter_of_a_source_goes_before_what_the_header_tells(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a;b,c\none;two,three\n")
+    assert texts(path, text="a;b") == ["one;two"]
+    assert texts(path, text="b,c", delimiter=";") == ["two,three"]
+    path.write_text("a;b\tc\none;two\tthree\n")
+    with pytest.raises(BadInput, match=r"t\.csv:1: the header's fields may be separated by a semicolon or a tab"):
+        texts(path, text="text")
+    assert texts(path, text="c", delimiter="\t") == ["three"]
+
+
+def test_a_column_whose_name_holds_another_delimiter_is_one_column(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("question, long\nWhy, and how?\n")
+    assert texts(path, text="question, long") == ["Why, and how?"]

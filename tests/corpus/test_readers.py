@@ -332,3 +332,19 @@ def test_nothing_is_remarked_of_a_source_that_is_taken_as_it_is(tmp_path):
     reading = Reading(Source(path=str(tmp_path / "a.jsonl")))
     list(readers.read(reading.source, reading=reading))
     assert remarks(reading.as_json("general")) == []
+
+
+def test_a_version_that_a_delta_table_has_not_is_refused(tmp_path):
+    pl.DataFrame(ROWS).write_delta(tmp_path / "table")
+    pl.DataFrame(ROWS).write_delta(tmp_path / "table", mode="append")
+    assert read(Source(path=str(tmp_path / "table"), version=0)).height == len(ROWS)
+    with pytest.raises(BadInput, match=r"table: has no version 7: its newest is 1\. Correct `version`"):
+        read(Source(path=str(tmp_path / "table"), version=7))
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.txt", "rows.parquet"])
+def test_what_git_lfs_leaves_of_a_file_is_no_text(tmp_path, name):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    (tmp_path / name).write_text(pointer)
+    with pytest.raises(BadInput, match=rf"{name}: is the pointer that Git LFS keeps .*git lfs pull"):
+        read(Source(path=str(tmp_path / name)))

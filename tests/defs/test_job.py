@@ -1,7 +1,7 @@
 """Work that was done and could not be recorded is found again, not done again."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.conftest import task_fields, write_task
 def job(sources, tmp_path):
     task = load_task(write_task(tmp_path / "task.yaml", task_fields(sources, tmp_path / "lake")))
     commit = {"dagster_run_id": "r", "code_version": "1"}
-    return Job("station", task, Lake(tmp_path / "lake"), {}, "f" * 32, commit, None, False)
+    return Job("station", task, Lake(tmp_path / "lake"), {}, "f" * 32, "r" * 32, commit, None, False)
 
 
 class Work:
@@ -56,3 +56,24 @@ def test_a_tracking_server_that_does_not_answer_is_refused_before_the_work(job, 
         do(job, work, {}, track=True)
     assert work.times == 0
     assert "secret" not in str(refused.value)
+
+
+def test_what_a_killed_run_left_of_other_inputs_goes_when_the_same_recipe_is_made(job):
+    def killed(job: Job) -> Made:
+        (job.work / "checkpoint").write_text("half")
+        raise KeyboardInterrupt
+
+    other_task = replace(job, fingerprint="c" * 32, task=job.task.model_copy(update={"name": "other"}))
+    left = {
+        "other inputs": replace(job, fingerprint="a" * 32),
+        "another recipe": replace(job, fingerprint="b" * 32, recipe="s" * 32),
+        "another task": other_task,
+        "at work": replace(job, fingerprint="d" * 32),
+    }
+    for one in left.values():
+        with pytest.raises(KeyboardInterrupt):
+            do(one, killed, {}, track=False)
+    with job.lake.lock("work", ("d" * 32)[:16]):
+        do(job, Work(), {}, track=False)
+    there = {path.name[0] for path in (job.lake.root / "work").iterdir()}
+    assert there == {"b", "c", "d"}

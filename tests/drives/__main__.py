@@ -108,6 +108,7 @@ DRIVES = {
         "fuzz-readers.json",
         _package("datasets", "pip install 'getmore-assets[datasets]'"),
     ),
+    "scripts": Drive("topical selection in thirteen scripts, from `init` on", 3, "scripts", (), "scripts.json"),
     "ray": Drive(
         "two Ray nodes, one lost while it encodes, one while it solves",
         8,

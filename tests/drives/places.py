@@ -82,7 +82,8 @@ def main() -> int:
     Console(width=140, markup=False).print(table)
     if asked.out:
         asked.out.write_text(json.dumps(results, indent=1, default=str), "utf-8")
-    return int(not results["the same rows, scores and ranks"] or bool(kept))
+    held = results["the same rows, scores and ranks"] and not kept
+    return int(not held or results["run again from the server"] != ["reused"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""The pool of Dagster in which stations wait for the GPU.
+
+Belongs here: taking a place in it, and giving it back. Does not: which station needs one (each says so).
+
+Dagster itself takes the place of a step before the step begins, so a station that is then found made has waited for
+nothing; and it asks for a free place every 15 seconds at the most. Here a station takes its place, of the same pool
+and in the same storage, when it is about to work. Where whole runs wait (`granularity: run`, as on Kubernetes),
+Dagster must know the pool before: there `GETMORE_RUNS_WAIT` puts it into the definitions, and nothing is taken here.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from dagster._core.instance.config import PoolGranularity
+
+log = logging.getLogger(__name__)
+
+GPU = "gpu"
+#: The pool of the assets, as Dagster is told it.
+DECLARED = GPU if os.environ.get("GETMORE_RUNS_WAIT") else None
+_LOOK_EVERY_S = 0.5
+
+
+@contextmanager
+def place_in_pool(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Hold a place in the pool `gpu` for the step of this context; wait while all are taken.
+
+    A place is given back at the end, and by Dagster's daemon where the run was killed
+    (`free_slots_after_run_end_seconds`).
+    """
+    instance, step = context.instance, context.get_step_execution_context().step.key
+    if DECLARED or not _is_limited(instance):
+        yield
+        return
+    storage, run_id, told = instance.event_log_storage, context.run.run_id, False
+    priority = int(context.run.tags.get("dagster/priority", "0"))
+    try:
+        while not storage.claim_concurrency_slot(GPU, run_id, step, priority).is_claimed:
+            if not told:
+                log.info("%s: waiting for a place in the pool `%s`", context.asset_key.path[-1], GPU)
+                told = True
+            time.sleep(_LOOK_EVERY_S)
+        yield
+    finally:
+        storage.free_concurrency_slot_for_step(run_id, step)
+
+
+def _is_limited(instance: dg.DagsterInstance) -> bool:
+    """Return whether stations wait for each other here; the pool is made where the instance has a default limit."""
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return False
+    config = storage.get_pool_config()
+    if config.pool_granularity == PoolGranularity.RUN:
+        return False
+    limits = {pool.name: pool for pool in storage.get_pool_limits()}
+    known, default = limits.get(GPU), config.default_pool_limit
+    if default is not None and (known is None or (known.from_default and known.limit != default)):
+        storage.initialize_concurrency_limit_to_default(GPU)
+        return True
+    return known is not None
