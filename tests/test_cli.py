@@ -339,3 +339,10 @@ def test_help_names_the_verbs():
     assert done.returncode == 0
     assert "run" in done.stdout
     assert "select" in done.stdout
+
+
+def test_the_end_of_a_run_shows_where_the_time_went(ran):
+    bars = {line.split()[1]: line.count("█") for line in ran.said.splitlines() if "█" in line}
+    seconds = {station["name"]: station["seconds"] for station in ran.printed["stations"]}
+    assert max(bars, key=bars.__getitem__) == max(seconds, key=seconds.__getitem__)
+    assert 27 <= sum(bars.values()) <= 33  # rounded, each for itself

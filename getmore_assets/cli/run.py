@@ -13,6 +13,8 @@ from getmore_assets.cli.terminal import ERR, cell
 from getmore_assets.config import Task
 from getmore_assets.task_files import load_task
 
+_BAR = 30  # characters of a bar that is the whole run
+
 
 @click.command()
 @verb
@@ -97,9 +99,14 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
 def _print(task: Task, made: dict[str, Any]) -> None:
     from rich.table import Table
 
-    table = Table("station", "status", "seconds", "peak MiB", title=f"{task.name}: stations", title_justify="left")
+    spent = {station["name"]: station["seconds"] for station in made["stations"] if station["status"] == "made"}
+    together = sum(spent.values())
+    title = f"{task.name}: {together:.0f} s of work" if spent else f"{task.name}: nothing to do"
+    table = Table("station", "status", "seconds", "of this run", "peak MiB", title=title, title_justify="left")
     for station in made["stations"]:
-        table.add_row(station["name"], station["status"], f"{station['seconds']:.1f}", f"{station['peak_rss_mb']:.0f}")
+        name, seconds, peak = (station[key] for key in ("name", "seconds", "peak_rss_mb"))
+        share = round(_BAR * spent.get(name, 0) / together) if spent else 0
+        table.add_row(name, station["status"], f"{seconds:.1f}", "█" * share, f"{peak:.0f}")
     ERR.print(table)
     if made["scorecard"]:
         metrics = list(next(iter(made["summary"].values())))
