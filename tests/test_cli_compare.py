@@ -31,7 +31,7 @@ def test_options_are_fields_of_the_task_file(sources, tmp_path):
     assert changed.selection.budget == task.selection.budget
     assert [one.called for one in changed.rivals] == ["four", "got-d"]
     assert changed.rivals[0].rounds.rounds == 4
-    assert changed.compares_with_none
+    assert changed.unselected == ["none"]
     assert changed.seeds == 4
     assert load_task(file, _overrides(task, None, None)) == task
 

@@ -69,9 +69,14 @@ def _splits(sources: Path) -> list[str]:
 
 
 def test_domain_adaptation(run, sources):
-    scores = run("domain-adaptation", *_splits(sources), "finetune.epochs=1", "compare=[none]", "triage.keep=null")
-    assert scores["selector"].to_list() == ["got-d", "none"]
+    compared = "compare=[none, bag-of-words, random-init]"
+    scores = run("domain-adaptation", *_splits(sources), "finetune.epochs=1", compared, "triage.keep=null")
+    assert scores["selector"].to_list() == ["got-d", "none", "bag-of-words", "random-init"]
     assert scores["micro_f1"].is_between(0, 1).all()
+    read = scores["zero_shot_perplexity"].to_list()
+    assert read[2] is None  # a bag of words reads nothing
+    assert read[3] != read[1]  # nor are random weights the base model's
+    assert scores["warmup_tokens"].to_list()[1:] == [0, 0, 0]
 
 
 def test_glue_with_pairs_of_sentences(run, documents, tmp_path):

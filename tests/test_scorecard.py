@@ -14,8 +14,10 @@ from tests.defs.damage import Copy
 
 COMPARED = [
     "none",
+    "target",
     "random",
     "knn",
+    "domain",
     {"selector": "got-d-rounds", "name": "rounds", "rounds": {"rounds": 3, "lambda": 0.9}},
 ]
 
@@ -35,28 +37,33 @@ def test_every_selector_is_scored_at_the_same_tokens(compared):
     printed, record, lake, _ = compared
     rows = record.table_ref().scan().collect()
     assert rows.group_by("selector", maintain_order=True).len().rows() == [
-        (name, 1) for name in ("got-d", "none", "random", "knn", "rounds")
+        (name, 1) for name in ("got-d", "none", "target", "random", "knn", "domain", "rounds")
     ]
     assert rows.filter(pl.col("selector") != "none")["warmup_tokens"].n_unique() == 1
     assert rows["zero_shot_perplexity"].is_finite().all()
     assert (rows["zero_shot_perplexity"] > rows["perplexity"]).all()
     seconds = dict(rows.filter(pl.col("seed") == 0).select("selector", "selection_seconds").rows())
-    assert seconds["none"] == 0
+    assert seconds["none"] == seconds["target"] == 0
+    own = rows.filter(pl.col("selector") == "target")
+    assert own["selection_hash"].to_list() == [None]
+    # Read before any fine-tuning, the target's own text teaches a model more of the target than any selection.
+    others = rows.filter(pl.col("selector") != "target")["zero_shot_perplexity"]
+    assert own["zero_shot_perplexity"][0] < others.min()
     assert seconds["got-d"] > seconds["random"]
-    names = ("no warm-up", "random", "knn", "rounds")
+    names = ("no warm-up", "random", "knn", "domain", "rounds")
     assert all(name in line for name, line in zip(names, printed["verdict"], strict=False))
     subsets = lake.latest("compared_subsets").scan().collect()
-    assert set(subsets["selector"]) == {"random", "knn", "rounds"}
-    assert subsets.group_by("selector").agg(pl.col("seed").unique())["seed"].to_list() == [[0]] * 3
+    assert set(subsets["selector"]) == {"random", "knn", "domain", "rounds"}
+    assert subsets.group_by("selector").agg(pl.col("seed").unique())["seed"].to_list() == [[0]] * 4
 
 
 def test_the_curves_are_there_with_their_words(compared):
     printed, record, lake, _ = compared
     curves = lake.latest("scorecard_curves").scan().collect()
     counts = dict(curves.group_by("selector").len().rows())
-    # Two label counts for the chosen and for none, half the budget for all but none, three slices.
+    # Two label counts for the chosen and for none, half the budget for all that select, three slices.
     slices = {f"quantile {number}": 1 for number in (1, 2, 3)}
-    assert counts == {"got-d": 3, "none": 2, "random": 1, "knn": 1, "rounds": 1, **slices}
+    assert counts == {"got-d": 3, "none": 2, "random": 1, "knn": 1, "domain": 1, "rounds": 1, **slices}
     few = curves.filter((pl.col("selector") == "none") & (pl.col("labels") == 20))["perplexity"].mean()
     more = curves.filter((pl.col("selector") == "none") & (pl.col("labels") == 60))["perplexity"].mean()
     assert few > more
@@ -68,7 +75,7 @@ def test_the_curves_are_there_with_their_words(compared):
     chosen = record.table_ref().scan().select("selector", "selection_hash").collect()
     of_half = curves.filter(pl.col("share") == 0.5).join(chosen, on="selector", suffix="_of_all")
     changed = of_half.filter(pl.col("selection_hash") != pl.col("selection_hash_of_all"))
-    assert changed["selector"].to_list() == ["rounds"]
+    assert sorted(changed["selector"]) == ["domain", "rounds"]
     assert any("Spearman" in line for line in printed["verdict"])
     assert any(line.startswith("labels saved") for line in printed["verdict"])
     assert {"scorecard", "costs", "map", "labels", "budgets", "quantiles"} <= set(record.figures)

@@ -54,7 +54,7 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
     task = load_task(write(tmp_path, MINIMAL + chosen), ["compare.1.name=one-shot", "compare.2={selector: dsir}"])
     assert task.selection.rounds.lambda_ == 0.5
     assert [one.called for one in task.rivals] == ["one-shot", "dsir"]
-    assert task.compares_with_none
+    assert task.unselected == ["none"]
     assert Task.model_validate(task.model_dump(mode="json", exclude_unset=True)) == task
     same = load_task(write(tmp_path, MINIMAL), ["selection.selector=random"])
     assert same.rivals == []  # the default's random rows are the chosen ones
@@ -73,6 +73,8 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
         (MINIMAL, ["compare=[knn, {selector: dsir, nmae: x}]"], "did you mean `name`?"),
         (MINIMAL, ["compare=[knn, knn]"], "two selectors are called `knn`: give one a `name`"),
         (MINIMAL, ["compare=[{selector: none, name: base}]"], "`none` has neither a name nor settings"),
+        (MINIMAL, ["compare=[{selector: target, seed: 3}]"], "`target` has neither a name nor settings"),
+        (MINIMAL, ["selection.selector=target"], "`target` chooses nothing"),
         (MINIMAL, ["selection.selector=none"], "it is for `compare`"),
         (MINIMAL, ["selection.selector=imported"], "needs `imported: {path: ...}`"),
         (MINIMAL, [theirs("path: a.csv, sample: 5")], "compare.0.imported.sample: unknown key"),
@@ -84,7 +86,7 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
         (MINIMAL, [theirs("path: a.csv, index: i, pools: {a: {paht: p}}")], "pools.a.paht: unknown key (did you mean"),
         (MINIMAL, [theirs("path: a.npy, score: s")], "take `score` and `file_name` out"),
         (MINIMAL, ["selection={selector: race, entrants: [knn]}"], "at least two `entrants`"),
-        (MINIMAL, ["selection={selector: race, entrants: [knn, none]}"], "can be an entrant"),
+        (MINIMAL, ["selection={selector: race, entrants: [knn, none]}"], "an entrant of a race selects rows"),
         (MINIMAL, ["selection.rounds.lambda=2"], "lambda is between 0 and 1, or auto"),
         (MINIMAL, ["encoder.model=brought"], "must name its `vector` column"),
         (MINIMAL, ["nothing"], "not an override"),

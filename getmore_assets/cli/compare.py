@@ -12,7 +12,7 @@ import click
 from getmore_assets.cli.execution import log_to_terminal, refusals, verb
 from getmore_assets.cli.run import carry
 from getmore_assets.cli.terminal import OUT, cell, harmless
-from getmore_assets.config import NONE, Task
+from getmore_assets.config import UNSELECTED, Task
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 
@@ -64,7 +64,7 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
     if selectors is None:
         return found
     names = [name.strip() for name in selectors.split(",") if name.strip()]
-    if not names or names[0] == NONE or len(set(names)) < len(names):
+    if not names or names[0] in UNSELECTED or len(set(names)) < len(names):
         what = "needs a selector that is judged first, and each name once"
         raise BadInput(f"--selectors {selectors}", what, "Write for example got-d,random,none")
     settings: dict[str, Any] = {

@@ -99,6 +99,8 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
 def _print(task: Task, made: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from getmore_assets.reporting import statistics
+
     spent = {station["name"]: station["seconds"] for station in made["stations"] if station["status"] == "made"}
     together = sum(spent.values())
     title = f"{task.name}: {together:.0f} s of work" if spent else f"{task.name}: nothing to do"
@@ -114,7 +116,7 @@ def _print(task: Task, made: dict[str, Any]) -> None:
             "selector", *metrics, title=f"scorecard: mean ± 95 % over {task.seeds} seeds", title_justify="left"
         )
         for selector, values in made["summary"].items():
-            scored.add_row(cell("no warm-up" if selector == "none" else selector), *(values[m] for m in metrics))
+            scored.add_row(cell(statistics.shown(selector)), *(values[m] for m in metrics))
         ERR.print(scored)
         for sentence in made["verdict"]:
             ERR.print(sentence, markup=False, soft_wrap=True)

@@ -5,7 +5,20 @@ files it names (`preflight.py`).
 """
 
 from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes
-from getmore_assets.config.selection import AUTO, NONE, Budget, Imported, Quotas, Selection, Selector
+from getmore_assets.config.selection import (
+    AUTO,
+    BAG_OF_WORDS,
+    NONE,
+    RANDOM_INIT,
+    REFERENCES,
+    TARGET,
+    UNSELECTED,
+    Budget,
+    Imported,
+    Quotas,
+    Selection,
+    Selector,
+)
 from getmore_assets.config.sources import (
     HUB_PREFIX,
     PYTHON_DOCS,
@@ -43,13 +56,18 @@ from getmore_assets.config.transport import (
 
 __all__ = [
     "AUTO",
+    "BAG_OF_WORDS",
     "BROUGHT",
     "HUB_PREFIX",
     "LEXICAL",
     "LEXICAL_SAMPLE",
     "NONE",
     "PYTHON_DOCS",
+    "RANDOM_INIT",
+    "REFERENCES",
+    "TARGET",
     "TEMPLATE_COLUMN",
+    "UNSELECTED",
     "WITHOUT_WEIGHTS",
     "Adapt",
     "BaseModelChoice",

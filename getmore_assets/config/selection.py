@@ -11,6 +11,13 @@ from getmore_assets.config.sources import AnySource, Rows, Section
 
 AUTO: Literal["auto"] = "auto"
 NONE: Literal["none"] = "none"
+TARGET: Literal["target"] = "target"
+BAG_OF_WORDS: Literal["bag-of-words"] = "bag-of-words"
+RANDOM_INIT: Literal["random-init"] = "random-init"
+#: What shows whether a task can tell selections apart: the target's own text, and what a base model must beat.
+REFERENCES = (TARGET, BAG_OF_WORDS, RANDOM_INIT)
+#: What a selection is compared with that selects nothing.
+UNSELECTED = (NONE, *REFERENCES)
 
 #: The selectors that ask a language model, so that the base model must be made before them.
 _ASK_A_MODEL = ("perplexity", "moore-lewis", "race")
@@ -20,9 +27,9 @@ _BY_POTENTIALS = ("got-d", "got-d-rounds", "contrast")
 #: Those that look at the target's rows, so that each part of it can have a choice of its own.
 _SEE_THE_TARGET = (*_BY_VECTORS, *_BY_POTENTIALS, "dsir", "moore-lewis")
 #: Those that draw: another seed gives another selection.
-_DRAW = ("random", "dsir")
+_DRAW = ("random", "domain", "dsir")
 #: Those whose first picks hang on how much will be picked.
-_PLAN = ("got-d-rounds", "race")
+_PLAN = ("got-d-rounds", "domain", "race")
 
 
 class Budget(Section):
@@ -114,14 +121,22 @@ class Imported(Rows):
 
 
 class Selector(Section):
-    """What chooses the rows, with its settings; `none` stands for no warm-up, where others are compared with it."""
+    """What chooses the rows, with its settings.
+
+    `none` stands for no warm-up, `target` for one on the target's own text, `bag-of-words` for a classifier without a
+    model, and `random-init` for the base model with random weights, where others are compared with them.
+    """
 
     selector: Literal[
         "none",
+        "target",
+        "bag-of-words",
+        "random-init",
         "got-d",
         "got-d-rounds",
         "contrast",
         "random",
+        "domain",
         "knn",
         "mean",
         "dsir",
@@ -145,8 +160,8 @@ class Selector(Section):
             raise ValueError("selector `imported` needs `imported: {path: ...}`")
         if self.selector == "race" and len(self.entrants) < 2:
             raise ValueError("selector `race` needs at least two `entrants`")
-        if any(one.selector in ("race", NONE) for one in self.entrants):
-            raise ValueError("neither a race nor `none` can be an entrant of a race")
+        if any(one.selector in ("race", *UNSELECTED) for one in self.entrants):
+            raise ValueError("an entrant of a race selects rows, and is no race itself")
         if self.quotas and self.selector not in _SEE_THE_TARGET:
             raise ValueError(f"`{self.selector}` does not look at the target, so it has no parts to give `quotas` to")
         if len({one.called for one in self.entrants}) < len(self.entrants):
@@ -202,8 +217,8 @@ class Selection(Selector):
 
     @model_validator(mode="after")
     def _chooses(self) -> "Selection":
-        if self.selector == NONE:
-            raise ValueError("`none` chooses nothing: it is for `compare`")
+        if self.selector in UNSELECTED:
+            raise ValueError(f"`{self.selector}` chooses nothing: it is for `compare`")
         return self
 
     def only_selector(self) -> Selector:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from getmore_assets.config.launch import Launch
-from getmore_assets.config.selection import NONE, AnySelector, Quotas, Selection, Selector
+from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnySelector, Quotas, Selection, Selector
 from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
@@ -43,7 +43,8 @@ class Task(Section):
     finetune: FineTuning = FineTuning()
     compare: list[AnySelector] = Field(
         [Selector(selector=NONE), Selector(selector="random")],
-        description="what the chosen selector is compared with, at equal tokens; `none` is no warm-up",
+        description="what the chosen selector is compared with, at equal tokens; `none` is no warm-up, `target` one on "
+        "the target's own train text, `bag-of-words` no model, `random-init` the base model with random weights",
     )
     zero_shot: ZeroShot | None = None
     toxicity: Toxicity | None = None
@@ -55,7 +56,7 @@ class Task(Section):
     def rivals(self) -> list[Selector]:
         """The selectors that the chosen one is compared with."""
         mine = self.selection.only_selector()
-        return [one for one in self.compare if one != mine and one.selector != NONE]
+        return [one for one in self.compare if one != mine and one.selector not in UNSELECTED]
 
     @property
     def quotas(self) -> list[Quotas]:
@@ -63,9 +64,9 @@ class Task(Section):
         return [one.quotas for one in (self.selection, *self.compare) if one.quotas]
 
     @property
-    def compares_with_none(self) -> bool:
-        """Whether a run without a warm-up is asked for."""
-        return any(one.selector == NONE for one in self.compare)
+    def unselected(self) -> list[str]:
+        """What the selectors are compared with that selects nothing."""
+        return [name for name in UNSELECTED if any(one.selector == name for one in self.compare)]
 
     @field_validator("lake")
     @classmethod
@@ -86,16 +87,26 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _names_are_apart(self) -> "Task":
-        names = [self.selection.called, *(one.called for one in self.rivals)]
+        names = [self.selection.called, *self.unselected, *(one.called for one in self.rivals)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two selectors are called `{twice[0]}`: give one a `name`")
         return self
 
     @model_validator(mode="after")
-    def _none_has_no_settings(self) -> "Task":
-        if any(one.selector == NONE and one != Selector(selector=NONE) for one in self.compare):
-            raise ValueError("in `compare`, `none` has neither a name nor settings: write `none`")
+    def _unselected_have_no_settings(self) -> "Task":
+        for one in self.compare:
+            if one.selector in UNSELECTED and one != Selector(selector=one.selector):
+                raise ValueError(
+                    f"in `compare`, `{one.selector}` has neither a name nor settings: write its name alone"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _bag_of_words_has_labels(self) -> "Task":
+        labelled = self.target.label is not None or self.target.train.label is not None
+        if BAG_OF_WORDS in self.unselected and not (labelled and self.finetune.epochs):
+            raise ValueError(f"in `compare`, `{BAG_OF_WORDS}` is a classifier: it needs `target.label`")
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from getmore_assets.config import NONE, Budget, Selector, Task
+from getmore_assets.config import NONE, TARGET, UNSELECTED, Budget, Selector, Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.defs.finetuned_model import judged_by
@@ -29,8 +29,7 @@ _SPARE = 4.0  # how many times the words that are asked for a ranking is read, t
 
 def names(task: Task) -> list[str]:
     """The chosen selector, then what it is compared with."""
-    none = [NONE] if task.compares_with_none else []
-    return [task.selection.called, *none, *(one.called for one in task.rivals)]
+    return [task.selection.called, *task.unselected, *(one.called for one in task.rivals)]
 
 
 def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], TableRef | None]:
@@ -42,8 +41,7 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Table
     """
     seeds = range(job.task.seeds)
     runs = [_own(job, seed) for seed in seeds]
-    if job.task.compares_with_none:
-        runs += [_run(job, NONE, seed, []) for seed in seeds]
+    runs += [_run(job, name, seed, []) for name in job.task.unselected for seed in seeds]
     rivals, compared = _rivals(job)
     runs += rivals
     curves = [*_curves(job, runs), *_quantiles(job)]
@@ -69,7 +67,8 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Table
 
 def _result(run: dict[str, Any]) -> dict[str, Any]:
     measured = run.get("found") or json.loads(Path(run["result"]).read_text("utf-8"))
-    return {**measured, "selection_seconds": run["seconds"], "selection_hash": run["hash"]}
+    selected = None if run["selector"] == TARGET else run["hash"]
+    return {**measured, "selection_seconds": run["seconds"], "selection_hash": selected}
 
 
 def _curves(job: Job, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -229,7 +228,9 @@ def _run(
 ) -> dict[str, Any]:
     """What the worker needs for a run, and where its result will be."""
     rows, blocks = labels or job.task.finetune.rows, job.inputs["warmed_model"].facts["blocks"]
-    warms = [max(1, round(share * blocks)), job.task.warmup, ids] if ids else None
+    text: list[str] | str = TARGET if selector == TARGET else ids
+    warms = [max(1, round(share * blocks)), job.task.warmup, text] if text else None
+    without = [selector] if selector in UNSELECTED and selector not in (NONE, TARGET) else []
     key = fingerprint(
         TRAINED,
         warms,
@@ -240,12 +241,13 @@ def _run(
         job.inputs["target_data"].data_version,
         None if job.task.general else job.inputs["raw_corpus"].facts["held_out_version"],
         *judged_by(job.task),
+        *without,
     )
     return {
         "selector": selector,
         "seed": seed,
         "ids": ids,
-        "hash": subset.selection_hash(ids) if ids else None,
+        "hash": subset.selection_hash(ids) if ids else text or None,
         "blocks": warms[0] if warms else None,
         "labels": rows,
         "share": share,

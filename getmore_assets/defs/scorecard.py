@@ -1,5 +1,6 @@
 """`scorecard`: whether the warm-up was worth it."""
 
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from getmore_assets.defs.job import Job, Made
 from getmore_assets.defs.line import Line, targets
 from getmore_assets.defs.shared_checks import has_its_columns
 from getmore_assets.records import STATIONS
-from getmore_assets.reporting import curves, evidence, figures, report, statistics
+from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics
 
 TABLE, CURVES = "scorecard", "scorecard_curves"
 _INPUTS = STATIONS[:-1]
@@ -29,7 +30,7 @@ _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
     owners=owners(),
     group_name="proof",
     kinds={"deltalake", "torch"},
-    code_version="4",
+    code_version="5",
     pool=pools.DECLARED,
     description="The chosen selector against no warm-up and the other selectors: the same tokens and recipe, "
     "several seeds, intervals, the cost of each part, and a verdict that may be: do not use this.",
@@ -60,6 +61,8 @@ def _compare(job: Job) -> Made:
     table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
     summary, metric = statistics.summary(scores), statistics.main_metric(scores)
     gains, along = statistics.gains(scores, chosen), _curves(job, scores, measured)
+    passed = gates.gates(scores, job.task, job.inputs)
+    cannot_tell = gates.failed(passed)
     share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
     distances = {"lambda": share, **comparison.distances(job, compared, share)}
     found = evidence.read(job.task, job.inputs)
@@ -74,13 +77,18 @@ def _compare(job: Job) -> Made:
         evidence=found,
         scores=scores,
         curves=along,
+        gates=passed,
         distances=distances,
         own=job.commit | ({"mlflow_run_id": job.run.id} if job.run else {}),
     )
     metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
     table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
     facts = {
-        "verdict": [*statistics.verdict(scores, chosen), *(curve.said for curve in along if curve.said)],
+        "verdict": [
+            *statistics.verdict(scores, chosen, tells=cannot_tell is None),
+            *(curve.said for curve in along if curve.said),
+        ],
+        "gates": [asdict(gate) for gate in passed],
         "summary": table_md,
         "metrics": metrics,
         "scored": rows,
@@ -137,7 +145,7 @@ def every_run_is_scored(context: dg.AssetCheckExecutionContext, line: Line) -> d
     there = scores.select("selector", "seed").rows()
     metric = statistics.main_metric(scores)
     bad = scores.filter(~pl.col(metric).is_finite().fill_null(False))
-    tokens = scores.filter(pl.col("selector") != "none")["warmup_tokens"].unique().sort().to_list()
+    tokens = scores.filter(pl.col("warmup_tokens") > 0)["warmup_tokens"].unique().sort().to_list()
     return dg.AssetCheckResult(
         passed=sorted(there) == sorted(wanted) and not bad.height and len(tokens) == 1 and bool(tokens[0]),
         metadata={

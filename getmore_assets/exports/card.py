@@ -12,6 +12,7 @@ from getmore_assets.config import Task
 from getmore_assets.exports.origin import Origin
 from getmore_assets.models import hub_id, is_folder
 from getmore_assets.records import Record
+from getmore_assets.reporting.statistics import shown
 
 _TEMPLATE = Path(__file__).with_name("card.md")
 _CLASSIFIER = ("text-classification", "AutoModelForSequenceClassification")
@@ -41,7 +42,7 @@ def text(made: Record, comes_from: Origin, scorecard: Record | None) -> str:
     if finetuned:
         recipes["fine-tuning"] = task.finetune.model_dump(exclude_none=True)
     environment = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - Markdown, of what the task's owner wrote
-    environment.filters["cell"] = _cell
+    environment.filters |= {"cell": _cell, "shown": shown}
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=pipeline,

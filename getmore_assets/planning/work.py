@@ -6,7 +6,7 @@ Belongs here: counting, exactly where a task says it. Does not: what it takes (`
 import math
 from dataclasses import dataclass
 
-from getmore_assets.config import NONE, Budget, Task
+from getmore_assets.config import NONE, RANDOM_INIT, TARGET, Budget, Task
 from getmore_assets.corpus.target import GENERAL_ROWS
 
 
@@ -27,14 +27,16 @@ class Run:
 def comparison(task: Task) -> list[Run]:
     """Every run of the comparison that is not the line's own models.
 
-    As `defs/comparison.py` makes them: the chosen selector, no warm-up and the others with every seed; then curves with
-    fewer labels and smaller budgets, and slices of the pool.
+    As `defs/comparison.py` makes them: the chosen selector, no warm-up, one on the target's own text and the other
+    selectors with every seed; then curves with fewer labels and smaller budgets, and slices of the pool.
     """
     seeds, chosen = task.seeds, task.selection.called
-    none = [NONE] if task.compares_with_none else []
+    none = [name for name in task.unselected if name == NONE]
+    unwarmed = [name for name in task.unselected if name in (NONE, RANDOM_INIT)]
     rivals = [one.called for one in task.rivals]
     runs = [Run(chosen, seeds - 1, 1.0, seeds - 1)]
-    runs += [Run(name, seeds, 0.0, 0) for name in none]
+    runs += [Run(name, seeds, 0.0, 0) for name in unwarmed]
+    runs += [Run(name, seeds, 1.0, seeds) for name in task.unselected if name == TARGET]
     runs += [Run(name, seeds, 1.0, seeds) for name in rivals]
     # The chosen one's first seed is the line's own model: for the curve it is warmed up once again.
     runs += [Run(chosen, seeds, 1.0, int(not number), labels) for number, labels in enumerate(task.curves.labels)]

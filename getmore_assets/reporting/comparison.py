@@ -9,6 +9,7 @@ import polars as pl
 
 from getmore_assets.records import Record
 from getmore_assets.reporting import statistics, tables
+from getmore_assets.reporting.gates import Gate, failed
 from getmore_assets.reporting.tables import Table
 
 
@@ -36,6 +37,7 @@ def read(made: Record) -> Comparison:
         tables.costs(scores),
         tables.forgetting(scores),
     ]
-    headline = statistics.headline(gains, chosen)[1]
+    cannot_tell = failed([Gate(**gate) for gate in made.facts.get("gates", [])])
+    headline = statistics.headline(gains, chosen, cannot_tell)[1]
     found = [table for table in shown if table is not None]
     return Comparison(headline, made.facts["verdict"], found, made.folders["report"])

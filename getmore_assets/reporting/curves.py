@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from getmore_assets.config import NONE, Task
+from getmore_assets.config import NONE, UNSELECTED, Task
 from getmore_assets.reporting import statistics
 from getmore_assets.reporting.statistics import Interval
 
@@ -54,11 +54,11 @@ def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) 
         found.append(Curve("quantiles", "slice of the pool, nearest first", by_slice, said))
     every = every.filter(~sliced)
     if task.curves.budgets:
-        of_budget = every.filter((pl.col("labels") == full["labels"][0]) & (pl.col("selector") != NONE))
+        of_budget = every.filter((pl.col("labels") == full["labels"][0]) & ~pl.col("selector").is_in(UNSELECTED))
         found.append(Curve("budgets", "share of the budget", statistics.curve(of_budget, "share", metric)))
     if task.curves.labels:
         of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
         by_labels = statistics.curve(of_labels, "labels", metric)
-        saved = statistics.labels_saved(of_labels, metric, chosen) if task.compares_with_none else None
+        saved = statistics.labels_saved(of_labels, metric, chosen) if NONE in task.unselected else None
         found.append(Curve("labels", "labelled rows of the target", by_labels, saved))
     return found

@@ -18,6 +18,7 @@ from getmore_assets.records import Record, now, sources_of, write_atomically
 from getmore_assets.reporting import drawing, figures, page, plain, rows, statistics, tables
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.evidence import Evidence
+from getmore_assets.reporting.gates import Gate, failed
 
 _MARKS = {statistics.BETTER: "✓", statistics.LEVEL: "≈", statistics.WORSE: "✗", statistics.UNKNOWN: "?", "said": "·"}
 _TRAINED = {"base_model": "the base (or its head)", "warmed_model": "the warm-up", "finetuned_model": "fine-tuning"}
@@ -44,6 +45,7 @@ def write(
     evidence: Evidence,
     scores: pl.DataFrame,
     curves: list[Curve],
+    gates: list[Gate],
     distances: dict[str, float],
     own: dict[str, str],
 ) -> Path:
@@ -56,12 +58,13 @@ def write(
         evidence: What lies in the lake of the selection.
         scores: The scorecard: one row per selector and seed.
         curves: Of it; none where none was asked for.
+        gates: Whether the task can tell selections apart.
         distances: `lambda`, and of every selector how far its picks leave the mix from the target.
         own: What makes the scorecard: code_version, dagster_run_id and, where it is tracked, mlflow_run_id.
     """
     chosen, selected = task.selection.called, made["selected_subset"]
     metric, gains = statistics.main_metric(scores), statistics.gains(scores, chosen)
-    kind, words = statistics.headline(gains, chosen)
+    kind, words = statistics.headline(gains, chosen, failed(gates))
     forgetting, domains = tables.forgetting(scores), _domains(evidence)
     hashes = {
         "selection": selected.facts["selection_hash"],
@@ -79,7 +82,7 @@ def write(
         made_at=now().replace("T", " ").replace("+00:00", " UTC"),
         sections=[(id_, title) for id_, title in _SECTIONS.items() if curves or id_ != "curves"],
         headline={"kind": kind, "words": words},
-        verdict=_verdict(scores, chosen, gains, curves),
+        verdict=_verdict(scores, chosen, gains, curves, gates),
         figures=_figures(task, made, evidence, scores, curves),
         scorecard=tables.scorecard(scores, distances),
         gains=tables.gains(gains, metric, chosen),
@@ -116,10 +119,15 @@ def _domains(evidence: Evidence) -> list[str | None]:
 
 
 def _verdict(
-    scores: pl.DataFrame, chosen: str, gains: dict[str, statistics.Interval], curves: list[Curve]
+    scores: pl.DataFrame,
+    chosen: str,
+    gains: dict[str, statistics.Interval],
+    curves: list[Curve],
+    gates: list[Gate],
 ) -> list[dict[str, str]]:
     kinds = [statistics.judgement(gain) for gain in gains.values()]
-    lines = list(zip(kinds, statistics.verdict(scores, chosen), strict=True))
+    lines = list(zip(kinds, statistics.verdict(scores, chosen, tells=failed(gates) is None), strict=True))
+    lines += [("said", f"{gate.name}: {gate.said}") for gate in gates]
     lines += [("said", curve.said) for curve in curves if curve.said]
     selecting, warming, tuning = statistics.costs(scores)[chosen]
     lines.append(

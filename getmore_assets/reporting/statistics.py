@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import NONE
+from getmore_assets.config import BAG_OF_WORDS, NONE, RANDOM_INIT, REFERENCES, TARGET
 
 CONFIDENCE = 0.95
 BETTER, LEVEL, WORSE, UNKNOWN = "better", "level", "worse", "unknown"
@@ -20,6 +20,12 @@ METRICS = (*_JUDGED, *_OTHERS)
 _NEARER = 0.7  # rank correlation of nearness and quality from which the distances mean something
 #: What a run costs, in words, and the column of the scorecard with its seconds.
 COSTS = {"selection": "selection_seconds", "warm-up": "warmup_seconds", "fine-tuning": "finetune_seconds"}
+_SHOWN = {
+    NONE: "no warm-up",
+    TARGET: "the target's own text",
+    BAG_OF_WORDS: "a bag of words",
+    RANDOM_INIT: "random weights",
+}
 _HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1", "matthews", "zero_shot_accuracy"}
 
 
@@ -36,13 +42,26 @@ class Interval:
     n: int
     bootstrap: tuple[float, float] | None = None
 
+    @property
+    def standard_error(self) -> float:
+        """Of the mean; NaN with one seed."""
+        from scipy.stats import t
+
+        return self.half_width / float(t.ppf((1 + CONFIDENCE) / 2, self.n - 1)) if self.n > 1 else math.nan
+
     def __str__(self) -> str:
+        if not self.n:
+            return "–"
         return f"{self.mean:.4g}" if math.isnan(self.half_width) else f"{self.mean:.4g} ± {self.half_width:.2g}"
 
 
-def interval(values: list[float]) -> Interval:
-    """Mean and half-width of the values."""
-    n, mean = len(values), sum(values) / len(values)
+def interval(measured: list[float | None]) -> Interval:
+    """Mean and half-width of the values; None stands for one that was not measured."""
+    values = [value for value in measured if value is not None]
+    n = len(values)
+    if not n:
+        return Interval(math.nan, math.nan, 0)
+    mean = sum(values) / n
     if n < 2:
         return Interval(mean, math.nan, n)
     from scipy.stats import (
@@ -78,7 +97,7 @@ def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:
 
 def shown(selector: str) -> str:
     """A selector's name in words."""
-    return "no warm-up" if selector == NONE else selector
+    return _SHOWN.get(selector, selector)
 
 
 def costs(scores: pl.DataFrame) -> dict[str, list[float]]:
@@ -88,10 +107,18 @@ def costs(scores: pl.DataFrame) -> dict[str, list[float]]:
 
 
 def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Interval]:
-    """For every other selector, by how much the chosen one is better on the judged metric, paired by seed."""
+    """For every other selector, by how much the chosen one is better on the judged metric, paired by seed.
+
+    The references are no rivals: they tell what a task can show (`gates.py`).
+    """
     metric = main_metric(scores)
-    parts = {str(name): part for (name,), part in scores.group_by("selector", maintain_order=True)}
-    return {other: _paired(parts[chosen], part, metric) for other, part in parts.items() if other != chosen}
+    others = [one for one in scores["selector"].unique(maintain_order=True) if one not in (chosen, *REFERENCES)]
+    return {other: paired(scores, chosen, other, metric) for other in others}
+
+
+def paired(scores: pl.DataFrame, mine: str, theirs: str, metric: str) -> Interval:
+    """By how much one selector is better than another on a metric, over the seeds that both have."""
+    return _paired(scores.filter(pl.col("selector") == mine), scores.filter(pl.col("selector") == theirs), metric)
 
 
 def _paired(mine: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> Interval:
@@ -110,10 +137,17 @@ def judgement(gain: Interval) -> str:
     return WORSE if gain.mean + gain.half_width < 0 else LEVEL
 
 
-def verdict(scores: pl.DataFrame, chosen: str) -> list[str]:
-    """For every other selector, in words: whether the chosen one is better than it."""
+def verdict(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[str]:
+    """For every other selector, in words: whether the chosen one is better than it.
+
+    Args:
+        scores: One row per selector and seed.
+        chosen: The selector that is judged.
+        tells: Whether the task can tell selections apart, so that a difference that is not seen says something.
+    """
     metric = main_metric(scores)
     way = "higher" if metric in _HIGHER_IS_BETTER else "lower"
+    unseen = "not shown to be worth it" if tells else "this task cannot tell"
     lines = []
     for other, gain in gains(scores, chosen).items():
         name, amount = shown(other), f"{metric} {way} by {gain}"
@@ -121,18 +155,19 @@ def verdict(scores: pl.DataFrame, chosen: str) -> list[str]:
             UNKNOWN: f"{chosen} against {name}: {amount}, one seed: no verdict",
             BETTER: f"{chosen} is better than {name}: {amount} (95 %, {gain.n} seeds)",
             WORSE: f"do not use this: {chosen} is worse than {name}: {amount} (95 %, {gain.n} seeds)",
-            LEVEL: f"not shown to be worth it: {chosen} is level with {name}: {amount} (95 %, {gain.n} seeds)",
+            LEVEL: f"{unseen}: {chosen} is level with {name}: {amount} (95 %, {gain.n} seeds)",
         }
         lines.append(worded[judgement(gain)])
     return lines
 
 
-def headline(gains: dict[str, Interval], chosen: str) -> tuple[str, str]:
+def headline(gains: dict[str, Interval], chosen: str, cannot_tell: str | None = None) -> tuple[str, str]:
     """The verdict on all comparisons at once: the worst judgement among them, and it in words.
 
     Args:
         gains: Of `gains`.
         chosen: The selector that is judged.
+        cannot_tell: Why the task cannot tell selections apart, where it cannot: then what is level is unknown.
     """
     found = [(judgement(gain), shown(other)) for other, gain in gains.items()]
     opening = {
@@ -144,6 +179,8 @@ def headline(gains: dict[str, Interval], chosen: str) -> tuple[str, str]:
     worst = next((kind for kind in opening if any(kind == one for one, _ in found)), None)
     if worst is None:
         return UNKNOWN, f"No verdict: nothing was compared with {chosen}."
+    if worst == LEVEL and cannot_tell:
+        return UNKNOWN, f"This task cannot tell whether {chosen} is worth it: {cannot_tell}."
     if worst == UNKNOWN:
         return UNKNOWN, f"{opening[UNKNOWN]}."
     parts = [

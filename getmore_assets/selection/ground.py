@@ -142,6 +142,11 @@ class Ground:
         """Vectors of the target's points: `[m, d]`, float32, unit length."""
         return store.load(self.tables.embeddings, self.encoder, self.rows["id"])
 
+    def nearness(self) -> pl.DataFrame:
+        """The domains by their distance to the target: domain and nearness, from 1."""
+        mine = self.tables.domain_triage.scan().filter(pl.col("target") == self.task.name)
+        return mine.select("domain", "nearness").collect()
+
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Texts of all candidates, or of some, in batches, each with its rows' places among them: `[rows]`, int64."""
         wanted = self.eligible["id"] if ids is None else ids

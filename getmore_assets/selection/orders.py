@@ -38,6 +38,12 @@ _PICKS = {
         sooner="a target row would have to find it, in its turn, the nearest left: its score does not decide that",
         later="candidates that are nearer to the target rows might leave it out: a turn takes the nearest left",
     ),
+    "domain": _Picking(
+        how="rows of the nearest domains, as many domains as hold twice the budget, are drawn at random",
+        anew="with another budget, rows of more or of fewer domains are drawn",
+        sooner="its draw would have to be lower, or its domain among the nearest",
+        later="a higher draw, or a domain that is further from the target, might leave it out",
+    ),
     "got-d-rounds": _Picking(
         how="each round picks by potentials that count the picks so far; what no round picked follows by the last ones",
         anew="with another budget, rounds of another size pick anew",

@@ -158,6 +158,13 @@ def _random(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
     return Ranked(subset.rank_at_random(ground.eligible, chosen.seed))
 
 
+def _domain(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+    from getmore_assets.selection import nearest_domains
+
+    rows = nearest_domains.rank(ground.eligible, ground.nearness(), *_price(ground, budget), chosen.seed)
+    return Ranked(rows, {"domains": sorted(rows.filter(pl.col("score") < 1)["domain"].unique())})
+
+
 def _knn(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
     from getmore_assets.selection import neighbours
 
@@ -253,6 +260,7 @@ SELECTORS: dict[str, Callable[[Ground, Selector, Budget], Ranked]] = {
     "got-d-rounds": _rounds,
     "contrast": _contrast,
     "random": _random,
+    "domain": _domain,
     "knn": _knn,
     "mean": _mean,
     "dsir": _dsir,

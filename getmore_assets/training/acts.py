@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from transformers import set_seed
 
 from getmore_assets.config import BaseModelChoice, FineTuning, Small, Training
 from getmore_assets.corpus.identity import draw
 from getmore_assets.ranks import is_first
-from getmore_assets.training import classifier, evaluation, language_models
+from getmore_assets.training import bag_of_words, classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import Fitted, fit
 from getmore_assets.training.judges import Judge
@@ -193,6 +194,15 @@ def fine_tune(
         predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
         metrics |= evaluation.classification(predicted, labelled[2].labels)
     return network, done, metrics
+
+
+def by_words_alone(held: Held) -> dict[str, float]:
+    """The metrics of a classifier without a model, on the same labels."""
+    train, validation = ((split.texts, split.labels) for split in (held.train, held.validation))
+    labels, _ = bag_of_words.predict(train, validation, held.test.texts)
+    number = {label: at for at, label in enumerate(held.classes)}
+    predicted, wanted = (np.array([number[label] for label in of]) for of in (labels, held.test.labels))
+    return evaluation.classification(predicted, wanted)
 
 
 def _of_language_model(

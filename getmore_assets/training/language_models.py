@@ -13,6 +13,7 @@ import torch
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.processors import ByteLevel
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoTokenizer,
@@ -45,6 +46,16 @@ def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
         folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
     )
     return model, load_tokenizer(folder), sorted(info["missing_keys"])
+
+
+def with_random_weights(folder: Path, objective: str, seed: int) -> tuple[Any, Any]:
+    """A model of the architecture in a folder that has learned nothing, with the tokenizer that lies there."""
+    kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
+    torch.manual_seed(seed)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    model = kind.from_config(config, trust_remote_code=False).float()
+    model.name_or_path = str(folder)
+    return model, load_tokenizer(folder)
 
 
 def load_tokenizer(folder: Path) -> Any:

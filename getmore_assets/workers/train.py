@@ -4,6 +4,7 @@ Belongs here: texts out of the lake, models and results into it. Does not: the a
 """
 
 import json
+import math
 import shutil
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from getmore_assets.config import Task
+from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, TARGET, Task
 from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.target import evaluated_ids, general_texts, guard_of
 from getmore_assets.errors import BadInput
@@ -138,14 +139,20 @@ def _require_enough(task: Task, spec: dict[str, Any]) -> None:
         if key := one["hash"] and (one["selector"], one["hash"]):
             wanted[key] = max(one["blocks"], wanted.get(key, 0))  # on shares of the budget it is fewer
     for (name, hash_), blocks in wanted.items():
-        there = len(Blocks(_texts(task, spec, hash_), tokenizer, task.warmup.max_length, blocks))
+        there = len(Blocks(_texts(task, spec, hash_, blocks, tokenizer), tokenizer, task.warmup.max_length, blocks))
         if there < blocks:
             what = f"fills {there} blocks of tokens where {blocks} are compared"
             raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let it choose more rows")
 
 
-def _texts(task: Task, spec: dict[str, Any], hash_: str) -> list[str]:
-    return pool.texts_of(TableRef(**spec["raw_corpus"]), task, spec["selections"][hash_])
+def _texts(task: Task, spec: dict[str, Any], hash_: str, blocks: int, tokenizer: Any) -> list[str]:
+    """The texts of a selection; or the target's own train text (TAPT), as often as it takes to fill the blocks."""
+    if hash_ != TARGET:
+        return pool.texts_of(TableRef(**spec["raw_corpus"]), task, spec["selections"][hash_])
+    rows = _target(task, spec).filter(pl.col("split") == "train").sort("row").select("text").collect()
+    texts: list[str] = rows["text"].to_list()
+    once = Blocks(texts, tokenizer, task.warmup.max_length)
+    return texts * (1 + math.ceil(blocks * task.warmup.max_length / once.tokens))
 
 
 def _start(one: dict[str, Any]) -> tuple[Any, ...]:
@@ -157,12 +164,17 @@ def _one(
     task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, judge: Judge | None, work: Path, again: bool
 ) -> dict[str, Any]:
     objective, seed, base = task.base_model.objective, one["seed"], Path(spec["base"])
+    started, held = time.monotonic(), held.with_rows(one["labels"])
+    cost: dict[str, float] = {"warmup_tokens": 0, "warmup_rows": 0, "warmup_seconds": 0.0}
+    if one["selector"] == BAG_OF_WORDS:
+        return {**acts.by_words_alone(held), **cost, "finetune_seconds": time.monotonic() - started}
     if one["hash"]:
         model, tokenizer, cost = _warmed(task, spec, one, work, again)
+        started = time.monotonic()
+    elif one["selector"] == RANDOM_INIT:
+        model, tokenizer = language_models.with_random_weights(base, objective, seed)
     else:
         model, tokenizer, _ = language_models.load(base, objective)
-        cost = {"warmup_tokens": 0, "warmup_rows": 0, "warmup_seconds": 0.0}
-    started, held = time.monotonic(), held.with_rows(one["labels"])
     _, _, metrics = acts.fine_tune(
         model, tokenizer, objective, _origin(task, base), held, task.finetune, seed, work / "fine-tuning", judge
     )
@@ -181,7 +193,7 @@ def _warmed(
         return model, tokenizer, json.loads(noted.read_text("utf-8"))
     started = time.monotonic()
     model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
-    texts, blocks = _texts(task, spec, one["hash"]), one["blocks"]
+    texts, blocks = _texts(task, spec, one["hash"], one["blocks"], tokenizer), one["blocks"]
     made, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, one["seed"], blocks, work / "warm-up")
     seconds = time.monotonic() - started
     cost = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}

@@ -17,6 +17,7 @@ from getmore_assets.defs.shown import materialisation
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import evidence, plain, report, rows, tables
 from getmore_assets.reporting.curves import Curve
+from getmore_assets.reporting.gates import Gate
 from getmore_assets.reporting.statistics import Interval
 from tests.defs.damage import Copy
 from tests.reporting.html_page import Page
@@ -50,6 +51,7 @@ def parts(ran):
         "evidence": evidence.read(task, made),
         "scores": last.table_ref().scan().collect(),
         "curves": [Curve("labels", "labelled rows of the target", CURVE, "labels saved: none")],
+        "gates": [Gate("dose", True, "the warm-up is as long as the fine-tuning")],
         "distances": last.facts["distances"],
         "own": {"code_version": "3", "dagster_run_id": "a-run"},
     }

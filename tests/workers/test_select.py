@@ -27,6 +27,7 @@ SELECTORS = {
     "knn": {"selector": "knn"},
     "mean": {"selector": "mean"},
     "dsir": {"selector": "dsir"},
+    "domain": {"selector": "domain"},
     "dsir-1": {"selector": "dsir", "seed": 1},
     "perplexity": {"selector": "perplexity"},
     "moore-lewis": {"selector": "moore-lewis"},

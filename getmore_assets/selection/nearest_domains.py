@@ -1,0 +1,40 @@
+"""Random rows of the domains that triage found nearest: what the domain label alone is worth.
+
+Belongs here: which domains, and the order of rows. Does not: how near a domain is (`transport/triage.py`).
+
+Continued pre-training on the nearest domain is the simplest rival of any selector (Gururangan et al., "Don't Stop
+Pretraining", ACL 2020): what a selector gains over these rows it gains by looking into the domain.
+"""
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.corpus.identity import draws
+from getmore_assets.selection import subset
+
+_SPARE = (
+    2.0  # times the budget that the domains must hold: a comparison at equal tokens takes more rows than the budget
+)
+
+
+def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spend: float, seed: int) -> pl.DataFrame:
+    """Rank the rows of the nearest domains at random, then those of each domain after them.
+
+    Args:
+        eligible: The candidates: id, domain, and whatever else.
+        nearness: domain and nearness, from 1.
+        price: What each candidate costs: `[n]`.
+        spend: The budget, in the same unit.
+        seed: Of the draw.
+
+    Returns:
+        The candidates by `rank`, from 1, with `score`: 0 to 1 in the domains that are drawn from together, and one more
+        for each domain after them.
+    """
+    rows = eligible.with_columns(pl.Series("price", price)).join(nearness, on="domain", how="left")
+    held = rows.group_by("domain", "nearness").agg(pl.col("price").sum()).sort("nearness", nulls_last=True)
+    before = held["price"].cum_sum() - held["price"]
+    turns = held.select("domain", turn=(before >= _SPARE * spend).cast(pl.Int64).cum_sum())
+    turn = eligible.select("domain").join(turns, on="domain", maintain_order="left")["turn"].to_numpy()
+    score = turn + draws(eligible["id"], f"domain-{seed}")
+    return subset.rank_by_score(eligible.with_columns(pl.Series("score", score)))
