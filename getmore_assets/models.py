@@ -127,7 +127,13 @@ def require_objective(folder: Path, objective: str, longest: int) -> None:
     Raises:
         BadInput: An encoder for the causal objective, a decoder for the masked one, or blocks beyond its positions.
     """
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("no object")
+    except (OSError, ValueError) as error:
+        fix = "Save the model again with save_pretrained"
+        raise BadInput(f"base_model.model {folder}", f"its config.json cannot be read ({error})", fix) from None
     kind, other = config.get("model_type", ""), "masked" if objective == "causal" else "causal"
     encoder = kind in _ENCODERS and not config.get("is_decoder")
     if (objective == "causal" and encoder) or (objective == "masked" and kind in _DECODERS):

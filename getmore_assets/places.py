@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from filelock import FileLock
 
@@ -72,7 +72,7 @@ def local(path: str) -> Path:
         BadInput: The place cannot be reached, refuses access, or does not hold the file.
     """
     if path.startswith(_FILE):
-        return Path(unquote(urlsplit(path).path))
+        return _of_file_url(path)
     if not is_remote(path):
         return Path(path)
     root, key = _split(path)
@@ -93,6 +93,14 @@ def local(path: str) -> Path:
         if gone:
             write_atomically(state, json.dumps(known))
     return mirror / key
+
+
+def _of_file_url(url: str) -> Path:
+    """The path of a URL, in which `?` and `#` are characters of names."""
+    host, slash, rest = url.removeprefix(_FILE).partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise BadInput(url, f"names another machine, `{host}`", "Write file:///folder/file, with three strokes")
+    return Path(f"/{unquote(rest)}")
 
 
 def named(text: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from getmore_assets.corpus import identity
 from getmore_assets.errors import BadInput
-from getmore_assets.models import find_model, model_fingerprint
+from getmore_assets.models import find_model, model_fingerprint, require_objective
 
 
 @pytest.fixture
@@ -53,3 +53,10 @@ def test_weights_are_hashed_once_for_each_change(folder, monkeypatch):
     os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     other.replace(folder / "model.safetensors")  # in its place, of its size and time
     assert model_fingerprint(folder) == first
+
+
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_a_configuration_that_cannot_be_read_is_refused(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(BadInput, match=r"its config\.json cannot be read"):
+        require_objective(tmp_path, "causal", 64)

@@ -23,9 +23,23 @@ def of_parquet(path: Path) -> Iterator["pa.Table"]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    require_apart(path)
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH):
             yield pa.Table.from_batches([batch], file.schema_arrow)
+
+
+def require_apart(path: Path) -> None:
+    """Refuse a Parquet file with two columns of one name, of which a reader would take one.
+
+    Raises:
+        BadInput: With the name.
+    """
+    import pyarrow.parquet as pq
+
+    names = pq.read_schema(path).names
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadInput(str(path), f"two columns are called `{twice}`", "Rename one")
 
 
 def of_delta(path: Path, version: int | None) -> Iterator["pa.Table"]:

@@ -8,6 +8,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from getmore_assets.errors import BadInput
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _FIRST_LINE_OF_EXCEL = re.compile(r'"?sep=([,;\t|])"?\s*')
+_MOST_OF_THEM = 0.9  # of the lines: a ragged one may be among them
+_LONGEST_HEADER = 20  # lines
 _SAY_WHICH = "Set `quoting: none` on this source where quotes are part of the text, or `quoting: standard`"
 
 
@@ -65,6 +68,9 @@ class _Records:
                 yield number, row | kept, size
         except csv.Error as error:
             line = self.held[0].number if self.held else reader.line_num
+            if "new-line character" in str(error):
+                what = "a carriage return within a field, where the lines end otherwise"
+                raise BadInput(f"{self.path}:{line}", what, "Convert all ends of lines to LF, or quote it") from None
             raise BadInput(f"{self.path}:{line}", str(error), f"Mend the quoting of this row. {_SAY_WHICH}") from None
 
     def _csv_quoting(self) -> Literal[0, 3]:
@@ -100,7 +106,14 @@ class _Records:
         return fitting[0]
 
     def _first_line(self, number: int) -> str:
-        return next((line.text for line in lines(self.path) if line.number >= number and line.text.strip()), "")
+        """The header, over several lines where a quote is open at the end of one."""
+        found = ""
+        for line in islice(lines(self.path), number - 1 + _LONGEST_HEADER):
+            if line.number >= number and (found or line.text.strip()):
+                found += line.text
+                if found.count('"') % 2 == 0 or self.quoting == "none":
+                    break
+        return found
 
     def _names(self, header: str, delimiter: str) -> set[str]:
         """Return the names of the columns; where quotes are wrong there are none, which reading the file says."""
@@ -142,7 +155,7 @@ class _Records:
     def _require_one_reading(self, held: list[Line], fields: int) -> None:
         """Refuse a record that quotes make of what, without quoting, are whole records.
 
-        A file that was written without quoting has as many fields in every line as the header, and one that was
+        A file that was written without quoting has as many fields in nearly every line as the header, and one that was
         written with it has not, unless its texts hold neither delimiters nor line ends. The whole file is looked at
         once, where a record gives cause.
 
@@ -151,11 +164,18 @@ class _Records:
         """
         if self.quoting is not None or not any('"' in line.text for line in held):
             return
-        if all(self._has(line, fields) for line in held) and all(self._has(line, fields) for line in lines(self.path)):
+        if all(self._has(line, fields) for line in held) and self._share_unquoted(fields) >= _MOST_OF_THEM:
             one = "one row" if len(held) > 1 else "a row with too few fields"
             what = f"{one} where quotes enclose fields, and {len(held)} whole rows where they are part of the text"
             raise BadInput(f"{self.path}:{held[0].number}", what, _SAY_WHICH)
         self.quoting = "standard"
+
+    def _share_unquoted(self, fields: int) -> float:
+        """The share of lines that are whole rows where quotes are part of the text."""
+        whole, every = 0, 0
+        for line in lines(self.path):
+            whole, every = whole + self._has(line, fields), every + 1
+        return whole / every
 
     def _has(self, line: Line, fields: int) -> bool:
         text = line.text.strip("\r\n")

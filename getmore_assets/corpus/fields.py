@@ -13,6 +13,7 @@ import polars as pl
 
 from getmore_assets.config import Source
 from getmore_assets.corpus import meanings, payloads
+from getmore_assets.corpus.formats import plain_name
 from getmore_assets.corpus.passages import PAIR
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.corpus.rendering import NotTextError, Rendered, could_be_messages, render
@@ -51,7 +52,7 @@ def take(reading: Reading, file: str, start: int, batch: pl.DataFrame) -> pl.Dat
         BadInput: A column is missing or cannot have its meaning; a row has not, and `bad_rows` is `error`.
     """
     source, batch_of = reading.source, _Batch(reading, file, batch)
-    name = Path(file).name.split(".")[0]
+    name = plain_name(Path(file))
     fields = {
         "text": batch_of.text(),
         "source": batch_of.group(source.source, name),
@@ -93,7 +94,10 @@ class _Batch:
             return False
         kind = self.columns[column].dtype
         if kind == pl.Object:
-            return any(could_be_messages(value) for value in self.columns[column])
+            values = self.columns[column].to_list()
+            if self.reading.cuts and any(isinstance(value, str) for value in values):
+                return False  # among texts, messages are what is wrong with a row
+            return any(could_be_messages(value) for value in values)
         return isinstance(kind, pl.Struct) or (isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct))
 
     def _rendered(self, text: str) -> pl.Series:
@@ -130,8 +134,11 @@ class _Batch:
         proved, kinds = self._proved(column, meanings.label), meanings.kinds(self.columns[column])
         first = kinds.filter(proved.reasons.is_null()).first()
         met = self.reading.kinds.setdefault(column, str(first)) if first is not None else None
-        other = pl.when(kinds != met).then(pl.format("is {}, where rows before it hold {}", kinds, pl.lit(met)))
-        self._refuse(column, pl.select(pl.coalesce(proved.reasons, other)).to_series())
+        reasons = proved.reasons
+        if met is not None:
+            said = pl.format("is {}, where rows before it hold {}", kinds, pl.lit(met))
+            reasons = pl.select(pl.coalesce(reasons, pl.when(kinds != met).then(said))).to_series()
+        self._refuse(column, reasons)
         return proved.values
 
     def group(self, column: str | None, name: str) -> pl.Series:

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from deltalake import DeltaTable
+
 from getmore_assets.config import Source
 from getmore_assets.corpus import formats
-from getmore_assets.corpus.library_errors import translated
+from getmore_assets.corpus.library_errors import translated, worded
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import newest_version, unreadable_in
 from getmore_assets.places import local, naming
@@ -17,6 +19,7 @@ from getmore_assets.places import local, naming
 CORRECT_IT = "Correct the path; it is relative to where you run"
 _LOG = "_delta_log"
 _WILD = "*?["
+_A_LINK = "is a link to a folder: name that folder as a source"
 _DELTA = "reading its files would read rows that were deleted"
 
 
@@ -46,12 +49,21 @@ def resolve(source: Source) -> FileList:
     if source.version is not None and found.format != "delta":
         what = f"`version: {source.version}` is given, but it is {found.format}, which has no versions"
         raise BadInput(source.path, what, "Take `version` out; it is for Delta tables")
+    given = source.model_fields_set & ({"split", "config"} if found.format != "dataset" else {"config"})
+    if given:
+        what = f"`{min(given)}` is given, but it is {found.format}, which has none"
+        raise BadInput(source.path, what, "Take it out; name the files of one split by their path or a glob")
     if source.version is not None:
         with translated(source.path, "not a readable Delta table"):
             newest = newest_version(str(found.paths[0]))
         if source.version > newest:
             what = f"has no version {source.version}: its newest is {newest}"
             raise BadInput(source.path, what, "Correct `version`, or take it out")
+        try:
+            DeltaTable(found.paths[0], version=source.version)
+        except Exception as error:  # of several kinds
+            what = f"has version {source.version} no longer: its log was cleaned up ({worded(error)})"
+            raise BadInput(source.path, what, "Correct `version`, or take it out") from None
     return found
 
 
@@ -104,9 +116,7 @@ def _under(folder: Path, left_out: dict[str, str]) -> list[Path]:
             raise BadInput(str(folder), what, "Name the table, or move it elsewhere")
         for name in list(folders):
             path = Path(place, name)
-            why = _hidden(name) or (
-                "is a link to a folder: name that folder as a source" if path.is_symlink() else None
-            )
+            why = _hidden(name) or (_A_LINK if path.is_symlink() else None)
             if why:
                 left_out[f"{path}/"] = why
                 folders.remove(name)
@@ -117,6 +127,11 @@ def _under(folder: Path, left_out: dict[str, str]) -> list[Path]:
             else:
                 found.append(path)
     return found
+
+
+def _note_links(top: Path, left_out: dict[str, str]) -> None:
+    for place, folders, _ in os.walk(top, onerror=_raise):
+        left_out |= {f"{place}/{name}/": _A_LINK for name in folders if Path(place, name).is_symlink()}
 
 
 def _matching(path: Path, left_out: dict[str, str]) -> list[Path]:
@@ -135,6 +150,10 @@ def _matching(path: Path, left_out: dict[str, str]) -> list[Path]:
             left_out[str(file)] = why
         else:
             found.append(file)
+    if "**" in parts:  # which does not go through links to folders
+        above = "/".join(parts[: parts.index("**")])
+        for top in base.glob(above) if above else [base]:
+            _note_links(top, left_out)
     for folder in {file.parent for file in found}:
         _refuse_within_delta(folder)
     return found

@@ -8,6 +8,7 @@ Belongs here: bytes to frames, with the place of a row that cannot be decoded. D
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from getmore_assets.corpus.frames import BATCH, LINE, Batches, Columns, bounded,
 from getmore_assets.corpus.library_errors import guarded, translated, worded
 from getmore_assets.corpus.lines import LONGEST_ROW, OPENERS, lines
 from getmore_assets.corpus.parquet_damage import placed
+from getmore_assets.corpus.payloads import JSON_SPACE
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import file_sizes
@@ -46,6 +48,15 @@ def kind_of(path: Path) -> str | None:
     return _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
 
 
+def plain_name(path: Path) -> str:
+    """The name of a file without what tells its format and compression."""
+    name = path.name
+    for suffixes in (tuple(OPENERS), tuple(_SUFFIXES)):
+        if ending := next((one for one in suffixes if name.lower().endswith(one) and len(name) > len(one)), None):
+            name = name[: -len(ending)]
+    return name
+
+
 def is_saved_dataset(path: Path) -> bool:
     """Whether a folder was written by `datasets.save_to_disk`."""
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
@@ -56,9 +67,13 @@ def _parquet(path: Path, columns: Columns, reading: Reading) -> Batches:
         tables = placed(arrow_rows.of_parquet(path), lambda: [path], str(path))
         yield from of_tables(tables, str(path), columns, reading)
         return
-    with translated(str(path), "not a readable Parquet file"):
-        frame = pl.scan_parquet(path)
+    try:
+        frame = pl.scan_parquet(path, glob=False)  # a name may hold brackets
         present = frame.collect_schema().names()
+    except Exception as error:
+        with translated(str(path), "not a readable Parquet file"):
+            arrow_rows.require_apart(path)
+            raise error from None
     wanted = columns if columns is not None and set(columns) <= set(present) else present
     yield from bounded(placed(_scan(frame, wanted), lambda: [path], str(path)), str(path), reading)
 
@@ -96,17 +111,49 @@ def _jsonl(path: Path, columns: Columns, reading: Reading) -> Batches:
             if not text.strip():
                 continue
             try:
-                row = _ROW.decode(text.strip())
+                row = _ROW.decode(text.strip(JSON_SPACE))
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 if "\\ud" in text or "\\uD" in text:  # half a surrogate pair is no text
                     json.dumps(row, ensure_ascii=False).encode("utf-8")
             except (ValueError, RecursionError) as error:
+                _refuse_one_document(path, number, text)
                 reading.bad(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line")
                 continue
             yield number, {**row, LINE: text} if reading.source.whole_rows else row, len(text)
 
-    yield from of_rows(rows(), columns)
+    yield from of_rows(rows(), columns, lambda: _keys(path))
+
+
+def _keys(path: Path) -> set[str]:
+    """The keys that any row has: of a large file the first rows may lack a column."""
+    found = set[str]()
+    for line in lines(path):
+        with suppress(ValueError, RecursionError):
+            row = _ROW.decode(line.text.strip(JSON_SPACE))
+            found |= set(row) if isinstance(row, dict) else set()
+    return found
+
+
+def _refuse_one_document(path: Path, number: int, text: str) -> None:
+    """Refuse a file that is one value of JSON, of which some lines alone may look like rows.
+
+    Raises:
+        BadInput: The first line of the file begins an object or a list that goes on below, or is a list of objects.
+    """
+    if number > 1:
+        return
+    begun, fix = text.strip(JSON_SPACE), "Write one object a line, as with `jq -c '.[]'`"
+    try:
+        value = json.loads(begun)
+    except json.JSONDecodeError as error:
+        if begun[0] in "[{" and error.pos >= len(begun):
+            raise BadInput(str(path), "is one value of JSON over several lines, not one object a line", fix) from None
+        return
+    except RecursionError:
+        return
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        raise BadInput(str(path), "is one list of JSON, not one object a line", fix)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -149,17 +196,27 @@ def _text(path: Path, _columns: Columns, reading: Reading) -> Batches:
 def _dataset(path: Path, columns: Columns, reading: Reading) -> Batches:
     datasets, split = datasets_package(str(path)), reading.source.split
     with translated(str(path), "not a readable data set"):
+        if _is_saved_without_rows(path, split):  # which the package writes, and does not read
+            return
         loaded = datasets.load_from_disk(str(path))
         if isinstance(loaded, datasets.DatasetDict):
             if split not in loaded:
                 raise BadInput(str(path), f"no split `{split}`", f"Its splits are: {', '.join(loaded)}")
             loaded = loaded[split]
+        elif "split" in reading.source.model_fields_set and str(loaded.split) != split:
+            what = f"no split `{split}`: it is one data set" + (f", `{loaded.split}`" if loaded.split else "")
+            raise BadInput(str(path), what, "Take `split` out, or correct it")
         # Arrow follows a damaged offset wherever it points, out of the process's memory.
         loaded.data.validate(full=True)
     if reading.source.whole_rows:
         yield from of_tables(arrow_rows.of_dataset(loaded), str(path), columns, reading)
         return
     yield from bounded(guarded(str(path), _frames_of_dataset(loaded)), str(path), reading)
+
+
+def _is_saved_without_rows(path: Path, split: str) -> bool:
+    states = [place / "state.json" for place in (path, path / split) if (place / "state.json").is_file()]
+    return bool(states) and not json.loads(states[0].read_text("utf-8"))["_data_files"]
 
 
 def datasets_package(where: str) -> Any:

@@ -3,7 +3,7 @@
 Belongs here: what is the same for all formats. Does not: decoding them (`formats.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,14 +24,26 @@ LINE = "#line"  # of a row that is kept whole, as JSON
 _PLAIN: dict[type, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 
 
-def of_rows(rows: Iterator[tuple[int, dict[str, Any], int]], columns: Columns) -> Batches:
-    """Frames of numbered rows with their sizes; columns that no row so far has are left out."""
+def of_rows(
+    rows: Iterator[tuple[int, dict[str, Any], int]], columns: Columns, keys: Callable[[], set[str]] = set
+) -> Batches:
+    """Frames of numbered rows with their sizes; columns that no row has are left out.
+
+    Args:
+        rows: Number, fields and size of each.
+        columns: What is asked for; all that rows have without it.
+        keys: Returns the columns that any row of the file has; asked where the first rows lack one.
+    """
     batch: list[dict[str, Any]] = []
     held, met = 0, set[str]()
+    asked = set(columns or ())
     for number, row, size in rows:
         batch.append({**row, "#row": number})
         held += size
         if len(batch) == BATCH or held > LONGEST_ROW:
+            if asked and not asked <= met | {key for one in batch for key in one}:
+                met |= asked & keys()
+                asked = set()
             yield batch[0]["#row"], _frame(batch, columns, met)
             batch, held = [], 0
     if batch:

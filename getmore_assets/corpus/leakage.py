@@ -11,10 +11,10 @@ count:
   of the evaluated row;
 - piece: they cover half of the row that is looked at, as where a long evaluated row was cut into passages.
 
-Not found: a row of fewer than about ten words with one of them changed, or a piece as short. N-grams that are common
-among the evaluated rows are boilerplate, and say nothing; a text that is evaluated in many rows (once for each pair of
-entities that it names, say) counts once. Three characters come together in more texts than three words, so n-grams of
-single characters are boilerplate sooner.
+Not found: a row of fewer than 14 words with one in the middle changed, or a piece of fewer than ten. N-grams that are
+common among the evaluated rows are boilerplate, and say nothing; a text that is evaluated in many rows (once for each
+pair of entities that it names, say) counts once. Three characters come together in more texts than three words, so
+n-grams of single characters are boilerplate sooner.
 """
 
 from dataclasses import dataclass, field

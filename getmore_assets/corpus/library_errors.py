@@ -62,5 +62,5 @@ def guarded(where: str, rows: Iterator[_T], what: str = "cannot be read") -> Ite
 
 def worded(error: BaseException) -> str:
     """A library's message on one line of bounded length, after the name of its class where it says nothing."""
-    words = " ".join(str(error).split()).partition(_STACK)[0].strip()[:_LONGEST]
+    words = " ".join(str(error).partition("stack backtrace")[0].split()).partition(_STACK)[0].strip()[:_LONGEST]
     return words or type(error).__name__

@@ -23,6 +23,7 @@ TOO_LONG = f"longer than {LONGEST_ROW // 2**20} MiB"
 CUT_IT = "Cut it into several rows, or set `bad_rows: skip`"
 _SIP = 1024  # compressed bytes at a time: a block of four bytes may stand for 128 KiB
 _BUFFER = 2**16  # bytes
+_MOST_NULS = 8  # a file of which one byte in so many is 0 is no text in UTF-8
 
 
 class _Zstd(io.RawIOBase):
@@ -118,6 +119,9 @@ def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:
     """Lines; None in the place of one that is too long, of which no more than a piece is ever held."""
     try:
         head = stream.peek(_BUFFER)
+        if head.count(0) * _MOST_NULS > len(head):
+            what = "is UTF-16 or no text: more than one byte in eight at its start is 0"
+            raise BadInput(str(path), what, "Convert it to UTF-8, as with `iconv -f UTF-16 -t UTF-8`")
         if b"\r" in head and b"\n" not in head:
             yield from _ended_by_cr(stream)
             return

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 #: A character that is neither white space nor invisible (control characters, byte order marks, zero-width spaces).
 _VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
+_LARGEST = float(np.finfo(np.float32).max)
 _STRINGS = (pl.String, pl.Categorical, pl.Enum)
 _TIMES = (pl.Date, pl.Datetime, pl.Time)
 #: Reasons that say that a row holds nothing, rather than something else.
@@ -135,7 +137,8 @@ def _name(column: pl.Series, *, times: bool) -> Proved:
         reasons = pl.select(
             pl.when(column.is_null()).then(pl.lit("is null")).when(~finite).then(pl.lit("is NaN or infinite"))
         ).to_series()
-        return Proved(_only(column.cast(pl.String), reasons), reasons)
+        unsigned = pl.select(pl.when(column == 0).then(0.0).otherwise(column)).to_series()  # -0.0 is the class 0.0
+        return Proved(_only(unsigned.cast(pl.String), reasons), reasons)
     if kind.is_integer() or kind == pl.Boolean or kind.is_decimal() or (times and isinstance(kind, _TIMES)):
         reasons = pl.select(pl.when(column.is_null()).then(pl.lit("is null"))).to_series()
         return Proved(column.cast(pl.String), reasons)
@@ -187,7 +190,7 @@ def _name_of(value: Any) -> tuple[str | None, str | None]:
     if isinstance(value, int):
         return str(value), None
     if isinstance(value, float):
-        written = pl.Series([value]).cast(pl.String)[0]  # as the numbers of a typed column are written
+        written = pl.Series([value or 0.0]).cast(pl.String)[0]  # as the numbers of a typed column are written
         return (written, None) if math.isfinite(value) else (None, "is NaN or infinite")
     return None, f"is {_named(value)}"
 
@@ -201,12 +204,13 @@ def _lists(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     values = column.to_list()
     kinds = set(map(type, values))
     plain = kinds <= {list, type(None)}
-    if plain and set(map(type, chain.from_iterable(filter(None, values)))) <= {int, float, type(None)}:
+    if plain and set(map(type, chain.from_iterable(filter(None, values)))) <= {float, type(None)}:
         odd: list[str | None] = [None] * len(values)
     else:
         odd = [_odd_list(value) for value in values]
         values = [None if why else value for value, why in zip(values, odd, strict=True)]
-    return pl.Series(values, dtype=pl.List(pl.Float64)), pl.Series(odd, dtype=pl.String)
+    numbers = [value and [one if one is None else float(one) for one in value] for value in values]
+    return pl.Series(numbers, dtype=pl.List(pl.Float64)), pl.Series(odd, dtype=pl.String)
 
 
 def _odd_list(value: Any) -> str | None:
@@ -215,4 +219,8 @@ def _odd_list(value: Any) -> str | None:
     if not isinstance(value, list):
         return f"is {_named(value)}, not a list of numbers"
     wrong = next((one for one in value if one is not None and type(one) not in (int, float)), None)
-    return None if wrong is None else f"holds {_named(wrong)}"
+    if wrong is not None:
+        return f"holds {_named(wrong)}"
+    return (
+        "holds a number that is too large" if any(type(one) is int and abs(one) > _LARGEST for one in value) else None
+    )

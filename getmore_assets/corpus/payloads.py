@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The columns of the pool that hold a row: the bytes, the schema they are of (null: a line of JSON), a hash of both.
 SCHEMA = {"payload": pl.Binary, "payload_schema": pl.Binary, "payload_hash": pl.String}
+#: What may stand around a value of JSON (RFC 8259, section 2).
+JSON_SPACE = " \t\r\n"
 #: Stands before these names while the other columns are still those of a source, which may be called as they like.
 UNPROVED = "#"
 
@@ -96,7 +98,7 @@ def of_table(rows: "pa.Table") -> pl.DataFrame:
 
 def of_lines(lines: Sequence[str]) -> pl.DataFrame:
     """Lines of JSON as payloads, in order: the columns of `SCHEMA`."""
-    rows = [line.strip(" \t\r\n").encode("utf-8") for line in lines]
+    rows = [line.strip(JSON_SPACE).encode("utf-8") for line in lines]
     return _columns(rows, [None] * len(rows), [_hash(b"", row) for row in rows])
 
 
@@ -143,15 +145,37 @@ def _hash(schema: bytes, row: bytes) -> str:
 
 
 def _without_dictionaries(rows: "pa.Table") -> "pa.Table":
-    """The table with its dictionary columns as the values that they stand for: one row holds no dictionary."""
+    """The table with its dictionaries, however deep, as the values that they stand for: one row holds no dictionary."""
     import pyarrow as pa
 
     for at, field in enumerate(rows.schema):
-        if pa.types.is_dictionary(field.type):
-            rows = rows.set_column(
-                at, field.with_type(field.type.value_type), rows.column(at).cast(field.type.value_type)
+        if (plain := _plain_type(field.type)) != field.type:
+            column = rows.column(at)
+            values = (
+                column.cast(plain)
+                if pa.types.is_dictionary(field.type)
+                else pa.chunked_array([pa.array(chunk.to_pylist(), plain) for chunk in column.chunks], plain)
             )
+            rows = rows.set_column(at, field.with_type(plain), values)
     return rows
+
+
+def _plain_type(kind: Any) -> Any:
+    """A type of Arrow without dictionaries."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
+    for is_list, make in ((pa.types.is_list, pa.list_), (pa.types.is_large_list, pa.large_list)):
+        if is_list(kind):
+            return make(kind.value_field.with_type(_plain_type(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain_type(kind.value_type)), kind.list_size)
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type), kind.keys_sorted)
+    return kind
 
 
 @lru_cache(maxsize=64)

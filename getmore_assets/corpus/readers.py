@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
-from getmore_assets.corpus import formats, python_docs
+from getmore_assets.corpus import formats, payloads, python_docs
 from getmore_assets.corpus.fields import SCHEMA, columns_of, origins, take
 from getmore_assets.corpus.file_lists import CORRECT_IT, resolve
-from getmore_assets.corpus.frames import Columns
+from getmore_assets.corpus.frames import LINE, Columns
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
 from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading
@@ -25,6 +25,7 @@ from getmore_assets.lake import Seen, delta_data_version
 from getmore_assets.places import local, named, naming
 
 BATCH_ROWS = 8192
+_OURS = ("#row", "#size", LINE, *(payloads.UNPROVED + name for name in payloads.SCHEMA))
 _POINTER, _LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 _Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
 
@@ -168,6 +169,8 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
         reading.format = "hub"
         yield from ((source.path, start, batch) for start, batch in formats.hub_dataset(reading, columns))
         return
+    if ours := next((name for name in columns or () if name in _OURS), None):
+        raise BadInput(source.path, f"column `{ours}` has a name that is used inside", "Rename it in the file")
     reading.format, paths, left_out = resolve(source)
     reading.left_out = {named(file): why for file, why in left_out.items()}
     read_file = formats.READERS[reading.format]

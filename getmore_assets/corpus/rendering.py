@@ -19,7 +19,8 @@ from getmore_assets.config import TEMPLATE_COLUMN
 _ROLES = ("role", "from")
 _REASONING = ("reasoning_content", "reasoning", "thinking")  # before what is said, as chat templates render it
 _SAID = ("content", "value")
-_CALLS = "tool_calls"
+_CALLS = ("tool_calls", "function_call")  # a list of calls, and the one call that they came after
+_OF_TEXT = ("text", "input_text", "output_text")
 
 
 class NotTextError(ValueError):
@@ -94,7 +95,9 @@ def value_text(value: Any, column: str) -> Rendered:
 
 def could_be_messages(value: Any) -> bool:
     """Whether a value looks like messages or one message, whatever may be wrong with it."""
-    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(value, Mapping):  # one message; an object with some content is none
+        return any(key in value for key in _ROLES) and any(key in value for key in (*_SAID, *_CALLS))
+    first = value[0] if isinstance(value, list) and value else None
     return isinstance(first, Mapping) and any(key in first for key in (*_ROLES, *_SAID))
 
 
@@ -124,15 +127,16 @@ def _message(message: Any) -> Iterator[str | None]:
     roles = [message[key] for key in _ROLES if message.get(key) is not None]
     if not roles or not isinstance(roles[0], str) or not roles[0].strip():
         raise NotTextError("has no role (`role` or `from`)")
-    if not any(key in message for key in (*_SAID, _CALLS)):
+    if not any(key in message for key in (*_SAID, *_CALLS)):
         raise NotTextError("says nothing: it has neither `content` nor `value`")
     for key in (*_REASONING, *_SAID):
         yield from _content(message.get(key), key)
-    calls = message.get(_CALLS)
-    if calls is not None and not isinstance(calls, list):
-        raise NotTextError(f"has {_named(calls)} in `{_CALLS}`, not a list")
-    for call in calls or []:
-        yield _call(call)
+    several, one = (message.get(key) for key in _CALLS)
+    if several is not None and not isinstance(several, list):
+        raise NotTextError(f"has {_named(several)} in `{_CALLS[0]}`, not a list")
+    for key, calls in zip(_CALLS, (several or [], [one] if one else []), strict=True):
+        for call in calls:
+            yield _call(call, key)
 
 
 def _content(content: Any, key: str) -> Iterator[str | None]:
@@ -147,20 +151,20 @@ def _content(content: Any, key: str) -> Iterator[str | None]:
     for part in content:
         if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
             raise NotTextError(f"has a part in `{key}` without a type")
-        if part["type"] != "text":
+        if part["type"] not in _OF_TEXT:
             yield None
         elif not isinstance(part.get("text"), str):
-            raise NotTextError(f"has a part of type `text` in `{key}` that holds none")
+            raise NotTextError(f"has a part of type `{part['type']}` in `{key}` that holds none")
         else:
             yield part["text"]
 
 
-def _call(call: Any) -> str:
+def _call(call: Any, key: str) -> str:
     """A call of a tool as JSON; columns that only other calls fill (Arrow's nulls) are left out."""
     try:
         return json.dumps(_filled(call), ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        raise NotTextError(f"has a call in `{_CALLS}` that is no JSON ({error})") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotTextError(f"has a call in `{key}` that is no JSON ({error})") from None
 
 
 def _filled(value: Any) -> Any:

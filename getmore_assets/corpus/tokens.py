@@ -13,8 +13,8 @@ An operand is a single letter, a token with a digit, or a command of LaTeX. A si
 left and the next to its right are operands or the text's ends: so `x + 3 = 7` has five tokens, and the asterisks of
 `**bold**` are none. The rule looks at neighbours alone, so one changed character changes few tokens.
 
-Not seen: case, white space, other punctuation, full width, soft hyphens, zero-width and direction marks, and the vowel
-signs of Arabic and Hebrew, which are written or not in the same text.
+Not seen: case, white space, other punctuation, full width, ligatures, soft hyphens, zero-width and direction marks, and
+the vowel signs of Arabic and Hebrew, which are written or not in the same text.
 """
 
 import re
@@ -40,7 +40,7 @@ _SIGN = r"[\p{Sm}\p{Sk}\p{So}\\*{}]|\s[-/]\s"
 _AFTER = rf"(?:^|\b\w|\b\w*\p{{N}}\w*|\\\w+)[^\w]*(?:{_SIGN})"
 _UNSEEN = r"[\p{Cf}\p{Default_Ignorable_Code_Point}"
 _UNSEEN += r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670]"
-_WIDE = r"[\uff01-\uffee]"
+_WIDE = r"[\uff01-\uffee\ufb00-\ufdff\ufe70-\ufefc]"  # and ligatures, as texts out of PDFs have them
 _RUN = rf"[0-9A-Za-z_]{{{_LONGEST + 1}}}"  # with all letters it would be ten times slower
 _LONG_RUN = re.compile(rf"\w{{{_LONGEST + 1},}}", re.ASCII)
 

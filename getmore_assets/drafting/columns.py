@@ -3,6 +3,8 @@
 Belongs here: reading some rows, and counting. Does not: which column plays which part (`parts.py`).
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,8 @@ _SHOWN = 3
 _MOST_VALUES = 1000
 _MOST_SHAPED = 200  # rows that a shape is told from
 _MOST_TEXTS = 200  # files of text that are opened
-_OTHER = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object, pl.Date, pl.Datetime, pl.Duration, pl.Time)
+_STRINGS = (pl.String, pl.Categorical, pl.Enum, pl.Null)
+_YEAR = re.compile(r"(19|20)\d\d|nan|inf(inity)?", re.IGNORECASE)  # reads as a number, and may be a column's name
 _JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*[\[\]{\"\d-])"  # how an object or a list of JSON begins
 _TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:"
 
@@ -73,6 +76,7 @@ class Table:
         columns: By name, in their order.
         shape: What trainers call rows of such columns; None of rows of text.
         unusable: How many rows hold nothing, or no messages, in the columns of that shape.
+        partly: The columns that only some files have.
     """
 
     found: Found
@@ -81,6 +85,7 @@ class Table:
     columns: dict[str, Column]
     shape: Recognised | None = None
     unusable: int = 0
+    partly: tuple[str, ...] = ()
 
 
 def look(found: Found, most: int) -> Table:
@@ -118,10 +123,11 @@ def look(found: Found, most: int) -> Table:
     if not rows:
         raise BadInput(found.named, "holds no rows", "Give a file that has rows, or leave it out")
     columns = {name: _column(name, parts, rows) for name, parts in seen.items() if name in (everywhere or ())}
+    partly = tuple(name for name in seen if name not in columns)
     shape = recognise(
         [row for batch in batches for row in _rows(batch.head(_MOST_SHAPED), list(columns))][:_MOST_SHAPED]
     )
-    return Table(found, rows, whole, columns, shape, _unusable(batches, shape) if shape else 0)
+    return Table(found, rows, whole, columns, shape, _unusable(batches, shape) if shape else 0, partly)
 
 
 def _rows(batch: pl.DataFrame, columns: list[str]) -> Iterator[dict[str, Any]]:
@@ -170,11 +176,12 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return not _YEAR.fullmatch(text)
 
 
 def _column(name: str, parts: list[pl.Series], rows: int) -> Column:
-    other = any(isinstance(part.dtype, _OTHER) for part in parts)
+    parts = [_of_one_kind(part) for part in parts]
+    other = not all(part.dtype in _STRINGS or part.dtype.is_numeric() or part.dtype == pl.Boolean for part in parts)
     texts = [] if other else [part.cast(pl.String).str.strip_chars().alias("value") for part in parts]
     filled = pl.concat([pl.Series("value", [], pl.String), *texts])
     filled = filled.filter((filled != "").fill_null(False))
@@ -182,13 +189,25 @@ def _column(name: str, parts: list[pl.Series], rows: int) -> Column:
     return Column(
         name=name,
         holds="other" if other else _holds(filled),
-        is_text=all(part.dtype in (pl.String, pl.Null) for part in parts),
+        is_text=all(part.dtype in _STRINGS for part in parts),
         rows=len(filled),
         filled=len(filled) / rows,
         length=float(filled.str.len_chars().mean() or 0),  # type: ignore[arg-type]
         distinct=counts.height,
         values=tuple(counts["value"][:_MOST_VALUES]),
     )
+
+
+def _of_one_kind(part: pl.Series) -> pl.Series:
+    """A column of JSON whose values are plain but for a few: those few are as if they were null."""
+    if part.dtype != pl.Object:
+        return part
+    values = part.to_list()
+    kinds = Counter(type(value) for value in values if value is not None)
+    kind, count = kinds.most_common(1)[0] if kinds else (type(None), 0)
+    if kind not in (str, int, float, bool) or 2 * count <= kinds.total():
+        return part
+    return pl.Series(part.name, [str(value) if type(value) is kind else None for value in values], pl.String)
 
 
 def _holds(filled: pl.Series) -> str:

@@ -118,7 +118,7 @@ def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
         named |= {"text": text.column}
         choices += [
             Choice(f"{field}.path", table.found.path, f"{_looked(table)}; not the target's"),
-            _choice(f"{field}.text", text),
+            _choice(f"{field}.text", text, table.partly),
         ]
         if table.shape:
             named |= {"whole_rows": True}
@@ -164,8 +164,9 @@ def _texts(table: Table, text: Role) -> list[str]:
     return table.shape.columns if table.shape else [str(text.column)]
 
 
-def _choice(field: str, role: Role) -> Choice:
-    return Choice(field, role.column, role.why, role.others)
+def _choice(field: str, role: Role, partly: tuple[str, ...] = ()) -> Choice:
+    lacking = f"; not in every file, so not used: {', '.join(partly)}" if partly else ""
+    return Choice(field, role.column, role.why + lacking, role.others)
 
 
 def _looked(table: Table) -> str:

@@ -95,6 +95,10 @@ def _under(folder: Path, left: dict[str, str]) -> list[Found]:
 
 def _not_read(path: Path) -> str | None:
     """Why a thing in a folder is no data, or None."""
+    if not path.exists():
+        return "a link to what is not there"
+    if not (path.is_file() or path.is_dir()):
+        return "no regular file"
     if path.is_dir():
         return "a link to a folder; name the folder itself"
     kind = formats.kind_of(path)
@@ -116,7 +120,7 @@ def _splits(folder: Path) -> list[str | None]:
     names = folder / "dataset_dict.json"
     try:
         return list(json.loads(names.read_text("utf-8"))["splits"]) if names.is_file() else [None]
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(str(names), f"not what `save_to_disk` writes ({error})", "Save the data set again") from None
 
 

@@ -65,7 +65,7 @@ def tell_apart(given: list[str], target: str | None) -> Sides:
     found, left = find(given)
     if target is None:
         everything = _named(found)
-        train, why = _train_of(everything)
+        train, why = _train_of(everything, left)
     else:
         own, _ = find([target])
         every = {(one.files, one.split): one for one in (*own, *found, *_beside(Path(target)))}
@@ -83,7 +83,9 @@ def tell_apart(given: list[str], target: str | None) -> Sides:
     left |= {one.found.named: f"the {one.split} split of something else" for one in rest if one.found not in pool}
     if not pool:
         fix = "Give the corpus to choose from as well"
-        raise BadInput(", ".join(given), "holds a target, and no candidate pool beside it", fix)
+        others = "; ".join(f"{path}: {why}" for path, why in left.items())
+        what = "holds a target, and no candidate pool beside it" + (f" ({others})" if others else "")
+        raise BadInput(", ".join(given), what, fix)
     return Sides(_call(train), pool, splits, why, left)
 
 
@@ -133,10 +135,12 @@ def _words(name: str) -> list[str]:
     return re.findall(r"[a-z]+", name.lower())
 
 
-def _train_of(everything: list[_Named]) -> tuple[_Named, str]:
+def _train_of(everything: list[_Named], left: dict[str, str]) -> tuple[_Named, str]:
     """The training examples, and what tells."""
     if len(everything) == 1:
-        what = "is all there is, and a task needs two things: a target and a candidate pool"
+        others = "; ".join(f"{path}: {why}" for path, why in left.items())
+        what = f"is all that is read ({others})" if others else "is all there is"
+        what += ", and a task needs two things: a target and a candidate pool"
         raise BadInput(everything[0].found.named, what, "Give both; --target FILE says which is the target")
     total = sum(one.found.size for one in everything)
     families: dict[tuple[str, ...], list[_Named]] = {}

@@ -136,21 +136,29 @@ def _row(raw_corpus: TableRef, task: Task, name: str) -> dict[str, object] | Non
     """The row of the pool that has a name; None where none has."""
     rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
     columns = ["id", "text", "source", "domain", "origin", "n_tokens", "duplicate_of", "held_out"]
-    found = rows.filter(_is_called(name)).select(columns).head(2).collect()
+    found = _called(rows.select(columns), name, 2)
     if found.height > 1:
         raise _badly_named(name, "is in several rows of the pool")
     return found.row(0, named=True) if found.height else None
 
 
 def _is_id(name: str) -> bool:
-    return len(name) >= _FEWEST and all(c in "0123456789abcdef" for c in name)
+    return len(name) >= _FEWEST and all(c in "0123456789abcdef" for c in name.lower())
 
 
-def _is_called(name: str) -> pl.Expr:
-    """Whether a row has that id, or that piece in its text, which is stored in NFC."""
-    if _is_id(name):
-        return pl.col("id").str.starts_with(name)
-    return pl.col("text").str.contains(unicodedata.normalize("NFC", name), literal=True)
+def _called(rows: pl.LazyFrame, name: str, most: int | None = None) -> pl.DataFrame:
+    """The rows that have that id, or else that text, or else that piece in their texts, which are stored clean."""
+    text = pl.col("text")
+    piece = unicodedata.normalize("NFC", name)
+    ways = [pl.col("id").str.starts_with(name.lower())] if _is_id(name) else []
+    ways += [text == clean(name), text.str.contains(piece, literal=True)]
+    if clean(name) not in ("", piece.strip(" \t\n")):  # copied out of a file, with its line ends and control characters
+        ways.append(text.str.contains(clean(name), literal=True))
+    for way in ways:
+        found = (rows.filter(way) if most is None else rows.filter(way).head(most)).collect()
+        if found.height:
+            return found
+    return rows.head(0).collect()
 
 
 def _badly_named(name: str, what: str) -> BadInput:
@@ -160,8 +168,8 @@ def _badly_named(name: str, what: str) -> BadInput:
 def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation:
     """Explain a row that no row of the pool is: of the target, or taken out of it."""
     mine = tables.target_data.scan().filter(pl.col("target") == task.name)
-    rows = mine.filter(_is_called(name)).select("id", "text", "domain", "origin").collect().to_dicts()
-    id_ = name if _is_id(name) else content_id(clean(name))  # of what was taken out, the text is not kept
+    rows = _called(mine.select("id", "text", "domain", "origin"), name).to_dicts()
+    id_ = name.lower() if _is_id(name) else content_id(clean(name))  # of what was taken out, the text is not kept
     gone = [one for some in left.values() for one in some if one["id"].startswith(id_)]
     found = [*rows, *({"id": one["id"], "text": "", "domain": "", "origin": one["origin"]} for one in gone)]
     if len({one["id"] for one in found}) != 1:

@@ -117,7 +117,7 @@ def _texts(chosen: Imported) -> Iterator[pl.DataFrame]:
 
 def _as_source(chosen: Imported) -> Source:
     """Where it lies; a score column travels in the place of the label."""
-    return Source(**chosen.model_dump(include=set(Rows.model_fields)), label=chosen.score)
+    return Source(**chosen.model_dump(include=set(Rows.model_fields), exclude_unset=True), label=chosen.score)
 
 
 def _ids(chosen: Imported) -> pl.DataFrame:

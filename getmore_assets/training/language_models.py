@@ -25,6 +25,7 @@ from transformers import (
     PreTrainedTokenizerFast,
     default_data_collator,
 )
+from transformers.utils import logging
 
 from getmore_assets.config import Small
 
@@ -64,6 +65,20 @@ def load_tokenizer(folder: Path) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it, Transformers reports no missing weights and draws no bar."""
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def collator(tokenizer: Any, objective: str) -> Any:

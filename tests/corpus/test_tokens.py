@@ -30,6 +30,8 @@ from tests.scripts import SCRIPTS, WORDS, written
         ("🙂👍", ["🙂", "👍"]),
         ("I like it 😂", ["i", "like", "it"]),
         ("ACGT" * 17, list("acgt" * 17)),
+        ("ﬁrst oﬃce", ["first", "office"]),
+        ("ﻣﺮﺣﺒﺎ", ["مرحبا"]),
         ("?! ...", []),
     ],
 )

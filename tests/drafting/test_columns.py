@@ -1,9 +1,12 @@
 """Columns that are no texts are not taken for texts, and none of them trips the look at a table."""
 
+import json
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from getmore_assets.drafting.columns import look
@@ -106,3 +109,52 @@ def test_a_folder_whose_name_looks_like_a_pattern_is_read_as_itself(tmp_path, na
     found, _ = find([str(tmp_path / name)])
     assert [one.path for one in found] == [str(tmp_path / name / "part-*.jsonl")]
     assert len(found[0].files) == 2
+
+
+def test_columns_of_any_type_are_looked_at(tmp_path):
+    maps = pa.array([[("k", n)] for n in range(ROWS)], pa.map_(pa.string(), pa.int64()))
+    pq.write_table(pa.table({"text": TEXTS, "made": maps}), tmp_path / "a.parquet")
+    found = table(tmp_path)
+    assert (text_of(found).column, found.columns["made"].holds) == ("text", "other")
+
+
+def test_a_text_that_is_stored_by_its_distinct_values_is_a_text(tmp_path):
+    pq.write_table(pa.table({"text": pa.array(TEXTS).dictionary_encode()}), tmp_path / "a.parquet")
+    assert text_of(table(tmp_path)).column == "text"
+
+
+@pytest.mark.parametrize("odd", [["a list"], 3, {"a": 1}])
+def test_a_few_odd_values_do_not_hide_what_a_column_holds(tmp_path, odd):
+    rows = [*({"text": text, "label": f"l{n % 2}"} for n, text in enumerate(TEXTS)), {"text": odd, "label": odd}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = table(tmp_path)
+    assert text_of(found).column == "text"
+    assert found.columns["text"].filled < 1
+    assert label_of(found, [], ["text"]).column == "label"
+
+
+def test_columns_that_only_some_files_have_are_told(tmp_path):
+    pl.DataFrame({"text": TEXTS, "note": TEXTS}).write_ndjson(tmp_path / "a-1.jsonl")
+    pl.DataFrame({"text": TEXTS}).write_ndjson(tmp_path / "a-2.jsonl")
+    assert table(tmp_path).partly == ("note",)
+
+
+@pytest.mark.parametrize("header", ["text,2019,2020", "text,inf,nan"])
+def test_years_may_name_columns(tmp_path, header):
+    (tmp_path / "a.csv").write_text(header + "\n" + "".join(f"{text},1,2\n" for text in TEXTS))
+    assert text_of(table(tmp_path)).column == "text"
+
+
+@pytest.mark.parametrize("splits", ['{"splits": 5}', '["a"]', '{"splits": null}', "5"])
+def test_a_saved_data_set_whose_list_of_splits_is_none_is_refused(tmp_path, splits):
+    (tmp_path / "dataset_dict.json").write_text(splits)
+    with pytest.raises(BadInput, match="not what `save_to_disk` writes"):
+        find([str(tmp_path)])
+
+
+def test_a_link_to_nothing_is_left_out_and_said(tmp_path):
+    pl.DataFrame({"text": TEXTS}).write_ndjson(tmp_path / "a.jsonl")
+    (tmp_path / "dead.jsonl").symlink_to("nowhere")
+    found, left = find([str(tmp_path)])
+    assert [one.path for one in found] == [str(tmp_path / "a.jsonl")]
+    assert left == {str(tmp_path / "dead.jsonl"): "a link to what is not there"}

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -186,6 +187,43 @@ def test_weights_that_are_not_whole_are_refused(tokenizers, tmp_path, damage, wh
         (folder / "model.safetensors").write_bytes(damage)
     with pytest.raises(BadInput, match=what):
         try_base(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"n_layer": 3}, r"its files lack 24 of the body's weights, `transformer\.h\.1"),
+        ({"n_positions": 512}, r"wpe\.weight` has the shape \(64, 32\), where config\.json says \(512, 32\)"),
+        ({"n_inner": 48}, r"has the shape .*, where config\.json says"),
+    ],
+)
+def test_a_configuration_that_the_weights_are_not_of_is_refused(tokenizers, tmp_path, changes, what):
+    folder = gpt2(tokenizers, tmp_path / "m")
+    edit(folder, "config.json", **changes)
+    with pytest.raises(BadInput, match=what):
+        try_base(folder)
+
+
+@pytest.mark.parametrize("odd", ["other names", "another file"])
+def test_weights_that_the_library_would_not_find_are_refused(tokenizers, tmp_path, odd):
+    folder = gpt2(tokenizers, tmp_path / "m")
+    file = folder / "model.safetensors"
+    if odd == "another file":
+        file.rename(folder / "weights.safetensors")
+        what = "its weights cannot be loaded"
+    else:
+        save_file({f"mine.{name}": value for name, value in load_file(file).items()}, file, {"format": "pt"})
+        what = "its files lack .* of the body's weights"
+    with pytest.raises(BadInput, match=what):
+        try_base(folder)
+
+
+def test_a_head_that_is_missing_is_no_fault(saved):
+    folder = saved(BertForMaskedLM, BertConfig, "masked")
+    kept = {name: value for name, value in load_file(folder / "model.safetensors").items() if "cls." not in name}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    try_base(folder, "masked")
+    Candidate("encoder.model", folder).encoder(64)  # nor is a pooler
 
 
 def test_the_preflight_tries_a_model_once_and_again_when_it_changed(tokenizers, sources, tmp_path, monkeypatch):
