@@ -1,11 +1,14 @@
 """How far a selection drifts from one made from nothing when pool or target change and the lexical fit is kept.
 
     python benchmarks/increments.py ../shared [--rows 3000] [--seeds 2] [--json benchmarks/results/increments.json]
+    python benchmarks/increments.py ../shared --halves
 
 The texts are real: passages of 13 domains, ChemProt as the target. Each change is made twice: with the fit made on the
 rows that were there before (the increment), and with a fit made on all rows that are there after (the batch). Beside
 the overlap of the two selections (Jaccard) stands the share of appended rows among the picks of each. `floor` is the
 overlap of two batches whose fits differ by the randomness of the projection alone: no increment can be asked for more.
+
+`--halves` fits on one half of a pool and selects from both: the half outside the fit should get half of the picks.
 """
 
 import argparse
@@ -27,6 +30,7 @@ from getmore_assets.transport.solver import solve
 _DIMENSIONS = 256
 _BUDGET = 0.1  # of the rows that are there after the change
 _EPSILON = 0.05
+_HALVES = ((2000, 256), (2000, 64), (4000, 256), (8000, 256), (12000, 256), (12000, 128), (12000, 64))
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,28 @@ def measure(change: Change) -> dict[str, float]:
     }
 
 
-def main(shared: Path, rows: int, seeds: int, into: str | None) -> None:
-    """Measure every change on samples of the pool, print a table, keep the figures."""
+def halves(shared: Path) -> None:
+    """Print which share of the picks lies outside the fit, by rows a dimension."""
+    pool, target = texts_of(shared)
+    texts = pool.sample(2 * max(rows for rows, _ in _HALVES), seed=3)["text"].to_list()
+    print(f"{'rows in the fit':>16} {'dimensions':>11} {'rows a dimension':>17} {'of picks outside':>17}")
+    for rows, dimensions in _HALVES:
+        encoder = LexicalEncoder(*_fit(texts[:rows], dimensions))
+        chosen = picks(solved(encoder, texts[: 2 * rows], target)[0])
+        outside = sum(place >= rows for place in chosen) / len(chosen)
+        print(f"{rows:>16,} {dimensions:>11} {rows / dimensions:>17.0f} {outside:>17.3f}", flush=True)
+
+
+def texts_of(shared: Path) -> tuple[pl.DataFrame, list[str]]:
+    """Return the pool, and 600 texts of the target."""
     pool = pl.read_parquet(shared / "data/candidates.parquet").unique("text", maintain_order=True)
     lines = (shared / "data/chemprot.train.jsonl").read_text("utf-8").splitlines()
-    target = list(dict.fromkeys(json.loads(line)["text"] for line in lines))[:600]
+    return pool, list(dict.fromkeys(json.loads(line)["text"] for line in lines))[:600]
+
+
+def main(shared: Path, rows: int, seeds: int, into: str | None) -> None:
+    """Measure every change on samples of the pool, print a table, keep the figures."""
+    pool, target = texts_of(shared)
     found: dict[str, list[dict[str, float]]] = {}
     for seed in range(seeds):
         for change in changes(pool.sample(rows, seed=seed), target, seed):
@@ -137,5 +158,9 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--json")
+    parser.add_argument("--halves", action="store_true")
     given = parser.parse_args()
-    main(given.shared, given.rows, given.seeds, given.json)
+    if given.halves:
+        halves(given.shared)
+    else:
+        main(given.shared, given.rows, given.seeds, given.json)

@@ -60,7 +60,7 @@ def plan(task: Task) -> Plan:
         foreseen = foresee(task, seen.versions)
         found = _measured(task, seen, folder, without)
         stations = _estimates(task, foreseen, found, without)
-        share = _share_new(task, foreseen, found)
+        refitted = _refitted(task, foreseen, found)
     fix = "nothing is downloaded to plan; where there is a network: hf download"
     notes = [f"{field} {name} is not here: {fix} {name}" for field, name in without.items()]
     notes.append(
@@ -71,8 +71,8 @@ def plan(task: Task) -> Plan:
         notes.append(
             "runs of a comparison that are there already and still serve are not made again, so it may take less"
         )
-    if share > refit.MOST_NEW:
-        notes.append(f"the lexical encoder is fitted again, and every row encoded: about {refit.reason(share)}")
+    if refitted:
+        notes.append(f"the lexical encoder is fitted again, and every row encoded: about {refitted}")
     if task.toxicity:
         notes.append("toxicity is not in the figures: what is written and judged takes its time in every run")
     return Plan(task.name, stations, notes, time.monotonic() - began, seen.sources)
@@ -151,26 +151,27 @@ def _counts(task: Task, foreseen: dict[str, Foreseen], found: Measured) -> Count
         missing=0,
         first=0,
     )
-    kept = 0 if _share_new(task, foreseen, found) > refit.MOST_NEW else _encoded(task)
+    kept = 0 if _refitted(task, foreseen, found) else _encoded(task)
     missing = max(0, counts.candidates + counts.points - kept)
     first = 0 if foreseen["domain_triage"].record else min(missing, counts.sampled + counts.points)
     return replace(counts, missing=missing, first=first)
 
 
-def _share_new(task: Task, foreseen: dict[str, Foreseen], found: Measured) -> float:
-    """Return the share of the pool's rows that will have come since its lexical encoder was fitted; 0 for others."""
+def _refitted(task: Task, foreseen: dict[str, Foreseen], found: Measured) -> str:
+    """Return why the lexical encoder will be fitted again; empty where it will not."""
     if task.encoder.model != LEXICAL:
-        return 0.0
+        return ""
     lake = Lake(task.lake)
     table, fit = lake.latest(pool.TABLE), store.fitted_file(lake, encoder_fingerprint(task))
     if table is None or not fit.is_file():
-        return 0.0
-    since = refit.share_new(fit, may_be_candidates(task, table)) or 0.0
-    if foreseen["raw_corpus"].record:
-        return since
-    there: int = pool.scan_pool(table, pool.pool_key(task)).select(pl.len()).collect().item()
-    now = round(found.large["raw_corpus"].rows * found.look.rows / found.look.samples[LARGE])
-    return (since * there + max(0, now - there)) / max(now, there, 1)
+        return ""
+    share = refit.share_new(fit, may_be_candidates(task, table)) or 0.0
+    if not foreseen["raw_corpus"].record:
+        there: int = pool.scan_pool(table, pool.pool_key(task)).select(pl.len()).collect().item()
+        now = round(found.large["raw_corpus"].rows * found.look.rows / found.look.samples[LARGE])
+        share = (share * there + max(0, now - there)) / max(now, there, 1)
+    bound = refit.limit(fit)
+    return refit.reason(share, bound) if share > bound else ""
 
 
 def _encoded(task: Task) -> int:

@@ -7,7 +7,7 @@ Vectors of two fits do not compare, though both are of one recipe. So the key of
 what the fit holds. Fits of earlier versions have no note beside them; their vectors are named by the recipe alone,
 which goes on where the fit gives the vectors that are there.
 
-A lexical encoder is fitted again when more than 2 % of the pool's rows came since its fit (`refit.py`).
+A lexical encoder is fitted again when too many of the pool's rows came since its fit (`refit.py`).
 """
 
 import json
@@ -76,8 +76,8 @@ def ready(
             named = noted["key"] if noted else recipe
             share = refit.share_new(kept, rows)
             share = _share_without_vector(lake, named, rows, texts) if share is None else share
-            if share > refit.MOST_NEW:
-                why = refit.reason(share)
+            if share > (bound := refit.limit(kept)):
+                why = refit.reason(share, bound)
                 log.info("encoder: fitting it again, and encoding every row: %s", why)
                 with lake.lock("encode", named):  # encoders on other machines read the fit until they end
                     _remove(kept)

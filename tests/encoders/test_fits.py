@@ -17,7 +17,7 @@ from tests.conftest import task_fields
 
 @pytest.fixture
 def task(sources, tmp_path):
-    return Task.model_validate(task_fields(sources, tmp_path / "lake", encoder={"model": "lexical", "dimensions": 8}))
+    return Task.model_validate(task_fields(sources, tmp_path / "lake", encoder={"model": "lexical", "dimensions": 2}))
 
 
 @pytest.fixture
@@ -122,6 +122,14 @@ def test_a_fit_is_kept_until_more_than_the_bound_came_however_many_steps_it_took
     assert second != first
     assert fits.refitted(task, Lake(task.lake)).startswith("2.6% of the pool's rows came")
     assert met(task, pool.head(156)) == second
+
+
+def test_with_few_rows_a_dimension_any_new_row_is_too_many(task, pool):
+    wide = task.model_copy(update={"encoder": task.encoder.model_copy(update={"dimensions": 3})})
+    first = met(wide, pool.head(150))  # 50 rows a dimension
+    assert met(wide, pool.head(149)) == met(wide, pool.head(150)) == first
+    assert met(wide, pool.head(151)) != first
+    assert fits.refitted(wide, Lake(wide.lake)) == "0.7% of the pool's rows came since the fit before (limit 0%)"
 
 
 def test_rows_that_went_keep_the_fit_and_rows_that_replaced_them_do_not(task, pool):
