@@ -22,6 +22,7 @@ from safetensors import safe_open
 from getmore_assets import tracking
 from getmore_assets.contents import GONE, wrong_with
 from getmore_assets.corpus.identity import content_id
+from getmore_assets.encoders.store import LENGTH_TOLERANCE
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, file_sizes, vectors_of
 from getmore_assets.records import STATIONS, Record, Records, other_rows, parsed, tasks_in
@@ -36,7 +37,6 @@ _TABLES = {
 }
 #: The column that names a row within its partition, in tables that several tasks add rows to.
 KEYED = {"embeddings": "id", "raw_corpus": "id"}
-_LENGTH_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _read(file: Path, table: str) -> tuple[str | None, pl.DataFrame | None]:
         return f"cannot be read ({type(error).__name__})", None
     if table == "embeddings" and rows.height:
         off = np.abs(np.linalg.norm(vectors_of(rows), axis=1) - 1)
-        wrong = int((~(off < _LENGTH_TOLERANCE)).sum())
+        wrong = int((~(off < LENGTH_TOLERANCE)).sum())
         if wrong:
             return f"holds {wrong:,} vectors that are not of length 1", None
     if table == "raw_corpus":

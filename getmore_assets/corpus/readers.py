@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
-from getmore_assets.corpus import formats, payloads, python_docs
+from getmore_assets.corpus import formats, hugging_face, payloads, python_docs
 from getmore_assets.corpus.fields import SCHEMA, columns_of, origins, take
 from getmore_assets.corpus.file_lists import CORRECT_IT, resolve
 from getmore_assets.corpus.frames import LINE, Columns
@@ -82,7 +82,7 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
     if source.path == PYTHON_DOCS:
         return fingerprint(python_docs.distributions(source.include, source.exclude))
     if source.path.startswith(HUB_PREFIX):
-        return fingerprint(formats.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.config, source.split)
+        return fingerprint(hugging_face.hub_revision(source.path.removeprefix(HUB_PREFIX)), source.config, source.split)
     kind, paths, _ = resolve(source)
     if kind == "delta":
         with translated(str(paths[0]), "not a readable Delta table"):
@@ -167,7 +167,7 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
     source = reading.source
     if source.path.startswith(HUB_PREFIX):
         reading.format = "hub"
-        yield from ((source.path, start, batch) for start, batch in formats.hub_dataset(reading, columns))
+        yield from ((source.path, start, batch) for start, batch in hugging_face.read_hub(reading, columns))
         return
     if ours := next((name for name in columns or () if name in _OURS), None):
         raise BadInput(source.path, f"column `{ours}` has a name that is used inside", "Rename it in the file")

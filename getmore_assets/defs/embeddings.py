@@ -17,7 +17,6 @@ from getmore_assets.lake import TableRef, batches, vectors_of
 from getmore_assets.records import Records
 
 _CHECKED_AT_ONCE = 16_384
-_LENGTH_TOLERANCE = 1e-3
 _INPUTS = candidates.STATIONS
 
 
@@ -82,7 +81,7 @@ def vectors_have_unit_length(context: dg.AssetCheckExecutionContext, line: Line)
             off = np.abs(np.linalg.norm(vectors_of(batch), axis=1) - 1)
             worst = max(worst, float(np.nan_to_num(off, nan=np.inf).max()))
         count += batch.height
-    passed = count > 0 and len(widths) == 1 and worst < _LENGTH_TOLERANCE
+    passed = count > 0 and len(widths) == 1 and worst < store.LENGTH_TOLERANCE
     return dg.AssetCheckResult(
         passed=passed, metadata={"vectors": count, "furthest_from_1": min(worst, 1e9), "widths": sorted(widths)}
     )

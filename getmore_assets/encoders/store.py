@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.commits import Keyed
-from getmore_assets.errors import REPAIR
+from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 
 TABLE = "embeddings"
 _BATCH = 8192
+LENGTH_TOLERANCE = 1e-3  # of a vector whose length is 1
 
 
 def fitted_file(lake: Lake, encoder: str) -> Path:
@@ -89,11 +90,20 @@ def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:
     return matrix
 
 
+def _require_unit_length(table: TableRef, encoder: str, ids: pl.Series, vectors: np.ndarray) -> None:
+    """Refuse what bits that turned on a disk leave: Parquet files have no checksum that is read."""
+    wrong = np.flatnonzero(~(np.abs(np.linalg.norm(vectors, axis=1) - 1) < LENGTH_TOLERANCE))
+    if len(wrong):
+        what = f"{len(wrong)} vectors of encoder {encoder} are not of length 1, first that of {ids[int(wrong[0])]}"
+        raise BadInput(table.path, what, REPAIR)
+
+
 def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path | None = None) -> np.ndarray:
     """The vectors of the ids, in their order: `[len(ids), d]`, float32, memory-mapped at `into` where given.
 
     Raises:
         LookupError: An id has no vector, or two.
+        BadInput: A vector is not of length 1: its file is damaged.
     """
     place = pl.DataFrame({"id": ids, "place": np.arange(len(ids))})
     filled = np.zeros(len(ids), np.int8)
@@ -103,6 +113,7 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         if not met.height:
             continue
         vectors = vectors_of(met)
+        _require_unit_length(table, encoder, met["id"], vectors)
         if matrix is None:
             shape = (len(ids), vectors.shape[1])
             matrix = np.empty(shape, np.float32) if into is None else _file(into, shape)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import payloads
-from getmore_assets.corpus.formats import datasets_package
+from getmore_assets.corpus.hugging_face import datasets_package
 from getmore_assets.corpus.payloads import NoCommonFormError
 from getmore_assets.errors import BadInput
 from getmore_assets.exports import FORMATS, card, rows

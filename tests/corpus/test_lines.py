@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from getmore_assets.config import Source
-from getmore_assets.corpus import formats, readers
+from getmore_assets.corpus import hugging_face, readers
 from getmore_assets.corpus.lines import LONGEST_ROW
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
@@ -179,6 +179,6 @@ def test_the_hub_is_asked_for_names_only(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("socket.socket.connect", lambda *a: pytest.fail("it went out"))
     source = Source(path=f"hf://{name}")
-    for asked in (lambda: next(formats.hub_dataset(Reading(source), ["text"])), lambda: readers.data_version(source)):
+    for asked in (lambda: next(hugging_face.read_hub(Reading(source), ["text"])), lambda: readers.data_version(source)):
         with pytest.raises(BadInput, match="cannot be lo"):
             asked()

@@ -101,12 +101,13 @@ def damaged(ward: Ward, result: Result, damage: Damage) -> None:
     result.must(not damage.told or any("the doctor ended" not in one for one in found), "the doctor did not find it")
     if damage.grown:
         place.grow_pool()
-    run = place.run("spoiled", damage.verb)
+    run = place.run("spoiled", damage.verb, *damage.changes)
     result.code, result.said, result.seconds = run.end(), run.error or run.said, run.seconds
     if run.end():
         result.must(MEND in result.said, f"refused, and does not name `{MEND}`: {result.said[:200]}")
     else:
         result.notes.append(f"the run ended well, {run.reused} stations reused")
+        result.must(not damage.changes, "a run that reads what is damaged ended well")
         _judge(result, place, damage.verb, expected, "after the run, ")
     if run.end() or found_by_doctor(place) - ward.usual:
         repaired(result, place)

@@ -24,6 +24,7 @@ class Damage:
         spoil: Does it; returns what of it lies where, for the table.
         verb: The command that must not pass it by.
         grown: Whether the pool grows afterwards: what is damaged is read only then.
+        changes: Fields that the command changes, where it would not read what is damaged else.
         told: Whether the doctor must find it; what may be deleted at any time (docs/operating.md) need not be found.
     """
 
@@ -31,6 +32,7 @@ class Damage:
     verb: str = "select"
     grown: bool = False
     told: bool = True
+    changes: tuple[str, ...] = ()
 
 
 def _commits(place: Small, table: str) -> list[Path]:
@@ -143,7 +145,7 @@ DAMAGES: dict[str, Damage] = {
     "vectors-cut": Damage(lambda place: _cut(_rows_of(place, "embeddings"))),
     "vectors-empty": Damage(lambda place: _empty(_rows_of(place, "embeddings"))),
     "vectors-deleted": Damage(lambda place: _delete(_rows_of(place, "embeddings"))),
-    "vectors-rotten": Damage(lambda place: _rot(_rows_of(place, "embeddings"))),
+    "vectors-rotten": Damage(lambda place: _rot(_rows_of(place, "embeddings")), changes=("transport.epsilon=0.06",)),
     "vectors-doubled": Damage(_double_vectors),
     "pool-cut": Damage(lambda place: _cut(_rows_of(place, "raw_corpus"))),
     "pool-deleted": Damage(lambda place: _delete(_rows_of(place, "raw_corpus"))),

@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from getmore_assets.encoders import store
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 
 
@@ -10,14 +11,14 @@ from getmore_assets.lake import Lake
 def table(tmp_path):
     lake = Lake(tmp_path)
     store.add(lake, "e", ["a", "b"], np.array([[1, 0], [0, 1]], np.float32), {})
-    store.add(lake, "e", ["c"], np.array([[1, 1]], np.float32), {})
+    store.add(lake, "e", ["c"], np.array([[-1, 0]], np.float32), {})
     store.add(lake, "other", ["a"], np.array([[5, 5, 5]], np.float32), {})
     return lake.latest(store.TABLE)
 
 
 def test_vectors_come_in_the_order_asked_for(table, tmp_path):
-    assert store.load(table, "e", ["c", "a"]).tolist() == [[1, 1], [1, 0]]
-    assert store.load(table, "e", pl.Series(["c", "a"])).tolist() == [[1, 1], [1, 0]]
+    assert store.load(table, "e", ["c", "a"]).tolist() == [[-1, 0], [1, 0]]
+    assert store.load(table, "e", pl.Series(["c", "a"])).tolist() == [[-1, 0], [1, 0]]
     assert store.load(table, "e", ["b"], tmp_path / "v.npy").tolist() == [[0, 1]]
     assert sorted(store.encoded_ids(table, "e")["id"]) == ["a", "b", "c"]
 
@@ -30,16 +31,25 @@ def test_an_id_without_a_vector_is_an_error(table):
 
 def test_an_id_has_the_vector_that_was_written_first(table, tmp_path):
     lake = Lake(tmp_path)
-    assert store.add(lake, "e", ["a", "d"], np.array([[9, 9], [0, 2]], np.float32), {}) == 1
+    assert store.add(lake, "e", ["a", "d"], np.array([[9, 9], [0, -1]], np.float32), {}) == 1
     assert store.add(lake, "e", ["a"], np.array([[9, 9]], np.float32), {}) == 0
-    assert store.load(lake.latest(store.TABLE), "e", ["a", "d"]).tolist() == [[1, 0], [0, 2]]
+    assert store.load(lake.latest(store.TABLE), "e", ["a", "d"]).tolist() == [[1, 0], [0, -1]]
 
 
 def test_an_id_with_several_vectors_is_an_error(table, tmp_path):
     lake = Lake(tmp_path)
     doubled = pl.DataFrame(
-        {"encoder": ["e"], "id": ["a"], "vector": [[9.0, 9.0]]}, schema_overrides={"vector": pl.List(pl.Float32)}
+        {"encoder": ["e"], "id": ["a"], "vector": [[0.0, 1.0]]}, schema_overrides={"vector": pl.List(pl.Float32)}
     )
     lake.append(store.TABLE, doubled, ["encoder"], {})
     with pytest.raises(LookupError, match="several vectors"):
         store.load(lake.latest(store.TABLE), "e", ["a"])
+
+
+@pytest.mark.parametrize("rotten", [[0.0, 1.5], [float("nan"), 1.0], [0.0, 0.0]])
+def test_a_vector_of_another_length_than_1_is_refused_where_it_is_read(table, tmp_path, rotten):
+    lake = Lake(tmp_path)
+    store.add(lake, "e", ["r"], np.array([rotten], np.float32), {})
+    with pytest.raises(BadInput, match=r"1 vectors of encoder e are not of length 1, first that of r\. Heal it"):
+        store.load(lake.latest(store.TABLE), "e", ["a", "r"])
+    assert store.load(lake.latest(store.TABLE), "e", ["a"]).tolist() == [[1, 0]]
