@@ -57,10 +57,10 @@ def while_a_store_is_made(drive: Drive, kills: int) -> None:
 
 
 def of_a_worker(drive: Drive, kills: int) -> None:
-    """The worker of a station that is drawn, up to 1.5 s after it began."""
+    """The worker of a station that is drawn, up to 0.15 s after it began: it may end soon after."""
     draws = drive.random("workers")
     for station in draws.sample(WITH_WORKERS, min(kills, len(WITH_WORKERS))):
-        late = draws.uniform(0, 1.5)
+        late = draws.uniform(0, 0.15)
         with drive.scenario(f"worker of {station}") as (result, place):
             command, result.when = place.start("killed"), station
             command.until(lambda c=command, s=station: c.makes(s) and c.workers())
