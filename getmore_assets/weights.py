@@ -31,6 +31,10 @@ def write_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
     """Write a safetensors file, of which no half is ever seen; the caller holds the lock of the file.
 
     `save_file` of the library writes beside the file under a name of its own, which a killed process leaves for ever.
+
+    Args:
+        tensors: By name, of any shape: `[...]`.
+        path: The file.
     """
     for left in path.parent.glob(f".{path.name}.*.partial"):  # of a process that was killed
         left.unlink(missing_ok=True)

@@ -26,8 +26,8 @@ from getmore_assets.corpus.passages import PAIR
 from getmore_assets.errors import BadInput
 from getmore_assets.training import adapters, classifier, language_models
 from getmore_assets.training.blocks import Blocks
-from getmore_assets.training.language_models import quiet
 from getmore_assets.training.smallest import shrunk
+from getmore_assets.training.whole_weights import require_whole
 from getmore_assets.weights import shapes_in
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class Candidate:
         model = self._smallest(kind, f"{named} ({objective})", self._step_of(objective))
         if model is None:
             return
-        self._require_weights(kind)
+        require_whole(kind, self.folder, self.where)
         self._require_direction(model, objective, named)
         self._require_positions(model.base_model, lengths)
         for field, asked in loras.items():
@@ -178,7 +178,7 @@ class Candidate:
                 raise ValueError("the model gives no hidden states")
 
         model = self._smallest(AutoModel, self.field, step)
-        self._require_weights(AutoModel)
+        require_whole(AutoModel, self.folder, self.where)
         longest = getattr(self.config, "max_position_embeddings", None) or length  # as `TransformerEncoder` cuts
         if model is not None:
             self._require_positions(model, {"encoder.max_length": min(length, longest)})
@@ -247,35 +247,6 @@ class Candidate:
             return sum(parameter.numel() for parameter in model.parameters())
 
         return int(self._do("no model can be built from its config.json", "Correct it, or take another model", build))
-
-    def _require_weights(self, kind: Any) -> None:
-        """Refuse files that do not hold the body's weights, in the shapes that the configuration says; none is read.
-
-        A head that is missing is trained first (`acts.load_base`); of a body, what is missing would stay random.
-        """
-
-        def load() -> tuple[Any, dict[str, Any]]:
-            with quiet():
-                found: tuple[Any, dict[str, Any]] = kind.from_pretrained(
-                    self.folder,
-                    device_map="meta",
-                    output_loading_info=True,
-                    use_safetensors=True,
-                    ignore_mismatched_sizes=True,
-                    trust_remote_code=False,
-                )
-                return found
-
-        model, told = self._do("its weights cannot be loaded", "Save the model again with save_pretrained", load)
-        if told["mismatched_keys"]:
-            name, there, wanted = min(told["mismatched_keys"])
-            what = f"`{name}` has the shape {tuple(there)}, where config.json says {tuple(wanted)}"
-            raise BadInput(self.where, what, "Correct its config.json, or save the model again with save_pretrained")
-        body = "" if kind is AutoModel else f"{model.base_model_prefix}."
-        missing = sorted(name for name in told["missing_keys"] if name.startswith(body) and "pooler" not in name)
-        if missing:
-            what = f"its files lack {len(missing)} of the body's weights, `{missing[0]}` first"
-            raise BadInput(self.where, what, "Correct its config.json, or save the model again with save_pretrained")
 
     @torch.inference_mode()
     def _require_direction(self, model: Any, objective: str, named: str) -> None:

@@ -1,0 +1,49 @@
+"""Whether the files of a model hold the weights that its configuration says.
+
+Belongs here: holding names and shapes against each other, as Transformers itself would load them. Does not: numbers in
+the files (`weights.py`), or a step of the model (`one_step.py`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModel
+
+from getmore_assets.corpus.library_errors import translated
+from getmore_assets.errors import BadInput
+from getmore_assets.training.language_models import quiet
+
+_SAVE_AGAIN = "Correct its config.json, or save the model again with save_pretrained"
+
+
+def require_whole(kind: Any, folder: Path, where: str) -> None:
+    """Refuse files that do not hold the body's weights, in the shapes that the configuration says; none is read.
+
+    A head that is missing is trained first (`acts.load_base`); of a body, what is missing would stay random.
+
+    Args:
+        kind: The class that loads it, as AutoModelForCausalLM.
+        folder: With config.json and safetensors files.
+        where: For the refusal.
+
+    Raises:
+        BadInput: Weights are missing, are of other shapes, or cannot be loaded.
+    """
+    with quiet(), translated(where, "its weights cannot be loaded"):
+        model, told = kind.from_pretrained(
+            folder,
+            device_map="meta",
+            output_loading_info=True,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            trust_remote_code=False,
+        )
+    if told["mismatched_keys"]:
+        name, there, wanted = min(told["mismatched_keys"])
+        what = f"`{name}` has the shape {tuple(there)}, where config.json says {tuple(wanted)}"
+        raise BadInput(where, what, _SAVE_AGAIN)
+    body = "" if kind is AutoModel else f"{model.base_model_prefix}."
+    missing = sorted(name for name in told["missing_keys"] if name.startswith(body) and "pooler" not in name)
+    if missing:
+        what = f"its files lack {len(missing)} of the body's weights, `{missing[0]}` first"
+        raise BadInput(where, what, _SAVE_AGAIN)
