@@ -152,3 +152,9 @@ def test_a_solve_gives_up_after_the_passes_that_the_task_allows(small):
     for start in (None, np.zeros(30)):
         with pytest.raises(NotConvergedError, match=r"after 2 passes.*raise .*transport\.max_passes"):
             few.solve(np.arange(50), 0.5, start, 1e-9)
+
+
+def test_some_rows_of_a_matrix_are_those_rows_from_the_first_to_the_last_of_each_block():
+    x = np.arange(140_002, dtype=np.float32).reshape(-1, 2)
+    wanted = np.array([70_000, 0, 65_535, 65_536])
+    assert rounds._rows(x, wanted).tolist() == x[wanted].tolist()
