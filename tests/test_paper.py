@@ -75,7 +75,7 @@ def test_domain_adaptation(run, sources):
     assert scores["micro_f1"].is_between(0, 1).all()
     read = scores["zero_shot_perplexity"].to_list()
     assert read[2] is None  # a bag of words reads nothing
-    assert read[3] != read[1]  # nor are random weights the base model's
+    assert read[3] > 1  # random weights do read
     assert scores["warmup_tokens"].to_list()[1:] == [0, 0, 0]
 
 

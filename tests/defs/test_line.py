@@ -157,7 +157,9 @@ def test_appended_rows_are_the_only_ones_encoded_and_the_old_version_stays(sourc
     pool = pl.read_parquet(sources / "pool.parquet")
     path = tmp_path / "pool.parquet"
     pool.head(700).write_parquet(path)
-    fields = task_fields(sources, tmp_path / "lake", candidates=[{"path": str(path), "domain": "domain"}])
+    few = {"model": "lexical", "dimensions": 4}  # so many rows a dimension that the fit stays while a few rows come
+    candidates = [{"path": str(path), "domain": "domain"}]
+    fields = task_fields(sources, tmp_path / "lake", candidates=candidates, encoder=few)
     file = write_task(tmp_path / "task.yaml", fields)
     first = json.loads(getmore("select", str(file), "--json").stdout.splitlines()[-1])
     before = pl.read_parquet(first["selected"])["id"].to_list()
