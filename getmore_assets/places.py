@@ -2,7 +2,8 @@
 
 Belongs here: `s3://`, `gs://`, `az://`, `https://` and `file://`: listing, copying, resuming, writing back, and what is
 said when that fails. Credentials come from the environment (each store's own variables) and are not logged. Does not:
-what a folder or glob means (`corpus/file_lists.py`), or data sets of the hub (`corpus/formats.py`).
+what a folder or glob means (`corpus/file_lists.py`), or data sets of the hub
+(`corpus/hugging_face.py`).
 """
 
 import fnmatch

@@ -99,7 +99,7 @@ def other_rows(record: Record, exported: Path) -> str | None:
         return None
     try:
         rows = record.table.scan().filter(pl.col("target") == record.task).sort("rank").select("id", "text").collect()
-    except Exception:  # the table's own damage is told of the table
+    except Exception:  # `damage.of_table` reports a damaged table
         return None
     return None if rows.equals(pl.read_parquet(exported).select("id", "text")) else "is not what was made"
 

@@ -77,7 +77,7 @@ class _Records:
         return csv.QUOTE_NONE if self.quoting == "none" else csv.QUOTE_MINIMAL
 
     def _separated(self, usual: str, wanted: set[str]) -> tuple[str, int]:
-        """Return what separates the fields, and the number of the header's line; what is unusual is said.
+        """Return the delimiter and the line number of the header; report a delimiter that the format does not imply.
 
         A spreadsheet writes semicolons where a comma is the decimal point, under the same name, and may say so in a
         line of its own before the header.

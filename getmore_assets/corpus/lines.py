@@ -23,7 +23,7 @@ TOO_LONG = f"longer than {LONGEST_ROW // 2**20} MiB"
 CUT_IT = "Cut it into several rows, or set `bad_rows: skip`"
 _SIP = 1024  # compressed bytes at a time: a block of four bytes may stand for 128 KiB
 _BUFFER = 2**16  # bytes
-_MOST_NULS = 8  # a file of which one byte in so many is 0 is no text in UTF-8
+_MOST_NULS = 8  # where more than one byte in 8 is 0, the file is not UTF-8 text
 
 
 class _Zstd(io.RawIOBase):

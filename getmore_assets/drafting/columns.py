@@ -162,10 +162,6 @@ def _refuse_odd(found: Found, file: Path, names: set[str]) -> None:
     if found.kind not in ("csv", "tsv") or not names:
         return
     first = ", ".join(sorted(names))
-    if len(names) == 1 and any(mark in first for mark in ";\t|,"):
-        raise BadInput(
-            str(file), f"its columns are not separated as .{found.kind} says", "Save it with commas, or tabs"
-        )
     if any(len(name) > _LONGEST_NAME or _is_number(name) for name in names):
         what = f"its first line is not the names of its columns ({first[:_LONGEST_NAME]})"
         raise BadInput(f"{file}:1", what, "Add a line of names at the top")

@@ -24,8 +24,8 @@ class Gate:
 
     Attributes:
         name: oracle, headroom or dose.
-        passed: None where what it needs was not measured.
-        said: The figure in words, or what to add so that it is measured.
+        passed: Whether the task passes; None if the scorecard lacks the runs that the gate compares.
+        said: The measured figure in words, or which runs to add to `compare`.
     """
 
     name: str

@@ -167,7 +167,7 @@ def headline(gains: dict[str, Interval], chosen: str, cannot_tell: str | None = 
     Args:
         gains: Of `gains`.
         chosen: The selector that is judged.
-        cannot_tell: Why the task cannot tell selections apart, where it cannot: then what is level is unknown.
+        cannot_tell: Why the task cannot tell selections apart; a level result then counts as unknown. None if it can.
     """
     found = [(judgement(gain), shown(other)) for other, gain in gains.items()]
     opening = {
