@@ -203,12 +203,12 @@ def _damage(task: Task | None, lake: Lake, deep: bool) -> Iterator[Finding]:
     """What is damaged in the lake of a task, where, since when, and what depends on it."""
     if task is None or not lake.root.is_dir():
         return
-    fix, whole = "Heal it with: getmore repair TASK.yaml", True
+    fix, whole, readable = "Heal it with: getmore repair TASK.yaml", True, True
     for one in damage.look(lake, deep):
-        whole = False
+        whole, readable = False, readable and one.kind not in (damage.LOG, damage.ROWS)
         said = f"{one.path}: {one.what}, since {one.since}; on it depends {one.depends}"
         yield Finding(f"damage: {one.kind}", BAD, said, fix)
-    if deep and whole and (wrong := fits.mismatch(task, lake)):
+    if deep and readable and (wrong := fits.mismatch(task, lake)):
         whole = False
         yield Finding("damage: fit", BAD, f"encoder of {task.name}: {wrong}", fix)
     for record in damage.untracked(lake):

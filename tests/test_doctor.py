@@ -7,9 +7,13 @@ from importlib import metadata
 
 import pytest
 from click.testing import CliRunner
+from safetensors.numpy import load_file, save_file
 
 from getmore_assets import doctor
 from getmore_assets.cli import main
+from getmore_assets.config import Task
+from getmore_assets.contents import contents_of
+from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.errors import redacted
 from getmore_assets.lake import Lake
 from tests.conftest import getmore, write_task
@@ -50,6 +54,22 @@ def test_this_machine_can_run_the_line(ran):
     assert {"python", "dagster", "CPU", "GPU", "disk", "MiniLM", "hub", "constraints"} <= set(found)
     assert all(one["fix"] for one in printed["found"] if one["state"] != "ok")
     assert not list(ran.lake.root.glob(".*doctor*"))
+
+
+def test_a_fit_that_was_replaced_is_found_beside_other_damage(ran_copy):
+    """As in a lake of an earlier version, whose fit has no hash: only its vectors tell."""
+    task = Task.model_validate(ran_copy.fields)
+    path = store.fitted_file(ran_copy.lake, encoder_fingerprint(task))
+    fitted = load_file(path)
+    save_file({**fitted, "components": fitted["components"][::-1].copy()}, path)
+    note = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps({**note, "contents": contents_of(path)}))
+    cut = next(one for one in ran_copy.lake.root.glob("models/**/model.safetensors"))
+    cut.write_bytes(cut.read_bytes()[:-8])
+    done = getmore("doctor", str(ran_copy.file), "--deep", "--json")
+    about = [one["about"] for one in json.loads(done.stdout)["found"] if one["state"] == "bad"]
+    assert "damage: model" in about
+    assert "damage: fit" in about
 
 
 def test_without_a_task_nothing_is_left_behind(examined, tmp_path):

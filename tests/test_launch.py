@@ -3,6 +3,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import polars as pl
 import psutil
@@ -121,6 +122,27 @@ ForkServer().run("solve", Path({str(spec)!r}), Path({str(tmp_path / "result.json
     started = asks.children(recursive=True)
     asks.kill()
     asks.wait()
+    assert psutil.wait_procs(started, timeout=10)[1] == []
+
+
+@needs_forks
+def test_an_interpreter_that_is_still_importing_ends_with_the_process_that_asked_for_it(tmp_path):
+    """The import holds the interpreter's lock for a minute, as that of a large library does on a busy machine."""
+    (tmp_path / "torch.py").write_text("import ctypes\nopen('importing', 'w').close()\nctypes.PyDLL(None).sleep(60)\n")
+    (tmp_path / "spec.json").write_text("{}")
+    program = """from pathlib import Path
+from getmore_assets.forks import ForkServer
+ForkServer().run("solve", Path("spec.json"), Path("result.json"), {})"""
+    search = os.pathsep.join([str(tmp_path), str(Path(launch.__file__).parents[1])])
+    asks = psutil.Popen([sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": search})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "importing").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    started = asks.children(recursive=True)
+    asks.kill()
+    asks.wait()
+    assert len(started) == 1
     assert psutil.wait_procs(started, timeout=10)[1] == []
 
 

@@ -4,6 +4,7 @@ Belongs here: the program that `forks.py` starts, and the life of a forked worke
 server has one thread and runs no model, so that a fork is safe, and each worker opens the GPU for itself.
 """
 
+import fcntl
 import json
 import logging
 import os
@@ -12,6 +13,8 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,7 +32,8 @@ def serve(channel: socket.socket) -> None:
         asked = json.loads(line)
         work = None
         try:
-            work = entry(asked["worker"])
+            with _ends_with(channel):
+                work = entry(asked["worker"])
         except Exception:
             traceback.print_exc()
         pid = os.fork()
@@ -38,6 +42,25 @@ def serve(channel: socket.socket) -> None:
             _work(work, Path(asked["spec"]), Path(asked["result"]))
         code, peak_mb = _wait(pid, channel)
         channel.sendall(json.dumps({"code": code, "peak_mb": peak_mb}).encode() + b"\n")
+
+
+@contextmanager
+def _ends_with(channel: socket.socket) -> Iterator[None]:
+    """End this process by a signal as soon as the launcher closes the channel.
+
+    An import of torch takes seconds, on a busy machine a minute, and holds the interpreter for a part of it: only the
+    kernel can end the process then. The launcher sends nothing while it waits, so that the signal means one thing.
+    """
+    number = channel.fileno()
+    flags = fcntl.fcntl(number, fcntl.F_GETFL)
+    fcntl.fcntl(number, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(number, fcntl.F_SETFL, flags | os.O_ASYNC)  # the default action of SIGIO ends a process
+    try:
+        if select.select([channel], [], [], 0)[0]:  # closed before: there was no signal
+            sys.exit(1)
+        yield
+    finally:
+        fcntl.fcntl(number, fcntl.F_SETFL, flags)
 
 
 def _wait(pid: int, channel: socket.socket) -> tuple[int, float]:
