@@ -25,11 +25,11 @@ _ASK_A_MODEL = ("perplexity", "moore-lewis", "race")
 _BY_VECTORS = ("knn", "mean")
 _BY_POTENTIALS = ("got-d", "got-d-rounds", "contrast")
 #: Those that look at the target's rows, so that each part of it can have a choice of its own.
-_SEE_THE_TARGET = (*_BY_VECTORS, *_BY_POTENTIALS, "dsir", "moore-lewis")
+_SEE_THE_TARGET = (*_BY_VECTORS, *_BY_POTENTIALS, "dsir", "cynical", "moore-lewis")
 #: Those that draw: another seed gives another selection.
 _DRAW = ("random", "domain", "dsir")
 #: Those whose first picks hang on how much will be picked.
-_PLAN = ("got-d-rounds", "domain", "race")
+_PLAN = ("got-d-rounds", "domain", "cynical", "race")
 
 
 class Budget(Section):
@@ -140,6 +140,7 @@ class Selector(Section):
         "knn",
         "mean",
         "dsir",
+        "cynical",
         "perplexity",
         "moore-lewis",
         "imported",

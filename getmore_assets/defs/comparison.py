@@ -23,7 +23,7 @@ from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection import subset
 
 TABLE = "compared_subsets"
-TRAINED = "5"  # the code version of a run, from a selection to its metrics
+TRAINED = "6"  # the code version of a run, from a selection to its metrics
 _SPARE = 4.0  # how many times the words that are asked for a ranking is read, to have enough of the model's tokens
 
 

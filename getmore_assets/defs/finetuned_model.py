@@ -28,7 +28,7 @@ from getmore_assets.reselection.drift import weight_changed
     owners=owners(),
     group_name="models",
     kinds={"huggingface", "torch"},
-    code_version="5",
+    code_version="6",
     pool=pools.DECLARED,
     description="The warmed model after fine-tuning on the target's train split, as a language model or, with "
     "labels, as a classifier. Stops early on validation; test is looked at once, at the end.",

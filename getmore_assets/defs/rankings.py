@@ -16,7 +16,7 @@ from getmore_assets.records import Record
 from getmore_assets.selection import imported
 
 #: Of all selectors together: to be raised where one of them chooses otherwise than before.
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 
 
 @dataclass(frozen=True)

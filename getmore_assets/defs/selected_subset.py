@@ -36,7 +36,7 @@ _MODEL = "base_model"  # an input where the selector asks it
     owners=owners(),
     group_name="selection",
     kinds={"deltalake", "polars"},
-    code_version="3",
+    code_version="4",
     pool=pools.DECLARED,
     description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the "
     "budget pays for. GOT-D takes the most negative calibrated gradients first.",

@@ -15,7 +15,11 @@ from getmore_assets.config import BAG_OF_WORDS, NONE, RANDOM_INIT, REFERENCES, T
 CONFIDENCE = 0.95
 BETTER, LEVEL, WORSE, UNKNOWN = "better", "level", "worse", "unknown"
 _JUDGED = ("expected_maximum_toxicity", "micro_f1", "zero_shot_accuracy", "perplexity")
-_OTHERS = ("general_perplexity", "zero_shot_perplexity", "accuracy", "macro_f1", "matthews", "toxicity_probability")
+_CHARACTER = "nats_per_character"
+_OTHERS = (
+    *(_CHARACTER, f"zero_shot_{_CHARACTER}", f"general_{_CHARACTER}", "general_perplexity", "zero_shot_perplexity"),
+    *("accuracy", "macro_f1", "matthews", "toxicity_probability"),
+)
 METRICS = (*_JUDGED, *_OTHERS)
 _NEARER = 0.7  # rank correlation of nearness and quality from which the distances mean something
 #: What a run costs, in words, and the column of the scorecard with its seconds.

@@ -1,7 +1,7 @@
 """DSIR: importance resampling on hashed n-grams (Xie et al., NeurIPS 2023).
 
-Belongs here: the two bag-of-n-grams models and the draw. Does not: the original's quality filter, which its authors
-apply to web text before it.
+Belongs here: hashed n-grams, the two models of them, and the draw. Does not: the original's quality filter, which its
+authors apply to web text before it.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,9 @@ from getmore_assets.corpus.tokens import n_grams, words_and_marks
 
 _BUCKETS, _WIDEST = 10_000, 2  # the original's
 _SMOOTHING = 1e-8
-
+_HASHING = HashingVectorizer(
+    n_features=_BUCKETS, analyzer=partial(n_grams, widest=_WIDEST), alternate_sign=False, norm=None
+)
 
 Batches = Iterator[tuple[np.ndarray, list[str]]]
 
@@ -31,22 +33,24 @@ def log_weights(n: int, pool: Batches, again: Batches, target: list[str]) -> np.
         again: The same, a second time: the first pass counts, the second weighs.
         target: Texts of target train.
     """
-    hashing = HashingVectorizer(
-        n_features=_BUCKETS, analyzer=partial(n_grams, widest=_WIDEST), alternate_sign=False, norm=None
-    )
-
-    def hashed(texts: list[str]) -> csr_matrix:
-        return hashing.transform(words_and_marks(pl.Series(texts, dtype=pl.String)).to_list())
-
     raw = np.zeros(_BUCKETS)
     for _, texts in pool:
-        raw += np.asarray(hashed(texts).sum(0))[0]
-    wanted = np.asarray(hashed(target).sum(0))[0]
+        raw += np.asarray(_hashed(texts).sum(0))[0]
+    wanted = np.asarray(_hashed(target).sum(0))[0]
     ratio = np.log(wanted / wanted.sum() + _SMOOTHING) - np.log(raw / raw.sum() + _SMOOTHING)
     out = np.empty(n)
     for places, texts in again:
-        out[places] = hashed(texts) @ ratio
+        out[places] = _hashed(texts) @ ratio
     return out
+
+
+def hashed(tokens: pl.Series) -> csr_matrix:
+    """Return how often each text, a list of tokens, has the n-grams of each bucket: `[n, 10,000]`, float64."""
+    return _HASHING.transform(tokens.to_list())
+
+
+def _hashed(texts: list[str]) -> csr_matrix:
+    return hashed(words_and_marks(pl.Series(texts, dtype=pl.String)))
 
 
 def gumbel(ids: pl.Series, seed: int) -> np.ndarray:

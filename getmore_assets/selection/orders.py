@@ -44,6 +44,12 @@ _PICKS = {
         sooner="its draw would have to be lower, or its domain among the nearest",
         later="a higher draw, or a domain that is further from the target, might leave it out",
     ),
+    "cynical": _Picking(
+        how="each round picks by the n-grams that pool and picks lack so far; what no round picked follows by score",
+        anew="with another budget, rounds of another size pick anew",
+        sooner="its n-grams would have to be more of those that the target has and the picks before it lack",
+        later="candidates with more of the n-grams that are lacking might leave it out",
+    ),
     "got-d-rounds": _Picking(
         how="each round picks by potentials that count the picks so far; what no round picked follows by the last ones",
         anew="with another budget, rounds of another size pick anew",

@@ -187,6 +187,16 @@ def _dsir(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
     return _by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"], chosen.seed)))
 
 
+def _cynical(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
+    from getmore_assets.selection import cynical
+
+    def texts(places: np.ndarray | None) -> cynical.Batches:
+        return ground.texts(None if places is None else ground.eligible["id"].gather(places))
+
+    order, scores = cynical.pick(texts, ground.split("train"), *_price(ground, budget))
+    return _by_order(ground, order, scores)
+
+
 def _perplexity(ground: Ground, _chosen: Selector, _budget: Budget) -> Ranked:
     return _by_score(ground, _trials(ground).losses())
 
@@ -264,6 +274,7 @@ SELECTORS: dict[str, Callable[[Ground, Selector, Budget], Ranked]] = {
     "knn": _knn,
     "mean": _mean,
     "dsir": _dsir,
+    "cynical": _cynical,
     "perplexity": _perplexity,
     "moore-lewis": _moore_lewis,
     "imported": _imported,

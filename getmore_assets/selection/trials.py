@@ -63,7 +63,8 @@ class Trials:
     def loss(self, model: Any, tokenizer: Any, texts: list[str]) -> float:
         """Mean loss of a token over the texts, in nats."""
         length = self.ground.task.warmup.max_length
-        return float(np.log(evaluation.perplexity(model, tokenizer, self.objective, texts, length)))
+        measured = evaluation.likelihood(model, tokenizer, self.objective, texts, length)
+        return float(np.log(measured["perplexity"]))
 
     def warm(self, model: Any, tokenizer: Any, texts: list[str], seed: int, blocks: int | None = None) -> int:
         """Warm up in place by the task's recipe; the number of blocks."""

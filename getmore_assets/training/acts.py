@@ -30,8 +30,8 @@ class Split:
     texts: list[str]
     labels: list[str]
 
-    def drawn(self, rows: int | None) -> "Split":
-        """At most so many rows, drawn by content: the same ones for every model, and fewer are part of more.
+    def drawn(self, rows: int | None, seed: int = 0) -> "Split":
+        """At most so many rows, drawn by content and seed: the same for every model, and fewer are part of more.
 
         What one row's draw is depends on no other row, but on how many like it come before it.
         """
@@ -39,8 +39,9 @@ class Split:
             return self
         copies: Counter[tuple[str, str]] = Counter()
         drawn: list[float] = []
+        salt = f"labels-{seed}" if seed else "labels"
         for text, label in zip(self.texts, self.labels, strict=True):
-            drawn.append(draw(f"{copies[text, label]} {label} {text}", "labels"))
+            drawn.append(draw(f"{copies[text, label]} {label} {text}", salt))
             copies[text, label] += 1
         kept = sorted(sorted(range(len(drawn)), key=drawn.__getitem__)[:rows])
         return Split([self.texts[at] for at in kept], [self.labels[at] for at in kept])
@@ -60,9 +61,9 @@ class Held:
     classes: list[str]
     pairs: bool = False
 
-    def with_rows(self, rows: int | None) -> "Held":
-        """The same with at most so many rows of train."""
-        return replace(self, train=self.train.drawn(rows))
+    def with_rows(self, rows: int | None, seed: int) -> "Held":
+        """The same with at most so many rows of train: each seed draws its own, so that intervals hold their noise."""
+        return replace(self, train=self.train.drawn(rows, seed))
 
 
 def recipe_of(of: Any, length: int) -> Training:
@@ -142,15 +143,15 @@ def fine_tune(
     """Fine-tune on target train, stop early on validation, then look at test, once. With 0 epochs, only look.
 
     Returns:
-        The fine-tuned model, its training, and the metrics: perplexity and general_perplexity of a language model;
-        accuracy, micro_f1, macro_f1 and the warmed model's general_perplexity of a classifier; and of both
-        zero_shot_perplexity, on test before any fine-tuning; and what `judge` says of the language model, fine-tuned,
-        or warmed where it becomes a classifier. Of several processes only the first one has metrics.
+        The fine-tuned model, its training, and the metrics. Of a language model: those of `evaluation.likelihood` on
+        test, and on general text as general_*. Of a classifier: accuracy, micro_f1, macro_f1, and the warmed model's
+        general_*. Of both: zero_shot_*, on test before any fine-tuning, and what `judge` says of the language model,
+        fine-tuned, or warmed where it becomes a classifier. With several processes, only the first returns metrics.
     """
     length, first = recipe.max_length, is_first()
     metrics: dict[str, float] = {}
     if first:
-        metrics["zero_shot_perplexity"] = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
+        metrics |= _likelihood("zero_shot_", model, tokenizer, objective, held.test.texts, length)
     set_seed(seed)
     if not held.classes or not recipe.epochs:
         done = Fitted(0, 0.0, [])
@@ -168,7 +169,7 @@ def fine_tune(
                 patience=recipe.patience,
             )
         if first:
-            metrics["perplexity"] = evaluation.perplexity(model, tokenizer, objective, held.test.texts, length)
+            metrics |= _likelihood("", model, tokenizer, objective, held.test.texts, length)
             metrics |= _of_language_model(model, tokenizer, objective, held, length, judge)
         return model, done, metrics
     if first:
@@ -208,8 +209,15 @@ def by_words_alone(held: Held) -> dict[str, float]:
 def _of_language_model(
     model: Any, tokenizer: Any, objective: str, held: Held, length: int, judge: Judge | None
 ) -> dict[str, float]:
-    """Perplexity on general text, where there is any, and what the judge says."""
+    """How likely general text is, where there is any, and what the judge says."""
     judged = judge(model, tokenizer) if judge else {}
     if held.general:
-        judged["general_perplexity"] = evaluation.perplexity(model, tokenizer, objective, held.general, length)
+        judged |= _likelihood("general_", model, tokenizer, objective, held.general, length)
     return judged
+
+
+def _likelihood(
+    prefix: str, model: Any, tokenizer: Any, objective: str, texts: list[str], length: int
+) -> dict[str, float]:
+    found = evaluation.likelihood(model, tokenizer, objective, texts, length)
+    return {prefix + name: value for name, value in found.items()}

@@ -7,43 +7,47 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
+import polars as pl
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
-from torch.nn.functional import cross_entropy
 
-from getmore_assets.device import best_device
-from getmore_assets.training import language_models
-from getmore_assets.training.blocks import Blocks
+from getmore_assets.training.losses import losses
 
-_BATCH = 32
+_WORDS = r"[\p{L}\p{N}]+"
 
 
-@torch.inference_mode()
-def perplexity(model: Any, tokenizer: Any, objective: str, texts: list[str], length: int) -> float:
-    """Exp of the mean negative log-likelihood of a token (of a masked token, for a masked model: pseudo-perplexity).
+def likelihood(model: Any, tokenizer: Any, objective: str, texts: list[str], length: int) -> dict[str, float]:
+    """Return the perplexity and the nats a character of texts, each read alone.
 
-    The masks are the same for every model that is evaluated.
+    A text that repeats another in all but marks and case counts once: the model that read it would know it by heart
+    within a block, and copies are no evidence of their own.
+
+    Args:
+        model: With a language-modelling head.
+        tokenizer: Its fast tokenizer.
+        objective: causal; or masked, where the perplexity is that of masked tokens (pseudo-perplexity). The masks are
+            the same for every model that is evaluated.
+        texts: Held-out texts, with a token among them.
+        length: Tokens that the model sees at once; a longer text is read in several windows.
+
+    Returns:
+        perplexity, exp of the mean nats of a token; and of a causal model nats_per_character, which compares across
+        tokenizers.
     """
-    blocks = Blocks(texts, tokenizer, length)
-    collate = language_models.collator(tokenizer, objective)
-    device = best_device()
-    model.to(device).eval()
-    total, count = 0.0, 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for start in range(0, len(blocks), _BATCH):
-            batch = collate([blocks[i] for i in range(start, min(start + _BATCH, len(blocks)))])
-            ids, labels = batch["input_ids"].to(device), batch["labels"].to(device)
-            if objective == "causal":
-                logits, wanted = model(input_ids=ids).logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
-            else:
-                masked = labels.ne(-100)
-                with language_models.only_at(model, masked):
-                    logits = language_models.told_at(model(input_ids=ids).logits, masked)
-                wanted = labels[masked]
-            total += float(cross_entropy(logits.float(), wanted, reduction="sum"))
-            count += int(wanted.ne(-100).sum())
-    return math.exp(total / count)
+    found = losses(model, tokenizer, objective, folded(texts), length, whole=True)
+    nats = float(found.nats.sum())
+    measured = {"perplexity": math.exp(nats / found.tokens.sum())}
+    if objective == "causal":
+        measured["nats_per_character"] = nats / float(found.characters.sum())
+    return measured
+
+
+def folded(texts: list[str]) -> list[str]:
+    """Return the texts without those whose words, letters and digits alone, are the words of a text before them."""
+    rows = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    words = pl.col("text").str.to_lowercase().str.extract_all(_WORDS).list.join(" ")
+    key = pl.when(words == "").then("text").otherwise(words)
+    kept: list[str] = rows.unique(key, keep="first", maintain_order=True)["text"].to_list()
+    return kept
 
 
 def classification(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""What a language model thinks of each text.
+"""The loss of a language model on each text, read alone.
 
-Belongs here: the mean loss of a token in each of many texts. Does not: perplexity of a split (`evaluation.py`).
+Belongs here: loss, tokens and characters of each of many texts. Does not: the perplexity of a split (`evaluation.py`).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,40 +17,81 @@ _BATCH_TOKENS = 4096
 _EVERY = 7  # tokens of which one is masked: about the 15 % of training
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Losses:
+    """What each text costs.
+
+    Attributes:
+        nats: Summed negative log-likelihood: `[n]`, float64.
+        tokens: Tokens that `nats` is summed over: `[n]`, float64. Of a masked model, one in seven.
+        characters: Characters that the tokens read stand for, those of a masked model not masked among them: `[n]`.
+    """
+
+    nats: np.ndarray
+    tokens: np.ndarray
+    characters: np.ndarray
+
+    @property
+    def means(self) -> np.ndarray:
+        """Nats a token: `[n]`, float64; 0 for a text without a token."""
+        return np.asarray(self.nats / np.maximum(self.tokens, 1))
+
+
 def mean_losses(model: Any, tokenizer: Any, objective: str, texts: list[str], length: int) -> np.ndarray:
-    """Mean negative log-likelihood of a token (of a masked token, for a masked model) of each text, in nats.
+    """Return the mean loss of a token of each text, in nats, in the fastest precision: `[n]`, float64; see `losses`."""
+    return losses(model, tokenizer, objective, texts, length, compute_dtype("auto", best_device())).means
+
+
+@torch.inference_mode()
+def losses(
+    model: Any,
+    tokenizer: Any,
+    objective: str,
+    texts: list[str],
+    length: int,
+    dtype: torch.dtype = torch.float32,
+    *,
+    whole: bool = False,
+) -> Losses:
+    """Return what each text costs, read alone from its first token on.
 
     Args:
         model: With a language-modelling head.
         tokenizer: Its fast tokenizer.
         objective: causal or masked. Every seventh token is masked, from the first on, so a text's loss depends on
             nothing but the text and the model.
-        texts: Of any length; one without a token has loss 0.
-        length: Tokens beyond this are cut off.
-
-    Returns:
-        `[len(texts)]`, float64.
+        texts: Of any length; one without a token costs 0.
+        length: Tokens that the model sees at once, the start token among them.
+        dtype: Of the products.
+        whole: Whether a longer text is read in several windows; otherwise the rest of it is cut off.
     """
-    device, out = best_device(), np.zeros(len(texts))
-    dtype, mask = compute_dtype("auto", device), None if objective == "causal" else tokenizer.mask_token_id
+    device, n = best_device(), len(texts)
+    nats, count, characters = np.zeros(n), np.zeros(n), np.zeros(n)
+    mask = None if objective == "causal" else tokenizer.mask_token_id
     start = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.eos_token_id
-    tokens = tokenizer(texts, add_special_tokens=False, truncation=True, max_length=length - 1)["input_ids"]
-    order = sorted(range(len(texts)), key=lambda row: (-len(tokens[row]), row))
+    limits = {} if whole else {"truncation": True, "max_length": length - 1}
+    read = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False, **limits)
+    windows: list[tuple[int, list[int]]] = []
+    for row, (ids, spans) in enumerate(zip(read["input_ids"], read["offset_mapping"], strict=True)):
+        characters[row] = spans[-1][1] if spans else 0
+        windows += [(row, ids[at : at + length - 1]) for at in range(0, len(ids), length - 1)]
+    windows.sort(key=lambda window: (-len(window[1]), window[0]))
     model.to(device).eval()
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        while order:
-            rows = order[: max(1, _BATCH_TOKENS // (len(tokens[order[0]]) + 1))]
-            order = order[len(rows) :]
-            width = len(tokens[rows[0]]) + 1
-            padded = torch.full((len(rows), width), tokenizer.pad_token_id)
-            real = torch.zeros(len(rows), width)
-            for at, row in enumerate(rows):
-                padded[at, : len(tokens[row]) + 1] = torch.tensor([start, *tokens[row]])
-                real[at, 1 : len(tokens[row]) + 1] = 1
-            total, count = _losses(model, mask, padded, real, device)
-            out[rows] = (total / count.clamp(min=1)).numpy()
-    return out
+        while windows:
+            some = windows[: max(1, _BATCH_TOKENS // (len(windows[0][1]) + 1))]
+            windows = windows[len(some) :]
+            width = len(some[0][1]) + 1
+            padded = torch.full((len(some), width), tokenizer.pad_token_id)
+            real = torch.zeros(len(some), width)
+            for at, (_, ids) in enumerate(some):
+                padded[at, : len(ids) + 1] = torch.tensor([start, *ids])
+                real[at, 1 : len(ids) + 1] = 1
+            total, counted = _losses(model, mask, padded, real, device)
+            rows = [row for row, _ in some]
+            np.add.at(nats, rows, total.numpy())
+            np.add.at(count, rows, counted.numpy())
+    return Losses(nats, count, characters)
 
 
 def _losses(

@@ -129,7 +129,7 @@ def _training(task: Task, spec: dict[str, Any], texts: dict[str, list[str]]) -> 
     some = texts["test"]
     one = max(1, round(32 * len(some) / len(test)))  # rows that fill a batch of the evaluation
     cycle = _again_and_again(some, 8 * one)
-    each, _ = _rate(lambda n: evaluation.perplexity(model, tokenizer, objective, cycle[: n * one], length) is None, 8)
+    each, _ = _rate(lambda n: evaluation.likelihood(model, tokenizer, objective, cycle[: n * one], length) is None, 8)
     found["a_block"] = each / max(1, len(Blocks(cycle[:one], tokenizer, length)))
     if any(_asks_for_losses(one) for one in (task.selection, *task.rivals)):
         found["a_loss"] = _loss(model, tokenizer, task, texts["pool"])

@@ -100,7 +100,7 @@ def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         tokenizer,
         task.base_model.objective,
         _origin(task, Path(spec["base"])),
-        held.with_rows(task.finetune.rows),
+        held.with_rows(task.finetune.rows, spec["seed"]),
         task.finetune,
         spec["seed"],
         work,
@@ -164,7 +164,7 @@ def _one(
     task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, judge: Judge | None, work: Path, again: bool
 ) -> dict[str, Any]:
     objective, seed, base = task.base_model.objective, one["seed"], Path(spec["base"])
-    started, held = time.monotonic(), held.with_rows(one["labels"])
+    started, held = time.monotonic(), held.with_rows(one["labels"], seed)
     cost: dict[str, float] = {"warmup_tokens": 0, "warmup_rows": 0, "warmup_seconds": 0.0}
     if one["selector"] == BAG_OF_WORDS:
         return {**acts.by_words_alone(held), **cost, "finetune_seconds": time.monotonic() - started}

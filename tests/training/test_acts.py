@@ -7,7 +7,6 @@ from transformers import AutoModelForSequenceClassification, BertConfig, BertMod
 
 from getmore_assets.config import BaseModelChoice, FineTuning, Head, Small, Training
 from getmore_assets.training import acts, classifier, evaluation, language_models
-from getmore_assets.training.blocks import Blocks
 
 SHAPE = Small(layers=1, width=32, heads=2, vocabulary=400, rows=100, batch_size=8, learning_rate=3e-3)
 
@@ -47,8 +46,8 @@ def test_a_missing_head_is_trained_and_the_body_is_not_touched(headless, texts, 
     assert all(p.requires_grad for p in model.parameters())
     for name, value in model.bert.state_dict().items():
         assert torch.equal(value, before.bert.state_dict()[name]), name
-    plain = evaluation.perplexity(before, tokenizer, "masked", texts[:40], 64)
-    assert evaluation.perplexity(model, tokenizer, "masked", texts[:40], 64) < plain
+    plain = evaluation.likelihood(before, tokenizer, "masked", texts[:40], 64)["perplexity"]
+    assert evaluation.likelihood(model, tokenizer, "masked", texts[:40], 64)["perplexity"] < plain
 
 
 def test_a_checkpoint_with_its_head_is_used_as_it_is(texts, tmp_path):
@@ -82,10 +81,10 @@ def test_a_classifier_on_an_unwarmed_body_is_the_origin_itself(headless, texts):
 def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, texts, tmp_path):
     model, tokenizer, _ = acts.make_small(SHAPE, "causal", texts, 32, tmp_path / "base")
     language_models.save(model, tokenizer, tmp_path / "model")
-    before = evaluation.perplexity(model, tokenizer, "causal", texts[:50], 32)
+    before = evaluation.likelihood(model, tokenizer, "causal", texts[:50], 32)["perplexity"]
     recipe = Training(epochs=2, learning_rate=3e-3, batch_size=8, max_length=32)
     acts.warm_up(model, tokenizer, "causal", texts[:50], recipe, 0, None, tmp_path / "warm")
-    assert evaluation.perplexity(model, tokenizer, "causal", texts[:50], 32) < before
+    assert evaluation.likelihood(model, tokenizer, "causal", texts[:50], 32)["perplexity"] < before
     labels = ["long" if len(t) > 200 else "short" for t in texts]
     splits = [acts.Split(texts[i:j], labels[i:j]) for i, j in ((0, 80), (80, 110), (110, 150))]
     held = acts.Held(*splits, texts[:20], ["long", "short"] if labelled else [])
@@ -93,8 +92,9 @@ def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, t
     tuned, _, metrics = acts.fine_tune(
         model, tokenizer, "causal", tmp_path / "model", held, tuning, 0, tmp_path / "tune"
     )
-    expected = {"accuracy", "micro_f1", "macro_f1", "matthews"} if labelled else {"perplexity"}
-    assert set(metrics) == expected | {"general_perplexity", "zero_shot_perplexity"}
+    likely = ("perplexity", "nats_per_character")
+    expected = {"accuracy", "micro_f1", "macro_f1", "matthews"} if labelled else set(likely)
+    assert set(metrics) == expected | {f"{of}_{name}" for of in ("general", "zero_shot") for name in likely}
     assert all(math.isfinite(v) for v in metrics.values())
     assert (tuned.config.id2label == {0: "long", 1: "short"}) is labelled
 
@@ -109,23 +109,28 @@ def test_perplexity_is_that_of_the_model_alone(texts):
     model, tokenizer = language_models.new_small(SHAPE, "causal", texts, 64)
     for parameter in model.parameters():
         parameter.data.zero_()
-    blocks = Blocks(texts[:20], tokenizer, 32)
-    assert len(blocks) > 3
-    assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(len(tokenizer), rel=1e-3)
-    assert evaluation.perplexity(model, tokenizer, "causal", texts[:20], 32) == pytest.approx(
-        model.config.vocab_size, rel=1e-3
-    )
+    found = evaluation.likelihood(model, tokenizer, "causal", texts[:20], 32)["perplexity"]
+    assert found == pytest.approx(len(tokenizer), rel=1e-3)
 
 
 def test_fewer_labels_are_part_of_more_and_the_same_for_every_model(texts):
     held = acts.Held(acts.Split(texts, [str(len(t)) for t in texts]), *[acts.Split([], [])] * 2, [], [])
-    few, more = held.with_rows(20).train, held.with_rows(60).train
+    few, more = held.with_rows(20, 0).train, held.with_rows(60, 0).train
     assert len(few.texts) == 20
     assert set(few.texts) < set(more.texts) < set(texts)
     assert few.labels == [str(len(text)) for text in few.texts]
-    assert held.with_rows(20).train == few
-    assert held.with_rows(None).train is held.train
-    assert held.with_rows(10_000).train is held.train
+    assert held.with_rows(20, 0).train == few
+    assert held.with_rows(None, 0).train is held.train
+    assert held.with_rows(10_000, 0).train is held.train
+
+
+def test_each_seed_draws_labels_of_its_own(texts):
+    split = acts.Split(texts, [str(len(text)) for text in texts])
+    drawn = [set(split.drawn(40, seed).texts) for seed in range(3)]
+    assert all(len(one) == 40 for one in drawn)
+    assert len(drawn[0] & drawn[1]) < 30
+    assert drawn[1] != drawn[2]
+    assert drawn[1] < set(split.drawn(60, 1).texts)
 
 
 def test_a_row_more_on_top_changes_one_row_of_a_draw_at_most(texts):

@@ -28,6 +28,7 @@ SELECTORS = {
     "mean": {"selector": "mean"},
     "dsir": {"selector": "dsir"},
     "domain": {"selector": "domain"},
+    "cynical": {"selector": "cynical"},
     "dsir-1": {"selector": "dsir", "seed": 1},
     "perplexity": {"selector": "perplexity"},
     "moore-lewis": {"selector": "moore-lewis"},

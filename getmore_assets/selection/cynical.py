@@ -1,0 +1,86 @@
+"""Cynical selection with the pool as prior: rounds that bring the n-grams of pool and picks nearer to the target's.
+
+Belongs here: the rounds, on hashed n-grams. Does not: hashing (`dsir.py`), or transport (`rounds.py`).
+
+Cynical selection (Axelrod, 2017) adds the sentence that lowers the cross-entropy of the target under the picks so far
+most. Here the picks count with the pool, as GOT-D counts them: the model ends at λ p_U + (1 - λ) p_S, p_U the n-grams
+of the picks and p_S those of the pool, and the derivative of KL(p_T ‖ s p_U + (1 - s) p_S) says what is still missing.
+So a row scores the mean of p_T / (s p_U + (1 - s) p_S) over its n-grams, after r of R rounds with s = λ r / R. No
+encoder and no model is asked.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_matrix, vstack
+
+from getmore_assets.corpus.tokens import tokens
+from getmore_assets.selection.dsir import Batches, hashed
+
+_ROUNDS = 24
+_SHARE = 0.9  # λ: how far the warm-up is taken to move the model from the pool to the picks
+_AMONG = 20  # times the budget: the rows, best first by the pool's n-grams alone, that rounds look at again
+
+
+def pick(
+    texts: Callable[[np.ndarray | None], Batches], target: list[str], price: np.ndarray, budget: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pick in rounds, each an equal part of the budget.
+
+    Args:
+        texts: Returns texts in batches with their places among those asked for: all, or the rows of some places.
+        target: Texts of target train.
+        price: What each candidate costs: `[n]`.
+        budget: How much may be spent, in that unit.
+
+    Returns:
+        Places of the picks in order: `[k]`, int64; and the score of every candidate, lowest first: `[n]`, float64.
+    """
+    n = len(price)
+    prior = _shares(sum(_counts(_hashed(some)) for _, some in texts(None)))
+    wanted = _shares(_counts(_hashed(target)))
+    scores = np.empty(n)
+    for places, some in texts(None):
+        scores[places] = -_means(_hashed(some)) @ (wanted / prior)
+    ranked = np.argsort(scores, kind="stable")
+    near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _AMONG * budget)) + 1])
+    parts = [(places, _hashed(some)) for places, some in texts(near)]
+    in_order = np.argsort(np.concatenate([places for places, _ in parts]))
+    rows = vstack([part for _, part in parts]).tocsr()[in_order]
+    means, paid = _means(rows), price[near]
+    taken, picked, spent = np.zeros(len(near), bool), np.zeros(rows.shape[1]), 0.0
+    order: list[int] = []
+    for number in range(_ROUNDS):
+        share = _SHARE * number / _ROUNDS if order else 0.0
+        found = -means @ (wanted / (share * _shares(picked) + (1 - share) * prior))
+        for row in np.argsort(found, kind="stable"):
+            if taken[row]:
+                continue
+            if spent + paid[row] > budget * (number + 1) / _ROUNDS:
+                break
+            taken[row], spent = True, spent + paid[row]
+            order.append(int(row))
+            scores[near[row]] = found[row]
+        picked = _counts(rows[order])
+    return near[np.array(order, np.int64)], scores
+
+
+def _hashed(texts: list[str]) -> csr_matrix:
+    """Hash words alone: with marks, a target with markup would pick whatever has brackets."""
+    return hashed(tokens(pl.Series(texts, dtype=pl.String)))
+
+
+def _counts(rows: csr_matrix) -> np.ndarray:
+    return np.asarray(rows.sum(0), np.float64)[0]
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Counts as a distribution in which no n-gram has the share 0: one more is counted of each."""
+    return np.asarray((counts + 1) / (counts + 1).sum())
+
+
+def _means(rows: csr_matrix) -> csr_matrix:
+    """Each row divided by its n-grams."""
+    lengths = np.asarray(rows.sum(1))[:, 0]
+    return rows.multiply(1 / np.maximum(lengths, 1)[:, None]).tocsr()
