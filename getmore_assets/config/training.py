@@ -39,7 +39,7 @@ class Head(Section):
 class BaseModelChoice(Section):
     """The model before."""
 
-    model: str = Field("small", description="minilm | small | a hub id | a folder")
+    model: str = Field("small", description="small | minilm | smollm2 | a hub id | a folder")
     objective: Literal["causal", "masked"] = "causal"
     small: Small = Small()
     head: Head = Head()

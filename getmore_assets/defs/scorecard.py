@@ -126,7 +126,7 @@ def better_than_random(context: dg.AssetCheckExecutionContext, line: Line) -> dg
     task, record = line.record(context, "scorecard")
     scores = record.table_ref().scan().filter(pl.col("target") == task.name).collect()
     gains = statistics.gains(scores, task.selection.called)
-    passed = "random" in gains and gains["random"].mean - gains["random"].half_width > 0
+    passed = "random" in gains and statistics.judgement(gains["random"]) == statistics.BETTER
     metadata = {"verdict": record.facts["verdict"], "gain": str(gains.get("random", "no random rows to compare with"))}
     return dg.AssetCheckResult(passed=passed, metadata=metadata)
 

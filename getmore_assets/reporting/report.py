@@ -121,7 +121,7 @@ def _domains(evidence: Evidence) -> list[str | None]:
 def _verdict(
     scores: pl.DataFrame,
     chosen: str,
-    gains: dict[str, statistics.Interval],
+    gains: dict[str, statistics.Gain],
     curves: list[Curve],
     gates: list[Gate],
 ) -> list[dict[str, str]]:

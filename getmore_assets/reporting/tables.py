@@ -3,6 +3,7 @@
 Belongs here: from results and records to captions, heads and cells, all plain text. Does not: markup.
 """
 
+import math
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -98,19 +99,23 @@ def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
     return Table("Scorecard", f"{said}; the same tokens of warm-up and the same recipe for every selector.", head, rows)
 
 
-def gains(found: dict[str, statistics.Interval], metric: str, chosen: str) -> Table | None:
+def gains(found: dict[str, statistics.Gain], metric: str, chosen: str) -> Table | None:
     """The differences that the verdict goes by; None where nothing was compared."""
     if not found:
         return None
     caption = (
         f"By how much {chosen} is better on {metric}, paired by seed. The bootstrap interval (10,000 "
-        "resamples of the seeds) is too narrow with few seeds, so the verdict goes by Student's t."
+        "resamples of the seeds) is too narrow with few seeds, so the judgement goes by paired t-tests: better or "
+        "worse where p, adjusted for the number of rivals (Holm), is below 0.05; level where the difference is shown "
+        "to be less than the margin; else unknown, and the last column says what so many seeds would have shown."
     )
-    head = [Column("against"), *_numbers("better by, 95 % interval", "bootstrap interval"), Column("judgement")]
+    numbers = _numbers("better by, 95 % interval", "bootstrap interval", "p, Holm", "margin", "would be shown")
+    head = [Column("against"), *numbers, Column("judgement")]
     rows = []
     for other, gain in found.items():
         bootstrap = f"{gain.bootstrap[0]:.4g} to {gain.bootstrap[1]:.4g}" if gain.bootstrap else "–"
-        rows.append([shown(other), str(gain), bootstrap, statistics.judgement(gain)])
+        figures = ("–" if math.isnan(one) else f"{one:.2g}" for one in (gain.p, gain.margin, gain.smallest))
+        rows.append([shown(other), str(gain), bootstrap, *figures, statistics.judgement(gain)])
     return Table("Differences", caption, head, rows)
 
 

@@ -81,7 +81,7 @@ def test_what_is_level_is_unknown_where_the_task_cannot_tell_and_what_is_shown_s
     kind, words = statistics.headline(statistics.gains(level, "got-d"), "got-d", cannot_tell)
     assert kind == statistics.UNKNOWN
     assert words.startswith("This task cannot tell whether got-d is worth it: summed over steps")
-    assert "this task cannot tell: got-d is level with random" in statistics.verdict(level, "got-d", tells=False)[0]
+    assert "this task cannot tell: got-d against random" in statistics.verdict(level, "got-d", tells=False)[0]
     better = statistics.gains(scores(**{"got-d": AHEAD, "random": NONE}), "got-d")
     assert statistics.headline(better, "got-d", cannot_tell)[0] == statistics.BETTER
 

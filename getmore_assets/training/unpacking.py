@@ -1,0 +1,37 @@
+"""A model that a package holds in GGUF, written once as the safetensors folder that everything else reads.
+
+Belongs here: the conversion, as a program of its own, because it needs torch. Does not: where the package and the
+folder are (`models.py`).
+
+    python -m getmore_assets.training.unpacking FILE.gguf FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from getmore_assets.training.language_models import quiet
+
+
+def unpack(file: Path, folder: Path) -> None:
+    """Write the model and tokenizer of a GGUF file to a folder, with de-quantized float32 weights.
+
+    Args:
+        file: A causal model that Transformers can read.
+        folder: Must not exist.
+    """
+    place = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, "trust_remote_code": False}
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(**place)
+        weights = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).state_dict()
+        config = AutoConfig.from_pretrained(**place)
+        plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    plain.load_state_dict(weights)
+    plain.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    unpack(Path(sys.argv[1]), Path(sys.argv[2]))
