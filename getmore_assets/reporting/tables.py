@@ -36,6 +36,7 @@ _ON_TEST = "on the target's test split; higher is better"
 _MEANING = {
     "perplexity": "on the target's test split; lower is better",
     **dict.fromkeys(("accuracy", "micro_f1", "macro_f1", "matthews"), _ON_TEST),
+    "probe_micro_f1": "on test, of a linear probe without fine-tuning (20 draws of labels); higher is better",
     "zero_shot_accuracy": "on test, by what the model finds likeliest; higher is better",
     "nats_per_character": "on test; lower is better, and compares across tokenizers",
     "zero_shot_nats_per_character": "on test, before fine-tuning; lower is better",

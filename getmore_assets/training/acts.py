@@ -37,14 +37,18 @@ class Split:
         """
         if rows is None or rows >= len(self.texts):
             return self
+        kept = self.places(rows, seed)
+        return Split([self.texts[at] for at in kept], [self.labels[at] for at in kept])
+
+    def places(self, rows: int, seed: int) -> list[int]:
+        """Where the rows that are drawn stand, in order; see `drawn`."""
         copies: Counter[tuple[str, str]] = Counter()
         drawn: list[float] = []
         salt = f"labels-{seed}" if seed else "labels"
         for text, label in zip(self.texts, self.labels, strict=True):
             drawn.append(draw(f"{copies[text, label]} {label} {text}", salt))
             copies[text, label] += 1
-        kept = sorted(sorted(range(len(drawn)), key=drawn.__getitem__)[:rows])
-        return Split([self.texts[at] for at in kept], [self.labels[at] for at in kept])
+        return sorted(sorted(range(len(drawn)), key=drawn.__getitem__)[:rows])
 
 
 @dataclass(frozen=True)

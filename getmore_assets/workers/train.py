@@ -25,6 +25,7 @@ from getmore_assets.training import acts, judges, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import Fitted
 from getmore_assets.training.judges import Judge
+from getmore_assets.training.probe import probe
 from getmore_assets.workers import run
 
 
@@ -248,6 +249,8 @@ def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
 def _judge(task: Task, held: acts.Held) -> Judge | None:
     """What a language model of this task is judged by besides perplexity."""
     found: list[Judge] = []
+    if held.classes:
+        found.append(lambda model, tokenizer: probe(model, tokenizer, held, task.finetune.max_length))
     if task.zero_shot:
         test = held.test.drawn(task.zero_shot.rows)
         found.append(judges.zero_shot(task.zero_shot, test.texts, test.labels, task.finetune.max_length))

@@ -1,0 +1,133 @@
+"""What a selection is worth: every arm on every target, gates first, with the predictions that were written before.
+
+    python benchmarks/proof.py --size cores --shared ../shared --json benchmarks/results/proof.json
+
+A target is NAME.train.jsonl, NAME.dev.jsonl and NAME.test.jsonl in the data folder (`--data` for others than those in
+`../shared/data`); rows of the pool whose `source` is NAME are left out for it. ChemProt is for tuning alone: the
+weights of `ours` were chosen on its validation split, and the verdict comes from the other targets. Sizes differ in
+models, arms and seeds (`SIZES` in `proof_protocol.py`); `--scale 0.01` makes any of them a trial of a few minutes.
+
+All goes through `getmore run`, one task a part and target, so that what was measured is what users run. Every run of a
+comparison is a file in the lake: the command can be killed, and goes on when it is given again. Seeds come one after
+the other, the deciding arms first; after each pass JSON and page are written of what there is by then.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+from general import write_general
+from proof_protocol import SIZES, Part, task_of
+from proof_report import collect, page
+
+_TUNING = "chemprot"
+_SPLITS = ("train", "dev", "test")
+
+
+def targets_in(data: Path) -> list[str]:
+    """Names of the targets that have all three files, the one for tuning last: the verdict is of the others."""
+    names = {path.name.split(".")[0] for path in data.glob("*.train.jsonl")}
+    whole = sorted(name for name in names if all((data / f"{name}.{split}.jsonl").is_file() for split in _SPLITS))
+    return sorted(whole, key=lambda name: name == _TUNING)
+
+
+def pool_without(shared: Path, source: str, folder: Path) -> Path:
+    """The pool without the rows of a source, as a file in `folder`; the pool itself where it has none of them."""
+    pool, path = shared / "data" / "candidates.parquet", folder / f"pool-without-{source}.parquet"
+    if path.is_file():
+        return path
+    rows = pl.read_parquet(pool)
+    left = rows.filter(pl.col("source") != source)
+    if left.height == rows.height:
+        return pool
+    partial = path.with_suffix(".partial")
+    left.write_parquet(partial)
+    partial.rename(path)
+    return path
+
+
+def run(task: dict[str, Any], home: Path) -> int:
+    """Run a task, its output in a log beside it; the exit code."""
+    file, log = home / f"{task['name']}.yaml", home / f"{task['name']}.log"
+    file.write_text(yaml.safe_dump(task, sort_keys=False), "utf-8")
+    command = [sys.executable, "-m", "getmore_assets.cli", "run", str(file)]
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    with log.open("a") as out:
+        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False).returncode
+    print(f"{task['name']}, {task['seeds']} seeds, {len(task['compare'])} arms: exit code {code} ({log})", flush=True)
+    return code
+
+
+def main() -> int:
+    """Run the passes, and write JSON and page after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="cores")
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--data", type=Path, help="the folder of the targets; data/ of --shared without it")
+    parser.add_argument("--home", type=Path, default=Path(".getmore/proof"))
+    parser.add_argument("--parts", default="", help="only these, separated by commas")
+    parser.add_argument("--targets", default="", help="only these, separated by commas")
+    parser.add_argument("--seeds", type=int, help="at most so many")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the budget and of the target's rows")
+    parser.add_argument("--jobs", type=int, default=1, help="tasks at once, one process each")
+    parser.add_argument("--json", type=Path, help="write the figures here, and the page beside it as .md")
+    parser.add_argument("--report-only", action="store_true", help="run nothing; write what there is")
+    given = parser.parse_args()
+    shared, home = given.shared.absolute(), given.home.absolute()
+    data = (given.data or shared / "data").absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    general = home / "general.parquet"
+    if not general.is_file():
+        write_general(shared, general)
+    parts = [one for one in SIZES[given.size] if not given.parts or one.name in given.parts.split(",")]
+    names = [one for one in targets_in(data) if not given.targets or one in given.targets.split(",")]
+
+    def task(part: Part, target: str, arms: tuple[str, ...], seeds: int) -> dict[str, Any]:
+        made = task_of(part, target, arms, seeds, data=data, shared=shared, home=home, scale=given.scale)
+        made["candidates"][0]["path"] = str(pool_without(shared, target, home))
+        return made
+
+    def write() -> None:
+        figures = collect(home / "lake", parts, names, _TUNING)
+        if given.json:
+            given.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+            given.json.with_suffix(".md").write_text(page(figures), "utf-8")
+        else:
+            print(page(figures))
+
+    failed = 0
+    if not given.report_only:
+        for arms, seeds in passes(parts, given.seeds):
+            tasks = [
+                task(part, target, arms[part.name], seeds)
+                for part in parts
+                for target in names
+                if part.name in arms and part.takes(target) and seeds <= part.seeds
+            ]
+            with ThreadPoolExecutor(given.jobs) as workers:
+                failed += sum(code != 0 for code in workers.map(lambda one: run(one, home), tasks))
+            write()
+    write()
+    return 1 if failed else 0
+
+
+def passes(parts: list[Part], most: int | None) -> list[tuple[dict[str, tuple[str, ...]], int]]:
+    """Arms by part, and seeds, of one pass after another: two seeds of the deciding arms, then seed by seed all."""
+    seeds = min(most or 100, max(part.seeds for part in parts))
+    deciding = {part.name: part.deciding for part in parts}
+    every = {part.name: part.arms for part in parts}
+    return [
+        *((deciding, count) for count in range(1, min(2, seeds) + 1)),
+        *((every, count) for count in range(1, seeds + 1)),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

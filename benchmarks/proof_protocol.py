@@ -1,0 +1,234 @@
+"""The protocol of `proof.py`: parts, arms, recipes and predictions, all fixed before anything is run.
+
+Belongs here: what is run. Does not: running it (`proof.py`), or what came of it (`proof_report.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+OURS, DOMAIN, DSIR, KNN, CYNICAL = "rounds + loss", "domain", "dsir", "knn", "cynical"
+NONE, TARGET = "none", "target"
+_ROUNDS = {"selector": "got-d-rounds", "rounds": {"lambda": 0.9}}
+#: Arms by name, as the task file has them. λ and the weight of the loss were chosen on ChemProt's validation split.
+ARMS: dict[str, Any] = {
+    OURS: {"selector": "got-d-rounds", "name": OURS, "rounds": {"lambda": 0.9, "loss": 2}},
+    "rounds": {**_ROUNDS, "name": "rounds"},
+}
+_DECIDING = (NONE, TARGET, DOMAIN, DSIR)
+_EVERY = (*_DECIDING, "random", CYNICAL, KNN, "got-d", "rounds")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A base model with its recipe, and what is compared on it.
+
+    Attributes:
+        name: Of the part.
+        base: `base_model` of the task file; {shared} is replaced.
+        words: Budget, in words and marks.
+        warmup: Recipe.
+        finetune: Recipe; with `rows` at most so many of target train.
+        deciding: Arms that the verdict is about, beside ours.
+        arms: All arms, beside ours.
+        seeds: How many.
+        labels: Whether the endpoint is a classifier on the target's labels.
+        targets: Names; all where empty.
+        encoder: `encoder` of the task file.
+    """
+
+    name: str
+    base: dict[str, Any]
+    words: int
+    warmup: dict[str, Any]
+    finetune: dict[str, Any]
+    deciding: tuple[str, ...]
+    arms: tuple[str, ...]
+    seeds: int
+    labels: bool = False
+    targets: tuple[str, ...] = ()
+    encoder: dict[str, Any] = field(default_factory=lambda: {"model": "lexical"})
+
+    def takes(self, target: str) -> bool:
+        """Whether the part looks at a target."""
+        return not self.targets or target in self.targets
+
+
+_POOL_GPT2 = {"model": "{shared}/models/pool-gpt2", "objective": "causal"}
+_SMOLLM2 = {"model": "smollm2", "objective": "causal"}
+_LM = Part(
+    name="lm",
+    base=_POOL_GPT2,
+    words=90_000,  # about 210,000 of the model's tokens
+    warmup={"epochs": 1, "learning_rate": 5e-4, "batch_size": 16, "max_length": 256},
+    finetune={"epochs": 1, "learning_rate": 5e-4, "batch_size": 16, "max_length": 256, "rows": 4200},
+    deciding=_DECIDING,
+    arms=_EVERY,
+    seeds=4,
+)
+_SMALL_DOSE = {"learning_rate": 5e-5, "batch_size": 8, "max_length": 256, "warmup_ratio": 0.1, "epochs": 1}
+_SMOL = Part(
+    name="smollm2",
+    base=_SMOLLM2,
+    words=40_000,  # about 60,000 of the model's tokens
+    warmup=_SMALL_DOSE,
+    finetune={**_SMALL_DOSE, "rows": 600},
+    deciding=_DECIDING,
+    arms=_DECIDING,
+    seeds=2,
+    targets=("chemprot", "scicite"),
+)
+_MINILM = Part(
+    name="minilm",
+    base={"model": "minilm", "objective": "masked"},
+    words=150_000,
+    warmup={"epochs": 1, "learning_rate": 1e-4, "batch_size": 32, "max_length": 128, "warmup_ratio": 0.1},
+    finetune={
+        **{"epochs": 10, "learning_rate": 1e-4, "batch_size": 32, "max_length": 128, "warmup_ratio": 0.1},
+        **{"rows": 1000, "patience": 3},
+    },
+    deciding=(NONE,),
+    arms=(NONE, TARGET, "bag-of-words", "random-init"),
+    seeds=4,
+    labels=True,
+    targets=("chemprot",),
+)
+_GPU = Part(
+    name="smollm2-gpu",
+    base=_SMOLLM2,
+    words=340_000,  # about 500,000 of the model's tokens
+    warmup={**_SMALL_DOSE, "batch_size": 32},
+    finetune={**_SMALL_DOSE, "batch_size": 32, "rows": 1000, "epochs": 10, "patience": 3},
+    deciding=_DECIDING,
+    arms=(*_DECIDING, CYNICAL),
+    seeds=4,
+    labels=True,
+    targets=("chemprot", "scicite"),
+)
+_PAPER = Part(
+    name="bert",
+    base={"model": "bert-base-uncased", "objective": "masked"},
+    words=30_000_000,  # about 38 million of the model's tokens: 150,000 rows of 256
+    warmup={"epochs": 1, "learning_rate": 1e-4, "batch_size": 64, "max_length": 256},
+    finetune={"epochs": 10, "learning_rate": 1e-4, "batch_size": 64, "max_length": 256, "warmup_ratio": 0.1},
+    deciding=_DECIDING,
+    arms=_EVERY,
+    seeds=10,
+    labels=True,
+)
+SIZES = {"cores": (_LM, _SMOL, _MINILM), "gpu": (_GPU,), "paper": (_PAPER,)}
+
+
+def task_of(
+    part: Part,
+    target: str,
+    arms: tuple[str, ...],
+    seeds: int,
+    *,
+    data: Path,
+    shared: Path,
+    home: Path,
+    scale: float,
+) -> dict[str, Any]:
+    """Return the task file of a part and a target, as YAML's objects."""
+    files = {"train": "train", "validation": "dev", "test": "test"}
+    sources: dict[str, Any] = {split: str(data / f"{target}.{name}.jsonl") for split, name in files.items()}
+    if part.labels:
+        sources["label"] = "label"
+    base = {name: str(value).replace("{shared}", str(shared)) for name, value in part.base.items()}
+    finetune = dict(part.finetune)
+    if "rows" in finetune:
+        finetune["rows"] = max(32, round(scale * finetune["rows"]))
+    if scale < 1:
+        finetune["epochs"] = 1
+    return {
+        "name": f"{part.name}-{target}",
+        "lake": str(home / "lake"),
+        "candidates": [{"path": "", "text": "text", "source": "source", "domain": "domain"}],
+        "target": sources,
+        "general": str(home / "general.parquet"),
+        "encoder": part.encoder,
+        "base_model": base,
+        "selection": {**ARMS[OURS], "budget": {"tokens": max(2000, round(scale * part.words))}},
+        "warmup": part.warmup,
+        "finetune": finetune,
+        "compare": [ARMS.get(arm, arm) for arm in arms],
+        "seeds": seeds,
+    }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Something said before the run.
+
+    Attributes:
+        said: In words.
+        holds: What came of it, from the figures of the held-out targets; None where they do not say yet.
+    """
+
+    said: str
+    holds: Callable[[list[dict[str, Any]]], bool | None]
+
+
+def _mean(figures: dict[str, Any], arm: str, metric: str) -> float:
+    return float(figures["arms"][arm][metric]["mean"])
+
+
+def _all(figures: list[dict[str, Any]], arms: tuple[str, ...], test: Callable[[dict[str, Any]], bool]) -> bool | None:
+    """Whether a test holds of every target that has these arms; None where there is none."""
+    there = [one for one in figures if all(arm in one["arms"] for arm in arms)]
+    return all(test(one) for one in there) if there else None
+
+
+BEFORE, AFTER, GENERAL = "zero_shot_nats_per_character", "nats_per_character", "general_nats_per_character"
+
+
+def _beats(rival: str, metric: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda one: one["against"][metric][rival]["judgement"] == "better"
+
+
+PREDICTIONS = {
+    "lm": [
+        Prediction(
+            "before the target's text, ours beats random rows of the nearest domains on every held-out target (Holm)",
+            lambda found: _all(found, (OURS, DOMAIN), _beats(DOMAIN, BEFORE)),
+        ),
+        Prediction(
+            "before the target's text, ours beats DSIR on every held-out target (Holm)",
+            lambda found: _all(found, (OURS, DSIR), _beats(DSIR, BEFORE)),
+        ),
+        Prediction(
+            "after all of the target's text, ours is still at least 1 % of nats ahead of random rows of the domains",
+            lambda found: _all(
+                found,
+                (OURS, DOMAIN),
+                lambda one: _mean(one, OURS, AFTER) <= 0.99 * _mean(one, DOMAIN, AFTER),
+            ),
+        ),
+        Prediction(
+            "cynical selection reads the target best of all selectors before the target's text",
+            lambda found: _all(
+                found,
+                (OURS, CYNICAL, KNN),
+                lambda one: all(
+                    _mean(one, CYNICAL, BEFORE) <= _mean(one, arm, BEFORE) for arm in (OURS, DSIR, KNN, DOMAIN)
+                ),
+            ),
+        ),
+        Prediction(
+            "general text is forgotten less by ours than by kNN",
+            lambda found: _all(found, (OURS, KNN), lambda one: _mean(one, OURS, GENERAL) < _mean(one, KNN, GENERAL)),
+        ),
+    ],
+    "smollm2": [
+        Prediction(
+            "on a converged base, one's own text gains 8 to 15 % of nats (none to target, before fine-tuning)",
+            lambda found: _all(
+                found,
+                (NONE, TARGET),
+                lambda one: 0.85 <= _mean(one, TARGET, BEFORE) / _mean(one, NONE, BEFORE) <= 0.92,
+            ),
+        ),
+    ],
+}
