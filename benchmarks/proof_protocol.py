@@ -126,14 +126,13 @@ def task_of(
     arms: tuple[str, ...],
     seeds: int,
     *,
-    data: Path,
     shared: Path,
     home: Path,
     scale: float,
 ) -> dict[str, Any]:
     """Return the task file of a part and a target, as YAML's objects."""
     files = {"train": "train", "validation": "dev", "test": "test"}
-    sources: dict[str, Any] = {split: str(data / f"{target}.{name}.jsonl") for split, name in files.items()}
+    sources: dict[str, Any] = {split: str(home / "targets" / f"{target}.{name}.jsonl") for split, name in files.items()}
     if part.labels:
         sources["label"] = "label"
     base = {name: str(value).replace("{shared}", str(shared)) for name, value in part.base.items()}

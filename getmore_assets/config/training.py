@@ -89,6 +89,10 @@ class FineTuning(Training):
     rows: int | None = Field(None, ge=1, description="at most so many rows of train, drawn by content; all without it")
     epochs: float = Field(3.0, ge=0, description="0 leaves the warmed model as it is")
     learning_rate: float = Field(2e-4, gt=0)
+    pooling: Literal["mean", "last", "cls"] = Field(
+        "mean", description="of a classifier: which states it reads, the mean, or those of the last or the first token"
+    )
+    warmup_ratio: float = Field(0.1, ge=0, le=1, description="share of the steps in which the learning rate rises")
     patience: int | None = Field(1, ge=1, description="epochs in which validation gets no better before stopping")
 
 

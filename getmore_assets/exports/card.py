@@ -59,6 +59,7 @@ def text(made: Record, comes_from: Origin, scorecard: Record | None) -> str:
         epochs=task.finetune.epochs,
         rows=made.rows,
         loader=loader,
+        pooled=config["architectures"][0].startswith("Pooled"),
         folder=made.station,
         encoder=_shown(task.encoder.model),
         recipes=recipes,

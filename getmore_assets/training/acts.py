@@ -137,7 +137,6 @@ def fine_tune(
     model: Any,
     tokenizer: Any,
     objective: str,
-    origin: Path,
     held: Held,
     recipe: FineTuning,
     seed: int,
@@ -182,7 +181,8 @@ def fine_tune(
         classifier.Labelled(s.texts, s.labels, held.classes, tokenizer, length, pairs=held.pairs)
         for s in (held.train, held.validation, held.test)
     ]
-    network = classifier.build(origin, model, tokenizer, held.classes, seed)
+    network = classifier.build(model, tokenizer, held.classes, recipe.pooling, seed)
+    classifier.fit_head(network, labelled[0], tokenizer, 2 * recipe.batch_size)
     done = fit(
         network,
         labelled[0],

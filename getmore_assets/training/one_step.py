@@ -144,21 +144,44 @@ class Candidate:
             except BadInput as error:
                 raise BadInput(f"{field}.target_modules", error.what, error.fix) from error
 
-    def classifier(self, pairs: bool) -> None:
-        """Take one step of classification, from a language model of the same class.
+    def classifier(self, pairs: bool, pooling: str) -> None:
+        """Take one step of classification, on a body of the same class.
+
+        Raises:
+            BadInput: There is no token to pad rows with, or the step fails.
+        """
+        texts = [f"{text}{PAIR}{text}" for text in _TEXTS[:2]] if pairs else _TEXTS[:2]
+        batch = self._labelled(texts, pairs=pairs)
+
+        def step(body: Any) -> None:
+            network = classifier.build(body, self.tokenizer, ["a", "b"], pooling, 0)
+            network(**batch()).loss.backward()
+
+        self._smallest(AutoModel, "target.label", step)
+
+    def judge(self) -> None:
+        """Classify two texts with a classifier that is ready.
 
         Raises:
             BadInput: There is no token to pad rows with, the architecture has no classifier, or the step fails.
         """
-        self._require_pad("a batch of rows for a classifier is padded to one length")
-        texts = [f"{text}{PAIR}{text}" for text in _TEXTS[:2]] if pairs else _TEXTS[:2]
+        batch = self._labelled(_TEXTS[:2], pairs=False)
 
         def step(model: Any) -> None:
             model.config.pad_token_id = self.tokenizer.pad_token_id
-            rows = classifier.Labelled(texts, ["a", "b"], ["a", "b"], self.tokenizer, _SHORT, pairs=pairs)
-            model(**classifier.collator(self.tokenizer)([rows[0], rows[1]])).loss.backward()
+            model(**batch()).loss.backward()
 
-        self._smallest(AutoModelForSequenceClassification, "target.label", step)
+        self._smallest(AutoModelForSequenceClassification, self.field, step)
+
+    def _labelled(self, texts: list[str], *, pairs: bool) -> Callable[[], dict[str, torch.Tensor]]:
+        self._require_pad("a batch of rows for a classifier is padded to one length")
+
+        def batch() -> dict[str, torch.Tensor]:
+            rows = classifier.Labelled(texts, ["a", "b"], ["a", "b"], self.tokenizer, _SHORT, pairs=pairs)
+            found: dict[str, torch.Tensor] = classifier.collator(self.tokenizer)([rows[0], rows[1]])
+            return found
+
+        return batch
 
     def encoder(self, length: int) -> None:
         """Encode two texts of different lengths.

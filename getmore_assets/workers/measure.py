@@ -17,7 +17,6 @@ from getmore_assets.corpus.tokens import token_counts
 from getmore_assets.device import best_device
 from getmore_assets.encoders import make_encoder
 from getmore_assets.metering import metered
-from getmore_assets.models import find_model
 from getmore_assets.planning.miniature import stands_in, width_of
 from getmore_assets.selection.trials import CHARS
 from getmore_assets.training import classifier, evaluation, language_models
@@ -146,12 +145,7 @@ def _training(task: Task, spec: dict[str, Any], texts: dict[str, list[str]]) -> 
 
 def _classifier(task: Task, spec: dict[str, Any], model: Any, tokenizer: Any, work: Path) -> dict[str, Any]:
     rows = {n: pl.read_parquet(spec[n]).select("text", "label") for n in ("train", "validation", "test")}
-    if spec["base"] is None:
-        origin = work / "origin"
-        language_models.save(model, tokenizer, origin)
-    else:
-        origin = find_model(task.base_model.model, "base_model.model")
-    network = classifier.build(origin, model, tokenizer, spec["classes"], 0)
+    network = classifier.build(model, tokenizer, spec["classes"], task.finetune.pooling, 0)
     train, test = (
         classifier.Labelled(
             rows[n]["text"].to_list(),

@@ -100,7 +100,6 @@ def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         model,
         tokenizer,
         task.base_model.objective,
-        _origin(task, Path(spec["base"])),
         held.with_rows(task.finetune.rows, spec["seed"]),
         task.finetune,
         spec["seed"],
@@ -176,9 +175,7 @@ def _one(
         model, tokenizer = language_models.with_random_weights(base, objective, seed)
     else:
         model, tokenizer, _ = language_models.load(base, objective)
-    _, _, metrics = acts.fine_tune(
-        model, tokenizer, objective, _origin(task, base), held, task.finetune, seed, work / "fine-tuning", judge
-    )
+    _, _, metrics = acts.fine_tune(model, tokenizer, objective, held, task.finetune, seed, work / "fine-tuning", judge)
     return {**metrics, **cost, "finetune_seconds": time.monotonic() - started}
 
 

@@ -31,7 +31,7 @@ def try_models(spec: dict[str, Any]) -> dict[str, Any]:
                 lengths = {"encoder.max_length": task.encoder.max_length}
                 model.language_model(task.encoder.adapt.objective, "encoder.adapt.objective", lengths, {})
         else:
-            model.classifier(pairs=False)
+            model.judge()
     return {"models": len(spec["models"])}
 
 
@@ -41,7 +41,7 @@ def _try_base(model: Candidate, task: Task) -> None:
     loras = {f"{name}.lora": recipe.lora for name, recipe in recipes.items() if recipe.lora}
     model.language_model(task.base_model.objective, "base_model.objective", lengths, loras)
     if task.target.label or task.target.train.label:
-        model.classifier(task.target.is_of_pairs)
+        model.classifier(task.target.is_of_pairs, task.finetune.pooling)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
+from transformers import BertConfig, BertModel
 
 from getmore_assets.config import BaseModelChoice, FineTuning, Head, Small, Training
 from getmore_assets.training import acts, classifier, evaluation, language_models
@@ -67,16 +67,6 @@ def test_only_safetensors_are_written(texts, tmp_path):
     assert not any(name.endswith((".bin", ".pt", ".pth", ".pkl")) for name in names)
 
 
-def test_a_classifier_on_an_unwarmed_body_is_the_origin_itself(headless, texts):
-    body, tokenizer, _ = language_models.load(headless, "masked")
-    built = classifier.build(headless, body, tokenizer, ["a", "b"], 0)
-    torch.manual_seed(0)
-    plain = AutoModelForSequenceClassification.from_pretrained(headless, num_labels=2)
-    for name, value in plain.base_model.state_dict().items():
-        assert torch.equal(value, built.base_model.state_dict()[name]), name
-    assert any("pooler" in name for name in built.base_model.state_dict())
-
-
 @pytest.mark.parametrize("labelled", [False, True])
 def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, texts, tmp_path):
     model, tokenizer, _ = acts.make_small(SHAPE, "causal", texts, 32, tmp_path / "base")
@@ -89,9 +79,7 @@ def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, t
     splits = [acts.Split(texts[i:j], labels[i:j]) for i, j in ((0, 80), (80, 110), (110, 150))]
     held = acts.Held(*splits, texts[:20], ["long", "short"] if labelled else [])
     tuning = FineTuning(epochs=1, learning_rate=1e-3, batch_size=8, max_length=32)
-    tuned, _, metrics = acts.fine_tune(
-        model, tokenizer, "causal", tmp_path / "model", held, tuning, 0, tmp_path / "tune"
-    )
+    tuned, _, metrics = acts.fine_tune(model, tokenizer, "causal", held, tuning, 0, tmp_path / "tune")
     likely = ("perplexity", "nats_per_character")
     expected = {"accuracy", "micro_f1", "macro_f1", "matthews"} if labelled else set(likely)
     assert set(metrics) == expected | {f"{of}_{name}" for of in ("general", "zero_shot") for name in likely}

@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from getmore_assets.config import FineTuning, Lora, Small, Training
 from getmore_assets.errors import BadInput
-from getmore_assets.training import acts, adapters, language_models
+from getmore_assets.training import acts, adapters, classifier, language_models
 
 peft = pytest.importorskip("peft")
 pytestmark = pytest.mark.filterwarnings(
@@ -77,12 +77,11 @@ def test_a_classifiers_adapter_holds_its_head(base, texts, tmp_path):
     splits = [acts.Split(texts[i:j], labels[i:j]) for i, j in ((0, 20), (20, 30), (30, 40))]
     held = acts.Held(*splits, [], ["long", "short"])
     tuning = FineTuning(epochs=2, **RECIPE)
-    tuned, _, _ = acts.fine_tune(model, tokenizer, objective, folder, held, tuning, 0, tmp_path / "work")
+    tuned, _, _ = acts.fine_tune(model, tokenizer, objective, held, tuning, 0, tmp_path / "work")
     language_models.save(tuned, tokenizer, tmp_path / "tuned", tmp_path / "work")
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "tuned")
-    torch.manual_seed(1)
-    again = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
-    again.config.pad_token_id = tokenizer.pad_token_id
+    body, _, _ = language_models.load(folder, objective)
+    again = classifier.build(body, tokenizer, held.classes, "mean", 1)
     adapted = peft.PeftModel.from_pretrained(again, tmp_path / "tuned" / "adapter")
     expected = logits(adapted, tokenizer, texts[:8])
     assert torch.allclose(logits(plain, tokenizer, texts[:8]), expected, atol=1e-4)

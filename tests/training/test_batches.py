@@ -63,7 +63,7 @@ def test_a_classifier_that_was_cut_off_ends_on_the_same_weights(labelled, tmp_pa
 
     def train(stop=None):
         body, _, _ = language_models.load(origin, "causal")
-        model, seen = classifier.build(origin, body, tokenizer, ["long", "short"], 0), []
+        model, seen = classifier.build(body, tokenizer, ["long", "short"], "mean", 0), []
 
         def collate(items):
             seen.append(len(items))
@@ -87,7 +87,7 @@ def test_a_classifier_that_was_cut_off_ends_on_the_same_weights(labelled, tmp_pa
 def test_the_epoch_that_is_most_often_right_is_kept_not_the_one_of_the_lowest_loss(labelled, tmp_path):
     origin, rows, tokenizer = labelled
     body, _, _ = language_models.load(origin, "causal")
-    model = classifier.build(origin, body, tokenizer, ["long", "short"], 0)
+    model = classifier.build(body, tokenizer, ["long", "short"], "mean", 0)
     judged = copy.copy(rows)
     judged.labels = np.where(np.arange(len(rows)) % 4, rows.labels, 1 - rows.labels)  # sure of these, it loses much
     recipe = FineTuning(epochs=8, learning_rate=3e-3, batch_size=4, max_length=128)

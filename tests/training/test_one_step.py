@@ -80,7 +80,7 @@ def try_base(folder, objective="causal", lengths=_LENGTHS, loras=None):
 )
 def test_a_model_that_works_is_let_pass(saved, kind, config, objective):
     model = try_base(saved(kind, config, objective), objective)
-    assert model.classifier(pairs=True) is None  # what does not fit is refused by raising
+    assert model.classifier(pairs=True, pooling="mean") is None  # what does not fit is refused by raising
     assert model.encoder(256) is None
 
 
@@ -102,7 +102,7 @@ def test_a_classifier_without_padding_is_refused(saved):
     folder = saved(LlamaForCausalLM, LlamaConfig, "causal")
     edit(folder, "tokenizer_config.json", pad_token=None, eos_token=None, sep_token="<|endoftext|>")
     with pytest.raises(BadInput, match="neither a pad_token nor an eos_token"):
-        try_base(folder).classifier(pairs=False)
+        try_base(folder).classifier(pairs=False, pooling="mean")
 
 
 def test_tokens_beyond_the_embedding_are_refused_by_name(tokenizers, tmp_path):
@@ -140,10 +140,11 @@ def test_an_architecture_that_reads_the_other_way_is_refused(saved, objective):
         try_base(folder, objective)
 
 
-def test_a_language_model_without_a_classifier_in_the_library_is_refused_for_labels(saved):
+def test_a_language_model_without_a_classifier_in_the_library_takes_labels_and_is_no_judge(saved):
     folder = saved(GraniteForCausalLM, GraniteConfig, "causal")
-    with pytest.raises(BadInput, match=r"^target\.label.*granite models have no ForSequenceClassification"):
-        try_base(folder).classifier(pairs=False)
+    try_base(folder).classifier(pairs=False, pooling="mean")
+    with pytest.raises(BadInput, match=r"granite models have no ForSequenceClassification"):
+        Candidate("toxicity.classifier", folder).judge()
 
 
 def test_adapters_on_layers_that_are_not_there_are_refused_by_field(tokenizers, tmp_path):

@@ -1,0 +1,100 @@
+"""A classifier that reads its body's last hidden states through a pooling of choice, under a linear layer.
+
+Belongs here: the model and its configuration, as Transformers saves and loads them. Does not: data or training.
+
+The read-outs that architectures come with differ, and some read where nothing is: the last token of a decoder knows
+little before fine-tuning, and BERT's pooler is a left-over where a model was trained by its mean. After
+
+    import getmore_assets.training.pooled
+
+`AutoModelForSequenceClassification.from_pretrained` loads a folder of this class.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+POOLINGS = ("mean", "last", "cls")
+
+
+class PooledConfig(PreTrainedConfig):  # type: ignore[misc]
+    """The configuration of the body, as a dictionary in `body`, and the pooling: mean, last or cls (first) token."""
+
+    model_type = "getmore-pooled"
+
+    def __init__(self, body: dict[str, Any] | None = None, pooling: str = "mean", **kwargs: Any) -> None:
+        self.body, self.pooling = body or {}, pooling
+        super().__init__(**kwargs)
+
+    def get_text_config(self, *_: Any, **__: Any) -> Any:
+        """Return the configuration itself: the body's is data of it."""
+        return self
+
+
+class PooledForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
+    """A body under a linear layer.
+
+    Args:
+        config: With the body's configuration and `num_labels`.
+        body: The body itself; one with random weights without it.
+    """
+
+    config_class = PooledConfig
+    base_model_prefix = "body"
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: PooledConfig, body: Any = None) -> None:
+        super().__init__(config)
+        self.body = _body(config.body) if body is None else body
+        self.classifier = nn.Linear(self.body.config.get_text_config().hidden_size, config.num_labels)
+        self.post_init()
+
+    def _init_weights(self, module: Any) -> None:
+        """Weights of the classifier are drawn by torch; those of a body by the body."""
+
+    def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, **other: Any) -> torch.Tensor:
+        """Return one state for each text: `[rows, d]`."""
+        states = self.body(input_ids=input_ids, attention_mask=attention_mask, **other).last_hidden_state
+        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        if self.config.pooling == "cls":
+            return states[:, 0]
+        if self.config.pooling == "last":
+            last = (real * torch.arange(real.shape[1], device=real.device)).argmax(1)
+            return states[torch.arange(len(states), device=states.device), last]
+        weight = real.unsqueeze(-1).to(states.dtype)
+        return (states * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **_: Any,
+    ) -> SequenceClassifierOutput:
+        """Return logits `[rows, num_labels]`, and the mean cross-entropy where there are labels."""
+        other = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        logits = self.classifier(self.pooled(input_ids, attention_mask, **other))
+        loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+def _body(of: dict[str, Any]) -> Any:
+    config = AutoConfig.for_model(**of)
+    try:
+        return AutoModel.from_config(config, add_pooling_layer=False, trust_remote_code=False)
+    except TypeError:  # an architecture without a pooler
+        return AutoModel.from_config(config, trust_remote_code=False)
+
+
+AutoConfig.register(PooledConfig.model_type, PooledConfig, exist_ok=True)
+AutoModelForSequenceClassification.register(PooledConfig, PooledForSequenceClassification, exist_ok=True)
