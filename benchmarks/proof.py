@@ -60,10 +60,10 @@ def cut(data: Path, name: str, folder: Path, scale: float) -> None:
         path = folder / f"{name}.{split}.jsonl"
         if not path.is_file():
             rows = pl.read_ndjson(data / path.name, infer_schema_length=None)
-            most = max(60, round(scale * most))
-            if rows.height > most:
-                print(f"{name}: {most:,} of {rows.height:,} rows of {split}, drawn at random", flush=True)
-                rows = rows.with_row_index("at").sample(most, seed=0).sort("at").drop("at")
+            kept = max(60, round(scale * most))
+            if rows.height > kept:
+                print(f"{name}: {kept:,} of {rows.height:,} rows of {split}, drawn at random", flush=True)
+                rows = rows.with_row_index("at").sample(kept, seed=0).sort("at").drop("at")
             rows.select("text", "label").write_ndjson(path)
 
 

@@ -38,7 +38,7 @@ def pick(
         Places of the picks in order: `[k]`, int64; and the score of every candidate, lowest first: `[n]`, float64.
     """
     n = len(price)
-    prior = _shares(sum(_counts(_hashed(some)) for _, some in texts(None)))
+    prior = _shares(np.sum([_counts(_hashed(some)) for _, some in texts(None)], axis=0))
     wanted = _shares(_counts(_hashed(target)))
     scores = np.empty(n)
     for places, some in texts(None):
@@ -72,7 +72,8 @@ def _hashed(texts: list[str]) -> csr_matrix:
 
 
 def _counts(rows: csr_matrix) -> np.ndarray:
-    return np.asarray(rows.sum(0), np.float64)[0]
+    counts: np.ndarray = np.asarray(rows.sum(0), np.float64)[0]
+    return counts
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ scikit-learn is imported where it is asked for: a warm reselection by scores alo
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -190,7 +190,7 @@ def _dsir(ground: Ground, chosen: Selector, _budget: Budget) -> Ranked:
 def _cynical(ground: Ground, _chosen: Selector, budget: Budget) -> Ranked:
     from getmore_assets.selection import cynical
 
-    def texts(places: np.ndarray | None) -> cynical.Batches:
+    def texts(places: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[str]]]:
         return ground.texts(None if places is None else ground.eligible["id"].gather(places))
 
     order, scores = cynical.pick(texts, ground.split("train"), *_price(ground, budget))
