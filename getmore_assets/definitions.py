@@ -1,16 +1,7 @@
-"""Gathers what `defs/` holds, nothing else."""
+"""The pipeline as a Dagster project of its own: every stage in this process, as what is heavy runs in workers."""
 
 import dagster as dg
 
-from getmore_assets import defs as stations
-from getmore_assets.defs import checks, jobs, questions, sensors
-from getmore_assets.defs.line import Line
+from getmore_assets.defs.project import build_definitions
 
-defs = dg.Definitions(
-    assets=dg.load_assets_from_package_module(stations),
-    asset_checks=dg.load_asset_checks_from_package_module(stations),
-    jobs=[*jobs.LINE, *jobs.ACTS, *questions.JOBS, checks.check_job],
-    executor=dg.in_process_executor,  # stations start processes for what is heavy; one more for each would only cost
-    sensors=[sensors.task_files, sensors.target_changes, sensors.pool_changes],
-    resources={"line": Line(task_file="", overrides=[])},
-)
+defs = build_definitions(executor=dg.in_process_executor)

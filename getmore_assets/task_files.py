@@ -5,6 +5,7 @@ or the files a task names (`preflight.py`).
 """
 
 import difflib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,33 @@ def _load(path: Path, overrides: tuple[str, ...], _was: tuple[int, ...] | None) 
         raise BadInput(str(path), f"not valid YAML ({error})", "Correct the file") from None
     if not isinstance(raw, dict):
         raise BadInput(str(path), "not a mapping of fields", "See tasks/demo.yaml for the shape of a task file")
+    return task_of(raw, overrides, str(path))
+
+
+def task_of(raw: dict[str, Any], overrides: Iterable[str], where: str) -> Task:
+    """Return the task that fields describe, once the overrides have changed them.
+
+    Raises:
+        BadInput: A field is unknown or has a wrong value; `where` says of what.
+    """
     for override in overrides:
         _override(raw, override)
     try:
         return Task.model_validate(raw)
     except ValidationError as error:
-        raise BadInput(str(path), "; ".join(_explain(e) for e in error.errors()), "Correct the task file") from None
+        raise BadInput(where, "; ".join(_explain(e) for e in error.errors()), "Correct the task file") from None
+
+
+def changed(task: Task, overrides: Iterable[str]) -> Task:
+    """Return a task with fields changed by `key.sub=value`.
+
+    Raises:
+        BadInput: There is no such field, or it cannot have such a value.
+    """
+    overrides = list(overrides)
+    if not overrides:
+        return task
+    return task_of(task.model_dump(mode="json", exclude_unset=True), overrides, f"task {task.name}")
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -1,4 +1,4 @@
-"""Imports point one way: defs → workers and launch → library; heavy imports stay in worker processes."""
+"""Imports point one way: defs → stages → workers and launch → library; heavy imports stay in worker processes."""
 
 import ast
 import subprocess
@@ -33,9 +33,11 @@ def test_imports_point_one_way(path):
     if place[0] not in ("defs", *TOP):
         assert not uses(path, "dagster")
         assert not uses(path, "getmore_assets.defs")
+    if place[0] not in ("defs", "stages", *TOP):
+        assert not uses(path, "getmore_assets.stages")
     if place != ("tracking.py",):
         assert not uses(path, "mlflow")
-    if place[0] not in ("defs", "workers", "launch.py", "forks.py", "preflight.py", *TOP):
+    if place[0] not in ("defs", "stages", "workers", "launch.py", "forks.py", "preflight.py", *TOP):
         assert not uses(path, "getmore_assets.workers")
         assert not uses(path, "getmore_assets.launch")
     if place[0] in ("defs", "workers") or place[-1] == "records.py":

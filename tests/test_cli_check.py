@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from junitparser import JUnitXml
 
 from getmore_assets.cli import main
-from getmore_assets.defs.checks import CHECKS
 from getmore_assets.records import STATIONS
+from getmore_assets.stages.table import CHECKS
 from tests.conftest import getmore, task_fields, write_task
 from tests.defs import damage as d
 
@@ -51,7 +51,7 @@ def test_a_good_lake_passes_and_stays_as_it_is(copy):
     done, cases, printed = check(copy)
     assert done.exit_code == 0
     assert stored(copy) == before
-    assert list(cases) == [c.name for s in STATIONS for c in CHECKS if c.station == s]
+    assert list(cases) == [c.name for s in STATIONS for c in CHECKS if c.stage == s]
     assert {case.get("classname") for case in cases.values()} == {f"tiny.{station}" for station in STATIONS}
     assert counts(copy) == {"tests": len(CHECKS), "failures": 0, "errors": 0, "skipped": 0}
     assert printed["passed"] + printed["warning"] == len(printed["checks"]) == len(CHECKS)
@@ -106,7 +106,7 @@ def test_stations_that_were_not_made_are_skipped(copy):
     done, cases, printed = check(copy)
     assert done.exit_code == 0
     assert cases["every_run_is_scored"].find("skipped").get("message") == "scorecard has not been made"
-    assert counts(copy)["skipped"] == printed["skipped"] == sum(c.station == "scorecard" for c in CHECKS)
+    assert counts(copy)["skipped"] == printed["skipped"] == sum(c.stage == "scorecard" for c in CHECKS)
 
 
 def test_control_characters_do_not_break_the_xml(copy):

@@ -99,8 +99,8 @@ def _is_verdict(event: Any) -> bool:
 
 def _found(events: list[Any]) -> list[Found]:
     """What every check found, in the order of the line."""
-    from getmore_assets.defs.checks import CHECKS, RAISED
-    from getmore_assets.records import STATIONS
+    from getmore_assets.defs.assets import RAISED
+    from getmore_assets.stages.table import CHECKS
 
     evaluated = {
         evaluation.check_name: evaluation
@@ -110,13 +110,13 @@ def _found(events: list[Any]) -> list[Found]:
     }
     found = []
     for one in CHECKS:
-        outcome, metadata = "skipped", {"note": f"{one.station} has not been made"}
+        outcome, metadata = "skipped", {"note": f"{one.stage} has not been made"}
         if one.name in evaluated:
             metadata = {name: value.value for name, value in evaluated[one.name].metadata.items()}
             fails = "error" if RAISED in metadata else "failed" if one.blocking else "warning"
             outcome = "passed" if evaluated[one.name].passed else fails
-        found.append(Found(one.station, one.name, one.blocking, outcome, one.description, metadata))
-    return sorted(found, key=lambda one: STATIONS.index(one.station))
+        found.append(Found(one.stage, one.name, one.blocking, outcome, one.description, metadata))
+    return found
 
 
 def _short(value: Any) -> str:

@@ -78,7 +78,7 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
 
 def _there(task: Task) -> "Record | None":
     """The scorecard, where a run would make nothing."""
-    from getmore_assets.defs.foresight import absent, foresee
+    from getmore_assets.stages.foresight import absent, foresee
 
     if absent(task):
         return None

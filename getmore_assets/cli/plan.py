@@ -27,7 +27,7 @@ def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
     with refusals(as_json):
         loaded = load_task(task, overrides)
         log_to_terminal()
-        from getmore_assets.defs.forecast import plan as planned
+        from getmore_assets.stages.forecast import plan as planned
 
         found = planned(loaded).as_json()
     if as_json:

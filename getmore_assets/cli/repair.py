@@ -45,7 +45,7 @@ def repair(task: str, as_json: bool) -> None:
             click.echo(f"{one.kind}: {one.path} {one.what}", err=True)
         untracked = damage.untracked(lake)
         if untracked:
-            from getmore_assets.defs.job import track_again
+            from getmore_assets.stages.job import track_again
 
             for record in untracked:
                 Records(lake, record.task).put(track_again(lake, record))

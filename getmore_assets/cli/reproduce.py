@@ -24,8 +24,8 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
     """
     with refusals(as_json):
         log_to_terminal()
-        from getmore_assets.defs import reproduction
         from getmore_assets.lake import Lake
+        from getmore_assets.stages import reproduction
 
         made = reproduction.find(Lake(lake), run)
         found = reproduction.again(Lake(lake), made)

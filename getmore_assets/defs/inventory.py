@@ -1,33 +1,38 @@
 """The inventory: whether any target stands failed.
 
-Belongs here: that check, over all targets. Does not: checks of one target, which stand with their station.
+Belongs here: that check, over all targets. Does not: checks of one target, which stand with their stage.
 """
 
 import dagster as dg
 
 from getmore_assets.defs import runs
-from getmore_assets.defs.target_data import target_data
+from getmore_assets.defs.pipeline import Pipeline
 
-_NAME = "no_target_stands_failed"
-
-
-@dg.asset_check(
-    asset=target_data,
-    name=_NAME,
-    description="The last run of every target ended well. A run that failed is not tried again until the target's data "
-    "change, or someone starts it.",
-)
-def no_target_stands_failed(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Looks at the last run of every target."""
-    failing = runs.standing_failed(context.instance)
-    return dg.AssetCheckResult(passed=not failing, severity=dg.AssetCheckSeverity.WARN, metadata=_shown(failing))
+CHECK = "no_target_stands_failed"
 
 
-def evaluation(failing: dict[str, str]) -> dg.AssetCheckEvaluation:
-    """What the check would find, for a sensor to report."""
+def inventory(pipeline: Pipeline) -> dg.AssetChecksDefinition:
+    """Return the check, which looks at the last run of every target."""
+
+    @dg.asset_check(
+        asset=pipeline.key("target_data"),
+        name=CHECK,
+        description="The last run of every target ended well. A run that failed is not tried again until the target's "
+        "data change, or someone starts it.",
+    )
+    def no_target_stands_failed(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        there = pipeline.targets(context.instance)
+        failing = runs.standing_failed(context.instance, there, pipeline.tags)
+        return dg.AssetCheckResult(passed=not failing, severity=dg.AssetCheckSeverity.WARN, metadata=_shown(failing))
+
+    return no_target_stands_failed
+
+
+def evaluation(pipeline: Pipeline, failing: dict[str, str]) -> dg.AssetCheckEvaluation:
+    """Return what the check would find, for a sensor to report."""
     return dg.AssetCheckEvaluation(
-        asset_key=target_data.key,
-        check_name=_NAME,
+        asset_key=pipeline.key("target_data"),
+        check_name=CHECK,
         passed=not failing,
         severity=dg.AssetCheckSeverity.WARN,
         metadata=_shown(failing),

@@ -1,59 +1,63 @@
-"""Jobs: the line, and parts of it, under the names of the command line's verbs."""
+"""Jobs: the pipeline, and parts of it, under the names of the command line's verbs."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from getmore_assets.defs.inventory import no_target_stands_failed
-from getmore_assets.defs.line import Line, targets
+from getmore_assets.defs.assets import every_check
+from getmore_assets.defs.inventory import CHECK
+from getmore_assets.defs.line import Line
+from getmore_assets.defs.pipeline import Pipeline
+from getmore_assets.defs.target_jobs import TargetJob
 from getmore_assets.exports import FORMATS
 from getmore_assets.exports.formats import export as write
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
+from getmore_assets.records import Records
 from getmore_assets.reselection import approval
+from getmore_assets.stages.table import STAGES
 
-_UP_TO_SUBSET = dg.AssetSelection.assets(*STATIONS[: STATIONS.index("selected_subset") + 1])
-_OF_ALL_TARGETS = dg.AssetSelection.checks(no_target_stands_failed)
-
-select = dg.define_asset_job(
-    "select",
-    _UP_TO_SUBSET - dg.AssetSelection.assets("base_model") - _OF_ALL_TARGETS,
-    description="From the sources to the selected subset, for selectors that ask no model.",
-)
-select_by_model = dg.define_asset_job(
-    "select_by_model",
-    _UP_TO_SUBSET - _OF_ALL_TARGETS,
-    description="From the sources and the base model to the selected subset, for selectors that ask the model.",
-)
-run = dg.define_asset_job(
-    "run",
-    dg.AssetSelection.all() - _OF_ALL_TARGETS,
-    description="The whole line, from the sources to the scorecard.",
-)
-inventory = dg.define_asset_job(
-    "inventory", _OF_ALL_TARGETS, description="Whether any target stands failed; the sensors report it too."
-)
+_UP_TO_SUBSET = list(STAGES)[: list(STAGES).index("selected_subset") + 1]
+#: Of the jobs of assets: their stages, and what they are for.
+_PARTS = {
+    "run": (list(STAGES), "The whole line, from the sources to the scorecard."),
+    "select": (
+        [name for name in _UP_TO_SUBSET if name != "base_model"],
+        "From the sources to the selected subset, for selectors that ask no model.",
+    ),
+    "select_by_model": (
+        _UP_TO_SUBSET,
+        "From the sources and the base model to the selected subset, for selectors that ask the model.",
+    ),
+}
 
 
-@dg.op(description="Let the selection that is there now be trained on.")
+def asset_jobs(pipeline: Pipeline) -> list[Any]:
+    """Return the jobs `run`, `select` and `select_by_model`, and `inventory` where targets are partitions.
+
+    Each selects the pipeline's own assets and their checks, whatever else stands in the project.
+    """
+    of_all_targets = dg.AssetSelection.checks(dg.AssetCheckKey(pipeline.key("target_data"), CHECK))
+    has_inventory = pipeline.partitions is not None
+    found = []
+    for name, (stages, description) in _PARTS.items():
+        selected = dg.AssetSelection.assets(*(pipeline.key(stage) for stage in stages))
+        selection = selected - of_all_targets if has_inventory else selected
+        found.append(dg.define_asset_job(pipeline.named(name), selection, description=description, tags=pipeline.tags))
+    if has_inventory:
+        description = "Whether any target stands failed; the sensors report it too."
+        found.append(dg.define_asset_job(pipeline.named("inventory"), of_all_targets, description=description))
+    return found
+
+
 def let_train(context: dg.OpExecutionContext, line: Line) -> None:
-    """Write the approval of a target's selection."""
-    task = line.task(context.partition_key)
+    """Let the selection that is there now be trained on."""
+    task = line.task()
     lake = Lake(task.lake)
     made = Records(lake, task.name).require("selected_subset", "Run the job `select` first")
     approval.give(lake, task, made.data_version, f"Dagster run {context.run_id}")
     context.log.info(f"{task.name}: selection {made.data_version} of {made.rows} rows is approved")
-
-
-@dg.job(
-    partitions_def=targets,
-    executor_def=dg.in_process_executor,
-    description="Approve a target's selection, so that models are trained on it (`approval: true` in the task file).",
-)
-def approve() -> None:
-    """Approve the selection of one target."""
-    let_train()
 
 
 class Export(dg.Config):
@@ -64,24 +68,25 @@ class Export(dg.Config):
     every: bool = Field(False, description="all candidates with their scores, in place of the selected rows")
 
 
-@dg.op(description="Write the selection, or its models, as files for other tools.")
 def write_files(context: dg.OpExecutionContext, line: Line, config: Export) -> None:
-    """Write what was made of a target last."""
-    task = line.task(context.partition_key)
+    """Write the selection, or its models, as files for other tools."""
+    task = line.task()
     folder = Path(config.to) if config.to else Lake(task.lake).folder("exports", task.name, "files")
     written = write(task, config.formats, folder, config.every)
     context.add_output_metadata({name: dg.MetadataValue.path(path) for name, path in written.items()})
 
 
-@dg.job(
-    partitions_def=targets,
-    executor_def=dg.in_process_executor,
-    description="A target's selection as Parquet, JSONL, a data set or a trainer's block, or its models with a card.",
-)
-def export() -> None:
-    """Export what was made of one target."""
-    write_files()
-
-
-LINE = [run, select, select_by_model, inventory]
-ACTS = [approve, export]
+JOBS = [
+    TargetJob(
+        "approve",
+        let_train,
+        "Approve a target's selection, so that models are trained on it (`approval: true` in the task file).",
+    ),
+    TargetJob(
+        "export",
+        write_files,
+        "A target's selection as Parquet, JSONL, a data set or a trainer's block, or its models with a card.",
+        Export,
+    ),
+    TargetJob("check", every_check, "Every check, alone."),
+]

@@ -1,4 +1,4 @@
-"""The pool of Dagster in which stations wait for the GPU.
+"""The pool of Dagster in which stages wait for the GPU; it is called `gpu` unless a project says otherwise.
 
 Belongs here: taking a place in it, and giving it back. Does not: which station needs one (each says so).
 
@@ -19,29 +19,31 @@ from dagster._core.instance.config import PoolGranularity
 
 log = logging.getLogger(__name__)
 
-GPU = "gpu"
-#: The pool of the assets, as Dagster is told it.
-DECLARED = GPU if os.environ.get("GETMORE_RUNS_WAIT") else None
 _LOOK_EVERY_S = 0.5
 
 
+def declared(pool: str) -> str | None:
+    """Return the pool of the assets, as Dagster is told it."""
+    return pool if os.environ.get("GETMORE_RUNS_WAIT") else None
+
+
 @contextmanager
-def place_in_pool(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Hold a place in the pool `gpu` for the step of this context; wait while all are taken.
+def place_in_pool(context: dg.AssetExecutionContext, pool: str) -> Iterator[None]:
+    """Hold a place in a pool for the step of this context; wait while all are taken.
 
     A place is given back at the end, and by Dagster's daemon where the run was killed
     (`free_slots_after_run_end_seconds`).
     """
     instance, step = context.instance, context.get_step_execution_context().step.key
-    if DECLARED or not _is_limited(instance):
+    if declared(pool) or not _is_limited(instance, pool):
         yield
         return
     storage, run_id, told = instance.event_log_storage, context.run.run_id, False
     priority = int(context.run.tags.get("dagster/priority", "0"))
     try:
-        while not storage.claim_concurrency_slot(GPU, run_id, step, priority).is_claimed:
+        while not storage.claim_concurrency_slot(pool, run_id, step, priority).is_claimed:
             if not told:
-                log.info("%s: waiting for a place in the pool `%s`", context.asset_key.path[-1], GPU)
+                log.info("%s: waiting for a place in the pool `%s`", context.asset_key.path[-1], pool)
                 told = True
             time.sleep(_LOOK_EVERY_S)
         yield
@@ -49,7 +51,7 @@ def place_in_pool(context: dg.AssetExecutionContext) -> Iterator[None]:
         storage.free_concurrency_slot_for_step(run_id, step)
 
 
-def _is_limited(instance: dg.DagsterInstance) -> bool:
+def _is_limited(instance: dg.DagsterInstance, pool: str) -> bool:
     """Return whether stations wait for each other here; the pool is made where the instance has a default limit."""
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits:
@@ -57,9 +59,9 @@ def _is_limited(instance: dg.DagsterInstance) -> bool:
     config = storage.get_pool_config()
     if config.pool_granularity == PoolGranularity.RUN:
         return False
-    limits = {pool.name: pool for pool in storage.get_pool_limits()}
-    known, default = limits.get(GPU), config.default_pool_limit
+    limits = {one.name: one for one in storage.get_pool_limits()}
+    known, default = limits.get(pool), config.default_pool_limit
     if default is not None and (known is None or (known.from_default and known.limit != default)):
-        storage.initialize_concurrency_limit_to_default(GPU)
+        storage.initialize_concurrency_limit_to_default(pool)
         return True
     return known is not None

@@ -10,12 +10,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from getmore_assets.defs import forecast, reproduction
-from getmore_assets.defs.line import Line, targets
+from getmore_assets.defs.line import Line
+from getmore_assets.defs.target_jobs import TargetJob
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reporting import comparison, tables
 from getmore_assets.selection.explain import of_task
+from getmore_assets.stages import forecast, reproduction
 
 _SHOWN = 500  # characters of a text
 
@@ -30,10 +31,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataVal
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns))
 
 
-@dg.op(description="Count all rows, measure this machine on small samples, and say what a run will take.")
 def foretell(context: dg.OpExecutionContext, line: Line) -> None:
     """Rows, tokens, seconds, peak memory, disk and GPU hours of each station."""
-    found = forecast.plan(line.task(context.partition_key)).as_json()
+    found = forecast.plan(line.task()).as_json()
     columns = ["station", "reused", "rows", "tokens", "seconds", "peak_rss_mb", "disk_mb", "gpu_hours", "why", "how"]
     rows = [[one[name] for name in columns] for one in found["stations"]]
     whole = {
@@ -46,10 +46,9 @@ def foretell(context: dg.OpExecutionContext, line: Line) -> None:
     )
 
 
-@dg.op(description="Show the scorecard that is there; the job `run` makes it.")
 def show_scorecard(context: dg.OpExecutionContext, line: Line) -> None:
     """Every metric with intervals, gains, cost, forgetting and verdict."""
-    task = line.task(context.partition_key)
+    task = line.task()
     made = Records(Lake(task.lake), task.name).require("scorecard", "Run the job `run` first")
     found = comparison.read(made)
     shown = {one.title: _table([column.name for column in one.head], one.rows) for one in found.tables}
@@ -65,10 +64,9 @@ class Row(dg.Config):
     )
 
 
-@dg.op(description="Say why a row is in the selection or out of it.")
 def explain_row(context: dg.OpExecutionContext, line: Line, config: Row) -> None:
     """What each station decided, its score and rank, where the plan sends it, and what would have had to change."""
-    found = of_task(line.task(context.partition_key), config.row)
+    found = of_task(line.task(), config.row)
     nearest = [(f"{one.share:.1%}", one.id, one.text[:_SHOWN]) for one in found.nearest]
     metadata: dict[str, Any] = {
         "decision": found.decision,
@@ -92,10 +90,9 @@ class Making(dg.Config):
     )
 
 
-@dg.op(description="Make a selection again from its pinned versions, beside the lake's tables, and compare hashes.")
 def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> None:
     """Fails where another selection comes out."""
-    task = line.task(context.partition_key)
+    task = line.task()
     lake = Lake(task.lake)
     if config.run:
         made = reproduction.find(lake, config.run)
@@ -107,19 +104,9 @@ def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> No
         raise dg.Failure(f"another selection: hash {found['hash']}, where {found['expected']} was expected")
 
 
-def _job(name: str, ask: Any, description: str) -> dg.JobDefinition:
-    """A job of one op on one target."""
-
-    @dg.job(name=name, partitions_def=targets, executor_def=dg.in_process_executor, description=description)
-    def asked() -> None:
-        ask()
-
-    return asked
-
-
-plan = _job("plan", foretell, "What a run of a target will take, before anything of it runs.")
-compare = _job("compare", show_scorecard, "The scorecard of a target: selectors side by side.")
-explain = _job("explain", explain_row, "Why one row is in a target's selection or out of it.")
-reproduce = _job("reproduce", make_again, "A target's selection made again, and compared with what it was.")
-
-JOBS = [plan, compare, explain, reproduce]
+JOBS = [
+    TargetJob("plan", foretell, "What a run of a target will take, before anything of it runs."),
+    TargetJob("compare", show_scorecard, "The scorecard of a target: selectors side by side."),
+    TargetJob("explain", explain_row, "Why one row is in a target's selection or out of it.", Row),
+    TargetJob("reproduce", make_again, "A target's selection made again, and compared with what it was.", Making),
+]

@@ -45,13 +45,13 @@ def signs_folder(lake: Lake) -> Path:
 
 
 @contextmanager
-def signs_of_life(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> Iterator[None]:
+def signs_of_life(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, tags: dict[str, str]) -> Iterator[None]:
     """Give signs of life for a run: of this process and, where it works on one step of several, of the run worker."""
     if not lake.is_writable():  # as for `getmore check`, which writes nothing
         yield
         return
-    if LAKE not in run.tags:
-        instance.add_run_tags(run.run_id, {LAKE: str(lake.root)})
+    if LAKE not in run.tags or tags.items() - run.tags.items():
+        instance.add_run_tags(run.run_id, {LAKE: run.tags.get(LAKE, str(lake.root)), **tags})
     with liveness.signs(signs_folder(lake), run.run_id, _run_worker()):
         yield
 
@@ -152,17 +152,22 @@ def end(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> None:
 
 
 def standing_failed(
-    instance: dg.DagsterInstance, since: float | None = None, before: Iterable[str] = ()
+    instance: dg.DagsterInstance,
+    there: set[str],
+    tags: dict[str, str],
+    since: float | None = None,
+    before: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return targets whose last run failed, with the id of that run: nothing runs them until their data change.
 
     Args:
         instance: Of the runs.
+        there: The targets that are partitions; others are left out.
+        tags: Of the pipeline's runs.
         since: Only runs that ended after this time, in seconds since 1970, are looked at.
         before: Targets that are looked at whenever their last run ended.
     """
-    there = set(instance.get_dynamic_partitions("target"))
-    last = {target: _last(instance, {PARTITION: target}) for target in _failed(instance, since, before, {})}
+    last = {target: _last(instance, {PARTITION: target, **tags}) for target in _failed(instance, since, before, tags)}
     return {target: run.run_id for target, run in last.items() if target in there and run and _has_failed(run)}
 
 

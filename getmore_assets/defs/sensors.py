@@ -1,10 +1,12 @@
 """Sensors: every task file is a target, and what changes is selected anew.
 
-Belongs here: looking at what is, and thin decorators. Does not: the comparison with what was (`reselection/watch.py`).
+Belongs here: looking at what is, and the sensors that do. Does not: the comparison with what
+was (`reselection/watch.py`).
 """
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,79 +16,99 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool, readers, target
 from getmore_assets.defs import runs
 from getmore_assets.defs.inventory import evaluation
-from getmore_assets.defs.jobs import run, select, select_by_model
-from getmore_assets.defs.line import targets
+from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.looks import Looks
 from getmore_assets.reselection.watch import Asked, FolderMemory, Memory, due
-from getmore_assets.tasks_folder import read_folder, tasks_folder
 
 _EVERY_S = 30
 _CLOCKS_DIFFER_S = 300  # at most, those of the machines that write down when a run ended
-_OF_TARGETS = Looks(lambda task: target.sources_of(task).values(), target.source_version)
-_OF_POOLS = Looks(lambda task: task.candidates, pool.source_version)
+#: The sensors that start runs: name, what is looked at, whether it leads, description.
+_WATCHING = (
+    (
+        "target_changes",
+        Looks(lambda task: target.sources_of(task).values(), target.source_version),
+        True,
+        "Runs the line for every new target and, once for each new version of a target's data, again: from the version "
+        "it saw, after that target's last run has ended. Compaction and vacuum are no new version. Where the task asks "
+        "for an approval it runs as far as the subset, and on when that is approved, whichever sensor asked for it.",
+    ),
+    (
+        "pool_changes",
+        Looks(lambda task: task.candidates, pool.source_version),
+        False,
+        "Runs the line again for every target whose candidate pool has new rows. Only these are encoded, and where the "
+        "marginal error allows they are scored without a solve.",
+    ),
+)
 #: `GETMORE_SENSORS=RUNNING` (as deployments set it) starts the sensors that start runs; else the UI's switch does.
 _STATUS = dg.DefaultSensorStatus(os.environ.get("GETMORE_SENSORS", "STOPPED"))
 
 
-@dg.sensor(
-    minimum_interval_seconds=_EVERY_S,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Makes every task file in the tasks folder a target, and removes the target of a file that is gone at "
-    "two looks in a row. Targets that a command added are left. What was made of a target stays in its lake.",
-)
-def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Register new task files as partitions, and remove the partitions of files that went."""
-    files, memory = read_folder(tasks_folder()), FolderMemory.load(context.cursor)
-    there = set(context.instance.get_dynamic_partitions("target"))
-    gone = memory.look(set(files.by_name), complete=bool(files.by_name) and not files.problems) & there
-    new, said = sorted(files.by_name.keys() - there), list(files.problems)
-    for why in files.problems:
-        context.log.warning(why)
-    if gone:
-        said.append(f"no task file has these names any more, so they are no targets: {', '.join(sorted(gone))}")
-        context.log.warning(said[-1])
-    if not (new or gone):
-        context.update_cursor(memory.dump())
-        return dg.SkipReason("; ".join([f"no new task file in {tasks_folder()}/", *said]))
-    adds = [targets.build_add_request(new)] if new else []
-    removals = [targets.build_delete_request(sorted(gone))] if gone else []
-    return dg.SensorResult(dynamic_partitions_requests=[*adds, *removals], cursor=memory.dump())
+def sensors(pipeline: Pipeline, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
+    """Return the sensors of a pipeline whose targets are dynamic partitions.
+
+    Args:
+        pipeline: Whose.
+        jobs: The asset jobs that they ask for.
+    """
+    return [_task_files(pipeline), *(_changes(pipeline, jobs, *one) for one in _WATCHING)]
 
 
-@dg.sensor(
-    jobs=[select, select_by_model, run],
-    minimum_interval_seconds=_EVERY_S,
-    default_status=_STATUS,
-    description="Runs the line for every new target and, once for each new version of a target's data, again: from the "
-    "version it saw, after that target's last run has ended. Compaction and vacuum are no new version. Where the task "
-    "asks for an approval it runs as far as the subset, and on when that is approved, whichever sensor asked for it.",
-)
-def target_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Watch the sources of every target."""
-    return _look(context, _OF_TARGETS, leads=True)
+def _task_files(pipeline: Pipeline) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=pipeline.named("task_files"),
+        minimum_interval_seconds=_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes every task file in the tasks folder a target, and removes the target of a file that is gone "
+        "at two looks in a row. Targets that a command added are left. What was made of a target stays in its lake.",
+    )
+    def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        (tasks, problems), memory = pipeline.all_tasks(), FolderMemory.load(context.cursor)
+        there, targets = pipeline.targets(context.instance), pipeline.dynamic()
+        gone = memory.look(set(tasks), complete=bool(tasks) and not problems) & there
+        new, said = sorted(tasks.keys() - there), list(problems)
+        for why in problems:
+            context.log.warning(why)
+        if gone:
+            said.append(f"no task file has these names any more, so they are no targets: {', '.join(sorted(gone))}")
+            context.log.warning(said[-1])
+        if not (new or gone):
+            context.update_cursor(memory.dump())
+            return dg.SkipReason("; ".join([f"no new task in {pipeline.place()}", *said]))
+        adds = [targets.build_add_request(new)] if new else []
+        removals = [targets.build_delete_request(sorted(gone))] if gone else []
+        return dg.SensorResult(dynamic_partitions_requests=[*adds, *removals], cursor=memory.dump())
+
+    return task_files
 
 
-@dg.sensor(
-    jobs=[select, select_by_model, run],
-    minimum_interval_seconds=_EVERY_S,
-    default_status=_STATUS,
-    description="Runs the line again for every target whose candidate pool has new rows. Only these are encoded, and "
-    "where the marginal error allows they are scored without a solve.",
-)
-def pool_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Watch the sources of every pool."""
-    return _look(context, _OF_POOLS, leads=False)
+def _changes(
+    pipeline: Pipeline, jobs: Sequence[Any], name: str, looks: Looks, leads: bool, description: str
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=pipeline.named(name),
+        jobs=jobs,
+        minimum_interval_seconds=_EVERY_S,
+        default_status=_STATUS,
+        description=description,
+    )
+    def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return _look(context, pipeline, looks, leads)
+
+    return changes
 
 
-def _look(context: dg.SensorEvaluationContext, looks: Looks, leads: bool) -> dg.SensorResult | dg.SkipReason:
+def _look(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline, looks: Looks, leads: bool
+) -> dg.SensorResult | dg.SkipReason:
     """One tick of a watching sensor. The one that leads runs what is seen first, and what was approved."""
     memory, began = Memory.load(context.cursor), time.time()
-    tasks = {name: file.task for name, file in read_folder(tasks_folder()).by_name.items()}
-    now = {}
+    tasks, _ = pipeline.all_tasks()
+    there, now = pipeline.targets(context.instance), {}
     for name, task in tasks.items():
         try:
             now[name] = looks.version(task, memory.seen)
@@ -97,30 +119,25 @@ def _look(context: dg.SensorEvaluationContext, looks: Looks, leads: bool) -> dg.
     busy = _busy(context, memory, {name: Lake(task.lake) for name, task in tasks.items()})
     since = None if memory.looked_at is None else memory.looked_at - _CLOCKS_DIFFER_S
     interrupted = runs.interrupted(context.instance, context.sensor_name, since, memory.interrupted)
-    failing = runs.standing_failed(context.instance, since, memory.failing)
+    failing = runs.standing_failed(context.instance, there, pipeline.tags, since, memory.failing)
     asked = due(now, memory.asked, busy, interrupted)
-    requests = [_request(context, memory, tasks[name], now[name]) for name in asked]
+    requests = [_request(context, pipeline, memory, tasks[name], now[name]) for name in asked]
     if leads:
         rest = sorted(name for name in now.keys() - set(asked) - busy if tasks[name].approval)
-        requests += [request for name in rest if (request := _approved(context, memory, tasks[name]))]
-    events = [evaluation(failing)] if sorted(failing) != memory.failing else []
+        requests += [request for name in rest if (request := _approved(context, pipeline, memory, tasks[name]))]
+    events = [evaluation(pipeline, failing)] if sorted(failing) != memory.failing else []
     memory.failing, memory.interrupted, memory.looked_at = sorted(failing), sorted(interrupted), began
-    new = _new_targets(context, {request.partition_key for request in requests if request.partition_key})
+    new = sorted({request.partition_key for request in requests if request.partition_key} - there)
     if not (requests or events):
         context.update_cursor(memory.dump())
         waiting = due(now, memory.asked, set(), interrupted)
         return dg.SkipReason(f"waiting for runs of {', '.join(waiting)} to end" if waiting else "nothing has changed")
     return dg.SensorResult(
         run_requests=requests,
-        dynamic_partitions_requests=[targets.build_add_request(new)] if new else [],
+        dynamic_partitions_requests=[pipeline.dynamic().build_add_request(new)] if new else [],
         asset_events=events,
         cursor=memory.dump(),
     )
-
-
-def _new_targets(context: dg.SensorEvaluationContext, names: set[str]) -> list[str]:
-    """Task names that are no partition yet, in order."""
-    return sorted(names and names - set(context.instance.get_dynamic_partitions("target")))
 
 
 def _busy(context: dg.SensorEvaluationContext, memory: Memory, lakes: dict[str, Lake]) -> set[str]:
@@ -148,33 +165,39 @@ def _runs_are_here(instance: dg.DagsterInstance) -> bool:
     return not instance.run_launcher.supports_check_run_worker_health
 
 
-def _request(context: dg.SensorEvaluationContext, memory: Memory, task: Task, version: str) -> dg.RunRequest:
+def _request(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline, memory: Memory, task: Task, version: str
+) -> dg.RunRequest:
     last = memory.asked.get(task.name)
     if last is None:
         memory.asked[task.name] = Asked(version, 1)
     else:
         attempts = last.attempts + 1 if last.version == version else 1
         memory.asked[task.name] = Asked(version, last.number + 1, attempts, last.approved)
-    up_to_subset = select_by_model if task.selection.asks_a_model else select
-    return _run_request(context, memory, task, up_to_subset.name if task.approval else run.name)
+    up_to_subset = "select_by_model" if task.selection.asks_a_model else "select"
+    return _run_request(context, pipeline, memory, task, up_to_subset if task.approval else "run")
 
 
-def _approved(context: dg.SensorEvaluationContext, memory: Memory, task: Task) -> dg.RunRequest | None:
+def _approved(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline, memory: Memory, task: Task
+) -> dg.RunRequest | None:
     """A run of the whole line, where a selection that waited for an approval has got it."""
     lake = Lake(task.lake)
     made, last = Records(lake, task.name).get("selected_subset"), memory.asked[task.name]
     if made is None or made.data_version == last.approved or not approval.is_given(lake, task, made.data_version):
         return None
     memory.asked[task.name] = Asked(last.version, last.number + 1, 1, made.data_version)
-    return _run_request(context, memory, task, run.name)
+    return _run_request(context, pipeline, memory, task, "run")
 
 
-def _run_request(context: dg.SensorEvaluationContext, memory: Memory, task: Task, job: str) -> dg.RunRequest:
+def _run_request(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline, memory: Memory, task: Task, job: str
+) -> dg.RunRequest:
     asked = memory.asked[task.name]
-    config: Any = {"resources": {"line": {"config": {"overrides": _pins(task, memory.seen)}}}}
+    config: Any = {"resources": {pipeline.resource_key: {"config": {"overrides": _pins(task, memory.seen)}}}}
     return dg.RunRequest(
         run_key=f"{context.sensor_name}:{task.name}@{asked.version}#{asked.number}",
-        job_name=job,
+        job_name=pipeline.named(job),
         partition_key=task.name,
         run_config=config,
         tags={"getmore/source_version": asked.version},

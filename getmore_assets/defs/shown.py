@@ -1,16 +1,18 @@
-"""A record as Dagster shows it.
+"""A stage and a record as Dagster shows them.
 
-Belongs here: from a record to the metadata of a materialisation. Does not: making anything.
+Belongs here: schema and owners; from a record to the metadata of a materialisation. Does not: making anything.
 """
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from getmore_assets.defs.columns import described
 from getmore_assets.records import Record
 from getmore_assets.reporting.figures import as_markdown
+from getmore_assets.stages.table import STAGES
 
 _MOST_ITEMS = 50  # of a list; Dagster keeps every materialisation's metadata for ever
 
@@ -28,7 +30,9 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
     }
     if record.table is not None:
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
-        metadata["dagster/column_schema"] = described(record.station, dict(record.table.scan().collect_schema()))
+        metadata["dagster/column_schema"] = described(
+            STAGES[record.station].columns, record.table.scan().collect_schema()
+        )
     for name, folder in record.folders.items():
         metadata[name] = dg.MetadataValue.path(folder)
     for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():
@@ -45,3 +49,21 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
             continue
         metadata[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.data_version))
+
+
+def described(meant: Mapping[str, tuple[Any, str]], schema: Mapping[str, Any]) -> dg.TableSchema:
+    """Return the schema of a table with what its columns mean.
+
+    Args:
+        meant: Of the stage, its columns with type and meaning; a column of another name has no description.
+        schema: The types by name.
+    """
+    columns = [
+        dg.TableColumn(n, str(kind), description=meant[n][1] if n in meant else None) for n, kind in schema.items()
+    ]
+    return dg.TableSchema(columns)
+
+
+def owners() -> list[str]:
+    """Whom the UI names as owners: `GETMORE_OWNERS`, with commas between `team:NAME` and e-mail addresses."""
+    return os.environ.get("GETMORE_OWNERS", "team:getmore").split(",")

@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from getmore_assets.definitions import defs
-from getmore_assets.defs.checks import CHECKS, RAISED
+from getmore_assets.defs.assets import RAISED
 from getmore_assets.records import STATIONS
+from getmore_assets.stages.table import CHECKS
 from tests.conftest import task_fields, write_task
 from tests.defs import damage as d
 
@@ -102,7 +103,7 @@ def test_a_check_fails_on_the_data_that_must_make_it_fail(damage, check, ran, tm
 def test_every_check_has_its_damage_and_all_hold_on_a_good_line(ran, tmp_path):
     assert {check for _, check in DAMAGES} == set(BY_NAME)
     assert len(BY_NAME) == len(CHECKS)
-    assert {one.station for one in CHECKS} == set(STATIONS)
+    assert {one.stage for one in CHECKS} == set(STATIONS)
     result = execute("check", d.Copy(ran, tmp_path).task)
     found = evaluations(result)
     assert result.success
@@ -178,7 +179,7 @@ def test_a_pool_that_shrinks_is_told_first_by_its_age_then_by_its_size(sources, 
         if made:
             assert execute("select", file, asset_selection=[dg.AssetKey("raw_corpus")]).success
         found = evaluations(execute("check", file))
-        assert set(found) == {one.name for one in CHECKS if one.station == "raw_corpus"}
+        assert set(found) == {one.name for one in CHECKS if one.stage == "raw_corpus"}
         return [found[name].passed for name in wanted]
 
     assert told(900, True) == [True, True]

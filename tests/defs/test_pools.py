@@ -9,10 +9,9 @@ import time
 import dagster as dg
 import pytest
 
-from getmore_assets.definitions import defs
-from getmore_assets.defs.line import Line
-from getmore_assets.defs.pools import GPU
+from tests.defs.materializing import materialize
 
+GPU = "gpu"
 ANOTHER_RUN = "3f2b8a51-90f7-4f0e-9d0a-5b2f3f0c5a11"
 
 
@@ -43,11 +42,7 @@ def held(instance):
 
 
 def embed(instance, ran, *overrides):
-    job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={dg.AssetKey("embeddings")})
-    line = Line(task_file=str(ran.file), overrides=list(overrides))
-    return job.execute_in_process(
-        instance=instance, partition_key="tiny", resources={"line": line}, raise_on_error=False
-    )
+    return materialize("embeddings", ran.file, instance, *overrides)
 
 
 def test_a_station_that_is_found_made_does_not_wait(instance, ran_copy):
@@ -75,7 +70,7 @@ def test_a_station_that_fails_gives_its_place_back(instance, ran_copy, monkeypat
         assert held(instance) == (["embeddings"], [])
         raise RuntimeError("no vectors today")
 
-    monkeypatch.setattr("getmore_assets.defs.embeddings.candidates.find", fail)
+    monkeypatch.setattr("getmore_assets.stages.embeddings.candidates.find", fail)
     assert not embed(instance, ran_copy, "encoder.dimensions=8").success
     assert held(instance) == ([], [])
 

@@ -7,13 +7,15 @@ from deltalake import DeltaTable
 
 from getmore_assets import liveness
 from getmore_assets.definitions import defs
-from getmore_assets.defs import runs, sensors
+from getmore_assets.defs import runs
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.watch import Memory
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
+
+SENSORS = {sensor.name: sensor for sensor in defs.sensors}
 
 
 def leave_signs(folder, run_id):
@@ -26,7 +28,7 @@ def leave_signs(folder, run_id):
 class Watched:
     """A tasks folder with Delta targets, a sensor, and an instance whose runs are set by hand."""
 
-    def __init__(self, instance, sources, folder, sensor=sensors.target_changes) -> None:
+    def __init__(self, instance, sources, folder, sensor=SENSORS["target_changes"]) -> None:
         self.instance, self.sources, self.folder, self.sensor, self.cursor = instance, sources, folder, sensor, None
         self.rows = pl.read_ndjson(sources / "train.jsonl").select("text")
 
@@ -70,7 +72,7 @@ def watched(sources, tmp_path, monkeypatch):
 
 
 def test_every_task_file_becomes_a_partition_once(watched):
-    watched.sensor = sensors.task_files
+    watched.sensor = SENSORS["task_files"]
     watched.add("one")
     (watched.folder / "broken.yaml").write_text("name: [")
     watched.tick()
@@ -80,7 +82,7 @@ def test_every_task_file_becomes_a_partition_once(watched):
 
 
 def test_a_target_whose_file_went_is_removed_at_the_second_look_with_a_word(watched):
-    watched.sensor = sensors.task_files
+    watched.sensor = SENSORS["task_files"]
     for name in ("one", "two", "three"):
         watched.add(name)
     watched.tick()
@@ -98,7 +100,7 @@ def test_a_target_whose_file_went_is_removed_at_the_second_look_with_a_word(watc
 
 @pytest.mark.parametrize("how", ["unmounted", "unreadable"])
 def test_no_target_is_removed_while_the_folder_cannot_be_read_whole(watched, monkeypatch, how):
-    watched.sensor = sensors.task_files
+    watched.sensor = SENSORS["task_files"]
     watched.add("one")
     watched.add("two")
     watched.tick()
@@ -201,7 +203,7 @@ def test_a_source_that_cannot_be_read_is_looked_at_again(watched):
 
 
 def test_the_pool_is_watched_apart_and_its_first_sight_is_no_change(watched):
-    watched.sensor = sensors.pool_changes
+    watched.sensor = SENSORS["pool_changes"]
     pool = watched.folder / "pool.parquet"
     rows = pl.read_parquet(watched.sources / "pool.parquet")
     rows.head(900).write_parquet(pool)
@@ -312,7 +314,7 @@ def test_one_approval_starts_one_run_whichever_sensors_look(watched, ran_copy):
     cursors, asked = {}, []
     task = load_task(watched.folder / "tiny.yaml")
     approval.give(ran.lake, task, ran.records.get("selected_subset").data_version, "someone")
-    for sensor in (sensors.target_changes, sensors.pool_changes) * 3:
+    for sensor in (SENSORS["target_changes"], SENSORS["pool_changes"]) * 3:
         watched.sensor, watched.cursor = sensor, cursors.get(sensor.name)
         asked += [request.job_name for request in watched.tick().values()]
         cursors[sensor.name] = watched.cursor

@@ -6,10 +6,12 @@ import dagster as dg
 import pytest
 
 from getmore_assets.definitions import defs
-from getmore_assets.defs.columns import COLUMNS, owners
 from getmore_assets.defs.questions import JOBS
+from getmore_assets.defs.shown import owners
 from getmore_assets.records import STATIONS
+from getmore_assets.stages.table import STAGES
 
+COLUMNS = {name: stage.columns for name, stage in STAGES.items() if stage.columns}
 SPECS = {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs()}
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from getmore_assets.config import Budget, Selector
-from getmore_assets.defs.rankings import Asked, spec
 from getmore_assets.selection import subset
 from getmore_assets.selection.ground import Tables
+from getmore_assets.stages.rankings import Asked, spec
 from getmore_assets.workers import REFUSED, select
 from tests.in_process import run_worker
 

@@ -1,0 +1,105 @@
+"""The pipeline as it stands in one Dagster project: what its parts are called, and which tasks are its targets.
+
+Belongs here: names, partitions, and the way from a partition to a task. Does not: a stage (`table.py`), or making
+definitions from these (`definitions.py`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.task_files import changed, load_task
+from getmore_assets.tasks_folder import find_task_file, read_folder, tasks_folder
+
+PIPELINE = "getmore/pipeline"  # the tag of a run of a pipeline that has a key prefix
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Names and tasks of the pipeline in one project. `definitions.build_definitions` says what each field means."""
+
+    key_prefix: tuple[str, ...] = ()
+    tasks: Path | tuple[Task, ...] | None = None
+    lake: Path | None = None
+    partitions: dg.PartitionsDefinition | None = field(
+        default_factory=lambda: dg.DynamicPartitionsDefinition(name="target")
+    )
+    group: str | None = None
+    pool: str = "gpu"
+    resource_key: str = "line"
+    upstream: Mapping[str, tuple[dg.AssetDep, ...]] = field(default_factory=dict)
+
+    def key(self, stage: str) -> dg.AssetKey:
+        """Return the asset key of a stage."""
+        return dg.AssetKey([*self.key_prefix, stage])
+
+    def named(self, name: str) -> str:
+        """Return the name of a job, an op or a sensor here: two pipelines in one project may not share one."""
+        return "_".join([*self.key_prefix, name])
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of runs that tell this pipeline's from those of another one in the project."""
+        return {PIPELINE: "/".join(self.key_prefix)} if self.key_prefix else {}
+
+    def dynamic(self) -> dg.DynamicPartitionsDefinition:
+        """Return the partitions, where targets are added as tasks appear."""
+        assert isinstance(self.partitions, dg.DynamicPartitionsDefinition)
+        return self.partitions
+
+    def place(self) -> str:
+        """Return where the tasks are, for people."""
+        return "its tasks" if isinstance(self.tasks, tuple) else f"{self.tasks or tasks_folder()}/"
+
+    def targets(self, instance: dg.DagsterInstance) -> set[str]:
+        """Return the targets that are partitions."""
+        if self.partitions is None:
+            return set()
+        return set(self.partitions.get_partition_keys(dynamic_partitions_store=instance))
+
+    def task(self, target: str | None, overrides: list[str], file: str = "") -> Task:
+        """Return a task.
+
+        Args:
+            target: Its name, which is the partition's; None where there are no partitions, but one task.
+            overrides: Changes to it, as `selection.budget.rows=500`.
+            file: Its file, in place of the project's tasks.
+
+        Raises:
+            BadInput: No task, or more than one, has that name.
+        """
+        here, tasks = [*self._lake(), *overrides], self._tasks()
+        if file:
+            return load_task(file, here)
+        if isinstance(tasks, Path) and target is not None:
+            return load_task(find_task_file(target, tasks), here)
+        named = [task for task in tasks if target in (None, task.name)] if isinstance(tasks, tuple) else []
+        if len(named) == 1:
+            return changed(named[0], here)
+        what = "is none of the tasks" if target else "is not told: there are no partitions, and not one task"
+        raise BadInput(f"target `{target or ''}`", what, "Give `tasks` the file of one task, or keep the partitions")
+
+    def all_tasks(self) -> tuple[dict[str, Task], list[str]]:
+        """Return every task by name, and what is wrong with the files that describe none."""
+        try:
+            tasks = self._tasks()
+        except BadInput as error:
+            return {}, [str(error)]
+        if isinstance(tasks, tuple):
+            return {task.name: changed(task, self._lake()) for task in tasks}, []
+        found = read_folder(tasks)
+        return {name: changed(file.task, self._lake()) for name, file in found.by_name.items()}, found.problems
+
+    def _lake(self) -> list[str]:
+        return [f"lake={json.dumps(str(self.lake))}"] if self.lake else []
+
+    def _tasks(self) -> Path | tuple[Task, ...]:
+        """Return the folder of task files, or the tasks; a file is read anew whenever it has changed."""
+        if isinstance(self.tasks, Path) and self.tasks.is_file():
+            return (load_task(self.tasks),)
+        return self.tasks or tasks_folder()

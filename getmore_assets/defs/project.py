@@ -1,0 +1,97 @@
+"""The pipeline as definitions for any Dagster project.
+
+Belongs here: the one call that a project makes, and what its arguments mean. Does not: a definition (`assets.py`,
+`jobs.py`, `sensors.py`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+
+from getmore_assets.config import Task
+from getmore_assets.defs import questions
+from getmore_assets.defs.assets import assets, checks
+from getmore_assets.defs.inventory import inventory
+from getmore_assets.defs.jobs import JOBS, asset_jobs
+from getmore_assets.defs.line import resource
+from getmore_assets.defs.pipeline import Pipeline
+from getmore_assets.defs.sensors import sensors as sensors_of
+from getmore_assets.errors import BadInput
+
+#: What an upstream asset may stand for, and the stage that reads it.
+SOURCES = {"candidates": "raw_corpus", "target": "target_data"}
+
+
+def build_definitions(
+    *,
+    key_prefix: Sequence[str] | str = (),
+    upstream: Mapping[str, Iterable[Any]] | None = None,
+    tasks: str | Path | Sequence[Task] | None = None,
+    lake: str | Path | None = None,
+    group: str | None = None,
+    partitions: dg.PartitionsDefinition | Literal["targets"] | None = "targets",
+    pool: str = "gpu",
+    resource_key: str | None = None,
+    jobs: bool = True,
+    sensors: bool = True,
+    automation_condition: dg.AutomationCondition | None = None,
+    executor: dg.ExecutorDefinition | None = None,
+) -> dg.Definitions:
+    """Return the pipeline's assets, checks, jobs, sensors and resource, to be merged into a project of yours.
+
+    Nothing of it concerns the other assets of the project. Two pipelines in one project need different key prefixes.
+
+    Args:
+        key_prefix: Of every asset key. Names of jobs, sensors and partitions, and the key of the resource, begin with
+            it too: `warm` gives the asset `warm/selected_subset` and the job `warm_run`.
+        upstream: Assets of yours that must be materialized first: `candidates` before the pool is read, `target` before
+            the target is. Each is a key, an asset, or a `dg.AssetDep` with a partition mapping of its own.
+        tasks: The folder of task files, the file of one task, or tasks. Default: `GETMORE_TASKS`, or `tasks/`.
+        lake: The folder that everything made lies under, in place of the tasks' own.
+        group: The asset group. Default: five groups, from `corpus` to `proof`.
+        partitions: `targets`: a partition a task, added when the task appears. A definition of yours: its keys are
+            names of tasks. None: no partitions; `tasks` must be one task.
+        pool: The pool in which assets that work on a GPU wait for each other.
+        resource_key: Of the resource behind the assets. Default: `line`, after the key prefix.
+        jobs: Whether to add the jobs, each on the pipeline's own assets.
+        sensors: Whether to add the sensors: new tasks, and runs when sources change. They need `jobs`, and `targets`.
+        automation_condition: Of every asset, for Dagster's own automation instead of the sensors.
+        executor: Of the project. Default: none, so that the project's own is used.
+
+    Raises:
+        BadInput: `upstream` names something else than `candidates` and `target`.
+    """
+    prefix = (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix)
+    given = dict(upstream or {})
+    if unknown := sorted(given.keys() - SOURCES.keys()):
+        raise BadInput(f"upstream `{unknown[0]}`", "is no source of the pipeline", f"Use {' or '.join(SOURCES)}")
+    targets = dg.DynamicPartitionsDefinition(name="_".join([*prefix, "target"]))
+    pipeline = Pipeline(
+        key_prefix=prefix,
+        tasks=Path(tasks) if isinstance(tasks, str | Path) else tuple(tasks) if tasks is not None else None,
+        lake=Path(lake) if lake is not None else None,
+        partitions=targets if partitions == "targets" else partitions,
+        group=group,
+        pool=pool,
+        resource_key=resource_key or "_".join([*prefix, "line"]),
+        upstream={SOURCES[name]: tuple(_dep(one) for one in deps) for name, deps in given.items()},
+    )
+    of_assets = asset_jobs(pipeline) if jobs else []
+    return dg.Definitions(
+        assets=assets(pipeline, automation_condition),
+        asset_checks=[*checks(pipeline), *([inventory(pipeline)] if pipeline.partitions else [])],
+        jobs=[*of_assets, *(one.of(pipeline) for one in [*JOBS, *questions.JOBS] if jobs)],
+        sensors=sensors_of(pipeline, of_assets[:3]) if jobs and sensors and partitions == "targets" else [],
+        resources={pipeline.resource_key: resource(pipeline)},
+        executor=executor,
+    )
+
+
+def _dep(asset: Any) -> dg.AssetDep:
+    """Return the dependency on all partitions of an asset, where no mapping of its own is given."""
+    if isinstance(asset, dg.AssetDep):
+        return asset
+    key = asset.key if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec) else dg.AssetKey.from_coercible(asset)
+    return dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping())

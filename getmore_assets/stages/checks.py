@@ -1,0 +1,90 @@
+"""What an asset check of a stage is, and what it may look at.
+
+Belongs here: how a check is declared. Does not: what a stage is checked for, which stands in the module of the stage,
+or how Dagster shows it (`defs/assets.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from getmore_assets.config import Task
+from getmore_assets.lake import Lake
+from getmore_assets.records import Record, Records
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: whether what must hold does, and JSON-like values that were measured."""
+
+    passed: bool
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check looks at: a task, and what the stages left of it."""
+
+    task: Task
+    stage: str
+
+    @property
+    def record(self) -> Record:
+        """The record of the stage that is checked."""
+        return self.of(self.stage)
+
+    def of(self, stage: str) -> Record:
+        """Return the record of any stage.
+
+        Raises:
+            BadInput: It has not been made.
+        """
+        return Records(Lake(self.task.lake), self.task.name).require(stage, made_first(stage))
+
+
+def made_first(stage: str) -> str:
+    """Return what to do where a stage has not been made."""
+    return f"Materialise {stage} first, or run the line"
+
+
+Evaluate = Callable[[Checked], Finding]
+
+
+@dataclass(frozen=True)
+class Check:
+    """An asset check of one target.
+
+    Attributes:
+        name: Of the check.
+        description: What must hold.
+        evaluate: Looks whether it holds.
+        blocking: Whether later stages wait for it. A check that does not block gives advice.
+        reads: Other stages that it looks at.
+        looks_outside: Whether it depends on more than the records of its stage and of those before, such as a source
+            or earlier materializations. Another check's last result stands as long as these records do.
+        stage: Whose check it is; the table (`table.py`) says it.
+    """
+
+    name: str
+    description: str
+    evaluate: Evaluate
+    blocking: bool = False
+    reads: tuple[str, ...] = ()
+    looks_outside: bool = False
+    stage: str = ""
+
+
+def check(
+    *,
+    description: str,
+    name: str = "",
+    blocking: bool = False,
+    reads: tuple[str, ...] = (),
+    looks_outside: bool = False,
+) -> Callable[[Evaluate], Check]:
+    """Declare a check; the arguments are the fields of `Check`, and the name is the function's unless given."""
+
+    def declare(evaluate: Evaluate) -> Check:
+        return Check(name or evaluate.__name__, description, evaluate, blocking, reads, looks_outside)
+
+    return declare

@@ -1,0 +1,256 @@
+"""The runs of a comparison: every selector and seed, warmed up on equal tokens and fine-tuned by one recipe.
+
+Belongs here: what each run is trained on, and which results are there already. Does not: what is concluded
+(`scorecard.py`).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from getmore_assets.config import NONE, TARGET, UNSELECTED, Budget, Selector, Task
+from getmore_assets.corpus import candidates
+from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import TableRef
+from getmore_assets.reporting.curves import QUANTILE
+from getmore_assets.selection import subset
+from getmore_assets.stages.finetuned_model import judged_by
+from getmore_assets.stages.job import Job
+from getmore_assets.stages.rankings import CODE_VERSION, Asked, imported_version, rankings, spec
+from getmore_assets.stages.warmed_model import SEED
+
+TABLE = "compared_subsets"
+TRAINED = "6"  # the code version of a run, from a selection to its metrics
+_SPARE = 4.0  # how many times the words that are asked for a ranking is read, to have enough of the model's tokens
+
+
+def names(task: Task) -> list[str]:
+    """The chosen selector, then what it is compared with."""
+    return [task.selection.called, *task.unselected, *(one.called for one in task.rivals)]
+
+
+def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], TableRef | None]:
+    """Make what is missing, seed by seed; one row of results for each selector and seed, the chosen one first.
+
+    Returns:
+        The comparison; the curves: the same with fewer labels, or on a share of the budget; and the table of the
+        rivals' subsets, None where there are no rivals.
+    """
+    seeds = range(job.task.seeds)
+    runs = [_own(job, seed) for seed in seeds]
+    runs += [_run(job, name, seed, []) for name in job.task.unselected for seed in seeds]
+    rivals, compared = _rivals(job)
+    runs += rivals
+    curves = [*_curves(job, runs), *_quantiles(job)]
+    missing = [one for one in (*runs, *curves) if "result" in one]
+    starts = list(dict.fromkeys((one["hash"], one["blocks"]) for one in missing))
+    # Seed by seed; runs that differ in labels alone side by side, as they start from one warmed model.
+    todo = sorted(missing, key=lambda one: (one["seed"], starts.index((one["hash"], one["blocks"]))))
+    if todo:
+        job.launch(
+            "train",
+            {
+                "act": "compare",
+                "runs": [{name: value for name, value in one.items() if name != "ids"} for one in todo],
+                "selections": {one["hash"]: one["ids"] for one in todo if one["ids"]},
+                "base": job.inputs["base_model"].folders["model"],
+                "classes": job.inputs["target_data"].facts["labels"],
+            },
+        )
+    found = [{name: one[name] for name in ("selector", "seed")} | _result(one) for one in runs]
+    along = [{name: one[name] for name in ("selector", "seed", "labels", "share")} | _result(one) for one in curves]
+    return found, along, compared
+
+
+def _result(run: dict[str, Any]) -> dict[str, Any]:
+    measured = run.get("found") or json.loads(Path(run["result"]).read_text("utf-8"))
+    selected = None if run["selector"] == TARGET else run["hash"]
+    return {**measured, "selection_seconds": run["seconds"], "selection_hash": selected}
+
+
+def _curves(job: Job, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The chosen selector and no warm-up with fewer labels, and every selector on shares of the budget."""
+    asked, smaller, curves = job.task.curves, _smaller(job), []
+    for one in runs:
+        again, ids, seconds = (job, one["selector"], one["seed"]), one["ids"], one["seconds"]
+        if one["selector"] in (job.task.selection.called, NONE):
+            curves += [_run(*again, ids, seconds, labels=labels) for labels in asked.labels]
+        if ids:
+            of_less = ((share, smaller.get((one["selector"], share), ids)) for share in asked.budgets)
+            curves += [_run(*again, less, seconds, share=share) for share, less in of_less]
+    return curves
+
+
+def _smaller(job: Job) -> dict[tuple[str, float], list[str]]:
+    """What selectors that plan for their budget choose on a share of it; of others it is the head of their order."""
+    words, asked = job.inputs["selected_subset"].facts["n_tokens"], {}
+    for one in (job.task.selection.only_selector(), *job.task.rivals):
+        for share in job.task.curves.budgets if one.plans else ():
+            asked[one.called, share] = _asked(job, one, max(1, round(share * words)))
+    rankings(job, list(asked.values()))
+    return {key: _head(made)["id"].to_list() for key, made in asked.items()}
+
+
+def _selected(job: Job) -> pl.DataFrame:
+    """The rows that the line's model was warmed up on: of an earlier selection, where that one's model stands."""
+    warmed = job.inputs["warmed_model"]
+    table = warmed.input_table("selected_subset") if warmed.kept else job.table("selected_subset")
+    rows = table.scan().filter(pl.col("target") == job.task.name).sort("rank")
+    return rows.select("id", selector=pl.lit(job.task.selection.called)).collect()
+
+
+def _own(job: Job, seed: int) -> dict[str, Any]:
+    """A run of the chosen selector; the first seed's is the line's own models, made of this target."""
+    made, selected = job.task.selection, job.inputs["selected_subset"]
+    ids = _selected(job)["id"].to_list()
+    run = _run(job, made.called, seed, ids, _cost(job, made, selected.facts["rank_seconds"]))
+    warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
+    if seed == SEED and not tuned.kept:
+        costs = {"warmup_tokens": warmed.facts["tokens"], "warmup_rows": warmed.facts["rows"]}
+        seconds = {"warmup_seconds": warmed, "finetune_seconds": tuned}
+        run["found"] = {**tuned.facts["metrics"], **costs, **{n: one.facts[n] for n, one in seconds.items()}}
+        del run["result"]
+    return run
+
+
+def _quantiles(job: Job) -> list[dict[str, Any]]:
+    """No selectors, but slices of the pool from nearest to farthest, by the one-shot potentials."""
+    count, words = job.task.curves.quantiles, job.inputs["selected_subset"].facts["n_tokens"]
+    if not count:
+        return []
+    (made,) = rankings(job, [_asked(job, Selector(selector="got-d"), words)])
+    rows, runs = made.rows(), []
+    for number in range(count):
+        part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
+        if part["n_tokens"].sum() < words:
+            what = f"slice {number + 1} of {count} holds {part['n_tokens'].sum():,} words, the selection {words:,}"
+            raise BadInput("curves.quantiles", what, "Ask for fewer slices, or lower selection.budget")
+        ids = part.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)["id"].to_list()
+        runs += [_run(job, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(job.task.seeds)]
+    return runs
+
+
+def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, float]:
+    """OT(λ D_U + (1 - λ) D_S, D_R) of every subset that is compared, at one λ: what selection brings down.
+
+    Args:
+        job: The scorecard's.
+        compared: The rivals' subsets, from `run_all`.
+        share: λ.
+    """
+    parts = [_selected(job)]
+    if compared:
+        theirs = compared.scan().filter((pl.col("target") == job.task.name) & (pl.col("seed") == 0))
+        parts.append(theirs.select("id", "selector").collect())
+    rows = pl.concat(parts)
+    measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
+    encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
+    done = job.launch("select", {**spec([], encoder, epsilon, None), "measured": measured, "lambda": share})
+    found: dict[str, float] = done["distances"]
+    return found
+
+
+def _asked(job: Job, selector: Selector, words: int) -> Asked:
+    """What a selector is asked; its answer lies in another place when what it depends on has changed."""
+    return Asked(selector, Budget(tokens=words), job.lake.folder("choices", job.task.name) / _key(job, selector, words))
+
+
+def _head(made: Asked) -> pl.DataFrame:
+    """The rows of a ranking that a warm-up may come to, by rank."""
+    assert made.budget.tokens is not None
+    words = made.budget.tokens
+    return made.rows().filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)
+
+
+def _rivals(job: Job) -> tuple[list[dict[str, Any]], TableRef | None]:
+    """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
+    words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
+    asked: dict[tuple[str, int], Asked] = {}
+    for rival in job.task.rivals:
+        drawn = [rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival for seed in seeds]
+        for seed, one in zip(seeds, drawn, strict=True):
+            asked[rival.called, seed] = _asked(job, one, words)
+    rankings(job, list(asked.values()))
+    runs, subsets = [], []
+    for rival in job.task.rivals:
+        for seed in seeds:
+            made = asked[rival.called, seed]
+            rows = _head(made)
+            cost = _cost(job, rival, made.facts()["rank_seconds"])
+            runs.append(_run(job, rival.called, seed, rows["id"].to_list(), cost))
+            if seed == 0 or rival.draws:
+                within = subset.take(rows, made.budget).select("id", "rank", "score", "domain")
+                subsets.append(within.with_columns(selector=pl.lit(rival.called), seed=pl.lit(seed, pl.Int64)))
+    key = {"target": job.task.name}
+    return runs, job.lake.replace(TABLE, pl.concat(subsets), key, job.commit) if subsets else None
+
+
+def _key(job: Job, rival: Selector, words: int) -> str:
+    """Names a ranking: it is made again when what it depends on has changed."""
+    reads = [*candidates.STATIONS]
+    reads += ["embeddings"] if rival.reads else []
+    reads += ["ot_potentials"] if "potentials" in rival.reads else []
+    reads += ["base_model"] if rival.asks_a_model else []
+    trains = [job.task.warmup, job.task.base_model.objective] if rival.asks_a_model else None
+    return fingerprint(
+        CODE_VERSION,
+        rival,
+        trains,
+        imported_version(rival, job.task),
+        words,
+        {name: job.inputs[name].data_version for name in reads},
+    )[:16]
+
+
+def _cost(job: Job, chosen: Selector, seconds: float) -> float:
+    """Seconds of the whole selection: vectors and potentials, where it reads them, and the ranking itself."""
+    made = job.inputs
+    if "vectors" in chosen.reads:  # every vector of this task counts, also those that an earlier run encoded
+        seconds += sum(made[station].facts["encode_seconds"] for station in ("domain_triage", "embeddings"))
+        seconds += float(made["domain_triage"].facts["solve_seconds"])
+    if "potentials" in chosen.reads:
+        seconds += made["ot_potentials"].seconds
+    return round(seconds, 2)
+
+
+def _run(
+    job: Job,
+    selector: str,
+    seed: int,
+    ids: list[str],
+    seconds: float = 0.0,
+    *,
+    labels: int | None = None,
+    share: float = 1.0,
+) -> dict[str, Any]:
+    """What the worker needs for a run, and where its result will be."""
+    rows, blocks = labels or job.task.finetune.rows, job.inputs["warmed_model"].facts["blocks"]
+    text: list[str] | str = TARGET if selector == TARGET else ids
+    warms = [max(1, round(share * blocks)), job.task.warmup, text] if text else None
+    without = [selector] if selector in UNSELECTED and selector not in (NONE, TARGET) else []
+    key = fingerprint(
+        TRAINED,
+        warms,
+        seed,
+        rows,
+        job.task.finetune,
+        job.inputs["base_model"].data_version,
+        job.inputs["target_data"].data_version,
+        None if job.task.general else job.inputs["raw_corpus"].facts["held_out_version"],
+        *judged_by(job.task),
+        *without,
+    )
+    return {
+        "selector": selector,
+        "seed": seed,
+        "ids": ids,
+        "hash": subset.selection_hash(ids) if ids else text or None,
+        "blocks": warms[0] if warms else None,
+        "labels": rows,
+        "share": share,
+        "seconds": seconds,
+        "result": str(job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"),
+    }

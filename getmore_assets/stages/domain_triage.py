@@ -1,0 +1,98 @@
+"""`domain_triage`: how far each domain of the pool is from the target, before all of the pool is encoded."""
+
+import polars as pl
+
+from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.target import points_of
+from getmore_assets.encoders import encoder_fingerprint, fits
+from getmore_assets.lake import TableRef
+from getmore_assets.records import Record
+from getmore_assets.reporting import figures
+from getmore_assets.reselection.drift import weight_changed
+from getmore_assets.stages.checks import Checked, Finding, check
+from getmore_assets.stages.columns import DOMAIN, TARGET
+from getmore_assets.stages.embeddings import encode_seconds
+from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.stage import Stage
+from getmore_assets.workers import TRIAGE
+
+_LITTLE = 0.1  # share of the target's weight, or of the pool's rows
+
+
+def _little_has_changed(job: Job, last: Record) -> str | None:
+    """Distances stand for a target that moved by up to `drift.rows`; where nothing hangs on them, by a tenth.
+
+    So they do, where nothing hangs on them, for a pool of the same domains that grew or shrank by up to a tenth.
+    """
+    nothing_hangs_on_them = job.task.triage.keep is None
+    same_pool = last.inputs["raw_corpus"] == job.inputs["raw_corpus"].data_version
+    if not same_pool and not (nothing_hangs_on_them and _pool_is_near(job, last)):
+        return None
+    little = _LITTLE if nothing_hangs_on_them else 0.0
+    allowed = little if job.task.drift.rows is None else job.task.drift.rows
+    before, now = (
+        points_of(table, job.task.name) for table in (last.input_table("target_data"), job.table("target_data"))
+    )
+    changed = weight_changed(before, now)
+    return f"{changed:.2%} of the target changed since, and little of the pool" if changed <= allowed else None
+
+
+def _pool_is_near(job: Job, last: Record) -> bool:
+    before, now = (
+        pool.scan_pool(table, pool.pool_key(job.task)).group_by("domain").len().collect()
+        for table in (last.input_table("raw_corpus"), job.table("raw_corpus"))
+    )
+    rows, rows_before = (int(counts["len"].sum()) for counts in (now, before))
+    return set(now["domain"]) == set(before["domain"]) and abs(rows - rows_before) <= _LITTLE * rows_before
+
+
+def _measure(job: Job) -> Made:
+    done = job.launch("triage", {})
+    figures.distances(done["domains"], job.figure("distances"))
+    facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done["encode_seconds"])}
+    table, version = job.lake.table(TRIAGE), fits.version_of(job.task, done["encoder"], job.fingerprint)
+    return Made(len(done["domains"]), facts, TableRef(table, done["version"]), data_version=version)
+
+
+@check(
+    blocking=True,
+    description="Every distance is finite, and as many domains are kept as were asked for.",
+)
+def the_nearest_are_kept(of: Checked) -> Finding:
+    """Looks at every domain."""
+    task, record = of.task, of.record
+    rows = record.table_ref().scan().filter(pl.col("target") == task.name).sort("distance", "domain").collect()
+    wanted = min(task.triage.keep or rows.height, rows.height)
+    kept = rows["kept"].to_list()
+    passed = (
+        rows.height > 0 and bool(rows["distance"].is_finite().all()) and kept == [i < wanted for i in range(len(kept))]
+    )
+    return Finding(passed=passed, metadata={"domains": rows.height, "kept": sum(kept), "wanted": wanted})
+
+
+STAGE = Stage(
+    name="domain_triage",
+    description="The transport distance from the target to a sample of each domain of the pool, nearest first. With "
+    "`triage.keep` only the nearest are encoded and may be chosen from. The sample's vectors are kept "
+    "for the embeddings.",
+    group="transport",
+    kinds=frozenset({"deltalake", "torch"}),
+    code_version="2",
+    settings=lambda task: [task.triage, encoder_fingerprint(task)],
+    make=_measure,
+    reads=candidates.STATIONS[:-1],  # it is the last of those that say who is a candidate
+    keep=_little_has_changed,
+    on_gpu=True,
+    asks_models=True,
+    columns={
+        "target": TARGET,
+        "domain": DOMAIN,
+        "nearness": (pl.Int64, "place among the domains, the nearest is 1"),
+        "rows": (pl.Int64, "rows of the domain that may be chosen"),
+        "sampled": (pl.Int64, "rows that the distance was measured on"),
+        "distance": (pl.Float64, "entropic transport cost between sample and target"),
+        "error": (pl.Float64, "L1 error of the target marginal that the solve stopped at"),
+        "kept": (pl.Boolean, "whether rows of the domain may be chosen"),
+    },
+    checks=(the_nearest_are_kept,),
+)

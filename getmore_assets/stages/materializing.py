@@ -1,0 +1,123 @@
+"""What is done around a stage's work: reuse what is still good, else make it, and record it.
+
+Belongs here: the one way to materialize a stage, for Dagster and without it. Does not: what one stage knows, the work
+itself (`job.py`), or which task is meant.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+from getmore_assets import damage, preflight, tracking
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.records import Record, Records
+from getmore_assets.stages.checks import made_first
+from getmore_assets.stages.job import Job, do, lineage
+from getmore_assets.stages.stage import Stage
+
+log = logging.getLogger(__name__)
+
+_READS = 3  # how often a source that changes while it is read is read again
+
+
+def materialize(
+    stage: Stage, task: Task, run_id: str, turn: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> tuple[Record, str]:
+    """Make a stage, or find that what it, or an earlier making, left is what it would make now.
+
+    Args:
+        stage: Which.
+        task: Of what.
+        run_id: Of the run that asks for it; commits and records name it.
+        turn: Waits for a place where work may be done, and holds it; where nothing is made nothing waits.
+
+    Returns:
+        The record, and its status: made, reused, or kept within the drift limit.
+
+    Raises:
+        BadInput: An input has not been made, or a source is refused.
+    """
+    lake = Lake(task.lake)
+    records = Records(lake, task.name)
+    read = stage.inputs(task)
+    if not read:
+        preflight.check(task)
+    with lake.lock("station", *(() if stage.one_at_a_time else (task.name,)), stage.name):
+        damage.require_whole(lake, stage.name)
+        found = {name: records.require(name, made_first(name)) for name in read}
+        used = {name: stage.version(record) for name, record in found.items()}
+        for _ in range(_READS):
+            key, last = stage.cache_key(task, used), records.get(stage.name)
+            commit = {
+                "dagster_run_id": run_id,
+                "asset": stage.name,
+                "task": task.name,
+                "fingerprint": key,
+                "code_version": stage.code_version,
+            }
+            same_recipe = last is not None and last.fingerprint == stage.cache_key(task, last.inputs)
+            recipe = stage.cache_key(task, {})
+            job = Job(stage.name, task, lake, found, key, recipe, commit, last, same_recipe)
+            record, status = _made_before(job, stage, records, used)
+            if record is not None:
+                record = _readable(job, record)
+                if stage.tracked:
+                    _warn_untracked(lake, record)
+            else:
+                with turn() if stage.on_gpu else nullcontext():
+                    record, status = _made(job, stage, used), "made"
+            if key == stage.cache_key(task, used):  # else a source changed: what was read of it may be torn
+                records.put(record)
+                log.info("%s: %s, %d rows", stage.name, status, record.rows)
+                return record, status
+            log.info("%s: its source changed while it was read; reading again", stage.name)
+    fix = "Let it rest, or copy it to where nothing writes"
+    raise BadInput(stage.name, f"its source changed {_READS} times while it was read", fix)
+
+
+def _made(job: Job, stage: Stage, used: dict[str, str]) -> Record:
+    try:
+        return do(job, stage.make, used, stage.tracked)
+    except Exception as error:
+        log.error("%s failed: %s", stage.name, error)
+        raise
+
+
+def _readable(job: Job, record: Record) -> Record:
+    """A record that is used again, with versions of its inputs that can be read: the same data, made again since."""
+    today = lineage(job)
+    moved = {
+        name: value
+        for name, value in today.items()
+        if name.startswith("table.") and record.lineage.get(name, value) != value
+    }
+    gone = {name: value for name, value in moved.items() if not job.lake.holds(_table(record.lineage[name]))}
+    return replace(record, lineage={**record.lineage, **gone}) if gone else record
+
+
+def _table(tag: str) -> TableRef:
+    path, _, version = tag.rpartition("@v")
+    return TableRef(path, int(version))
+
+
+def _warn_untracked(lake: Lake, record: Record) -> None:
+    known = tracking.runs_known(lake)
+    if record.mlflow_run_id and known is not None and record.mlflow_run_id not in known:
+        said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
+        log.warning(said, record.station, record.mlflow_run_id)
+
+
+def _made_before(job: Job, stage: Stage, records: Records, used: dict[str, str]) -> tuple[Record | None, str]:
+    """Return what serves in place of a new making, and how it is called."""
+    cached, _ = stage.cached(records, job.fingerprint)
+    if cached is not None:
+        return cached, "reused"
+    if job.last is not None and job.same_recipe:
+        why = stage.keep(job, job.last)
+        if why is not None:
+            log.info("%s: kept, %s", stage.name, why)
+            return replace(job.last, fingerprint=job.fingerprint, inputs=used, kept=why), "kept"
+    return None, ""

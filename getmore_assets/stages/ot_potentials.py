@@ -1,0 +1,113 @@
+"""`ot_potentials`: the prices that certify the transport cost between pool and target."""
+
+from typing import Any
+
+import polars as pl
+
+from getmore_assets.corpus import candidates
+from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.corpus.target import points_of
+from getmore_assets.encoders import store
+from getmore_assets.lake import TableRef
+from getmore_assets.records import Record
+from getmore_assets.reporting import figures
+from getmore_assets.reselection.drift import weight_changed
+from getmore_assets.stages.checks import Checked, Finding, check
+from getmore_assets.stages.columns import ID, TARGET
+from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.stage import Stage
+from getmore_assets.workers import POTENTIALS
+
+_CHECKED_SHARE, _LEAST_OVERLAP = 0.05, 0.5
+
+
+def _solve(job: Job) -> Made:
+    encoder, solver, last = job.inputs["embeddings"].facts["encoder"], job.task.transport.solver, job.last
+    spec: dict[str, Any] = {"encoder": encoder, "earlier": None}
+    version = job.fingerprint
+    if last and solver == last.facts.get("solver") == "semi-dual" and last.facts["encoder"] == encoder:
+        used = {name: last.facts[name] for name in ("epsilon", "relaxation")}
+        spec["earlier"] = {"table": last.table_ref().__dict__, "same_recipe": job.same_recipe, **used}
+        version = fingerprint(version, last.data_version)  # where a solve ends depends, within tolerance, on its start
+    done = job.launch("solve", spec)
+    stands = last.facts if last and done["decision"] == "rescored" else {}
+    facts = {**stands, **done, **spec, "solver": solver}
+    figures.convergence(facts["history"], job.task.transport.tolerance, job.figure("convergence"))
+    table = TableRef(job.lake.table(POTENTIALS), done["version"])
+    kept = _drifted(facts) if done["decision"] == "rescored" and facts["drift"]["rows"] else None
+    return Made(facts["candidates"] + facts["targets"], facts, table, data_version=version, kept=kept)
+
+
+def _drifted(facts: dict[str, Any]) -> str:
+    drift = facts["drift"]
+    return f"the target drifted by {drift['rows']:.2%} of its weight, {drift['distance']:.4f} in distance"
+
+
+def _stands(job: Job, last: Record) -> str | None:
+    """Why the last potentials stand: the gate lets their drift pass, or nothing that they are of has changed."""
+    if last.fingerprint == job.fingerprint and last.facts["decision"] == "rescored":
+        return _drifted(last.facts) if job.task.drift.lets_pass(**last.facts["drift"]) else None
+    without = store.without_vector(job.table("embeddings"), job.inputs["embeddings"].facts["encoder"])
+    points = points_of(job.table("target_data"), job.task.name, without=without)
+    rows = last.table_ref().scan().filter(pl.col("target") == job.task.name)
+    target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()
+    if last.facts["encoder"] != job.inputs["embeddings"].facts["encoder"] or weight_changed(target, points):
+        return None
+    found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
+    before = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
+    same = before.len() == found.eligible.height and before.sort().equals(found.eligible["id"])
+    return "no candidate and no point of the target came or went" if same else None
+
+
+@check(
+    blocking=True,
+    description="The solve converged: marginal error within tolerance, every potential finite.",
+)
+def the_solve_converged(of: Checked) -> Finding:
+    """Holds the recorded error against the tolerance, and looks at every potential."""
+    task, record = of.task, of.record
+    mine = record.table_ref().scan().filter(pl.col("target") == task.name)
+    bad = int(mine.select((~pl.col("potential").is_finite()).sum()).collect().item())
+    error = record.facts["marginal_error"]
+    return Finding(
+        passed=error <= task.transport.tolerance and bad == 0,
+        metadata={"marginal_error": error, "tolerance": task.transport.tolerance, "not_finite": bad},
+    )
+
+
+@check(
+    description="The choice does not hang on ε: at half and at twice of it, most of the lowest 5 % of a sample stay.",
+)
+def the_choice_is_stable(of: Checked) -> Finding:
+    """Holds the recorded overlaps against a half."""
+    record = of.record
+    overlaps = {f"ε x {o['factor']:g}": o["jaccard"] for o in record.facts["overlap"] if o["share"] == _CHECKED_SHARE}
+    return Finding(
+        passed=all(overlap is not None and overlap >= _LEAST_OVERLAP for overlap in overlaps.values()),
+        metadata={**{k: -1.0 if v is None else v for k, v in overlaps.items()}, "least": _LEAST_OVERLAP},
+    )
+
+
+STAGE = Stage(
+    name="ot_potentials",
+    description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for "
+    "every target row, with the evidence that the solve converged. One that did not converge is an "
+    "error.",
+    group="transport",
+    kinds=frozenset({"deltalake", "torch"}),
+    code_version="3",
+    settings=lambda task: task.transport,
+    make=_solve,
+    reads=(*candidates.STATIONS, "embeddings"),
+    keep=_stands,
+    on_gpu=True,
+    columns={
+        "target": TARGET,
+        "side": (pl.String, "candidate or target"),
+        "id": ID,
+        "weight": (pl.Float64, "of the row in its side; a side sums to 1"),
+        "potential": (pl.Float64, "f of a candidate, g of a target row"),
+        "marginal": (pl.Float64, "of a target row, what the final plan brings to it; null for a candidate"),
+    },
+    checks=(the_solve_converged, the_choice_is_stable),
+)

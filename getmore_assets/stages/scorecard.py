@@ -1,0 +1,175 @@
+"""`scorecard`: whether the warm-up was worth it."""
+
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.records import STATIONS
+from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics
+from getmore_assets.stages import comparison, rankings
+from getmore_assets.stages.checks import Checked, Finding, check
+from getmore_assets.stages.columns import TARGET
+from getmore_assets.stages.finetuned_model import judged_by
+from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.stage import Stage
+
+TABLE, CURVES = "scorecard", "scorecard_curves"
+_METRIC = (pl.Float64, "a metric on test, on general text, or before fine-tuning; null where it was not measured")
+_MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
+
+
+def _settings(task: Task) -> Any:
+    imported = [rankings.imported_version(rival, task) for rival in task.rivals]
+    recipes = [task.warmup, task.finetune, *judged_by(task)]
+    versions = [rankings.CODE_VERSION, comparison.TRAINED]
+    return [versions, task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]
+
+
+def _compare(job: Job) -> Made:
+    chosen = job.task.selection.called
+    rows, measured, compared = comparison.run_all(job)
+    scores = _frame(rows)
+    table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
+    summary, metric = statistics.summary(scores), statistics.main_metric(scores)
+    gains, along = statistics.gains(scores, chosen), _curves(job, scores, measured)
+    passed = gates.gates(scores, job.task, job.inputs)
+    cannot_tell = gates.failed(passed)
+    share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
+    distances = {"lambda": share, **comparison.distances(job, compared, share)}
+    found = evidence.read(job.task, job.inputs)
+    figures.scorecard(summary, metric, chosen, job.figure("scorecard"))
+    figures.costs(statistics.costs(scores), job.figure("costs"))
+    if found.landscape:
+        figures.landscape(found.landscape, job.figure("map"))
+    page = report.write(
+        job.lake.folder("exports", job.task.name) / "report.html",
+        task=job.task,
+        made=job.inputs,
+        evidence=found,
+        scores=scores,
+        curves=along,
+        gates=passed,
+        distances=distances,
+        own=job.commit | ({"mlflow_run_id": job.run.id} if job.run else {}),
+    )
+    metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
+    table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
+    facts = {
+        "verdict": [
+            *statistics.verdict(scores, chosen, tells=cannot_tell is None),
+            *(curve.said for curve in along if curve.said),
+        ],
+        "gates": [asdict(gate) for gate in passed],
+        "summary": table_md,
+        "metrics": metrics,
+        "scored": rows,
+        "distances": distances,
+        "gains": {name: {"t": str(gain), "bootstrap": gain.bootstrap} for name, gain in gains.items()},
+        "selection_seconds": rows[0]["selection_seconds"],
+    }
+    return Made(scores.height, facts, table, {"report": str(page)})
+
+
+def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    floats = dict.fromkeys(statistics.METRICS, pl.Float64)
+    whole = [{**dict.fromkeys(statistics.METRICS), **row} for row in rows]
+    return pl.DataFrame(whole, schema_overrides=floats, infer_schema_length=None)
+
+
+def _curves(job: Job, scores: pl.DataFrame, measured: list[dict[str, Any]]) -> list[curves.Curve]:
+    """The curves, where any were asked for; their runs as a table, and each as a figure."""
+    if not measured:
+        return []
+    frame = _frame(measured)
+    job.lake.replace(CURVES, frame, {"target": job.task.name}, job.commit)
+    found = curves.curves(job.task, scores, frame, job.inputs["target_data"].facts["rows"]["train"])
+    for one in found:
+        figures.lines(one.points, one.along, statistics.main_metric(scores), job.figure(one.name))
+    return found
+
+
+@check(
+    description="The chosen selector is better than random rows by more than the noise of the seeds.",
+)
+def better_than_random(of: Checked) -> Finding:
+    """Reads the scorecard; a warning, because a selection that is not better is a result, not a fault."""
+    task, record = of.task, of.record
+    scores = record.table_ref().scan().filter(pl.col("target") == task.name).collect()
+    gains = statistics.gains(scores, task.selection.called)
+    passed = "random" in gains and statistics.judgement(gains["random"]) == statistics.BETTER
+    metadata = {"verdict": record.facts["verdict"], "gain": str(gains.get("random", "no random rows to compare with"))}
+    return Finding(passed=passed, metadata=metadata)
+
+
+@check(
+    blocking=True,
+    description="Every selector of the task stands there once with every seed, with a finite result, and those that "
+    "warm up had the same tokens.",
+)
+def every_run_is_scored(of: Checked) -> Finding:
+    """Compares the rows of the scorecard with the runs that the task asks for."""
+    task, record = of.task, of.record
+    scores = record.table_ref().scan().filter(pl.col("target") == task.name).collect()
+    wanted = {(selector, seed) for selector in comparison.names(task) for seed in range(task.seeds)}
+    there = scores.select("selector", "seed").rows()
+    metric = statistics.main_metric(scores)
+    bad = scores.filter(~pl.col(metric).is_finite().fill_null(False))
+    tokens = scores.filter(pl.col("warmup_tokens") > 0)["warmup_tokens"].unique().sort().to_list()
+    return Finding(
+        passed=sorted(there) == sorted(wanted) and not bad.height and len(tokens) == 1 and bool(tokens[0]),
+        metadata={
+            "missing": [f"{selector}, seed {seed}" for selector, seed in sorted(wanted - set(there))],
+            "rows": len(there),
+            "wanted": len(wanted),
+            f"{metric}_not_finite": [f"{one['selector']}, seed {one['seed']}" for one in bad.iter_rows(named=True)],
+            "warmup_tokens": tokens,
+        },
+    )
+
+
+@check(
+    description=f"Perplexity on general text is at most {_MOST_FORGETTING} times what it is without a warm-up.",
+)
+def forgetting_is_bounded(of: Checked) -> Finding:
+    """Compares the means over the seeds; a warning, because how much may be forgotten is the user's to say."""
+    task, record = of.task, of.record
+    scores = record.table_ref().scan().filter(pl.col("target") == task.name)
+    after = dict(scores.group_by("selector").agg(pl.col("general_perplexity").mean()).collect().rows())
+    chosen, none = after.get(task.selection.called), after.get("none")
+    if chosen is None or none is None:
+        return Finding(passed=True, metadata={"note": "no general text, or no run without a warm-up"})
+    return Finding(
+        passed=chosen <= _MOST_FORGETTING * none,
+        metadata={"general_perplexity": chosen, "without_warmup": none, "most": _MOST_FORGETTING},
+    )
+
+
+STAGE = Stage(
+    name="scorecard",
+    description="The chosen selector against no warm-up and the other selectors: the same tokens and recipe, "
+    "several seeds, intervals, the cost of each part, and a verdict that may be: do not use this.",
+    group="proof",
+    kinds=frozenset({"deltalake", "torch"}),
+    code_version="5",
+    settings=_settings,
+    make=_compare,
+    reads=STATIONS[:-1],
+    tracked=True,
+    on_gpu=True,
+    asks_models=True,
+    columns={
+        "target": TARGET,
+        "selector": (pl.String, "what chose the rows to warm up on; none is no warm-up"),
+        "seed": (pl.Int64, "of the trainings"),
+        "selection_hash": (pl.String, "of the rows that were selected; null without a warm-up"),
+        "warmup_tokens": (pl.Int64, "tokens of the model that it was warmed up on: the same for every selector"),
+        "warmup_rows": (pl.Int64, "rows that these tokens come from"),
+        "warmup_seconds": (pl.Float64, "the warm-up took"),
+        "finetune_seconds": (pl.Float64, "fine-tuning and evaluation took"),
+        "selection_seconds": (pl.Float64, "selecting took, with the vectors and potentials that it needs"),
+        **dict.fromkeys(statistics.METRICS, _METRIC),
+    },
+    checks=(better_than_random, every_run_is_scored, forgetting_is_bounded),
+)

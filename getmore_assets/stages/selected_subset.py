@@ -1,0 +1,164 @@
+"""`selected_subset`: the rows to warm up on."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from getmore_assets.config import Task
+from getmore_assets.corpus import pool
+from getmore_assets.corpus.target import evaluated_ids
+from getmore_assets.reporting import figures
+from getmore_assets.reselection.drift import difference
+from getmore_assets.selection import subset
+from getmore_assets.selection.choice import Choice, take
+from getmore_assets.selection.ground import Tables
+from getmore_assets.selection.orders import cuts_scores, decider
+from getmore_assets.stages.checks import Checked, Finding, check
+from getmore_assets.stages.columns import DOMAIN, ID, SOURCE, TARGET, TEXT, WORDS
+from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.rankings import CODE_VERSION, Asked, imported_version, rankings
+from getmore_assets.stages.stage import Stage
+
+TABLE, LEDGER = "selected_subset", "row_ledger"
+_TABLES = tuple(Tables.__dataclass_fields__)
+
+
+def _settings(task: Task) -> Any:
+    chosen = task.selection
+    trains = [task.warmup, task.base_model.objective] if chosen.asks_a_model else None
+    return [CODE_VERSION, chosen, trains, imported_version(chosen, task)]
+
+
+def _select(job: Job) -> Made:
+    chosen = job.task.selection.only_selector()
+    (made,) = rankings(job, [Asked(chosen, job.task.selection.budget, job.work / "ranked")])
+    encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
+    tables = Tables(**{name: job.table(name) for name in _TABLES})
+    choice = take(job.task, tables, encoder, epsilon, made.rows())
+    key = {"target": job.task.name}
+    table = job.lake.replace(TABLE, choice.rows, key, job.commit)
+    ledger = job.lake.replace(LEDGER, choice.ledger(), key, job.commit)
+    exported = job.lake.folder("exports", job.task.name) / "selected.parquet"
+    choice.rows.write_parquet(exported.with_suffix(".partial"))
+    exported.with_suffix(".partial").replace(exported)
+    figures.composition(choice.found.domains.to_frame(), choice.rows, job.figure("composition"))
+    if cuts_scores(decider(job.task.selection, made.facts())):
+        figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
+    own = {"encoder": encoder, "epsilon": epsilon, "ledger": ledger.__dict__}
+    facts = {**own, **_facts(choice), **made.facts(), **_change(job, choice.rows)}
+    return Made(choice.rows.height, facts, table, {"parquet": str(exported)}, choice.hash)
+
+
+def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
+    """What this selection has that the last one had not, where there was one; and the same as a figure."""
+    if job.last is None:
+        return {}
+    before = job.last.table_ref().scan().filter(pl.col("target") == job.task.name)
+    changed = difference(before.select("id", "rank", "domain").collect(), full.select("id", "rank", "domain"))
+    figures.difference(changed, job.figure("difference"))
+    return {f"change_{name}": value for name, value in changed.__dict__.items()}
+
+
+def _facts(choice: Choice) -> dict[str, Any]:
+    rows, excluded = choice.rows, choice.found.excluded
+    leaked = excluded.filter(pl.col("station").is_in(["target_data", "leakage"]))
+    share = {d: n / rows.height for d, n in rows["domain"].value_counts(sort=True).rows()}
+    return {
+        "selection_hash": choice.hash,
+        "candidates": len(choice.found.domains),
+        "excluded": excluded.height,
+        "left_pool": leaked.select("id", "origin", "reason").to_dicts(),
+        "left_pool_rows": leaked.height,
+        "n_tokens": int(rows["n_tokens"].sum()),
+        "domains": {d: float(np.round(s, 4)) for d, s in share.items()},
+    }
+
+
+@check(
+    blocking=True,
+    description="The selection keeps its budget, holds every id once and is ranked without gaps.",
+)
+def the_budget_is_kept(of: Checked) -> Finding:
+    """Counts rows and tokens."""
+    task, record = of.task, of.record
+    rows = record.table_ref().scan().filter(pl.col("target") == task.name).sort("rank").collect()
+    paid = subset.take(rows, subset.resolved(task.selection.budget, record.facts["candidates"]))
+    passed = (
+        0 < rows.height == paid.height
+        and rows["id"].n_unique() == rows.height
+        and rows["rank"].to_list() == list(range(1, rows.height + 1))
+    )
+    metadata = {"rows": rows.height, "within_budget": paid.height, "tokens": int(rows["n_tokens"].sum())}
+    return Finding(passed=passed, metadata=metadata)
+
+
+@check(
+    reads=("target_data",),
+    blocking=True,
+    description="Nothing that the target is validated or tested on is selected.",
+)
+def nothing_evaluated_is_selected(of: Checked) -> Finding:
+    """Looks for validation, test and general text among the picks."""
+    task, record = of.task, of.record
+    target = of.of("target_data")
+    ids = record.table_ref().scan().filter(pl.col("target") == task.name).select("id").collect()
+    found = ids.join(evaluated_ids(target.table_ref(), task), on="id").sort("id")
+    return Finding(passed=not found.height, metadata={"found": found.height, "first": found["id"].head(20).to_list()})
+
+
+@check(
+    reads=("raw_corpus",),
+    blocking=True,
+    description="Every pick is a row of the pool, with its text, and neither a near-duplicate nor held out.",
+)
+def picks_are_the_pools_rows(of: Checked) -> Finding:
+    """Looks every pick up in the pool that it was picked from."""
+    task, record = of.task, of.record
+    picks = record.table_ref().scan().filter(pl.col("target") == task.name).select("id", "text").collect()
+    rows = pool.scan_pool(record.input_table("raw_corpus"), pool.pool_key(task))
+    rows = rows.filter(pl.col("id").is_in(picks["id"].implode()))  # a join would hold every text in memory
+    rows = rows.select("id", pl.col("text").alias("pool_text"), "duplicate_of", "held_out")
+    met = picks.join(rows.collect(), on="id", how="left").sort("id")
+    absent = pl.col("pool_text").is_null()
+    wrong = {
+        "not_in_the_pool": met.filter(absent),
+        "other_text": met.filter(~absent & pl.col("text").ne_missing(pl.col("pool_text"))),
+        "not_to_be_picked": met.filter(pl.col("held_out") | pl.col("duplicate_of").is_not_null()),
+    }
+    return Finding(
+        passed=picks.height > 0 and not any(some.height for some in wrong.values()),
+        metadata={
+            **{what: some.height for what, some in wrong.items()},
+            "first": pl.concat(some["id"] for some in wrong.values()).head(20).to_list(),
+        },
+    )
+
+
+STAGE = Stage(
+    name="selected_subset",
+    description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the "
+    "budget pays for. GOT-D takes the most negative calibrated gradients first.",
+    group="selection",
+    kinds=frozenset({"deltalake", "polars"}),
+    code_version="4",
+    settings=_settings,
+    make=_select,
+    reads=(*_TABLES, "base_model"),
+    reads_if={"base_model": lambda task: task.selection.asks_a_model},
+    on_gpu=True,
+    columns={
+        "target": TARGET,
+        "id": ID,
+        "text": TEXT,
+        "source": SOURCE,
+        "domain": DOMAIN,
+        "method": (pl.String, "the selector that chose it"),
+        "budget": (pl.String, "the budget, as it was asked for"),
+        "rank": (pl.Int64, "place in the selection, from 1"),
+        "n_tokens": WORDS,
+        "score": (pl.Float64, "what it was ranked by: the smallest first"),
+        "nearest_target_ids": (pl.List(pl.String), "the rows of target train that are nearest to it"),
+    },
+    checks=(the_budget_is_kept, nothing_evaluated_is_selected, picks_are_the_pools_rows),
+)

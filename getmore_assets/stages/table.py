@@ -1,0 +1,25 @@
+"""The table of the pipeline's stages, from which Dagster's definitions, the plan and the reuse decision are made.
+
+Belongs here: gathering the entries, with the checks that every table and every model has. Does not: an entry, which
+stands in the module of its stage.
+"""
+
+from dataclasses import replace
+from importlib import import_module
+
+from getmore_assets.records import STATIONS
+from getmore_assets.stages.checks import Check
+from getmore_assets.stages.shared_checks import has_its_columns, weights_are_finite
+from getmore_assets.stages.stage import Stage
+
+
+def _entry(name: str) -> Stage:
+    stage: Stage = import_module(f"getmore_assets.stages.{name}").STAGE
+    general = has_its_columns(name, stage.columns) if stage.columns else weights_are_finite(name)
+    return replace(stage, checks=tuple(replace(check, stage=name) for check in (*stage.checks, general)))
+
+
+#: Every stage by name, in the order of the pipeline.
+STAGES = {name: _entry(name) for name in STATIONS}
+#: Every check of one target, in the same order.
+CHECKS: list[Check] = [check for stage in STAGES.values() for check in stage.checks]

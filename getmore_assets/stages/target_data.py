@@ -1,0 +1,68 @@
+"""`target_data`: the examples of what is wanted."""
+
+import polars as pl
+
+from getmore_assets.corpus import target
+from getmore_assets.stages.checks import Checked, Finding, check
+from getmore_assets.stages.columns import ID, ORIGIN, TARGET, TEXT
+from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.shared_checks import is_current, volume_is_usual
+from getmore_assets.stages.stage import Stage
+
+
+def _read(job: Job) -> Made:
+    rows, facts = target.read_target(job.task)
+    stored = rows.select("split", "row", "id", "text", pl.col("label").cast(pl.String), "domain", "origin")
+    table = job.lake.replace(target.TABLE, stored, {"target": job.task.name}, job.commit)
+    return Made(rows.height, facts.__dict__, table, data_version=target.data_version(rows))
+
+
+@check(
+    blocking=True,
+    description="No row of train is in validation or test, or overlaps them (unless `leakage: allow`).",
+)
+def train_is_apart_from_test(of: Checked) -> Finding:
+    """Looks for the rows of train that the model would be evaluated on."""
+    task, record = of.task, of.record
+    table = record.table_ref()
+    rows = table.scan().filter(pl.col("target") == task.name).collect()
+    train = rows.filter(pl.col("split") == "train").unique("id", maintain_order=True)
+    shared = train.join(target.evaluated_ids(table, task), on="id")
+    leaks = target.guard_of(rows).leaks(train)
+    return Finding(
+        passed=not shared.height and (not leaks.height or task.leakage == "allow"),
+        metadata={
+            "shared": shared.height,
+            "first": shared["origin"].head(20).to_list(),
+            "overlapping": leaks.height,
+            "first_overlapping": leaks.head(20).to_dicts(),
+        },
+    )
+
+
+STAGE = Stage(
+    name="target_data",
+    description="The target: train, validation and test, with labels where there are any, and general text where "
+    "the task brings its own. Rows of train that are in validation or test, or overlap them, are taken out and "
+    "listed; test stays as it is.",
+    group="corpus",
+    kinds=frozenset({"deltalake", "polars"}),
+    code_version="7",
+    settings=target.recipe,
+    make=_read,
+    columns={
+        "target": TARGET,
+        "split": (pl.String, "train, validation, test, general or negative"),
+        "row": (pl.Int64, "the place in its split, from 0"),
+        "id": ID,
+        "text": TEXT,
+        "label": (pl.String, "the label; null for a language model"),
+        "domain": (pl.String, "which part of the target the row is in; the file's name where no column says it"),
+        "origin": ORIGIN,
+    },
+    checks=(
+        train_is_apart_from_test,
+        volume_is_usual("the_targets_volume_is_usual"),
+        is_current("the_target_is_current", target.recipe),
+    ),
+)

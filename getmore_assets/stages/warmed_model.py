@@ -1,0 +1,74 @@
+"""`warmed_model`: the base after its warm-up on the selected subset."""
+
+import polars as pl
+
+from getmore_assets.lake import TableRef
+from getmore_assets.records import Record
+from getmore_assets.reporting import figures
+from getmore_assets.reselection import approval
+from getmore_assets.reselection.drift import jaccard
+from getmore_assets.stages.checks import Checked, Finding, check
+from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.stage import Stage
+
+SEED = 0  # the scorecard's first seed: its run of the chosen selector is this model
+
+
+def _selection_is_near(job: Job, last: Record) -> str | None:
+    """The last model stands where `drift.overlap` lets the difference of its selection from today's pass.
+
+    Not where one of the rows it was warmed up on may not be chosen any more: it may overlap what is tested on by now.
+    """
+    if last.inputs["base_model"] != job.inputs["base_model"].data_version:
+        return None
+    mine = pl.col("target") == job.task.name
+    before, now = (
+        table.scan().filter(mine).select("id").collect()["id"]
+        for table in (last.input_table("selected_subset"), job.table("selected_subset"))
+    )
+    overlap = jaccard(before, now)
+    if overlap < job.task.drift.overlap:
+        return None
+    fates = TableRef(**job.inputs["selected_subset"].facts["ledger"]).scan().filter(mine)
+    standing = fates.filter((pl.col("decision") != "excluded") & pl.col("id").is_in(before.implode()))
+    if standing.select(pl.len()).collect().item() < before.len():
+        return None
+    return f"overlap {overlap:.3f} of its selection with today's"
+
+
+def _warm_up(job: Job) -> Made:
+    if job.task.approval:
+        approval.require(job.lake, job.task, job.inputs["selected_subset"].facts["selection_hash"])
+    folder = job.lake.folder("models", "warmed_model") / job.fingerprint[:16]
+    base = job.inputs["base_model"].folders["model"]
+    done = job.launch("train", {"act": "warm_up", "base": base, "folder": str(folder), "seed": SEED})
+    figures.curve(done["curve"], "Warm-up", job.figure("curve"))
+    return Made(done["rows"], done, folders={"model": str(folder)})
+
+
+@check(
+    description="The loss at the end of the warm-up is finite and below that at its start.",
+)
+def the_loss_fell(of: Checked) -> Finding:
+    """Compares the means of the first and the last quarter of the curve; a warning."""
+    record = of.record
+    losses = [point["loss"] for point in record.facts["curve"] if "loss" in point]
+    quarter = max(1, len(losses) // 4)
+    first, last = (sum(part) / quarter for part in (losses[:quarter], losses[-quarter:]))
+    return Finding(passed=last < first, metadata={"first": first, "last": last})
+
+
+STAGE = Stage(
+    name="warmed_model",
+    description="The base model after its warm-up: pre-fine-tuning, causal or masked, on the selected subset.",
+    group="models",
+    kinds=frozenset({"huggingface", "torch"}),
+    code_version="1",
+    settings=lambda task: task.warmup,
+    make=_warm_up,
+    reads=("base_model", "selected_subset"),
+    keep=_selection_is_near,
+    tracked=True,
+    on_gpu=True,
+    checks=(the_loss_fell,),
+)

@@ -1,0 +1,57 @@
+"""A check that passed stands until a record it depends on changes; one that failed is evaluated anew."""
+
+import pytest
+
+from getmore_assets.stages import remembered
+from getmore_assets.stages.checks import Finding
+from getmore_assets.task_files import load_task
+from tests.defs.damage import Copy
+
+
+def check(_of):
+    return Finding(True, {})
+
+
+def other_check(_of):
+    return Finding(False, {})
+
+
+@pytest.fixture
+def copy(ran, tmp_path):
+    return Copy(ran, tmp_path)
+
+
+def test_the_key_moves_with_records_up_to_the_station_with_the_task_and_with_the_code(copy):
+    task = load_task(copy.task)
+
+    def key(of=check, with_task=task):
+        return remembered.key_of(of, with_task, "embeddings")
+
+    before = key()
+    copy.change("selected_subset", rows=7)  # stands after the embeddings
+    assert key() == before
+    copy.change("raw_corpus", rows=7)
+    assert key() != before
+    assert key(of=other_check) != key()
+    assert key(with_task=load_task(copy.task, ["seeds=9"])) != key()
+
+
+def test_a_result_that_passed_stands_with_its_metadata_and_one_that_failed_does_not(copy):
+    task = load_task(copy.task)
+    found = Finding(passed=True, metadata={"rows": 7, "share": 0.5, "first": ["a", "b"], "wrong": {}})
+    remembered.remember(task, "name", "key", found)
+    last = remembered.last_result(task, "name", "key")
+    assert last.passed
+    assert {name: last.metadata[name] for name in found.metadata} == found.metadata
+    assert last.metadata[remembered.LOOKED_AT].startswith("20")
+    assert remembered.last_result(task, "name", "other key") is None
+    remembered.remember(task, "failed", "key", Finding(False, {}))
+    assert remembered.last_result(task, "failed", "key") is None
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b'{"key": "key"}', b'{"key": "key", "metadata": {"a": "torn"}}'])
+def test_a_torn_file_is_as_none(copy, torn):
+    task = load_task(copy.task)
+    folder = copy.lake.folder("checks", task.name)
+    (folder / "name.json").write_bytes(torn)
+    assert remembered.last_result(task, "name", "key") is None
