@@ -1,3 +1,23 @@
 """Choose, from a large candidate pool, the rows to warm a model up on before fine-tuning it (GOT-D, ICLR 2024)."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from getmore_assets.defs.project import build_definitions
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "build_definitions"]
+
+#: What `from getmore_assets import …` finds, and where; loaded when it is asked for, as Dagster takes seconds.
+_WHERE = {"build_definitions": "defs.project"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

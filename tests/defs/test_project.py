@@ -1,0 +1,143 @@
+"""The pipeline in a project that has assets, names, partitions and an executor of its own."""
+
+import dagster as dg
+import pytest
+
+import getmore_assets
+from getmore_assets import build_definitions
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+from getmore_assets.records import STATIONS, Records
+from getmore_assets.task_files import load_task
+from tests.conftest import task_fields, write_task
+
+SELECTED = STATIONS[: STATIONS.index("selected_subset") + 1]
+
+
+@dg.asset
+def embeddings(line: dg.ResourceParam[str]) -> int:
+    """Theirs, of the name of one of ours, with a resource of the name of ours."""
+    return len(line)
+
+
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
+def daily() -> int:
+    return 1
+
+
+@dg.asset
+def my_docs() -> None:
+    """What the pool is read from."""
+
+
+def theirs() -> dg.Definitions:
+    return dg.Definitions(
+        assets=[embeddings, daily, my_docs],
+        jobs=[dg.define_asset_job("run", [embeddings])],
+        resources={"line": "a line of text"},
+        executor=dg.multiprocess_executor,
+        sensors=[dg.SensorDefinition(name="task_files", job_name="run", evaluation_fn=lambda _: None)],
+    )
+
+
+@pytest.fixture
+def tasks(sources, tmp_path):
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    write_task(folder / "tiny.yaml", task_fields(sources, tmp_path / "not-used"))
+    return folder
+
+
+def keys(selection, defs):
+    return {key.to_user_string() for key in selection.resolve(defs.resolve_asset_graph())}
+
+
+def test_a_project_keeps_all_that_is_its_own(tasks, tmp_path):
+    ours = build_definitions(key_prefix="warm", upstream={"candidates": [my_docs], "target": ["daily"]}, tasks=tasks)
+    defs = dg.Definitions.merge(theirs(), ours)
+    dg.Definitions.validate_loadable(defs)
+    graph = defs.resolve_asset_graph()
+    names = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert names == {"embeddings", "daily", "my_docs", *(f"warm/{stage}" for stage in STATIONS)}
+    assert dg.AssetKey("my_docs") in graph.get(dg.AssetKey(["warm", "raw_corpus"])).parent_keys
+    assert dg.AssetKey("daily") in graph.get(dg.AssetKey(["warm", "target_data"])).parent_keys
+    repository = defs.get_repository_def()
+    assert {"run", "warm_run", "warm_select", "warm_check", "warm_plan"} <= set(repository.job_names)
+    assert all(job.name == "run" or job.name.startswith(("warm_", "__")) for job in repository.get_all_jobs())
+    for name in ("warm_run", "warm_select", "warm_inventory"):
+        job = repository.get_job(name)
+        assert {key.path[0] for key in job.asset_layer.selected_asset_keys} <= {"warm"}, name
+    assert {sensor.name for sensor in repository.sensor_defs} >= {"task_files", "warm_task_files", "warm_pool_changes"}
+    assert graph.get(dg.AssetKey(["warm", "raw_corpus"])).partitions_def.name == "warm_target"
+    assert repository.get_job("warm_run").executor_def is dg.multiprocess_executor
+
+
+def test_two_pipelines_stand_side_by_side(tasks):
+    pair = [build_definitions(key_prefix=["a", name], tasks=tasks, group=name) for name in ("left", "right")]
+    defs = dg.Definitions.merge(theirs(), *pair)
+    dg.Definitions.validate_loadable(defs)
+    graph = defs.resolve_asset_graph()
+    assert {node.group_name for node in graph.asset_nodes if node.key.path[0] == "a"} == {"left", "right"}
+    assert {"a_left_run", "a_right_run"} <= set(defs.get_repository_def().job_names)
+
+
+def test_the_pool_waits_for_the_asset_it_is_read_from_and_the_selection_is_made(tasks, tmp_path, sources):
+    lake = tmp_path / "lake"
+    ours = build_definitions(key_prefix="warm", upstream={"candidates": ["my_docs"]}, tasks=tasks, lake=lake)
+    defs = dg.Definitions.merge(theirs(), ours)
+    chosen = {dg.AssetKey("my_docs"), *(dg.AssetKey(["warm", name]) for name in ("raw_corpus", "target_data"))}
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("warm_target", ["tiny"])
+        job = defs.resolve_implicit_job_def_def_for_assets(chosen)
+        done = job.get_subset(asset_selection=chosen).execute_in_process(instance=instance, partition_key="tiny")
+        assert done.success
+        made = [event.asset_key.to_user_string() for event in done.get_asset_materialization_events()]
+        assert made.index("my_docs") < made.index("warm/raw_corpus")
+        checks = {one.check_name for one in done.get_asset_check_evaluations()}
+        assert {"ids_are_unique", "train_is_apart_from_test"} <= checks
+        selected = defs.resolve_job_def("warm_select").execute_in_process(instance=instance, partition_key="tiny")
+        tags = instance.get_run_by_id(selected.run_id).tags
+    statuses = {
+        event.asset_key.path[-1]: event.materialization.metadata["status"].value
+        for event in selected.get_asset_materialization_events()
+    }
+    assert statuses["raw_corpus"] == "reused"
+    assert statuses["selected_subset"] == "made"
+    assert tags["getmore/pipeline"] == "warm"
+    assert Records(Lake(lake), "tiny").get("selected_subset").rows == 100
+    assert not (tmp_path / "not-used").exists()
+
+
+def test_one_task_needs_no_partitions(tasks, tmp_path):
+    task = load_task(tasks / "tiny.yaml")
+    for given in ([task], tasks / "tiny.yaml"):
+        defs = build_definitions(tasks=given, lake=tmp_path / "lake", partitions=None)
+        assert not defs.sensors
+        chosen = {dg.AssetKey("raw_corpus"), dg.AssetKey("target_data")}
+        job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection=chosen)
+        with dg.DagsterInstance.ephemeral() as instance:
+            done = job.execute_in_process(instance=instance)
+            assert done.success
+            assert not [check for check in done.get_asset_check_evaluations() if not check.passed]
+            assert defs.resolve_job_def("check").execute_in_process(instance=instance).success
+    assert Records(Lake(tmp_path / "lake"), "tiny").get("raw_corpus").rows > 1000
+
+
+def test_partitions_may_be_the_projects_own(tasks, tmp_path):
+    own = dg.StaticPartitionsDefinition(["tiny", "another"])
+    defs = build_definitions(tasks=tasks, lake=tmp_path / "lake", partitions=own)
+    job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={dg.AssetKey("target_data")})
+    assert job.execute_in_process(partition_key="tiny").success
+    failed = job.execute_in_process(partition_key="another", raise_on_error=False)
+    assert not failed.success
+
+
+def test_what_is_no_source_is_refused():
+    with pytest.raises(BadInput, match="upstream `pool`: is no source of the pipeline"):
+        build_definitions(upstream={"pool": ["my_docs"]})
+
+
+def test_the_package_says_what_it_has():
+    assert "build_definitions" in dir(getmore_assets)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = getmore_assets.nothing
