@@ -20,6 +20,7 @@ from getmore_assets.config.selection import (
     Selector,
 )
 from getmore_assets.config.sources import (
+    ASSET_PREFIX,
     HUB_PREFIX,
     PYTHON_DOCS,
     TEMPLATE_COLUMN,
@@ -55,6 +56,7 @@ from getmore_assets.config.transport import (
 )
 
 __all__ = [
+    "ASSET_PREFIX",
     "AUTO",
     "BAG_OF_WORDS",
     "BROUGHT",

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 PYTHON_DOCS = "python-docs"
 HUB_PREFIX = "hf://"
+#: The path of rows of an asset that has not been looked up.
+ASSET_PREFIX = "asset:"
 #: A column's name in a template of columns.
 TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")
 
@@ -44,6 +46,13 @@ class Rows(Section):
         f"a saved Hugging Face data set, `{HUB_PREFIX}owner/name`, or `{PYTHON_DOCS}`; files may lie on s3://, gs://, "
         "az:// or https://",
     )
+    asset: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_./-]+$",
+        exclude_if=lambda asset: asset is None,  # as `quoting`
+        description="in place of `path`: an asset of your Dagster project, by its key, as `raw/my_docs`; path and "
+        "version are those of its latest materialization",
+    )
     format: Literal["auto", "parquet", "jsonl", "csv", "tsv", "text", "delta", "dataset"] = "auto"
     text: Text | Pair = Field("text", description=_TEXT)
     version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
@@ -61,6 +70,13 @@ class Rows(Section):
         "without it standard, and a file that reads otherwise without quoting is refused",
     )
     bad_rows: Literal["error", "skip"] = Field("error", description="null, blank or undecodable texts: refuse or skip")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _asset_stands_for_a_path(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("asset") and "path" not in given:
+            return {**given, "path": f"{ASSET_PREFIX}{given['asset']}"}
+        return given
 
     @property
     def texts(self) -> list[str]:
@@ -106,6 +122,10 @@ def _source_from_path(value: Any) -> Any:
 
 
 AnySource = Annotated[Source, BeforeValidator(_source_from_path)]
+
+
+#: The fields of a target that hold sources.
+SPLITS = ("train", "validation", "test", "negative")
 
 
 class Target(Section):

@@ -4,6 +4,7 @@ Belongs here: what one target is and what is done with it. Does not: the parts (
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnySelector, Quotas, Selection, Selector
-from getmore_assets.config.sources import PYTHON_DOCS, AnySource, Corpus, Section, Source, Target
+from getmore_assets.config.sources import ASSET_PREFIX, PYTHON_DOCS, SPLITS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
 
@@ -51,6 +52,28 @@ class Task(Section):
     curves: Curves = Curves()
     launch: Launch = Launch()
     seeds: int = Field(3, ge=1, le=100, description="how often each model is trained and scored: what intervals are of")
+
+    @property
+    def waits_for_assets(self) -> bool:
+        """Whether a source is an asset that has not been looked up."""
+        return any(source.path.startswith(ASSET_PREFIX) for source in [*self.candidates, *self.of_target])
+
+    @property
+    def of_target(self) -> list[Source]:
+        """The sources that are read beside the candidates: the target's, and general text."""
+        found = [*(getattr(self.target, split) for split in SPLITS), self.general]
+        return [source for source in found if source is not None]
+
+    def with_sources(self, change: Callable[[Source], Source]) -> "Task":
+        """Return this task with each of its sources changed: of the candidates, the target and general text."""
+        target = {split: change(source) for split in SPLITS if (source := getattr(self.target, split)) is not None}
+        return self.model_copy(
+            update={
+                "candidates": [change(source) for source in self.candidates],
+                "target": self.target.model_copy(update=target),
+                **({"general": change(self.general)} if self.general else {}),
+            }
+        )
 
     @property
     def rivals(self) -> list[Selector]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from deltalake import DeltaTable
 
-from getmore_assets.config import Source
+from getmore_assets.config import ASSET_PREFIX, Source
 from getmore_assets.corpus import formats
 from getmore_assets.corpus.library_errors import translated, worded
 from getmore_assets.errors import BadInput
@@ -43,6 +43,10 @@ def resolve(source: Source) -> FileList:
     Raises:
         BadInput: Nothing lies there, the format cannot be told, or the files are those of a Delta table.
     """
+    if source.path.startswith(ASSET_PREFIX):
+        fix = "Materialize it in its Dagster project; outside of it give `path` in place of `asset`"
+        what = "has not been materialized, or names no place of its rows, as far as is known here"
+        raise BadInput(f"asset {source.asset}", what, fix)
     with naming(), translated(source.path, "cannot be looked up"):
         path = local(source.path)
         found = _whole_folder(path, source) or _files(path, source)

@@ -21,6 +21,7 @@ from getmore_assets.stages.checks import Check, Checked, Finding
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.table import CHECKS, STAGES
 
+TABLES = "tables"  # the key, after the prefix, of the IO manager that loads what a stage made
 #: The metadata of a check that could not be evaluated: the exception.
 RAISED = "raised"
 
@@ -48,6 +49,7 @@ def _asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition |
         code_version=stage.code_version,
         pool=pools.declared(pipeline.pool) if stage.on_gpu else None,
         description=stage.description,
+        io_manager_key=pipeline.named(TABLES),
         required_resource_keys={pipeline.resource_key},
         automation_condition=condition,
     )

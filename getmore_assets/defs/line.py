@@ -3,7 +3,7 @@
 Belongs here: what is Dagster's about that. Does not: reuse and work (`stages/materializing.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from getmore_assets.defs import runs
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.pools import place_in_pool
 from getmore_assets.defs.shown import materialisation
+from getmore_assets.defs.upstream import EMPTY, Load, located
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.launch import WorkerKilledError
@@ -36,22 +37,25 @@ class Line:
 
     pipeline: Pipeline
     target: str | None
+    instance: dg.DagsterInstance
     task_file: str = ""
     overrides: list[str] = field(default_factory=list)
 
-    def task(self) -> Task:
-        """Return the task of this run.
+    def task(self, load: Mapping[dg.AssetKey, Load] = EMPTY) -> Task:
+        """Return the task of this run, with the place of each source that is an asset; `load` as in `located`.
 
         Raises:
             BadInput: No task, or more than one, has the name of the partition.
         """
-        return self.pipeline.task(self.target, self.overrides, self.task_file)
+        return located(self.pipeline.task(self.target, self.overrides, self.task_file), self.instance, load)
 
     def materialise(self, context: dg.AssetExecutionContext, stage: Stage) -> dg.MaterializeResult:
         """Materialize a stage, as `materializing.materialize` does, and show its record."""
         try:
+            deps = self.pipeline.upstream.get(stage.name, ())
+            task = self.task({dep.asset_key: context.load_asset_value for dep in deps})
             record, status = materialize(
-                stage, self.task(), context.run.run_id, lambda: place_in_pool(context, self.pipeline.pool)
+                stage, task, context.run.run_id, lambda: place_in_pool(context, self.pipeline.pool)
             )
         except WorkerKilledError:
             context.instance.add_run_tags(context.run.run_id, {runs.INTERRUPTED: stage.name})
@@ -66,14 +70,15 @@ def resource(pipeline: Pipeline) -> dg.ResourceDefinition:
     def line(context: dg.InitResourceContext) -> Iterator[Line]:
         run, instance = context.run, context.instance
         target = run.tags.get(runs.PARTITION) if run else None
-        found = Line(pipeline, target, **context.resource_config)
+        assert instance is not None
+        found = Line(pipeline, target, instance, **context.resource_config)
         try:
-            lake = Lake(found.task().lake) if run else None
+            lake = Lake(pipeline.task(target, found.overrides, found.task_file).lake) if run else None
         except BadInput:  # the stage says it, in its place
             lake = None
         # So that others can tell a living run from a dead one.
         tags = pipeline.tags
-        with runs.signs_of_life(instance, run, lake, tags) if instance and run and lake else nullcontext():
+        with runs.signs_of_life(instance, run, lake, tags) if run and lake else nullcontext():
             yield found
 
     return line

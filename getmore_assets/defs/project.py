@@ -5,6 +5,7 @@ Belongs here: the one call that a project makes, and what its arguments mean. Do
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +13,14 @@ import dagster as dg
 
 from getmore_assets.config import Task
 from getmore_assets.defs import questions
-from getmore_assets.defs.assets import assets, checks
+from getmore_assets.defs.assets import TABLES, assets, checks
 from getmore_assets.defs.inventory import inventory
 from getmore_assets.defs.jobs import JOBS, asset_jobs
 from getmore_assets.defs.line import resource
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.sensors import sensors as sensors_of
+from getmore_assets.defs.tables import tables
+from getmore_assets.defs.upstream import assets_of
 from getmore_assets.errors import BadInput
 
 #: What an upstream asset may stand for, and the stage that reads it.
@@ -47,7 +50,8 @@ def build_definitions(
         key_prefix: Of every asset key. Names of jobs, sensors and partitions, and the key of the resource, begin with
             it too: `warm` gives the asset `warm/selected_subset` and the job `warm_run`.
         upstream: Assets of yours that must be materialized first: `candidates` before the pool is read, `target` before
-            the target is. Each is a key, an asset, or a `dg.AssetDep` with a partition mapping of its own.
+            the target is. Each is a key, an asset, or a `dg.AssetDep` with a partition mapping of its own. Assets that
+            `tasks` name as sources need not be repeated here.
         tasks: The folder of task files, the file of one task, or tasks. Default: `GETMORE_TASKS`, or `tasks/`.
         lake: The folder that everything made lies under, in place of the tasks' own.
         group: The asset group. Default: five groups, from `corpus` to `proof`.
@@ -76,22 +80,31 @@ def build_definitions(
         group=group,
         pool=pool,
         resource_key=resource_key or "_".join([*prefix, "line"]),
-        upstream={SOURCES[name]: tuple(_dep(one) for one in deps) for name, deps in given.items()},
     )
+    if tasks is not None:  # what tasks name comes first, too
+        named = assets_of(pipeline.all_tasks()[0].values())
+        given = {name: [*given.get(name, ()), *named[name]] for name in SOURCES}
+    pipeline = replace(pipeline, upstream={SOURCES[name]: _deps(assets) for name, assets in given.items()})
     of_assets = asset_jobs(pipeline) if jobs else []
     return dg.Definitions(
         assets=assets(pipeline, automation_condition),
         asset_checks=[*checks(pipeline), *([inventory(pipeline)] if pipeline.partitions else [])],
         jobs=[*of_assets, *(one.of(pipeline) for one in [*JOBS, *questions.JOBS] if jobs)],
         sensors=sensors_of(pipeline, of_assets[:3]) if jobs and sensors and partitions == "targets" else [],
-        resources={pipeline.resource_key: resource(pipeline)},
+        resources={pipeline.resource_key: resource(pipeline), pipeline.named(TABLES): tables(pipeline)},
         executor=executor,
     )
 
 
-def _dep(asset: Any) -> dg.AssetDep:
-    """Return the dependency on all partitions of an asset, where no mapping of its own is given."""
-    if isinstance(asset, dg.AssetDep):
-        return asset
-    key = asset.key if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec) else dg.AssetKey.from_coercible(asset)
-    return dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping())
+def _deps(assets: Iterable[Any]) -> tuple[dg.AssetDep, ...]:
+    """Return the dependencies, each once: on all partitions of an asset, where no mapping of its own is given."""
+    found: dict[dg.AssetKey, dg.AssetDep] = {}
+    for asset in assets:
+        if isinstance(asset, dg.AssetDep):
+            dep = asset
+        else:
+            is_spec = isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
+            key = asset.key if is_spec else dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else asset
+            dep = dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping())
+        found.setdefault(dep.asset_key, dep)
+    return tuple(found.values())

@@ -17,6 +17,7 @@ from getmore_assets.corpus import pool, readers, target
 from getmore_assets.defs import runs
 from getmore_assets.defs.inventory import evaluation
 from getmore_assets.defs.pipeline import Pipeline
+from getmore_assets.defs.upstream import located
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, newest_version
 from getmore_assets.records import Records
@@ -109,9 +110,10 @@ def _look(
     memory, began = Memory.load(context.cursor), time.time()
     tasks, _ = pipeline.all_tasks()
     there, now = pipeline.targets(context.instance), {}
-    for name, task in tasks.items():
+    for name, task in list(tasks.items()):
         try:
-            now[name] = looks.version(task, memory.seen)
+            tasks[name] = located(task, context.instance)
+            now[name] = looks.version(tasks[name], memory.seen)
         except (BadInput, OSError) as error:  # half written, or gone: the next look may find it whole
             context.log.warning(f"{name}: {error}")
     if not leads:

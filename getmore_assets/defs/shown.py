@@ -30,6 +30,7 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
     }
     if record.table is not None:
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
+        metadata |= {"dagster/uri": Path(record.table.path).absolute().as_uri(), "dagster/table_name": record.station}
         metadata["dagster/column_schema"] = described(
             STAGES[record.station].columns, record.table.scan().collect_schema()
         )
