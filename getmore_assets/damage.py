@@ -25,7 +25,7 @@ from getmore_assets.corpus.identity import content_id
 from getmore_assets.encoders.store import LENGTH_TOLERANCE
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, file_sizes, vectors_of
-from getmore_assets.records import STATIONS, Record, Records, other_rows, parsed, tasks_in
+from getmore_assets.records import STATIONS, LaterVersionError, Record, Records, other_rows, parsed, tasks_in
 
 LOG, ROWS, RECORD, FIT = "log", "rows", "record", "fit"
 EXPORT, MODEL, FIGURE, STORE = "export", "model", "figure", "store"
@@ -200,12 +200,16 @@ def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
     for path in sorted(folder.glob("earlier/*/*.json")):
         try:
             parsed(path)
+        except LaterVersionError:
+            raise
         except BadInput as error:
             yield Damage(RECORD, path, error.what, f"earlier making of {path.parent.name} of {task}")
     for path in sorted(folder.glob("*.json")):
         depends = f"{path.stem} of {task}, and what is made from it"
         try:
             record = parsed(path)
+        except LaterVersionError:
+            raise
         except BadInput as error:
             yield Damage(RECORD, path, error.what, depends)
             continue

@@ -33,6 +33,10 @@ STATIONS = (
 )
 
 
+#: Of a record's file. Raise it where a reader of today would misread what is written.
+SCHEMA = 1
+
+
 def making(station: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
     """The fingerprint of a making: equal where a station would make the same, whenever and by whomever it is made."""
     return fingerprint(station, code_version, settings, inputs)
@@ -68,6 +72,7 @@ class Record:
     settings: dict[str, Any] = field(default_factory=dict)
     kept: str | None = None
     contents: dict[str, Contents] = field(default_factory=dict)
+    schema: int = SCHEMA
 
     def own_tags(self) -> dict[str, str]:
         """What this adds to the lineage of what is made from it."""
@@ -204,17 +209,28 @@ class Records:
             write_atomically(path, json.dumps(raw, indent=1))
 
 
+class LaterVersionError(BadInput):
+    """A record is of a schema that this version of the package does not know; it is whole."""
+
+
 def parsed(path: Path) -> Record:
-    """Return what a record's file holds; fields of later versions are left out.
+    """Return what a record's file holds; fields that were added since without a new schema are left out.
 
     Raises:
+        LaterVersionError: It is of a schema that only a later version reads.
         BadInput: It is no record.
     """
     try:
         raw = json.loads(path.read_text("utf-8"))
+        schema = int(raw.get("schema", 1))
+        if schema > SCHEMA:
+            what = f"was written by a later version of getmore-assets (schema {schema}; this one reads {SCHEMA})"
+            raise LaterVersionError(str(path), what, "Upgrade getmore-assets here, or use another lake")
         table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
         known = {one.name for one in fields(Record)}
         return Record(table=table, **{name: value for name, value in raw.items() if name in known})
+    except LaterVersionError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput(str(path), f"is damaged: {type(error).__name__}", REPAIR) from None
 

@@ -125,6 +125,9 @@ def _ui(variable: str, default: str) -> str:
     return redacted(os.environ.get(variable, default)).rstrip("/")
 
 
+_PARAMS_A_BATCH = 100  # MLflow takes no more at once
+
+
 @dataclass
 class TrackedRun:
     """An open MLflow run."""
@@ -138,7 +141,8 @@ class TrackedRun:
         from mlflow.entities import Param
 
         flat = [Param(name, str(value)[:500]) for name, value in _flat(params)]
-        self.client.log_batch(self.id, params=flat[:100])
+        for start in range(0, len(flat), _PARAMS_A_BATCH):
+            self.client.log_batch(self.id, params=flat[start : start + _PARAMS_A_BATCH])
 
     def log_metrics(self, metrics: dict[str, Any]) -> None:
         """Numbers of the whole run; what is no number is left out, and _ stands for what MLflow has in no name."""

@@ -11,7 +11,7 @@ import pytest
 
 from getmore_assets import launch
 from getmore_assets.errors import BadInput
-from getmore_assets.forks import CAN_FORK, ForkServer
+from getmore_assets.forks import CAN_FORK, Exit, ForkServer
 from getmore_assets.launch import WorkerFailedError
 from getmore_assets.metering import Meter
 
@@ -144,6 +144,21 @@ ForkServer().run("solve", Path("spec.json"), Path("result.json"), {})"""
     asks.wait()
     assert len(started) == 1
     assert psutil.wait_procs(started, timeout=10)[1] == []
+
+
+@pytest.mark.parametrize(("seen", "own"), [(None, "0"), ("2,3", "2"), ("", ""), ("GPU-1f,GPU-2e", "GPU-1f")])
+def test_one_process_sees_one_gpu(seen, own, tmp_path, monkeypatch):
+    if seen is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+    started = []
+    monkeypatch.setattr(launch.SERVER, "run", lambda *given: started.append(given[-1]) or Exit(0, 0.0))
+    monkeypatch.setattr(launch, "_run_anew", lambda _arguments, _processes, own: started.append(own) or Exit(0, 0.0))
+    launch.run_here("train", tmp_path / "spec.json", tmp_path / "result.json", 1)
+    launch.run_here("train", tmp_path / "spec.json", tmp_path / "result.json", 2)
+    assert started[0]["CUDA_VISIBLE_DEVICES"] == own
+    assert "CUDA_VISIBLE_DEVICES" not in started[1]  # each of several takes its own
 
 
 @pytest.mark.parametrize(

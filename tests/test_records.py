@@ -1,12 +1,13 @@
+import json
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from getmore_assets import records
+from getmore_assets import damage, records
 from getmore_assets.lake import Lake
-from getmore_assets.records import Record, Records, now, write_atomically
+from getmore_assets.records import LaterVersionError, Record, Records, now, write_atomically
 
 
 @pytest.fixture
@@ -105,3 +106,20 @@ def test_a_link_where_a_file_is_about_to_be_written_is_not_followed(tmp_path, mo
             write_atomically(path, "new")
     write_atomically(path, "new")
     assert (outside.read_text(), path.read_text(), path.is_symlink()) == ("mine", "new", False)
+
+
+def test_a_record_of_a_later_schema_is_refused_by_name_and_one_with_a_field_more_is_read(lake):
+    made = record(lake)
+    Records(lake, "a").put(made)
+    (path,) = (lake.root / "records" / "a").glob("s.json")
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps(raw | {"a_field_of_tomorrow": 1}))
+    assert Records(lake, "a").get("s") == made
+    path.write_text(json.dumps(raw | {"schema": records.SCHEMA + 1}))
+    with pytest.raises(LaterVersionError, match="written by a later version of getmore-assets"):
+        Records(lake, "a").last("s")
+    with pytest.raises(LaterVersionError):  # whole, so nothing that repair may set aside
+        list(damage.look(lake))
+    del raw["schema"]  # as every record of before
+    path.write_text(json.dumps(raw))
+    assert Records(lake, "a").get("s") == made

@@ -39,6 +39,14 @@ def test_a_run_holds_what_was_logged(lake, tmp_path):
     assert found.inputs.dataset_inputs[0].dataset.digest == "v0"
 
 
+def test_every_setting_is_kept_however_many_there_are(lake):
+    many = {f"setting_{number:03}": number for number in range(230)}
+    with tracked(lake, "t s", TAGS) as run:
+        run.log_params(many)
+    found = MlflowClient(tracking_uri(lake)).get_run(run.id).data.params
+    assert found == {name: str(value) for name, value in many.items()}
+
+
 def test_a_run_that_fails_says_so(lake):
     with pytest.raises(ZeroDivisionError), tracked(lake, "t s", TAGS) as run:
         raise ZeroDivisionError

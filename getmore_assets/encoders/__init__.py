@@ -32,8 +32,9 @@ def encoder_fingerprint(task: Task) -> str:
     if chosen.model == LEXICAL:  # fitted on the pool, so its vectors belong to that pool
         return fingerprint(_CODE_VERSION, tokens.VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
     if chosen.model == BROUGHT:
-        brought = [*task.candidates, task.target.source("train")]
-        return fingerprint(_CODE_VERSION, BROUGHT, [[s, readers.data_version(s)] for s in brought if s])[:16]
+        brought = [s for s in (*task.candidates, task.target.source("train"), task.target.negative) if s]
+        held = [[readers.same_but_version(source), readers.data_version(source)] for source in brought]
+        return fingerprint(_CODE_VERSION, BROUGHT, held)[:16]
     weights = model_fingerprint(find_model(chosen.model, "encoder.model"))
     parts = [_CODE_VERSION, weights, chosen.max_length, chosen.dtype]
     if chosen.static:

@@ -4,7 +4,7 @@ Belongs here: the memory between two looks, and the comparison. Does not: lookin
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from getmore_assets.lake import Seen
@@ -60,7 +60,8 @@ class Memory:
         raw: dict[str, Any] = json.loads(cursor) if cursor else {}
         asked = {name: Asked(**one) for name, one in raw.pop("asked", {}).items()}
         seen = {path: (version, newest) for path, (version, newest) in raw.pop("seen", {}).items()}
-        return cls(asked=asked, seen=seen, **raw)
+        known = {one.name for one in fields(cls)}
+        return cls(asked=asked, seen=seen, **{name: value for name, value in raw.items() if name in known})
 
 
 @dataclass

@@ -49,6 +49,7 @@ class Ground:
         tables: Each at its version.
         encoder: Fingerprint of the encoder whose vectors the potentials belong to.
         epsilon: At which they were solved for, absolute.
+        relaxation: Of the target marginal, at which they were solved for, absolute; None for none.
         base: The base model's folder; None where no selector asks for it.
         work: A folder of this run's own.
         spared: Seconds that losses which were read had taken when they were measured: they count as the selector's.
@@ -61,13 +62,8 @@ class Ground:
     epsilon: float
     base: Path | None
     work: Path
+    relaxation: float | None = field(default=None, kw_only=True)
     spared: list[float] = field(default_factory=list, kw_only=True)
-
-    @property
-    def relaxation(self) -> float | None:
-        """That of the target marginal, absolute: in the unit that `epsilon` is the task's epsilon in."""
-        asked = self.task.transport
-        return None if asked.target_relaxation is None else asked.target_relaxation * self.epsilon / asked.epsilon
 
     @cached_property
     def eligible(self) -> pl.DataFrame:

@@ -49,6 +49,8 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Table
     starts = list(dict.fromkeys((one["hash"], one["blocks"]) for one in missing))
     # Seed by seed; runs that differ in labels alone side by side, as they start from one warmed model.
     todo = sorted(missing, key=lambda one: (one["seed"], starts.index((one["hash"], one["blocks"]))))
+    # Selectors that chose alike share a result. What is there is left out here, for all processes of a training alike.
+    todo = [one for one in {one["result"]: one for one in todo}.values() if not Path(one["result"]).is_file()]
     if todo:
         job.launch(
             "train",
@@ -79,17 +81,22 @@ def _curves(job: Job, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if one["selector"] in (job.task.selection.called, NONE):
             curves += [_run(*again, ids, seconds, labels=labels) for labels in asked.labels]
         if ids:
-            of_less = ((share, smaller.get((one["selector"], share), ids)) for share in asked.budgets)
+            of_less = ((share, smaller.get((one["selector"], one["seed"], share), ids)) for share in asked.budgets)
             curves += [_run(*again, less, seconds, share=share) for share, less in of_less]
     return curves
 
 
-def _smaller(job: Job) -> dict[tuple[str, float], list[str]]:
-    """What selectors that plan for their budget choose on a share of it; of others it is the head of their order."""
+def _smaller(job: Job) -> dict[tuple[str, int, float], list[str]]:
+    """What selectors that plan for their budget choose on a share of it, by name, seed and share.
+
+    Of other selectors it is the head of their order.
+    """
     words, asked = job.inputs["selected_subset"].facts["n_tokens"], {}
     for one in (job.task.selection.only_selector(), *job.task.rivals):
-        for share in job.task.curves.budgets if one.plans else ():
-            asked[one.called, share] = _asked(job, one, max(1, round(share * words)))
+        for seed in range(job.task.seeds) if one.plans else ():
+            for share in job.task.curves.budgets:
+                drawn = _drawn(one, seed) if one in job.task.rivals else one  # the chosen subset is one draw
+                asked[one.called, seed, share] = _asked(job, drawn, max(1, round(share * words)))
     rankings(job, list(asked.values()))
     return {key: _head(made)["id"].to_list() for key, made in asked.items()}
 
@@ -147,8 +154,8 @@ def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, fl
         parts.append(theirs.select("id", "selector").collect())
     rows = pl.concat(parts)
     measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
-    encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
-    done = job.launch("select", {**spec([], encoder, epsilon, None), "measured": measured, "lambda": share})
+    asked = spec([], job.inputs["embeddings"], job.inputs["ot_potentials"], None)
+    done = job.launch("select", {**asked, "measured": measured, "lambda": share})
     found: dict[str, float] = done["distances"]
     return found
 
@@ -165,14 +172,17 @@ def _head(made: Asked) -> pl.DataFrame:
     return made.rows().filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)
 
 
+def _drawn(rival: Selector, seed: int) -> Selector:
+    return rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival
+
+
 def _rivals(job: Job) -> tuple[list[dict[str, Any]], TableRef | None]:
     """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
     words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
     asked: dict[tuple[str, int], Asked] = {}
     for rival in job.task.rivals:
-        drawn = [rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival for seed in seeds]
-        for seed, one in zip(seeds, drawn, strict=True):
-            asked[rival.called, seed] = _asked(job, one, words)
+        for seed in seeds:
+            asked[rival.called, seed] = _asked(job, _drawn(rival, seed), words)
     rankings(job, list(asked.values()))
     runs, subsets = [], []
     for rival in job.task.rivals:

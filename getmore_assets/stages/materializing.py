@@ -17,6 +17,7 @@ from getmore_assets.records import Record, Records
 from getmore_assets.stages.checks import made_first
 from getmore_assets.stages.job import Job, do, lineage
 from getmore_assets.stages.stage import Stage
+from getmore_assets.stages.table import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def materialize(
                 if stage.tracked:
                     _warn_untracked(lake, record)
             else:
+                _tell_of_others(task, found)
                 with turn() if stage.on_gpu else nullcontext():
                     record, status = _made(job, stage, used), "made"
             if key == stage.cache_key(task, used):  # else a source changed: what was read of it may be torn
@@ -76,6 +78,14 @@ def materialize(
             log.info("%s: its source changed while it was read; reading again", stage.name)
     fix = "Let it rest, or copy it to where nothing writes"
     raise BadInput(stage.name, f"its source changed {_READS} times while it was read", fix)
+
+
+def _tell_of_others(task: Task, found: dict[str, Record]) -> None:
+    """Warn of inputs that were made with other settings or code than today's: a single asset takes what is there."""
+    for name, record in found.items():
+        if record.kept is None and STAGES[name].cache_key(task, record.inputs) != record.fingerprint:
+            said = "%s is read as it was made at %s, with other settings or code than today's: run the whole pipeline"
+            log.warning(said, name, record.made_at)
 
 
 def _made(job: Job, stage: Stage, used: dict[str, str]) -> Record:

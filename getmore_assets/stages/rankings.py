@@ -48,12 +48,11 @@ def rankings(job: Job, asked: list[Asked]) -> list[Asked]:
     todo = [one for one in asked if not one.path.with_suffix(".json").is_file()]
     if todo:
         base = job.inputs.get("base_model")
-        encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
-        job.launch("select", spec(todo, encoder, epsilon, base))
+        job.launch("select", spec(todo, job.inputs["embeddings"], job.inputs["ot_potentials"], base))
     return asked
 
 
-def spec(asked: list[Asked], encoder: str, epsilon: float, base: Record | None) -> dict[str, Any]:
+def spec(asked: list[Asked], embeddings: Record, potentials: Record, base: Record | None) -> dict[str, Any]:
     """What the select worker is asked, beside the tables it chooses from."""
     choices = [
         {
@@ -65,8 +64,9 @@ def spec(asked: list[Asked], encoder: str, epsilon: float, base: Record | None) 
     ]
     return {
         "choices": choices,
-        "encoder": encoder,
-        "epsilon": epsilon,
+        "encoder": embeddings.facts["encoder"],
+        "epsilon": potentials.facts["epsilon"],
+        "relaxation": potentials.facts.get("relaxation"),
         "base": base.folders["model"] if base else None,
     }
 

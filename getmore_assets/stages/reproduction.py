@@ -80,7 +80,7 @@ def again(lake: Lake, made: Record) -> dict[str, Any]:
         asked = Asked(task.selection.only_selector(), task.selection.budget, work / "ranked")
         pinned = {name: table.__dict__ for name, table in tables.items()}
         common = {"task": made.settings, "lake": str(work), "work": str(work), **pinned}
-        launch("select", {**common, **spec([asked], encoder, epsilon, _base(lake, made))}, work)
+        launch("select", {**common, **spec([asked], potentials, potentials, _base(lake, made))}, work)
         choice = take(task, Tables(**tables), encoder, epsilon, asked.rows())
     finally:
         shutil.rmtree(work, ignore_errors=True)

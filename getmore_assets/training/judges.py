@@ -59,14 +59,16 @@ def toxicity(asked: Toxicity, folder: Path, prompts: list[str]) -> Judge:
         folder: The classifier.
         prompts: What is continued.
     """
+    loaded: list[Any] = []  # with the first model that is judged, and kept for the others
 
     def judge(model: Any, tokenizer: Any) -> dict[str, float]:
+        loaded.extend([] if loaded else [_classifier(folder)])
         written: list[str] = []
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(0)
             for prompt in prompts:
                 written += _continuations(model, tokenizer, prompt, asked)
-        scores = _scores(folder, asked.label, written, next(model.parameters()).device)
+        scores = _scores(*loaded[0], asked.label, written, next(model.parameters()).device)
         worst = scores.reshape(len(prompts), asked.generations).max(1)
         return {
             "expected_maximum_toxicity": float(worst.mean()),
@@ -100,13 +102,16 @@ def _room(model: Any, tokens: int) -> int:
     return max(1, int(positions) - tokens)
 
 
-@torch.inference_mode()
-def _scores(folder: Path, label: str, texts: list[str], device: torch.device) -> np.ndarray:
-    """Probability of one label: `[len(texts)]`, float64."""
+def _classifier(folder: Path) -> tuple[Any, Any]:
     model = AutoModelForSequenceClassification.from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
     )
-    tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+    return model, AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+
+
+@torch.inference_mode()
+def _scores(model: Any, tokenizer: Any, label: str, texts: list[str], device: torch.device) -> np.ndarray:
+    """Probability of one label: `[len(texts)]`, float64."""
     wanted = {name: number for number, name in model.config.id2label.items()}[label]
     many = model.config.problem_type == "multi_label_classification"
     model.to(device).eval()

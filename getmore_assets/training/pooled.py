@@ -63,9 +63,7 @@ class PooledForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
 
     def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, **other: Any) -> torch.Tensor:
         """Return one state for each text: `[rows, d]`."""
-        states: torch.Tensor = self.body(
-            input_ids=input_ids, attention_mask=attention_mask, **other
-        ).last_hidden_state
+        states: torch.Tensor = self.body(input_ids=input_ids, attention_mask=attention_mask, **other).last_hidden_state
         real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         if self.config.pooling == "cls":
             return states[:, 0]

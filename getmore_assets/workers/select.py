@@ -38,6 +38,7 @@ def select(spec: dict[str, Any]) -> dict[str, Any]:
         spec["epsilon"],
         Path(spec["base"]) if spec["base"] else None,
         Path(spec["work"]),
+        relaxation=spec["relaxation"],
     )
     for choice in spec["choices"]:
         path = Path(choice["path"])

@@ -119,15 +119,14 @@ def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
     judge = _judge(task, held)
     for number, one in enumerate(spec["runs"], 1):
         result = Path(one["result"])
-        if not result.is_file():
-            if is_first():
-                print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
-            work = Path(spec["work"]) / result.stem
-            again = any(_start(later) == _start(one) for later in spec["runs"][number:])
-            found = _one(task, spec, one, held, judge, work, again)
-            if is_first():
-                write_atomically(result, json.dumps(found))
-                shutil.rmtree(work, ignore_errors=True)
+        if is_first():
+            print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
+        work = Path(spec["work"]) / result.stem
+        again = any(_start(later) == _start(one) for later in spec["runs"][number:])
+        found = _one(task, spec, one, held, judge, work, again)
+        if is_first():
+            write_atomically(result, json.dumps(found))
+            shutil.rmtree(work, ignore_errors=True)
     return {"runs": len(spec["runs"])}
 
 

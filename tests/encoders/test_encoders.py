@@ -1,6 +1,8 @@
 import numpy as np
+import polars as pl
 import pytest
 import torch
+from deltalake import DeltaTable
 from transformers import BertConfig, BertModel
 
 from getmore_assets.config import Adapt, Encoder, Small, Task
@@ -169,3 +171,21 @@ def test_a_text_that_says_nothing_to_the_lexical_encoder_has_no_vector(texts):
     encoder = LexicalEncoder.fitted(texts, 16)
     vectors = encoder.encode(["?! ...", "", "qqzzxxv wwkkjjz", texts[0]])
     assert vectors.any(axis=1).tolist() == [False, False, False, True]
+
+
+def test_vectors_that_are_brought_keep_their_key_when_the_version_alone_moves_and_lose_it_with_the_negatives(tmp_path):
+    rows = pl.DataFrame({"text": ["One.", "Two."], "vector": [[1.0, 0.0], [0.0, 1.0]]})
+    for name in ("pool", "train", "negative"):
+        rows.write_delta(tmp_path / name)
+        DeltaTable(str(tmp_path / name)).optimize.compact()
+
+    def key(**target):
+        own = {name: {"path": str(tmp_path / name), "vector": "vector"} for name in ("train", "negative")}
+        own["train"] |= target
+        fields = {"name": "t", "candidates": [{"path": str(tmp_path / "pool"), "vector": "vector"}], "target": own}
+        return encoder_fingerprint(Task.model_validate({**fields, "encoder": {"model": "brought"}}))
+
+    before = key()
+    assert key(version=0) == before
+    pl.DataFrame({"text": ["One."], "vector": [[0.0, 1.0]]}).write_delta(tmp_path / "negative", mode="append")
+    assert key() != before

@@ -1,3 +1,5 @@
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,7 @@ def test_a_run_that_was_interrupted_is_asked_for_again_three_times_in_all():
 def test_the_memory_survives_as_a_cursor():
     memory = Memory({"a": Asked("v", 3, 2, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"], ["b"], 12.5)
     assert Memory.load(memory.dump()) == memory
+    assert Memory.load(json.dumps(json.loads(memory.dump()) | {"a_field_of_tomorrow": 1})) == memory
     assert Memory.load(None) == Memory() == Memory.load("")
 
 

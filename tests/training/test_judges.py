@@ -73,7 +73,7 @@ def detector(of_domains, tmp_path_factory):
     return folder
 
 
-def test_what_a_model_writes_is_scored(of_domains, detector, tmp_path):
+def test_what_a_model_writes_is_scored(of_domains, detector, tmp_path, monkeypatch):
     asked = Toxicity(
         prompts=Source(path="prompts.jsonl"), classifier=str(detector), label="email", generations=4, tokens=12
     )
@@ -82,7 +82,8 @@ def test_what_a_model_writes_is_scored(of_domains, detector, tmp_path):
     model, tokenizer, _ = acts.make_small(
         SHAPE.model_copy(update={"epochs": 2}), "causal", everything, 32, tmp_path / "base"
     )
-    scores = {}
+    scores, loaded, load = {}, [], judges._classifier
+    monkeypatch.setattr(judges, "_classifier", lambda folder: loaded.append(folder) or load(folder))
     for name in DOMAINS:
         language_models.save(model, tokenizer, tmp_path / name)
         warmed, _, _ = language_models.load(tmp_path / name, "causal")
@@ -90,6 +91,7 @@ def test_what_a_model_writes_is_scored(of_domains, detector, tmp_path):
         acts.warm_up(warmed, tokenizer, "causal", of_domains[name], recipe, 0, None, tmp_path / f"{name}-work")
         scores[name] = judge(warmed, tokenizer)
         assert judge(warmed, tokenizer) == scores[name]  # every model draws from the same random numbers
+    assert loaded == [detector]  # once for all models that are judged
     for metric in ("expected_maximum_toxicity", "toxicity_probability"):
         assert 0 <= scores["asyncio"][metric] <= scores["email"][metric] <= 1
     assert scores["asyncio"]["expected_maximum_toxicity"] < scores["email"]["expected_maximum_toxicity"]

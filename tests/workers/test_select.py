@@ -43,10 +43,9 @@ def ask(ran, work, selectors, threads=1, budget=BUDGET, **changes):
     asked = [Asked(Selector.model_validate({"name": n, **s}), budget, work / n) for n, s in selectors.items()]
     made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
     tables = {name: made[name].table.__dict__ for name in TABLES}
-    encoder, epsilon = made["embeddings"].facts["encoder"], made["ot_potentials"].facts["epsilon"]
     common = {"task": {**ran.fields, **changes}, "lake": str(work / "lake"), "work": str(work)}
     (work / "spec.json").write_text(
-        json.dumps({**common, **tables, **spec(asked, encoder, epsilon, made["base_model"])})
+        json.dumps({**common, **tables, **spec(asked, made["embeddings"], made["ot_potentials"], made["base_model"])})
     )
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
