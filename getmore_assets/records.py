@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from getmore_assets.config import PYTHON_DOCS
 from getmore_assets.contents import GONE, Contents, wrong_with
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import REPAIR, BadInput
@@ -227,6 +228,8 @@ def parsed(path: Path) -> Record:
             what = f"was written by a later version of getmore-assets (schema {schema}; this one reads {SCHEMA})"
             raise LaterVersionError(str(path), what, "Upgrade getmore-assets here, or use another lake")
         table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
+        if raw.get("settings"):  # of a task of before 0.2, whose `candidates` had this default
+            raw["settings"].setdefault("candidates", [{"path": PYTHON_DOCS}])
         known = {one.name for one in fields(Record)}
         return Record(table=table, **{name: value for name, value in raw.items() if name in known})
     except LaterVersionError:

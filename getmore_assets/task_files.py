@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from getmore_assets import safe_yaml
-from getmore_assets.config import Section, Source, Task
+from getmore_assets.config import BASE, Section, Source, Task
 from getmore_assets.errors import BadInput
+from getmore_assets.task_paths import relative_to_file
 
 _SELECTORS = ("compare", "entrants")  # the fields that list selectors
 
@@ -29,12 +30,12 @@ def load_task(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> 
     try:
         was = path.stat()
     except OSError:
-        return _load(path, tuple(overrides), None)
-    return _load(path, tuple(overrides), (was.st_mtime_ns, was.st_ctime_ns, was.st_size, was.st_ino))
+        return _load(path, tuple(overrides), Path.cwd(), None)
+    return _load(path, tuple(overrides), Path.cwd(), (was.st_mtime_ns, was.st_ctime_ns, was.st_size, was.st_ino))
 
 
 @lru_cache(maxsize=64)  # every asset and check of a run asks for the task, which cannot be changed
-def _load(path: Path, overrides: tuple[str, ...], _was: tuple[int, ...] | None) -> Task:
+def _load(path: Path, overrides: tuple[str, ...], _cwd: Path, _was: tuple[int, ...] | None) -> Task:
     try:
         raw = safe_yaml.read(path)
     except FileNotFoundError:
@@ -46,7 +47,8 @@ def _load(path: Path, overrides: tuple[str, ...], _was: tuple[int, ...] | None) 
         raise BadInput(str(path), f"not valid YAML ({error})", "Correct the file") from None
     if not isinstance(raw, dict):
         raise BadInput(str(path), "not a mapping of fields", "See tasks/demo.yaml for the shape of a task file")
-    return task_of(raw, overrides, str(path))
+    _refuse_base(raw, path)
+    return relative_to_file(task_of(raw, overrides, str(path)), path)
 
 
 def task_of(raw: dict[str, Any], overrides: Iterable[str], where: str) -> Task:
@@ -73,6 +75,14 @@ def changed(task: Task, overrides: Iterable[str]) -> Task:
     if not overrides:
         return task
     return task_of(task.model_dump(mode="json", exclude_unset=True), overrides, f"task {task.name}")
+
+
+def _refuse_base(raw: Any, path: Path) -> None:
+    """Refuse the one field of the schema that is filled in here, and that no task file sets."""
+    if isinstance(raw, dict) and BASE in raw and "path" in raw:
+        raise BadInput(str(path), f"{BASE}: unknown key", "Write the path relative to the task file's folder")
+    for one in raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ():
+        _refuse_base(one, path)
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -107,19 +117,33 @@ def _explain(error: Any) -> str:
         hint = f" (did you mean `{near[0]}`?)" if near else ""
         return f"{where}: unknown key{hint}; accepted here: {', '.join(accepted)}"
     if error["type"] == "missing":
-        return f"{where}: missing"
+        return f"{where}: missing{_to_write(error['loc'])}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {message[0].lower()}{message[1:]} (got {error['input']!r:.80})"
 
 
+def _to_write(location: tuple[Any, ...]) -> str:
+    """What to write for a required field: what it is, and an example, where the schema has them."""
+    field = _section_at(location[:-1]).model_fields.get(str(location[-1]))
+    if field is None:
+        return ""
+    example = f", for example `{location[-1]}: {field.examples[0]}`" if field.examples else ""
+    return f" ({field.description}{example})" if field.description else ""
+
+
 def _fields_at(location: tuple[Any, ...]) -> list[str]:
     """The field names a section accepts."""
+    return [name for name in _section_at(location).model_fields if name != BASE]
+
+
+def _section_at(location: tuple[Any, ...]) -> type[Section]:
+    """The section that an error's location ends in."""
     model: Any = Task
     for part in location:
         if part not in model.model_fields:  # a place in a list, a name that the user gave
             continue
         model = section_in(model.model_fields[part].annotation) or Source
-    return list(model.model_fields)
+    return model  # type: ignore[no-any-return]
 
 
 def section_in(annotation: Any) -> type[Section] | None:

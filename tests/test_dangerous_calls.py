@@ -99,7 +99,8 @@ def test_a_name_that_becomes_a_folder_can_lead_nowhere(name, tmp_path):
     from getmore_assets.task_files import load_task
 
     path = tmp_path / "task.yaml"
-    path.write_text(yaml.safe_dump({"name": name, "target": {"train": "a.jsonl"}}, allow_unicode=True), "utf-8")
+    fields = {"name": name, "candidates": ["p.jsonl"], "target": {"train": "a.jsonl"}}
+    path.write_text(yaml.safe_dump(fields, allow_unicode=True), "utf-8")
     with pytest.raises(BadInput, match="name: string should"):
         load_task(path)
 

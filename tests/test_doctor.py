@@ -30,7 +30,7 @@ def examined(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(**fields):
-        base = {"name": "t", "target": {"train": "a.jsonl"}}
+        base = {"name": "t", "candidates": ["p.jsonl"], "target": {"train": "a.jsonl"}}
         file = write_task(tmp_path / "task.yaml", base | fields)
         done = CliRunner().invoke(main, ["doctor", str(file), "--json"])
         assert isinstance(done.exception, SystemExit | None), done.exception

@@ -24,7 +24,7 @@ def _in_processes(real_processes):
 
 
 def test_a_worker_that_crashes_is_an_error_that_says_so(tmp_path):
-    with pytest.raises(WorkerFailedError, match="ValidationError: 2 validation errors for Task"):
+    with pytest.raises(WorkerFailedError, match="ValidationError: 3 validation errors for Task"):
         launch.launch("solve", {"task": {}}, tmp_path)
 
 

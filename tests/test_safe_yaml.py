@@ -10,7 +10,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 from getmore_assets.tasks_folder import read_folder
 
-MINIMAL = "name: t\ntarget: {train: a.jsonl}\n"
+MINIMAL = "name: t\ncandidates: [p.jsonl]\ntarget: {train: a.jsonl}\n"
 LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
 MERGES = "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30))
 HARMFUL = {
@@ -74,10 +74,10 @@ def test_what_people_write_is_read_as_before(tmp_path):
         ("name: a\nname: b\ntarget: {train: a}\n", r"the key `name` stands twice, first on line 1 .*line 2"),
         (
             MINIMAL + "warmup:\n  epochs: 1\n  dtype: float32\n  epochs: 2\n",
-            "`epochs` stands twice, first on line 4 .*line 6",
+            "`epochs` stands twice, first on line 5 .*line 7",
         ),
-        (MINIMAL + 'seeds: 1\n"seeds": 2\n', "`seeds` stands twice, first on line 3"),
-        (MINIMAL + "zero_shot: {labels: {1: a, true: b}}\n", "`true` stands twice, first on line 3"),
+        (MINIMAL + 'seeds: 1\n"seeds": 2\n', "`seeds` stands twice, first on line 4"),
+        (MINIMAL + "zero_shot: {labels: {1: a, true: b}}\n", "`true` stands twice, first on line 4"),
         (MINIMAL + "compare: [{selector: knn, selector: dsir}]\n", "`selector` stands twice"),
         (MINIMAL + "warmup: &r {epochs: 2, epochs: 3}\nfinetune: {<<: *r}\n", "`epochs` stands twice"),
     ],

@@ -6,7 +6,7 @@ from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 
-MINIMAL = "name: t\ntarget: {train: a.jsonl}\n"
+MINIMAL = "name: t\ncandidates: [pool.jsonl]\ntarget: {train: a.jsonl}\n"
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -19,14 +19,22 @@ def theirs(fields: str) -> str:
     return f"compare=[{{selector: imported, imported: {{{fields}}}}}]"
 
 
-def test_everything_but_the_target_has_a_default(tmp_path):
-    task = load_task(write(tmp_path, MINIMAL))
-    assert task.candidates[0].path == "python-docs"
-    assert task.selection.selector == "got-d"
+def test_everything_but_name_pool_and_target_has_a_default(tmp_path):
+    assert load_task(write(tmp_path, MINIMAL)).selection.selector == "got-d"
+
+
+def test_what_has_no_default_is_refused_by_name_with_what_to_write(tmp_path):
+    with pytest.raises(BadInput) as refused:
+        load_task(write(tmp_path, "target: {train: a.jsonl}\n"))
+    assert "name: missing (of the target and its results, for example `name: mine`)" in str(refused.value)
+    example = "for example `candidates: [{path: corpus/*.jsonl}]`"
+    assert f"candidates: missing (the sources of the corpus to select from, {example})" in str(refused.value)
+    with pytest.raises(BadInput, match=r"target.train: missing \(what is fine-tuned on"):
+        load_task(write(tmp_path, "name: t\ncandidates: [a.jsonl]\ntarget: {}\n"))
 
 
 def test_the_target_lends_its_fields_to_its_splits(tmp_path):
-    text = "name: t\ntarget: {train: a.jsonl, test: {path: b.csv, text: body}, text: words, label: kind}\n"
+    text = MINIMAL.replace("{", "{test: {path: b.csv, text: body}, text: words, label: kind, ")
     target = load_task(write(tmp_path, text)).target
     assert target.source("train").text == "words"
     assert target.source("test").text == "body"
@@ -121,7 +129,7 @@ def test_a_missing_task_file_is_refused():
 def test_what_cannot_be_judged_is_refused(tmp_path, more, says):
     text = more if "target:" in more else f"target: {{train: a.jsonl}}\n{more}"
     with pytest.raises(BadInput, match=says):
-        load_task(write(tmp_path, "name: t\n" + text))
+        load_task(write(tmp_path, "name: t\ncandidates: [pool.jsonl]\n" + text))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +153,7 @@ def test_a_lake_that_is_no_folder_is_refused_by_name(tmp_path, lake, said):
 
 
 @pytest.mark.parametrize(
-    ("lake", "found"), [("~/a/lake", "HOME/a/lake"), ("'~'", "HOME"), ("a/~/b", "a/~/b"), ("x:y", "x:y")]
+    ("lake", "found"), [("~/a/lake", "HOME/a/lake"), ("'~'", "HOME"), ("a/~/b", "HOME/a/~/b"), ("x:y", "HOME/x:y")]
 )
 def test_a_lake_in_ones_home_lies_there(tmp_path, monkeypatch, lake, found):
     monkeypatch.setenv("HOME", str(tmp_path))

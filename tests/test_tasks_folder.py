@@ -15,7 +15,7 @@ from getmore_assets.tasks_folder import find_task_file, read_folder
 
 
 def write(path: Path, name: str, more: str = "") -> Path:
-    path.write_text(f"{more}name: {name}\ntarget: {{train: a.jsonl}}\n")
+    path.write_text(f"{more}name: {name}\ncandidates: [p.jsonl]\ntarget: {{train: a.jsonl}}\n")
     return path
 
 

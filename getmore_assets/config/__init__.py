@@ -21,6 +21,7 @@ from getmore_assets.config.selection import (
 )
 from getmore_assets.config.sources import (
     ASSET_PREFIX,
+    BASE,
     HUB_PREFIX,
     PYTHON_DOCS,
     TEMPLATE_COLUMN,
@@ -59,6 +60,7 @@ __all__ = [
     "ASSET_PREFIX",
     "AUTO",
     "BAG_OF_WORDS",
+    "BASE",
     "BROUGHT",
     "HUB_PREFIX",
     "LEXICAL",

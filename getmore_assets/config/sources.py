@@ -5,6 +5,7 @@ Belongs here: fields, their defaults and their limits. Does not: opening what th
 
 import operator
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -13,6 +14,8 @@ PYTHON_DOCS = "python-docs"
 HUB_PREFIX = "hf://"
 #: The path of rows of an asset that has not been looked up.
 ASSET_PREFIX = "asset:"
+#: The field with the folder that a path is relative to: `task_files` fills it in, no task file sets it.
+BASE = "base"
 #: A column's name in a template of columns.
 TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")
 
@@ -44,7 +47,7 @@ class Rows(Section):
         min_length=1,
         description="a Parquet, JSONL (.gz, .zst), CSV, TSV or text file, a folder or glob of them, a Delta table, "
         f"a saved Hugging Face data set, `{HUB_PREFIX}owner/name`, or `{PYTHON_DOCS}`; files may lie on s3://, gs://, "
-        "az:// or https://",
+        "az:// or https://; relative to the folder of the task file",
     )
     asset: str | None = Field(
         None,
@@ -53,6 +56,7 @@ class Rows(Section):
         description="in place of `path`: an asset of your Dagster project, by its key, as `raw/my_docs`; path and "
         "version are those of its latest materialization",
     )
+    base: str | None = Field(None, exclude_if=lambda base: base is None, repr=False)
     format: Literal["auto", "parquet", "jsonl", "csv", "tsv", "text", "delta", "dataset"] = "auto"
     text: Text | Pair = Field("text", description=_TEXT)
     version: int | None = Field(None, ge=0, description="the version of a Delta table; its newest without it")
@@ -77,6 +81,11 @@ class Rows(Section):
         if isinstance(given, dict) and given.get("asset") and "path" not in given:
             return {**given, "path": f"{ASSET_PREFIX}{given['asset']}"}
         return given
+
+    @property
+    def place(self) -> str:
+        """The path as this process opens it: joined to the folder that it is relative to."""
+        return str(Path(self.base, self.path)) if self.base else self.path
 
     @property
     def texts(self) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnySelector, Quotas, Selection, Selector
-from getmore_assets.config.sources import ASSET_PREFIX, PYTHON_DOCS, SPLITS, AnySource, Corpus, Section, Source, Target
+from getmore_assets.config.sources import ASSET_PREFIX, SPLITS, AnySource, Corpus, Section, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
 
@@ -20,10 +20,16 @@ from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, 
 class Task(Section):
     """One target and what to do with it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results", examples=["mine"]
+    )
     lake: str = Field(".getmore", description="the folder that everything made lies under; `~` is your home")
-    candidates: list[AnySource] = Field([Source(path=PYTHON_DOCS)], min_length=1)
-    target: Target
+    candidates: list[AnySource] = Field(
+        min_length=1, description="the sources of the corpus to select from", examples=["[{path: corpus/*.jsonl}]"]
+    )
+    target: Target = Field(
+        description="the examples of what is wanted", examples=["{train: train.jsonl, text: text, label: label}"]
+    )
     general: AnySource | None = Field(
         None, description="general text to measure forgetting on, instead of held-out rows"
     )

@@ -16,7 +16,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import newest_version, unreadable_in
 from getmore_assets.places import local, naming
 
-CORRECT_IT = "Correct the path; it is relative to where you run"
+CORRECT_IT = "Correct the path; it is relative to the folder of the task file"
 _LOG = "_delta_log"
 _WILD = "*?["
 _A_LINK = "is a link to a folder: name that folder as a source"
@@ -48,7 +48,7 @@ def resolve(source: Source) -> FileList:
         what = "has not been materialized, or names no place of its rows, as far as is known here"
         raise BadInput(f"asset {source.asset}", what, fix)
     with naming(), translated(source.path, "cannot be looked up"):
-        path = local(source.path)
+        path = local(source.place)
         found = _whole_folder(path, source) or _files(path, source)
     if source.version is not None and found.format != "delta":
         what = f"`version: {source.version}` is given, but it is {found.format}, which has no versions"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import HUB_PREFIX, PYTHON_DOCS, Source
+from getmore_assets.config import BASE, HUB_PREFIX, PYTHON_DOCS, Source
 from getmore_assets.corpus import formats, hugging_face, payloads, python_docs
 from getmore_assets.corpus.fields import SCHEMA, columns_of, origins, take
 from getmore_assets.corpus.file_lists import CORRECT_IT, resolve
@@ -148,8 +148,8 @@ def is_delta(source: Source) -> bool:
 
 
 def same_but_version(source: Source | None) -> dict[str, Any] | None:
-    """The fields that say what a source is, whatever version of it is read."""
-    return None if source is None else source.model_dump(exclude={"version"})
+    """The fields that say what a source is, whatever version of it is read, and wherever the command is run."""
+    return None if source is None else source.model_dump(exclude={"version", BASE})
 
 
 def _read_all(reading: Reading, only: set[str] | None = None) -> Iterator[pl.DataFrame]:

@@ -212,6 +212,6 @@ def _pins(task: Task, seen: Seen) -> list[str]:
     for split, source in target.sources_of(task).items():
         if source and source.version is None and readers.is_delta(source):
             where = split if split == "general" else f"target.{split}"
-            _, newest = seen.get(str(Path(source.path))) or ("", newest_version(source.path))
+            _, newest = seen.get(str(Path(source.place))) or ("", newest_version(source.place))
             pins.append(f"{where}.version={newest}")
     return pins

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from getmore_assets.config import Section, Task
+from getmore_assets.config import BASE, Section, Task
 from getmore_assets.drafting.draft import Draft
 from getmore_assets.task_files import section_in
 
@@ -23,7 +23,7 @@ _COMMENTS_AT = 40
 _HEAD = (
     "Drafted by `getmore init` from a look at {given}. The comment beside a value says what told, and what else it "
     "could be: change what is wrong. Then `getmore select {file}` goes as far as the selection, `getmore run {file}` "
-    "on to models, scorecard and report. Paths are relative to where you run.",
+    "on to models, scorecard and report. Paths are relative to the folder of this file.",
     "A line that begins with # and not one space is a setting at its default: to change it, take the # away, and that "
     "of its section's name.",
 )
@@ -54,7 +54,7 @@ def _section(
     model: type[Section], given: dict[str, Any], reasons: dict[str, str], at: str, indent: int
 ) -> Iterator[str]:
     """The lines of one section: its fields in the schema's order."""
-    for name, field in model.model_fields.items():
+    for name, field in _settings(model):
         key, dotted = field.alias or name, f"{at}{name}"
         if not indent:
             yield ""
@@ -74,6 +74,11 @@ def _section(
             yield from _line(indent, f"{key}: {_flow(value)}", reasons.get(dotted) or field.description or "")
 
 
+def _settings(model: type[Section]) -> list[tuple[str, FieldInfo]]:
+    """The fields of a section that a task file may set."""
+    return [(name, field) for name, field in model.model_fields.items() if name != BASE]
+
+
 def _item(model: type[Section], item: dict[str, Any], reasons: dict[str, str], at: str, indent: int) -> Iterator[str]:
     """A section as one of a list: its first setting bears the dash."""
     dash = " " * (indent + 2)
@@ -91,7 +96,7 @@ def _default(key: str, field: FieldInfo, reason: str | None, indent: int) -> Ite
     about = "; ".join(part for part in (_plain(reason or ""), _about(field)) if part)
     if isinstance(value, Section) and not value.model_fields_set:
         yield from _line(indent, f"{key}:", about, off=True)
-        for name, inner in type(value).model_fields.items():
+        for name, inner in _settings(type(value)):
             yield from _default(inner.alias or name, inner, None, indent + 2)
     else:
         yield from _line(indent, f"{key}: {_flow(_dumped(value))}", about, off=True)
@@ -105,7 +110,7 @@ def _about(field: FieldInfo) -> str:
         return field.description or (choices if str(kind).startswith("typing.Literal") else "")
     about = " ".join((inspect.getdoc(nested) or "").split("\n\n")[0].split())
     optional = field.get_default(call_default_factory=True) is None
-    return f"{about} Its fields: {', '.join(nested.model_fields)}" if optional else about
+    return f"{about} Its fields: {', '.join(name for name, _ in _settings(nested))}" if optional else about
 
 
 def _line(indent: int, setting: str, about: str, off: bool = False) -> Iterator[str]:

@@ -61,8 +61,8 @@ def _told_by(sources: Iterable[Source]) -> tuple[str, ...] | None:
     """Return the files, and the logs of Delta tables, that change with the sources; None where that is not all."""
     places = []
     for source in sources:
-        log = Path(source.path, "_delta_log")
-        place = log if log.is_dir() else Path(source.path)
+        log = Path(source.place, "_delta_log")
+        place = log if log.is_dir() else Path(source.place)
         if place != log and not place.is_file():
             return None
         places.append(str(place))

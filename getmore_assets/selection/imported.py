@@ -69,7 +69,7 @@ def version(chosen: Imported, task: Task) -> str:
     Raises:
         BadInput: There is no such file, or it is not said which its places count in.
     """
-    own = readers.file_version(chosen.path) if chosen.is_array else readers.data_version(_as_source(chosen))
+    own = readers.file_version(chosen.place) if chosen.is_array else readers.data_version(_as_source(chosen))
     return fingerprint(own, {name: readers.data_version(of) for name, of in _pools(chosen, task).items()})
 
 
@@ -134,7 +134,7 @@ def _ids(chosen: Imported) -> pl.DataFrame:
 def _places(chosen: Imported) -> pl.DataFrame:
     """The name of its file, place, score and origin, of an index array or of a table with a column of places."""
     if chosen.is_array:
-        return _array(chosen.path)
+        return _array(chosen.place)
     assert chosen.index is not None
     parts = [pl.DataFrame(schema=_PLACES)]
     for table, origins in _tables(chosen):

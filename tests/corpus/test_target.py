@@ -94,7 +94,8 @@ def test_real_sets_overlap_a_little(shared_data, tmp_path):
         s: str(shared_data / f"chemprot.{f}.jsonl")
         for s, f in (("train", "train"), ("validation", "dev"), ("test", "test"))
     }
-    task = Task.model_validate({"name": "c", "lake": str(tmp_path), "target": {**given, "label": "label"}})
+    fields = {"name": "c", "lake": str(tmp_path), "candidates": ["p.jsonl"]}
+    task = Task.model_validate({**fields, "target": {**given, "label": "label"}})
     frame, facts = target.read_target(task)
     reasons = [row["reason"].split(" of ")[0] for row in facts.left["train"]]
     assert (
