@@ -29,8 +29,8 @@ def test_a_folder_of_odd_files_becomes_a_task_that_the_line_accepts(files):
     chosen = {choice["field"]: choice["value"] for choice in printed["choices"]}
     task = load_task(files / "tasks" / "mine.yaml")
     (pool,) = task.candidates
-    assert (pool.path, pool.text, pool.source, pool.domain) == ("everything.csv", "wording", "came from", "shelf")
-    assert (task.target.train.path, task.target.text, task.target.label) == ("mine-train.jsonl", "gist", "about")
+    assert (pool.path, pool.text, pool.source, pool.domain) == ("../everything.csv", "wording", "came from", "shelf")
+    assert (task.target.train.path, task.target.text, task.target.label) == ("../mine-train.jsonl", "gist", "about")
     assert (chosen["candidates.0.text"], chosen["target.label"]) == ("wording", "about")
     assert all(field in done.stderr for field in chosen)  # people see the same
     small = ["selection.budget.rows=20", "triage.sample=50", "encoder.dimensions=16"]

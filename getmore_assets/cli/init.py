@@ -5,6 +5,7 @@ Belongs here: what is printed, and never overwriting. Does not: the look, the gu
 
 import json
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from getmore_assets.cli.execution import json_option, refusals
 from getmore_assets.cli.terminal import ERR, OUT, cell
 from getmore_assets.drafting.draft import Draft
+from getmore_assets.drafting.weighing import Way, said_size
 from getmore_assets.errors import BadInput
 
 
@@ -29,25 +31,37 @@ def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_js
     """Draft a task file from a look at your files.
 
     Finds the tables under FOLDER_OR_FILES (JSONL, CSV, TSV, Parquet, text, Delta, saved data sets), tells the target
-    and its splits from the candidate pool, and guesses which columns hold texts, labels, domains and sources. The file
-    says why beside each value, and has every other setting at its default, commented out.
+    and its splits from the candidate pool, and guesses which columns hold texts, labels, domains and sources. The task
+    is written only if a run would accept it; what is refused is tried another way. Where two ways are equally likely,
+    it asks, or names the choice. The file says why beside each value, and has every other setting at its default,
+    commented out.
     """
-    from getmore_assets.drafting.draft import draft
+    from getmore_assets.drafting.proposal import propose, relative_to
     from getmore_assets.drafting.writing import write
     from getmore_assets.records import write_atomically
 
     with refusals(as_json):
         if Path(to).exists() and not force:
             raise BadInput(to, "is there already", "Name another with --to, or write over it with --force")
-        made = draft(list(given), target)
+        asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
+        made = propose(list(given), target, _choose if asks else None)
         Path(to).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(Path(to), write(made, list(given), to))
+        write_atomically(Path(to), write(relative_to(made, Path(to).parent), list(given), to))
     following = f"getmore run {shlex.quote(to)}"
     _print(made, to, following, to_stderr=as_json)
     if as_json:
         choices = [asdict(choice) for choice in made.choices]
         printed = {"task": made.fields["name"], "file": to, "choices": choices, "left_out": made.left}
         click.echo(json.dumps({**printed, "next": following}))
+
+
+def _choose(ways: list[Way]) -> Way:
+    """Ask which of several ways is meant."""
+    OUT.print("Which file holds the examples of what you want (the target)? The others are what is selected from.")
+    for number, way in enumerate(ways, 1):
+        OUT.print(cell(f"  {number}  {way.target} ({said_size(way.size)}; {way.sides.why})"), soft_wrap=True)
+    number = click.prompt("Number", type=click.IntRange(1, len(ways)), default=1)
+    return ways[number - 1]
 
 
 def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:

@@ -99,7 +99,11 @@ class Source(Rows):
     """Where rows come from, and under which names their fields lie."""
 
     source: str | None = Field(None, description="the column that names a row's source; the file's name without it")
-    domain: str | None = Field(None, description="the column that names a row's domain; the file's name without it")
+    domain: str | None = Field(
+        None,
+        description="the column that names a row's domain; without it the file's name; for several text files, "
+        "the name of the folder that each is in",
+    )
     label: str | None = Field(None, description="the column that holds a row's label")
     vector: str | None = Field(None, description="the column that holds a row's vector, for `encoder.model: brought`")
     include: list[str] = Field([], description=f"of `{PYTHON_DOCS}`: only these distributions")

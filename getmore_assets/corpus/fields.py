@@ -53,10 +53,13 @@ def take(reading: Reading, file: str, start: int, batch: pl.DataFrame) -> pl.Dat
     """
     source, batch_of = reading.source, _Batch(reading, file, batch)
     name = plain_name(Path(file))
+    # A table is a collection, and a text file one document: its folder is the collection.
+    documents = reading.gathered and reading.format == "text"
+    collection = (documents and Path(file).absolute().parent.name) or name
     fields = {
         "text": batch_of.text(),
         "source": batch_of.group(source.source, name),
-        "domain": batch_of.group(source.domain, name),
+        "domain": batch_of.group(source.domain, collection),
         "label": batch_of.label(source.label),
         "origin": origins(file, start, batch),
     }
@@ -142,7 +145,7 @@ class _Batch:
         return proved.values
 
     def group(self, column: str | None, name: str) -> pl.Series:
-        """Names of groups; that of the file stands in where a row has none, but not for one that is no name."""
+        """Names of groups; `name` stands in where a row has none, but not for one that is no name."""
         if column is None:
             return pl.repeat(name, self.columns.height, dtype=pl.String, eager=True)
         proved = self._proved(column, meanings.domain)

@@ -34,6 +34,7 @@ _SUFFIXES = {
     ".md": "text",
     ".rst": "text",
     ".text": "text",
+    ".tex": "text",
 }
 
 

@@ -113,13 +113,14 @@ class Guard:
 
     Args:
         evaluated: id, split, text.
+        whole: How many times these rows are what would be evaluated: an n-gram is boilerplate in as many times more.
     """
 
-    def __init__(self, evaluated: pl.DataFrame) -> None:
+    def __init__(self, evaluated: pl.DataFrame, whole: int = 1) -> None:
         every = _Words.of(evaluated["text"])
         # Of rows with the same words the first stands for all, else a text in many rows would be its own boilerplate.
         first = _whole(every).unique(["gram", "words"], keep="first", maintain_order=True)["row"]
-        self._rows = evaluated.select("id", "split")[first]
+        self._rows, self._first = evaluated.select("id", "split")[first], first
         words = every.of_rows(first.to_numpy())
         self._counts = words.counts
         self._runs = {
@@ -128,12 +129,14 @@ class Guard:
             )
             for size in range(_SHORTEST, RUN + 1)
         }
-        self._runs = {size: _without_common(grams, _COMMON_RUN) for size, grams in self._runs.items() if grams.height}
+        self._runs = {
+            size: _without_common(grams, whole * _COMMON_RUN) for size, grams in self._runs.items() if grams.height
+        }
         self._run_sieves = {size: _Sieve(grams["gram"]) for size, grams in self._runs.items()}
         triples = words.grams(_TRIPLE).unique(["gram", "row"], maintain_order=True)
-        most = pl.when(pl.col("gram").is_in(words.of_characters(_TRIPLE).implode())).then(_COMMON_CHARACTERS)
+        most = pl.when(pl.col("gram").is_in(words.of_characters(_TRIPLE).implode())).then(whole * _COMMON_CHARACTERS)
         self._common = (
-            triples.group_by("gram").len().filter(pl.col("len") > most.otherwise(_COMMON_TRIPLE)).select("gram")
+            triples.group_by("gram").len().filter(pl.col("len") > most.otherwise(whole * _COMMON_TRIPLE)).select("gram")
         )
         self._triples = triples.join(self._common, on="gram", how="anti").select("gram", of="row")
         self._triple_sieve = _Sieve(self._triples["gram"])
@@ -156,6 +159,17 @@ class Guard:
         ids = rows.select("id").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
         named = best.join(evaluated, on="of").join(ids, on="row").sort("row")
         return named.select("id", "kind", "split", pl.col("of_id").alias("of"), "overlap").cast(SCHEMA)  # type: ignore[arg-type]
+
+    def cost(self) -> int:
+        """What `pairs` takes where these rows are held against themselves: places that meet, a run's ten times ten."""
+        met = [(one, RUN**2) for one in self._runs.values()] + [(self._triples, 1)]
+        return sum(times * int((one.group_by("gram").len()["len"].cast(pl.Int64) ** 2).sum()) for one, times in met)
+
+    def pairs(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Every pair of one of some rows (id, text) and an evaluated row that it leaks, by their places: row and of."""
+        words = _Words.of(rows["text"])
+        found = pl.concat([self._exact(words), self._near(words), *self._one_in_the_other(words)])
+        return found.select("row", of=pl.lit(self._first).gather("of")).unique()
 
     def _exact(self, words: _Words) -> pl.DataFrame:
         return _found(_whole(words).join(self._whole, on=["gram", "words"]).with_columns(overlap=1.0), "exact", 0)

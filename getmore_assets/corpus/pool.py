@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 TABLE = "raw_corpus"
 _READS = 5  # how often a pool that another process writes meanwhile is read
+_DOMAINS = "folder"  # the domain of a text file among several; before, it was the file
 _STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "minhash"]
 #: The columns of a pool that keeps rows whole: which source a row is of, and the row.
 _KEPT = {"candidate": pl.Int64, **payloads.SCHEMA}
@@ -158,7 +159,7 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
         fix = "Let one process at a time write a pool that shrinks or changes"
         raise BadInput(TABLE, f"another process wrote the pool during {_READS} readings", fix)
     facts = read.facts
-    write_atomically(noted, json.dumps({"files": files, "rows": rows.height, "tokens": VERSION}))
+    write_atomically(noted, json.dumps({"files": files, "rows": rows.height, "tokens": VERSION, "domains": _DOMAINS}))
     facts.rows = rows.height
     facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
     held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
@@ -207,6 +208,8 @@ def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, k
     if table is None or not read.is_file() or _is_of_other_tokens(read):
         return None
     then = json.loads(read.read_text("utf-8"))
+    if then.get("domains") != _DOMAINS:
+        return None  # rows without a domain of their own may have another now: all are looked at once
     whole = scan_pool(table, key).select(pl.len()).collect().item() == then["rows"]
     return readers.new_files(files, then["files"]) if whole else None
 

@@ -172,6 +172,7 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
     if ours := next((name for name in columns or () if name in _OURS), None):
         raise BadInput(source.path, f"column `{ours}` has a name that is used inside", "Rename it in the file")
     reading.format, paths, left_out = resolve(source)
+    reading.gathered = paths != [local(source.place)]
     reading.left_out = {named(file): why for file, why in left_out.items()}
     read_file = formats.READERS[reading.format]
     for path in paths:

@@ -34,6 +34,7 @@ class Reading:
         longer: Rows that are longer than a passage and are kept whole.
         folded: Rows or passages whose text another one has.
         kinds: What the first label that was met holds, by column.
+        gathered: Whether its files were found by a folder or a glob, and so belong together.
         cuts: Whether rows are cut into passages, which those of messages must not be.
         not_text: Parts of messages that are no text (images, audio) and so are in no text.
     """
@@ -52,6 +53,7 @@ class Reading:
     longer: int = 0
     folded: int = 0
     kinds: dict[str, str] = field(default_factory=dict)
+    gathered: bool = False
     cuts: bool = False
     not_text: int = 0
 

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import Quotas, Source, Task
-from getmore_assets.corpus import pool, readers
+from getmore_assets.corpus import holding_out, pool, readers
 from getmore_assets.corpus.fields import SCHEMA
-from getmore_assets.corpus.identity import content_id, draw, draws, fingerprint, hash_lines
+from getmore_assets.corpus.identity import content_id, draws, fingerprint, hash_lines
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.corpus.reading import Reading
@@ -23,9 +23,9 @@ from getmore_assets.lake import Seen, TableRef
 log = logging.getLogger(__name__)
 
 TABLE = "target_data"
+GROUPS, ROWS = "groups", "rows"  # how splits are held out: near-duplicates together, or row by row
 EVALUATION = ("validation", "test", "general")
 COMPARED = ("train", "negative")  # the splits whose rows are points of a transport problem
-HELD_OUT_SHARE = 0.1
 GENERAL_ROWS = 1000  # rows of general text that forgetting is measured on, at most
 _FEWEST_ROWS = 2
 
@@ -34,7 +34,9 @@ _FEWEST_ROWS = 2
 class TargetFacts:
     """What came of the splits, for metadata; `left` lists what left a split because it is evaluated on elsewhere.
 
-    `evaluated_version` changes when, and only when, what is evaluated on does. `sources` holds each source's counts.
+    `read` counts the rows of each split before that. `held_out_by` is how splits that are not given were taken from
+    train. `evaluated_version` changes when, and only when, what is evaluated on does. `sources` holds each source's
+    counts.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -42,6 +44,8 @@ class TargetFacts:
     left: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     held_out_from_train: list[str] = field(default_factory=list)
+    held_out_by: str = GROUPS
+    read: dict[str, int] = field(default_factory=dict)
     sources: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -62,16 +66,21 @@ def source_version(task: Task, seen: Seen | None = None) -> str:
     return fingerprint([readers.data_version(s, seen) if s else None for s in sources_of(task).values()])
 
 
-def read_target(task: Task) -> tuple[pl.DataFrame, TargetFacts]:
+def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, TargetFacts]:
     """The target's rows: split, row (its place in the split), id, text, label, domain, origin, vector where brought.
+
+    Args:
+        task: Whose target it is.
+        held_out_by: How splits that are not given are taken from train: `GROUPS`, or `ROWS` as by earlier versions.
 
     Raises:
         BadInput: A split is empty, train has one row, train is validation or test, or a label is new in one of them.
     """
-    facts = TargetFacts()
+    facts = TargetFacts(held_out_by=held_out_by)
     read = {split: _read(task, split, facts) for split in ("train", "validation", "test")}
     _refuse_same(task, read)
     splits = _held_out(read, facts)
+    facts.read = {split: rows.height for split, rows in splits.items()}
     if task.general:
         splits["general"] = _whole(task.general, "general", "general text", facts)
     if task.target.negative:
@@ -236,16 +245,14 @@ def _held_out(read: dict[str, pl.DataFrame | None], facts: TargetFacts) -> dict[
     train = read["train"]
     assert train is not None
     splits = {split: rows for split, rows in read.items() if rows is not None}
-    drawn = pl.Series([draw(i, "split") for i in train["id"]], dtype=pl.Float64)
-    once = train["label"].is_first_distinct() & train["label"].is_not_null()  # train keeps one row of every label
-    keep = pl.repeat(True, train.height, eager=True)
-    for split, low in (("validation", 0.0), ("test", HELD_OUT_SHARE)):
-        if split not in splits:
-            chosen = drawn.is_between(low, low + HELD_OUT_SHARE, closed="left") & ~once
-            splits[split] = train.filter(chosen)
-            keep &= ~chosen
-            facts.held_out_from_train.append(split)
-    return {**splits, "train": train.filter(keep)}
+    missing = [split for split in ("validation", "test") if split not in splits]
+    facts.held_out_from_train = missing
+    if not missing:
+        return splits
+    chosen = (holding_out.by_groups if facts.held_out_by == GROUPS else holding_out.by_rows)(train, missing)
+    keep = ~pl.fold(pl.lit(False), lambda a, b: a | b, [pl.lit(mask) for mask in chosen.values()])
+    kept = train.filter(keep)
+    return {**splits, **{split: train.filter(mask) for split, mask in chosen.items()}, "train": kept}
 
 
 def _refuse_same(task: Task, splits: dict[str, pl.DataFrame | None]) -> None:
@@ -259,12 +266,13 @@ def _refuse_same(task: Task, splits: dict[str, pl.DataFrame | None]) -> None:
 
 
 def _refuse_short(task: Task, split: str, rows: int, left: bool) -> None:
-    source = task.target.source(split)
+    source = task.target.source(split) or task.target.train
     why = f"the target's {split} split has {rows} usable row{'s' * (rows != 1)}"
-    if left:
-        why += " once rows that are evaluated on elsewhere are taken out"
     fix = f"Give at least {_FEWEST_ROWS} rows (thirty or more make a useful target)"
-    raise BadInput(source.path if source else f"target.{split}", why, fix)
+    if left:
+        why += " once rows that overlap what is evaluated on are taken out"
+        fix = "Give rows that are less alike, or bring `validation` and `test`, or set `leakage: allow` to keep them"
+    raise BadInput(source.path, why, fix)
 
 
 def _labels(task: Task, splits: dict[str, pl.DataFrame]) -> list[str]:

@@ -27,7 +27,11 @@ _MOST_TEXTS = 200  # files of text that are opened
 _STRINGS = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 _YEAR = re.compile(r"(19|20)\d\d|nan|inf(inity)?", re.IGNORECASE)  # reads as a number, and may be a column's name
 _JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*[\[\]{\"\d-])"  # how an object or a list of JSON begins
-_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:"
+_TIME = r"^(\d{4}-\d\d(-\d\d)?([T ]\d\d:.*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d\d:\d\d(:\d\d)?)$"
+
+
+class NoTextsError(BadInput):
+    """A table without rows, or without a column of texts: no part of a task, and no fault either."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def look(found: Found, most: int) -> Table:
         most: Rows, about.
 
     Raises:
-        BadInput: It cannot be read, has no rows, or no names of columns; by file and row.
+        NoTextsError: It has no rows.
+        BadInput: It cannot be read, or has no names of columns; by file and row.
     """
     filled = tuple(file for file in found.files if file.is_dir() or file.stat().st_size) or found.files
     ends = tuple(dict.fromkeys([filled[0], filled[-1]]))
@@ -121,7 +126,7 @@ def look(found: Found, most: int) -> Table:
             continue
         everywhere = names if everywhere is None else everywhere & names
     if not rows:
-        raise BadInput(found.named, "holds no rows", "Give a file that has rows, or leave it out")
+        raise NoTextsError(found.named, "holds no rows", "Give a file that has rows, or leave it out")
     columns = {name: _column(name, parts, rows) for name, parts in seen.items() if name in (everywhere or ())}
     partly = tuple(name for name in seen if name not in columns)
     shape = recognise(

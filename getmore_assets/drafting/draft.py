@@ -1,7 +1,7 @@
 """A task put together from what was found, with the reason for every choice.
 
-Belongs here: which guesses become which fields, and holding them against the target's data. Does not: the guesses
-(`sides.py`, `roles.py`), or the file they are written to (`writing.py`).
+Belongs here: which guesses become which fields. Does not: the guesses (`sides.py`, `roles.py`), proof that the task can
+be run (`proposal.py`), or the file it is written to (`writing.py`).
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,9 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import LEXICAL, Encoder, Task
-from getmore_assets.corpus.target import read_target
-from getmore_assets.drafting.columns import Table, look
+from getmore_assets.drafting.columns import NoTextsError, Table, look
 from getmore_assets.drafting.roles import Role, domain_and_source_of, label_of, pair_of, text_of
-from getmore_assets.drafting.sides import Sides, tell_apart
-from getmore_assets.errors import BadInput
+from getmore_assets.drafting.sides import Sides
 from getmore_assets.lake import unreadable_in
 
 _POOL_ROWS, _TARGET_ROWS = 20_000, 200_000  # that are looked at; of a target all, as labels may be rare
@@ -59,22 +57,14 @@ class Draft:
     left: dict[str, str]
 
 
-def draft(given: list[str], target: str | None = None) -> Draft:
-    """Look at some files and folders, and guess the task that they are for.
-
-    Args:
-        given: Paths, relative to where the task will be run.
-        target: The target's training examples, where it cannot be told by name or size.
+def drafted(sides: Sides) -> Draft:
+    """The task of one way to tell the target from the pool, from a look at all of its files.
 
     Raises:
-        BadInput: Something cannot be read or told; or the target could not be trained on.
+        BadInput: A file cannot be read, or holds no texts.
     """
-    try:
-        sides = tell_apart(given, target)
-        splits = {split: look(found, _TARGET_ROWS) for split, found in sides.target.items()}
-        pool = [look(found, _POOL_ROWS) for found in sides.pool]
-    except OSError as error:
-        raise BadInput(str(error.filename), f"cannot be read ({error.strerror})", "Make it readable") from None
+    splits = {split: look(found, _TARGET_ROWS) for split, found in sides.target.items()}
+    pool, left = _with_texts(sides)
     candidates, choices = _candidates(pool)
     of_target, more = _target(sides, splits)
     fields: dict[str, Any] = {"name": sides.name, "candidates": candidates, "target": of_target}
@@ -91,8 +81,28 @@ def draft(given: list[str], target: str | None = None) -> Draft:
         fields["encoder"] = {"model": LEXICAL, **fields.get("encoder", {})}
         why = f"{foreign:.0%} of the pool's letters are not Latin: it reads every script, minilm English"
         choices.append(Choice("encoder.model", LEXICAL, why, ("a hub id of a multilingual encoder",)))
-    read_target(Task.model_validate(fields))  # refuses what could not be run, before it is written
-    return Draft(fields, choices, sides.left)
+    return Draft(fields, choices, sides.left | left)
+
+
+def _with_texts(sides: Sides) -> tuple[list[Table], dict[str, str]]:
+    """The tables of the pool that hold texts, and the others with the reason.
+
+    Raises:
+        BadInput: One cannot be read, or none holds texts.
+    """
+    tables, left, refused = [], dict[str, str](), list[NoTextsError]()
+    for found in sides.pool:
+        try:
+            table = look(found, _POOL_ROWS)
+            text_of(table)
+        except NoTextsError as error:
+            refused.append(error)
+            left[found.named] = error.what
+        else:
+            tables.append(table)
+    if not tables:
+        raise refused[0]
+    return tables, left
 
 
 def _foreign(pool: list[Table], candidates: list[dict[str, Any]]) -> float:

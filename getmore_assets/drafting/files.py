@@ -9,12 +9,27 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from getmore_assets.config import Source
 from getmore_assets.corpus import formats
 from getmore_assets.corpus.file_lists import resolve
 from getmore_assets.corpus.lines import LONGEST_ROW
+from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
+_MANY = 5  # files of one shape are a collection; fewer may as well be a corpus, a target and its splits
+_WITH_COLUMNS = ("csv", "tsv", "jsonl", "parquet")
+#: Words in the names of files that set one apart from those beside it.
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "development", "eval"),
+    "test": ("test", "testing", "heldout"),
+}
+TARGET = {"target", "targets", "wanted", "downstream"}
+POOL = {"pool", "corpus", "corpora", "candidate", "candidates", "crawl", "unlabeled", "unlabelled", "web"}
+_TELLING = TARGET | POOL | {word for words in SPLITS.values() for word in words}
+_NOT_LINES = "JSON, but not one object a line; `jq -c '.[]' {} > {}.jsonl` makes that of a list"
 _ABOUT = re.compile(r"(?i)^(readme|licen[cs]e|copying|notice|changelog|citation|contributing)\b")
 
 
@@ -106,7 +121,7 @@ def _not_read(path: Path) -> str | None:
         return "no format that is read"
     if kind == "text" and _ABOUT.match(path.name):
         return "says something about the data"
-    return "JSON, but not one object a line" if path.suffix == ".json" and not _is_json_lines(path) else None
+    return None if path.suffix != ".json" or _is_json_lines(path) else _NOT_LINES.format(path.name, path.stem)
 
 
 def _found(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> Found:
@@ -134,7 +149,12 @@ def _is_json_lines(path: Path) -> bool:
 
 
 def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
-    """The files of one folder, those that differ in their numbers alone put together under a glob; so are all texts."""
+    """The files of one folder, those that belong together put under a glob.
+
+    Together belong all texts; files whose names differ in their numbers alone; and many files with the same columns.
+    """
+    if len(paths) >= _MANY and (whole := _of_one_shape(paths, kind)):
+        return {whole: tuple(paths)}
     alike: dict[str, list[Path]] = {}
     for path in paths:
         pattern = f"*{''.join(path.suffixes)}" if kind == "text" else re.sub(r"\d+", "*", path.name)
@@ -146,6 +166,32 @@ def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
         else:  # alone, or the glob would take in others
             tables |= {str(part): (part,) for part in parts}
     return tables
+
+
+def _of_one_shape(paths: list[Path], kind: str) -> str | None:
+    """The glob of files that all have the same columns, and nothing in their names that sets one apart; or None."""
+    suffixes = {"".join(path.suffixes) for path in paths}
+    told = set.intersection(*(_plain_words(path) for path in paths))
+    apart = any((_plain_words(path) - told) & _TELLING for path in paths)
+    if kind not in _WITH_COLUMNS or len(suffixes) > 1 or apart:
+        return None
+    pattern = str(paths[0].with_name(f"*{suffixes.pop()}"))
+    columns = {_columns(path, kind) for path in paths}
+    return pattern if len(columns) == 1 and None not in columns and _stands_for(pattern, paths) else None
+
+
+def _plain_words(path: Path) -> set[str]:
+    return set(re.findall(r"[a-z]+", path.name.lower()))
+
+
+def _columns(path: Path, kind: str) -> tuple[str, ...] | None:
+    """The names of a table's columns, by its first rows; None where it has none, or cannot be read."""
+    reading = Reading(Source(path=str(path)))
+    try:
+        batch = next(iter(formats.READERS[kind](path, None, reading)), None)
+    except (BadInput, pl.exceptions.PolarsError, OSError):
+        return None
+    return None if batch is None else tuple(sorted(name for name in batch[1].columns if name != "#row"))
 
 
 def _stands_for(pattern: str, parts: list[Path]) -> bool:

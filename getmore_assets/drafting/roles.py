@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from getmore_assets.drafting.columns import Column, Table
+from getmore_assets.drafting.columns import Column, NoTextsError, Table
 from getmore_assets.errors import BadInput
 
 _TEXT = {"text", "texts", "content", "body", "passage", "sentence", "document", "doc", "abstract", "article", "review"}
@@ -55,7 +55,7 @@ def text_of(table: Table) -> Role:
     """The column with the text, or the template of columns that rows of a trainer's shape are made of.
 
     Raises:
-        BadInput: No column holds any.
+        NoTextsError: No column holds any.
     """
     if shape := table.shape:
         others = [c for c in table.columns.values() if c.name not in shape.columns]
@@ -70,7 +70,7 @@ def text_of(table: Table) -> Role:
         columns = list(table.columns.values())
         held = {c.name: "one value in all rows" if c.distinct == 1 < c.rows else c.holds for c in columns}
         there = "; ".join(f"`{name}` holds {what}" for name, what in held.items()) or "there are none"
-        raise BadInput(table.found.named, f"no column holds texts: {there}", "Write texts into a column of strings")
+        raise NoTextsError(table.found.named, f"no column holds texts: {there}", "Write texts into a column of strings")
     # A name outweighs length, but not any length: `comment` may be three words beside the review.
     # What repeats is less likely: of ten instructions for all rows the answers are the texts.
     likely.sort(
@@ -117,6 +117,11 @@ def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
             why = f"`{seen[0]}` is not in every split, or has values there that train lacks"
         return Role(None, why, tuple(seen))
     return Role(found[0].name, _why(found[0], _LABEL, "its values repeat"), _names(found[1:]))
+
+
+def is_called_label(column: str) -> bool:
+    """Whether a column's name says that it holds labels."""
+    return bool(_LABEL & set(_words(column)))
 
 
 def domain_and_source_of(table: Table, texts: list[str]) -> tuple[Role, Role]:

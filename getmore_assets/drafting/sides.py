@@ -1,6 +1,7 @@
-"""Which of the data is the target, with its splits, and which the candidate pool: by name, else by size.
+"""Which of the data is the target, with its splits, and which the candidate pool: every way to tell them apart.
 
-Belongs here: names of files and folders, and sizes. Does not: what is in them (`columns.py`, `roles.py`).
+Belongs here: names of files and folders. Does not: what is in them (`columns.py`, `roles.py`), or which way is the
+likeliest where names do not tell (`weighing.py`).
 """
 
 import re
@@ -8,30 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from getmore_assets.corpus import formats
-from getmore_assets.drafting.files import Found, find
+from getmore_assets.drafting.files import POOL, SPLITS, TARGET, Found, find
 from getmore_assets.errors import BadInput
 
-_SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev", "development", "eval"),
-    "test": ("test", "testing", "heldout"),
-}
-_SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
-_TARGET = {"target", "targets", "wanted", "downstream"}
-_POOL = {"pool", "corpus", "corpora", "candidate", "candidates", "crawl", "unlabeled", "unlabelled", "web"}
-_SMALLER = 5  # times, that a target without a telling name must be smaller than the rest
+_SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 _FIX = "Say which is the target: --target FILE, its training examples"
 
 
 @dataclass(frozen=True)
 class Sides:
-    """What was decided.
+    """One way to tell the pool from the target.
 
     Attributes:
         name: Of the target.
         pool: The candidates.
         target: By split; train is always there.
-        why: What tells that this is the target.
+        why: What tells that this is the target; empty where names do not.
         left: What is neither, by name, and why.
     """
 
@@ -52,25 +45,42 @@ class _Named:
     family: tuple[str, ...]
 
 
-def tell_apart(given: list[str], target: str | None) -> Sides:
-    """Find the data under some paths, and tell the pool from the target.
+def tell_apart(given: list[str], target: str | None) -> list[Sides]:
+    """Find the data under some paths, and every way to tell the pool from the target; one where names tell.
 
     Args:
         given: Files and folders.
         target: The target's training examples, where the user names them; splits that lie beside them are found.
 
     Raises:
-        BadInput: Something cannot be read, or it cannot be told which is which.
+        BadInput: Something cannot be read, or nothing can be the target, or the pool.
     """
     found, left = find(given)
     if target is None:
         everything = _named(found)
-        train, why = _train_of(everything, left)
+        trains = _trains_of(everything, left)
     else:
         own, _ = find([target])
+        found = [part for one in found for part in _without(one, own)]
         every = {(one.files, one.split): one for one in (*own, *found, *_beside(Path(target)))}
         everything = _named(list(every.values()))
-        train, why = _only_train([one for one in everything if one.found in own], target), "named with --target"
+        train = _only_train([one for one in everything if one.found in own], target)
+        trains = [(train, "named with --target")]
+    ways, refused = [], []
+    for train, why in trains:
+        try:
+            ways.append(_way(train, why, everything, found, left, given))
+        except BadInput as error:
+            refused.append(error)
+    if not ways:
+        raise refused[0]
+    return ways
+
+
+def _way(
+    train: _Named, why: str, everything: list[_Named], found: list[Found], left: dict[str, str], given: list[str]
+) -> Sides:
+    """The sides, where these are the training examples."""
     splits = {"train": train.found}
     for one in everything:
         if one is not train and one.split and one.says != "pool" and _is_of(one, train):
@@ -80,7 +90,7 @@ def tell_apart(given: list[str], target: str | None) -> Sides:
             splits[one.split] = one.found
     rest = [one for one in everything if one.found in found and one.found not in splits.values()]
     pool = [one.found for one in rest if one.split in (None, "train")]
-    left |= {one.found.named: f"the {one.split} split of something else" for one in rest if one.found not in pool}
+    left = left | {one.found.named: f"the {one.split} split of something else" for one in rest if one.found not in pool}
     if not pool:
         fix = "Give the corpus to choose from as well"
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
@@ -89,11 +99,20 @@ def tell_apart(given: list[str], target: str | None) -> Sides:
     return Sides(_call(train), pool, splits, why, left)
 
 
+def _without(one: Found, own: list[Found]) -> list[Found]:
+    """What is left of files that were put together, where the target is one of them; else they stay together."""
+    named = {file.resolve() for target in own for file in target.files}
+    rest = tuple(file for file in one.files if file.resolve() not in named)
+    if one in own or len(rest) == len(one.files):
+        return [one]
+    return [Found(str(file), one.kind, (file,), None, file.stat().st_size) for file in rest]
+
+
 def _call(train: _Named) -> str:
     """A name for the task: of the target's file, else of the nearest folder that has one."""
     folders, at = train.family, train.family.index("/")
     own = folders[at + 1 :] or folders[:at] or _words(train.found.files[0].absolute().parent.name)
-    return "-".join(own)[:80] or "task"
+    return "-".join(own)[:80].strip("-") or "task"
 
 
 def _beside(target: Path) -> list[Found]:
@@ -121,12 +140,12 @@ def _named(found: list[Found]) -> list[_Named]:
 
 
 def _name(found: Found, folders: list[str]) -> _Named:
-    name = re.sub(r"\.(jsonl?|ndjson|parquet|csv|tsv|txt|md|rst|text|gz|zst)\b", "", found.files[0].name.lower())
+    name = re.sub(r"\.(jsonl?|ndjson|parquet|csv|tsv|txt|md|rst|text|tex|gz|zst)\b", "", Path(found.path).name.lower())
     by_name, by_folder = _words(name) + _words(found.split or ""), _words(" ".join(folders))
     # What stands nearest to the data speaks: the split, the file's name, then the folders.
     nearest = [*reversed(by_name), *reversed(by_folder)]
     word = next((w for w in nearest if w in _SPLIT_OF), None)
-    says = next(("target" if w in _TARGET else "pool" for w in nearest if w in _TARGET | _POOL), None)
+    says = next(("target" if w in TARGET else "pool" for w in nearest if w in TARGET | POOL), None)
     family = tuple(w for w in (*by_folder, "/", *by_name) if w not in _SPLIT_OF)
     return _Named(found, _SPLIT_OF[word] if word else None, says, family)
 
@@ -135,8 +154,8 @@ def _words(name: str) -> list[str]:
     return re.findall(r"[a-z]+", name.lower())
 
 
-def _train_of(everything: list[_Named], left: dict[str, str]) -> tuple[_Named, str]:
-    """The training examples, and what tells."""
+def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Named, str]]:
+    """What may be the training examples, and what tells: one where names tell, else all that they do not rule out."""
     if len(everything) == 1:
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = f"is all that is read ({others})" if others else "is all there is"
@@ -147,27 +166,25 @@ def _train_of(everything: list[_Named], left: dict[str, str]) -> tuple[_Named, s
     for one in everything:
         if one.says != "pool" and (one.split or one.says == "target"):
             families.setdefault(one.family, []).append(one)
+    with_train = [family for family in families.values() if any(one.split == "train" for one in family)]
     by_name = [family for family in families.values() if any(one.says == "target" for one in family)]
     if not by_name:  # a set with a train split that is the larger part of all this may as well be the pool
-        with_train = [family for family in families.values() if any(one.split == "train" for one in family)]
         by_name = [family for family in with_train if 2 * sum(one.found.size for one in family) < total]
-        if with_train and not by_name:
-            _give_up([one for family in with_train for one in family])
-    if len(by_name) > 1:
-        _give_up([one for family in by_name for one in family])
+    if len(by_name) == 1:
+        return [(_only_train(by_name[0], "the target"), "its name says so")]
+    plain = [one for one in everything if one.says is None and one.split is None]
     if by_name:
-        return _only_train(by_name[0], "the target"), "its name says so"
+        return [(_only_train(family, "the target"), "") for family in by_name]
+    if with_train:
+        return [*((_only_train(family, "the target"), "") for family in with_train), *((one, "") for one in plain)]
     if families:
         names = ", ".join(one.found.named for family in families.values() for one in family)
         raise BadInput(names, "is to test on, by its name, and there is nothing to train on", _FIX)
-    small = sorted(everything, key=lambda one: one.found.size)
-    plain = [one for one in small if one.says is None]
-    if len(small) > 1 and plain and (len(plain) < len(small) or _SMALLER * small[0].found.size <= small[1].found.size):
-        if len(plain) == 1:
-            return plain[0], "the others are the pool by their names"
-        if plain[0] is small[0] and _SMALLER * plain[0].found.size <= plain[1].found.size:
-            return plain[0], f"by far the smallest: {_bytes(small[0])}, the next {_bytes(small[1])}"
-    return _give_up(small)
+    if not plain:
+        return [(one, "") for one in everything]
+    if len(plain) == 1:
+        return [(plain[0], "the others are the pool by their names")]
+    return [(one, "") for one in plain]
 
 
 def _only_train(own: list[_Named], what: str) -> _Named:
@@ -180,17 +197,3 @@ def _only_train(own: list[_Named], what: str) -> _Named:
         names = ", ".join(one.found.named for one in own)
         raise BadInput(names, f"of these, {len(train)} could be the training examples of {what}", _FIX)
     return train[0]
-
-
-def _give_up(among: list[_Named]) -> tuple[_Named, str]:
-    names = ", ".join(f"{one.found.named} ({_bytes(one)})" for one in among)
-    raise BadInput(names, "neither name nor size tells which is the target and which the candidate pool", _FIX)
-
-
-def _bytes(one: _Named) -> str:
-    size = float(one.found.size)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

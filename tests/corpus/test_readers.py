@@ -52,12 +52,21 @@ def test_a_saved_dataset_is_read_by_split(tmp_path):
         read(Source(path=str(tmp_path / "saved"), split="other"))
 
 
-def test_a_glob_of_text_is_a_row_a_file(tmp_path):
-    for name in ("b.txt", "a.txt"):
-        (tmp_path / name).write_text(f"This is {name}.")
-    rows = read(Source(path=str(tmp_path / "*.txt")))
-    assert rows["text"].to_list() == ["This is a.txt.", "This is b.txt."]
-    assert rows["domain"].to_list() == ["a", "b"]
+def test_text_files_are_a_row_each_and_of_the_domain_of_their_folder(tmp_path):
+    for name in ("b.txt", "a.txt", "more/c.txt"):
+        (tmp_path / "kb" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "kb" / name).write_text(f"This is {name}.")
+    rows = read(Source(path=str(tmp_path / "kb")))
+    assert rows["text"].to_list() == ["This is a.txt.", "This is b.txt.", "This is more/c.txt."]
+    assert rows["source"].to_list() == ["a", "b", "c"]
+    assert rows["domain"].to_list() == ["kb", "kb", "more"]
+    assert read(Source(path=str(tmp_path / "kb" / "a.txt")))["domain"].to_list() == ["a"]
+
+
+def test_files_of_a_table_are_domains_each(tmp_path):
+    for name in ("biology", "news"):
+        (tmp_path / f"{name}.jsonl").write_text('{"text": "A row."}\n')
+    assert read(Source(path=str(tmp_path / "*.jsonl")))["domain"].to_list() == ["biology", "news"]
 
 
 def test_python_docs_have_the_distribution_as_domain():

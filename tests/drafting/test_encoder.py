@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from getmore_assets.drafting.draft import draft
+from getmore_assets.drafting.proposal import propose
 from tests.scripts import written
 
 
@@ -15,6 +15,6 @@ def test_the_encoder_that_is_proposed_reads_the_script_of_the_pool(script, propo
     for name, rows in (("pool", 300), ("train", 150)):
         texts = (json.dumps({"text": written(script, n % 2, n)}) + "\n" for n in range(rows))
         (tmp_path / f"{name}.jsonl").write_text("".join(texts), "utf-8")
-    made = draft(["pool.jsonl", "train.jsonl"], "train.jsonl")
+    made = propose(["pool.jsonl", "train.jsonl"], "train.jsonl")
     assert made.fields["encoder"].get("model") == proposed
     assert any(choice.field == "encoder.model" for choice in made.choices) == bool(proposed)

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from getmore_assets.config import Task
-from getmore_assets.drafting.draft import Draft, draft
+from getmore_assets.drafting.draft import Draft
+from getmore_assets.drafting.proposal import propose
 from getmore_assets.drafting.writing import write
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
@@ -29,7 +30,7 @@ def folder(tmp_path, documents, monkeypatch):
 
 
 def written(folder, *given, target=None):
-    made = draft(list(given), target)
+    made = propose(list(given), target)
     file = folder / "task.yaml"
     file.write_text(write(made, list(given), file.name), "utf-8")
     return made, file
@@ -118,7 +119,7 @@ def test_a_target_that_could_not_be_trained_on_is_refused(folder):
     train = folder / "odd" / "mine-train.jsonl"
     (folder / "odd" / "mine-test.jsonl").write_text(train.read_text())
     with pytest.raises(BadInput, match=r"holds every row of target\.train"):
-        draft(["odd"])
+        propose(["odd"])
 
 
 def test_a_draft_of_nothing_but_what_must_be_is_all_defaults(folder):

@@ -1,0 +1,126 @@
+"""The task that `getmore init` proposes: the likeliest one that a run would accept.
+
+Belongs here: trying one way after the other against the preflight of a run, and saying why one was refused. Does not:
+the ways (`sides.py`, `weighing.py`), or putting a task together (`draft.py`).
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from getmore_assets.config import Task
+from getmore_assets.drafting.draft import Choice, Draft, drafted
+from getmore_assets.drafting.files import SPLITS
+from getmore_assets.drafting.sides import tell_apart
+from getmore_assets.drafting.weighing import Way, said_size, weigh
+from getmore_assets.errors import BadInput
+
+
+def propose(given: list[str], target: str | None = None, choose: Callable[[list[Way]], Way] | None = None) -> Draft:
+    """Look at some files and folders, and return the likeliest task that they are for and that can be run.
+
+    Every draft is held against the preflight that a run begins with; where it is refused, the next way is tried.
+
+    Args:
+        given: Paths, relative to the working directory.
+        target: The target's training examples, where the user names them.
+        choose: Asked which of several ways is meant, where neither names nor labels nor sizes tell.
+
+    Raises:
+        BadInput: Something cannot be read; no way could be run; or several could, and there is nobody to ask.
+    """
+    try:
+        ways = weigh(tell_apart(given, target))
+        near = [way for way in ways if way.is_near(ways[0])]
+        if len(near) > 1 and choose:
+            ways = near = [choose(near)]
+        made, refused = _first_that_runs(ways, near)
+    except OSError as error:
+        raise BadInput(str(error.filename), f"cannot be read ({error.strerror})", "Make it readable") from None
+    if len(made) > 1:
+        names = ", ".join(f"{way.target} ({said_size(way.size)})" for way, _ in made)
+        options = " or ".join(f"--target {way.target}" for way, _ in made)
+        what = "each could be the target with the others as the candidate pool, and neither name, labels nor size tells"
+        raise BadInput(names, what, f"Say which one: {options}")
+    if not made:
+        raise _none_runs(refused)
+    way, found = made[0]
+    others = (*(f"--target {one.target}" for one in ways if one is not way),)
+    choices = [replace(one, others=others) if one.field == "target.train" else one for one in found.choices]
+    left = {one.target: f"as the target it was refused: {error.where}: {error.what}" for one, error in refused}
+    return replace(found, choices=choices, left=found.left | left)
+
+
+def _first_that_runs(ways: list[Way], near: list[Way]) -> tuple[list[tuple[Way, Draft]], list[tuple[Way, BadInput]]]:
+    """The drafts that can be run among the ways that are near each other, else the first one; and the refusals."""
+    made: list[tuple[Way, Draft]] = []
+    refused: list[tuple[Way, BadInput]] = []
+    for way in ways:
+        if made and way not in near:
+            break
+        try:
+            made.append((way, _proved(drafted(way.sides))))
+        except BadInput as error:
+            refused.append((way, error))
+    return made, refused
+
+
+def _none_runs(refused: list[tuple[Way, BadInput]]) -> BadInput:
+    (way, first), *others = refused
+    if not others:
+        return first
+    tried = "; ".join(f"{one.target}: {error.where}: {error.what}" for one, error in others)
+    what = f"taken for the target, because {way.sides.why}, it is refused: {first.where}: {first.what}. Also {tried}"
+    return BadInput(way.target, what, f"{first.fix}, or say which is the target: --target FILE")
+
+
+def _proved(made: Draft) -> Draft:
+    """A draft that the preflight of a run accepts, bad rows skipped where there are any.
+
+    Raises:
+        BadInput: It does not.
+    """
+    try:
+        _preflight(made.fields)
+    except BadInput as error:
+        if "bad_rows: skip" not in error.fix:
+            raise
+        skipping = _skipping(made.fields)
+        _preflight(skipping)
+        choice = Choice("bad_rows", "skip", f"of every source, because of {error.where}: {error.what}", ("error",))
+        return replace(made, fields=skipping, choices=[*made.choices, choice])
+    return made
+
+
+def _preflight(fields: dict[str, Any]) -> None:
+    from getmore_assets import preflight
+
+    with TemporaryDirectory(prefix="getmore-init-") as lake:
+        preflight.check(Task.model_validate({**fields, "lake": lake}))
+
+
+def _skipping(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with bad rows of every source left out."""
+
+    def skip(source: Any) -> dict[str, Any]:
+        return {**({"path": source} if isinstance(source, str) else source), "bad_rows": "skip"}
+
+    target = {name: skip(value) if name in SPLITS else value for name, value in fields["target"].items()}
+    return {**fields, "candidates": [skip(one) for one in fields["candidates"]], "target": target}
+
+
+def relative_to(made: Draft, folder: Path) -> Draft:
+    """The draft with every path relative to the folder of the task file, which is where a task's paths start."""
+
+    def moved(source: Any) -> Any:
+        if isinstance(source, str):
+            return source if Path(source).is_absolute() or "://" in source else os.path.relpath(source, folder)
+        return {**source, "path": moved(source["path"])}
+
+    fields = made.fields
+    target = {name: moved(value) if name in SPLITS else value for name, value in fields["target"].items()}
+    moved_fields = {**fields, "candidates": [moved(one) for one in fields["candidates"]], "target": target}
+    return replace(made, fields=moved_fields)
