@@ -68,7 +68,7 @@ class ForkServer:
             self.end()
             self._channel, theirs = socket.socketpair()
             program = [sys.executable, "-m", "getmore_assets.workers.fork_server", str(theirs.fileno())]
-            self._process = subprocess.Popen(program, env=environment, pass_fds=[theirs.fileno()])
+            self._process = subprocess.Popen(program, env=environment, pass_fds=[theirs.fileno()], stderr=STDERR)
             theirs.close()
             self._started_with = environment
         return self._channel
@@ -89,6 +89,8 @@ class ForkServer:
             self._process = None
 
 
+#: Where workers write their messages: a file descriptor, or None for where this process writes its own.
+STDERR: int | None = None
 #: A server needs `fork` and `pidfd_open`, and forking a process with Apple's frameworks loaded is not safe.
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")
 SERVER = ForkServer()

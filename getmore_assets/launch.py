@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from getmore_assets import __version__, pods
+from getmore_assets import __version__, forks, pods
 from getmore_assets.errors import BadInput
 from getmore_assets.forks import CAN_FORK, SERVER, Exit
 from getmore_assets.metering import Meter, peak_of_children_mb
@@ -25,7 +25,7 @@ from getmore_assets.workers import PARENT, REFUSED
 
 log = logging.getLogger(__name__)
 
-_QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
+_QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 # To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
 # the system anew, page by page (benchmarks/README.md, kept_memory).
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
@@ -134,7 +134,7 @@ def _run_anew(arguments: list[str], processes: int, own: dict[str, str]) -> Exit
     if processes > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
         environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())
-    code = subprocess.run([sys.executable, *arguments], check=False, env=environment).returncode
+    code = subprocess.run([sys.executable, *arguments], check=False, env=environment, stderr=forks.STDERR).returncode
     return Exit(code, peak_of_children_mb() * processes)
 
 

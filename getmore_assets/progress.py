@@ -3,14 +3,23 @@
 Belongs here: the one choice between the two. Does not: what is counted.
 """
 
+import logging
+import os
 import sys
 from typing import Any
 
 from tqdm import tqdm
 
+#: Environment variables that tell workers the level of their messages, and how often (in seconds) a line is written.
+LEVEL, EVERY = "GETMORE_LOG_LEVEL", "GETMORE_LINE_EVERY"
 _LINE_EVERY_S = 30
 _SILENT_S = 1  # what is done sooner needs no line
 _LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} left{postfix}"
+
+
+def level() -> int:
+    """The level of messages that a worker writes."""
+    return logging.getLevelNamesMapping().get(os.environ.get(LEVEL, ""), logging.INFO)
 
 
 class _Lines:
@@ -40,14 +49,15 @@ def progress(total: int, what: str, unit: str, done: int = 0) -> Any:
     """
     if sys.stderr.isatty():
         return tqdm(total=total, initial=done, desc=what, unit=unit)
+    every = float(os.environ.get(EVERY, _LINE_EVERY_S))
     return tqdm(
         total=total,
         initial=done,
         desc=what,
         unit=unit,
         file=_Lines(),
-        mininterval=_LINE_EVERY_S,
-        maxinterval=2 * _LINE_EVERY_S,
+        mininterval=every,
+        maxinterval=2 * every,
         delay=_SILENT_S,
         bar_format=_LINE,
     )

@@ -45,7 +45,19 @@ def test_imports_point_one_way(path):
 
 
 HEAVY = {"torch", "transformers", "mlflow", "sklearn", "ray", "kubernetes", "matplotlib"}
-VERBS_ON_A_TASK = ("plan", "run", "select", "compare", "export", "check", "approve", "doctor", "explain", "repair")
+VERBS_ON_A_TASK = (
+    "plan",
+    "run",
+    "select",
+    "compare",
+    "export",
+    "check",
+    "approve",
+    "doctor",
+    "explain",
+    "repair",
+    "status",
+)
 
 
 def loaded(code: str, *more: str) -> set[str]:

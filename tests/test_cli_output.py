@@ -31,7 +31,7 @@ def test_a_whole_run_in_a_pipe_writes_no_control_codes(ran):
     assert not CONTROL.search(ran.said)
 
 
-@pytest.mark.parametrize("verb", ["select", "check", "explain", "approve", "doctor", "init"])
+@pytest.mark.parametrize("verb", ["select", "check", "explain", "approve", "doctor", "init", "status"])
 def test_no_verb_writes_control_codes_to_a_pipe_and_each_ends_with_one_json_object(copy, ran, verb, tmp_path):
     of_verb = {
         "explain": [str(copy.task), ran.records.get("selected_subset").table_ref().scan().collect()["id"][0]],
@@ -88,4 +88,4 @@ def test_the_shell_completes_verbs_and_options():
         return [row.partition(",")[2] for row in done.stdout.split()]
 
     assert completed("getmore re") == ["reproduce", "repair"]
-    assert set(completed("getmore check --")) == {"--junit", "--strict", "--json", "--help"}
+    assert set(completed("getmore check --")) == {"--junit", "--strict", "--quiet", "--verbose", "--json", "--help"}

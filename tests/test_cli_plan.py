@@ -20,7 +20,7 @@ def test_what_is_made_is_reused_and_takes_nothing(ran_copy):
     ]
     assert (found["seconds"], found["disk_mb"], found["gpu_hours"]) == (0, 0, 0)
     said = getmore("plan", str(ran.file)).stdout
-    assert said.count("reused") == len(STATIONS)
+    assert said.count("cached") == len(STATIONS)
     assert "its record has the same fingerprint" in said
     assert f"candidates.0: {ran.fields['candidates'][0]['path']} (parquet): 1 file, 1,200 rows" in said
     assert sorted(map(str, ran.lake.root.rglob("*"))) == before

@@ -4,23 +4,25 @@ Belongs here: arguments, progress, what is printed at the end, exit codes; one m
 """
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 #: The verbs in the order in which a user meets them: one module each, loaded when it is called, and its first line.
 VERBS = {
     "init": "Draft a task file from a look at your files.",
-    "doctor": "Look whether this machine can run the line, and say what to do.",
-    "plan": "Say what a run will take before it runs.",
-    "run": "Run the whole line, from the sources to the scorecard.",
-    "select": "Run the line as far as the selected subset.",
-    "compare": "Set selectors side by side on the scorecard.",
+    "doctor": "Check whether this machine can run the pipeline, and say what to do.",
+    "plan": "Estimate time, memory and disk of a run before it runs.",
+    "run": "Run the whole pipeline, from the sources to the scorecard.",
+    "select": "Run the pipeline as far as the selected rows.",
+    "compare": "Compare selectors on the scorecard.",
+    "status": "List what is in the lake of a task, and what a run would do.",
     "explain": "Say why a row was selected or not.",
-    "export": "Write the selection, or the models that came of it, as files.",
-    "check": "Evaluate every check on what is in the lake.",
-    "approve": "Let models be trained on the selection that is there.",
-    "reproduce": "Make a selection again from its pinned versions, and compare.",
-    "repair": "Set aside what is damaged in a lake, and make it again.",
+    "export": "Write the selected rows, or the models trained on them, as files.",
+    "check": "Run all checks on existing results (read-only).",
+    "approve": "Approve the current selection for training.",
+    "reproduce": "Repeat a selection from its pinned versions, and compare.",
+    "repair": "Set aside damaged files of a lake, and recompute them.",
 }
 _IN = {"select": "run"}  # verbs that have no module of their own name
 
@@ -32,6 +34,20 @@ _COMPLETION = (
 
 class _Verbs(click.Group):
     """Loads a verb when it is called, so that help needs no library below."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        self._given = list(arguments)
+        return super().parse_args(context, arguments)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a verb; Ctrl-C says what was interrupted and how to go on."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            from getmore_assets.cli.execution import INTERRUPTED, interrupted
+
+            click.echo(f"\n{interrupted(self._given)}", err=True)
+            context.exit(INTERRUPTED)
 
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(VERBS)
@@ -57,5 +73,5 @@ def main() -> None:
     Every verb takes --json, which makes one JSON object the last line of stdout; progress and refusals go to stderr.
 
     Exit codes: 0 done; 1 a station or a blocking check failed, another selection came out, or the doctor found
-    something bad; 2 the input or the command line was refused.
+    something bad; 2 the input or the command line was refused; 130 it was interrupted (Ctrl-C).
     """

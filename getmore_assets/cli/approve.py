@@ -16,9 +16,9 @@ from getmore_assets.task_files import load_task
 @verb
 @click.option("--by", help="Who approves it; the user's name without it.")
 def approve(task: str, overrides: tuple[str, ...], as_json: bool, by: str | None) -> None:
-    """Let models be trained on the selection that is there.
+    """Approve the current selection for training.
 
-    For a task with `approval: true`, whose line stops at the selected subset until then.
+    For a task with `approval: true`, which stops at the selected rows until then.
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
@@ -28,10 +28,14 @@ def approve(task: str, overrides: tuple[str, ...], as_json: bool, by: str | None
 
         lake = Lake(chosen.lake)
         made = Records(lake, chosen.name).require("selected_subset", f"Run `getmore select {task}`")
+        already = approval.is_given(lake, chosen, made.data_version)
         approval.give(lake, chosen, made.data_version, by or getpass.getuser())
-    click.echo(
-        f"{chosen.name}: selection {made.data_version[:12]} of {made.rows} rows, made {made.made_at}, approved",
-        err=True,
-    )
+    about = f"{chosen.name}: selection {made.data_version[:12]}, {made.rows:,} rows, of {made.made_at}"
+    if not chosen.approval:
+        said = "nothing waited: the task file does not set `approval: true`, so `getmore run` trains without one"
+    else:
+        said = "was approved before; nothing waited" if already else f"approved; go on with: getmore run {task}"
+    click.echo(f"{about}: {said}", err=True)
     if as_json:
-        click.echo(json.dumps({"task": chosen.name, "approved": made.data_version}))
+        waited = chosen.approval and not already
+        click.echo(json.dumps({"task": chosen.name, "approved": made.data_version, "waited": waited}))

@@ -14,8 +14,9 @@ from typing import Any
 
 import click
 
+from getmore_assets.cli import live
 from getmore_assets.cli.execution import FAILED, end_on_failure, execute, log_to_terminal, refusals, verb
-from getmore_assets.cli.terminal import ERR, harmless
+from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
@@ -56,7 +57,7 @@ class Found:
 @click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE.xml", help="Write JUnit XML, which CI shows.")
 @click.option("--strict", is_flag=True, help="Let advice that does not hold fail, too.")
 def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | None, strict: bool) -> None:
-    """Evaluate every check on what is in the lake. Nothing is materialized.
+    """Run all checks on existing results (read-only).
 
     Exit code 1 where a blocking check failed, or one could not be evaluated; with --strict also where advice does not
     hold.
@@ -67,7 +68,8 @@ def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | Non
         loaded = load_task(task, overrides)
         _require_something(loaded, task)
         log_to_terminal()
-        events = execute("check", task, overrides, loaded)
+        with live.shown():
+            events = execute("check", task, overrides, loaded)
     end_on_failure([event for event in events if not _is_verdict(event)], as_json)
     found = _found(events)
     _print(loaded, found)
@@ -88,7 +90,7 @@ def _require_something(task: Task, path: str) -> None:
 
     records = Records(Lake(task.lake), task.name)
     if not any(records.known(station) for station in STATIONS):
-        what = f"nothing has been made of {task.name} in the lake {task.lake}"
+        what = f"there are no results of {task.name} in the lake {task.lake}"
         raise BadInput(path, what, f"Run it first: getmore run {path}")
 
 
@@ -125,12 +127,10 @@ def _short(value: Any) -> str:
 
 
 def _print(task: Task, found: list[Found]) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table("station", "check", "outcome", title=f"{task.name}: checks", title_justify="left")
-    for one in found:
-        table.add_row(one.station, one.check, f"[{_COLOURS[one.outcome]}]{one.outcome}[/]")
-    ERR.print(table)
+    rows = [(one.station, one.check, Text(one.outcome, _COLOURS[one.outcome])) for one in found]
+    print_table(ERR, ("stage", "check", "outcome"), rows, f"{task.name}: checks")
     for one in found:
         if one.outcome not in ("passed", "skipped"):
             ERR.print(f"{one.outcome}: {one.station}, {one.check}", style=_COLOURS[one.outcome])

@@ -11,16 +11,14 @@ import click
 
 from getmore_assets.cli.execution import log_to_terminal, refusals, verb
 from getmore_assets.cli.run import carry
-from getmore_assets.cli.terminal import OUT, cell, harmless
+from getmore_assets.cli.terminal import OUT, harmless, print_table
 from getmore_assets.config import UNSELECTED, Task
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from getmore_assets.records import Record
-    from getmore_assets.reporting import comparison, tables
+    from getmore_assets.reporting import comparison
 
 
 @click.command()
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--selectors", help="Names with commas between; the first is the one that is judged.")
 @click.option("--seeds", type=click.IntRange(1), help="How often each model is trained and scored.")
 def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str | None, seeds: int | None) -> None:
-    """Set selectors side by side on the scorecard.
+    """Compare selectors on the scorecard.
 
     Every metric with intervals, gains, cost, forgetting, verdict. What
     is missing is run, as `getmore run` would; a scorecard that is there is printed. For example:
@@ -88,18 +86,8 @@ def _there(task: Task) -> "Record | None":
 
 def _print(found: "comparison.Comparison") -> None:
     for table in found.tables:
-        OUT.print(_as_rich(table))
+        head, numbers = [one.name for one in table.head], [one.number for one in table.head]
+        print_table(OUT, head, table.rows, table.title, table.said, numbers)
     for sentence in (found.headline, *found.verdict):
         OUT.print(harmless(sentence), markup=False, soft_wrap=True)
     OUT.print(f"report: {found.report}", markup=False, soft_wrap=True)
-
-
-def _as_rich(table: "tables.Table") -> "Table":
-    from rich.table import Table
-
-    shown = Table(title=table.title, caption=table.said, title_justify="left", caption_justify="left")
-    for column in table.head:
-        shown.add_column(column.name, justify="right" if column.number else "left")
-    for row in table.rows:
-        shown.add_row(*map(cell, row))
-    return shown

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--deep", is_flag=True, help="Read every row and hash every file of the lake.")
 @json_option
 def doctor(task: str | None, deep: bool, as_json: bool) -> None:
-    """Look whether this machine can run the line, and say what to do.
+    """Check whether this machine can run the pipeline, and say what to do.
 
     Versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model and the hub. With TASK.yaml in its
     lake, for its models, and for damage in the lake: what, where, since when, and what depends on it. Nothing is

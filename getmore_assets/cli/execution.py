@@ -6,6 +6,7 @@ Belongs here: the options all verbs have, the instance a job runs on, refusals a
 import json
 import logging
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from getmore_assets.cli.live import STAGES, VERBOSE, Handler, verbosity, verbosity_options
 from getmore_assets.cli.terminal import harmless
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput, redacted
@@ -22,22 +24,11 @@ from getmore_assets.errors import BadInput, redacted
 if TYPE_CHECKING:
     from getmore_assets.lake import Lake
 
-REFUSED, FAILED = 2, 1
+REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 _MEND = "Where the lake may be damaged: getmore doctor --deep TASK.yaml finds it, getmore repair TASK.yaml heals it"
 
+_INTERRUPTED = "interrupted"
 _FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
-
-
-class _Terminal(logging.StreamHandler[Any]):
-    """Writes to whatever stderr is when a line comes."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-        self.setFormatter(logging.Formatter("%(message)s"))
-
-    @property
-    def stream(self) -> Any:
-        return sys.stderr
 
 
 class _Failures(logging.Handler):
@@ -50,16 +41,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def verb(command: Any) -> Any:
     """The arguments and options that every verb on a task file has."""
-    command = json_option(command)
+    command = json_option(verbosity_options(command))
     command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(command)
     return click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")(command)
 
 
 def log_to_terminal() -> None:
-    """Progress of the library on stderr; Dagster's and MLflow's own chatter stays in their stores."""
-    logging.getLogger().addHandler(_Terminal())
+    """The library's messages on stderr; Dagster's and MLflow's own chatter stays in their stores."""
+    logging.getLogger().addHandler(Handler())
     ours = logging.getLogger("getmore_assets")
-    ours.setLevel(logging.INFO)
+    ours.setLevel(logging.DEBUG if verbosity() == VERBOSE else logging.INFO)
     ours.handlers[:] = [_Failures(logging.ERROR)]
     _FAILED.clear()
     for noisy in ("mlflow", "alembic", "mlflow.store.db.utils"):
@@ -178,11 +169,13 @@ def end_on_failure(events: list[Any], as_json: bool) -> None:
     failed = [(event.step_key, *_cause(event)) for event in events if event.is_step_failure]
     if not failed:
         return
+    if any(message == _INTERRUPTED for _, message, _ in failed):
+        raise KeyboardInterrupt
     said = [f"{station} failed: {message}" for station, message, _ in failed]
     short = [f"{station}: {message}" for station, message, _ in failed]
     code = REFUSED if all(refused for _, _, refused in failed) else FAILED
     if code == FAILED:
-        said.append(_MEND)
+        said = [*STAGES.tail, *said, _MEND]
         short.append(_MEND)
     _end("\n".join(said), "; ".join(short), code, as_json)
 
@@ -193,8 +186,14 @@ def _cause(event: Any) -> tuple[str, bool]:
     cause = error.cause or error
     kind, _, said = cause.message.strip().partition(": ")
     if kind.endswith("DagsterExecutionInterruptedError"):
-        return "interrupted; run again to go on", False
+        return _INTERRUPTED, False
     return said or kind, kind.endswith("BadInput")
+
+
+def interrupted(arguments: list[str]) -> str:
+    """What was interrupted, and how to go on."""
+    at = f" in {STAGES.now}" if STAGES.now else ""
+    return f"interrupted{at}; finished stages are kept. To go on: {shlex.join(['getmore', *arguments])}"
 
 
 def _end(said: str, message: str, code: int, as_json: bool) -> None:

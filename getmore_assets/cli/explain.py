@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from getmore_assets.cli.execution import json_option, refusals
-from getmore_assets.cli.terminal import OUT, cell, harmless
+from getmore_assets.cli.terminal import OUT, harmless, print_table
 from getmore_assets.task_files import load_task
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ def explain(task: str, row: str, as_json: bool) -> None:
 
 
 def _print(found: "Explanation") -> None:
-    from rich.table import Table
-
     def say(line: object, style: str | None = None) -> None:
         OUT.print(harmless(str(line)), style=style, markup=False, soft_wrap=True)
 
@@ -53,16 +51,11 @@ def _print(found: "Explanation") -> None:
     say(f"{place}, {found.row['origin']}" if place else found.row["origin"])
     if found.row["text"]:
         say(_short(str(found.row["text"])), "dim")
-    stages = Table("station", "decision", "reason")
-    for stage in found.stages:
-        stages.add_row(*map(cell, stage))
-    OUT.print(stages)
+    print_table(OUT, ("stage", "decision", "reason"), found.stages)
     if found.nearest:
-        nearest = Table("share", "target row", title="where the plan sends it", title_justify="left")
-        for one in found.nearest:
-            nearest.add_row(f"{one.share:.1%}", cell(f"{one.id[:12]}  {_short(one.text)}"))
-        OUT.print(nearest)
-    say("What would have had to change:")
+        rows = [(f"{one.share:.1%}", f"{one.id[:12]}  {_short(one.text)}") for one in found.nearest]
+        print_table(OUT, ("share", "target row"), rows, "closest target rows")
+    say("What would change the decision:")
     for change in found.change:
         say(f"- {change}")
 

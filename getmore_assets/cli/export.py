@@ -21,9 +21,9 @@ from getmore_assets.task_files import load_task
 def export(
     task: str, overrides: tuple[str, ...], as_json: bool, formats: tuple[str, ...], to: str, every: bool
 ) -> None:
-    """Write the selection, or the models that came of it, as files.
+    """Write the selected rows, or the models trained on them, as files.
 
-    parquet, jsonl and huggingface (for `datasets.load_from_disk`) hold the rows in order of rank: id, text, score,
+    parquet, jsonl, csv and huggingface (for `datasets.load_from_disk`) hold the rows in order of rank: id, text, score,
     rank, domain, source; or, of sources with `whole_rows`, each row as it stands there, one file a shape.
     llama-factory, axolotl and trl are the rows and the block that these trainers read them by.
     warmed_model and finetuned_model are copies of the models, each with a model card. What an export left in FOLDER

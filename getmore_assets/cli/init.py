@@ -10,10 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from getmore_assets.cli.execution import json_option, refusals
-from getmore_assets.cli.terminal import ERR, OUT, cell
+from getmore_assets.cli.terminal import ERR, OUT, cell, print_table
 from getmore_assets.drafting.draft import Draft
 from getmore_assets.drafting.weighing import Way, said_size
 from getmore_assets.errors import BadInput
@@ -66,11 +65,8 @@ def _choose(ways: list[Way]) -> Way:
 
 def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:
     out = ERR if to_stderr else OUT
-    table = Table("field", "value", "why", title="decided", title_justify="left")
-    for choice in made.choices:
-        value = "" if choice.value is None else choice.value
-        table.add_row(cell(choice.field), cell(value), cell(choice.said()))
-    out.print(table)
+    rows = [(one.field, "" if one.value is None else one.value, one.said()) for one in made.choices]
+    print_table(out, ("field", "value", "why; or what else it could be"), rows, "guessed")
     for name, why in made.left.items():
         out.print(cell(f"not used: {name}: {why}"), soft_wrap=True)
     out.print(cell(f"written: {to}. Look through it, then: {following}"), soft_wrap=True)

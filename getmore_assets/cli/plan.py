@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from getmore_assets.cli import live
 from getmore_assets.cli.execution import log_to_terminal, refusals, verb
-from getmore_assets.cli.terminal import OUT, cell
+from getmore_assets.cli.terminal import OUT, cell, print_table
 from getmore_assets.task_files import load_task
 
 _HOUR, _MINUTE = 3600, 60
@@ -18,7 +19,7 @@ _HOUR, _MINUTE = 3600, 60
 @click.command()
 @verb
 def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Say what a run will take before it runs.
+    """Estimate time, memory and disk of a run before it runs.
 
     Rows, tokens, seconds, peak memory, disk and GPU hours of each station. All rows are counted;
     the rest is measured on this machine, on small samples in a folder that is deleted. Stations
@@ -29,7 +30,8 @@ def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
         log_to_terminal()
         from getmore_assets.stages.forecast import plan as planned
 
-        found = planned(loaded).as_json()
+        with live.shown():
+            found = planned(loaded).as_json()
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -37,22 +39,20 @@ def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from rich.table import Table
-
     from getmore_assets.corpus.reading import summary
 
-    columns = ("station", "", "rows", "tokens", "time", "peak MiB", "disk MiB", "GPU hours")
-    table = Table(*columns, title=f"{found['task']}: plan", title_justify="left")
+    columns = ("stage", "", "rows", "tokens", "time", "peak MiB", "disk MiB", "GPU h")
+    rows = []
     for one in found["stations"]:
         numbers = [_count(one["rows"]), _count(one["tokens"])]
         if one["reused"]:
-            table.add_row(one["station"], "reused", *numbers, "", "", "", "")
+            rows.append((one["station"], "cached", *numbers, "", "", "", ""))
         else:
             figures = [_time(one["seconds"]), *(_number(one[n]) for n in ("peak_rss_mb", "disk_mb"))]
-            table.add_row(one["station"], "made", *numbers, *figures, _hours(one["gpu_hours"]))
+            rows.append((one["station"], "new", *numbers, *figures, _hours(one["gpu_hours"])))
     whole = [_time(found["seconds"]), _number(found["peak_rss_mb"]), _number(found["disk_mb"])]
-    table.add_row("together", "", "", "", *whole, _hours(found["gpu_hours"]), style="bold")
-    OUT.print(table)
+    rows.append(("together", "", "", "", *whole, _hours(found["gpu_hours"])))
+    print_table(OUT, columns, rows, f"{found['task']}: plan", numbers=[False, False, *[True] * 6])
     for one in found["stations"]:
         OUT.print(cell(f"{one['station']}: {one['why']}. {one['how']}"), soft_wrap=True, style="dim")
     for one in found["sources"]:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from getmore_assets.cli.execution import json_option, log_to_terminal, refusals
+from getmore_assets.cli.live import verbosity_options
 from getmore_assets.cli.run import carry
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
@@ -19,8 +20,9 @@ _MODELS = ("warmed_model", "finetuned_model", "scorecard")
 @click.command()
 @click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")
 @json_option
+@verbosity_options
 def repair(task: str, as_json: bool) -> None:
-    """Set aside what is damaged in a lake, and make it again.
+    """Set aside damaged files of a lake, and recompute them.
 
     Reads the whole lake, moves damaged files to `damaged/`, and runs the task as far as it had been run before. Other
     tasks of the lake materialize what they need in their next run. Run nothing else on the lake during a repair.

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from getmore_assets.cli import live
 from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, refusals
 
 
@@ -15,8 +16,9 @@ from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, r
 @click.argument("run")
 @click.option("--lake", default=".getmore", show_default=True, help="The lake that holds it.")
 @json_option
+@live.verbosity_options
 def reproduce(run: str, lake: str, as_json: bool) -> None:
-    """Make a selection again from its pinned versions, and compare.
+    """Repeat a selection from its pinned versions, and compare.
 
     RUN is the Dagster run that made it, the MLflow run of a model that came of it, or the selection's hash; the first
     eight characters or more. The potentials are solved for again, from the same start; nothing in the lake's tables is
@@ -28,11 +30,12 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
         from getmore_assets.stages import reproduction
 
         made = reproduction.find(Lake(lake), run)
-        found = reproduction.again(Lake(lake), made)
+        with live.shown():
+            found = reproduction.again(Lake(lake), made)
     same = found["hash"] == found["expected"]
     click.echo(f"{made.task}, made {made.made_at}: {made.rows} rows, hash {found['expected']}", err=True)
     click.echo(
-        "made again: " + ("the same" if same else f"ANOTHER, hash {found['hash']}, Jaccard {found['jaccard']:.4f}")
+        "repeated: " + ("the same" if same else f"ANOTHER, hash {found['hash']}, Jaccard {found['jaccard']:.4f}")
     )
     if as_json:
         click.echo(json.dumps({"same": same, **found}))

@@ -1,4 +1,4 @@
-"""`getmore run` and `getmore select`: the line, or the line as far as the subset.
+"""`getmore run` and `getmore select`: the pipeline, or the pipeline as far as the selected rows.
 
 Belongs here: what is printed at their end. Does not: running a job (`execution.py`).
 """
@@ -9,17 +9,19 @@ from typing import Any
 import click
 
 from getmore_assets.cli.execution import end_on_failure, execute, log_to_terminal, refusals, verb
-from getmore_assets.cli.terminal import ERR, cell
+from getmore_assets.cli.live import QUIET, STATUS, shown, verbosity
+from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.task_files import load_task
 
-_BAR = 30  # characters of a bar that is the whole run
+_BAR = 20  # characters of a bar that is the whole run
+_NUMBERS = (False, False, True, False, True)
 
 
 @click.command()
 @verb
 def run(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Run the whole line, from the sources to the scorecard.
+    """Run the whole pipeline, from the sources to the scorecard.
 
     KEY=VALUE changes a field of the task file, for example selection.budget.rows=500.
     """
@@ -29,7 +31,7 @@ def run(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.command()
 @verb
 def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Run the line as far as the selected subset.
+    """Run the pipeline as far as the selected rows.
 
     KEY=VALUE changes a field of the task file, for example selection.budget.rows=500.
     """
@@ -42,7 +44,7 @@ def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: 
     Returns:
         Dagster's events.
     """
-    with refusals(as_json):
+    with refusals(as_json), shown():
         from getmore_assets import preflight, tracking
 
         if job == "run":
@@ -61,7 +63,8 @@ def _run(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None
     events = carry(job, task, path, overrides, as_json)
     stations = [_station(event) for event in events if event.is_step_materialization]
     made = _summary(task, stations)
-    _print(task, made)
+    if verbosity() != QUIET:
+        _print(task, made)
     if as_json:
         click.echo(json.dumps(made))
 
@@ -74,6 +77,7 @@ def _station(event: Any) -> dict[str, Any]:
 def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
     from getmore_assets.lake import Lake
     from getmore_assets.records import STATIONS, Records
+    from getmore_assets.reporting.dropped import dropped
 
     records = Records(Lake(task.lake), task.name)
     made = {s["name"]: record for s in stations if (record := records.get(s["name"]))}
@@ -82,6 +86,7 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
         "selected": made["selected_subset"].folders["parquet"],
         "models": {name: r.folders["model"] for name, r in made.items() if "model" in r.folders},
         "report": None,
+        "dropped": dropped(made),
         "stations": sorted(stations, key=lambda s: STATIONS.index(s["name"])),
         "scorecard": [],
     }
@@ -97,30 +102,41 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(task: Task, made: dict[str, Any]) -> None:
-    from rich.table import Table
-
     from getmore_assets.reporting import statistics
 
-    spent = {station["name"]: station["seconds"] for station in made["stations"] if station["status"] == "made"}
+    spent = {one["name"]: one["seconds"] for one in made["stations"] if one["status"] == "made"}
     together = sum(spent.values())
-    title = f"{task.name}: {together:.0f} s of work" if spent else f"{task.name}: nothing to do"
-    table = Table("station", "status", "seconds", "of this run", "peak MiB", title=title, title_justify="left")
-    for station in made["stations"]:
-        name, seconds, peak = (station[key] for key in ("name", "seconds", "peak_rss_mb"))
-        share = round(_BAR * spent.get(name, 0) / together) if spent else 0
-        table.add_row(name, station["status"], f"{seconds:.1f}", "█" * share, f"{peak:.0f}")
-    ERR.print(table)
+    cached = len(made["stations"]) - len(spent)
+    title = (
+        f"{task.name}: {len(spent)} stages in {together:,.0f} s, {cached} cached" if spent else f"{task.name}: cached"
+    )
+    rows = []
+    for one in made["stations"]:
+        new = one["name"] in spent
+        share = "█" * round(_BAR * spent.get(one["name"], 0) / together) if together else ""
+        figures = (f"{one['seconds']:,.1f}", share, f"{one['peak_rss_mb']:,.0f}") if new else ("", "", "")
+        rows.append((one["name"], STATUS[one["status"]], *figures))
+    print_table(ERR, ("stage", "status", "seconds", "", "peak MiB"), rows, title, numbers=_NUMBERS)
+    for sentence in made["dropped"]:
+        ERR.print(harmless(sentence), markup=False, soft_wrap=True)
     if made["scorecard"]:
-        metrics = list(next(iter(made["summary"].values())))
-        scored = Table(
-            "selector", *metrics, title=f"scorecard: mean ± 95 % over {task.seeds} seeds", title_justify="left"
-        )
-        for selector, values in made["summary"].items():
-            scored.add_row(cell(statistics.shown(selector)), *(values[m] for m in metrics))
-        ERR.print(scored)
+        metrics = _apart(made["summary"])
+        scored = [
+            (statistics.shown(selector), *(values[m] for m in metrics)) for selector, values in made["summary"].items()
+        ]
+        title = f"scorecard: mean ± 95 % interval over {task.seeds} seeds"
+        print_table(ERR, ("selector", *metrics), scored, title)
         for sentence in made["verdict"]:
             ERR.print(sentence, markup=False, soft_wrap=True)
     places = {"selection": made["selected"], **made["models"], "report": made["report"]}
     for name, place in places.items():
         if place:
             click.echo(f"{name}: {place}", err=True)
+
+
+def _apart(summary: dict[str, dict[str, str]]) -> list[str]:
+    """The metrics of a summary; of those that are the same everywhere, as accuracy and micro-F1 may be, the first."""
+    columns: dict[tuple[str, ...], str] = {}
+    for metric in next(iter(summary.values())):
+        columns.setdefault(tuple(values[metric] for values in summary.values()), metric)
+    return list(columns.values())

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnySelector, Quotas, Selection, Selector
-from getmore_assets.config.sources import ASSET_PREFIX, SPLITS, AnySource, Corpus, Section, Target
+from getmore_assets.config.sources import ASSET_PREFIX, SPLITS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
 

@@ -7,6 +7,7 @@ Belongs here: formats, model cards, and the folders they are put in. Does not: w
 FORMATS = (
     "parquet",
     "jsonl",
+    "csv",
     "huggingface",
     "llama-factory",
     "axolotl",

@@ -36,6 +36,12 @@ def _jsonl(part: Part, path: Path) -> None:
         path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
 
 
+def _csv(part: Part, path: Path) -> None:
+    if part.frame is None:
+        raise NoCommonFormError("a row of messages or lists is no row of CSV")
+    part.frame.write_csv(path)
+
+
 def _parquet(part: Part, path: Path) -> None:
     if part.frame is not None:
         part.frame.write_parquet(path)
@@ -59,6 +65,7 @@ def _huggingface(part: Part, path: Path) -> None:
 _ROWS: dict[str, tuple[str, Callable[[Part, Path], None]]] = {
     "parquet": (".parquet", _parquet),
     "jsonl": (".jsonl", _jsonl),
+    "csv": (".csv", _csv),
     "huggingface": ("", _huggingface),
 }
 assert (*_ROWS, *TRAINERS, *_MODELS) == FORMATS

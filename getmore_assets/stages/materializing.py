@@ -73,7 +73,8 @@ def materialize(
                     record, status = _made(job, stage, used), "made"
             if key == stage.cache_key(task, used):  # else a source changed: what was read of it may be torn
                 records.put(record)
-                log.info("%s: %s, %d rows", stage.name, status, record.rows)
+                told = {"stage": stage.name, "status": status, "rows": record.rows, "seconds": record.seconds}
+                log.info("%s: %s, %d rows", stage.name, status, record.rows, extra=told)
                 return record, status
             log.info("%s: its source changed while it was read; reading again", stage.name)
     fix = "Let it rest, or copy it to where nothing writes"

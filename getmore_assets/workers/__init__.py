@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from getmore_assets import __version__
+from getmore_assets import __version__, progress
 from getmore_assets.errors import BadInput
 from getmore_assets.ranks import is_first
 from getmore_assets.records import write_atomically
@@ -38,7 +38,9 @@ def entry(worker: str) -> Work:
 
 def run(work: Work) -> None:
     """Answer the spec named by argument 1 in the file named by argument 2, and exit."""
-    logging.basicConfig(level=logging.INFO if is_first() else logging.ERROR, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=progress.level() if is_first() else logging.ERROR, format="%(message)s", stream=sys.stderr
+    )
     sys.exit(answer(work, Path(sys.argv[1]), Path(sys.argv[2])))
 
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from getmore_assets import progress
 from getmore_assets.workers import answer, end_with, entry
 
 
@@ -96,5 +97,5 @@ def _work(work: object, spec: Path, result: Path) -> NoReturn:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=progress.level(), format="%(message)s", stream=sys.stderr)
     serve(socket.socket(fileno=int(sys.argv[1])))

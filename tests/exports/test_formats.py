@@ -41,6 +41,7 @@ def test_the_selected_rows_are_the_same_in_every_format(out, picks):
     datasets = pytest.importorskip("datasets")
     assert_frame_equal(pl.read_parquet(out / "selected.parquet"), picks)
     assert_frame_equal(pl.read_ndjson(out / "selected.jsonl"), picks)
+    assert_frame_equal(pl.read_csv(out / "selected.csv", schema_overrides=picks.schema), picks)
     saved = datasets.load_from_disk(str(out / "selected"))
     assert saved.column_names == COLUMNS
     assert_frame_equal(saved.to_polars(), picks)

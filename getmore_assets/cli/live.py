@@ -1,0 +1,136 @@
+"""How far a command is: one line a stage, and on a terminal a last line that shows what is going on.
+
+Belongs here: what of the library's messages is shown, by `--quiet` and `--verbose`, and what workers write while they
+work. Does not: the summary at the end (`run.py`).
+"""
+
+import logging
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from getmore_assets import forks, progress
+from getmore_assets.cli.terminal import ERR, harmless
+
+QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
+#: What a stage's status is called: as a record has it, and as people are told.
+STATUS = {"made": "materialized", "reused": "cached", "kept": "kept (within the drift limit)"}
+_TAIL = 30  # lines of a worker that failed
+
+_meta = f"{__name__}.verbosity"
+
+
+class Stages:
+    """The stage that is worked on, and the last lines that workers wrote."""
+
+    def __init__(self) -> None:
+        self.now: str | None = None
+        self.tail: deque[str] = deque(maxlen=_TAIL)
+        self.status: Any = None
+
+    def show(self, doing: str) -> None:
+        """Show what is going on, on the last line of a terminal."""
+        if self.status is not None:
+            about = f"{self.now}: {doing}" if self.now and not doing.startswith(f"{self.now}:") else doing
+            self.status.update(harmless(about)[: max(20, ERR.width - 8)].replace("[", r"\["))
+
+
+STAGES = Stages()
+
+
+def verbosity_options(command: Any) -> Any:
+    """The options `--quiet` and `--verbose`."""
+
+    def remember(context: click.Context, option: click.Parameter, given: bool) -> None:
+        if given:
+            context.meta[_meta] = option.name
+
+    quiet = click.option(
+        "-q", "--quiet", is_flag=True, expose_value=False, callback=remember, help="Print warnings and errors only."
+    )
+    verbose = click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=remember, help="Print every step of the work."
+    )
+    return quiet(verbose(command))
+
+
+def verbosity() -> str:
+    """How much the command that is running prints."""
+    context = click.get_current_context(silent=True)
+    return str(context.meta.get(_meta, NORMAL)) if context else NORMAL
+
+
+class Handler(logging.Handler):
+    """Shows messages: warnings always, one line when a stage ends, the others with `--verbose`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._verbosity = verbosity()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a message, or only on the last line of a terminal."""
+        stage, status = getattr(record, "stage", None), getattr(record, "status", None)
+        if stage is not None:
+            STAGES.now = stage if status is None else None
+        told = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self._print(told, style="yellow" if record.levelno < logging.ERROR else "red")
+        elif status is not None and self._verbosity != QUIET:
+            self._print(_line(stage, status, record))
+        elif self._verbosity == VERBOSE:
+            self._print(told)
+        else:
+            STAGES.show(told)
+
+    def _print(self, told: str, style: str | None = None) -> None:
+        if STAGES.status is not None:
+            ERR.print(harmless(told), style=style, markup=False, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{harmless(told)}\n")
+
+
+def _line(stage: str | None, status: str, record: logging.LogRecord) -> str:
+    rows, seconds = getattr(record, "rows", 0), getattr(record, "seconds", 0.0)
+    took = f"{seconds:,.1f} s" if status == "made" else STATUS.get(status, status)
+    return f"{stage:<16} {rows:>11,} rows   {took}"
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """While a job runs: on a terminal, show on the last line what workers write; elsewhere, warnings only."""
+    level = verbosity()
+    on_terminal = ERR.is_terminal and level != QUIET
+    os.environ[progress.LEVEL] = "INFO" if on_terminal or level == VERBOSE else "WARNING"
+    STAGES.tail.clear()
+    STAGES.now = None
+    if not on_terminal:
+        yield
+        return
+    os.environ[progress.EVERY] = "1"
+    reading, writing = os.pipe()
+    forks.STDERR = writing
+    threading.Thread(target=_follow, args=(reading, level), daemon=True).start()
+    with ERR.status("starting") as status:
+        STAGES.status = status
+        try:
+            yield
+        finally:
+            forks.STDERR = STAGES.status = None
+
+
+def _follow(reading: int, level: str) -> None:
+    """Show what workers write, line by line."""
+    with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            told = line.rstrip()
+            STAGES.tail.append(told)
+            if level == VERBOSE:
+                ERR.print(harmless(told), markup=False, soft_wrap=True)
+            else:
+                STAGES.show(told)

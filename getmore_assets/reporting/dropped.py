@@ -1,0 +1,63 @@
+"""Which rows were dropped on the way, and why, in words: for the terminal and the report.
+
+Belongs here: counting what the records of the stages say. Does not: dropping anything.
+"""
+
+import re
+from collections import Counter
+from typing import Any
+
+from getmore_assets.corpus.reading import remarks
+from getmore_assets.records import Record, sources_of
+
+_MANY = 0.05  # of a split: from which on it is said how to keep the rows
+_EQUAL = "is evaluated on elsewhere"
+_OVERLAP = re.compile(r"overlaps (\S+):")
+
+
+def dropped(made: dict[str, Record]) -> list[str]:
+    """Return one sentence for each kind of row that was read and not used.
+
+    Args:
+        made: The records of a task's stages, by name; those that are not there are passed over.
+    """
+    said = []
+    if target := made.get("target_data"):
+        said += _of_target(target.facts)
+    if "raw_corpus" in made and target:
+        said += [f"{one['field']}: {remark}" for one in sources_of(made) for remark in remarks(one) if one["skipped"]]
+    if pool := made.get("raw_corpus"):
+        said += _of_pool(pool.facts)
+    if (leaks := made.get("leakage")) and leaks.rows:
+        said.append(f"corpus: {leaks.rows:,} rows overlap validation or test and are not selected")
+    if without := (made["embeddings"].facts.get("without_vector", 0) if "embeddings" in made else 0):
+        said.append(f"corpus and target: {without:,} texts have no token that the encoder knows, so no vector")
+    return said
+
+
+def _of_target(facts: dict[str, Any]) -> list[str]:
+    said, many = [], False
+    for split, rows in facts.get("left", {}).items():
+        if not rows:
+            continue
+        kept = facts["rows"][split]
+        counts = Counter(_why(row["reason"]) for row in rows)
+        why = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+        said.append(f"target.{split}: {len(rows):,} of {kept + len(rows):,} rows dropped: {why}")
+        many = many or (len(rows) > _MANY * (kept + len(rows)) and _EQUAL not in counts)
+    if many:
+        said[-1] += ". `leakage: allow` keeps them, but then scores count text that was trained on"
+    return said
+
+
+def _why(reason: str) -> str:
+    overlap = _OVERLAP.match(reason)
+    return f"overlap {overlap[1]}" if overlap else "are equal to rows that are evaluated on"
+
+
+def _of_pool(facts: dict[str, Any]) -> list[str]:
+    counts = [
+        (facts.get("exact_duplicates", 0), "exact duplicates were folded into one row each"),
+        (facts.get("near_duplicates", 0), "near-duplicates are not selected (`corpus.near_duplicates`)"),
+    ]
+    return [f"corpus: {count:,} {what}" for count, what in counts if count]
