@@ -23,10 +23,10 @@ def status(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
     with refusals(as_json):
         chosen = load_task(task, overrides)
         log_to_terminal()
-        from getmore_assets.stages.foresight import foresee
         from getmore_assets.lake import Lake
         from getmore_assets.records import STATIONS, Records
         from getmore_assets.reselection import approval
+        from getmore_assets.stages.foresight import foresee
 
         lake = Lake(chosen.lake)
         records = Records(lake, chosen.name)
