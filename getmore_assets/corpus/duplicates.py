@@ -1,58 +1,37 @@
-"""Near-duplicate marks by MinHash.
+"""Near-duplicate marks: MinHash finds pairs of rows that may be alike, their shingles say whether they are.
 
-Belongs here: signatures and the index of those seen. Does not: exact duplicates (one row per content id, `pool.py`),
-or what is done with a copy.
+Belongs here: the index of the rows seen, and which row copies which. Does not: shingles and signatures (`shingles.py`),
+exact duplicates (one row per content id, `pool.py`), or what is done with a copy.
 """
 
 import os
-import zlib
-from collections.abc import Iterator
+from array import array
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Self
 
 import numpy as np
-import polars as pl
 
 from getmore_assets.corpus.bands import FirstRows
-from getmore_assets.corpus.tokens import tokens
+from getmore_assets.corpus.shingles import PERMUTATIONS, Shingles, similarities
 
-PERMUTATIONS = 64
 BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 meets in some band with probability 0.9998
-_SHINGLE = 3
-_ROW = np.dtype([("id", "S32"), ("hashes", np.uint32, PERMUTATIONS)])  # of a row that is no copy, in the file
-
-
-def signatures(texts: list[str]) -> np.ndarray:
-    """MinHash signatures of triples of tokens: `[len(texts), 64]`, uint32."""
-    from datasketch import MinHash  # loads scipy: only where rows are new
-
-    found = tokens(pl.Series(texts, dtype=pl.String))
-    shingled = [_shingles(words, text) for words, text in zip(found.to_list(), texts, strict=True)]
-    hashes = MinHash.generator(shingled, num_perm=PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
-    return np.array([m.hashvalues for m in hashes], dtype=np.uint32).reshape(len(texts), PERMUTATIONS)
-
-
-def _shingles(words: list[str], text: str) -> list[bytes]:
-    """Triples of tokens; of a text without any the text itself, else all such texts would be copies of one another."""
-    words = words or [" ".join(text.split())]
-    count = max(len(words) - _SHINGLE + 1, 1)
-    return [" ".join(words[i : i + _SHINGLE]).encode() for i in range(count)]
+_ID_BYTES = 32
 
 
 class NearDuplicates:
     """The rows seen so far that are no copy, and which later rows are copies of them; a context that closes its file.
 
-    Memory: about 0.2 kB a row that is no copy, for its bands. Its signature lies in the file, which goes when closed.
+    Memory: about 0.2 kB a row that is no copy, for its bands. Its shingles lie in the file, which goes when closed.
 
     Args:
-        threshold: Jaccard similarity of word triples, estimated from 64 hashes, from which a row is a copy.
+        threshold: Jaccard similarity of shingles from which a row is a copy.
         folder: Where the file may lie; the system's place for such files without it.
     """
 
     def __init__(self, threshold: float, folder: Path | None = None) -> None:
         self.threshold = threshold
-        self._bands, self._count = FirstRows(), 0
+        self._bands, self._ends = FirstRows(), array("Q", [0])  # in the file, of each row
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115  # closed with this object
 
     def __enter__(self) -> Self:
@@ -61,19 +40,19 @@ class NearDuplicates:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add_known(self, ids: list[str], signatures_: np.ndarray) -> None:
-        """Take in rows that an earlier run found to be no copies, with signatures `[len(ids), 64]`, uint32."""
-        keys = _band_keys(signatures_)
-        self._add(ids, signatures_, keys, self._bands.find(keys.ravel()) < 0)
+    def add_known(self, ids: list[str], shingles: Shingles) -> None:
+        """Take in rows that an earlier run found to be no copies."""
+        keys = _band_keys(shingles.signatures())
+        self._add(ids, shingles, keys, self._bands.find(keys.ravel()) < 0)
 
-    def mark(self, ids: list[str], signatures_: np.ndarray) -> list[str | None]:
+    def mark(self, ids: list[str], shingles: Shingles) -> list[str | None]:
         """For each row, the id of the earlier row that it copies, or None; the latter are taken in.
 
         Args:
             ids: Of the rows, none seen before; ASCII, at most 32 characters.
-            signatures_: Of `signatures`: `[len(ids), 64]`, uint32.
+            shingles: Of the rows.
         """
-        known, keys = self._count, _band_keys(signatures_)
+        known, keys = len(self._ends) - 1, _band_keys(shingles.signatures())
         new = np.repeat(np.arange(len(ids)), BANDS)
         # A row is held against the first row of each band only: n rows of one boilerplate give n pairs, not n².
         before = self._bands.find(keys.ravel())
@@ -83,40 +62,66 @@ class NearDuplicates:
         pairs = np.concatenate(
             [np.stack([new[met], before[met]], axis=1), np.stack([new[beside], within[beside] + known], axis=1)]
         )
+        alike, named = self._alike(np.unique(pairs, axis=0), shingles)
         originals: list[str | None] = [None] * len(ids)
-        for i, j, original in self._alike(np.unique(pairs, axis=0), signatures_):
+        for i, j in alike.tolist():
             if originals[i] is None:
-                originals[i] = original or originals[j - known] or ids[j - known]
-        kept = np.array([o is None for o in originals], dtype=bool)
+                originals[i] = named[j] if j < known else originals[j - known] or ids[j - known]
+        kept = np.array([original is None for original in originals], dtype=bool)
         unknown = ~met.reshape(len(ids), BANDS)[kept].ravel()
-        self._add([i for i, keep in zip(ids, kept, strict=True) if keep], signatures_[kept], keys[kept], unknown)
+        self._add([ids[i] for i in np.flatnonzero(kept)], shingles.rows(np.flatnonzero(kept)), keys[kept], unknown)
         return originals
 
-    def _alike(self, pairs: np.ndarray, signatures_: np.ndarray) -> Iterator[tuple[int, int, str | None]]:
-        """The pairs `[p, 2]` of a new row and an earlier one that are similar enough; the id of one seen before."""
-        for i, j in pairs.tolist():
-            if j < self._count:
-                (seen,) = np.frombuffer(os.pread(self._file.fileno(), _ROW.itemsize, j * _ROW.itemsize), _ROW)
-                other, original = seen["hashes"], seen["id"].decode()
-            else:
-                other, original = signatures_[j - self._count], None
-            if (signatures_[i] == other).mean() >= self.threshold:
-                yield i, j, original
+    def _alike(self, pairs: np.ndarray, shingles: Shingles) -> tuple[np.ndarray, dict[int, str]]:
+        """The pairs `[p, 2]` of a new row and an earlier one that are alike, and the ids of the rows seen before."""
+        known = len(self._ends) - 1
+        sizes = np.append(self._sizes(pairs[:, 1][pairs[:, 1] < known]), 0)
+        seen = pairs[:, 1] < known
+        other = np.where(seen, sizes[np.cumsum(seen) - 1], shingles.sizes[np.maximum(pairs[:, 1] - known, 0)])
+        mine = shingles.sizes[pairs[:, 0]]
+        # The similarity of two sets is at most the ratio of their sizes.
+        pairs = pairs[np.minimum(mine, other) >= self.threshold * np.maximum(mine, other)]
+        earlier = np.unique(pairs[:, 1])
+        ids, stored = self._read(earlier[earlier < known])
+        both = Shingles(
+            np.concatenate([stored.hashes, shingles.hashes]), np.append(stored.ends, shingles.ends + len(stored.hashes))
+        )
+        places = np.where(
+            pairs[:, 1] < known,
+            np.searchsorted(earlier, pairs[:, 1]),
+            pairs[:, 1] - known + len(stored),
+        )
+        similar = similarities(shingles.rows(pairs[:, 0]), both.rows(places)) >= self.threshold
+        return pairs[similar], dict(zip(earlier[: len(ids)].tolist(), ids, strict=True))
 
-    def _add(self, ids: list[str], signatures_: np.ndarray, keys: np.ndarray, unknown: np.ndarray) -> None:
+    def _sizes(self, rows: np.ndarray) -> np.ndarray:
+        """How many shingles some rows seen before have."""
+        ends = np.frombuffer(self._ends, np.uint64)
+        return (ends[rows + 1] - ends[rows]).astype(np.int64) // 4 - _ID_BYTES // 4
+
+    def _read(self, rows: np.ndarray) -> tuple[list[str], Shingles]:
+        """Ids and shingles of some rows seen before."""
+        found = [
+            os.pread(self._file.fileno(), self._ends[row + 1] - self._ends[row], self._ends[row])
+            for row in rows.tolist()
+        ]
+        ids = [one[:_ID_BYTES].rstrip(b"\0").decode() for one in found]
+        return ids, Shingles.from_bytes([one[_ID_BYTES:] for one in found])
+
+    def _add(self, ids: list[str], shingles: Shingles, keys: np.ndarray, unknown: np.ndarray) -> None:
         """Take in rows that are no copies; `unknown` says which of their bands, row by row, are."""
-        rows = np.empty(len(ids), _ROW)
-        rows["id"], rows["hashes"] = ids, signatures_
-        self._file.write(rows.tobytes())
+        first, at = len(self._ends) - 1, self._ends[-1]
+        for id_, stored in zip(ids, shingles.to_bytes(), strict=True):
+            self._file.write(id_.encode().ljust(_ID_BYTES, b"\0") + stored)
         self._file.flush()
-        numbers = np.repeat(np.arange(self._count, self._count + len(ids)), BANDS)
+        self._ends.frombytes((at + np.cumsum(4 * shingles.sizes + _ID_BYTES)).astype(np.uint64).tobytes())
+        numbers = np.repeat(np.arange(first, first + len(ids)), BANDS)
         self._bands.add(keys.ravel()[unknown], numbers[unknown])
-        self._count += len(ids)
 
 
-def _band_keys(signatures_: np.ndarray) -> np.ndarray:
-    """One 64-bit key per band of each signature: `[rows, BANDS]`, uint64."""
-    parts = signatures_.astype(np.uint64).reshape(len(signatures_), BANDS, PERMUTATIONS // BANDS)
+def _band_keys(signatures: np.ndarray) -> np.ndarray:
+    """One 64-bit key per band of each signature (`[rows, 64]`, uint32): `[rows, BANDS]`, uint64."""
+    parts = signatures.astype(np.uint64).reshape(len(signatures), BANDS, PERMUTATIONS // BANDS)
     key = np.broadcast_to(np.arange(1, BANDS + 1, dtype=np.uint64), parts.shape[:2]).copy()
     for column in range(parts.shape[2]):  # an FNV-style mix; wrap-around is meant
         key = (key ^ parts[:, :, column]) * np.uint64(0x100000001B3)

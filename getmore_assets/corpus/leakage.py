@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from getmore_assets.corpus.tokens import tokens
+from getmore_assets.corpus.token_hashes import TokenHashes
 
 NEAR, COVERED = 0.6, 0.5
 RUN, _SHORTEST = 10, 6  # words
@@ -47,10 +47,8 @@ class _Words:
 
     @classmethod
     def of(cls, texts: pl.Series) -> "_Words":
-        split = tokens(texts)
-        counts = split.list.len().to_numpy().astype(np.int64)
-        flat = split.explode().drop_nulls()
-        return cls(flat.hash(seed=0).to_numpy(), counts, (flat.str.len_chars() > 1).to_numpy())
+        found = TokenHashes.of(texts)
+        return cls(found.hashes, found.counts, found.long)
 
     def of_rows(self, rows: np.ndarray) -> "_Words":
         """Some of the texts alone, in that order."""

@@ -17,11 +17,13 @@ import polars as pl
 
 from getmore_assets.config import Source, Task
 from getmore_assets.corpus import payloads, readers
-from getmore_assets.corpus.duplicates import NearDuplicates, signatures
+from getmore_assets.corpus.duplicates import NearDuplicates
+from getmore_assets.corpus.id_index import IdIndex, KnownRows, marks_of
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.corpus.reading import Reading
-from getmore_assets.corpus.tokens import VERSION, token_counts
+from getmore_assets.corpus.shingles import VERSION, Shingles
+from getmore_assets.corpus.tokens import token_counts
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, TableRef, batches
 from getmore_assets.records import write_atomically
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 TABLE = "raw_corpus"
 _READS = 5  # how often a pool that another process writes meanwhile is read
 _DOMAINS = "folder"  # the domain of a text file among several; before, it was the file
-_STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "minhash"]
+_STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "shingles"]
 #: The columns of a pool that keeps rows whole: which source a row is of, and the row.
 _KEPT = {"candidate": pl.Int64, **payloads.SCHEMA}
 
@@ -137,9 +139,12 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
     files = [readers.files(source) for source in task.candidates]
     noted = lake.folder("pools") / f"{key}.json"
     only = _files_to_read(files, noted, lake, key)
-    if _is_of_other_tokens(noted) and lake.latest(TABLE) is not None:
-        log.info("pool: its counts and signatures are of another definition of a token: writing it anew")
-        lake.delete_where(TABLE, f"pool = '{key}'", commit)
+    if not _is_of_this_version(noted):
+        if lake.latest(TABLE) is not None:
+            log.info("pool: its counts and shingles are of another definition of a token: writing it anew")
+            lake.delete_where(TABLE, f"pool = '{key}'", commit)
+        # From now on, before any row: a reading that is killed goes on.
+        write_atomically(noted, json.dumps({"files": [], "rows": None, "shingles": VERSION}))
     for _ in range(_READS):
         read = _append_new(task, lake, key, commit, only)
         if read.gone or read.changed or read.doubled:
@@ -150,8 +155,8 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
             read.facts.removed = removed
         table = lake.latest(TABLE)
         assert table is not None, "preflight refuses an empty pool"
-        rows = scan_pool(table, key).select(*_marks(task), "duplicate_of", "held_out").sort("id").collect()
-        if rows["id"].equals(read.ids["id"].sort()):
+        rows = scan_pool(table, key).select("id", *_marks(task), "duplicate_of", "held_out").sort("id").collect()
+        if rows.height == len(read.ids) and (read.ids.find(rows["id"]) >= 0).all():
             break
         log.info("pool: another process wrote it meanwhile: looking again")
         only = None
@@ -159,7 +164,7 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
         fix = "Let one process at a time write a pool that shrinks or changes"
         raise BadInput(TABLE, f"another process wrote the pool during {_READS} readings", fix)
     facts = read.facts
-    write_atomically(noted, json.dumps({"files": files, "rows": rows.height, "tokens": VERSION, "domains": _DOMAINS}))
+    write_atomically(noted, json.dumps({"files": files, "rows": rows.height, "shingles": VERSION, "domains": _DOMAINS}))
     facts.rows = rows.height
     facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
     held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
@@ -174,14 +179,14 @@ class _Read:
 
     Attributes:
         facts: Counts of rows.
-        ids: Every id that the pool holds by the sources: `id`.
+        ids: Every id that the pool holds by the sources.
         gone: Rows of the table that the sources hold no more.
         changed: Rows whose source, domain or whole row is another now.
         doubled: Rows that stood in the table more than once.
     """
 
     facts: PoolFacts
-    ids: pl.DataFrame
+    ids: IdIndex
     gone: int
     changed: int
     doubled: int
@@ -191,8 +196,8 @@ class _Read:
         return self.gone, self.changed, self.doubled
 
 
-def _is_of_other_tokens(noted: Path) -> bool:
-    return noted.is_file() and json.loads(noted.read_text("utf-8")).get("tokens") != VERSION
+def _is_of_this_version(noted: Path) -> bool:
+    return noted.is_file() and json.loads(noted.read_text("utf-8")).get("shingles") == VERSION
 
 
 def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, key: str) -> list[set[str]] | None:
@@ -205,7 +210,7 @@ def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, k
         key: Its name.
     """
     table = lake.latest(TABLE)
-    if table is None or not read.is_file() or _is_of_other_tokens(read):
+    if table is None or not _is_of_this_version(read):
         return None
     then = json.loads(read.read_text("utf-8"))
     if then.get("domains") != _DOMAINS:
@@ -222,48 +227,41 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
     facts, changed, alike = PoolFacts(), 0, task.corpus.near_duplicates
     writer = lake.keyed(TABLE, ("pool", key), "id", commit)
     with NearDuplicates(alike, lake.folder("pools")) if alike else nullcontext() as near:
-        held = _known(task, lake, key, near)
-        known = held.unique("id", keep="first", maintain_order=True)
-        seen = (known.clear() if only is None else known).select("id")
+        known = _known(task, lake, key, near)
+        met = np.zeros(len(known.ids), np.bool_)
+        seen = IdIndex() if only is None else known.ids
         for reading, batch in _rows(task, facts, only):
-            unique = _without(batch.unique("id", keep="first", maintain_order=True), seen)
+            unique = batch.unique("id", keep="first", maintain_order=True)
+            unique = unique.filter(pl.Series(seen.find(unique["id"]) < 0))
+            places = known.ids.find(unique["id"])
             reading.folded += batch.height - unique.height
             facts.exact_duplicates += batch.height - unique.height
-            seen = pl.concat([seen, unique.select("id")])
-            fresh = _without(unique, known)
-            same = unique.join(known, on=_marks(task), nulls_equal=True)
-            changed += unique.height - fresh.height - same.height
-            if fresh.height:
-                facts.written += writer.add(_marked(fresh, task, near))
+            seen.add(unique["id"])
+            held = places >= 0
+            met[places[held]] = True
+            changed += int((known.marks[places[held]] != marks_of(unique.select(_marks(task)))[held]).sum())
+            if not held.all():
+                facts.written += writer.add(_marked(unique.filter(pl.Series(~held)), task, near))
             log.info("pool: %d rows read, %d new", facts.read, facts.written)
-    gone = known.join(seen, on="id", how="anti").height if only is None else 0
-    return _Read(facts, seen, gone, changed, held.height - known.height)
-
-
-def _without(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose id is none of those known, in their order."""
-    # The inner join hashes the few rows; an anti join would hash all that are known.
-    met = rows.select("id").join(known.select("id"), on="id")
-    return rows.join(met, on="id", how="anti", maintain_order="left")
+    return _Read(facts, seen, int((~met).sum()) if only is None else 0, changed, known.doubled)
 
 
 def _marks(task: Task) -> list[str]:
-    """The columns that a known row is another in, where its source changed."""
-    return ["id", "source", "domain", *(["payload_hash"] if keeps_whole_rows(task) else [])]
+    """The columns in which a row of the same id is another."""
+    return ["source", "domain", *(["payload_hash"] if keeps_whole_rows(task) else [])]
 
 
-def _known(task: Task, lake: Lake, key: str, near: NearDuplicates | None) -> pl.DataFrame:
-    """Rows that the table holds already (`_marks`); those that are no copies go into the index."""
-    table = lake.latest(TABLE)
-    if table is None or not set(_marks(task)) <= set(table.scan().collect_schema()):
-        return pl.DataFrame(schema=dict.fromkeys(_marks(task), pl.String))
+def _known(task: Task, lake: Lake, key: str, near: NearDuplicates | None) -> KnownRows:
+    """The rows that the table holds already; those that are no copies go into the index of near-duplicates."""
+    table, columns = lake.latest(TABLE), ["id", *_marks(task)]
+    if table is None or not {*columns, "shingles"} <= set(table.scan().collect_schema()):
+        return KnownRows.of([])
     held = scan_pool(table, key)
     if near is not None:
-        originals = held.filter(pl.col("duplicate_of").is_null()).select("id", "minhash")
+        originals = held.filter(pl.col("duplicate_of").is_null()).select("id", "shingles")
         for batch in batches(originals, readers.BATCH_ROWS):
-            matrix = np.frombuffer(b"".join(batch["minhash"]), np.uint32).reshape(batch.height, -1)
-            near.add_known(batch["id"].to_list(), matrix)
-    return held.select(_marks(task)).collect()
+            near.add_known(batch["id"].to_list(), Shingles.from_bytes(batch["shingles"].to_list()))
+    return KnownRows.of(batches(held.select(columns), readers.BATCH_ROWS))
 
 
 def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[tuple[Reading, pl.DataFrame]]:
@@ -290,13 +288,13 @@ def _kept(rows: pl.DataFrame, candidate: int) -> pl.DataFrame:
 def _marked(rows: pl.DataFrame, task: Task, near: NearDuplicates | None) -> pl.DataFrame:
     ids = rows["id"].to_list()
     marks: list[str | None] = [None] * len(ids)
-    minhash: list[bytes | None] = [None] * len(ids)
+    stored: list[bytes] | list[None] = [None] * len(ids)
     if near is not None:
-        found = signatures(rows["text"].to_list())
-        marks, minhash = near.mark(ids, found), [s.tobytes() for s in found]
+        shingles = Shingles.of(rows["text"])
+        marks, stored = near.mark(ids, shingles), shingles.to_bytes()
     columns: dict[str, Any] = {
         "duplicate_of": pl.Series(marks, dtype=pl.String),
-        "minhash": pl.Series(minhash, dtype=pl.Binary),
+        "shingles": pl.Series(stored, dtype=pl.Binary),
         "held_out": [is_held_out(i, task) for i in ids],
     }
     made = rows.with_columns(*(pl.Series(n, v) for n, v in columns.items()))

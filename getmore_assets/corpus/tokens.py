@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 VERSION = "2"  # 1 was `\w+` of Python's re; part of what tells whether stored counts and signatures are of today
-_LONGEST = 64  # characters; longer runs are no words of any language that has spaces
+LONGEST = 64  # characters; longer runs are no words of any language that has spaces
 
 _UNSPACED = "".join(
     rf"\p{{{script}}}"
@@ -41,8 +41,8 @@ _AFTER = rf"(?:^|\b\w|\b\w*\p{{N}}\w*|\\\w+)[^\w]*(?:{_SIGN})"
 _UNSEEN = r"[\p{Cf}\p{Default_Ignorable_Code_Point}"
 _UNSEEN += r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670]"
 _WIDE = r"[\uff01-\uffee\ufb00-\ufdff\ufe70-\ufefc]"  # and ligatures, as texts out of PDFs have them
-_RUN = rf"[0-9A-Za-z_]{{{_LONGEST + 1}}}"  # with all letters it would be ten times slower
-_LONG_RUN = re.compile(rf"\w{{{_LONGEST + 1},}}", re.ASCII)
+_RUN = rf"[0-9A-Za-z_]{{{LONGEST + 1}}}"  # with all letters it would be ten times slower
+_LONG_RUN = re.compile(rf"\w{{{LONGEST + 1},}}", re.ASCII)
 
 
 def tokens(texts: pl.Series) -> pl.Series:
@@ -130,15 +130,34 @@ def _counting(flat: pl.Series, rows: np.ndarray) -> np.ndarray:
         rows: The text of each, ascending: `[tokens]`.
     """
     sign = ~flat.str.contains(r"[\w\p{N}]").to_numpy()
-    command = np.zeros(len(flat), np.bool_)
-    command[1:] = (flat == "\\").to_numpy()[:-1]
-    letter = flat.str.contains(r"^\p{L}\p{M}*$").to_numpy() & ~stand_alone(flat).to_numpy() | command
-    word = ~(sign | letter | flat.str.contains(r"^.$|\p{N}").to_numpy()) | stand_alone(flat).to_numpy()
-    at = np.arange(len(flat))
+    alone = stand_alone(flat).to_numpy()
+    letter = flat.str.contains(r"^\p{L}\p{M}*$").to_numpy() & ~alone
+    plain_word = ~flat.str.contains(r"^.$|\p{N}").to_numpy() | alone
+    dash = flat.is_in(["-", "/"]).to_numpy()
+    return counting(sign, letter, plain_word, dash, (flat == "\\").to_numpy(), rows)
+
+
+def counting(
+    sign: np.ndarray, letter: np.ndarray, word: np.ndarray, dash: np.ndarray, backslash: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Return which tokens count, from what each is; all arguments are `[tokens]`.
+
+    Args:
+        sign: A sign, not a word of any kind.
+        letter: One letter.
+        word: More than one letter, and no digit; or a character of a script without spaces.
+        dash: One of ` - ` and ` / `.
+        backslash: The sign before a command of LaTeX.
+        rows: The number of its text, ascending.
+    """
+    command = np.zeros(len(sign), np.bool_)
+    command[1:] = backslash[:-1] & (rows[1:] == rows[:-1])
+    letter, word = letter | command, word & ~sign & ~command
+    at = np.arange(len(sign))
     left = np.maximum.accumulate(np.where(sign, 0, at))
-    right = np.minimum.accumulate(np.where(sign, len(flat) - 1, at)[::-1])[::-1]
+    right = np.minimum.accumulate(np.where(sign, len(sign) - 1, at)[::-1])[::-1]
     same = [rows[near] == rows for near in (left, right)]
     by_word = (same[0] & word[left]) | (same[1] & word[right])
     by_letter = (same[0] & letter[left]) | (same[1] & letter[right])
-    counting: np.ndarray = ~sign | ~by_word & (by_letter | ~flat.is_in(["-", "/"]).to_numpy())
-    return counting
+    found: np.ndarray = ~sign | ~by_word & (by_letter | ~dash)
+    return found

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.commits import Keyed
+from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 
@@ -105,11 +106,18 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         LookupError: An id has no vector, or two.
         BadInput: A vector is not of length 1: its file is damaged.
     """
-    place = pl.DataFrame({"id": ids, "place": np.arange(len(ids))})
+    ids = pl.Series(ids, dtype=pl.String)
+    if ids.n_unique() < len(ids):
+        assert into is None
+        once = ids.unique(maintain_order=True)
+        found: np.ndarray = load(table, encoder, once)[IdIndex.of(once).find(ids)]
+        return found
+    index = IdIndex.of(ids)
     filled = np.zeros(len(ids), np.int8)
     matrix: np.ndarray | None = None
     for batch in batches(table.scan().filter(pl.col("encoder") == encoder).select("id", "vector"), _BATCH):
-        met = batch.join(place, on="id")
+        places = index.find(batch["id"])
+        met = batch.filter(pl.Series(places >= 0))
         if not met.height:
             continue
         vectors = vectors_of(met)
@@ -117,7 +125,7 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         if matrix is None:
             shape = (len(ids), vectors.shape[1])
             matrix = np.empty(shape, np.float32) if into is None else _file(into, shape)
-        rows = met["place"].to_numpy()
+        rows = places[places >= 0]
         np.add.at(filled, rows, 1)
         matrix[rows] = vectors
         if into is not None:  # mapped anew for each batch: what is written and let go is not this process's memory

@@ -7,6 +7,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool, target
 from getmore_assets.corpus import leakage as overlap
+from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef, batches
 from getmore_assets.stages.checks import Checked, Finding, check
@@ -71,12 +72,12 @@ def nothing_leaks(of: Checked) -> Finding:
     """Reads every candidate again, against what the target is evaluated on now."""
     task, record = of.task, of.record
     raw_corpus, target_data = (of.of(name).table_ref() for name in ("raw_corpus", "target_data"))
-    found = candidates.find(task, raw_corpus, target_data, record.table_ref()).eligible.select("id")
+    found = candidates.find(task, raw_corpus, target_data, record.table_ref()).eligible["id"]
     guard = target.guard_of(_evaluated(target_data, task))
-    rows = _rows(raw_corpus, task)
+    rows, index = _rows(raw_corpus, task), IdIndex.of(found)
     read, leaks = 0, pl.DataFrame(schema=overlap.SCHEMA)
     for batch in batches(rows, _BATCH):
-        mine = batch.join(found, on="id")
+        mine = batch.filter(pl.Series(index.find(batch["id"]) >= 0))
         read += mine.height
         leaks = pl.concat([leaks, guard.leaks(mine)])
     metadata: dict[str, Any] = {"read": read, "leaking": leaks.height, "first": leaks.head(_SHOWN).to_dicts()}

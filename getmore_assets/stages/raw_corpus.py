@@ -61,7 +61,7 @@ STAGE = Stage(
     "sources share them.",
     group="corpus",
     kinds=frozenset({"deltalake", "polars"}),
-    code_version="3",
+    code_version="4",
     settings=_settings,
     make=_build,
     shared=True,
@@ -76,7 +76,7 @@ STAGE = Stage(
         "duplicate_of": (pl.String, "the id of the earlier row that this one nearly copies; null where it is no copy"),
         "held_out": (pl.Boolean, "kept as general text to measure forgetting on, and never selected"),
         "origin": ORIGIN,
-        "minhash": (pl.Binary, "64 numbers that near-duplicates are found by"),
+        "shingles": (pl.Binary, "hashes of the text's runs of three tokens, by which near-duplicates are found"),
     },
     checks=(
         ids_are_unique,

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from getmore_assets.config import BROUGHT, LEXICAL, LEXICAL_SAMPLE, Task
 from getmore_assets.corpus import candidates, pool, readers
+from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.corpus.target import COMPARED
 from getmore_assets.encoders import Encoder, fits, make_encoder, remote, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
@@ -20,7 +22,7 @@ from getmore_assets.progress import progress
 from getmore_assets.workers import run
 
 SHARD_ROWS = 1024
-_READ_AT_ONCE = 16 * SHARD_ROWS  # each reading looks through all ids that are missing
+_READ_AT_ONCE = 8 * SHARD_ROWS
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,15 @@ def _encoded(
 
 def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
     """The ids and texts of missing rows; no id stands twice in one of the frames."""
+    wanted = IdIndex.of(missing["id"])
+    done = np.zeros(len(wanted), np.bool_)
     for frame in rows:
         for batch in batches(frame, _READ_AT_ONCE):
-            for shard in batch.join(missing, on="id").sort("id").iter_slices(SHARD_ROWS):
-                if shard.height:
-                    yield shard["id"].to_list(), shard["text"].to_list()
-        missing = missing.join(frame.select("id").collect(), on="id", how="anti")
+            places = wanted.find(batch["id"])
+            new = (places >= 0) & ~done[places]
+            done[places[new]] = True
+            for shard in batch.filter(pl.Series(new)).sort("id").iter_slices(SHARD_ROWS):
+                yield shard["id"].to_list(), shard["text"].to_list()
 
 
 def _to_fit_on(task: Task, spec: dict[str, Any]) -> list[str]:

@@ -1,8 +1,8 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from getmore_assets.corpus import bands
 from getmore_assets.corpus.bands import FirstRows
 
 
@@ -21,13 +21,21 @@ def test_the_first_row_of_each_key_is_found(batches):
     np.testing.assert_array_equal(index.find(np.arange(42, dtype=np.uint64)), [known.get(k, -1) for k in range(42)])
 
 
-def test_few_runs_hold_many_keys_and_none_grows_beyond_its_limit(monkeypatch):
-    monkeypatch.setattr(bands, "_LONGEST", 1000)
-    index, keys = FirstRows(), np.random.default_rng(0).permutation(20_000).astype(np.uint64)
+def test_few_runs_hold_many_keys():
+    keys = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64)
+    index = FirstRows()
     for start in range(0, len(keys), 100):
         index.add(keys[start : start + 100], np.arange(start, start + 100))
-    sizes = [len(run) for run, _ in index._runs]
-    assert sum(sizes) == len(keys)
-    assert max(sizes) <= 1000
-    assert len(sizes) <= 30
+    sizes = [[len(run) for run, _ in runs] for runs in index._parts]
+    assert sum(map(sum, sizes)) == len(keys)
+    assert max(map(len, sizes)) <= np.log2(len(keys))
+    assert max(map(sum, sizes)) < 1.5 * min(map(sum, sizes))  # what is held twice in a merge is a part alone
     np.testing.assert_array_equal(index.find(keys), np.arange(len(keys)))
+
+
+def test_more_rows_than_can_be_numbered_are_refused():
+    index = FirstRows()
+    index.add(np.array([1], np.uint64), np.array([2**32 - 1]))
+    assert index.find(np.array([1, 2], np.uint64)).tolist() == [2**32 - 1, -1]
+    with pytest.raises(OverflowError, match="4,294,967,296 rows"):
+        index.add(np.array([2], np.uint64), np.array([2**32]))

@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from getmore_assets.corpus.duplicates import NearDuplicates, signatures
+from getmore_assets.corpus.duplicates import NearDuplicates
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import cut
+from getmore_assets.corpus.shingles import Shingles
 from getmore_assets.corpus.tokens import telling, token_counts, tokens, words_and_marks
 from getmore_assets.encoders.lexical import LexicalEncoder
 from tests.scripts import SCRIPTS, WORDS, written
@@ -81,7 +82,7 @@ def test_rows_near_a_subject_are_found_in_every_script(script):
 def test_rows_of_signs_are_no_copies_of_one_another():
     texts = ["x + 3 = 7", "x - 3 = 7", "y + 3 = 8", "!!!", "???", "...", "🙂🙂", "👍", "1 + 1 = 2", "2 + 2 = 4"]
     with NearDuplicates(0.8) as seen:
-        assert seen.mark([content_id(text) for text in texts], signatures(texts)) == [None] * len(texts)
+        assert seen.mark([content_id(text) for text in texts], Shingles.of(pl.Series(texts))) == [None] * len(texts)
 
 
 @pytest.mark.parametrize("script", ["Chinese", "Thai", "Khmer", "Myanmar"])
@@ -89,7 +90,7 @@ def test_a_copy_without_spaces_with_a_word_changed_is_marked(script):
     text = written(script, 0, 1, words=120)
     copy = text.replace(WORDS[script][2].split()[2], WORDS[script][1].split()[2], 1)
     with NearDuplicates(0.8) as seen:
-        assert seen.mark(["a", "b"], signatures([text, copy])) == [None, "a"]
+        assert seen.mark(["a", "b"], Shingles.of(pl.Series([text, copy]))) == [None, "a"]
 
 
 def test_a_passage_is_not_cut_before_a_mark():

@@ -19,6 +19,7 @@ def table(tmp_path):
 def test_vectors_come_in_the_order_asked_for(table, tmp_path):
     assert store.load(table, "e", ["c", "a"]).tolist() == [[-1, 0], [1, 0]]
     assert store.load(table, "e", pl.Series(["c", "a"])).tolist() == [[-1, 0], [1, 0]]
+    assert store.load(table, "e", ["c", "a", "c"]).tolist() == [[-1, 0], [1, 0], [-1, 0]]
     assert store.load(table, "e", ["b"], tmp_path / "v.npy").tolist() == [[0, 1]]
     assert sorted(store.encoded_ids(table, "e")["id"]) == ["a", "b", "c"]
 
