@@ -11,6 +11,7 @@ import click
 #: The verbs in the order in which a user meets them: one module each, loaded when it is called, and its first line.
 VERBS = {
     "init": "Draft a task file from a look at your files.",
+    "schema": "Write the JSON schema of the task file, for editors.",
     "doctor": "Check whether this machine can run the pipeline, and say what to do.",
     "plan": "Estimate time, memory and disk of a run before it runs.",
     "run": "Run the whole pipeline, from the sources to the scorecard.",

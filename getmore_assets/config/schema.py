@@ -1,0 +1,41 @@
+"""The JSON schema of the task file, for editors and for other programs.
+
+Belongs here: making it, and the comment by which editors find it. Does not: fields (the modules beside this one).
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config.task import Task
+
+
+def task_schema() -> dict[str, Any]:
+    """Return the schema of a task file, as JSON schema of the draft 2020-12."""
+    schema = Task.model_json_schema()
+    _accept_short_forms(schema["$defs"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "task of getmore-assets"}
+
+
+def _accept_short_forms(definitions: dict[str, Any]) -> None:
+    """Let a source be its path alone, and a selector its name alone, as the reader of task files does."""
+    for name in ("Source", "Selector"):
+        whole = definitions.pop(name)
+        definitions[f"{name}Fields"] = whole
+        definitions[name] = {"anyOf": [{"type": "string"}, {"$ref": f"#/$defs/{name}Fields"}]}
+    # `asset` stands in place of `path`.
+    source = definitions["SourceFields"]
+    source["required"] = [field for field in source.get("required", []) if field != "path"]
+    source["anyOf"] = [{"required": ["path"]}, {"required": ["asset"]}]
+
+
+def write_schema(path: Path) -> Path:
+    """Write the schema to a file, and return the path."""
+    path.write_text(json.dumps(task_schema(), indent=1) + "\n", "utf-8")
+    return path
+
+
+def language_server_line(schema: Path, folder: Path) -> str:
+    """Return the first line of a task file in a folder, by which editors find the schema."""
+    return f"# yaml-language-server: $schema={Path(os.path.relpath(schema, folder)).as_posix()}"
