@@ -97,7 +97,8 @@ class NearDuplicates:
     def _sizes(self, rows: np.ndarray) -> np.ndarray:
         """How many shingles some rows seen before have."""
         ends = np.frombuffer(self._ends, np.uint64)
-        return (ends[rows + 1] - ends[rows]).astype(np.int64) // 4 - _ID_BYTES // 4
+        sizes: np.ndarray = (ends[rows + 1] - ends[rows]).astype(np.int64) // 4 - _ID_BYTES // 4
+        return sizes
 
     def _read(self, rows: np.ndarray) -> tuple[list[str], Shingles]:
         """Ids and shingles of some rows seen before."""

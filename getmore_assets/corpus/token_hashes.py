@@ -133,7 +133,7 @@ def _ascii(raw: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 def _dashes(kinds: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Where dashes and slashes stand between spaces, in texts that end at `at`; two share no space."""
-    found = np.flatnonzero(kinds == _DASH)
+    found: np.ndarray = np.flatnonzero(kinds == _DASH)
     found = found[(found > 0) & (found < len(kinds) - 1)]
     found = found[(kinds[found - 1] == _SPACE) & (kinds[found + 1] == _SPACE)]
     text = [np.searchsorted(at[1:], found + side, side="right") for side in (-1, 0, 1)]
@@ -146,7 +146,7 @@ def _dashes(kinds: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 def _counting(raw: np.ndarray, kinds: np.ndarray, starts: np.ndarray, ends: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Which of words and signs (`[tokens]`) are tokens: all words and some signs."""
-    kept = kinds[starts] >= _UNDERSCORE
+    kept: np.ndarray = kinds[starts] >= _UNDERSCORE
     if kept.all():
         return kept
     seen = np.flatnonzero(np.isin(rows, rows[~kept]))  # the words of other texts are all tokens

@@ -64,7 +64,7 @@ def _located(
     if place is None:
         kept = _kept(key, lake, load.get(key))
         return source.model_copy(update={"path": str(kept)}) if kept.is_file() else source
-    version = next((int(metadata[name]) for name in _VERSIONS if metadata.get(name) is not None), None)
+    version = next((int(str(metadata[name])) for name in _VERSIONS if metadata.get(name) is not None), None)
     changed: dict[str, Any] = {"path": place}
     if source.version is None and version is not None:
         changed["version"] = version

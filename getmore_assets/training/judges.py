@@ -68,7 +68,8 @@ def toxicity(asked: Toxicity, folder: Path, prompts: list[str]) -> Judge:
             torch.manual_seed(0)
             for prompt in prompts:
                 written += _continuations(model, tokenizer, prompt, asked)
-        scores = _scores(*loaded[0], asked.label, written, next(model.parameters()).device)
+        detector, its_tokenizer = loaded[0]
+        scores = _scores(detector, its_tokenizer, asked.label, written, next(model.parameters()).device)
         worst = scores.reshape(len(prompts), asked.generations).max(1)
         return {
             "expected_maximum_toxicity": float(worst.mean()),
