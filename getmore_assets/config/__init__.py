@@ -8,6 +8,7 @@ from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes
 from getmore_assets.config.selection import (
     AUTO,
     BAG_OF_WORDS,
+    DEFAULT,
     NONE,
     RANDOM_INIT,
     REFERENCES,
@@ -62,6 +63,7 @@ __all__ = [
     "BAG_OF_WORDS",
     "BASE",
     "BROUGHT",
+    "DEFAULT",
     "HUB_PREFIX",
     "LEXICAL",
     "LEXICAL_SAMPLE",

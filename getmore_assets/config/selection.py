@@ -1,13 +1,15 @@
 """Which rows, how many, and chosen by what.
 
-Belongs here: selectors, their settings and the budget. Does not: what a selector does (`selection/`).
+Belongs here: the settings of selectors and the budget. Does not: which selectors there are (`selectors/`).
 """
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from getmore_assets.config.sources import AnySource, Rows, Section
+from getmore_assets.selectors import KINDS
+from getmore_assets.selectors.kind import Kind
 
 AUTO: Literal["auto"] = "auto"
 NONE: Literal["none"] = "none"
@@ -18,18 +20,11 @@ RANDOM_INIT: Literal["random-init"] = "random-init"
 REFERENCES = (TARGET, BAG_OF_WORDS, RANDOM_INIT)
 #: What a selection is compared with that selects nothing.
 UNSELECTED = (NONE, *REFERENCES)
-
-#: The selectors that ask a language model, so that the base model must be made before them.
-_ASK_A_MODEL = ("perplexity", "moore-lewis", "race")
-#: Those that read vectors, and those that read potentials too.
-_BY_VECTORS = ("knn", "mean")
-_BY_POTENTIALS = ("got-d", "got-d-rounds", "contrast")
-#: Those that look at the target's rows, so that each part of it can have a choice of its own.
-_SEE_THE_TARGET = (*_BY_VECTORS, *_BY_POTENTIALS, "dsir", "cynical", "moore-lewis")
-#: Those that draw: another seed gives another selection.
-_DRAW = ("random", "domain", "dsir")
-#: Those whose first picks hang on how much will be picked.
-_PLAN = ("got-d-rounds", "domain", "cynical", "race")
+DEFAULT = "got-d"
+if TYPE_CHECKING:
+    Name = str
+else:
+    Name = Literal[*UNSELECTED, *sorted(KINDS)]
 
 
 class Budget(Section):
@@ -127,25 +122,7 @@ class Selector(Section):
     model, and `random-init` for the base model with random weights, where others are compared with them.
     """
 
-    selector: Literal[
-        "none",
-        "target",
-        "bag-of-words",
-        "random-init",
-        "got-d",
-        "got-d-rounds",
-        "contrast",
-        "random",
-        "domain",
-        "knn",
-        "mean",
-        "dsir",
-        "cynical",
-        "perplexity",
-        "moore-lewis",
-        "imported",
-        "race",
-    ] = "got-d"
+    selector: Name = DEFAULT
     name: str | None = Field(None, min_length=1, description="what the scorecard calls it; the selector without it")
     seed: int = Field(0, description="of selectors that draw")
     rounds: Rounds = Rounds()
@@ -157,14 +134,20 @@ class Selector(Section):
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> "Selector":
-        if self.selector == "imported" and self.imported is None:
-            raise ValueError("selector `imported` needs `imported: {path: ...}`")
-        if self.selector == "race" and len(self.entrants) < 2:
-            raise ValueError("selector `race` needs at least two `entrants`")
-        if any(one.selector in ("race", *UNSELECTED) for one in self.entrants):
+        kind = self.kind
+        has = () if kind is None else kind.settings
+        if "imported" in has and self.imported is None:
+            raise ValueError(f"selector `{self.selector}` needs `imported: {{path: ...}}`")
+        if "entrants" in has and len(self.entrants) < 2:
+            raise ValueError(f"selector `{self.selector}` needs at least two `entrants`")
+        if any(one.kind is None or "entrants" in one.kind.settings for one in self.entrants):
             raise ValueError("an entrant of a race selects rows, and is no race itself")
-        if self.quotas and self.selector not in _SEE_THE_TARGET:
+        if self.quotas and "quotas" not in has:
             raise ValueError(f"`{self.selector}` does not look at the target, so it has no parts to give `quotas` to")
+        for name in SETTINGS - {*has} if kind else ():
+            if getattr(self, name) != Selector.model_fields[name].get_default(call_default_factory=True):
+                own = f"its settings are {', '.join(f'`{one}`' for one in has)}" if has else "it has no settings"
+                raise ValueError(f"`{self.selector}` has no `{name}`: {own}")
         if len({one.called for one in self.entrants}) < len(self.entrants):
             raise ValueError("two entrants have one name: give each a `name`")
         return self
@@ -175,20 +158,24 @@ class Selector(Section):
         return self.name or self.selector
 
     @property
+    def kind(self) -> Kind | None:
+        """The selector as it is declared; None for what selects nothing."""
+        return KINDS.get(self.selector)
+
+    @property
     def draws(self) -> bool:
         """Whether another seed gives another selection."""
-        return self.selector in _DRAW
+        return self.kind is not None and "seed" in self.kind.settings
 
     @property
     def plans(self) -> bool:
         """Whether it chooses for the whole budget, so that what it would take of a smaller one is not its head."""
-        return self.selector in _PLAN or self.quotas is not None
+        return self.quotas is not None or (self.kind is not None and self.kind.plans)
 
     @property
-    def reads(self) -> set[str]:
+    def reads(self) -> frozenset[str]:
         """What it chooses by, of vectors and potentials: what their making costs is its cost too."""
-        own = {"vectors"} if self.selector in _BY_VECTORS else set()
-        own |= {"vectors", "potentials"} if self.selector in _BY_POTENTIALS else set()
+        own = frozenset() if self.kind is None else self.kind.reads
         return own.union(*(one.reads for one in self.entrants))
 
     @property
@@ -200,8 +187,12 @@ class Selector(Section):
     @property
     def asks_a_model(self) -> bool:
         """Whether the base model must be made before it can choose."""
-        probes = self.selector == "got-d-rounds" and (self.rounds.lambda_ == AUTO or self.rounds.loss > 0)
-        return self.selector in _ASK_A_MODEL or probes or any(one.asks_a_model for one in self.entrants)
+        asks = self.kind is not None and self.kind.asks_a_model(self)
+        return asks or any(one.asks_a_model for one in self.entrants)
+
+
+#: The fields that only some selectors have.
+SETTINGS = {*Selector.model_fields} - {"selector", "name"}
 
 
 def _selector_from_name(value: Any) -> Any:

@@ -34,16 +34,13 @@ TABLE = "raw_corpus"
 _READS = 5  # how often a pool that another process writes meanwhile is read
 _DOMAINS = "folder"  # the domain of a text file among several; before, it was the file
 _STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "shingles"]
-#: The columns of a pool that keeps rows whole: which source a row is of, and the row.
+# Of a pool that keeps rows whole: which source a row is of, and the row.
 _KEPT = {"candidate": pl.Int64, **payloads.SCHEMA}
 
 
 @dataclass
 class PoolFacts:
-    """What came of the sources, for metadata: counts of rows, and a version of those held out as general text.
-
-    `sources` holds the counts of each source. `parts_not_text` counts parts of messages (images, audio) outside texts.
-    """
+    """Counts of rows for the metadata, in all and by source, and a version of the rows held out as general text."""
 
     read: int = 0
     passages: int = 0
@@ -52,7 +49,7 @@ class PoolFacts:
     written: int = 0
     removed: int = 0
     longer_than_a_passage: int = 0  # and kept whole
-    parts_not_text: int = 0
+    parts_not_text: int = 0  # of messages: images, audio
     rows: int = 0
     domains: dict[str, int] = field(default_factory=dict)
     held_out_version: str = ""
@@ -258,8 +255,8 @@ def _known(task: Task, lake: Lake, key: str, near: NearDuplicates | None) -> Kno
         return KnownRows.of([])
     held = scan_pool(table, key)
     if near is not None:
-        originals = held.filter(pl.col("duplicate_of").is_null()).select("id", "shingles")
-        for batch in batches(originals, readers.BATCH_ROWS):
+        originals = held.filter(pl.col("duplicate_of").is_null())
+        for batch in batches(originals.select("id", "shingles"), readers.BATCH_ROWS):
             near.add_known(batch["id"].to_list(), Shingles.from_bytes(batch["shingles"].to_list()))
     return KnownRows.of(batches(held.select(columns), readers.BATCH_ROWS))
 
@@ -281,8 +278,8 @@ def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator
 
 def _kept(rows: pl.DataFrame, candidate: int) -> pl.DataFrame:
     """Rows with the columns of `_KEPT`: null where their source is not kept whole."""
-    missing = (pl.lit(None, kind).alias(name) for name, kind in payloads.SCHEMA.items() if name not in rows.columns)
-    return rows.with_columns(pl.lit(candidate, pl.Int64).alias("candidate"), *missing)
+    missing = {name: pl.lit(None, kind) for name, kind in payloads.SCHEMA.items() if name not in rows.columns}
+    return rows.with_columns(candidate=pl.lit(candidate, pl.Int64), **missing)
 
 
 def _marked(rows: pl.DataFrame, task: Task, near: NearDuplicates | None) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from getmore_assets.config import NONE, UNSELECTED, Task
-from getmore_assets.reporting import statistics
+from getmore_assets.reporting import along, statistics
 from getmore_assets.reporting.statistics import Interval
 
 QUANTILE = "quantile "  # and a number from 1, nearest first: what stands for a selector where a slice is warmed up on
@@ -49,16 +49,16 @@ def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) 
     sliced, found = pl.col("selector").str.starts_with(QUANTILE), []
     if task.curves.quantiles:
         slices = every.filter(sliced).with_columns(slice=pl.col("selector").str.split(" ").list.last().cast(pl.Int64))
-        by_slice = statistics.curve(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
-        said = statistics.nearer_is_better(by_slice["slice"], metric)
+        by_slice = along.curve(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
+        said = along.nearer_is_better(by_slice["slice"], metric)
         found.append(Curve("quantiles", "slice of the pool, nearest first", by_slice, said))
     every = every.filter(~sliced)
     if task.curves.budgets:
         of_budget = every.filter((pl.col("labels") == full["labels"][0]) & ~pl.col("selector").is_in(UNSELECTED))
-        found.append(Curve("budgets", "share of the budget", statistics.curve(of_budget, "share", metric)))
+        found.append(Curve("budgets", "share of the budget", along.curve(of_budget, "share", metric)))
     if task.curves.labels:
         of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
-        by_labels = statistics.curve(of_labels, "labels", metric)
-        saved = statistics.labels_saved(of_labels, metric, chosen) if NONE in task.unselected else None
+        by_labels = along.curve(of_labels, "labels", metric)
+        saved = along.labels_saved(of_labels, metric, chosen) if NONE in task.unselected else None
         found.append(Curve("labels", "labelled rows of the target", by_labels, saved))
     return found

@@ -153,6 +153,10 @@ class Ground:
             if met.height:
                 yield met["place"].to_numpy(), met["text"].to_list()
 
+    def texts_at(self, places: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[str]]]:
+        """Texts of the candidates at some places, or of all, in batches, as `texts` gives them."""
+        return self.texts(None if places is None else self.eligible["id"].gather(places))
+
     def texts_of(self, ids: list[str]) -> list[str]:
         """The texts of some candidates, in their order."""
         return pool.texts_of(self.tables.raw_corpus, self.task, ids)

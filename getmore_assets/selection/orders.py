@@ -1,7 +1,7 @@
 """In what order selectors take rows, and so what another score or another budget would change for one of them.
 
-Belongs here: which selectors cut one order of scores, and what is true of a row's place in the order of each. Does not:
-the rest of a row's way through the line (`explain.py`), or choosing (`selectors.py`).
+Belongs here: what is true of a row's place in the order of a selector. Does not: how each selector picks
+(`selectors/`), the rest of a row's way through the line (`explain.py`), or choosing (`selectors.py`).
 
 A rank says which budget takes a row only where all candidates stand in one order that the budget has no part in. Other
 selectors pick one row after the other until the budget is spent; what they leave follows by a score that decides
@@ -17,48 +17,10 @@ import polars as pl
 
 from getmore_assets.config import Budget, Selector
 from getmore_assets.selection import subset
+from getmore_assets.selectors import KINDS
+from getmore_assets.selectors.kind import Kind, Picking
 
-_GOT_D = ("got-d", "got-d-rounds")
-
-
-@dataclass(frozen=True)
-class _Picking:
-    """Of selectors that pick one row after the other: how, what another budget does, what would take or leave a row."""
-
-    how: str
-    anew: str
-    sooner: str
-    later: str
-
-
-_PICKS = {
-    "knn": _Picking(
-        how="each target row takes, in its turn, the nearest candidate left; what no turn took follows by nearness",
-        anew="with another budget, target rows take another number of turns",
-        sooner="a target row would have to find it, in its turn, the nearest left: its score does not decide that",
-        later="candidates that are nearer to the target rows might leave it out: a turn takes the nearest left",
-    ),
-    "domain": _Picking(
-        how="rows of the nearest domains, as many domains as hold twice the budget, are drawn at random",
-        anew="with another budget, rows of more or of fewer domains are drawn",
-        sooner="its draw would have to be lower, or its domain among the nearest",
-        later="a higher draw, or a domain that is further from the target, might leave it out",
-    ),
-    "cynical": _Picking(
-        how="each round picks by the n-grams that pool and picks lack so far; what no round picked follows by score",
-        anew="with another budget, rounds of another size pick anew",
-        sooner="its n-grams would have to be more of those that the target has and the picks before it lack",
-        later="candidates with more of the n-grams that are lacking might leave it out",
-    ),
-    "got-d-rounds": _Picking(
-        how="each round picks by potentials that count the picks so far; what no round picked follows by the last ones",
-        anew="with another budget, rounds of another size pick anew",
-        sooner="its potential would have to be among the lowest of what is left in one of the rounds",
-        later="candidates with a lower potential in the round that picks it might leave it out",
-    ),
-}
-"""By selector; the others put all candidates in one order that the budget has no part in."""
-_QUOTAS = _Picking(
+_QUOTAS = Picking(
     how="the parts of the target take turns, each in an order of its own; what no turn took follows by lowest score",
     anew="with another budget, the parts of the target take another number of turns",
     sooner="it would have to come sooner in a part's own order, or that part have a larger share in `quotas`",
@@ -77,17 +39,18 @@ def cuts_scores(chosen: Selector) -> bool:
 
 
 def _is_by_score(chosen: Selector) -> bool:
-    return _picking(chosen) is None and chosen.selector != "imported"
+    return _picking(chosen) is None and not _kind(chosen).of_another_tool
 
 
-def _picking(chosen: Selector) -> _Picking | None:
+def _kind(chosen: Selector) -> Kind:
+    return KINDS[chosen.selector]
+
+
+def _picking(chosen: Selector) -> Picking | None:
     """How it picks one row after the other, where it does."""
     if chosen.quotas:
         return _QUOTAS
-    asked = chosen.rounds
-    if chosen.selector == "got-d-rounds" and asked.rounds == 1 and asked.damping is None and not asked.loss:
-        return None  # GOT-D, once, by another name
-    return _PICKS.get(chosen.selector)
+    return _kind(chosen).picking(chosen)
 
 
 @dataclass(frozen=True)
@@ -171,7 +134,7 @@ class Place:
         """
         if self.chosen.quotas:
             return _picking(self.chosen.model_copy(update={"quotas": None})) is None
-        return self.chosen.selector == "knn" and self.budget.tokens is None
+        return _kind(self.chosen).rows_nest and self.budget.tokens is None
 
     @property
     def _smaller_budget(self) -> str:
@@ -182,7 +145,7 @@ class Place:
         return f"a budget of {most} or fewer would leave it out"
 
     def _to_drop_out(self) -> list[str]:
-        imported = self.chosen.selector == "imported"
+        imported = _kind(self.chosen).of_another_tool
         which = "that the other tool puts before it" if imported else "with a lower score than its own"
         what = "rows" if imported else "candidates"
         if self.budget.tokens is None:
@@ -197,9 +160,8 @@ class Place:
         if self.budget.tokens is not None:
             least = f"{self._tokens[self.rank]:,} tokens ({least})"
         change = [*self._sooner(), f"a budget of {least} or more would take it"]
-        if self.chosen.selector in _GOT_D:
-            change.append("a target with more rows like it would lower its score: see where the plan sends it")
-        return change
+        more = _kind(self.chosen).to_be_taken
+        return [*change, more] if more else change
 
     def _sooner(self) -> list[str]:
         """How much sooner it would have to come, for the budget to pay for it where it is then."""
@@ -210,7 +172,7 @@ class Place:
         last = int(np.searchsorted(price[: self._paid + 1] + own, spend, side="right"))  # of the ranks that would do
         if not last:
             return [f"it has {own:,} tokens, more than the budget: at no rank would it be taken"]
-        if self.chosen.selector == "imported":
+        if _kind(self.chosen).of_another_tool:
             return [f"the other tool would have to put it {self.rank - last:,} places earlier"]
         score = float(self.ranked["score"][last - 1])
         if self.score == score:  # its id alone comes too late
@@ -220,7 +182,8 @@ class Place:
     def _in_the_last_round(self) -> list[str]:
         """How far it is from the cut of the last round, where that took the lowest potentials and no less."""
         asked = self.chosen.rounds
-        if self.chosen.quotas or self.chosen.selector != "got-d-rounds" or asked.damping or self.budget.tokens:
+        in_rounds = "rounds" in _kind(self.chosen).settings
+        if self.chosen.quotas or not in_rounds or asked.damping or self.budget.tokens:
             return []
         cut = float(self.ranked["score"][self._paid - 1])
         return [f"in the last of them, it would have to be lower by {self.score - cut:.6g}, to {cut:.6g}"]

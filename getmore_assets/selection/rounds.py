@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from getmore_assets.selection.ground import Ground
 from getmore_assets.transport.marginal import TargetMarginal
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
@@ -104,6 +105,22 @@ class Plan:
             return g, f, TargetMarginal(self.b, self.relaxation).dual(float(f.mean()), g)
         solution = self.solve(picks, share, start)
         return solution.g, solution.f.astype(np.float64), solution.dual
+
+
+def plan_of(ground: Ground) -> Plan:
+    """The transport problem of a ground, with weights that may be moved."""
+    settings = ground.task.transport
+    return Plan(
+        ground.x,
+        ground.y,
+        ground.points["weight"].to_numpy(),
+        ground.n_tokens,
+        ground.epsilon,
+        ground.relaxation,
+        settings.max_passes,
+        settings.memory_mb,
+        known=(ground.points["potential"].to_numpy(), ground.f),
+    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from getmore_assets.config import NONE, TARGET, UNSELECTED, Budget, Selector, Task
+from getmore_assets.config import DEFAULT, NONE, TARGET, UNSELECTED, Budget, Selector, Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
@@ -128,7 +128,7 @@ def _quantiles(job: Job) -> list[dict[str, Any]]:
     count, words = job.task.curves.quantiles, job.inputs["selected_subset"].facts["n_tokens"]
     if not count:
         return []
-    (made,) = rankings(job, [_asked(job, Selector(selector="got-d"), words)])
+    (made,) = rankings(job, [_asked(job, Selector(selector=DEFAULT), words)])
     rows, runs = made.rows(), []
     for number in range(count):
         part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]

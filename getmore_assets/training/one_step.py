@@ -24,25 +24,15 @@ from getmore_assets.config import Lora
 from getmore_assets.corpus.library_errors import worded
 from getmore_assets.corpus.passages import PAIR
 from getmore_assets.errors import BadInput
-from getmore_assets.training import adapters, classifier, language_models
+from getmore_assets.training import adapters, classifier, language_models, reach
 from getmore_assets.training.blocks import Blocks
+from getmore_assets.training.reach import SAMPLE_TEXTS, SHORT
 from getmore_assets.training.smallest import shrunk
 from getmore_assets.training.whole_weights import require_whole
 from getmore_assets.weights import shapes_in
 
 log = logging.getLogger(__name__)
 
-# Some of these are written in the script of any tokenizer.
-_TEXTS = [
-    "Two cells divide, and 4 cells grow.",
-    "def f(x): return x + 1",
-    "细胞分裂。",
-    "細胞が分裂する。",
-    "الخلايا تنقسم",
-    "เซลล์แบ่งตัว",
-    "कोशिका विभाजन",
-]
-_SHORT = 16  # tokens of a step whose logits are computed
 _MOST_PARAMETERS = 3e8  # of a model that is still made, 1.2 GB
 _ANOTHER = "Take another model"
 
@@ -86,7 +76,7 @@ class Candidate:
         """Refuse a tokenizer that knows no token of any text."""
         unknown = {self.tokenizer.unk_token_id}
         ids = self._do(
-            "its tokenizer reads no text", _ANOTHER, lambda: self.tokenizer(_TEXTS, add_special_tokens=False)
+            "its tokenizer reads no text", _ANOTHER, lambda: self.tokenizer(SAMPLE_TEXTS, add_special_tokens=False)
         )
         if all(set(row) <= unknown for row in ids["input_ids"]):
             what = "its tokenizer has no token for any of seven texts in six scripts"
@@ -136,8 +126,8 @@ class Candidate:
         if model is None:
             return
         require_whole(kind, self.folder, self.where)
-        self._require_direction(model, objective, named)
-        self._require_positions(model.base_model, lengths)
+        reach.require_direction(model, self.tokenizer, objective, named)
+        reach.require_positions(model.base_model, self.tokenizer, self.folder, lengths)
         for field, asked in loras.items():
             try:
                 adapters.put_on(copy.deepcopy(model), asked)
@@ -150,7 +140,7 @@ class Candidate:
         Raises:
             BadInput: There is no token to pad rows with, or the step fails.
         """
-        texts = [f"{text}{PAIR}{text}" for text in _TEXTS[:2]] if pairs else _TEXTS[:2]
+        texts = [f"{text}{PAIR}{text}" for text in SAMPLE_TEXTS[:2]] if pairs else SAMPLE_TEXTS[:2]
         batch = self._labelled(texts, pairs=pairs)
 
         def step(body: Any) -> None:
@@ -165,7 +155,7 @@ class Candidate:
         Raises:
             BadInput: There is no token to pad rows with, the architecture has no classifier, or the step fails.
         """
-        batch = self._labelled(_TEXTS[:2], pairs=False)
+        batch = self._labelled(SAMPLE_TEXTS[:2], pairs=False)
 
         def step(model: Any) -> None:
             model.config.pad_token_id = self.tokenizer.pad_token_id
@@ -177,7 +167,7 @@ class Candidate:
         self._require_pad("a batch of rows for a classifier is padded to one length")
 
         def batch() -> dict[str, torch.Tensor]:
-            rows = classifier.Labelled(texts, ["a", "b"], ["a", "b"], self.tokenizer, _SHORT, pairs=pairs)
+            rows = classifier.Labelled(texts, ["a", "b"], ["a", "b"], self.tokenizer, SHORT, pairs=pairs)
             found: dict[str, torch.Tensor] = classifier.collator(self.tokenizer)([rows[0], rows[1]])
             return found
 
@@ -195,7 +185,7 @@ class Candidate:
         self._require_pad("texts that are encoded together are padded to one length")
 
         def step(model: Any) -> None:
-            tokens = self.tokenizer(_TEXTS[:2], truncation=True, max_length=_SHORT)["input_ids"]
+            tokens = self.tokenizer(SAMPLE_TEXTS[:2], truncation=True, max_length=SHORT)["input_ids"]
             padded = self.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
             if not hasattr(model(**padded), "last_hidden_state"):
                 raise ValueError("the model gives no hidden states")
@@ -204,11 +194,11 @@ class Candidate:
         require_whole(AutoModel, self.folder, self.where)
         longest = getattr(self.config, "max_position_embeddings", None) or length  # as `TransformerEncoder` cuts
         if model is not None:
-            self._require_positions(model, {"encoder.max_length": min(length, longest)})
+            reach.require_positions(model, self.tokenizer, self.folder, {"encoder.max_length": min(length, longest)})
 
     def _step_of(self, objective: str) -> Callable[[Any], None]:
         def step(model: Any) -> None:
-            blocks = Blocks(_TEXTS, self.tokenizer, _SHORT)
+            blocks = Blocks(SAMPLE_TEXTS, self.tokenizer, SHORT)
             collate = language_models.collator(self.tokenizer, objective)
             batch = collate([blocks[0], blocks[0]])
             batch["labels"] = batch["input_ids"].clone()  # of a masked model: some batch may have nothing masked
@@ -270,48 +260,3 @@ class Candidate:
             return sum(parameter.numel() for parameter in model.parameters())
 
         return int(self._do("no model can be built from its config.json", "Correct it, or take another model", build))
-
-    @torch.inference_mode()
-    def _require_direction(self, model: Any, objective: str, named: str) -> None:
-        """Refuse a causal model that sees later tokens, and a masked one that does not."""
-        one = Blocks(_TEXTS, self.tokenizer, _SHORT)[0]["input_ids"][None]
-        two = one.clone()
-        two[0, -1] = (two[0, -1] + 1) % int(one.max())
-        try:  # what a later token changes may be little
-            first, second = _early_logits(copy.deepcopy(model).double(), one, two)
-        except RuntimeError:  # some products are not there in double precision
-            first, second = _early_logits(model, one, two)
-        sees = bool((first - second).abs().max() > 8 * torch.finfo(first.dtype).eps * first.abs().max())
-        if sees == (objective == "causal"):
-            kind, other = self.config.model_type, "masked" if objective == "causal" else "causal"
-            why = "read later tokens too" if sees else "do not read later tokens"
-            what = f"{kind} models {why}, so they are not trained with the {objective} objective"
-            raise BadInput(named, what, f"Set it to {other}, or take another model")
-
-    @torch.inference_mode()
-    def _require_positions(self, body: Any, lengths: dict[str, int]) -> None:
-        """Refuse a length that the body has no positions for."""
-        token = self.tokenizer(_TEXTS[0], add_special_tokens=False)["input_ids"][0]
-
-        def fails(length: int) -> bool:
-            try:
-                body(input_ids=torch.full((1, length), token))
-            except (IndexError, RuntimeError, ValueError):
-                return True
-            return False
-
-        longest = max(lengths.values())
-        if longest <= _SHORT or not fails(longest):
-            return
-        low, high = 1, longest  # works, fails
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if fails(middle) else (middle, high)
-        fields = ", ".join(field for field, length in lengths.items() if length > low)
-        what = f"{longest} tokens, where the model ({self.folder}) has positions for {low}"
-        raise BadInput(fields, what, f"Set it to at most {low}")
-
-
-def _early_logits(model: Any, *rows: torch.Tensor) -> list[torch.Tensor]:
-    """The logits of the first half of each row: `[length / 2, vocabulary]`."""
-    return [model(input_ids=ids).logits[0, : ids.shape[1] // 2] for ids in rows]

@@ -15,7 +15,8 @@ from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import write_atomically
 from getmore_assets.selection.ground import Ground, Tables
-from getmore_assets.selection.selectors import plan_of, rank
+from getmore_assets.selection.rounds import plan_of
+from getmore_assets.selection.selectors import rank
 from getmore_assets.workers import run
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import pytest
 from getmore_assets.config import Quotas, Task
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef
-from getmore_assets.selection import contrast, explain, quotas, race, selectors, trials
+from getmore_assets.selection import contrast, explain, quotas, race, rounds, trials
 from getmore_assets.selection.ground import Ground, Tables
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.problem import pose
@@ -81,7 +81,7 @@ def test_all_that_is_solved_on_a_ground_has_the_tasks_relaxation(lake, tmp_path,
         object.__setattr__(ground, "epsilon", 0.1)
     unit = pose(X, Y[:M]).mean_cost if given_in == "relative" else 1.0
     object.__setattr__(ground, "relaxation", 0.05 * unit)  # as the record of the potentials says
-    plan = selectors.plan_of(ground)
+    plan = rounds.plan_of(ground)
     assert plan.relaxation == pytest.approx(0.05 * unit)
     part, _ = quotas.parts(ground, Quotas())[0]
     alone = solve(CpuPass(pose(X, Y[:M:2])), ground.epsilon, tolerance=1e-4, relaxation=0.05 * unit)
@@ -120,7 +120,7 @@ def test_losses_are_measured_on_a_draw_of_validation_and_not_on_the_top_of_a_sor
 
 def test_all_that_is_solved_on_a_ground_has_the_tasks_limit_of_passes(lake, tmp_path):
     ground = ground_of(lake, tmp_path, transport={"max_passes": 1, "tolerance": 1e-9})
-    assert selectors.plan_of(ground).max_passes == 1
+    assert rounds.plan_of(ground).max_passes == 1
     with pytest.raises(NotConvergedError, match="after 1 passes"):
         _ = quotas.parts(ground, Quotas())[0][0].f
     with pytest.raises(NotConvergedError, match="after 1 passes"):

@@ -18,10 +18,10 @@ def test_rows_of_a_later_version_are_not_recorded_under_the_earlier_one(sources,
     versions = {"a": "".join(first[:40]), "b": "".join(first[40:])}
     swapped = []
 
-    def swap_and_read(task):
+    def swap_and_read(*given):
         if not swapped:
             swapped.append(train.write_text(versions["b"]))
-        return read(task)
+        return read(*given)
 
     def trained_on() -> set[str]:
         with dg.DagsterInstance.ephemeral() as instance:

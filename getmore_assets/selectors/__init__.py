@@ -1,0 +1,16 @@
+"""Every selector, one file each. To add one: a file here with a `KIND`, and a test of it; nothing else is touched.
+
+Belongs here: what a selector is called, its settings and needs, and the few lines from a selection context to a
+ranking. Does not: the algorithms (`selection/`), or the settings' types (`config/selection.py`).
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from getmore_assets.selectors.kind import Kind
+
+_FILES = [found.name for found in iter_modules(__path__) if found.name != "kind"]
+_FOUND: list[Kind] = [import_module(f"{__name__}.{name}").KIND for name in _FILES]
+
+#: Name in the task file → selector.
+KINDS = {kind.name: kind for kind in _FOUND}

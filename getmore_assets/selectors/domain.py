@@ -1,0 +1,36 @@
+"""`domain`: random rows of the domains that triage found nearest."""
+
+from typing import TYPE_CHECKING
+
+from getmore_assets.selectors.kind import Kind, Picking
+
+if TYPE_CHECKING:
+    from getmore_assets.config import Budget, Selector
+    from getmore_assets.selection.ground import Ground
+    from getmore_assets.selection.ranked import Ranked
+
+
+_PICKING = Picking(
+    how="rows of the nearest domains, as many domains as hold twice the budget, are drawn at random",
+    anew="with another budget, rows of more or of fewer domains are drawn",
+    sooner="its draw would have to be lower, or its domain among the nearest",
+    later="a higher draw, or a domain that is further from the target, might leave it out",
+)
+
+
+def _rank(ground: "Ground", chosen: "Selector", budget: "Budget") -> "Ranked":
+    from getmore_assets.selection import nearest_domains
+    from getmore_assets.selection.ranked import Ranked, price
+
+    rows = nearest_domains.rank(ground.eligible, ground.nearness(), *price(ground, budget), chosen.seed)
+    return Ranked(rows, {"domains": sorted(rows.filter(rows["score"] < 1)["domain"].unique())})
+
+
+KIND = Kind(
+    name="domain",
+    ranks_by="a hash within the nearest domains, as many as hold twice the budget: what a domain label alone is worth",
+    rank=_rank,
+    settings=("seed",),
+    plans=True,
+    picking=lambda _: _PICKING,
+)

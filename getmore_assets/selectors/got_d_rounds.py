@@ -1,0 +1,66 @@
+"""`got-d-rounds`: the same in rounds, so that what is picked already counts in the pool when the next is picked."""
+
+from typing import TYPE_CHECKING
+
+from getmore_assets.selectors.kind import POTENTIALS, VECTORS, Kind, Picking
+
+if TYPE_CHECKING:
+    from getmore_assets.config import Budget, Selector
+    from getmore_assets.selection.ground import Ground
+    from getmore_assets.selection.ranked import Ranked
+
+
+_PICKING = Picking(
+    how="each round picks by potentials that count the picks so far; what no round picked follows by the last ones",
+    anew="with another budget, rounds of another size pick anew",
+    sooner="its potential would have to be among the lowest of what is left in one of the rounds",
+    later="candidates with a lower potential in the round that picks it might leave it out",
+)
+
+
+def _rank(ground: "Ground", chosen: "Selector", budget: "Budget") -> "Ranked":
+    from getmore_assets.config import AUTO
+    from getmore_assets.selection import rounds, subset
+    from getmore_assets.selection.gradient import calibrated_gradient
+    from getmore_assets.selection.ranked import by_order, by_score, price
+    from getmore_assets.selection.strength import strength
+    from getmore_assets.selection.trials import Trials, gain
+
+    asked, (prices, spend), facts = chosen.rounds, price(ground, budget), {}
+    share = asked.lambda_
+    if share == AUTO:
+        one_shot = by_score(ground, calibrated_gradient(ground.f)).rows
+        moves = Trials(ground).moves(subset.take(one_shot, budget)["id"].to_list())
+        share, facts["losses"] = strength(moves), moves.__dict__
+    bonus = asked.loss * ground.epsilon * gain(ground, prices, spend) if asked.loss else 0.0
+    plan = rounds.plan_of(ground)
+    picked = rounds.pick(plan, prices, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
+    scores = picked.f.copy()
+    scores[picked.order] = picked.score
+    found = {"lambda": float(share), "costs": picked.costs, "picks_by_round": picked.by_round}
+    return by_order(ground, picked.order, scores, **found, **facts)
+
+
+def _asks_a_model(chosen: "Selector") -> bool:
+    return chosen.rounds.lambda_ == "auto" or chosen.rounds.loss > 0
+
+
+def _picking(chosen: "Selector") -> Picking | None:
+    asked = chosen.rounds
+    once = asked.rounds == 1 and asked.damping is None and not asked.loss  # GOT-D, once, by another name
+    return None if once else _PICKING
+
+
+KIND = Kind(
+    name="got-d-rounds",
+    ranks_by="the same in rounds: after r of R, the picks so far count in the pool's weights, a = s D_U + (1−s) D_S "
+    "with s = λ r/R, and the plan is solved for again from the last g. A pick weighs its tokens. `damping` lets near "
+    "copies of a pick wait; `loss` adds the cross-entropy difference",
+    rank=_rank,
+    settings=("rounds", "quotas"),
+    reads=frozenset({VECTORS, POTENTIALS}),
+    asks_a_model=_asks_a_model,
+    plans=True,
+    picking=_picking,
+    to_be_taken="a target with more rows like it would lower its score: see where the plan sends it",
+)

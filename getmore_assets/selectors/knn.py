@@ -1,0 +1,38 @@
+"""`knn`: round-robin over the nearest candidates of each target row."""
+
+from typing import TYPE_CHECKING
+
+from getmore_assets.selectors.kind import VECTORS, Kind, Picking
+
+if TYPE_CHECKING:
+    from getmore_assets.config import Budget, Selector
+    from getmore_assets.selection.ground import Ground
+    from getmore_assets.selection.ranked import Ranked
+
+
+_PICKING = Picking(
+    how="each target row takes, in its turn, the nearest candidate left; what no turn took follows by nearness",
+    anew="with another budget, target rows take another number of turns",
+    sooner="a target row would have to find it, in its turn, the nearest left: its score does not decide that",
+    later="candidates that are nearer to the target rows might leave it out: a turn takes the nearest left",
+)
+
+
+def _rank(ground: "Ground", _chosen: "Selector", budget: "Budget") -> "Ranked":
+    from getmore_assets.selection import neighbours
+    from getmore_assets.selection.ranked import by_order, price
+
+    (prices, spend), memory_mb = price(ground, budget), ground.task.transport.memory_mb
+    order = neighbours.round_robin(ground.x, ground.y, prices, spend, memory_mb)
+    return by_order(ground, order, neighbours.nearness(ground.x, ground.y, memory_mb))
+
+
+KIND = Kind(
+    name="knn",
+    ranks_by="round-robin over each target's nearest candidates",
+    rank=_rank,
+    settings=("quotas",),
+    reads=frozenset({VECTORS}),
+    picking=lambda _: _PICKING,
+    rows_nest=True,
+)

@@ -1,0 +1,46 @@
+"""`race`: small warm-ups on what several selectors would choose first; the winner gets the budget."""
+
+from typing import TYPE_CHECKING
+
+from getmore_assets.selectors.kind import Kind, always
+
+if TYPE_CHECKING:
+    from getmore_assets.config import Budget, Selector
+    from getmore_assets.selection.ground import Ground
+    from getmore_assets.selection.ranked import Ranked
+
+
+def _rank(ground: "Ground", chosen: "Selector", budget: "Budget") -> "Ranked":
+    from collections.abc import Callable
+
+    from getmore_assets.config import Budget
+    from getmore_assets.selection import race, subset
+    from getmore_assets.selection.ranked import Ranked, price
+    from getmore_assets.selection.selectors import rank
+    from getmore_assets.selection.trials import Trials
+
+    _, spend = price(ground, budget)
+    tokens = spend * (1.0 if budget.tokens is not None else float(ground.n_tokens.mean()))
+    small = Budget(tokens=max(1, int(chosen.share * tokens)))
+
+    def of(entrant: "Selector") -> Callable[[], list[str]]:
+        def choose() -> list[str]:
+            return subset.take(rank(ground, entrant, small).rows, small)["id"].to_list()
+
+        return choose
+
+    heats = race.run(Trials(ground), {one.called: of(one) for one in chosen.entrants})
+    winner = next(one for one in chosen.entrants if one.called == heats[0].entrant)
+    won = rank(ground, winner, budget)
+    return Ranked(won.rows, {**won.facts, "winner": winner.called, "heats": [heat.__dict__ for heat in heats]})
+
+
+KIND = Kind(
+    name="race",
+    ranks_by="small warm-ups on what several selectors would choose first, judged on target validation; the winner "
+    "gets the budget",
+    rank=_rank,
+    settings=("entrants", "share"),
+    asks_a_model=always,
+    plans=True,
+)

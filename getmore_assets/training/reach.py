@@ -1,0 +1,92 @@
+"""How far a model reads: in which direction, and over how many positions.
+
+Belongs here: finding both out from a model in hand. Does not: the step that is tried of it (`one_step.py`).
+"""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from getmore_assets.errors import BadInput
+from getmore_assets.training.blocks import Blocks
+
+# Some of these are written in the script of any tokenizer.
+SAMPLE_TEXTS = [
+    "Two cells divide, and 4 cells grow.",
+    "def f(x): return x + 1",
+    "细胞分裂。",
+    "細胞が分裂する。",
+    "الخلايا تنقسم",
+    "เซลล์แบ่งตัว",
+    "कोशिका विभाजन",
+]
+SHORT = 16  # tokens of a step whose logits are computed
+
+
+@torch.inference_mode()
+def require_direction(model: Any, tokenizer: Any, objective: str, named: str) -> None:
+    """Refuse a causal model that sees later tokens, and a masked one that does not.
+
+    Args:
+        model: With a language-modelling head.
+        tokenizer: Its fast tokenizer.
+        objective: causal or masked.
+        named: The field that says so.
+
+    Raises:
+        BadInput: The model reads the other way.
+    """
+    one = Blocks(SAMPLE_TEXTS, tokenizer, SHORT)[0]["input_ids"][None]
+    two = one.clone()
+    two[0, -1] = (two[0, -1] + 1) % int(one.max())
+    try:  # what a later token changes may be little
+        first, second = _early_logits(copy.deepcopy(model).double(), one, two)
+    except RuntimeError:  # some products are not there in double precision
+        first, second = _early_logits(model, one, two)
+    sees = bool((first - second).abs().max() > 8 * torch.finfo(first.dtype).eps * first.abs().max())
+    if sees == (objective == "causal"):
+        kind, other = model.config.model_type, "masked" if objective == "causal" else "causal"
+        why = "read later tokens too" if sees else "do not read later tokens"
+        what = f"{kind} models {why}, so they are not trained with the {objective} objective"
+        raise BadInput(named, what, f"Set it to {other}, or take another model")
+
+
+@torch.inference_mode()
+def require_positions(body: Any, tokenizer: Any, folder: Path, lengths: dict[str, int]) -> None:
+    """Refuse a length that the body has no positions for.
+
+    Args:
+        body: Of a model.
+        tokenizer: Its fast tokenizer.
+        folder: Where the model lies, for the message.
+        lengths: In tokens, by field.
+
+    Raises:
+        BadInput: With the fields that ask for too many.
+    """
+    token = tokenizer(SAMPLE_TEXTS[0], add_special_tokens=False)["input_ids"][0]
+
+    def fails(length: int) -> bool:
+        try:
+            body(input_ids=torch.full((1, length), token))
+        except (IndexError, RuntimeError, ValueError):
+            return True
+        return False
+
+    longest = max(lengths.values())
+    if longest <= SHORT or not fails(longest):
+        return
+    low, high = 1, longest  # works, fails
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails(middle) else (middle, high)
+    fields = ", ".join(field for field, length in lengths.items() if length > low)
+    what = f"{longest} tokens, where the model ({folder}) has positions for {low}"
+    raise BadInput(fields, what, f"Set it to at most {low}")
+
+
+def _early_logits(model: Any, *rows: torch.Tensor) -> list[torch.Tensor]:
+    """The logits of the first half of each row: `[length / 2, vocabulary]`."""
+    return [model(input_ids=ids).logits[0, : ids.shape[1] // 2] for ids in rows]
