@@ -4,14 +4,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from getmore_assets.api import Comparison, Selection, compare, embed, explain, select, solve
     from getmore_assets.components import GetmoreLine
     from getmore_assets.defs.project import build_definitions
 
 __version__ = "0.1.0"
-__all__ = ["GetmoreLine", "__version__", "build_definitions"]
+__all__ = [
+    "Comparison",
+    "GetmoreLine",
+    "Selection",
+    "__version__",
+    "build_definitions",
+    "compare",
+    "embed",
+    "explain",
+    "select",
+    "solve",
+]
 
 #: What `from getmore_assets import …` finds, and where; loaded when it is asked for, as Dagster takes seconds.
-_WHERE = {"GetmoreLine": "components", "build_definitions": "defs.project"}
+_WHERE = {
+    "GetmoreLine": "components",
+    "build_definitions": "defs.project",
+    **dict.fromkeys(("Comparison", "Selection", "compare", "embed", "explain", "select", "solve"), "api"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,9 @@ from getmore_assets.lake import Lake, TableRef, unfinished
 
 log = logging.getLogger(__name__)
 
+#: What the id of a run begins with that is no run of Dagster, but a call from Python.
+FROM_PYTHON = "python-"
+
 #: The line, in order.
 STATIONS = (
     "raw_corpus",

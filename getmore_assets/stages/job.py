@@ -18,7 +18,7 @@ from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
 from getmore_assets.pods import Wanted
-from getmore_assets.records import Record, now, write_atomically
+from getmore_assets.records import FROM_PYTHON, Record, now, write_atomically
 from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
 
 log = logging.getLogger(__name__)
@@ -164,7 +164,9 @@ def _tracked_in(record: Record, run: TrackedRun | None) -> Record:
 def _tags(lake: Lake, station: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
     """What an MLflow run is found by."""
     # MLflow's page says it at the top, in Markdown, for a tag is no link there.
-    note = f"`{station}` of target `{task}`, made in [Dagster run {run[:8]}]({dagster_url(run)})"
+    where = f"in [Dagster run {run[:8]}]({dagster_url(run)})"
+    where = "by a call from Python" if run.startswith(FROM_PYTHON) else where
+    note = f"`{station}` of target `{task}`, made {where}"
     return {
         "getmore.station": station,
         "getmore.task": task,

@@ -1,0 +1,73 @@
+"""Vectors and transport potentials of what is in memory, without a lake.
+
+Belongs here: `embed` and `solve` as functions of texts and arrays. Does not: encoders or the solver.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from getmore_assets.task_files import task_of
+
+if TYPE_CHECKING:
+    from getmore_assets.transport.solver import Solution
+
+
+def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> np.ndarray:
+    """Return a vector of unit length for each text.
+
+    Args:
+        texts: Non-empty strings.
+        model: `lexical`, which is fitted on these texts, `minilm`, a folder, or a name on the hub.
+        **settings: Any other field of `encoder` in the task file, as `dimensions=128`.
+
+    Returns:
+        `[len(texts), d]`, float32; a row of zeros for a text that says nothing to the encoder.
+
+    Raises:
+        BadInput: The model is not here, or a setting is unknown.
+    """
+    from getmore_assets.encoders import make_encoder
+
+    given = {"name": "embed", "target": {"train": "memory"}, "encoder": {"model": model, **settings}}
+    task, texts = task_of(given, (), "the arguments"), list(texts)
+    with TemporaryDirectory(prefix="getmore-embed-") as folder:
+        return make_encoder(task, Path(folder) / "fitted", texts).encode(texts)
+
+
+def solve(
+    candidates: np.ndarray,
+    target: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    epsilon: float = 0.05,
+    tolerance: float = 1e-3,
+    memory_mb: int = 1024,
+) -> "Solution":
+    """Solve the entropic optimal transport between candidates and a target, as the pipeline does.
+
+    GOT-D takes the candidates with the lowest f first.
+
+    Args:
+        candidates: Vectors of unit length, in random order: `[n, d]`, float32.
+        target: Vectors of unit length: `[m, d]`, float32.
+        weights: Of the target's rows; all alike without them: `[m]`.
+        epsilon: Regularisation, times the mean cost.
+        tolerance: L1 error of the target marginal at which to stop.
+        memory_mb: Most memory for one pass.
+
+    Returns:
+        The solution: f `[n]` and g `[m]`, the marginal, and the evidence of convergence.
+
+    Raises:
+        NotConvergedError: The tolerance was not reached.
+    """
+    from getmore_assets.transport.passes import best_pass
+    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.solver import solve as solve_problem
+
+    problem = pose(np.asarray(candidates, np.float32), target, weights)
+    return solve_problem(best_pass(problem, memory_mb), epsilon * problem.mean_cost, tolerance=tolerance)
