@@ -15,6 +15,9 @@ from getmore_assets.task_files import task_of
 if TYPE_CHECKING:
     from getmore_assets.transport.solver import Solution
 
+#: What a task must have, and an encoder does not look at.
+_NOWHERE: dict[str, Any] = {"name": "embed", "candidates": ["memory"], "target": {"train": "memory"}}
+
 
 def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> np.ndarray:
     """Return a vector of unit length for each text.
@@ -32,7 +35,7 @@ def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> n
     """
     from getmore_assets.encoders import make_encoder
 
-    given = {"name": "embed", "target": {"train": "memory"}, "encoder": {"model": model, **settings}}
+    given = {**_NOWHERE, "encoder": {"model": model, **settings}}
     task, texts = task_of(given, (), "the arguments"), list(texts)
     with TemporaryDirectory(prefix="getmore-embed-") as folder:
         return make_encoder(task, Path(folder) / "fitted", texts).encode(texts)
