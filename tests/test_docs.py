@@ -19,6 +19,7 @@ import yaml
 from click.testing import CliRunner
 from pydantic import TypeAdapter, ValidationError
 
+from docs import generate
 from getmore_assets.cli import main
 from getmore_assets.config import Task
 from getmore_assets.task_files import load_task
@@ -31,7 +32,7 @@ DOCS = ROOT / "docs"
 README, EXTENDING = ROOT / "README.md", DOCS / "extending.md"
 PAGES = [README, ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"sh", "console", "text", "yaml", "python", "diff", "json"}
+LANGUAGES = {"sh", "console", "text", "yaml", "python", "diff", "json", "bibtex"}
 IN_A_SHELL = {"python", "du", "tar", "mv", "ln"}  # what pages use beside getmore, make and pip
 SPAN = re.compile(r"`([^`\n]+)`")
 
@@ -100,6 +101,8 @@ def run_in_a_shell(page: Path, line: str) -> None:
 def run_getmore(arguments: list[str], here: Path) -> None:
     """Run a command on the lake; one with changed fields, which would train, is read and its fields looked at."""
     verb, *rest = [(here / "id").read_text() if word == "ID" else word for word in arguments]
+    if verb == "init" and "--to" not in rest:  # the task that has run stays
+        rest += ["--to", "drafted.yaml"]
     command = main.get_command(click.Context(main), verb)
     assert command is not None
     context = command.make_context(verb, list(rest))
@@ -137,6 +140,26 @@ def test_the_code_of_the_page_on_extending_works(here, tmp_path):
     command = [sys.executable, "-c", "\n".join(tried)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "dagster-project.md"], ids=lambda page: page.name)
+def test_the_code_for_dagster_projects_works(page, here):
+    (here / "tasks").mkdir()
+    (code,) = blocks(page, "python")
+    command = [
+        sys.executable,
+        "-c",
+        f"{code}\nassert defs.resolve_job_def('warm_run')",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_pages_that_are_read_off_the_code_are_of_today(name):
+    written = generate.PAGES[name]().rstrip("\n") + "\n"
+    assert (DOCS / name).read_text("utf-8") == written, "run: python -m docs.generate"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -86,7 +86,7 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
         (MINIMAL, ["selection.selector=none"], "it is for `compare`"),
         (MINIMAL, ["selection.selector=imported"], "needs `imported: {path: ...}`"),
         (MINIMAL, [theirs("path: a.csv, sample: 5")], "compare.0.imported.sample: unknown key"),
-        (MINIMAL, [theirs("path: a.csv, exclude: [a], index: i")], "accepted here: path, format, text, version"),
+        (MINIMAL, [theirs("path: a.csv, exclude: [a], index: i")], "accepted here: path, asset, format, text, version"),
         (MINIMAL, [theirs("path: a.csv, id: id, index: i")], "rows are named once: by `id`, by `index`, or"),
         (MINIMAL, [theirs("path: a.csv, pool: p.jsonl")], "name their column as `index`"),
         (MINIMAL, [theirs("path: a.csv, index: i, file_name: f")], "a file for each name in it, are given together"),

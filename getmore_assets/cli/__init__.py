@@ -12,7 +12,7 @@ import click
 VERBS = {
     "init": "Draft a task file from a look at your files.",
     "schema": "Write the JSON schema of the task file, for editors.",
-    "doctor": "Check whether this machine can run the pipeline, and say what to do.",
+    "doctor": "Check whether this machine can run the pipeline.",
     "plan": "Estimate time, memory and disk of a run before it runs.",
     "run": "Run the whole pipeline, from the sources to the scorecard.",
     "select": "Run the pipeline as far as the selected rows.",

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 @click.option("--deep", is_flag=True, help="Read every row and hash every file of the lake.")
 @json_option
 def doctor(task: str | None, deep: bool, as_json: bool) -> None:
-    """Check whether this machine can run the pipeline, and say what to do.
+    """Check whether this machine can run the pipeline.
 
-    Versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model and the hub. With TASK.yaml in its
-    lake, for its models, and for damage in the lake: what, where, since when, and what depends on it. Nothing is
-    changed. Exit code 1 where something is bad.
+    Says what to do about what it finds. Versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model
+    and the hub. With TASK.yaml in its lake, for its models, and for damage in the lake: what, where, since when, and
+    what depends on it. Nothing is changed. Exit code 1 where something is bad.
     """
     with refusals(as_json):
         chosen = load_task(task) if task else None

@@ -28,6 +28,7 @@ REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 _MEND = "Where the lake may be damaged: getmore doctor --deep TASK.yaml finds it, getmore repair TASK.yaml heals it"
 
 _INTERRUPTED = "interrupted"
+_NO_TELEMETRY = {"telemetry": {"enabled": False}}  # Dagster's variable for it leaves the banner
 _FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
 
 
@@ -48,7 +49,8 @@ def verb(command: Any) -> Any:
 
 def log_to_terminal() -> None:
     """The library's messages on stderr; Dagster's and MLflow's own chatter stays in their stores."""
-    logging.getLogger().addHandler(Handler())
+    root = logging.getLogger()
+    root.handlers[:] = [*(one for one in root.handlers if not isinstance(one, Handler)), Handler()]
     ours = logging.getLogger("getmore_assets")
     ours.setLevel(logging.DEBUG if verbosity() == VERBOSE else logging.INFO)
     ours.handlers[:] = [_Failures(logging.ERROR)]
@@ -147,10 +149,10 @@ def open_instance(dg: Any, lake: "Lake") -> Any:
         if not place.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
-            with dg.DagsterInstance.local_temp(str(partial)):
+            with dg.DagsterInstance.local_temp(str(partial), overrides=_NO_TELEMETRY):
                 pass
             partial.rename(place)
-    return dg.DagsterInstance.local_temp(str(place))
+    return dg.DagsterInstance.local_temp(str(place), overrides=_NO_TELEMETRY)
 
 
 @contextmanager

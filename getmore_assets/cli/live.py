@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from getmore_assets import forks, progress
+from getmore_assets import progress
 from getmore_assets.cli.terminal import ERR, harmless
 
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
@@ -112,6 +112,8 @@ def shown() -> Iterator[None]:
     if not on_terminal:
         yield
         return
+    from getmore_assets import forks  # loads the lake: help and refusals need none
+
     os.environ[progress.EVERY] = "1"
     reading, writing = os.pipe()
     forks.STDERR = writing

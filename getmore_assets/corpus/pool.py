@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 TABLE = "raw_corpus"
 _READS = 5  # how often a pool that another process writes meanwhile is read
-_DOMAINS = "folder"  # the domain of a text file among several; before, it was the file
 _STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "shingles"]
 # Of a pool that keeps rows whole: which source a row is of, and the row.
 _KEPT = {"candidate": pl.Int64, **payloads.SCHEMA}
@@ -161,7 +160,7 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
         fix = "Let one process at a time write a pool that shrinks or changes"
         raise BadInput(TABLE, f"another process wrote the pool during {_READS} readings", fix)
     facts = read.facts
-    write_atomically(noted, json.dumps({"files": files, "rows": rows.height, "shingles": VERSION, "domains": _DOMAINS}))
+    write_atomically(noted, json.dumps({"files": files, "rows": rows.height, "shingles": VERSION}))
     facts.rows = rows.height
     facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
     held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
@@ -210,10 +209,8 @@ def _files_to_read(files: list[dict[str, str] | None], read: Path, lake: Lake, k
     if table is None or not _is_of_this_version(read):
         return None
     then = json.loads(read.read_text("utf-8"))
-    if then.get("domains") != _DOMAINS:
-        return None  # rows without a domain of their own may have another now: all are looked at once
-    whole = scan_pool(table, key).select(pl.len()).collect().item() == then["rows"]
-    return readers.new_files(files, then["files"]) if whole else None
+    rows = scan_pool(table, key).select(pl.len()).collect().item()
+    return readers.new_files(files, then["files"]) if then["rows"] == rows else None
 
 
 def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: list[set[str]] | None) -> _Read:
