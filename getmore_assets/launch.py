@@ -29,7 +29,7 @@ _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error", "
 # To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
 # the system anew, page by page (benchmarks/README.md, kept_memory).
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
-_MAY_TRAIN = ("train", "select", "measure")
+_MAY_TRAIN = ("train", "select")
 _SHARED_S = 60  # until what another machine wrote to a volume is seen on this one; NFS says no for so long by default
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
 
@@ -57,7 +57,7 @@ def launch(
     """Run `getmore_assets.workers.<worker>` with a spec and return its result.
 
     Args:
-        worker: embed, triage, solve, select, train or measure.
+        worker: embed, triage, solve, select or train.
         spec: JSON-like.
         work: A folder for the spec, the result and what the worker keeps to go on from.
         processes: How many of it, under torchrun where there are several (of train).

@@ -59,10 +59,10 @@ def test_no_shell_is_started():
     assert [place for place, _, call in calls() if argument_is_true(call, "shell")] == []
     started = [place for place, name, _ in calls() if name.startswith("subprocess.")]
     assert [place.partition(":")[0] for place in started] == [
-        "getmore_assets/defs/forecast.py",
         "getmore_assets/forks.py",
         "getmore_assets/launch.py",
         "getmore_assets/liveness.py",
+        "getmore_assets/models.py",
     ]
 
 

@@ -1,6 +1,6 @@
 """`getmore plan`: what a run will take, before it is run.
 
-Belongs here: what is printed. Does not: measuring and counting (`defs/forecast.py`), or the arithmetic (`planning/`).
+Belongs here: what is printed. Does not: counting, or what earlier runs tell (`stages/run_plan.py`).
 """
 
 import json
@@ -19,16 +19,16 @@ _HOUR, _MINUTE = 3600, 60
 @click.command()
 @verb
 def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Estimate time, memory and disk of a run before it runs.
+    """Say what a run would compute, on how many rows, and how long that took last.
 
-    Rows, tokens, seconds, peak memory, disk and GPU hours of each station. All rows are counted;
-    the rest is measured on this machine, on small samples in a folder that is deleted. Stations
-    whose record has the same fingerprint would be reused. Nothing is written to the lake, nothing is downloaded.
+    Every row of the sources is read and counted. A stage whose cache key is that of its record is cached; of the
+    others, seconds and peak memory are those of the last run in this lake. Nothing is written to the lake, nothing is
+    downloaded.
     """
     with refusals(as_json):
         loaded = load_task(task, overrides)
         log_to_terminal()
-        from getmore_assets.stages.forecast import plan as planned
+        from getmore_assets.stages.run_plan import plan as planned
 
         with live.shown():
             found = planned(loaded).as_json()
@@ -41,20 +41,15 @@ def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 def _print(found: dict[str, Any]) -> None:
     from getmore_assets.corpus.reading import summary
 
-    columns = ("stage", "", "rows", "tokens", "time", "peak MiB", "disk MiB", "GPU h")
     rows = []
-    for one in found["stations"]:
-        numbers = [_count(one["rows"]), _count(one["tokens"])]
-        if one["reused"]:
-            rows.append((one["station"], "cached", *numbers, "", "", "", ""))
-        else:
-            figures = [_time(one["seconds"]), *(_number(one[n]) for n in ("peak_rss_mb", "disk_mb"))]
-            rows.append((one["station"], "new", *numbers, *figures, _hours(one["gpu_hours"])))
-    whole = [_time(found["seconds"]), _number(found["peak_rss_mb"]), _number(found["disk_mb"])]
-    rows.append(("together", "", "", "", *whole, _hours(found["gpu_hours"])))
-    print_table(OUT, columns, rows, f"{found['task']}: plan", numbers=[False, False, *[True] * 6])
-    for one in found["stations"]:
-        OUT.print(cell(f"{one['station']}: {one['why']}. {one['how']}"), soft_wrap=True, style="dim")
+    for one in found["stages"]:
+        figures = ["", ""] if one["cached"] else [_time(one["seconds"]), _number(one["peak_rss_mb"])]
+        rows.append((one["stage"], "cached" if one["cached"] else "new", _count(one["rows"]), *figures))
+    rows.append(("together", "", "", _time(found["seconds"]), ""))
+    columns = ("stage", "", "rows", "time", "peak MiB")
+    print_table(OUT, columns, rows, f"{found['task']}: plan", numbers=[False, False, True, True, True])
+    for one in found["stages"]:
+        OUT.print(cell(f"{one['stage']}: {one['why']}; {one['how']}"), soft_wrap=True, style="dim")
     for one in found["sources"]:
         OUT.print(cell(summary(one)), soft_wrap=True)
     for note in found["notes"]:
@@ -67,11 +62,7 @@ def _count(value: int | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
-
-
-def _hours(value: float | None) -> str:
-    return "?" if value is None else f"{value:.2f}"
+    return "?" if value is None else f"{value:,.0f}"
 
 
 def _time(seconds: float | None) -> str:

@@ -16,7 +16,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reporting import comparison, tables
 from getmore_assets.selection.explain import of_task
-from getmore_assets.stages import forecast, reproduction
+from getmore_assets.stages import reproduction, run_plan
 
 _SHOWN = 500  # characters of a text
 
@@ -32,18 +32,14 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataVal
 
 
 def foretell(context: dg.OpExecutionContext, line: Line) -> None:
-    """Rows, tokens, seconds, peak memory, disk and GPU hours of each station."""
-    found = forecast.plan(line.task()).as_json()
-    columns = ["station", "reused", "rows", "tokens", "seconds", "peak_rss_mb", "disk_mb", "gpu_hours", "why", "how"]
-    rows = [[one[name] for name in columns] for one in found["stations"]]
-    whole = {
-        name: found[name] for name in ("seconds", "peak_rss_mb", "disk_mb", "gpu_hours") if found[name] is not None
-    }
+    """What a run would compute, on how many rows, and what that took last."""
+    found = run_plan.plan(line.task()).as_json()
+    columns = ["stage", "cached", "rows", "seconds", "peak_rss_mb", "why", "how"]
+    rows = [[one[name] for name in columns] for one in found["stages"]]
+    whole = {} if found["seconds"] is None else {"seconds": found["seconds"]}
     read = tables.sources(found["sources"])
     told = {read.title.lower(): _table([column.name for column in read.head], read.rows)} if read else {}
-    context.add_output_metadata(
-        {**whole, "stations": _table(columns, rows), **told, "notes": "\n".join(found["notes"])}
-    )
+    context.add_output_metadata({**whole, "stages": _table(columns, rows), **told, "notes": "\n".join(found["notes"])})
 
 
 def show_scorecard(context: dg.OpExecutionContext, line: Line) -> None:

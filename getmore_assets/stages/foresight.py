@@ -1,7 +1,7 @@
 """Which stages a run would make, and which it would find made.
 
 Belongs here: comparing each stage's cache key with the records, without making it. Does not: what making it takes
-(`planning/`).
+(`run_plan.py`).
 """
 
 from dataclasses import dataclass

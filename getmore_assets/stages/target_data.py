@@ -3,6 +3,7 @@
 import polars as pl
 
 from getmore_assets.corpus import target
+from getmore_assets.records import Record
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import ID, ORIGIN, TARGET, TEXT
 from getmore_assets.stages.job import Job, Made
@@ -10,10 +11,16 @@ from getmore_assets.stages.shared_checks import is_current, volume_is_usual
 from getmore_assets.stages.stage import Stage
 
 
+def held_out_by(last: Record | None) -> str:
+    """Return how splits that are not given are taken from train.
+
+    A lake that was split row by row stays so: other splits would have all of its models trained again.
+    """
+    return str(last.facts.get("held_out_by", target.ROWS)) if last else target.GROUPS
+
+
 def _read(job: Job) -> Made:
-    # A lake that was split row by row stays so: other splits would have all of its models trained again.
-    held_out_by = job.last.facts.get("held_out_by", target.ROWS) if job.last else target.GROUPS
-    rows, facts = target.read_target(job.task, held_out_by)
+    rows, facts = target.read_target(job.task, held_out_by(job.last))
     stored = rows.select("split", "row", "id", "text", pl.col("label").cast(pl.String), "domain", "origin")
     table = job.lake.replace(target.TABLE, stored, {"target": job.task.name}, job.commit)
     return Made(rows.height, facts.__dict__, table, data_version=target.data_version(rows))

@@ -22,13 +22,15 @@ def unpack(file: Path, folder: Path) -> None:
         file: A causal model that Transformers can read.
         folder: Must not exist.
     """
-    place = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, "trust_remote_code": False}
+    place, name = file.parent, file.name
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(**place)
-        weights = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).state_dict()
-        config = AutoConfig.from_pretrained(**place)
+        tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name, trust_remote_code=False)
+        packed = AutoModelForCausalLM.from_pretrained(
+            place, gguf_file=name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
+        config = AutoConfig.from_pretrained(place, gguf_file=name, trust_remote_code=False)
         plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    plain.load_state_dict(weights)
+    plain.load_state_dict(packed.state_dict())
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

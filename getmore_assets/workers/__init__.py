@@ -1,4 +1,4 @@
-"""The programs that are launched: embed, triage, solve, select, train, measure. Torch is imported in no other process.
+"""The programs that are launched: embed, triage, solve, select, train. Torch is imported in no other process.
 
 Belongs here: the frame every worker runs in, and reading a worker's inputs out of the lake. Does not: the work.
 """

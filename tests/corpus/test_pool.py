@@ -6,7 +6,7 @@ import pytest
 from getmore_assets.config import Task
 from getmore_assets.corpus import payloads, pool
 from getmore_assets.lake import Lake
-from getmore_assets.planning.sampling import look
+from getmore_assets.stages.run_plan import plan
 from tests.conftest import task_fields
 
 
@@ -135,6 +135,6 @@ def test_each_source_says_what_was_cut_folded_kept_whole_and_is_no_text(sources,
     told = [tuple(source[name] for name in names) for source in facts.sources]
     assert told == [("candidates.0", 1, 4, 1, 1, 0, 0), ("candidates.1", 1, 3, 0, 1, 1, 1)]
     assert [source["skipped"] for source in facts.sources] == [{}, {"`messages` is null or blank": 1}]
-    looked = look(task, tmp_path).sources
+    looked = plan(task).sources
     assert [{**source, "folded": None} for source in facts.sources] == looked[:2], "a plan counts the same"
     assert [source["field"] for source in looked[2:]] == ["target.train", "target.validation", "target.test"]

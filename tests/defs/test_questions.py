@@ -50,5 +50,5 @@ def test_a_selection_is_made_again(ran, tmp_path):
 
 def test_a_plan_of_what_is_made_says_that_it_is(ran):
     shown = answer(do("plan", ran.file))
-    assert {row.data["reused"] for row in shown["stations"].records} == {"True"}
+    assert {row.data["cached"] for row in shown["stages"].records} == {"True"}
     assert shown["seconds"].value == 0

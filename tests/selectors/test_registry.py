@@ -45,9 +45,8 @@ def test_every_setting_is_tried():
 def test_a_name_stands_in_one_file_of_the_package(name):
     files = [path for path in PACKAGE.rglob("*.py") if re.search(rf"[\"']{name}[\"']", path.read_text("utf-8"))]
     own = [path for path in files if path.parent.name == "selectors"]
-    forecast = [path for path in files if path.name in ("measure.py", "trainings.py")]  # what a plan's miniature times
     assert len(own) == 1
-    assert set(files) == {*own, *forecast}
+    assert files == own
 
 
 def test_the_documentation_has_every_selector():
