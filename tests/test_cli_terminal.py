@@ -132,6 +132,6 @@ def test_on_a_terminal_the_last_line_is_alive(sources, tmp_path):
                 break
             drawn += part
         assert run.wait(60) == 0, drawn
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode().replace("\x1b[2K", "\n"))
     assert re.search(r"[\r\n]raw_corpus +1,\d+ rows +[\d.]+ s", text)
     assert "pass 1 over" not in re.sub(r"[^\n]*\r(?!\n)", "", text)

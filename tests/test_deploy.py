@@ -6,6 +6,7 @@ import re
 import subprocess
 import tomllib
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 import yaml
@@ -174,7 +175,8 @@ def test_the_lake_is_a_volume_where_task_files_look_for_it(services, dockerfile)
     mounts = dict(one.split(":")[:2] for one in services["code"]["volumes"])
     assert mounts["lake"] == "/srv/getmore/.getmore"
     assert "WORKDIR /srv/getmore" in stages(dockerfile)["code"]
-    assert yaml.safe_load((ROOT / "tasks/demo.yaml").read_text("utf-8"))["lake"] == ".getmore"
+    lake = Path("/srv/getmore/tasks", yaml.safe_load((ROOT / "tasks/demo.yaml").read_text("utf-8"))["lake"])
+    assert os.path.normpath(lake) == mounts["lake"]
     for folder in (
         mounts["lake"],
         mounts["models"],

@@ -11,7 +11,6 @@ import click
 #: The verbs in the order in which a user meets them: one module each, loaded when it is called, and its first line.
 VERBS = {
     "init": "Draft a task file from a look at your files.",
-    "schema": "Write the JSON schema of the task file, for editors.",
     "doctor": "Check whether this machine can run the pipeline.",
     "plan": "Estimate time, memory and disk of a run before it runs.",
     "run": "Run the whole pipeline, from the sources to the scorecard.",
@@ -24,6 +23,7 @@ VERBS = {
     "approve": "Approve the current selection for training.",
     "reproduce": "Repeat a selection from its pinned versions, and compare.",
     "repair": "Set aside damaged files of a lake, and recompute them.",
+    "schema": "Write the JSON schema of the task file, for editors.",
 }
 _IN = {"select": "run"}  # verbs that have no module of their own name
 

@@ -15,9 +15,9 @@ from getmore_assets.cli.execution import json_option
 @click.option("--to", type=click.Path(dir_okay=False), metavar="FILE.json", help="Write it here; else to stdout.")
 @json_option
 def schema(to: str | None, as_json: bool) -> None:
-    """Write the JSON schema of the task file, by which editors complete and check it.
+    """Write the JSON schema of the task file, for editors.
 
-    With --to, prints the line to put at the top of a task file in this folder.
+    Editors complete and check task files by it. With --to, prints the line to put at the top of a task file in this folder.
     """
     from getmore_assets.config.schema import language_server_line, task_schema, write_schema
 

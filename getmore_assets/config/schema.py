@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from getmore_assets.config.sources import BASE
 from getmore_assets.config.task import Task
 
 
@@ -20,6 +21,8 @@ def task_schema() -> dict[str, Any]:
 
 def _accept_short_forms(definitions: dict[str, Any]) -> None:
     """Let a source be its path alone, and a selector its name alone, as the reader of task files does."""
+    for one in definitions.values():
+        one.get("properties", {}).pop(BASE, None)  # no task file sets it
     for name in ("Source", "Selector"):
         whole = definitions.pop(name)
         definitions[f"{name}Fields"] = whole

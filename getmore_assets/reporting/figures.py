@@ -14,6 +14,7 @@ import polars as pl
 from getmore_assets.lake import unfinished
 from getmore_assets.reporting import plain
 from getmore_assets.reporting.landscape import Landscape
+from getmore_assets.reporting.seeds import range_of
 from getmore_assets.reporting.statistics import COSTS, Interval, shown
 from getmore_assets.reselection.drift import Difference
 
@@ -155,22 +156,33 @@ def curve(points: list[dict[str, float]], title: str, path: Path) -> Path:
     return _save(figure, path)
 
 
-def scorecard(summary: dict[str, dict[str, Interval]], metric: str, chosen: str, path: Path) -> Path:
-    """The judged metric of every selector, with its interval."""
-    figure, axes = _canvas(f"{metric} on test (mean, 95 % interval)", 1.0 + 0.45 * len(summary))
+def scorecard(
+    summary: dict[str, dict[str, Interval]], seeds: dict[str, list[float]], metric: str, chosen: str, path: Path
+) -> Path:
+    """The judged metric of every selector: mean, interval, and a dot for each seed."""
+    figure, axes = _canvas(f"{metric} on test (mean, 95 % interval, dots: seeds)", 1.0 + 0.45 * len(summary))
+    low, high = range_of(metric)
     for row, (selector, metrics) in enumerate(summary.items()):
-        found = metrics[metric]
+        found, colour = metrics[metric], _ORANGE if selector == chosen else _BLUE
         width = 0.0 if np.isnan(found.half_width) else found.half_width
-        axes.errorbar(
-            found.mean, row, xerr=width, fmt="o", ms=7, capsize=4, color=_ORANGE if selector == chosen else _BLUE
-        )
+        ends = [[min(width, found.mean - low)], [min(width, high - found.mean)]]  # no share is beyond 1
+        axes.errorbar(found.mean, row, xerr=ends, fmt="o", ms=7, capsize=4, color=colour)
+        values = seeds.get(selector, [])
+        axes.plot(values, [row + 0.22] * len(values), "o", ms=3.5, color=colour, alpha=0.6, mew=0)
         axes.annotate(
             f"{found.mean:.4g}", (found.mean, row), (0, 8), textcoords="offset points", ha="center", fontsize=8
         )
     axes.set_ylim(-0.6, len(summary) - 0.3)
+    _within(axes.set_xlim, axes.get_xlim(), (low, high))
     _names(axes, [shown(selector) for selector in summary])
     axes.grid(axis="x", color=_GREY, alpha=0.3)
     return _save(figure, path)
+
+
+def _within(set_limits: Any, limits: tuple[float, float], possible: tuple[float, float]) -> None:
+    """Cut an axis off a little beyond the values that a metric can have."""
+    room = 0.02 * (limits[1] - limits[0])
+    set_limits(max(limits[0], possible[0] - room), min(limits[1], possible[1] + room))
 
 
 def lines(curves: dict[str, list[tuple[float, Interval]]], along: str, metric: str, path: Path) -> Path:
@@ -178,7 +190,10 @@ def lines(curves: dict[str, list[tuple[float, Interval]]], along: str, metric: s
     figure, axes = _canvas(f"{metric} by {along}")
     for selector, points in curves.items():
         xs, found = zip(*points, strict=True)
-        widths = [0.0 if np.isnan(one.half_width) else one.half_width for one in found]
+        halves = [0.0 if np.isnan(one.half_width) else one.half_width for one in found]
+        low, high = range_of(metric)
+        below = [min(half, one.mean - low) for half, one in zip(halves, found, strict=True)]
+        widths = [below, [min(half, high - one.mean) for half, one in zip(halves, found, strict=True)]]
         means, label = [one.mean for one in found], plain.name(shown(selector), _NAME_CHARS)
         axes.errorbar(xs, means, yerr=widths, fmt="o-", ms=4, capsize=3, label=label)
     axes.set_xlabel(along)

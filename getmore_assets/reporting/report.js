@@ -52,9 +52,11 @@
       const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
       const { value: domain } = form.elements.domain;
       const { value: which } = form.elements.which;
+      const filtered = words.length > 0 || domain !== "" || which !== "";
       let left = 0;
       for (const { section, none, rows } of groups) {
         section.hidden = which !== "" && which !== section.id;
+        if (filtered) section.querySelector("details.fold").open = true;
         let here = 0;
         for (const { row, domain: own, text } of rows) {
           const met = (domain === "" || domain === own) && words.every((word) => text.includes(word));

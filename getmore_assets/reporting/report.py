@@ -17,8 +17,11 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Record, now, sources_of, write_atomically
 from getmore_assets.reporting import drawing, figures, page, plain, rows, statistics, tables
 from getmore_assets.reporting.curves import Curve
+from getmore_assets.reporting.dropped import dropped
 from getmore_assets.reporting.evidence import Evidence
 from getmore_assets.reporting.gates import Gate, failed
+from getmore_assets.reporting.next_steps import next_steps
+from getmore_assets.reporting.seeds import per_seed
 
 _MARKS = {statistics.BETTER: "✓", statistics.LEVEL: "≈", statistics.WORSE: "✗", statistics.UNKNOWN: "?", "said": "·"}
 _TRAINED = {"base_model": "the base (or its head)", "warmed_model": "the warm-up", "finetuned_model": "fine-tuning"}
@@ -27,12 +30,10 @@ _SECTIONS = {
     "scorecard": "Scorecard",
     "cost": "Cost and forgetting",
     "curves": "Curves",
-    "rows": "Picked and not picked",
+    "rows": "Selected rows",
     "mix": "Domains and sources",
-    "scores": "Scores and the cut",
-    "map": "Map",
-    "transport": "Transport",
-    "training": "Training",
+    "scores": "Scores and map",
+    "transport": "Transport and training",
     "made": "How it was made",
 }
 
@@ -83,6 +84,8 @@ def write(
         sections=[(id_, title) for id_, title in _SECTIONS.items() if curves or id_ != "curves"],
         headline={"kind": kind, "words": words},
         verdict=_verdict(scores, chosen, gains, curves, gates),
+        steps=next_steps(task, gains, gates, kind),
+        dropped=dropped(made),
         figures=_figures(task, made, evidence, scores, curves),
         scorecard=tables.scorecard(scores, distances),
         gains=tables.gains(gains, metric, chosen),
@@ -180,9 +183,10 @@ def _figures(
 
 def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves: list[Curve]) -> None:
     chosen, metric, summary = task.selection.called, statistics.main_metric(scores), statistics.summary(scores)
+    seeds = per_seed(scores, metric)
     alt = "; ".join(f"{statistics.shown(selector)}: {found[metric]}" for selector, found in summary.items())
-    caption = f"{metric} on the target's test split: means over the seeds, with 95 % intervals."
-    drawings.add("scorecard", "Scorecard", f"{alt}.", caption, figures.scorecard, summary, metric, chosen)
+    caption = f"{metric} on the target's test split: mean over the seeds, 95 % interval, and each seed."
+    drawings.add("scorecard", "Scorecard", f"{alt}.", caption, figures.scorecard, summary, seeds, metric, chosen)
     seconds = statistics.costs(scores)
     alt = "; ".join(f"{statistics.shown(selector)}: {sum(parts):,.0f} s" for selector, parts in seconds.items())
     drawings.add("costs", "Cost", f"{alt}.", "Mean seconds of a run of each selector.", figures.costs, seconds)

@@ -8,6 +8,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics
+from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.stages import comparison, rankings
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import TARGET
@@ -39,7 +40,7 @@ def _compare(job: Job) -> Made:
     share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
     distances = {"lambda": share, **comparison.distances(job, compared, share)}
     found = evidence.read(job.task, job.inputs)
-    figures.scorecard(summary, metric, chosen, job.figure("scorecard"))
+    figures.scorecard(summary, per_seed(scores, metric), metric, chosen, job.figure("scorecard"))
     figures.costs(statistics.costs(scores), job.figure("costs"))
     if found.landscape:
         figures.landscape(found.landscape, job.figure("map"))

@@ -27,7 +27,7 @@ def test_a_name_that_looks_like_a_formula_or_markup_is_drawn_as_it_is(tmp_path):
 
 def test_a_drawing_takes_the_pages_ink_and_keeps_its_ids_to_itself(tmp_path):
     summary = {s: {"perplexity": Interval(m, 1.0, 3)} for s, m in (("got-d", 9.0), ("none", 12.0))}
-    path = figures.scorecard(summary, "perplexity", "got-d", tmp_path / "s.svg")
+    path = figures.scorecard(summary, {"none": [12.0, 12.5]}, "perplexity", "got-d", tmp_path / "s.svg")
     written = [drawing.inline(path.read_text("utf-8"), name, 'an "alt" & more') for name in ("a", "b")]
     one, other = (Page(str(svg)) for svg in written)
     assert one.elements[0][0] == "svg"

@@ -15,9 +15,11 @@ import pytest
 from getmore_assets.config import Task
 from getmore_assets.defs.shown import materialisation
 from getmore_assets.records import STATIONS
-from getmore_assets.reporting import evidence, plain, report, rows, tables
+from getmore_assets.reporting import evidence, plain, report, rows, statistics, tables
 from getmore_assets.reporting.curves import Curve
+from getmore_assets.reporting.dropped import dropped
 from getmore_assets.reporting.gates import Gate
+from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.statistics import Interval
 from tests.defs.damage import Copy
 from tests.reporting.html_page import Page
@@ -64,15 +66,21 @@ def page(ran):
 
 def test_the_page_holds_its_parts_the_verdict_first(page, ran, parts):
     sections = [a["id"] for a in page.all("section") if "group" not in a.get("class", "")]
-    wanted = ["verdict", "scorecard", "cost", "rows", "mix", "scores", "map", "transport", "training", "made"]
+    wanted = ["verdict", "scorecard", "cost", "rows", "mix", "scores", "transport", "made"]
     assert sections == wanted
     drawn = [a["aria-label"].split(".")[0] for a in page.all("svg")]
-    assert drawn[:4] == ["Scorecard", "Cost", "Domains before and after", "Distribution of the scores"]
-    assert drawn[4:7] == ["Map of candidates, target and picks", "Convergence", "Distance of each domain"]
+    assert drawn[:4] == ["Scorecard", "Cost", "Domains before and after", "Distance of each domain"]
+    assert drawn[4:7] == ["Distribution of the scores", "Map of candidates, target and picks", "Convergence"]
     assert len([title for title in drawn if title.startswith("Loss of")]) == 3
     for said in ran.printed["verdict"]:
         assert said in page.text
     records = parts["made"]
+    gains = statistics.gains(parts["scores"], "got-d")
+    kind, _ = statistics.headline(gains, "got-d")
+    for step in next_steps(parts["task"], gains, [], kind):
+        assert step in page.text
+    for line in dropped(records):
+        assert line in page.text
     for shown in (records["selected_subset"].facts["selection_hash"], records["warmed_model"].mlflow_run_id):
         assert shown in page.text
     assert records["base_model"].dagster_run_id in page.text
