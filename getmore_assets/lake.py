@@ -152,7 +152,7 @@ class Lake:
         return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
 
     def keyed(self, name: str, partition: tuple[str, str], key: str, commit: dict[str, str]) -> Keyed:
-        """Return the writer of a table that several tasks or stations add rows to: each key is written once.
+        """Return the writer of a table that several tasks or stages add rows to: each key is written once.
 
         Args:
             name: The table.

@@ -1,6 +1,6 @@
-"""What each station left behind, and from what: how the next run knows what is still good.
+"""What each stage left behind, and from what: how the next run knows what is still good.
 
-Belongs here: the record, and writing it so that a crash cannot half-write it. Does not: what a station makes.
+Belongs here: the record, and writing it so that a crash cannot half-write it. Does not: what a stage computes.
 """
 
 import json
@@ -42,15 +42,15 @@ SCHEMA = 1
 
 
 def making(station: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
-    """The fingerprint of a making: equal where a station would make the same, whenever and by whomever it is made."""
+    """The cache key of a materialization: equal where a stage would compute the same, whoever runs it."""
     return fingerprint(station, code_version, settings, inputs)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one materialisation of a station left behind, and from what.
+    """What one materialization of a stage left behind, and from what.
 
-    `inputs` holds the data version of each station it read; `lineage` everything upstream, at any distance, as tags:
+    `inputs` holds the data version of each stage it read; `lineage` everything upstream, at any distance, as tags:
     `table.<station>` (path@version), `run.<station>` (MLflow run) and `selection_hash`; `settings` the task as it was;
     `kept` why it serves for other inputs than it was made from, where it does; `contents` the hashes of `folders`.
     """
@@ -87,12 +87,12 @@ class Record:
         return tags
 
     def input_table(self, station: str) -> TableRef:
-        """The table, at its version, of a station upstream of this one, as it was when this was made."""
+        """The table, at its version, of a stage upstream of this one, as it was when this was materialized."""
         path, _, version = self.lineage[f"table.{station}"].rpartition("@v")
         return TableRef(path, int(version))
 
     def table_ref(self) -> TableRef:
-        """The table of a station that writes one."""
+        """The table of a stage that writes one."""
         assert self.table is not None, f"{self.station} writes no table"
         return self.table
 
@@ -114,7 +114,7 @@ def other_rows(record: Record, exported: Path) -> str | None:
 
 
 class Records:
-    """The records of each station of a task, the last one and the earlier ones.
+    """The records of each stage of a task, the last one and the earlier ones.
 
     A record is written after all that it names, and in one rename: a process killed at any moment leaves either the old
     record or the new one.
@@ -127,7 +127,7 @@ class Records:
         return self.lake.root / "records" / self.task / f"{station}.json"
 
     def get(self, station: str) -> Record | None:
-        """Return the record of a station, if there is one and its table, folders and files are there.
+        """Return the record of a stage, if there is one and its table, folders and files are there.
 
         Raises:
             BadInput: The record, or a model that it names, is damaged.
@@ -135,12 +135,12 @@ class Records:
         return self._read(self._path(station))
 
     def last(self, station: str) -> Record | None:
-        """Return the record of a station, if there is one, whether or not what it names is there."""
+        """Return the record of a stage, if there is one, whether or not what it names is there."""
         path = self._path(station)
         return parsed(path) if path.is_file() else None
 
     def require(self, station: str, fix: str) -> Record:
-        """The record of a station.
+        """The record of a stage.
 
         Args:
             station: Which.
@@ -160,11 +160,11 @@ class Records:
         return self.lake.root / "records" / self.task / "earlier" / station
 
     def known(self, station: str) -> bool:
-        """Whether a station was ever made, even if what its record names is gone."""
+        """Whether a stage was ever materialized, even if what its record names is gone."""
         return self._path(station).is_file()
 
     def makings(self, station: str) -> list[Record]:
-        """Every making of a station that is remembered, the oldest first; what they name may be gone."""
+        """Every materialization of a stage that is remembered, the oldest first; what they name may be gone."""
         found = [record for path in self._earlier(station).glob("*.json") if (record := _parsed_if_whole(path))]
         return sorted(found, key=lambda record: record.made_at)
 
@@ -189,9 +189,9 @@ class Records:
         return Path(place).is_relative_to(self.lake.root / "exports")
 
     def made_before(self, station: str, fingerprint: str) -> Record | None:
-        """The record of an earlier making from the same inputs, where all that it names is still as it was.
+        """The record of an earlier materialization from the same inputs, where all that it names is still as it was.
 
-        What lies in `exports/` is the latest making's, so a station that exports is made again.
+        What lies in `exports/` is the latest materialization's, so a stage that exports is run again.
         """
         for path in self._earlier(station).glob(f"{fingerprint}-*.json"):
             try:
@@ -205,7 +205,7 @@ class Records:
         return None
 
     def put(self, record: Record) -> None:
-        """Make this the record of its station, and remember it among the earlier ones."""
+        """Make this the record of its stage, and remember it among the earlier ones."""
         raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
         remembered = self._earlier(record.station) / f"{record.fingerprint}-{record.dagster_run_id}.json"
         for path in (remembered, self._path(record.station)):
@@ -255,7 +255,7 @@ def tasks_in(lake: Lake) -> list[str]:
 
 
 def sources_of(made: dict[str, Record]) -> list[dict[str, Any]]:
-    """The counts of each source, as `Reading.as_json`, of records by station; those of earlier versions hold none."""
+    """The counts of each source, as `Reading.as_json`, of records by stage; those of earlier versions hold none."""
     return [told for name in ("raw_corpus", "target_data") for told in made[name].facts.get("sources", [])]
 
 

@@ -73,6 +73,6 @@ def main() -> None:
 
     Every verb takes --json, which makes one JSON object the last line of stdout; progress and refusals go to stderr.
 
-    Exit codes: 0 done; 1 a station or a blocking check failed, another selection came out, or the doctor found
+    Exit codes: 0 done; 1 a stage or a blocking check failed, another selection came out, or the doctor found
     something bad; 2 the input or the command line was refused; 130 it was interrupted (Ctrl-C).
     """

@@ -33,8 +33,8 @@ class Found:
     Attributes:
         station: Whose check it is.
         check: Its name.
-        blocking: Whether the line stops where it fails; else it gives advice.
-        outcome: passed, failed, warning (advice that failed), error (it could not be evaluated) or skipped.
+        blocking: Whether the pipeline stops where it fails; else it warns.
+        outcome: passed, failed, warning (failed, and does not block), error (it could not be evaluated) or skipped.
         must_hold: What it checks.
         metadata: What it measured.
     """
@@ -55,12 +55,12 @@ class Found:
 @click.command()
 @verb
 @click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE.xml", help="Write JUnit XML, which CI shows.")
-@click.option("--strict", is_flag=True, help="Let advice that does not hold fail, too.")
+@click.option("--strict", is_flag=True, help="Let warnings fail, too.")
 def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | None, strict: bool) -> None:
     """Run all checks on existing results (read-only).
 
-    Exit code 1 where a blocking check failed, or one could not be evaluated; with --strict also where advice does not
-    hold.
+    Exit code 1 where a blocking check failed, or one could not be evaluated; with --strict also where a warning is
+    given.
     """
     if junit:
         Path(junit).unlink(missing_ok=True)  # else CI would show an older one where this is refused
@@ -140,7 +140,7 @@ def _print(task: Task, found: list[Found]) -> None:
 
 
 def _write_junit(path: Path, task: str, found: list[Found], strict: bool) -> None:
-    """One suite a station, one case a check. Advice that failed is a case that passed and says so, unless strict."""
+    """One suite a stage, one case a check. A warning is a case that passed and says so, unless strict."""
     from junitparser import JUnitXml, TestSuite
 
     xml = JUnitXml(task)
@@ -161,7 +161,7 @@ def _case(one: Found, task: str, strict: bool) -> Any:
     if one.outcome == "error":
         case.result = [Error(message, "error")]
     elif one.outcome == "failed" or (one.outcome == "warning" and strict):
-        case.result = [Failure(message, "blocking" if one.blocking else "advice")]
+        case.result = [Failure(message, "blocking" if one.blocking else "warning")]
     elif one.outcome == "skipped":
         case.result = [Skipped(str(one.metadata["note"]))]
     elif one.outcome == "warning":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @verb
-@click.option("--selectors", help="Names with commas between; the first is the one that is judged.")
+@click.option("--selectors", help="Names with commas between; the first is compared with the others.")
 @click.option("--seeds", type=click.IntRange(1), help="How often each model is trained and scored.")
 def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str | None, seeds: int | None) -> None:
     """Compare selectors on the scorecard.
@@ -63,7 +63,7 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
         return found
     names = [name.strip() for name in selectors.split(",") if name.strip()]
     if not names or names[0] in UNSELECTED or len(set(names)) < len(names):
-        what = "needs a selector that is judged first, and each name once"
+        what = "needs a selector first that the others are compared with, and each name once"
         raise BadInput(f"--selectors {selectors}", what, "Write for example got-d,random,none")
     settings: dict[str, Any] = {
         one.called: one.model_dump(mode="json", exclude_unset=True)

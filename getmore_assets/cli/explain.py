@@ -26,7 +26,7 @@ _SHOWN = 200  # characters of a text
 def explain(task: str, row: str, as_json: bool) -> None:
     """Say why a row was selected or not.
 
-    What each station decided, its score and rank, where the plan sends it, and what would have had to change.
+    What each stage decided, its score and rank, the closest target rows, and what would change the decision.
 
     ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has. Of a
     row of the target, it says which split it is in, or was taken out of and why.

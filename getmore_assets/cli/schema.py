@@ -17,7 +17,7 @@ from getmore_assets.cli.execution import json_option
 def schema(to: str | None, as_json: bool) -> None:
     """Write the JSON schema of the task file, for editors.
 
-    Editors complete and check task files by it. With --to, prints the line to put at the top of a task file in this folder.
+    Editors complete and check task files by it. With --to, prints the first line for task files of this folder.
     """
     from getmore_assets.config.schema import language_server_line, task_schema, write_schema
 

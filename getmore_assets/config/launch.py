@@ -1,6 +1,6 @@
-"""Where stations run.
+"""Where stages run.
 
-Belongs here: fields, their defaults and their limits. None of them decides what a station makes. Does not: starting
+Belongs here: fields, their defaults and their limits. None of them decides what a stage computes. Does not: starting
 anything (`launch.py`, `cluster.py`, `pods/`).
 """
 
@@ -12,7 +12,7 @@ _DAY = 24 * 60 * 60
 
 
 class Pod(Section):
-    """A pod of Kubernetes that a station's worker runs in; the station itself stays on this machine."""
+    """A pod of Kubernetes that a stage's worker runs in; the stage itself stays on this machine."""
 
     image: str = Field(min_length=1, description="with this package, in the version that the run has")
     namespace: str | None = Field(
@@ -35,7 +35,7 @@ class Pod(Section):
 
 
 class Processes(Section):
-    """How many processes of one machine do a station's work together, and where."""
+    """How many processes of one machine do a stage's work together, and where."""
 
     processes: int = Field(
         1, ge=1, description="under torchrun, one a GPU where there are GPUs; batches are shared out"
@@ -44,13 +44,13 @@ class Processes(Section):
 
 
 class Elsewhere(Section):
-    """A Ray cluster that a station's work is spread over, or a pod that does it."""
+    """A Ray cluster that a stage's work is spread over, or a pod that does it."""
 
     ray: str | None = Field(
         None,
         pattern=r"^(auto|local|(ray://)?[\w.-]+:\d+)$",
         description="auto: the cluster that this machine is a node of | local: one that is started here and ended "
-        "with the station | host:6379 | ray://host:10001",
+        "with the stage | host:6379 | ray://host:10001",
     )
     workers: int = Field(2, ge=1, description="Ray's processes, which share out its processors; one a GPU at most")
     pod: Pod | None = Field(None, description="a pod of Kubernetes, in the place of a Ray cluster")
@@ -63,7 +63,7 @@ class Elsewhere(Section):
 
 
 class Launch(Section):
-    """Where each station runs."""
+    """Where each stage runs."""
 
     embed: Elsewhere | None = Field(
         None, description="encoding, also that for domain_triage; on this machine without it"

@@ -99,7 +99,7 @@ def distances(domains: list[dict[str, Any]], path: Path) -> Path:
 
 def scores(values: np.ndarray, cut: float, path: Path) -> Path:
     """The distribution of scores (`[n]`), with the cut below which rows are selected."""
-    figure, axes = _canvas("Score of every candidate (selected: left of the line)")
+    figure, axes = _canvas("Score of every candidate (selected: left of the mark)")
     axes.hist(values, bins=100, color=_BLUE)
     axes.axvline(cut, color=_ORANGE, lw=2)
     axes.set_xlabel("score")

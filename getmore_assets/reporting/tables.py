@@ -261,7 +261,7 @@ def stations(made: list[Record], lake: Path) -> Table:
     ]
     head = [Column("station"), *_numbers("made, UTC", "s", "peak MiB")]
     head += [Column("table or folder", code=True), *([Column("kept, because")] if any_kept else [])]
-    return Table("Stations", "What each left, in the order of the line, and how long it took.", head, rows)
+    return Table("Stations", "What each left, in order, and how long it took.", head, rows)
 
 
 def runs(made: list[Record], own: dict[str, str]) -> Table:
