@@ -137,7 +137,7 @@ class TrackedRun:
     experiment_id: str
 
     def log_params(self, params: dict[str, Any]) -> None:
-        """Settings, nested ones by dotted name; written once."""
+        """Settings that are set, nested ones by dotted name; written once."""
         from mlflow.entities import Param
 
         flat = [Param(name, str(value)[:500]) for name, value in _flat(params)]
@@ -152,6 +152,15 @@ class TrackedRun:
         numbers = {name: value for name, value in metrics.items() if isinstance(value, _NUMBER)}
         rows = [Metric(re.sub(r"[^\w\-. :/]", "_", name), float(value), stamp, 0) for name, value in numbers.items()]
         self.client.log_batch(self.id, metrics=rows)
+
+    def child(self, name: str, note: str, params: dict[str, Any], metrics: dict[str, Any]) -> None:
+        """Add a finished run under this one; `note` describes it on its page, in Markdown."""
+        tags = {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
+        run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+        own = TrackedRun(self.client, run.info.run_id, self.experiment_id)
+        own.log_params(params)
+        own.log_metrics(metrics)
+        self.client.set_terminated(own.id, "FINISHED")
 
     def log_curve(self, curve: list[dict[str, float]]) -> None:
         """Losses by step."""
@@ -285,5 +294,5 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
-        else:
+        elif value is not None:
             yield f"{prefix}{name}", value

@@ -115,3 +115,18 @@ def test_links_to_the_servers_hold_no_login(monkeypatch):
         monkeypatch.setenv(variable, "https://someone:hunter2@host.example/ui/")
     assert run_url("1", "r") == "https://host.example/ui/#/experiments/1/runs/r"
     assert dagster_url("r") == "https://host.example/ui/runs/r"
+
+
+def test_a_run_has_children_that_are_described_and_comparable(lake):
+    with tracked(lake, "t scorecard", TAGS) as run:
+        for seed in range(2):
+            run.child(
+                f"t knn seed {seed}", "a note", {"selector": "knn", "seed": seed, "unset": None}, {"micro_f1": 0.5}
+            )
+    client = MlflowClient(tracking_uri(lake))
+    children = client.search_runs([run.experiment_id], f"tags.`mlflow.parentRunId` = '{run.id}'")
+    assert sorted(child.data.params["seed"] for child in children) == ["0", "1"]
+    assert all(set(child.data.params) == {"selector", "seed"} for child in children)
+    assert all(child.data.metrics == {"micro_f1": 0.5} for child in children)
+    assert all(child.data.tags["mlflow.note.content"] == "a note" for child in children)
+    assert {child.info.status for child in children} == {"FINISHED"}

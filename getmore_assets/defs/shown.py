@@ -4,6 +4,7 @@ Belongs here: schema and owners; from a record to the metadata of a materialisat
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from getmore_assets.records import Record
 from getmore_assets.reporting.figures import as_markdown
 from getmore_assets.stages.table import STAGES
 
+_MARKUP, _ESCAPED = re.compile(r"([\\`*_\[\]<>()!|#])"), r"\\\1"  # a selector may be called anything
 _MOST_ITEMS = 50  # of a list; Dagster keeps every materialisation's metadata for ever
 
 
 def materialisation(record: Record, status: str) -> dg.MaterializeResult:
     """The materialisation of a station; `status` says whether it was made, reused or kept."""
     metadata: dict[str, Any] = {
+        **_first(record),
         "status": status,
         "dagster/row_count": record.rows,
         "seconds": record.seconds,
@@ -45,11 +48,18 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
             metadata[name] = dg.MetadataValue.json(value if not isinstance(value, list) else value[:_MOST_ITEMS])
     if record.mlflow_url:
         metadata |= {"mlflow_run": dg.MetadataValue.url(record.mlflow_url), "mlflow_run_id": record.mlflow_run_id}
-    for name, figure in record.figures.items():
-        if not Path(figure).is_file():  # a picture that somebody deleted
-            continue
-        metadata[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.data_version))
+
+
+def _first(record: Record) -> dict[str, Any]:
+    """What a reader looks for first: the verdict, and the figures."""
+    found: dict[str, Any] = {}
+    if verdict := record.facts.get("verdict"):
+        found["verdict"] = dg.MetadataValue.md("\n".join(f"- {_MARKUP.sub(_ESCAPED, one)}" for one in verdict))
+    for name, figure in record.figures.items():
+        if Path(figure).is_file():  # else somebody deleted the picture
+            found[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
+    return found
 
 
 def described(meant: Mapping[str, tuple[Any, str]], schema: Mapping[str, Any]) -> dg.TableSchema:

@@ -253,3 +253,9 @@ def _log(run: TrackedRun, task: Task, record: Record) -> None:
     for figure in record.figures.values():
         if Path(figure).is_file():
             run.log_file(Path(figure))
+    for scored in record.facts.get("scored", []):  # of the scorecard: compare them in MLflow's own plots
+        who, seed = scored["selector"], scored["seed"]
+        note = f"`{who}`, seed {seed}, on the scorecard of target `{record.task}`; at equal tokens with its siblings"
+        params = {"selector": who, "seed": seed}
+        measured = {name: value for name, value in scored.items() if name not in ("seed", "target")}
+        run.child(f"{record.task} {who} seed {seed}", note, params, measured)

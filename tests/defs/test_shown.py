@@ -1,5 +1,7 @@
 """What Dagster's UI is given: text of the corpus as text, never as Markdown, and not without end."""
 
+import re
+
 import dagster as dg
 
 from getmore_assets.defs.shown import materialisation
@@ -24,6 +26,13 @@ def test_text_of_a_corpus_is_never_markdown():
     assert not [name for name, value in metadata.items() if isinstance(value, dg.MarkdownMetadataValue)]
     assert metadata["domains"] == dg.MetadataValue.json(domains)
     assert metadata["nearest"] == metadata["kept"] == ATTACK  # text, which the UI escapes
+
+
+def test_the_verdict_is_first_and_a_selectors_name_is_no_markup():
+    metadata = materialisation(record(verdict=[f"{ATTACK} is better"]), "made").metadata
+    assert next(iter(metadata)) == "verdict"
+    assert not re.search(r"(?<!\\)[\[\]<>()!]", metadata["verdict"].md_str)
+    assert "is better" in metadata["verdict"].md_str
 
 
 def test_a_long_list_is_cut():
