@@ -115,7 +115,10 @@ def _help(text: str) -> str:
 
 #: What a program of someone else's may call, by module.
 _PYTHON = {
-    "getmore_assets": ["build_definitions"],
+    "getmore_assets": [
+        *("select", "compare", "explain", "embed", "solve"),
+        *("Selection", "Comparison", "build_definitions", "GetmoreLine"),
+    ],
     "getmore_assets.task_files": ["load_task", "changed"],
     "getmore_assets.records": ["Records", "Record"],
     "getmore_assets.lake": ["Lake", "TableRef"],
