@@ -175,7 +175,7 @@ def _lake(lake: Lake) -> Iterator[Finding]:
     missing = [path for path in (lake.root, *lake.root.parents) if not path.exists()]
     try:
         preflight.require_writable(lake.root)
-        yield _tried(lake.root, ", which the first run makes" if missing else "")
+        yield _tried(lake.root, ", which will be created on the first run" if missing else "")
         free = shutil.disk_usage(lake.root).free / 1e9
     finally:
         with suppress(OSError):
@@ -247,9 +247,7 @@ def _models(task: Task | None) -> Iterator[Finding]:
 
 def _minilm(asked: bool) -> Finding:
     try:
-        return Finding(
-            "MiniLM", OK, f"{models.find_model(models.MINILM, 'encoder.model')}, its weights as they should be"
-        )
+        return Finding("MiniLM", OK, f"{models.find_model(models.MINILM, 'encoder.model')}, weights verified")
     except BadInput as error:
         return Finding("MiniLM", BAD if asked else WARNING, error.what, error.fix)
 
@@ -271,6 +269,6 @@ def _hub() -> tuple[Finding, bool]:
         pass  # it answers
     except (OSError, ValueError) as error:
         why = getattr(error, "reason", error)
-        fix = "Use models and data that lie here; set HF_HUB_OFFLINE=1 to be spared the waiting"
+        fix = "Use models and data that lie here; set HF_HUB_OFFLINE=1 to skip this check"
         return Finding("hub", WARNING, f"{address} cannot be reached ({why}){data}", fix), False
     return Finding("hub", OK, f"{address} answers{data}"), True

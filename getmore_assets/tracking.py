@@ -66,7 +66,7 @@ def require_usable(lake: Lake) -> str:
     uri = tracking_uri(lake)
     where = _address() if _is_server() else redacted(uri)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        return f"{where}, which the first run makes"
+        return f"{where}, which will be created on the first run"
     _ask_less_often()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException

@@ -48,7 +48,7 @@ def test_what_is_decided_is_printed_with_the_next_command(files):
     done = getmore("init", "everything.csv", "--target", "mine-train.jsonl", cwd=files)
     assert done.returncode == 0, done.stderr
     assert "named with --target" in done.stdout
-    assert done.stdout.splitlines()[-1] == "written: task.yaml. Look through it, then: getmore run task.yaml"
+    assert done.stdout.splitlines()[-1] == "written: task.yaml. Look it over, then: getmore run task.yaml"
     assert load_task(files / "task.yaml").target.test.path == "mine-test.jsonl"  # it lies beside
 
 

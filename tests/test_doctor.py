@@ -76,7 +76,7 @@ def test_without_a_task_nothing_is_left_behind(examined, tmp_path):
     before = sorted(tmp_path.iterdir())
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 0, done.stdout
-    assert f"{tmp_path}/.getmore, which the first run makes" in done.stdout
+    assert f"{tmp_path}/.getmore, which will be created on the first run" in done.stdout
     assert sorted(tmp_path.iterdir()) == before
 
 

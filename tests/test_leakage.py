@@ -163,4 +163,4 @@ def test_a_person_can_read_it_and_a_wrong_name_is_refused(planted):
     assert "What would have had to change" in done.stdout
     done = getmore("explain", str(file), "0" * 32)
     assert done.returncode == 2
-    assert "is in no row of the pool" in done.stderr
+    assert "was not found in the pool" in done.stderr

@@ -67,7 +67,9 @@ def _dagster(lake: "Lake") -> "Iterator[Finding]":
 
     home = os.environ.get("DAGSTER_HOME")
     if not home and not (lake.root / "dagster").is_dir():
-        yield Finding("DAGSTER_HOME", OK, f"not set: runs are kept in {lake.root}/dagster, which the first run makes")
+        yield Finding(
+            "DAGSTER_HOME", OK, f"not set: runs are kept in {lake.root}/dagster, which will be created on the first run"
+        )
         return
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     import dagster as dg

@@ -66,7 +66,12 @@ def _choose(ways: list[Way]) -> Way:
 def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:
     out = ERR if to_stderr else OUT
     rows = [(one.field, "" if one.value is None else one.value, one.said()) for one in made.choices]
-    print_table(out, ("field", "value", "why; or what else it could be"), rows, "guessed")
+    print_table(
+        out,
+        ("field", "value", "why, and alternatives"),
+        rows,
+        f"guessed for {made.fields['name']}; change what is wrong in {to}",
+    )
     for name, why in made.left.items():
         out.print(cell(f"not used: {name}: {why}"), soft_wrap=True)
-    out.print(cell(f"written: {to}. Look through it, then: {following}"), soft_wrap=True)
+    out.print(cell(f"written: {to}. Look it over, then: {following}"), soft_wrap=True)

@@ -56,19 +56,18 @@ def print_table(
     """
     shown = [[one if isinstance(one, Text) else cell(one) for one in row] for row in rows]
     parts = list(_that_fit(head, shown, out.width))
-    for number, columns in enumerate(parts):
-        table = Table(
-            title=title if number == 0 else None,
-            caption=caption if caption and number == len(parts) - 1 else None,
-            title_justify="left",
-            caption_justify="left",
-        )
+    if title:
+        out.print(cell(title), style="italic")
+    for columns in parts:
+        table = Table()
         for column in columns:
             right = column < len(numbers) and numbers[column]
             table.add_column(cell(head[column]), justify="right" if right else "left", overflow="fold")
         for row in shown:
             table.add_row(*(row[column] for column in columns))
         out.print(table)
+    if caption:
+        out.print(cell(caption), style="dim")
 
 
 def _that_fit(head: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> Iterator[list[int]]:

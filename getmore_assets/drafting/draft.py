@@ -39,7 +39,8 @@ class Choice:
 
     def said(self) -> str:
         """Why, and what else it could have been."""
-        return f"{self.why}; or: {', '.join(self.others)}" if self.others else self.why
+        alternatives = f"; alternative{'s' * (len(self.others) > 1)}: {', '.join(self.others)}" if self.others else ""
+        return self.why + alternatives
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def drafted(sides: Sides) -> Draft:
     candidates, choices = _candidates(pool)
     of_target, more = _target(sides, splits)
     fields: dict[str, Any] = {"name": sides.name, "candidates": candidates, "target": of_target}
-    choices = [Choice("name", sides.name, "after the target"), *choices, *more]
+    choices = [Choice("name", sides.name, "named after the target"), *choices, *more]
     if odd := unreadable_in(Path(Task.model_fields["lake"].default)):
         why = f"`{odd}` in the path here, under which no lake can be read: set one of plain letters, digits and - _ . /"
         choices.append(Choice("lake", None, why))
@@ -127,7 +128,7 @@ def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
         field, named = f"candidates.{number}", table.found.source().model_dump(exclude_unset=True)
         named |= {"text": text.column}
         choices += [
-            Choice(f"{field}.path", table.found.path, f"{_looked(table)}; not the target's"),
+            Choice(f"{field}.path", table.found.path, f"{_looked(table)}; everything but the target"),
             _choice(f"{field}.text", text, table.partly),
         ]
         if table.shape:
@@ -151,7 +152,7 @@ def _target(sides: Sides, splits: dict[str, Table]) -> tuple[dict[str, Any], lis
     for split in ("train", "validation", "test"):
         field, table = f"target.{split}", splits.get(split)
         if table is None:
-            choices.append(Choice(field, None, "no file is called so: a tenth of train is held out for it"))
+            choices.append(Choice(field, None, f"no {split} file found, so 10 % of train is held out for it"))
             continue
         named: dict[str, Any] = table.found.source().model_dump(exclude_unset=True)
         why = f"{_looked(table)}; {sides.why if split == 'train' else 'its name says so'}"

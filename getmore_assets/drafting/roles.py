@@ -140,12 +140,12 @@ def domain_and_source_of(table: Table, texts: list[str]) -> tuple[Role, Role]:
 
 def _role(column: Column | None, names: set[str], others: tuple[str, ...]) -> Role:
     if column is None:
-        return Role(None, "no column of repeated names, so the file's name", others)
+        return Role(None, "no column of repeated names found, so the file's name is used", others)
     return Role(column.name, _why(column, names, "its values repeat"), others)
 
 
 def _why(column: Column, names: set[str], otherwise: str) -> str:
-    return f"{'called so' if _called(column, names) else otherwise}; {column.said()}"
+    return f"{'matched by name' if _called(column, names) else otherwise}; {column.said()}"
 
 
 def _refuse_mixed(train: Table) -> None:

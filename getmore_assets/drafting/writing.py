@@ -21,11 +21,11 @@ from getmore_assets.task_files import section_in
 _WIDE = 120
 _COMMENTS_AT = 40
 _HEAD = (
-    "Drafted by `getmore init` from a look at {given}. The comment beside a value says what told, and what else it "
-    "could be: change what is wrong. Then `getmore select {file}` goes as far as the selection, `getmore run {file}` "
-    "on to models, scorecard and report. Paths are relative to the folder of this file.",
-    "A line that begins with # and not one space is a setting at its default: to change it, take the # away, and that "
-    "of its section's name.",
+    "Drafted by `getmore init` from a look at {given}. The comment beside a value says why it was chosen, and "
+    "the alternatives: change what is wrong. Then `getmore select {file}` stops after the selection, and `getmore run "
+    "{file}` goes on to models, scorecard and report. Paths are relative to the folder of this file.",
+    "A line that begins with # and not one space is a setting at its default: to change it, remove the # there and "
+    "before the name of its section.",
 )
 
 
@@ -93,7 +93,7 @@ def _item(model: type[Section], item: dict[str, Any], reasons: dict[str, str], a
 def _default(key: str, field: FieldInfo, reason: str | None, indent: int) -> Iterator[str]:
     """A field that was not chosen, commented out; of a section, all that is in it."""
     value = field.get_default(call_default_factory=True)
-    about = "; ".join(part for part in (_plain(reason or ""), _about(field)) if part)
+    about = _plain(reason or "") or _about(field)
     if isinstance(value, Section) and not value.model_fields_set:
         yield from _line(indent, f"{key}:", about, off=True)
         for name, inner in _settings(type(value)):

@@ -166,12 +166,12 @@ def forgetting(scores: pl.DataFrame) -> Table | None:
     ]
     caption = (
         "Perplexity on general text that nothing was trained on, at the end (of a classifier: after the "
-        "warm-up), and how many times that without a warm-up: above 1, more is forgotten."
+        "warm-up), and its ratio to no warm-up: above 1, more is forgotten."
     )
     return Table(
         "Forgetting",
         caption,
-        [Column("selector"), *_numbers("perplexity on general text", "times that without a warm-up")],
+        [Column("selector"), *_numbers("perplexity on general text", "ratio to no warm-up")],
         rows,
     )
 
@@ -187,7 +187,7 @@ def mix(shares: list[Share], of: str) -> Table:
     rows = [
         [s.name, f"{s.rows:,}", f"{s.before:.1%}", f"{s.picks:,}", f"{s.after:.1%}", f"{s.factor:.2f}"] for s in shares
     ]
-    head = [Column(of), *_numbers("candidates", "of all candidates", "picks", "of all picks", "times as much")]
+    head = [Column(of), *_numbers("candidates", "of all candidates", "picks", "of all picks", "lift")]
     return Table(f"By {of}", "Rows before and after the selection.", head, rows)
 
 
@@ -195,7 +195,7 @@ def left_out(counted: list[tuple[str, str, int]]) -> Table | None:
     """The rows of the pool that were no candidates; None where all were."""
     rows = [[station, reason, f"{n:,}"] for station, reason, n in counted]
     head = [Column("station"), Column("reason"), Column("rows", number=True)]
-    return Table("Rows of the pool that were no candidates", "", head, rows) if rows else None
+    return Table("Excluded rows of the corpus", "", head, rows) if rows else None
 
 
 def solve(facts: dict[str, Any], tolerance: float) -> Table:

@@ -174,7 +174,7 @@ def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation
     found = [*rows, *({"id": one["id"], "text": "", "domain": "", "origin": one["origin"]} for one in gone)]
     if len({one["id"] for one in found}) != 1:
         several = "is in several rows of the target"
-        raise _badly_named(name, several if found else "is in no row of the pool, and in none of the target")
+        raise _badly_named(name, several if found else "was not found in the pool or the target")
     row = found[0]
     stages = _in_target(task, tables, left, row["id"])
     decisions = [decision for _, decision, _ in stages]

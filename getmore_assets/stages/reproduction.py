@@ -46,7 +46,7 @@ def find(lake: Lake, run: str) -> Record:
                 return one
         known += selections
     listed = "; ".join(f"{r.task} {r.made_at}: hash {r.data_version[:12]}, run {r.dagster_run_id[:8]}" for r in known)
-    raise BadInput(f"run {run}", "made no selection that this lake remembers", f"It remembers: {listed or 'none'}")
+    raise BadInput(f"run {run}", "made no such selection in this lake", f"Available: {listed or 'none'}")
 
 
 def _names(name: str | None, run: str) -> bool:

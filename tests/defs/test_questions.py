@@ -39,7 +39,7 @@ def test_a_row_is_explained(ran):
 
 def test_a_row_that_is_none_is_refused(ran):
     said = refusal(do("explain", ran.file, {"explain_row": {"config": {"row": "there is no such text"}}}))
-    assert "is in no row of the pool" in said
+    assert "was not found in the pool" in said
 
 
 def test_a_selection_is_made_again(ran, tmp_path):

@@ -63,7 +63,7 @@ def test_every_choice_has_its_reason_beside_it_and_what_else_it_could_be(folder)
     made, file = written(folder, "odd")
     lines = {line.strip().split(":")[0]: line for line in file.read_text().splitlines() if not line.startswith("# ")}
     assert "the longest text" in lines["text"]
-    assert "or: tone" in lines["label"]
+    assert "alternative: tone" in lines["label"]
     assert {choice.field for choice in made.choices} >= {"target.train", "target.label", "candidates.0.domain"}
     assert all(choice.why for choice in made.choices)
 
