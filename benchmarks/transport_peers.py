@@ -20,15 +20,36 @@ Solver = Callable[[Spec, np.ndarray, np.ndarray], Callable[[], tuple[np.ndarray,
 
 
 def ours(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """The solver of this project."""
+    """The solver of this project, with the memory that its plan keeps the kernel in at a limit of `memory_mb`."""
     from getmore_assets.transport.passes.cpu import CpuPass
+    from getmore_assets.transport.plan import keep_mb
     from getmore_assets.transport.problem import pose
     from getmore_assets.transport.solver import solve
 
     def run() -> tuple[np.ndarray, str]:
         problem = pose(x, y)
-        found = solve(CpuPass(problem), spec["epsilon"], tolerance=spec["tolerance"])
+        tile_pass = CpuPass(problem, keep_mb=keep_mb(problem.n, *problem.y.shape, spec["memory_mb"]))
+        found = solve(tile_pass, spec["epsilon"], tolerance=spec["tolerance"])
         return found.g, f"{found.passes:.1f} passes, {found.full_passes} of them over all"
+
+    return run
+
+
+def kernel(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
+    """The simplest fast solver: the whole kernel once, then two matrix-vector products an iteration of Sinkhorn."""
+    import torch
+
+    def run() -> tuple[np.ndarray, str]:
+        epsilon, n, m = spec["epsilon"], len(x), len(y)
+        stored = torch.addmm(torch.tensor(0.0), torch.from_numpy(x), torch.from_numpy(y).T, alpha=2 / epsilon)
+        stored.sub_(stored.amax(1, keepdim=True)).exp_()
+        v = torch.ones(m)
+        for iteration in range(1, 2001):
+            col = v * (stored.T @ (1 / (stored @ v))) * (m / n)
+            if float((col - 1).abs().double().mean()) <= spec["tolerance"]:
+                break
+            v /= col
+        return epsilon * v.double().log().numpy(), f"{iteration} iterations"
 
     return run
 
@@ -133,7 +154,7 @@ def geomloss(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.
     return run
 
 
-SOLVERS: dict[str, Solver] = {f.__name__: f for f in (ours, plain_pass, sinkhorn, ott, pot, geomloss)}
+SOLVERS: dict[str, Solver] = {f.__name__: f for f in (ours, kernel, plain_pass, sinkhorn, ott, pot, geomloss)}
 
 
 def main() -> None:
@@ -149,13 +170,15 @@ def main() -> None:
             peak[0] = max(peak[0], process.memory_info().rss)
 
     threading.Thread(target=watch, daemon=True).start()
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     g, remark = run()
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     done.set()
     np.save(spec["g"], g)
     Path(sys.argv[2]).write_text(
-        json.dumps({"seconds": seconds, "extra_mib": max(0, peak[0] - before) / 2**20, "remark": remark})
+        json.dumps(
+            {"seconds": seconds, "cpu_seconds": cpu, "extra_mib": max(0, peak[0] - before) / 2**20, "remark": remark}
+        )
     )
 
 

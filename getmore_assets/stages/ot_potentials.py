@@ -95,7 +95,7 @@ STAGE = Stage(
     "error.",
     group="transport",
     kinds=frozenset({"deltalake", "torch"}),
-    code_version="3",
+    code_version="4",
     settings=lambda task: task.transport,
     make=_solve,
     reads=(*candidates.STATIONS, "embeddings"),

@@ -21,6 +21,7 @@ _CALIBRATED = 3e7  # entries of the cost matrix: enough for every core, and a sm
 # A solve takes about the time of this / √(ε / mean cost) passes: 2.9, 4.3 and 7.1 were met at 0.1, 0.05 and 0.02.
 _PASSES = 1.0
 _ANDERSON_VECTORS = 40
+_MOST_THREADS = 32
 _FIXED_MB = 48  # compiled kernels, threads and what the allocator keeps, measured
 
 
@@ -62,17 +63,17 @@ def require_room(n: int, m: int, d: int, memory_mb: int, device: torch.device, f
     Raises:
         BadInput: The limit, the machine's memory or the disk is too small.
     """
-    on_device = 3 * 4 * m * d + 8 * n + _ANDERSON_VECTORS * 8 * m
-    tiles = memory_mb * _MIB // 2 if device.type == "cuda" else 2 * torch.get_num_threads() * tile_rows(m) * 4 * (m + d)
-    needed = (on_device + tiles) / _MIB + _FIXED_MB
+    tiles = memory_mb * _MIB // 2 if device.type == "cuda" else _tiles(m, d, torch.get_num_threads())
+    needed = _needed_mb(m, d, n, tiles)
     if needed > memory_mb:
         what = f"{n:,} candidates against {m:,} targets of width {d} take {needed:,.0f} MiB, the limit is {memory_mb}"
         fix = f"Set transport.memory_mb to {int(needed * 1.1) + 1}, or use fewer targets"
         raise BadInput("transport.memory_mb", what, fix)
+    needed += keep_mb(n, m, d, memory_mb) if device.type == "cpu" else 0.0
     free = psutil.virtual_memory().available / _MIB
     if needed > free:
-        what = f"{needed:,.0f} MiB are needed and {free:,.0f} are free on this machine"
-        raise BadInput("transport", what, "Use fewer targets, or a machine with more memory")
+        what = f"{needed:,.0f} MiB are to be filled and {free:,.0f} are free on this machine"
+        raise BadInput("transport.memory_mb", what, "Lower it, use fewer targets, or a machine with more memory")
     wanted, there = 4 * n * d / _MIB, shutil.disk_usage(folder).free / _MIB
     if wanted > there:
         what = f"the candidates' vectors take {wanted:,.0f} MiB and {there:,.0f} are free"
@@ -80,20 +81,42 @@ def require_room(n: int, m: int, d: int, memory_mb: int, device: torch.device, f
     return needed
 
 
-def calibrate(tile_pass: TilePass, epsilon: float, memory_mb: float) -> Plan:
+def _needed_mb(m: int, d: int, n: int, tiles: int) -> float:
+    """What a solve cannot do without, with so many bytes of tiles."""
+    return (3 * 4 * m * d + 8 * n + _ANDERSON_VECTORS * 8 * m + tiles) / _MIB + _FIXED_MB
+
+
+def _tiles(m: int, d: int, threads: int) -> int:
+    return 2 * threads * tile_rows(m) * 4 * (m + d)
+
+
+def keep_mb(n: int, m: int, d: int, memory_mb: int) -> float:
+    """Memory in which a solve on a CPU keeps the kernel from pass to pass, in MiB: what the limit leaves.
+
+    It is the same on any number of threads up to 32, so that a solve is, too.
+    """
+    return max(0.0, min(4 * n * m / _MIB, memory_mb - _needed_mb(m, d, n, _tiles(m, d, _MOST_THREADS))))
+
+
+def calibrate(tile_pass: TilePass, epsilon: float, memory_mb: float, keep: float = 0.0) -> Plan:
     """Run a little of a pass, and say how long the solve will be.
 
     Args:
         tile_pass: The operator that will be used.
         epsilon: Absolute.
         memory_mb: From `require_room`.
+        keep: From `keep_mb`, where the pass keeps the kernel.
     """
     problem = tile_pass.problem
     sample, g = min(problem.n, int(_CALIBRATED / problem.m) + 1), np.zeros(problem.m)
-    tile_pass(g, epsilon, sample)  # the first call also starts threads and packs for the first time
-    began = time.monotonic()
-    tile_pass(g, epsilon, sample)
-    each = (time.monotonic() - began) * problem.n / sample
-    passes = _PASSES / float(np.sqrt(epsilon / problem.mean_cost))
+    tile_pass(g, 2 * epsilon, min(sample, tile_rows(problem.m)))  # starts threads, packs for the first time
+    times = [time.monotonic()]
+    for _ in range(2):  # at an ε that is no solve's: what a pass keeps is of no use to it
+        tile_pass(g, 1.01 * epsilon, sample)
+        times.append(time.monotonic())
+    first, again = (np.diff(times) * problem.n / sample).tolist()
+    passes = max(1.0, _PASSES / float(np.sqrt(epsilon / problem.mean_cost)))
+    kept = min(1.0, keep * _MIB / (2 * problem.n * problem.m))  # of the candidates, in half precision
+    seconds = first + (passes - 1) * (kept * again + (1 - kept) * first)
     disk = 4 * problem.n * problem.y.shape[1] / _MIB
-    return Plan(memory_mb, disk, tile_rows(problem.m), each, passes, each * passes)
+    return Plan(memory_mb, disk, tile_rows(problem.m), first, passes, seconds)

@@ -21,8 +21,9 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.transport.paper import solve_as_published
 from getmore_assets.transport.passes import TilePass, best_pass
+from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.passes.remote import remote_pass
-from getmore_assets.transport.plan import Plan, calibrate, require_room
+from getmore_assets.transport.plan import Plan, calibrate, keep_mb, require_room
 from getmore_assets.transport.problem import BadVectorError, Problem, pose
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import Solution
@@ -97,7 +98,8 @@ def _solve(
 ) -> tuple[dict[str, Any], Solution]:
     problem = tile_pass.problem
     epsilon, relaxation = settings.absolute(problem.mean_cost)
-    plan = calibrate(tile_pass, epsilon, memory_mb)
+    keep = keep_mb(problem.n, *problem.y.shape, settings.memory_mb) if isinstance(tile_pass, CpuPass) else 0.0
+    plan = calibrate(tile_pass, epsilon, memory_mb, keep)
     log.info("solve: %.0f MiB, %.1f s a pass, about %.0f s", memory_mb, plan.seconds_per_pass, plan.seconds)
     if settings.solver == "published":
         solution = solve_as_published(
@@ -117,6 +119,8 @@ def _solve(
             start=start,
             state=state,
         )
+    if isinstance(tile_pass, CpuPass):
+        tile_pass.let_go()  # the memory is wanted for the solves that follow
     overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
     return {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap}, solution
 

@@ -73,6 +73,9 @@ def best_pass(problem: Problem, memory_mb: int) -> TilePass:
     from getmore_assets.device import best_device
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.passes.gpu import GpuPass
+    from getmore_assets.transport.plan import keep_mb
 
     device = best_device()
-    return CpuPass(problem) if device.type == "cpu" else GpuPass(problem, device, memory_mb)
+    if device.type != "cpu":
+        return GpuPass(problem, device, memory_mb)
+    return CpuPass(problem, keep_mb=keep_mb(problem.n, *problem.y.shape, memory_mb))

@@ -16,10 +16,12 @@ import torch
 
 from getmore_assets.device import compute_dtype
 from getmore_assets.transport.passes import Inertia
+from getmore_assets.transport.passes.kept import KeptKernel, Product
 from getmore_assets.transport.problem import Problem
 
 _TILE_BYTES = 2 * 2**20  # of z
 _MOST_ROWS, _STEP = 512, 16
+Terms = np.ndarray | float  # u of some candidates, or one number for all
 _CHUNK_TILES = 8  # tiles whose marginals are summed by one thread; fixed, so that the sum is the same on any number
 
 
@@ -40,25 +42,36 @@ class CpuPass:
         problem: What to sweep over.
         threads: How many tiles side by side; as many as torch would use.
         rows: Candidates in a tile; as many as fit a core's cache.
+        keep_mb: Memory in which the kernel of the first candidates is kept from pass to pass, in MiB.
     """
 
-    def __init__(self, problem: Problem, threads: int | None = None, rows: int | None = None) -> None:
+    def __init__(
+        self, problem: Problem, threads: int | None = None, rows: int | None = None, keep_mb: float = 0.0
+    ) -> None:
         self.problem = problem
         self.threads = threads or torch.get_num_threads()
         self.rows = rows or tile_rows(problem.m)
         self._halves = has_onednn() and compute_dtype("auto", torch.device("cpu")) == torch.bfloat16
+        size, chunk = int(keep_mb * 2**20), self.rows * _CHUNK_TILES
+        self._kept = KeptKernel(size, problem.n, problem.m, chunk) if size else None
         self._pool = ThreadPoolExecutor(self.threads, "tile", initializer=lambda: torch.set_num_threads(1))
 
     def __call__(
         self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
-        problem = self.problem
-        scaled = torch.from_numpy(problem.y * np.float32(problem.kappa / epsilon))
-        product = self._packed(scaled, torch.from_numpy(problem.bias(g, epsilon)))
-        f = np.empty(n, np.float32)
+        problem, f = self.problem, np.empty(n, np.float32)
 
-        def sweep(start: int, x: np.ndarray, u: np.ndarray | float, a: torch.Tensor) -> torch.Tensor:
+        def shares(first: int, exact: np.ndarray) -> torch.Tensor | float:
+            """Keep f of the candidates from `first` on; returns the sums of their rows of the plan."""
+            at = slice(first, first + len(exact))
+            if inertia is None:
+                f[at] = exact
+                return 1.0
+            f[at] = relaxed = (1 - inertia.momentum) * inertia.old[at] + inertia.momentum * exact
+            return torch.from_numpy(np.exp((relaxed - exact) / epsilon).astype(np.float32))
+
+        def sweep(product: Product, start: int, x: np.ndarray, u: Terms, a: torch.Tensor) -> torch.Tensor:
             rows, col = torch.from_numpy(x), torch.zeros(problem.m, dtype=torch.float64)
             top, largest = torch.empty(len(rows)), torch.empty(len(rows))
             for tile in _tiles(len(rows), self.rows):
@@ -70,16 +83,15 @@ class CpuPass:
                     col += torch.mv(z.T, a[tile])
                 else:
                     exact = _f(top[tile], largest[tile], epsilon, u[tile] if isinstance(u, np.ndarray) else u)
-                    old = inertia.old[start + tile.start : start + tile.stop]
-                    relaxed = (1 - inertia.momentum) * old + inertia.momentum * exact
-                    f[start + tile.start : start + tile.stop] = relaxed
-                    shares = torch.from_numpy(np.exp((relaxed - exact) / epsilon).astype(np.float32))
-                    col += torch.mv(z.T, a[tile] * shares)
+                    col += torch.mv(z.T, a[tile] * shares(start + tile.start, exact))
             if inertia is None:
-                f[start : start + len(rows)] = _f(top, largest, epsilon, u)
+                shares(start, _f(top, largest, epsilon, u))
             return col
 
-        return f, self._sum(sweep, n, of)
+        def product() -> Product:
+            return self._packed(self._scaled(epsilon), torch.from_numpy(problem.bias(g, epsilon)))
+
+        return f, self._sum(sweep, product, n, of, g, epsilon, shares)
 
     def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """See `TilePass`: bfloat16 products, where the processor has instructions for them.
@@ -90,11 +102,9 @@ class CpuPass:
         if not self._halves:
             return self(g, epsilon, n, of=of)[1]
         problem = self.problem
-        apart = (problem.y - problem.y.mean(0)) * np.float32(problem.kappa / epsilon)
-        product = self._packed(torch.from_numpy(apart).bfloat16(), None)
         bias = torch.from_numpy(problem.bias(g, epsilon))
 
-        def sweep(_: int, x: np.ndarray, _u: np.ndarray | float, a: torch.Tensor) -> torch.Tensor:
+        def sweep(product: Product, _: int, x: np.ndarray, _u: Terms, a: torch.Tensor) -> torch.Tensor:
             rows, col = torch.from_numpy(x).bfloat16(), torch.zeros(problem.m, dtype=torch.float64)
             z = torch.empty(self.rows, problem.m)
             for tile in _tiles(len(rows), self.rows):
@@ -104,9 +114,21 @@ class CpuPass:
                 col += torch.mv(p.T, a[tile])
             return col
 
-        return self._sum(sweep, n, of)
+        def product() -> Product:
+            apart = (problem.y - problem.y.mean(0)) * np.float32(problem.kappa / epsilon)
+            return self._packed(torch.from_numpy(apart).bfloat16(), None)
 
-    def _packed(self, y: torch.Tensor, bias: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:
+        return self._sum(sweep, product, n, of, g, epsilon, lambda _, _exact: 1.0)
+
+    def let_go(self) -> None:
+        """Free what is kept from pass to pass; the next pass makes it again."""
+        if self._kept is not None:
+            self._kept.let_go()
+
+    def _scaled(self, epsilon: float) -> torch.Tensor:
+        return torch.from_numpy(self.problem.y * np.float32(self.problem.kappa / epsilon))
+
+    def _packed(self, y: torch.Tensor, bias: torch.Tensor | None) -> Product:
         """The product with targets packed by a thread of the pool.
 
         Torch would open a parallel region for it in this thread, whose other threads then spin for a fifth of a second:
@@ -115,20 +137,46 @@ class CpuPass:
         return self._pool.submit(_product, y, bias, self.rows).result()
 
     def _sum(
-        self, sweep: Callable[[int, np.ndarray, np.ndarray | float, torch.Tensor], torch.Tensor], n: int, of: int | None
+        self,
+        sweep: Callable[[Product, int, np.ndarray, Terms, torch.Tensor], torch.Tensor],
+        product: Callable[[], Product],
+        n: int,
+        of: int | None,
+        g: np.ndarray,
+        epsilon: float,
+        shares: Callable[[int, np.ndarray], torch.Tensor | float],
     ) -> np.ndarray:
-        """The marginals of all chunks of the first n candidates, added in order: `[m]`, float64."""
-        chunk, weights = self.rows * _CHUNK_TILES, self.problem.weights(n)
+        """The marginals of all chunks of the first n candidates, added in order: `[m]`, float64.
+
+        Chunks whose kernel is kept are summed from it, the others by `sweep`, with the product that it takes.
+        """
+        problem, chunk, weights = self.problem, self.rows * _CHUNK_TILES, self.problem.weights(n)
+        starts, log_w, kept = range(0, n, chunk), problem.log_b + g / epsilon, self._kept
+        if kept is not None and not kept.serves(log_w, epsilon):
+            kept = None
+        kernel = None
+        if kept is not None and kept.lacks(starts, n):
+            bias = torch.from_numpy(np.asarray(-problem.v / epsilon, np.float32))
+            kernel = self._packed(self._scaled(epsilon), bias)
+        computed = product() if kept is None or kept.rows < n else None
 
         @torch.inference_mode()
         def one(start: int) -> np.ndarray:
             stop = min(start + chunk, n)
-            x, u = self.problem.block(start, stop)
-            a = np.full(stop - start, 1 / (of or n)) if weights is None else weights[start:stop]
-            return sweep(start, x, u, torch.from_numpy(a.astype(np.float32))).numpy()
+            share = np.full(stop - start, 1 / (of or n)) if weights is None else weights[start:stop]
+            a = torch.from_numpy(share.astype(np.float32))
+            if kept is not None and stop <= kept.rows:
+                there = kept.chunk(start, stop, problem.block, kernel, self.rows)
 
-        total = np.zeros(self.problem.m)
-        for col in self._pool.map(one, range(0, n, chunk)):
+                def weigh(part: slice, exact: np.ndarray) -> torch.Tensor:
+                    return a[part] * shares(start + part.start, exact)
+
+                return kept.sweep(there, stop - start, log_w, epsilon, weigh).numpy()
+            assert computed is not None
+            return sweep(computed, start, *problem.block(start, stop), a).numpy()
+
+        total = np.zeros(problem.m)
+        for col in self._pool.map(one, starts):
             total += col
         return total
 
@@ -142,7 +190,7 @@ def _f(top: torch.Tensor, largest: torch.Tensor, epsilon: float, u: np.ndarray |
     return u - epsilon * (top.double() - largest.double().log()).numpy()
 
 
-def _product(y: torch.Tensor, bias: torch.Tensor | None, rows: int) -> Callable[[torch.Tensor], torch.Tensor]:
+def _product(y: torch.Tensor, bias: torch.Tensor | None, rows: int) -> Product:
     """The map x -> x yᵀ + bias, for tiles of about `rows` rows."""
     if has_onednn():
         packed = torch.ops.mkldnn._reorder_linear_weight(y, rows)

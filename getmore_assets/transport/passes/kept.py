@@ -1,0 +1,141 @@
+"""The kernel of the first candidates, kept from pass to pass: a pass over these takes two matrix-vector products.
+
+Belongs here: what is kept, and a sweep over it. Does not: how many candidates are kept (`plan.py`), or the product that
+the kernel is made from (`cpu.py`).
+
+With s_ij = (κ x̂_i·ŷ_j - v_j)/ε, K_ij = exp(s_ij - max_j s_ij) depends on nothing but the problem and ε. A pass at g
+weighs it by w_j = exp(log b_j + g_j/ε):
+
+    r_i = Σ_j K_ij w_j,   f_i = u_i - ε (max_j s_ij + log r_i),   col_j = w_j Σ_i (a_i / r_i) K_ij
+
+K is kept in float32; where that does not fit all candidates, in half precision, scaled by 2¹⁵ so that entries down to
+2e-9 of a row's largest keep 11 bits. Sums are float32 in both. Half precision moves f by 3e-5 ε (root mean square, at
+ε = 0.05 of the mean cost), a tenth of what is left of the marginal error moves it by.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+_SCALE = 2.0**15  # of half precision: its largest number is 65,504
+# log(max w / min w) up to which a kernel serves, in half precision and in float32: beyond it, entries that it rounds to
+# zero might count.
+WIDEST_HALF, WIDEST = 16.0, 70.0
+Product = Callable[[torch.Tensor], torch.Tensor]
+#: x̂ and u of candidates, from the first to the one after the last.
+Block = Callable[[int, int], tuple[np.ndarray, np.ndarray | float]]
+
+
+class _Chunk:
+    """The kernel of some candidates, tile by tile, with the largest s (`top`) and u of each."""
+
+    def __init__(self, tiles: list[torch.Tensor], top: torch.Tensor, u: np.ndarray | float) -> None:
+        self.tiles, self.top, self.u, self.rows = tiles, top, u, len(top)
+
+
+class KeptKernel:
+    """Chunks of the kernel at one ε; another ε lets go of them.
+
+    Args:
+        size: Bytes that it may fill.
+        n: Candidates of the problem.
+        m: Targets of the problem.
+        chunk_rows: Candidates of a chunk.
+
+    Attributes:
+        half: Whether it is in half precision.
+        rows: How many candidates it holds: the first ones.
+    """
+
+    def __init__(self, size: int, n: int, m: int, chunk_rows: int) -> None:
+        self._size, self._n, self._m, self._chunk_rows = size, n, m, chunk_rows
+        self._epsilon: float | None = None
+        self._empty(half=4 * n * m > size)
+
+    def let_go(self) -> None:
+        """Free all chunks."""
+        self._epsilon = None
+        self._empty(self.half)
+
+    def _empty(self, half: bool) -> None:
+        rows = self._size // ((2 if half else 4) * self._m)
+        self.half, self.rows = half, self._n if rows >= self._n else rows // self._chunk_rows * self._chunk_rows
+        self._chunks: dict[int, _Chunk] = {}
+
+    def serves(self, log_w: np.ndarray, epsilon: float) -> bool:
+        """Whether it can be weighed with these weights (`[m]`, their logarithms, -inf for none).
+
+        Where half precision cannot, it goes on in float32, with fewer candidates, until ε is another.
+        """
+        if epsilon != self._epsilon:
+            self._epsilon = epsilon
+            self._empty(half=4 * self._n * self._m > self._size)
+        some = log_w[np.isfinite(log_w)]
+        wide = float(some.max() - some.min())
+        if self.half and wide > WIDEST_HALF:
+            self._empty(half=False)
+        return self.rows > 0 and wide <= WIDEST
+
+    def lacks(self, starts: range, n: int) -> bool:
+        """Whether a chunk of the first n candidates that it may hold, each from one of `starts` on, is to be made."""
+        ends = ((start, min(start + starts.step, n)) for start in starts)
+        return any(stop <= self.rows and not self._has(start, stop) for start, stop in ends)
+
+    def _has(self, start: int, stop: int) -> bool:
+        return start in self._chunks and self._chunks[start].rows >= stop - start
+
+    def chunk(self, start: int, stop: int, block: Block, product: Product | None, tile_rows: int) -> _Chunk:
+        """The chunk from `start` to `stop` or beyond; made by `product` (x̂ -> s) where it is not there."""
+        if not self._has(start, stop):
+            assert product is not None
+            self._chunks[start] = self._made(*block(start, stop), product, tile_rows)
+        return self._chunks[start]
+
+    def _made(self, x: np.ndarray, u: np.ndarray | float, product: Product, tile_rows: int) -> _Chunk:
+        rows, top, tiles = torch.from_numpy(x), torch.empty(len(x)), []
+        for start in range(0, len(rows), tile_rows):
+            part = slice(start, start + tile_rows)
+            s = product(rows[part])
+            torch.amax(s, 1, out=top[part])
+            s.sub_(top[part, None]).exp_()
+            tiles.append(s.mul_(_SCALE).half() if self.half else s)
+        return _Chunk(tiles, top, u)
+
+    def sweep(
+        self,
+        chunk: _Chunk,
+        count: int,
+        log_w: np.ndarray,
+        epsilon: float,
+        weigh: Callable[[slice, np.ndarray], torch.Tensor],
+    ) -> torch.Tensor:
+        """Sweep over the first candidates of a chunk.
+
+        Args:
+            chunk: Of `chunk`.
+            count: How many of its candidates.
+            log_w: `[m]`, float64.
+            epsilon: Absolute.
+            weigh: From some rows of the chunk and their f (float64) to their weights in the marginal (float32).
+
+        Returns:
+            The marginal: `[m]`, float64.
+        """
+        shift = float(log_w.max())
+        w = torch.from_numpy(np.exp(log_w - shift).astype(np.float32))
+        shift -= float(np.log(_SCALE)) if self.half else 0.0
+        col, scratch, first = torch.zeros(len(w), dtype=torch.float64), torch.empty(chunk.tiles[0].shape), 0
+        for tile in chunk.tiles:
+            if first >= count:
+                break
+            part = slice(first, min(first + len(tile), count))
+            kernel = tile[: part.stop - first]
+            if self.half:
+                kernel = scratch[: len(kernel)].copy_(kernel)
+            rows = torch.mv(kernel, w)
+            u = chunk.u[part] if isinstance(chunk.u, np.ndarray) else chunk.u
+            exact = u - epsilon * (chunk.top[part].double() + rows.double().log() + shift).numpy()
+            col += torch.mv(kernel.T, weigh(part, exact) / rows)
+            first += len(tile)
+        return col * w
