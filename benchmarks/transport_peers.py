@@ -44,7 +44,9 @@ def kernel(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.nd
         stored = torch.addmm(torch.tensor(0.0), torch.from_numpy(x), torch.from_numpy(y).T, alpha=2 / epsilon)
         stored.sub_(stored.amax(1, keepdim=True)).exp_()
         v = torch.ones(m)
-        for iteration in range(1, 2001):
+        iteration = 0
+        while iteration < 2000:
+            iteration += 1
             col = v * (stored.T @ (1 / (stored @ v))) * (m / n)
             if float((col - 1).abs().double().mean()) <= spec["tolerance"]:
                 break

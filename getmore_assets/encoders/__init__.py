@@ -16,6 +16,7 @@ from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.models import find_model, model_fingerprint
 
 _CODE_VERSION = "2"
+_LEXICAL_VERSION = "3"  # of n-grams and the fit; 2 hashed strings by MurmurHash
 
 
 class Encoder(Protocol):
@@ -30,7 +31,7 @@ def encoder_fingerprint(task: Task) -> str:
     """Return the recipe of an encoder; vectors of one that is made here are named by its fit, too (`fits.py`)."""
     chosen = task.encoder
     if chosen.model == LEXICAL:  # fitted on the pool, so its vectors belong to that pool
-        return fingerprint(_CODE_VERSION, tokens.VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
+        return fingerprint(_LEXICAL_VERSION, tokens.VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
     if chosen.model == BROUGHT:
         brought = [s for s in (*task.candidates, task.target.source("train"), task.target.negative) if s]
         held = [[readers.same_but_version(source), readers.data_version(source)] for source in brought]

@@ -3,7 +3,6 @@
 Belongs here: fitting it, keeping it as safetensors, applying it. Does not: other encoders.
 """
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,17 @@ import polars as pl
 import scipy.sparse.linalg  # noqa: F401  # sparse.linalg
 from safetensors.numpy import load_file
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from getmore_assets.corpus.identity import ID_BYTES, content_id
-from getmore_assets.corpus.tokens import n_grams, telling
+from getmore_assets.corpus.token_hashes import TokenHashes, mixed
 from getmore_assets.encoders import unit_length
 from getmore_assets.errors import BadInput
 from getmore_assets.weights import write_tensors
 
-BUCKETS = 2**16
+_BITS = 16  # of a hash: a bucket
+BUCKETS = 2**_BITS
 _LEAST = 1e-5  # of a text's length before the projection
-_WIDEST = 2  # tokens of an n-gram
+_MORE, _ROUNDS = 10, 4  # directions beyond those asked for, and products with the matrix and back
 
 
 class LexicalEncoder:
@@ -34,8 +32,8 @@ class LexicalEncoder:
     """
 
     def __init__(self, idf: np.ndarray, components: np.ndarray) -> None:
-        self._idf = sparse.diags(idf)
-        self._components = components
+        self._idf = idf.astype(np.float32)
+        self._components = components * self._idf[:, None]
 
     @classmethod
     def fitted(cls, sample: list[str], dimensions: int) -> "LexicalEncoder":
@@ -59,10 +57,11 @@ class LexicalEncoder:
 
     def encode(self, texts: list[str]) -> np.ndarray:
         """Vectors of unit length: `[len(texts), d]`, float32; zeros for a text without a token that the sample has."""
-        weighted = _counts(texts) @ self._idf
-        vectors = np.asarray(weighted @ self._components)
+        counts = _counts(texts)
+        vectors = np.asarray(counts @ self._components)
+        squares = sparse.csr_matrix((np.square(counts.data * self._idf[counts.indices]), counts.indices, counts.indptr))
         # A text of n-grams that the sample lacks has what rounding leaves, which points anywhere.
-        seen = np.linalg.norm(vectors, axis=1) > _LEAST * sparse.linalg.norm(weighted, axis=1)
+        seen = np.linalg.norm(vectors, axis=1) > _LEAST * np.sqrt(squares.sum(axis=1)).A1
         return unit_length(np.where(seen[:, None], vectors, 0))
 
 
@@ -71,16 +70,64 @@ def _fit(sample: list[str], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
         what = f"asks for {dimensions} dimensions of a pool with {len(sample)} usable rows"
         raise BadInput("encoder.dimensions", what, "Lower it below the number of rows")
     counts = _counts(sample)
-    weights = TfidfTransformer(sublinear_tf=False).fit(counts)
-    svd = TruncatedSVD(dimensions, algorithm="randomized", n_iter=3, random_state=0).fit(weights.transform(counts))
-    return weights.idf_.astype(np.float32), np.ascontiguousarray(svd.components_.T, dtype=np.float32)
+    met = np.bincount(counts.indices, minlength=BUCKETS)
+    idf = (np.log((1 + len(sample)) / (1 + met)) + 1).astype(np.float32)
+    counts.data *= idf[counts.indices]
+    lengths = sparse.linalg.norm(counts, axis=1)
+    counts.data /= np.repeat(np.where(lengths > 0, lengths, 1), np.diff(counts.indptr)).astype(np.float32)
+    return idf, _directions(counts, dimensions)
+
+
+def _directions(matrix: sparse.csr_matrix, count: int) -> np.ndarray:
+    """The right singular vectors of the largest singular values, by subspace iteration: `[65536, count]`, float32.
+
+    Halko, Martinsson and Tropp 2011, algorithm 4.4, in float32; bases are made orthonormal in float64.
+    """
+    back = matrix.T.tocsr()
+    wide = min(count + _MORE, *matrix.shape)
+    basis = np.random.default_rng(0).standard_normal((matrix.shape[1], wide), np.float32)
+    for _ in range(_ROUNDS):
+        basis = back @ _orthonormal(matrix @ basis)
+    # Now the basis is the matrix as it acts on the last orthonormal vectors, transposed.
+    values, mix = np.linalg.eigh(_gram(basis))
+    order = np.argsort(-values, kind="stable")[:count]
+    found = basis @ (mix[:, order] / np.sqrt(np.maximum(values[order], 1e-12))).astype(np.float32)
+    signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])])
+    return np.ascontiguousarray(found * np.where(signs == 0, 1, signs), dtype=np.float32)
+
+
+def _gram(vectors: np.ndarray) -> np.ndarray:
+    """Products of all pairs of columns, in float64."""
+    wide = vectors.astype(np.float64)
+    found: np.ndarray = wide.T @ wide
+    return found
+
+
+def _orthonormal(vectors: np.ndarray) -> np.ndarray:
+    """Orthonormal vectors that span the columns, float32; columns that add nothing become zero."""
+    values, mix = np.linalg.eigh(_gram(vectors))
+    scale = np.where(values > 1e-10 * values.max(), 1 / np.sqrt(np.maximum(values, 1e-300)), 0)
+    return np.asarray(vectors @ (mix * scale).astype(np.float32))
 
 
 def _counts(texts: list[str]) -> sparse.csr_matrix:
-    """One plus the logarithm of how often each bucket is met: `[len(texts), 65536]`."""
-    hashing = HashingVectorizer(
-        n_features=BUCKETS, analyzer=partial(n_grams, widest=_WIDEST), alternate_sign=False, norm=None
-    )
-    counts = hashing.transform(telling(pl.Series(texts, dtype=pl.String)).to_list())
-    counts.data = 1 + np.log(counts.data)
-    return counts
+    """One plus the logarithm of how often each bucket is met: `[len(texts), 65536]`, float32.
+
+    A bucket is met by the tokens that tell what a text is about (as `tokens.telling` says), and by pairs of them.
+    """
+    found = TokenHashes.of(pl.Series(texts, dtype=pl.String))
+    rows = np.repeat(np.arange(len(texts)), found.counts)
+    tells = found.long | found.alone
+    sparse_ones = 2 * np.bincount(rows[tells], minlength=len(texts)) < found.counts
+    tells |= sparse_ones[rows]
+    hashes, rows = found.hashes[tells], rows[tells].astype(np.uint64)
+    pairs = rows[:-1] == rows[1:]
+    grams = np.concatenate([hashes, mixed(hashes, 2)[pairs]]) >> np.uint64(64 - _BITS)
+    keys = np.concatenate([rows, rows[:-1][pairs]]) << np.uint64(_BITS) | grams
+    keys.sort()
+    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    often = np.diff(first, append=len(keys))
+    ends = np.searchsorted(keys[first] >> np.uint64(_BITS), np.arange(len(texts) + 1))
+    buckets = (keys[first] & np.uint64(BUCKETS - 1)).astype(np.int32)
+    data = (1 + np.log(often)).astype(np.float32)
+    return sparse.csr_matrix((data, buckets, ends), shape=(len(texts), BUCKETS))
