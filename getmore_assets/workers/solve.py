@@ -98,7 +98,9 @@ def _solve(
 ) -> tuple[dict[str, Any], Solution]:
     problem = tile_pass.problem
     epsilon, relaxation = settings.absolute(problem.mean_cost)
-    keep = keep_mb(problem.n, *problem.y.shape, settings.memory_mb) if isinstance(tile_pass, CpuPass) else 0.0
+    keep = (
+        keep_mb(problem.n, problem.m, problem.y.shape[1], settings.memory_mb) if isinstance(tile_pass, CpuPass) else 0.0
+    )
     plan = calibrate(tile_pass, epsilon, memory_mb, keep)
     log.info("solve: %.0f MiB, %.1f s a pass, about %.0f s", memory_mb, plan.seconds_per_pass, plan.seconds)
     if settings.solver == "published":

@@ -78,4 +78,4 @@ def best_pass(problem: Problem, memory_mb: int) -> TilePass:
     device = best_device()
     if device.type != "cpu":
         return GpuPass(problem, device, memory_mb)
-    return CpuPass(problem, keep_mb=keep_mb(problem.n, *problem.y.shape, memory_mb))
+    return CpuPass(problem, keep_mb=keep_mb(problem.n, problem.m, problem.y.shape[1], memory_mb))
