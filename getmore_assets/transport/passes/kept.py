@@ -77,6 +77,11 @@ class KeptKernel:
             self._empty(half=False)
         return self.rows > 0 and wide <= WIDEST
 
+    @property
+    def _log_scale(self) -> float:
+        """The logarithm of what every entry is multiplied by."""
+        return float(np.log(_SCALE)) if self.half else 0.0
+
     def lacks(self, starts: range, n: int) -> bool:
         """Whether a chunk of the first n candidates that it may hold, each from one of `starts` on, is to be made."""
         ends = ((start, min(start + starts.step, n)) for start in starts)
@@ -93,14 +98,20 @@ class KeptKernel:
         return self._chunks[start]
 
     def _made(self, x: np.ndarray, u: np.ndarray | float, product: Product, tile_rows: int) -> _Chunk:
-        rows, top, tiles = torch.from_numpy(x), torch.empty(len(x)), []
-        for start in range(0, len(rows), tile_rows):
-            part = slice(start, start + tile_rows)
-            s = product(rows[part])
-            torch.amax(s, 1, out=top[part])
-            s.sub_(top[part, None]).exp_()
-            tiles.append(s.mul_(_SCALE).half() if self.half else s)
-        return _Chunk(tiles, top, u)
+        rows, top = torch.from_numpy(x), torch.empty(len(x))
+        # In one piece, made before the products: else each product leaves a hole that the next does not fit.
+        kernel = torch.empty(len(x), self._m, dtype=torch.float16 if self.half else torch.float32)
+        tiles = torch.split(kernel, tile_rows)
+        for number, tile in enumerate(tiles):
+            at = slice(number * tile_rows, number * tile_rows + len(tile))
+            s = product(rows[at])
+            torch.amax(s, 1, out=top[at])
+            s.sub_(top[at, None] - self._log_scale)
+            if self.half:
+                tile.copy_(s.exp_())
+            else:
+                torch.exp(s, out=tile)
+        return _Chunk(list(tiles), top, u)
 
     def sweep(
         self,
@@ -124,7 +135,7 @@ class KeptKernel:
         """
         shift = float(log_w.max())
         w = torch.from_numpy(np.exp(log_w - shift).astype(np.float32))
-        shift -= float(np.log(_SCALE)) if self.half else 0.0
+        shift -= self._log_scale
         col, scratch, first = torch.zeros(len(w), dtype=torch.float64), torch.empty(chunk.tiles[0].shape), 0
         for tile in chunk.tiles:
             if first >= count:
