@@ -1,6 +1,6 @@
 """Encode the texts of pool and target that have no vector yet.
 
-Belongs here: the loop over missing rows, in shards that each are one commit. Does not: encoders.
+Belongs here: the loop over missing rows, in shards. Does not: encoders, or when vectors are committed (`store.py`).
 """
 
 import time
@@ -83,24 +83,23 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
     points = points.select("id", "text").unique("id")
     # Only ids that are missing are held: a pool's are many.
     both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
-    count, encoded = sum(ids.select(pl.len()).collect().item() for ids in both), 0
+    count = sum(ids.select(pl.len()).collect().item() for ids in both)
     rows = may_be_candidates(task, TableRef(**spec["raw_corpus"])) if task.encoder.model == LEXICAL else None
     key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(task, spec), pl.concat([wanted, points]), rows)
     # Two tasks on one pool: the second waits and finds the vectors. Where no lock reaches, both encode, one writes.
-    with lake.lock("encode", key):
-        writer = store.Writer(lake, key, spec["commit"])
+    with lake.lock("encode", key), store.Writer(lake, key, spec["commit"]) as writer:
         has = writer.keys().lazy()
         missing = pl.concat([ids.join(has, on="id", how="anti").collect() for ids in both])
         if missing.height:
             with progress(missing.height, "encoding", "row") as bar:
                 for done, vectors in _encoded(task, fitted, encoder, [wanted, points], missing):
-                    encoded += writer.add(done, vectors)
+                    writer.add(done, vectors)
                     bar.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
     none = store.without_vector(table, key).lazy()
     without = sum(ids.join(none, on="id", how="semi").select(pl.len()).collect().item() for ids in both)
-    return Filled(table, key, encoded, count - encoded - without, without)
+    return Filled(table, key, writer.written, count - writer.written - without, without)
 
 
 def _encoded(

@@ -54,3 +54,40 @@ def test_a_vector_of_another_length_than_1_is_refused_where_it_is_read(table, tm
     with pytest.raises(BadInput, match=r"1 vectors of encoder e are not of length 1, first that of r\. Heal it"):
         store.load(lake.latest(store.TABLE), "e", ["a", "r"])
     assert store.load(lake.latest(store.TABLE), "e", ["a"]).tolist() == [[1, 0]]
+
+
+def some(ids, first=1.0):
+    return ids, np.array([[first, 0]] * len(ids), np.float32)
+
+
+def test_shards_share_a_commit_until_time_or_bytes_are_enough(tmp_path, monkeypatch):
+    lake = Lake(tmp_path)
+    with store.Writer(lake, "e", {}) as writer:
+        for shard in ("ab", "cd", "ef"):
+            writer.add(*some(list(shard)))
+        assert lake.latest(store.TABLE) is None
+    assert lake.latest(store.TABLE).version == 0
+    assert writer.written == 6
+    monkeypatch.setattr(store, "_COMMIT_BYTES", 3 * 8)
+    with store.Writer(lake, "e", {}) as writer:
+        for shard in ("gh", "ij", "ab"):
+            writer.add(*some(list(shard)))
+        assert lake.latest(store.TABLE).version == 1
+    assert writer.written == 4  # a and b were there
+    monkeypatch.setattr(store, "_COMMIT_S", 0)
+    with store.Writer(lake, "e", {}) as writer:
+        writer.add(*some(["k"]))
+        writer.add(*some(["l"]))
+        assert lake.latest(store.TABLE).version == 3
+    assert store.load(lake.latest(store.TABLE), "e", ["l", "a"]).tolist() == [[1, 0], [1, 0]]
+
+
+def test_what_was_encoded_before_an_error_is_kept(tmp_path):
+    lake = Lake(tmp_path)
+    with pytest.raises(ZeroDivisionError), store.Writer(lake, "e", {}) as writer:
+        writer.add(*some(["a", "b"]))
+        writer.add(["c"], np.zeros((1, 2), np.float32))
+        raise ZeroDivisionError
+    table = lake.latest(store.TABLE)
+    assert sorted(store.encoded_ids(table, "e")["id"]) == ["a", "b"]
+    assert store.without_vector(table, "e")["id"].to_list() == ["c"]
