@@ -12,7 +12,6 @@ from pydantic import Field
 
 from getmore_assets.config.schema import language_server_line, write_schema
 from getmore_assets.defs.project import build_definitions
-from getmore_assets.task_files import task_of
 
 _DEFS = """\
 # The pipeline beside the other assets of this project. `dg check defs` looks whether it loads.
@@ -99,7 +98,7 @@ class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
         return build_definitions(
             key_prefix=tuple(self.key_prefix),
             upstream={"candidates": self.upstream.candidates, "target": self.upstream.target},
-            tasks=[task_of(dict(one), (), "targets") for one in self.targets] or here / self.tasks,
+            tasks=self.targets or here / self.tasks,
             lake=self.lake,
             group=self.group,
             partitions=None if self.partitions == "none" else "targets",

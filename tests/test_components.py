@@ -84,7 +84,7 @@ def test_a_target_with_a_wrong_field_is_refused_by_name(sandbox, sources):
     with pytest.raises(ComponentTreeException) as refused:
         loading.__enter__()
     assert isinstance(refused.value.__cause__, BadInput)
-    assert "targets: warmpu: unknown key" in str(refused.value.__cause__)
+    assert "tasks: warmpu: unknown key" in str(refused.value.__cause__)
 
 
 @pytest.mark.skipif(DG is None, reason="dagster-dg-cli is not there")

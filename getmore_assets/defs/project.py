@@ -22,6 +22,7 @@ from getmore_assets.defs.sensors import sensors as sensors_of
 from getmore_assets.defs.tables import tables
 from getmore_assets.defs.upstream import assets_of
 from getmore_assets.errors import BadInput
+from getmore_assets.task_files import task_of
 
 #: What an upstream asset may stand for, and the stage that reads it.
 SOURCES = {"candidates": "raw_corpus", "target": "target_data"}
@@ -31,7 +32,7 @@ def build_definitions(
     *,
     key_prefix: Sequence[str] | str = (),
     upstream: Mapping[str, Iterable[Any]] | None = None,
-    tasks: str | Path | Sequence[Task] | None = None,
+    tasks: str | Path | Sequence[Task | Mapping[str, Any]] | None = None,
     lake: str | Path | None = None,
     group: str | None = None,
     partitions: dg.PartitionsDefinition | Literal["targets"] | None = "targets",
@@ -52,7 +53,8 @@ def build_definitions(
         upstream: Assets of yours that must be materialized first: `candidates` before the pool is read, `target` before
             the target is. Each is a key, an asset, or a `dg.AssetDep` with a partition mapping of its own. Assets that
             `tasks` name as sources need not be repeated here.
-        tasks: The folder of task files, the file of one task, or tasks. Default: `GETMORE_TASKS`, or `tasks/`.
+        tasks: The folder of task files, the file of one task, or tasks, each as its fields. Default: `GETMORE_TASKS`,
+            or `tasks/`.
         lake: The folder that everything made lies under, in place of the tasks' own.
         group: The asset group. Default: five groups, from `corpus` to `proof`.
         partitions: `targets`: a partition a task, added when the task appears. A definition of yours: its keys are
@@ -65,7 +67,7 @@ def build_definitions(
         executor: Of the project. Default: none, so that the project's own is used.
 
     Raises:
-        BadInput: `upstream` names something else than `candidates` and `target`.
+        BadInput: `upstream` names something else than `candidates` and `target`, or a task has a wrong field.
     """
     prefix = (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix)
     given = dict(upstream or {})
@@ -74,7 +76,7 @@ def build_definitions(
     targets = dg.DynamicPartitionsDefinition(name="_".join([*prefix, "target"]))
     pipeline = Pipeline(
         key_prefix=prefix,
-        tasks=Path(tasks) if isinstance(tasks, str | Path) else tuple(tasks) if tasks is not None else None,
+        tasks=Path(tasks) if isinstance(tasks, str | Path) else _tasks(tasks) if tasks is not None else None,
         lake=Path(lake) if lake is not None else None,
         partitions=targets if partitions == "targets" else partitions,
         group=group,
@@ -94,6 +96,10 @@ def build_definitions(
         resources={pipeline.resource_key: resource(pipeline), pipeline.named(TABLES): tables(pipeline)},
         executor=executor,
     )
+
+
+def _tasks(given: Sequence[Task | Mapping[str, Any]]) -> tuple[Task, ...]:
+    return tuple(one if isinstance(one, Task) else task_of(dict(one), (), "tasks") for one in given)
 
 
 def _deps(assets: Iterable[Any]) -> tuple[dg.AssetDep, ...]:

@@ -1,0 +1,10 @@
+"""All that lies in `defs/`: the pipeline, as `dg scaffold defs getmore_assets.GetmoreLine warm` puts it there."""
+
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)

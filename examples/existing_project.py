@@ -1,0 +1,57 @@
+"""A project with assets, names, partitions and an executor of its own, and the pipeline beside them."""
+
+from pathlib import Path
+
+import dagster as dg
+from deltalake import DeltaTable
+from docstrings import docstrings
+
+from getmore_assets import build_definitions
+
+DATA = Path("data").absolute()
+TARGETS = ["asyncio", "email", "unittest", "http", "json"]
+
+
+def table(name: str, *packages: str) -> dg.AssetsDefinition:
+    """An asset that writes a Delta table, and says where and at which version: by this the pipeline finds it."""
+
+    @dg.asset(name=name)
+    def written() -> dg.MaterializeResult:
+        docstrings(*packages).write_delta(DATA / name, mode="overwrite")
+        version = DeltaTable(DATA / name).version()
+        return dg.MaterializeResult(metadata={"dagster/uri": str(DATA / name), "delta_version": version})
+
+    return written
+
+
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
+def visits() -> None:
+    """Theirs: partitioned by day."""
+
+
+@dg.asset
+def embeddings(line: dg.ResourceParam[str]) -> None:
+    """Theirs: of the name of an asset of the pipeline, with a resource of the name of the pipeline's."""
+
+
+tasks = [
+    {
+        "name": name,
+        "candidates": [{"asset": "my_docs", "text": "body", "domain": "topic"}],
+        "target": {"train": {"asset": f"wanted_{name}"}, "text": "body"},
+        "encoder": {"model": "lexical", "dimensions": 32},
+        "selection": {"budget": {"rows": 50}},
+    }
+    for name in TARGETS
+]
+partitions = dg.StaticPartitionsDefinition(TARGETS)
+defs = dg.Definitions.merge(
+    dg.Definitions(  # theirs
+        assets=[table("my_docs", "logging", "argparse", "ctypes", "xml"), visits, embeddings],
+        jobs=[dg.define_asset_job("run", [embeddings])],
+        resources={"line": "a resource of theirs"},
+        executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+    ),
+    dg.Definitions(assets=[table(f"wanted_{name}", name) for name in TARGETS]),
+    build_definitions(key_prefix="warm", tasks=tasks, lake=DATA / "lake", partitions=partitions),
+)
