@@ -63,9 +63,10 @@ class Triage(Section):
 class Transport(Section):
     """The optimal-transport problem between pool and target."""
 
-    solver: Literal["semi-dual", "published"] = Field(
-        "semi-dual", description="published: the authors' loop, for which they set epsilon 0.1, tolerance 0.1"
-    )
+    solver: Literal["semi-dual", "published", "exact"] = Field(
+        "semi-dual", description="published: the authors' loop, for which they set epsilon 0.1, tolerance 0.1; exact: "
+        "without epsilon, by POT's network simplex, for up to 100 million pairs"
+    )  # fmt: skip
     epsilon: float = Field(0.05, gt=0, description="entropic regularisation")
     epsilon_is: Literal["relative", "absolute"] = Field("relative", description="relative: times the mean cost")
     tolerance: float = Field(1e-3, gt=0, lt=2, description="L1 error of the target marginal at which to stop")
@@ -83,9 +84,9 @@ class Transport(Section):
         return self.epsilon * unit, None if self.target_relaxation is None else self.target_relaxation * unit
 
     @model_validator(mode="after")
-    def _published_has_no_relaxation(self) -> "Transport":
-        if self.solver == "published" and self.target_relaxation is not None:
-            raise ValueError("target_relaxation is not for the published solver")
+    def _only_semi_dual_relaxes(self) -> "Transport":
+        if self.solver != "semi-dual" and self.target_relaxation is not None:
+            raise ValueError(f"target_relaxation is not for the {self.solver} solver")
         return self
 
 

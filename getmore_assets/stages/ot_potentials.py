@@ -18,7 +18,7 @@ from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers import POTENTIALS
 
-_CHECKED_SHARE, _LEAST_OVERLAP = 0.05, 0.5
+_CHECKED_SHARE, _HELD_SHARE, _LEAST_OVERLAP = 0.05, 0.2, 0.5
 
 
 def _solve(job: Job) -> Made:
@@ -88,6 +88,28 @@ def the_choice_is_stable(of: Checked) -> Finding:
     )
 
 
+@check(
+    description="ε has not made another choice: of a sample, the lowest fifth at ε and that by exact transport overlap "
+    "by half.",
+)
+def epsilon_leaves_the_choice(of: Checked) -> Finding:
+    """Holds the recorded overlap with the exact choice against a half."""
+    facts = of.record.facts
+    if facts["solver"] == "exact":
+        return Finding(passed=True, metadata={"note": "the choice is the exact one"})
+    if facts["relaxation"] is not None:
+        return Finding(
+            passed=True, metadata={"note": "with a relaxed target there is no exact choice to hold it against"}
+        )
+    moved = facts["moved"]
+    if moved is None:
+        return Finding(passed=False, metadata={"note": "the sample's solve did not converge"})
+    overlaps = {f"lowest {one['share']:.0%}": one["jaccard"] for one in moved["jaccard"]}
+    found = next(one["jaccard"] for one in moved["jaccard"] if one["share"] == _HELD_SHARE)
+    sizes = {name: moved[name] for name in ("candidates", "targets", "exact_cost", "entropic_cost")}
+    return Finding(passed=found >= _LEAST_OVERLAP, metadata={**overlaps, **sizes, "least": _LEAST_OVERLAP})
+
+
 STAGE = Stage(
     name="ot_potentials",
     description="Potentials of the entropic optimal transport between pool and target: f for every candidate, g for "
@@ -109,5 +131,5 @@ STAGE = Stage(
         "potential": (pl.Float64, "f of a candidate, g of a target row"),
         "marginal": (pl.Float64, "of a target row, what the final plan brings to it; null for a candidate"),
     },
-    checks=(the_solve_converged, the_choice_is_stable),
+    checks=(the_solve_converged, the_choice_is_stable, epsilon_leaves_the_choice),
 )

@@ -51,13 +51,14 @@ def choice_overlap(
 
     orders = {factor: order(factor) for factor in (1.0, 0.5, 2.0)}
     return [
-        {"factor": factor, "share": share, "jaccard": _jaccard(orders[1.0], orders[factor], share)}
+        {"factor": factor, "share": share, "jaccard": jaccard(orders[1.0], orders[factor], share)}
         for factor in (0.5, 2.0)
         for share in SHARES
     ]
 
 
-def _jaccard(one: np.ndarray | None, other: np.ndarray | None, share: float) -> float | None:
+def jaccard(one: np.ndarray | None, other: np.ndarray | None, share: float) -> float | None:
+    """Jaccard similarity of the first so large a share of two orders; None where one is not known."""
     if one is None or other is None:
         return None
     k = math.ceil(share * len(one))

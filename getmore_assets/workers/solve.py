@@ -19,6 +19,7 @@ from getmore_assets.device import best_device
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
+from getmore_assets.transport.exact import moved_by_epsilon, require_exact_room, solve_exactly
 from getmore_assets.transport.paper import solve_as_published
 from getmore_assets.transport.passes import TilePass, best_pass
 from getmore_assets.transport.passes.cpu import CpuPass
@@ -65,15 +66,22 @@ def solve(spec: dict[str, Any]) -> dict[str, Any]:
                 "marginal_error": scored.error,
                 **counts,
             }
-    memory = require_room(eligible.height, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
+    exact = task.transport.solver == "exact"
+    if exact:
+        memory = require_exact_room(eligible.height, len(y), task.transport.memory_mb)
+    else:
+        memory = require_room(eligible.height, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
     spilled = work / "candidates.npy"
     store.load(embeddings, encoder, eligible["id"], spilled)
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), eligible["id"], points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
     place, limit = task.launch.solve, task.transport.memory_mb
-    spread = remote_pass(problem, limit, place) if place and place.ray else nullcontext(best_pass(problem, limit))
-    with spread as tile_pass:
-        facts, solution = _solve(tile_pass, task.transport, memory, start, work / "state.npz")
+    if exact:
+        facts, solution = _solve_exactly(problem, memory)
+    else:
+        spread = remote_pass(problem, limit, place) if place and place.ray else nullcontext(best_pass(problem, limit))
+        with spread as tile_pass:
+            facts, solution = _solve(tile_pass, task.transport, memory, start, work / "state.npz")
     rows = _rows(eligible, points, solution.f, solution.g, solution.marginal)
     table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])
     return {
@@ -124,7 +132,16 @@ def _solve(
     if isinstance(tile_pass, CpuPass):
         tile_pass.let_go()  # the memory is wanted for the solves that follow
     overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
-    return {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap}, solution
+    moved = None if relaxation else moved_by_epsilon(problem, epsilon, settings.memory_mb)
+    facts = {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap, "moved": moved}
+    return facts, solution
+
+
+def _solve_exactly(problem: Problem, memory_mb: float) -> tuple[dict[str, Any], Solution]:
+    solution = solve_exactly(problem)
+    disk = 4 * problem.n * problem.y.shape[1] / 2**20
+    plan = Plan(memory_mb, disk, problem.n, solution.seconds, 1.0, solution.seconds)
+    return {**_facts(problem, plan, solution), "relaxation": None, "overlap": [], "moved": None}, solution
 
 
 def _rows(

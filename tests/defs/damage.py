@@ -180,6 +180,15 @@ def unknown_stability(copy: Copy) -> None:
     copy.fact("ot_potentials", overlap=[{**o, "jaccard": None} for o in overlaps])
 
 
+def moved_by_epsilon(copy: Copy) -> None:
+    moved = copy.record("ot_potentials").facts["moved"]
+    copy.fact("ot_potentials", moved={**moved, "jaccard": [{**one, "jaccard": 0.4} for one in moved["jaccard"]]})
+
+
+def not_compared_with_exact(copy: Copy) -> None:
+    copy.fact("ot_potentials", moved=None)
+
+
 def not_converged(copy: Copy) -> None:
     copy.fact("ot_potentials", marginal_error=0.5)
 

@@ -38,6 +38,8 @@ DAMAGES = [
     (d.recast("embeddings", "vector", pl.List(pl.Float64)), "embeddings_has_its_columns"),
     (d.unstable, "the_choice_is_stable"),
     (d.unknown_stability, "the_choice_is_stable"),
+    (d.moved_by_epsilon, "epsilon_leaves_the_choice"),
+    (d.not_compared_with_exact, "epsilon_leaves_the_choice"),
     (d.not_converged, "the_solve_converged"),
     (d.nan_potential, "the_solve_converged"),
     (d.recast("ot_potentials", "potential", pl.Float32), "ot_potentials_has_its_columns"),

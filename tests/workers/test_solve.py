@@ -38,6 +38,14 @@ def test_other_solvers_and_limits_through_the_command(sources, tmp_path):
     published = ("transport.solver=published", "transport.epsilon_is=absolute", "transport.epsilon=0.1")
     paper = picked(*published, "transport.tolerance=0.1", "transport.max_passes=2000")
     assert len(usual & paper) > 60
+    exact = picked("transport.solver=exact")
+    assert len(usual & exact) > 60
+    facts = records.get("ot_potentials").facts
+    assert facts["marginal_error"] < 1e-6
+    assert facts["decision"] == "solved"
+    done = getmore("select", str(file), "transport.solver=exact", "transport.memory_mb=4")
+    assert done.returncode == 2
+    assert "Set it to" in done.stderr
     relaxed = picked("transport.target_relaxation=0.1")
     assert 20 < len(usual & relaxed) < 100
     done = getmore("select", str(file), "transport.memory_mb=1", "transport.epsilon=0.06")

@@ -1,0 +1,122 @@
+"""The exact transport problem, without entropy: a linear program, solved by POT's network simplex.
+
+Belongs here: that solve where it is small enough, its refusal elsewhere, and how far ε moves a choice on a sample. Does
+not: the solver for problems of any size (`solver.py`), or whether ε moved the choice too far (the asset check).
+"""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from getmore_assets.errors import BadInput
+from getmore_assets.transport.passes import best_pass
+from getmore_assets.transport.problem import Problem
+from getmore_assets.transport.solver import NotConvergedError, Solution, solve
+from getmore_assets.transport.stability import SHARES, jaccard
+
+_MIB = 2**20
+_ENTRY_BYTES = 40  # of the cost matrix: it, the plan, and the arcs of the network
+_MOST_ENTRIES = 10**8  # 4 GB
+_MOST_STEPS = 10**8
+#: ε / mean cost at which the rows of an exact plan are read: so near 0 that a row goes to its one or two targets.
+SHARP = 1e-3
+SAMPLE = 1024  # candidates that an entropic and an exact choice are compared on
+_SAMPLE_TARGETS = 4096
+_TOLERANCE = 5e-3
+
+
+def require_exact_room(n: int, m: int, memory_mb: int) -> float:
+    """Refuse a problem that is too large for an exact solve.
+
+    Args:
+        n: Candidates.
+        m: Targets.
+        memory_mb: The limit set on working memory.
+
+    Returns:
+        The memory it will take, in MiB.
+
+    Raises:
+        BadInput: It has more than 100 million entries, or does not fit the limit.
+    """
+    needed, what = _ENTRY_BYTES * n * m / _MIB, f"{n:,} candidates against {m:,} targets are {n * m:,} entries"
+    if n * m > _MOST_ENTRIES:
+        limit = f"{what}; an exact solve takes at most {_MOST_ENTRIES:,}"
+        raise BadInput("transport.solver", limit, "Use `semi-dual`, or keep fewer candidates with triage.keep")
+    if needed > memory_mb:
+        full = f"{what}, which take {needed:,.0f} MiB; the limit is {memory_mb}"
+        raise BadInput("transport.memory_mb", full, f"Set it to {int(needed) + 1}, or transport.solver to `semi-dual`")
+    return needed
+
+
+def solve_exactly(problem: Problem) -> Solution:
+    """Solve the linear program: the least cost, and potentials that prove it (f_i + g_j <= C_ij).
+
+    Args:
+        problem: Of a size that `require_exact_room` lets pass.
+
+    Returns:
+        g with Σ_j b_j g_j = 0, f its c-transform min_j (C_ij - g_j), and as `epsilon` that at which rows of the plan
+        are read. Potentials of a linear program need not be unique.
+
+    Raises:
+        NotConvergedError: After 100 million steps of the simplex.
+    """
+    from ot.lp import emd
+
+    began, n, b = time.monotonic(), problem.n, problem.b
+    cost = costs(problem)
+    a = problem.weights(n)
+    a = np.full(n, 1 / n) if a is None else a
+    plan, log = emd(a, b, cost, numItermax=_MOST_STEPS, log=True)
+    if log["warning"]:
+        what = f"the network simplex ended without a solution: {log['warning']}"
+        raise NotConvergedError(f"{what}. Set transport.solver to semi-dual")
+    g = np.asarray(log["v"], np.float64)
+    shift = float(b @ g)
+    g = np.where(b > 0, g - shift, 0.0)
+    f = (np.where(b > 0, cost - g, np.inf)).min(axis=1)
+    marginal = plan.sum(axis=0)
+    error, dual = float(np.abs(marginal - b).sum()), float(a @ f) + float(b @ g)
+    epsilon, gap = SHARP * problem.mean_cost, abs(float(log["cost"]) - dual)
+    history = [(n, epsilon, max(error, np.finfo(float).eps))]
+    seconds = time.monotonic() - began
+    return Solution(g, f.astype(np.float32), marginal, epsilon, error, dual, gap, history, 1, 1.0, seconds)
+
+
+def costs(problem: Problem) -> np.ndarray:
+    """The whole cost matrix: `[n, m]`, float64."""
+    x, u = problem.block(0, problem.n)
+    products = x.astype(np.float64) @ problem.y.astype(np.float64).T
+    found: np.ndarray = np.reshape(u, (-1, 1)) + problem.v - problem.kappa * products
+    return found
+
+
+def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> dict[str, Any] | None:
+    """How far ε moves what is chosen, on the first 1,024 candidates and 4,096 targets: the exact choice beside ours.
+
+    Args:
+        problem: The whole problem, its target marginal not relaxed.
+        epsilon: At which it is solved, absolute.
+        memory_mb: Of a pass.
+
+    Returns:
+        candidates, targets (of the sample), exact_cost, entropic_cost (the two optima) and jaccard: of the candidates
+        with the lowest f, a list of share and jaccard. None where no solve of the sample converged.
+    """
+    sample = problem.only(min(SAMPLE, problem.n))
+    if problem.m > _SAMPLE_TARGETS:
+        kept = slice(0, _SAMPLE_TARGETS)
+        log_b = sample.log_b[kept] - np.log(sample.b[kept].sum())
+        sample = replace(sample, y=np.ascontiguousarray(sample.y[kept]), log_b=log_b, v=sample.v[kept])
+    try:
+        exact = solve_exactly(sample)
+        entropic = solve(best_pass(sample, memory_mb), epsilon, tolerance=_TOLERANCE)
+    except NotConvergedError:
+        return None
+    orders = [np.argsort(found.f, kind="stable") for found in (exact, entropic)]
+    overlaps = [{"share": share, "jaccard": jaccard(*orders, share)} for share in SHARES]
+    optima = {"exact_cost": exact.dual, "entropic_cost": entropic.dual}
+    return {"candidates": sample.n, "targets": sample.m, **optima, "jaccard": overlaps}
