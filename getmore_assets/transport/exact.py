@@ -116,7 +116,7 @@ def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> dict[s
         entropic = solve(best_pass(sample, memory_mb), epsilon, tolerance=_TOLERANCE)
     except NotConvergedError:
         return None
-    orders = [np.argsort(found.f, kind="stable") for found in (exact, entropic)]
-    overlaps = [{"share": share, "jaccard": jaccard(*orders, share)} for share in SHARES]
+    one, other = (np.argsort(found.f, kind="stable") for found in (exact, entropic))
+    overlaps = [{"share": share, "jaccard": jaccard(one, other, share)} for share in SHARES]
     optima = {"exact_cost": exact.dual, "entropic_cost": entropic.dual}
     return {"candidates": sample.n, "targets": sample.m, **optima, "jaccard": overlaps}
