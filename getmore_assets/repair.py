@@ -87,7 +87,7 @@ def require_rest(lake: Lake) -> None:
     for path in sorted(locks.rglob("*.lock")):
         name = path.relative_to(locks).with_suffix("").parts
         if name[0] in ("station", "encode", "commit", "work") and lake.is_locked(*name):
-            fix = "Wait until it has ended, or end it; then repair"
+            fix = "Wait until it has ended, or end it; then try again"
             raise BadInput(f"lake {lake.root}", f"a run works on it ({'/'.join(name)})", fix)
 
 

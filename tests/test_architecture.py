@@ -58,6 +58,7 @@ VERBS_ON_A_TASK = (
     "explain",
     "repair",
     "status",
+    "clean",
 )
 
 

@@ -23,6 +23,7 @@ VERBS = {
     "approve": "Approve the current selection for training.",
     "reproduce": "Repeat a selection from its pinned versions, and compare.",
     "repair": "Set aside damaged files of a lake, and recompute them.",
+    "clean": "List what nothing in a lake refers to any more, or delete it.",
     "schema": "Write the JSON schema of the task file, for editors.",
 }
 _IN = {"select": "run"}  # verbs that have no module of their own name
