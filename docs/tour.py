@@ -76,7 +76,7 @@ class Tour:
         left, top = min(box["x"] for box in boxes) - 12, min(box["y"] for box in boxes) - 12
         right = max(box["x"] + box["width"] for box in boxes) + 12
         bottom = max(box["y"] + box["height"] for box in boxes) + 12
-        self.shot("graph", {"x": left, "y": top, "width": right - left, "height": bottom - top})
+        self.shot("tour/graph", {"x": left, "y": top, "width": right - left, "height": bottom - top})
         page.set_viewport_size(WINDOW)
 
     def columns(self) -> None:
