@@ -12,7 +12,7 @@ import click
 VERBS = {
     "init": "Draft a task file from a look at your files.",
     "doctor": "Check whether this machine can run the pipeline.",
-    "plan": "Estimate time, memory and disk of a run before it runs.",
+    "plan": "Say what a run would compute, and how long that took last.",
     "run": "Run the whole pipeline, from the sources to the scorecard.",
     "select": "Run the pipeline as far as the selected rows.",
     "compare": "Compare selectors on the scorecard.",

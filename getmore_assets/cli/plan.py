@@ -19,7 +19,7 @@ _HOUR, _MINUTE = 3600, 60
 @click.command()
 @verb
 def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Say what a run would compute, on how many rows, and how long that took last.
+    """Say what a run would compute, and how long that took last.
 
     Every row of the sources is read and counted. A stage whose cache key is that of its record is cached; of the
     others, seconds and peak memory are those of the last run in this lake. Nothing is written to the lake, nothing is
