@@ -162,6 +162,15 @@ def test_pages_that_are_read_off_the_code_are_of_today(name):
     assert (DOCS / name).read_text("utf-8") == written, "run: python -m docs.generate"
 
 
+def test_the_code_of_the_page_on_python_works(here):
+    code = "\n".join(blocks(DOCS / "python.md", "python"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("python: 50 of ")
+    assert done.stdout.splitlines()[-1] == "selected"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_are_of_a_known_language(page):
     used = {language for language, _ in BLOCK.findall(page.read_text("utf-8"))}

@@ -10,6 +10,7 @@ import click
 
 #: The verbs in the order in which a user meets them: one module each, loaded when it is called, and its first line.
 VERBS = {
+    "demo": "Run the pipeline on text that every machine has.",
     "init": "Draft a task file from a look at your files.",
     "doctor": "Check whether this machine can run the pipeline.",
     "plan": "Say what a run would compute, and how long that took last.",

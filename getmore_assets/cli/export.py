@@ -4,19 +4,23 @@ Belongs here: what is asked for, what is printed. Does not: the formats (`export
 """
 
 import json
+from pathlib import Path
 
 import click
 
 from getmore_assets.cli.execution import refusals, verb
+from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
-from getmore_assets.exports import FORMATS
+from getmore_assets.exports import FORMATS, MODELS
 from getmore_assets.task_files import load_task
 
 
 @click.command()
 @verb
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, required=True, help="One or several.")
-@click.option("--to", metavar="FOLDER", required=True, help="Made where it is missing; s3://, gs:// and az:// too.")
+@click.option(
+    "--to", metavar="FOLDER", required=True, help="Made where it is missing; s3://, gs://, az:// and hf:// too."
+)
 @click.option("--all", "every", is_flag=True, help="The scores of all candidates, and whether each was selected.")
 def export(
     task: str, overrides: tuple[str, ...], as_json: bool, formats: tuple[str, ...], to: str, every: bool
@@ -26,15 +30,22 @@ def export(
     parquet, jsonl, csv and huggingface (for `datasets.load_from_disk`) hold the rows in order of rank: id, text, score,
     rank, domain, source; or, of sources with `whole_rows`, each row as it stands there, one file a shape.
     llama-factory, axolotl and trl are the rows and the block that these trainers read them by.
-    warmed_model and finetuned_model are copies of the models, each with a model card. What an export left in FOLDER
-    before is replaced; other files are never touched.
+    hub is a data set with a card. warmed_model and finetuned_model are copies of the models, each with a model card.
+    What an export left in FOLDER before is replaced; other files are never touched.
+
+    With --to hf://OWNER/NAME, hub or one of the models goes to the Hugging Face hub, with the token in HF_TOKEN; a new
+    repository there is private.
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
         from getmore_assets import places
         from getmore_assets.exports.formats import export as write
+        from getmore_assets.exports.hub import repository
         from getmore_assets.exports.trainers import TRAINERS
 
+        if name := repository(to):
+            _publish(chosen, formats, to, name, every, as_json)
+            return
         remote = places.is_remote(to)
         if remote and (trainers := sorted(set(formats) & set(TRAINERS))):
             what = f"{trainers[0]} reads a block that names a file of this machine"
@@ -46,3 +57,21 @@ def export(
         click.echo(f"{name}: {path}", err=True)
     if as_json:
         click.echo(json.dumps({"task": chosen.name, "exported": shown}))
+
+
+def _publish(task: Task, formats: tuple[str, ...], to: str, name: str, every: bool, as_json: bool) -> None:
+    """Write one data set, or one model, and put it on the hub."""
+    from tempfile import TemporaryDirectory
+
+    from getmore_assets.exports.formats import export as write
+    from getmore_assets.exports.hub import publish
+
+    if len(formats) != 1 or formats[0] not in ("hub", *MODELS):
+        what = f"a repository holds one data set or one model, not {', '.join(formats)}"
+        raise BadInput(f"--to {to}", what, f"Give one --format of: hub, {', '.join(MODELS)}")
+    with TemporaryDirectory(prefix="getmore-hub-") as folder:
+        (written,) = write(task, formats, Path(folder), every).values()
+        commit = publish(written, name, "dataset" if formats[0] == "hub" else "model")
+    click.echo(f"{formats[0]}: {commit}", err=True)
+    if as_json:
+        click.echo(json.dumps({"task": task.name, "exported": {formats[0]: commit}}))

@@ -25,7 +25,7 @@ def run(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     KEY=VALUE changes a field of the task file, for example selection.budget.rows=500.
     """
-    _run("run", task, overrides, as_json)
+    run_job("run", task, overrides, as_json)
 
 
 @click.command()
@@ -35,7 +35,7 @@ def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     KEY=VALUE changes a field of the task file, for example selection.budget.rows=500.
     """
-    _run("select", task, overrides, as_json)
+    run_job("select", task, overrides, as_json)
 
 
 def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: bool) -> list[Any]:
@@ -56,7 +56,8 @@ def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: 
     return events
 
 
-def _run(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def run_job(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Run the job `run` or `select` on a task file, and say what was made."""
     with refusals(as_json):
         task = load_task(path, overrides)
         log_to_terminal()

@@ -17,9 +17,9 @@ from getmore_assets.defs.assets import TABLES, assets, checks
 from getmore_assets.defs.inventory import inventory
 from getmore_assets.defs.jobs import JOBS, asset_jobs
 from getmore_assets.defs.line import resource
+from getmore_assets.defs.parameters import tables
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.sensors import sensors as sensors_of
-from getmore_assets.defs.tables import tables
 from getmore_assets.defs.upstream import assets_of
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import task_of

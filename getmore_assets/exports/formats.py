@@ -9,23 +9,22 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import polars as pl
+
 from getmore_assets.config import Task
 from getmore_assets.corpus import payloads
 from getmore_assets.corpus.hugging_face import datasets_package
 from getmore_assets.corpus.payloads import NoCommonFormError
 from getmore_assets.errors import BadInput
-from getmore_assets.exports import FORMATS, card, rows
+from getmore_assets.exports import FORMATS, MODELS, card, hub, rows
 from getmore_assets.exports.folder import Output, put
-from getmore_assets.exports.origin import origin
+from getmore_assets.exports.origin import Origin, origin
 from getmore_assets.exports.rows import Part
 from getmore_assets.exports.trainers import TRAINERS, Described
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
 
 _PATTERN = ("*", "?", "[", "::")  # what `datasets`, with which the trainers read, takes for more than a name
-
-
-_MODELS = ("warmed_model", "finetuned_model")
 
 
 def _jsonl(part: Part, path: Path) -> None:
@@ -68,7 +67,8 @@ _ROWS: dict[str, tuple[str, Callable[[Part, Path], None]]] = {
     "csv": (".csv", _csv),
     "huggingface": ("", _huggingface),
 }
-assert (*_ROWS, *TRAINERS, *_MODELS) == FORMATS
+_HUB = "hub"  # a folder as the hub shows a data set: rows and a card
+assert (*_ROWS, _HUB, *TRAINERS, *MODELS) == FORMATS
 
 #: The parts of a task that what a station left must have been made with.
 _MADE_WITH = {
@@ -98,8 +98,8 @@ def export(task: Task, formats: Sequence[str], folder: Path, every: bool = False
             what = "cannot hold all candidates: they have scores, not texts"
             raise BadInput(f"format {one}", what, f"Give one of: {', '.join(_ROWS)}")
     records = Records(Lake(task.lake), task.name)
-    models = [_model(records, _made(records, task, one)) for one in _MODELS if one in formats]
-    of_rows = [one for one in formats if one not in _MODELS]
+    models = [_model(records, _made(records, task, one)) for one in MODELS if one in formats]
+    of_rows = [one for one in formats if one not in MODELS]
     return put(folder, [*(_of_selection(records, task, of_rows, folder, every) if of_rows else []), *models])
 
 
@@ -125,6 +125,8 @@ def _of_selection(records: Records, task: Task, formats: Sequence[str], folder: 
         Described(of_task[part.name], folder / (part.name + _ROWS[_read_by_trainers(part)][0]), part.shape)
         for part in parts
     ]
+    if _HUB in formats:
+        outputs.append(Output(_HUB, partial(_write_dataset, parts, comes_from), comes_from))
     for one in trainers:
         for name, text in TRAINERS[one](files).items():
             outputs.append(Output(name, partial(_write_text, text), comes_from))
@@ -145,6 +147,17 @@ def _write_rows(one: str, part: Part, path: Path) -> None:
         raise BadInput(f"format {one}", what, f"Export {others}, which hold each as it stands") from None
 
 
+def _write_dataset(parts: Sequence[Part], comes_from: Origin, path: Path) -> None:
+    """A folder with the rows as Parquet, and the card that says where they come from."""
+    (path / "data").mkdir(parents=True)
+    columns = {}
+    for part in parts:
+        file = path / "data" / f"{part.name}.parquet"
+        _write_rows("parquet", part, file)
+        columns[file.name] = list(pl.read_parquet_schema(file))
+    _write_text(hub.dataset_card(comes_from, columns), path / "README.md")
+
+
 def _write_text(text: str, path: Path) -> None:
     path.write_text(text, "utf-8")
 
@@ -163,7 +176,7 @@ def _model(records: Records, made: Record) -> Output:
 
 def _made(records: Records, task: Task, station: str) -> Record:
     """What a station left, if it was made with what the task says now."""
-    verb = "run" if station in _MODELS else "select"
+    verb = "run" if station in MODELS else "select"
     record = records.require(station, f"Run `{verb}` first")
     then = Task.model_validate(record.settings)
     for part in _MADE_WITH[station]:

@@ -91,6 +91,9 @@ DRIVES = {
     ),
     "faults": Drive("kills, full and read-only disks, MLflow away", 60, "faults", ("--kills", "8"), "faults.json"),
     "live": Drive("a daemon, a webserver, targets that change", 12, "live", (), "live.json"),
+    "embedded": Drive(
+        "the pipeline in another project, with a live daemon and webserver", 8, "embedded", (), "embedded.json"
+    ),
     "report": Drive("the report in a browser", 2, "report", lacks=_browser),
     "places": Drive(
         "pool, target and exports on an S3 server",
@@ -114,6 +117,14 @@ DRIVES = {
         8,
         "ray_cluster",
         lacks=_package("ray", "pip install 'getmore-assets[ray]'"),
+    ),
+    "wheel": Drive(
+        "source archive and wheel, installed without the checkout, and the demo in an empty folder",
+        6,
+        "wheel",
+        (),
+        "wheel.json",
+        _package("hatchling", "pip install hatchling"),
     ),
     "deployment": Drive(
         "the deployment's services as processes, on a real Postgres",

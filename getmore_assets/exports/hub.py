@@ -1,0 +1,86 @@
+"""A data set or a model on the Hugging Face hub.
+
+Belongs here: the folder of a data set as the hub shows it, and putting a folder there. Does not: a model's card
+(`card.py`). The token comes from the environment, and is not logged.
+"""
+
+import os
+from pathlib import Path
+
+from getmore_assets.config import HUB_PREFIX
+from getmore_assets.errors import BadInput
+from getmore_assets.exports.origin import Origin
+
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_TEMPLATE = Path(__file__).with_name("dataset_card.md")
+
+
+def dataset_card(comes_from: Origin, columns: dict[str, list[str]]) -> str:
+    """Return the card of the selected rows: Markdown with YAML front matter.
+
+    Args:
+        comes_from: The selection and its runs.
+        columns: Of each file of rows, by its name.
+    """
+    from huggingface_hub import DatasetCardData
+    from jinja2 import Environment
+
+    configs = [{"config_name": Path(name).stem, "data_files": f"data/{name}"} for name in columns]
+    if len(configs) == 1:
+        configs[0]["config_name"] = "default"
+    data = DatasetCardData(tags=["getmore-assets", comes_from.selector], configs=configs)
+    environment = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - Markdown
+    template = environment.from_string(_TEMPLATE.read_text("utf-8"))
+    return template.render(card_data=data.to_yaml(), origin=comes_from, columns=columns)
+
+
+def repository(to: str) -> str | None:
+    """Return the repository that `hf://owner/name` names; None where it is no such address.
+
+    Raises:
+        BadInput: It names none.
+    """
+    if not to.startswith(HUB_PREFIX):
+        return None
+    name = to.removeprefix(HUB_PREFIX).strip("/")
+    if name.count("/") != 1:
+        raise BadInput(to, "names no repository of the hub", f"Write {HUB_PREFIX}owner/name")
+    return name
+
+
+def publish(folder: Path, name: str, kind: str) -> str:
+    """Put a folder into a repository of the hub in one commit; what an earlier export left there is replaced.
+
+    Args:
+        folder: With a `README.md`, the card.
+        name: Of the repository, `owner/name`; a new one is private.
+        kind: dataset or model.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        BadInput: There is no token, or the hub refuses or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    place = f"{HUB_PREFIX}{name}"
+    token = next((os.environ[one] for one in _TOKENS if os.environ.get(one)), None)
+    if token is None:
+        fix = "Set HF_TOKEN to a token that may write, from the settings of your account on the hub"
+        raise BadInput(place, "needs a token, and none is in the environment", fix)
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
+    try:
+        api.create_repo(name, repo_type=kind, private=True, exist_ok=True)
+        made = api.upload_folder(
+            repo_id=name,
+            repo_type=kind,
+            folder_path=folder,
+            commit_message="getmore export",
+            delete_patterns=["data/*", "*.safetensors"],
+        )
+    except Exception as error:  # of the hub's client, or of the HTTP client below it, of which there are several
+        why = str(error).replace(token, "…").splitlines()[0][:200]
+        fix = "Look whether the token may write there, and whether the hub can be reached"
+        raise BadInput(place, f"cannot be written to ({why})", fix) from None
+    return str(made.commit_url)
