@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.console import Console
 
 from getmore_assets import progress
 from getmore_assets.cli.terminal import ERR, harmless
@@ -32,6 +33,7 @@ class Stages:
     def __init__(self) -> None:
         self.now: str | None = None
         self.tail: deque[str] = deque(maxlen=_TAIL)
+        self.console: Console | None = None
         self.status: Any = None
 
     def show(self, doing: str) -> None:
@@ -39,6 +41,13 @@ class Stages:
         if self.status is not None:
             about = f"{self.now}: {doing}" if self.now and not doing.startswith(f"{self.now}:") else doing
             self.status.update(harmless(about)[: max(20, ERR.width - 8)].replace("[", r"\["))
+
+    def say(self, told: str, style: str | None = None) -> None:
+        """Write a line, on a terminal above the last one."""
+        if self.console is not None:
+            self.console.print(harmless(told), style=style, markup=False, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{harmless(told)}\n")
 
 
 STAGES = Stages()
@@ -80,19 +89,13 @@ class Handler(logging.Handler):
             STAGES.now = stage if status is None else None
         told = record.getMessage()
         if record.levelno >= logging.WARNING:
-            self._print(told, style="yellow" if record.levelno < logging.ERROR else "red")
+            STAGES.say(told, "yellow" if record.levelno < logging.ERROR else "red")
         elif status is not None and self._verbosity != QUIET:
-            self._print(_line(stage, status, record))
+            STAGES.say(_line(stage, status, record))
         elif self._verbosity == VERBOSE:
-            self._print(told)
+            STAGES.say(told)
         else:
             STAGES.show(told)
-
-    def _print(self, told: str, style: str | None = None) -> None:
-        if STAGES.status is not None:
-            ERR.print(harmless(told), style=style, markup=False, soft_wrap=True)
-        else:
-            sys.stderr.write(f"{harmless(told)}\n")
 
 
 def _line(stage: str | None, status: str, record: logging.LogRecord) -> str:
@@ -118,12 +121,15 @@ def shown() -> Iterator[None]:
     reading, writing = os.pipe()
     forks.STDERR = writing
     threading.Thread(target=_follow, args=(reading, level), daemon=True).start()
-    with ERR.status("starting") as status:
-        STAGES.status = status
-        try:
-            yield
-        finally:
-            forks.STDERR = STAGES.status = None
+    # Dagster sends a step's stderr through a file; the terminal is written to beside it.
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
+        STAGES.console = Console(file=terminal, highlight=False, force_terminal=True)
+        with STAGES.console.status("starting") as STAGES.status:
+            try:
+                yield
+            finally:
+                forks.STDERR = STAGES.console = None
+        STAGES.status = None
 
 
 def _follow(reading: int, level: str) -> None:
@@ -133,6 +139,6 @@ def _follow(reading: int, level: str) -> None:
             told = line.rstrip()
             STAGES.tail.append(told)
             if level == VERBOSE:
-                ERR.print(harmless(told), markup=False, soft_wrap=True)
+                STAGES.say(told)
             else:
                 STAGES.show(told)
