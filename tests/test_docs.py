@@ -4,6 +4,7 @@ A block marked `sh` is run, as is one of the README without a mark; `console` an
 (an installation, a cluster) and for what is printed.
 """
 
+import ast
 import os
 import re
 import shlex
@@ -242,3 +243,18 @@ def test_files_and_commands_that_are_named_exist(page):
 def test_every_page_is_found_from_the_readme():
     said = README.read_text("utf-8")
     assert [page.name for page in PAGES if page.parent == DOCS and f"(docs/{page.name})" not in said] == []
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    def pages_of(entry):
+        if isinstance(entry, str):
+            return [entry]
+        parts = entry.values() if isinstance(entry, dict) else entry
+        return [page for part in parts for page in pages_of(part)]
+
+    listed = pages_of(yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"])
+    hooks = ast.parse((DOCS / "site.py").read_text("utf-8")).body
+    assigned = {ast.unparse(node.targets[0]): node.value for node in hooks if isinstance(node, ast.Assign)}
+    elsewhere = ast.literal_eval(assigned["ELSEWHERE"])
+    assert sorted(listed) == sorted([*elsewhere, *(page.name for page in DOCS.glob("*.md"))])
+    assert all((ROOT / path).is_file() for path in elsewhere.values())
