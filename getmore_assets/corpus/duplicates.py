@@ -16,29 +16,30 @@ from getmore_assets.corpus.bands import FirstRows
 from getmore_assets.corpus.shingles import PERMUTATIONS, Shingles, similarities
 
 BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 meets in some band with probability 0.9998
-_ID_BYTES = 32
+_ID_BYTES, _HASH_BYTES = 32, 4
 
 
 class NearDuplicates:
-    """The rows seen so far that are no copy, and which later rows are copies of them; a context that closes its file.
+    """The rows seen so far that are no copy, and which later rows are copies of them; a context that closes its files.
 
-    Memory: about 0.2 kB a row that is no copy, for its bands. Its shingles lie in the file, which goes when closed.
+    Memory: about 0.2 kB a row that is no copy, for its bands. Ids and shingles lie in files, which go when closed.
 
     Args:
         threshold: Jaccard similarity of shingles from which a row is a copy.
-        folder: Where the file may lie; the system's place for such files without it.
+        folder: Where the files may lie; the system's place for such files without it.
     """
 
     def __init__(self, threshold: float, folder: Path | None = None) -> None:
         self.threshold = threshold
-        self._bands, self._ends = FirstRows(), array("Q", [0])  # in the file, of each row
-        self._file = TemporaryFile(dir=folder)  # noqa: SIM115  # closed with this object
+        self._bands, self._ends = FirstRows(), array("q", [0])  # of the shingles of each row
+        self._ids, self._hashes = TemporaryFile(dir=folder), TemporaryFile(dir=folder)  # noqa: SIM115  # closed with this
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._ids.close()
+        self._hashes.close()
 
     def add_known(self, ids: list[str], shingles: Shingles) -> None:
         """Take in rows that an earlier run found to be no copies."""
@@ -96,26 +97,27 @@ class NearDuplicates:
 
     def _sizes(self, rows: np.ndarray) -> np.ndarray:
         """How many shingles some rows seen before have."""
-        ends = np.frombuffer(self._ends, np.uint64)
-        sizes: np.ndarray = (ends[rows + 1] - ends[rows]).astype(np.int64) // 4 - _ID_BYTES // 4
+        ends = np.frombuffer(self._ends, np.int64)
+        sizes: np.ndarray = ends[rows + 1] - ends[rows]
         return sizes
 
     def _read(self, rows: np.ndarray) -> tuple[list[str], Shingles]:
         """Ids and shingles of some rows seen before."""
-        found = [
-            os.pread(self._file.fileno(), self._ends[row + 1] - self._ends[row], self._ends[row])
-            for row in rows.tolist()
+        ends, numbers = self._ends, rows.tolist()
+        ids = [os.pread(self._ids.fileno(), _ID_BYTES, _ID_BYTES * row) for row in numbers]
+        stored = [
+            os.pread(self._hashes.fileno(), _HASH_BYTES * (ends[row + 1] - ends[row]), _HASH_BYTES * ends[row])
+            for row in numbers
         ]
-        ids = [one[:_ID_BYTES].rstrip(b"\0").decode() for one in found]
-        return ids, Shingles.from_bytes([one[_ID_BYTES:] for one in found])
+        return [one.rstrip(b"\0").decode() for one in ids], Shingles.from_bytes(stored)
 
     def _add(self, ids: list[str], shingles: Shingles, keys: np.ndarray, unknown: np.ndarray) -> None:
         """Take in rows that are no copies; `unknown` says which of their bands, row by row, are."""
-        first, at = len(self._ends) - 1, self._ends[-1]
-        for id_, stored in zip(ids, shingles.to_bytes(), strict=True):
-            self._file.write(id_.encode().ljust(_ID_BYTES, b"\0") + stored)
-        self._file.flush()
-        self._ends.frombytes((at + np.cumsum(4 * shingles.sizes + _ID_BYTES)).astype(np.uint64).tobytes())
+        first = len(self._ends) - 1
+        for file, rows in ((self._ids, np.array(ids, f"S{_ID_BYTES}")), (self._hashes, shingles.hashes.astype("<u4"))):
+            file.write(rows.tobytes())
+            file.flush()
+        self._ends.frombytes((self._ends[-1] + shingles.ends).astype(np.int64).tobytes())
         numbers = np.repeat(np.arange(first, first + len(ids)), BANDS)
         self._bands.add(keys.ravel()[unknown], numbers[unknown])
 

@@ -1,3 +1,5 @@
+import hashlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +31,11 @@ def test_draws_are_even_and_repeatable():
     assert drawn == [draw(str(i), "salt") for i in range(4000)]
     assert 0.48 < sum(drawn) / len(drawn) < 0.52
     assert draw("1", "salt") != draw("1", "pepper")
+
+
+def test_lines_are_hashed_in_order_however_many():
+    lines = [f"line {number}\udcff" for number in range(10_000)]
+    state = hashlib.blake2b("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass"), digest_size=16)
+    assert hash_lines(iter(lines)) == state.hexdigest()
+    assert hash_lines([]) == hashlib.blake2b(digest_size=16).hexdigest()
+    assert hash_lines(lines[::-1]) != state.hexdigest()
