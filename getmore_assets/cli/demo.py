@@ -32,7 +32,11 @@ def demo(as_json: bool) -> None:
 
 
 def _text() -> str:
-    """The demo's task file: in an installed package beside the code, in a checkout among the tasks."""
+    """The demo's task file: in an installed package beside the code, in a checkout among the tasks.
+
+    Among the tasks its lake lies in the folder above; here it lies beside the file.
+    """
     package = files("getmore_assets")
     beside = package / _FILE
-    return (beside if beside.is_file() else Path(str(package)).parent / "tasks" / _FILE).read_text("utf-8")
+    text = (beside if beside.is_file() else Path(str(package)).parent / "tasks" / _FILE).read_text("utf-8")
+    return text.replace("lake: ../", "lake: ")
