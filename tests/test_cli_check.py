@@ -80,7 +80,7 @@ def test_advice_fails_only_when_it_is_asked_to(copy):
     assert counts(copy)["failures"] == 0
     done, cases, printed = check(copy, "--strict")
     assert done.exit_code == 1
-    assert cases["forgetting_is_bounded"].find("failure").get("type") == "advice"
+    assert cases["forgetting_is_bounded"].find("failure").get("type") == "warning"
     assert counts(copy)["failures"] == printed["warning"]
 
 

@@ -159,8 +159,8 @@ def test_a_person_can_read_it_and_a_wrong_name_is_refused(planted):
     done = getmore("explain", str(file), row["text"])
     assert done.returncode == 0, done.stderr
     assert f"{row['id']}: selected" in done.stdout
-    assert "where the plan sends it" in done.stdout
-    assert "What would have had to change" in done.stdout
+    assert "closest target rows" in done.stdout
+    assert "What would change the decision" in done.stdout
     done = getmore("explain", str(file), "0" * 32)
     assert done.returncode == 2
     assert "was not found in the pool" in done.stderr

@@ -10,7 +10,7 @@ import click
 
 #: The verbs in the order in which a user meets them: one module each, loaded when it is called, and its first line.
 VERBS = {
-    "demo": "Run the pipeline on text that every machine has.",
+    "demo": "Run the pipeline on the documentation of your packages.",
     "init": "Draft a task file from a look at your files.",
     "doctor": "Check whether this machine can run the pipeline.",
     "plan": "Say what a run would compute, and how long that took last.",
@@ -24,7 +24,7 @@ VERBS = {
     "approve": "Approve the current selection for training.",
     "reproduce": "Repeat a selection from its pinned versions, and compare.",
     "repair": "Set aside damaged files of a lake, and recompute them.",
-    "clean": "List what nothing in a lake refers to any more, or delete it.",
+    "clean": "List what nothing in a lake refers to, or delete it.",
     "schema": "Write the JSON schema of the task file, for editors.",
 }
 _IN = {"select": "run"}  # verbs that have no module of their own name

@@ -29,7 +29,7 @@ _SHOWN = 20
 @click.option("--delete", is_flag=True, help="Delete it, and join small files of tables. Without it nothing changes.")
 @json_option
 def clean(task: str, older_than: int, delete: bool, as_json: bool) -> None:
-    """List what nothing in the lake of a task refers to any more, or delete it.
+    """List what nothing in a lake refers to, or delete it.
 
     Old versions of tables, pools and vectors of tasks that are gone, models that no record names, what interrupted runs
     left, and what repairs set aside, of all tasks of the lake. Run nothing else on the lake while it deletes.

@@ -19,7 +19,7 @@ _FILE = "demo.yaml"
 @verbosity_options
 @json_option
 def demo(as_json: bool) -> None:
-    """Run the pipeline on the documentation of the installed Python distributions.
+    """Run the pipeline on the documentation of your packages.
 
     Nothing is downloaded. Writes demo.yaml into this folder, where it is not there yet, and runs it: about
     3 minutes on two cores. Change the file and `getmore run demo.yaml` for the next run.

@@ -154,7 +154,7 @@ class Ground:
                 yield met["place"].to_numpy(), met["text"].to_list()
 
     def texts_at(self, places: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Texts of the candidates at some places, or of all, in batches, as `texts` gives them."""
+        """Texts of the candidates at some places (`[k]`, int64), or of all, in batches, as `texts` gives them."""
         return self.texts(None if places is None else self.eligible["id"].gather(places))
 
     def texts_of(self, ids: list[str]) -> list[str]:

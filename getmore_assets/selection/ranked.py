@@ -28,7 +28,7 @@ class Ranked:
 
 
 def by_score(ground: Ground, scores: np.ndarray, **facts: Any) -> Ranked:
-    """Return the candidates by score, the lowest first."""
+    """Return the candidates by score (`[n]`, float64), the lowest first."""
     return Ranked(subset.rank_by_score(ground.eligible.with_columns(pl.Series("score", scores))), facts)
 
 

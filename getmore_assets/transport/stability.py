@@ -58,7 +58,7 @@ def choice_overlap(
 
 
 def jaccard(one: np.ndarray | None, other: np.ndarray | None, share: float) -> float | None:
-    """Jaccard similarity of the first so large a share of two orders; None where one is not known."""
+    """Jaccard similarity of the first so large a share of two orders (`[n]`, int64); None where one is not known."""
     if one is None or other is None:
         return None
     k = math.ceil(share * len(one))
