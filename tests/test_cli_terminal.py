@@ -136,5 +136,5 @@ def test_on_a_terminal_the_last_line_is_alive(sources, tmp_path):
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode().replace("\x1b[2K", "\n"))
     assert re.search(r"[\r\n]raw_corpus +1,\d+ rows +[\d.]+ s", text)
     steps = [line for line in re.split(r"[\r\n]+", text) if "pass 1 over" in line]
-    assert steps
+    assert re.search(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] \w+", text)
     assert all(re.match(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] ", line) for line in steps)  # on the line that is drawn again and again, alone
