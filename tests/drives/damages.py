@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 
 import getmore_assets
+from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.records import STATIONS
+from getmore_assets.task_files import load_task
 from tests.drives.command import REPO, Command
 from tests.drives.drive import MEND, Drive, Stopped, repaired
 from tests.drives.judge import UP_TO_SUBSET, Result, doubled, holds, left_behind, unreadable, vectors_of_task
@@ -28,6 +30,7 @@ from tests.drives.spoils import DAMAGES, Damage
 from tests.drives.undisturbed import Left, unlike
 
 _OK = "ok"  # how the doctor calls what is well
+_OF_ENCODERS = ("fit-", "vectors-")  # what the names of damages to fits and vectors begin with
 
 
 class Ward:
@@ -44,6 +47,8 @@ class Ward:
         _ended_well(self.place.run("made", "run", code=code))
         _ended_well(self.other.run("made", "select", code=code))
         shutil.copytree(self.place.home, self._kept)
+        fit = store.fitted_file(self.place.lake, encoder_fingerprint(load_task(str(self.place.file))))
+        self.encodes_anew = not fit.exists()  # today's encoder reads neither the fits nor the vectors of that commit
         self._known: dict[tuple[str, str, bool], list[Left]] = {}
         self.usual = found_by_doctor(self.place)
 
@@ -169,7 +174,10 @@ def main() -> int:
     print(f"in {home}; the doctor of the undamaged lake: {sorted(ward.usual)}", flush=True)
     for name in chosen:
         with drive.scenario(name, ward.place) as (result, _):
-            damaged(ward, result, DAMAGES[name])
+            if ward.encodes_anew and name.startswith(_OF_ENCODERS):
+                result.skipped = "today's encoder reads neither fits nor vectors of that commit"
+            else:
+                damaged(ward, result, DAMAGES[name])
         if asked.out:
             keep(asked.out, title, drive.results[-1:], home)
     return end(title, drive.results, time.monotonic() - began, home)
