@@ -31,7 +31,10 @@ SECRET = "hf_ThisStandsForTheTokenOfAUser"  # what the environment of every comm
 
 
 #: Files that take longest, in falling order: they begin first, so that no pytest worker ends alone with one of them.
-LONGEST = ("test_reselection", "test_docs", "test_checks", "test_paper", "test_several", "test_scorecard", "test_cli")
+LONGEST = (
+    *("test_reselection", "test_docs", "test_examples", "test_checks", "test_paper", "test_several", "test_scorecard"),
+    *("test_cli_terminal", "test_cli"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
