@@ -34,7 +34,7 @@ def commands(dagster_port: int, mlflow_port: int, lake: Path) -> tuple[list[list
     """Return the commands of both servers, and their environment."""
     home = lake / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "deploy" / "dagster.local.yaml", home / "dagster.yaml")
+    shutil.copy(ROOT / "dagster.yaml", home / "dagster.yaml")
     beside = Path(sys.executable).parent
     dg = ["dg", "dev"] if (beside / "dg").exists() else ["dagster", "dev", "-w", str(ROOT / "workspace.yaml")]
     mlflow = ["mlflow", "server", "--workers", "1", "--backend-store-uri", f"sqlite:///{lake / 'mlflow.db'}"]

@@ -155,8 +155,8 @@ def test_every_variable_that_is_set_is_read(services):
 
 
 def test_the_instance_is_the_projects_own_on_postgres():
-    names = ("dagster.yaml", "dagster.local.yaml")
-    here, own = (yaml.safe_load((DEPLOY / name).read_text("utf-8")) for name in names)
+    places = (DEPLOY / "dagster.yaml", DEPLOY.parent / "dagster.yaml")
+    here, own = (yaml.safe_load(place.read_text("utf-8")) for place in places)
     assert here.pop("storage")["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
     assert here == own
 
@@ -193,7 +193,7 @@ def test_the_chart_has_the_same_images_version_pools_and_paths(services):
     assert constraints()["dagster"] in VALUES.read_text("utf-8").splitlines()[0]
     assert services["code"]["command"][-2:] == code["dagsterApiGrpcArgs"]
     concurrency = values["additionalInstanceConfig"]["concurrency"]
-    own = yaml.safe_load((DEPLOY / "dagster.local.yaml").read_text("utf-8"))["concurrency"]
+    own = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text("utf-8"))["concurrency"]
     assert concurrency["runs"] == own["runs"]
     assert concurrency["pools"] == {**own["pools"], "granularity": "run"}
     assert {"name": "GETMORE_RUNS_WAIT", "value": "1"} in code["env"]

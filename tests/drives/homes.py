@@ -35,7 +35,7 @@ class Home:
     def __init__(self, place: Place, name: str, at_once: int = 2) -> None:
         self.folder, self.place = place.home / name, place
         self.folder.mkdir()
-        settings = yaml.safe_load((REPO / "deploy" / "dagster.local.yaml").read_text("utf-8"))
+        settings = yaml.safe_load((REPO / "dagster.yaml").read_text("utf-8"))
         settings["concurrency"]["runs"]["max_concurrent_runs"] = at_once
         (self.folder / "dagster.yaml").write_text(yaml.safe_dump(settings), "utf-8")
 

@@ -41,7 +41,7 @@ class Site:
         self.home, self.processes = home, {}
         for name in ("dagster", "tasks", "sources"):
             (home / name).mkdir()
-        shutil.copy(ROOT / "deploy" / "dagster.local.yaml", home / "dagster" / "dagster.yaml")
+        shutil.copy(ROOT / "dagster.yaml", home / "dagster" / "dagster.yaml")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
