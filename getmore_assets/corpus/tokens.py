@@ -156,7 +156,7 @@ def counting(
     at = np.arange(len(sign))
     left = np.maximum.accumulate(np.where(sign, 0, at))
     right = np.minimum.accumulate(np.where(sign, len(sign) - 1, at)[::-1])[::-1]
-    same = [rows[near] == rows for near in (left, right)]
+    same = [(rows[near] == rows) & ~sign[near] for near in (left, right)]  # a sign where a text has no other neighbour
     by_word = (same[0] & word[left]) | (same[1] & word[right])
     by_letter = (same[0] & letter[left]) | (same[1] & letter[right])
     found: np.ndarray = ~sign | ~by_word & (by_letter | ~dash)

@@ -27,6 +27,8 @@ def same(texts: list[str]) -> None:
 @settings(max_examples=400, deadline=None)
 @given(TEXTS)
 @example(["x - - y", "x - - - y", "- ", " -", "a -", "- b"])
+@example(["\\ - ", "aa - "])
+@example(["\\ - ", "x = 1"])
 @example(["x \\", "alpha + b", "", "", "=", "2 +"])
 @example([])
 def test_hashes_are_those_of_the_tokens(texts):
