@@ -104,21 +104,11 @@ def settings(worker: str) -> dict[str, str]:
     return _QUIET | kept
 
 
-def one_gpu() -> dict[str, str]:
-    """Return the variable that lets a process see one GPU, the first that it may use.
-
-    With several, the Trainer would take them all (DataParallel): other batches than the recipe's, and another loss.
-    """
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    return {"CUDA_VISIBLE_DEVICES": seen.split(",")[0]}
-
-
 def run_here(worker: str, spec: Path, result: Path, processes: int) -> Exit:
     """Run a worker on this machine: one process forked from a warm interpreter, or several new ones under torchrun."""
-    own = settings(worker) | (one_gpu() if processes == 1 else {})
     if processes == 1 and CAN_FORK:
-        return SERVER.run(worker, spec, result, own)
-    return _run_anew(_program(worker, spec, result, processes), processes, own)
+        return SERVER.run(worker, spec, result, settings(worker))
+    return _run_anew(_program(worker, spec, result, processes), processes, settings(worker))
 
 
 def _program(worker: str, spec: Path, result: Path, processes: int) -> list[str]:

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from getmore_assets import launch
 from getmore_assets.errors import BadInput
-from getmore_assets.forks import CAN_FORK, Exit, ForkServer
+from getmore_assets.forks import CAN_FORK, ForkServer
 from getmore_assets.launch import WorkerFailedError
 from getmore_assets.metering import Meter
 
@@ -146,19 +147,22 @@ ForkServer().run("solve", Path("spec.json"), Path("result.json"), {})"""
     assert psutil.wait_procs(started, timeout=10)[1] == []
 
 
-@pytest.mark.parametrize(("seen", "own"), [(None, "0"), ("2,3", "2"), ("", ""), ("GPU-1f,GPU-2e", "GPU-1f")])
-def test_one_process_sees_one_gpu(seen, own, tmp_path, monkeypatch):
-    if seen is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    else:
+@pytest.mark.parametrize(
+    ("seen", "ranks", "own"),
+    [(None, 1, "0"), ("2,3", 1, "2"), ("", 1, ""), ("GPU-1f,GPU-2e", 1, "GPU-1f"), ("2,3", 2, "2,3")],
+)
+def test_one_process_sees_one_gpu_wherever_it_runs(seen, ranks, own, tmp_path, monkeypatch):
+    """The program of a worker, as this machine, torchrun and a pod start it."""
+    monkeypatch.setenv("WORLD_SIZE", str(ranks))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if seen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
-    started = []
-    monkeypatch.setattr(launch.SERVER, "run", lambda *given: started.append(given[-1]) or Exit(0, 0.0))
-    monkeypatch.setattr(launch, "_run_anew", lambda _arguments, _processes, own: started.append(own) or Exit(0, 0.0))
-    launch.run_here("train", tmp_path / "spec.json", tmp_path / "result.json", 1)
-    launch.run_here("train", tmp_path / "spec.json", tmp_path / "result.json", 2)
-    assert started[0]["CUDA_VISIBLE_DEVICES"] == own
-    assert "CUDA_VISIBLE_DEVICES" not in started[1]  # each of several takes its own
+    spec, result = tmp_path / "spec.json", tmp_path / "result.json"
+    spec.write_text("{}")
+    program = "import os; from getmore_assets.workers import run\n"
+    program += "run(lambda _: {'seen': os.environ['CUDA_VISIBLE_DEVICES']})"
+    assert launch._run_anew(["-c", program, str(spec), str(result)], 1, {}).code == 0
+    assert json.loads(result.read_text()) == {"seen": own}
 
 
 @pytest.mark.parametrize(

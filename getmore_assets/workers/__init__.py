@@ -18,7 +18,7 @@ from typing import Any
 
 from getmore_assets import __version__, progress
 from getmore_assets.errors import BadInput
-from getmore_assets.ranks import is_first
+from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
 
 Work = Callable[[dict[str, Any]], dict[str, Any]]
@@ -41,7 +41,18 @@ def run(work: Work) -> None:
     logging.basicConfig(
         level=progress.level() if is_first() else logging.ERROR, format="%(message)s", stream=sys.stderr
     )
+    see_one_gpu()
     sys.exit(answer(work, Path(sys.argv[1]), Path(sys.argv[2])))
+
+
+def see_one_gpu() -> None:
+    """Let this process see one GPU, the first that it may use, wherever it runs; each process of several takes its own.
+
+    With several GPUs, the Trainer would take them all (DataParallel): other batches than the recipe's, and another
+    loss. The variable counts until CUDA is first used.
+    """
+    if processes() == 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
 def answer(work: Work, spec: Path, result: Path) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from getmore_assets import progress
-from getmore_assets.workers import answer, end_with, entry
+from getmore_assets.workers import answer, end_with, entry, see_one_gpu
 
 
 def serve(channel: socket.socket) -> None:
@@ -81,6 +81,7 @@ def _work(work: object, spec: Path, result: Path) -> NoReturn:
     """Do the work in the forked process, and end it as a program of its own would end."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     end_with(os.getppid())
+    see_one_gpu()
     code = 1
     try:
         if callable(work):
