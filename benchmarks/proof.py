@@ -7,9 +7,9 @@ A target is NAME.train.jsonl, NAME.dev.jsonl and NAME.test.jsonl in the data fol
 weights of `ours` were chosen on its validation split, and the verdict comes from the other targets. Sizes differ in
 models, arms and seeds (`SIZES` in `proof_protocol.py`); `--scale 0.01` makes any of them a trial of a few minutes.
 
-All goes through `getmore run`, one task a part and target, so that what was measured is what users run. Every run of a
-comparison is a file in the lake: the command can be killed, and goes on when it is given again. Seeds come one after
-the other, the deciding arms first; after each pass JSON and page are written of what there is by then.
+The script calls `getmore run` with one task per part and target, so it measures what users run. Each run of a
+comparison is a file in the lake, so the script can be killed and resumed. It runs one seed after the other, the
+deciding arms first, and writes the JSON file and the page after each pass.
 """
 
 import argparse

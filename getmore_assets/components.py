@@ -20,7 +20,7 @@ type: {type}
 attributes:
   key_prefix: [{name}]        # of every asset key; names of jobs, sensors and partitions begin with it, too
   tasks: tasks/               # the folder of task files, from here: each file describes one target, and is a partition
-  # lake: /srv/lake           # where everything made lies; without it, where the task files say
+  # lake: /srv/lake           # the folder of all results; without it, the one in each task file
   # upstream:                 # assets that come first; those that task files name (`asset: my_docs`) need not be here
   #   candidates: [my_docs]
   # group: {name}               # one group in place of five
@@ -82,7 +82,7 @@ class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
     key_prefix: Sequence[str] = Field((), description="of every asset key; names of jobs and sensors begin with it")
     tasks: str = Field("tasks", description="the folder of task files, or the file of one task, from this folder")
     targets: Sequence[dict[str, Any]] = Field((), description="tasks, in place of task files: as `getmore schema` says")
-    lake: str | None = Field(None, description="where everything made lies, in place of the tasks' own")
+    lake: str | None = Field(None, description="the folder of all results, in place of the one in each task")
     upstream: Upstream = Field(default_factory=Upstream, description="assets that must be materialized first")
     group: str | None = Field(None, description="one asset group in place of five")
     partitions: Literal["targets", "none"] = Field("targets", description="a partition a target, or none")

@@ -145,7 +145,7 @@ def select(
         validation: What epochs are chosen by; without it a tenth of the target.
         test: What is scored on; without it a tenth of the target. Candidates that overlap it are not selected.
         name: Of the target: results of one name replace each other.
-        lake: The folder that everything made lies under.
+        lake: The folder of all results.
         **settings: Any other field of the task file, as `encoder={"model": "minilm"}`.
 
     Returns:

@@ -34,7 +34,7 @@ def demo(as_json: bool) -> None:
 def _text() -> str:
     """The demo's task file: in an installed package beside the code, in a checkout among the tasks.
 
-    Among the tasks its lake lies in the folder above; here it lies beside the file.
+    In a checkout, the lake is in the folder above `tasks/`; here it is beside the file.
     """
     package = files("getmore_assets")
     beside = package / _FILE

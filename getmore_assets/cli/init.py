@@ -31,7 +31,7 @@ def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_js
 
     Finds the tables under FOLDER_OR_FILES (JSONL, CSV, TSV, Parquet, text, Delta, saved data sets), tells the target
     and its splits from the candidate pool, and guesses which columns hold texts, labels, domains and sources. The task
-    is written only if a run would accept it; what is refused is tried another way. Where two ways are equally likely,
+    is written only if a run would accept it; a refused guess is tried another way. Where two ways are equally likely,
     it asks, or names the choice. The file says why beside each value, and has every other setting at its default,
     commented out.
     """

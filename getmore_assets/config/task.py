@@ -23,7 +23,7 @@ class Task(Section):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results", examples=["mine"]
     )
-    lake: str = Field(".getmore", description="the folder that everything made lies under; `~` is your home")
+    lake: str = Field(".getmore", description="the folder of all results; `~` is your home")
     candidates: list[AnySource] = Field(
         min_length=1, description="the sources of the corpus to select from", examples=["[{path: corpus/*.jsonl}]"]
     )

@@ -91,7 +91,7 @@ class Transport(Section):
 
 
 class Drift(Section):
-    """How much change is let pass; by default none: another target selects anew, another selection trains anew."""
+    """How much change keeps the last result; by default none."""
 
     rows: float | None = Field(None, ge=0, le=1, description="share of the target's weight on rows that came or went")
     distance: float | None = Field(

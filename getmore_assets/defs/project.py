@@ -55,7 +55,7 @@ def build_definitions(
             `tasks` name as sources need not be repeated here.
         tasks: The folder of task files, the file of one task, or tasks, each as its fields. Default: `GETMORE_TASKS`,
             or `tasks/`.
-        lake: The folder that everything made lies under, in place of the tasks' own.
+        lake: The folder of all results, in place of the one in each task.
         group: The asset group. Default: five groups, from `corpus` to `proof`.
         partitions: `targets`: a partition a task, added when the task appears. A definition of yours: its keys are
             names of tasks. None: no partitions; `tasks` must be one task.

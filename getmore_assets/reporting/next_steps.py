@@ -30,7 +30,7 @@ def next_steps(task: Task, gains: dict[str, Gain], gates: list[Gate], kind: str)
         ahead = [shown(other) for other, gain in gains.items() if judgement(gain) == WORSE]
         said.append(f"Use {ahead[0]} instead, or try `selection.selector: got-d-rounds`")
     elif kind == LEVEL:
-        said.append("Use the cheapest of what is level: see Cost and forgetting")
+        said.append("Use the cheapest of the level selectors: see Cost and forgetting")
     if task.seeds < _FEWEST_SEEDS and kind != BETTER:
         said.append(f"Measure more seeds: `getmore compare TASK.yaml --seeds {_FEWEST_SEEDS}`; {_so_far(gains)}")
     elif kind == UNKNOWN:

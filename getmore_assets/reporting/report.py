@@ -206,7 +206,7 @@ def _of_selection(drawings: _Drawings, made: dict[str, Record], evidence: Eviden
     if "scores" in made["selected_subset"].figures:
         values, cut = judged["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
         alt = f"{len(values):,} scores from {values.min():.4g} to {values.max():.4g}; the cut is at {cut:.4g}."
-        caption = "How many candidates have which score; what is left of the mark was selected."
+        caption = "How many candidates have which score; candidates left of the mark were selected."
         drawings.add("scores", "Distribution of the scores", alt, caption, figures.scores, values, cut)
     land = evidence.landscape
     if land is None:

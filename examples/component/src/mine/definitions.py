@@ -1,4 +1,4 @@
-"""All that lies in `defs/`: the pipeline, as `dg scaffold defs getmore_assets.GetmoreLine warm` puts it there."""
+"""The definitions in `defs/`: the pipeline, as `dg scaffold defs getmore_assets.GetmoreLine warm` puts it there."""
 
 from pathlib import Path
 
