@@ -5,6 +5,7 @@ import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # two threads spin on models this small
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"  # as every worker's process has it
 
 import shutil
 import subprocess
