@@ -37,6 +37,7 @@ task = {
     "candidates": [{"asset": "my_docs", "text": "body", "domain": "topic"}],
     "target": {"train": {"asset": "wanted"}, "text": "body"},
     "encoder": {"model": "lexical", "dimensions": 32},
+    "base_model": {"small": {"layers": 1, "width": 64, "rows": 300}},
     "selection": {"budget": {"rows": 50}},
 }
 defs = dg.Definitions.merge(

@@ -28,6 +28,7 @@ from tests import in_process
 
 SHARED = Path(__file__).parents[2] / "shared"
 DOMAINS = ("argparse", "collections", "logging", "unittest")  # of the pool: stand for a quarter of the modules each
+_ROOM = 8 * 2**30
 SECRET = "hf_ThisStandsForTheTokenOfAUser"  # what the environment of every command holds, and nothing may keep
 
 
@@ -36,6 +37,14 @@ LONGEST = (
     *("test_reselection", "test_docs", "test_examples", "test_checks", "test_paper", "test_several", "test_scorecard"),
     *("test_cli_terminal", "test_cli"),
 )
+
+
+def pytest_configure() -> None:
+    """Have the tests write to memory where there is room: they write about 1 GiB, and every commit waits for a disk."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+    os.environ.update(launch.KEEP_MEMORY)  # what pytest starts inherits it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

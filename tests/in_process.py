@@ -5,6 +5,7 @@ fixture `real_processes`.
 """
 
 import contextlib
+import gc
 import logging
 import subprocess
 import traceback
@@ -18,6 +19,7 @@ from getmore_assets.forks import Exit
 from getmore_assets.workers import answer, entry
 
 RUN_IN_PROCESSES = launch.run_here
+_IMPORTED = set[str]()
 
 
 def run_worker(worker: str, spec: Path, result: Path, processes: int) -> Exit:
@@ -25,7 +27,12 @@ def run_worker(worker: str, spec: Path, result: Path, processes: int) -> Exit:
     if processes > 1:
         return RUN_IN_PROCESSES(worker, spec, result, processes)
     try:
-        return Exit(answer(entry(worker), spec, result), 0.0)
+        work = entry(worker)
+        if worker not in _IMPORTED:  # as the process that workers are forked from does
+            _IMPORTED.add(worker)
+            gc.collect()
+            gc.freeze()
+        return Exit(answer(work, spec, result), 0.0)
     except Exception:  # a process of its own prints the traceback and ends with 1
         traceback.print_exc()
         return Exit(1, 0.0)

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from rich.console import Console
@@ -93,49 +92,36 @@ def test_approve_says_when_nothing_waited(ran_copy):
     assert json.loads(done.stdout)["waited"] is False
 
 
-def test_ctrl_c_says_what_was_interrupted_and_how_to_go_on(sources, tmp_path):
-    many = {"fraction": 0.5}
-    fields = task_fields(
-        sources, tmp_path / "lake", selection={"budget": many}, warmup={"epochs": 200, "batch_size": 8}
-    )
+def test_on_a_terminal_the_last_line_is_alive_and_ctrl_c_says_how_to_go_on(sources, tmp_path):
+    fields = task_fields(sources, tmp_path / "lake")
+    fields["base_model"]["small"] |= {"rows": 1200, "epochs": 400}  # it is interrupted at work
     file = write_task(tmp_path / "task.yaml", fields)
-    environment = {**os.environ, "DAGSTER_HOME": ""}
-    command = [sys.executable, "-m", "getmore_assets.cli", "run", str(file)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as run:
-        said = []
-        for line in run.stderr:
-            said.append(line)
-            if line.startswith("selected_subset "):
-                break
-        time.sleep(2)
-        os.killpg(run.pid, signal.SIGINT)
-        said += run.stderr.readlines()
-        code = run.wait(60)
-    assert code == 130, "".join(said)
-    (line,) = (one for one in said if one.startswith("interrupted"))
-    assert re.match(r"interrupted( in \w+)?; finished stages are kept", line)  # between two stages none is named
-    assert f"To go on: getmore run {file}" in line
-
-
-def test_on_a_terminal_the_last_line_is_alive(sources, tmp_path):
-    file = write_task(tmp_path / "task.yaml", task_fields(sources, tmp_path / "lake"))
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "getmore_assets.cli", "select", str(file)]
+    command = [sys.executable, "-m", "getmore_assets.cli", "run", str(file)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "DAGSTER_HOME": ""}
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as run:
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment, start_new_session=True) as run:
         os.close(theirs)
-        drawn = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:
-                break
-            if not part:
-                break
+        drawn, interrupted = b"", False
+        while part := _read(ours):
             drawn += part
-        assert run.wait(60) == 0, drawn
+            if not interrupted and re.search(rb"base_model[^\n]*step", drawn):
+                interrupted = True
+                os.killpg(run.pid, signal.SIGINT)
+        code = run.wait(60)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode().replace("\x1b[2K", "\n"))
+    assert code == 130, text
     assert re.search(r"[\r\n]raw_corpus +1,\d+ rows +[\d.]+ s", text)
-    steps = [line for line in re.split(r"[\r\n]+", text) if "pass 1 over" in line]
-    assert re.search(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] \w+", text)
+    steps = [line for line in re.split(r"[\r\n]+", text) if re.search(r"base_model.*\bsteps?\b", line)]
+    assert steps
     assert all(re.match(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] ", line) for line in steps)  # on the line that is drawn again and again, alone
+    said = " ".join(text.split())
+    assert "interrupted in base_model; finished stages are kept" in said
+    assert f"To go on: getmore run {file}" in said
+
+
+def _read(terminal: int) -> bytes:
+    """Return what was drawn, or nothing at the end."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""

@@ -5,6 +5,7 @@ server has one thread and runs no model, so that a fork is safe, and each worker
 """
 
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -37,6 +38,7 @@ def serve(channel: socket.socket) -> None:
                 work = entry(asked["worker"])
         except Exception:
             traceback.print_exc()
+        gc.freeze()  # a worker that collects garbage neither looks through what was imported nor copies its pages
         pid = os.fork()
         if pid == 0:
             channel.close()
