@@ -26,9 +26,9 @@ from getmore_assets.workers import PARENT, REFUSED
 log = logging.getLogger(__name__)
 
 _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-#: To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
+# To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
 # the system anew, page by page (benchmarks/README.md, kept_memory).
-KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 _MAY_TRAIN = ("train", "select")
 _SHARED_S = 60  # until what another machine wrote to a volume is seen on this one; NFS says no for so long by default
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
@@ -100,7 +100,7 @@ def launch(
 
 def settings(worker: str) -> dict[str, str]:
     """The environment of a worker; what this process is told about memory goes on."""
-    kept = {name: os.environ.get(name, value) for name, value in KEEP_MEMORY.items()} if worker in _MAY_TRAIN else {}
+    kept = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()} if worker in _MAY_TRAIN else {}
     return _QUIET | kept
 
 

@@ -44,7 +44,6 @@ def pytest_configure() -> None:
     memory = Path("/dev/shm")
     if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
-    os.environ.update(launch.KEEP_MEMORY)  # what pytest starts inherits it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
