@@ -26,8 +26,12 @@ from tests.conftest import documents, task_fields, write_sources, write_task
 
 REPO = Path(__file__).parents[2]
 LONGEST = 600.0  # seconds that a command may take before it counts as hung
-_STATION = re.compile(rf"^({'|'.join(STATIONS)}): (making|made|reused|kept)", re.MULTILINE)
+_STATION = re.compile(rf"^({'|'.join(STATIONS)})(: making| +[\d,]+ rows )", re.MULTILINE)
 _OTHERS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
+
+
+class MissedError(RuntimeError):
+    """What a drive waited for was not seen."""
 
 
 class Command:
@@ -80,7 +84,7 @@ class Command:
         if not seen:
             return "inputs" if "checking the inputs" in self.text else "start"
         name, what = seen[-1]
-        return name if what == "making" else f"after {name}"
+        return name if what == ": making" else f"after {name}"
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -102,6 +106,15 @@ class Command:
     def workers(self) -> list[psutil.Process]:
         """The worker processes it has now."""
         return workers_of(self.process)
+
+    def reach(self, seen: Callable[[], Any], every: float = 0.005) -> None:
+        """Wait for something to be seen.
+
+        Raises:
+            MissedError: The command ended, or time did, before it was: a drive that goes on would show nothing.
+        """
+        if not self.until(seen, every):
+            raise MissedError(f"the moment was missed: its log, {self.log}, ends: {self.said}")
 
     def until(self, seen: Callable[[], Any], every: float = 0.005) -> bool:
         """Wait for something to be seen; False where the command ended, or time did, before it was."""
@@ -221,7 +234,8 @@ class Place:
         **environment: str,
     ) -> Command:
         """Start `getmore VERB TASK.yaml`; `name` is that of its log."""
-        command = ["-m", "getmore_assets.cli", verb, str(self.file), *arguments, "--json"]
+        steps = ["--verbose"] if verb in ("run", "select") else []  # by which `Command.makes` follows it
+        command = ["-m", "getmore_assets.cli", verb, str(self.file), *arguments, *steps, "--json"]
         return Command(command, self.home / f"{self.task}-{name}.log", environment, code, before)
 
     def run(self, name: str, verb: str = "run", *arguments: str, code: Path = REPO, **environment: str) -> Command:

@@ -48,7 +48,7 @@ def while_a_store_is_made(drive: Drive, kills: int) -> None:
             late = draws.uniform(0, longest)
             with drive.scenario(f"{store} store is made, {number}") as (result, place):
                 command, result.when = place.start("killed"), f"{late:.2f} s after its first file"
-                command.until(lambda r=place.lake.root, p=pattern: any(r.glob(p)), every=0.002)
+                command.reach(lambda r=place.lake.root, p=pattern: any(r.glob(p)), every=0.002)
                 time.sleep(late)
                 left = command.kill()
                 note(result, command)
@@ -63,7 +63,7 @@ def of_a_worker(drive: Drive, kills: int) -> None:
         late = draws.uniform(0, 0.15)
         with drive.scenario(f"worker of {station}") as (result, place):
             command, result.when = place.start("killed"), station
-            command.until(lambda c=command, s=station: c.makes(s) and c.workers())
+            command.reach(lambda c=command, s=station: c.makes(s) and c.workers())
             time.sleep(late)
             for worker in command.workers():
                 os.kill(worker.pid, signal.SIGKILL)
@@ -76,7 +76,7 @@ def by_a_signal(drive: Drive) -> None:
     for name, send in (("SIGINT to all", signal.SIGINT), ("SIGTERM", signal.SIGTERM)):
         with drive.scenario(name) as (result, place):
             command, result.when = place.start("ended"), "warmed_model"
-            command.until(lambda c=command: c.makes("warmed_model") and c.workers())
+            command.reach(lambda c=command: c.makes("warmed_model") and c.workers())
             time.sleep(1)
             started = command.process.children(recursive=True)
             if send == signal.SIGINT:

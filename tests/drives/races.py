@@ -19,7 +19,7 @@ import psutil
 
 import getmore_assets
 from getmore_assets.errors import REPAIR
-from tests.drives.command import LONGEST, REPO, Command
+from tests.drives.command import LONGEST, REPO, Command, MissedError
 from tests.drives.drive import MEND, Drive, Stopped, repaired
 from tests.drives.homes import Home, host, no_hosts
 from tests.drives.judge import Result, doubled, left_behind
@@ -53,7 +53,7 @@ def pool_paused_in_triage(known: References, result: Result, place: Small) -> No
 def pool_paused_in_embeddings(known: References, result: Result, place: Small) -> None:
     """One is stopped in the midst of its embeddings; another is at triage, then at its embeddings."""
     places, paused = [place, place.another("t2")], place.start("race", "select")
-    paused.until(lambda: paused.makes("embeddings") and paused.workers())
+    paused.reach(lambda: paused.makes("embeddings") and paused.workers())
     time.sleep(known.drive.random(result.fault).uniform(0.2, 1.2))
     paused.pause()
     other = places[1].start("race", "select")
@@ -66,7 +66,7 @@ def pool_killed(known: References, result: Result, place: Small) -> None:
     """Of three targets, one is killed between reading which vectors there are and adding its own."""
     places, killed = [place, place.another("t2"), place.another("t3")], _paused_at_the_fit(result, place)
     others = [one.start("race", "select") for one in places[1:]]
-    others[0].until(lambda: others[0].makes("domain_triage"))
+    others[0].reach(lambda: others[0].makes("domain_triage"))
     killed.kill()
     _end(result, others)
     settle(known, result, places, killed=True)
@@ -98,7 +98,7 @@ def target_killed(known: References, result: Result, place: Small) -> None:
     result.when = "ot_potentials"
     while not (at := [one for one in racers if one.makes("ot_potentials") and one.workers()]):
         if not any(one.going for one in racers):
-            break
+            raise MissedError("no worker of ot_potentials was seen")
         time.sleep(0.01)
     for one in at[:1]:
         one.kill()
@@ -110,7 +110,7 @@ def growing_while_encoded(known: References, result: Result, place: Small) -> No
     """The pool grows while two targets encode it."""
     places = [place, place.another("t2")]
     racers = [one.start("race", "select") for one in places]
-    racers[0].until(lambda: racers[0].makes("domain_triage"))
+    racers[0].reach(lambda: racers[0].makes("domain_triage"))
     place.grow_pool()
     _end(result, racers)
     settle(known, result, places, grown=True)
@@ -130,7 +130,7 @@ def growing_killed(known: References, result: Result, place: Small) -> None:
     """One is killed when it has fitted its encoder; the pool has grown when the others come."""
     places, killed = [place, place.another("t2"), place.another("t3")], _paused_at_the_fit(result, place)
     other = places[1].start("race", "select")
-    other.until(lambda: other.makes("domain_triage"))
+    other.reach(lambda: other.makes("domain_triage"))
     place.grow_pool()
     killed.kill()
     third = places[2].start("race", "select")
@@ -157,7 +157,7 @@ def homes_killed(known: References, result: Result, place: Small) -> None:
     places = [place, place.another("t2"), place.another("t3")]
     one, two = Home(place, "one"), Home(place, "two")
     racers = [one.start(places[0], "job"), *(two.start(other, "job") for other in places[1:])]
-    racers[0].until(lambda: racers[0].makes("embeddings") and racers[0].workers())
+    racers[0].reach(lambda: racers[0].makes("embeddings") and racers[0].workers())
     result.when = "embeddings"
     racers[0].kill()
     _end(result, racers[1:])
@@ -189,7 +189,7 @@ def hosts_killed(known: References, result: Result, place: Small) -> None:
     _needs_hosts(result)
     places, locks = [place, place.another("t2"), place.another("t3")], place.lake.folder("locks")
     racers = [Home(place, one.task).start(one, "race", host(f"host-{one.task}", locks)) for one in places]
-    racers[0].until(lambda: racers[0].makes("domain_triage") and racers[0].workers())
+    racers[0].reach(lambda: racers[0].makes("domain_triage") and racers[0].workers())
     time.sleep(known.drive.random(result.fault).uniform(0.5, 1.5))
     result.when = racers[0].station
     racers[0].kill()
@@ -287,13 +287,13 @@ def _paused_at_the_fit(result: Result, place: Small) -> Command:
 
 def _pause_at_the_fit(result: Result, place: Small, command: Command) -> None:
     fits, result.when = place.lake.root / "encoders", "the encoder is fitted"
-    result.must(command.until(lambda: any(fits.glob("*")), every=0.0005), "the moment was missed")
+    command.reach(lambda: any(fits.glob("*")), every=0.0005)
     command.pause()
 
 
 def _let_by(paused: Command, other: Command, station: str) -> None:
     """Let the other command go as far as it gets, then let the paused one go on."""
-    other.until(lambda: other.makes(station))
+    other.reach(lambda: other.makes(station))
     since = time.monotonic()
     other.until(lambda: time.monotonic() - since > _LET_GO)
     paused.go_on()

@@ -25,7 +25,7 @@ def unreachable(drive: Drive) -> None:
     with drive.scenario("MLflow unreachable") as (result, place):
         uri = f"http://127.0.0.1:{free_port(drive.seed)}"
         command = place.start("unreachable", MLFLOW_TRACKING_URI=uri)
-        command.until(lambda: command.makes("base_model"))
+        command.reach(lambda: command.makes("base_model"))
         needed = time.monotonic()
         must_fail(result, command, naming=_SAYS)
         waited = time.monotonic() - needed
@@ -42,7 +42,7 @@ def killed(drive: Drive) -> None:
             uri = f"http://127.0.0.1:{port}"
             with _server(place.home, port) as server:
                 command, result.when = place.start("served", MLFLOW_TRACKING_URI=uri), station
-                command.until(lambda c=command, s=station: c.makes(s) and c.workers())
+                command.reach(lambda c=command, s=station: c.makes(s) and c.workers())
                 time.sleep(0.5)
                 os.killpg(server.pid, signal.SIGKILL)
                 gone = time.monotonic()

@@ -36,11 +36,11 @@ def full(drive: Drive) -> None:
     ):
         with drive.scenario(name) as (result, place), _own_file_system(place, result):
             command = place.start("full")
-            seen = command.until(lambda c=command, s=station: c.makes(s))
+            command.reach(lambda c=command, s=station: c.makes(s))
             if saves:
-                seen = command.until(lambda c=command, p=place, s=station: _stopped_saving(c, p, s), every=0.0005)
+                command.reach(lambda c=command, p=place, s=station: _stopped_saving(c, p, s), every=0.0005)
             result.when = command.station
-            result.must(seen and _filled(place, left_kb), "the moment was missed")
+            result.must(_filled(place, left_kb), "the moment was missed")
             for stopped in command.workers():
                 os.kill(stopped.pid, signal.SIGCONT)
             must_fail(result, command, naming=_FULL)
@@ -94,7 +94,7 @@ def read_only(drive: Drive) -> None:
     for station in ("embeddings", "warmed_model"):
         with drive.scenario(f"read-only, {station}") as (result, place):
             command, result.when = place.start("read-only"), station
-            command.until(lambda c=command, s=station: c.makes(s))
+            command.reach(lambda c=command, s=station: c.makes(s))
             if not _made_read_only(place.lake.root):
                 result.skipped = "no folder can be bound read-only here"
                 command.kill()
