@@ -89,7 +89,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out
     with tempfile.TemporaryDirectory(prefix="getmore-wheel-") as folder:
-        found = drive(Path(folder))
+        found = json.loads(json.dumps(drive(Path(folder))).replace(folder, "…"))
     for what, holds in found["holds"].items():
         print("holds" if holds else "DOES NOT HOLD", what)
     print(found["version"], f"{found['wheel_bytes']:,} bytes;", *found["verdict"])
