@@ -32,7 +32,7 @@ def assets(pipeline: Pipeline, condition: dg.AutomationCondition | None = None) 
 
 
 def _asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition | None) -> dg.AssetsDefinition:
-    schema = described(stage.columns, {name: kind for name, (kind, _) in stage.columns.items()})
+    schema = described(stage.columns, {name: column.kind for name, column in stage.columns.items()})
 
     @dg.asset(
         key=pipeline.key(stage.name),

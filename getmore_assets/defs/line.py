@@ -13,7 +13,7 @@ from getmore_assets.config import Task
 from getmore_assets.defs import runs
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.pools import place_in_pool
-from getmore_assets.defs.shown import materialisation
+from getmore_assets.defs.shown import column_lineage, materialisation
 from getmore_assets.defs.upstream import EMPTY, Load, located
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
@@ -60,7 +60,7 @@ class Line:
         except WorkerKilledError:
             context.instance.add_run_tags(context.run.run_id, {runs.INTERRUPTED: stage.name})
             raise
-        return materialisation(record, status)
+        return materialisation(record, status, column_lineage(stage, task, self.pipeline.key))
 
 
 def resource(pipeline: Pipeline) -> dg.ResourceDefinition:

@@ -1,25 +1,30 @@
 """A stage and a record as Dagster shows them.
 
-Belongs here: schema and owners; from a record to the metadata of a materialisation. Does not: making anything.
+Belongs here: schema, column lineage and owners; from a record to the metadata of a materialisation. Does not: making
+anything.
 """
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from getmore_assets.config import Task
+from getmore_assets.corpus import target
 from getmore_assets.records import Record
 from getmore_assets.reporting.figures import as_markdown
+from getmore_assets.stages.columns import Columns
+from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.table import STAGES
 
 _MARKUP, _ESCAPED = re.compile(r"([\\`*_\[\]<>()!|#])"), r"\\\1"  # a selector may be called anything
 _MOST_ITEMS = 50  # of a list; Dagster keeps every materialisation's metadata for ever
 
 
-def materialisation(record: Record, status: str) -> dg.MaterializeResult:
+def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage) -> dg.MaterializeResult:
     """The materialisation of a station; `status` says whether it was made, reused or kept."""
     metadata: dict[str, Any] = {
         **_first(record),
@@ -37,6 +42,7 @@ def materialisation(record: Record, status: str) -> dg.MaterializeResult:
         metadata["dagster/column_schema"] = described(
             STAGES[record.station].columns, record.table.scan().collect_schema()
         )
+        metadata["dagster/column_lineage"] = lineage
     for name, folder in record.folders.items():
         metadata[name] = dg.MetadataValue.path(folder)
     for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():
@@ -62,15 +68,42 @@ def _first(record: Record) -> dict[str, Any]:
     return found
 
 
-def described(meant: Mapping[str, tuple[Any, str]], schema: Mapping[str, Any]) -> dg.TableSchema:
+def column_lineage(stage: Stage, task: Task, key: Callable[[str], dg.AssetKey]) -> dg.TableColumnLineage:
+    """Return what the columns of a stage's table come from: columns of the stages that it reads, and of sources.
+
+    Args:
+        stage: Whose table.
+        task: Its sources that are assets of the project have columns of the names that the task says.
+        key: From the name of a stage to the key of its asset.
+    """
+    sources = {"candidates": task.candidates, "target": target.sources_of(task).values()}
+
+    def deps(name: str) -> Iterator[dg.TableColumnDep]:
+        of, _, column = name.partition(".")
+        if of in STAGES:
+            yield dg.TableColumnDep(key(of), column)
+        for source in sources.get(of, ()):
+            if source is not None and source.asset:
+                named = source.texts if column == "text" else [getattr(source, column)]
+                yield from (dg.TableColumnDep(dg.AssetKey.from_user_string(source.asset), one) for one in named if one)
+
+    return dg.TableColumnLineage(
+        {
+            name: list(dict.fromkeys(dep for one in column.comes_from for dep in deps(one)))
+            for name, column in stage.columns.items()
+        }
+    )
+
+
+def described(meant: Columns, schema: Mapping[str, Any]) -> dg.TableSchema:
     """Return the schema of a table with what its columns mean.
 
     Args:
-        meant: Of the stage, its columns with type and meaning; a column of another name has no description.
+        meant: The columns of the stage; a column of another name has no description.
         schema: The types by name.
     """
     columns = [
-        dg.TableColumn(n, str(kind), description=meant[n][1] if n in meant else None) for n, kind in schema.items()
+        dg.TableColumn(n, str(kind), description=meant[n].meaning if n in meant else None) for n, kind in schema.items()
     ]
     return dg.TableSchema(columns)
 

@@ -1,14 +1,44 @@
-"""Columns that the tables of several stages have.
+"""What a column of a stage's table is, and the columns that the tables of several stages have.
 
-Belongs here: types and meanings. Does not: columns of one stage alone, which stand in its module, or making a table.
+Belongs here: types, meanings, and where a column comes from. Does not: columns of one stage alone, which stand in its
+module, or making a table.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-ID = (pl.String, "hash of the text: the row's content id, 32 hex digits")
-TARGET = (pl.String, "the target, which is the task's name and the partition")
-TEXT = (pl.String, "the text, in NFC, without control characters")
-DOMAIN = (pl.String, "the domain that the source names, or the file's name")
-SOURCE = (pl.String, "the source that the row names, or the file's name")
-WORDS = (pl.Int32, "words and punctuation marks, which budgets count in")
-ORIGIN = (pl.String, "where the row was read: file:row, and #n for the n-th passage of a row")
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a stage's table.
+
+    Attributes:
+        kind: Its type.
+        meaning: What it holds.
+        comes_from: What its values are computed from: columns of other stages, as `raw_corpus.text`, and fields of the
+            task's sources that name columns, as `candidates.text` and `target.label`.
+    """
+
+    kind: pl.DataType | type[pl.DataType]
+    meaning: str
+    comes_from: tuple[str, ...] = ()
+
+    def of(self, *columns: str) -> "Column":
+        """Return the same column, which comes from these."""
+        return replace(self, comes_from=columns)
+
+
+Columns = Mapping[str, Column]
+
+#: What several columns come from.
+IDS, TEXTS = ("raw_corpus.id", "target_data.id"), ("raw_corpus.text", "target_data.text")
+
+ID = Column(pl.String, "hash of the text: the row's content id, 32 hex digits")
+TARGET = Column(pl.String, "the target, which is the task's name and the partition")
+TEXT = Column(pl.String, "the text, in NFC, without control characters")
+DOMAIN = Column(pl.String, "the domain that the source names, or the file's name")
+SOURCE = Column(pl.String, "the source that the row names, or the file's name")
+WORDS = Column(pl.Int32, "words and punctuation marks, which budgets count in")
+ORIGIN = Column(pl.String, "where the row was read: file:row, and #n for the n-th passage of a row")

@@ -10,7 +10,7 @@ from getmore_assets.records import Record
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import DOMAIN, TARGET
+from getmore_assets.stages.columns import DOMAIN, TARGET, TEXTS, Column
 from getmore_assets.stages.embeddings import encode_seconds
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
@@ -86,13 +86,13 @@ STAGE = Stage(
     asks_models=True,
     columns={
         "target": TARGET,
-        "domain": DOMAIN,
-        "nearness": (pl.Int64, "place among the domains, the nearest is 1"),
-        "rows": (pl.Int64, "rows of the domain that may be chosen"),
-        "sampled": (pl.Int64, "rows that the distance was measured on"),
-        "distance": (pl.Float64, "entropic transport cost between sample and target"),
-        "error": (pl.Float64, "L1 error of the target marginal that the solve stopped at"),
-        "kept": (pl.Boolean, "whether rows of the domain may be chosen"),
+        "domain": DOMAIN.of("raw_corpus.domain"),
+        "nearness": Column(pl.Int64, "place among the domains, the nearest is 1", TEXTS),
+        "rows": Column(pl.Int64, "rows of the domain that may be chosen", ("raw_corpus.domain", "leakage.id")),
+        "sampled": Column(pl.Int64, "rows that the distance was measured on", ("raw_corpus.domain", "leakage.id")),
+        "distance": Column(pl.Float64, "entropic transport cost between sample and target", TEXTS),
+        "error": Column(pl.Float64, "L1 error of the target marginal that the solve stopped at", TEXTS),
+        "kept": Column(pl.Boolean, "whether rows of the domain may be chosen", TEXTS),
     },
     checks=(the_nearest_are_kept,),
 )

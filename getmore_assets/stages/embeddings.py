@@ -9,7 +9,7 @@ from getmore_assets.encoders import encoder_fingerprint, fits, store
 from getmore_assets.lake import TableRef, batches, vectors_of
 from getmore_assets.records import Records
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import ID
+from getmore_assets.stages.columns import ID, IDS, TEXTS, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 
@@ -101,9 +101,9 @@ STAGE = Stage(
     shared=True,
     asks_models=True,
     columns={
-        "encoder": (pl.String, "fingerprint of the encoder"),
-        "id": ID,
-        "vector": (pl.List(pl.Float32), "of length 1"),
+        "encoder": Column(pl.String, "fingerprint of the encoder"),
+        "id": ID.of(*IDS),
+        "vector": Column(pl.List(pl.Float32), "of length 1", TEXTS),
     },
     checks=(vectors_have_unit_length, every_candidate_has_a_vector),
 )

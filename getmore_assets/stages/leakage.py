@@ -11,7 +11,7 @@ from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef, batches
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import ID, TARGET
+from getmore_assets.stages.columns import ID, TARGET, TEXTS, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 
@@ -100,11 +100,11 @@ STAGE = Stage(
     versions={"target_data": "evaluated_version"},
     columns={
         "target": TARGET,
-        "id": ID,
-        "kind": (pl.String, "exact, near, contained or piece"),
-        "split": (pl.String, "validation or test: where what it overlaps stands"),
-        "of": (pl.String, "the id of the evaluated row that it overlaps most"),
-        "overlap": (pl.Float64, "how much, 0 to 1"),
+        "id": ID.of("raw_corpus.id"),
+        "kind": Column(pl.String, "exact, near, contained or piece", TEXTS),
+        "split": Column(pl.String, "validation or test: where what it overlaps stands", ("target_data.split",)),
+        "of": Column(pl.String, "the id of the evaluated row that it overlaps most", ("target_data.id",)),
+        "overlap": Column(pl.Float64, "how much, 0 to 1", TEXTS),
     },
     checks=(nothing_leaks,),
 )

@@ -13,7 +13,7 @@ from getmore_assets.records import Record
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import ID, TARGET
+from getmore_assets.stages.columns import ID, IDS, TARGET, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers import POTENTIALS
@@ -125,11 +125,15 @@ STAGE = Stage(
     on_gpu=True,
     columns={
         "target": TARGET,
-        "side": (pl.String, "candidate or target"),
-        "id": ID,
-        "weight": (pl.Float64, "of the row in its side; a side sums to 1"),
-        "potential": (pl.Float64, "f of a candidate, g of a target row"),
-        "marginal": (pl.Float64, "of a target row, what the final plan brings to it; null for a candidate"),
+        "side": Column(pl.String, "candidate or target"),
+        "id": ID.of(*IDS),
+        "weight": Column(pl.Float64, "of the row in its side; a side sums to 1", IDS),
+        "potential": Column(pl.Float64, "f of a candidate, g of a target row", ("embeddings.vector",)),
+        "marginal": Column(
+            pl.Float64,
+            "of a target row, what the final plan brings to it; null for a candidate",
+            ("embeddings.vector",),
+        ),
     },
     checks=(the_solve_converged, the_choice_is_stable, epsilon_leaves_the_choice),
 )

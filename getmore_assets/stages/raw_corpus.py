@@ -8,7 +8,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import DOMAIN, ID, ORIGIN, SOURCE, TEXT, WORDS
+from getmore_assets.stages.columns import DOMAIN, ID, ORIGIN, SOURCE, TEXT, WORDS, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.shared_checks import is_current, volume_is_usual
 from getmore_assets.stages.stage import Stage
@@ -67,16 +67,26 @@ STAGE = Stage(
     shared=True,
     one_at_a_time=True,
     columns={
-        "pool": (pl.String, "names the pool: a hash of its sources and of how they are cleaned"),
-        "id": ID,
-        "text": TEXT,
-        "source": SOURCE,
-        "domain": DOMAIN,
-        "n_tokens": WORDS,
-        "duplicate_of": (pl.String, "the id of the earlier row that this one nearly copies; null where it is no copy"),
-        "held_out": (pl.Boolean, "kept as general text to measure forgetting on, and never selected"),
+        "pool": Column(pl.String, "names the pool: a hash of its sources and of how they are cleaned"),
+        "id": ID.of("candidates.text"),
+        "text": TEXT.of("candidates.text"),
+        "source": SOURCE.of("candidates.source"),
+        "domain": DOMAIN.of("candidates.domain"),
+        "n_tokens": WORDS.of("candidates.text"),
+        "duplicate_of": Column(
+            pl.String,
+            "the id of the earlier row that this one nearly copies; null where it is no copy",
+            ("candidates.text",),
+        ),
+        "held_out": Column(
+            pl.Boolean, "kept as general text to measure forgetting on, and never selected", ("candidates.text",)
+        ),
         "origin": ORIGIN,
-        "shingles": (pl.Binary, "hashes of the text's runs of three tokens, by which near-duplicates are found"),
+        "shingles": Column(
+            pl.Binary,
+            "hashes of the text's runs of three tokens, by which near-duplicates are found",
+            ("candidates.text",),
+        ),
     },
     checks=(
         ids_are_unique,

@@ -11,13 +11,17 @@ from getmore_assets.reporting import curves, evidence, figures, gates, report, s
 from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.stages import comparison, rankings
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import TARGET
+from getmore_assets.stages.columns import TARGET, Column
 from getmore_assets.stages.finetuned_model import judged_by
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 
 TABLE, CURVES = "scorecard", "scorecard_curves"
-_METRIC = (pl.Float64, "a metric on test, on general text, or before fine-tuning; null where it was not measured")
+_METRIC = Column(
+    pl.Float64,
+    "a metric on test, on general text, or before fine-tuning; null where it was not measured",
+    ("selected_subset.text", "target_data.text", "target_data.label"),
+)
 _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
 
 
@@ -162,14 +166,20 @@ STAGE = Stage(
     asks_models=True,
     columns={
         "target": TARGET,
-        "selector": (pl.String, "what chose the rows to warm up on; none is no warm-up"),
-        "seed": (pl.Int64, "of the trainings"),
-        "selection_hash": (pl.String, "of the rows that were selected; null without a warm-up"),
-        "warmup_tokens": (pl.Int64, "tokens of the model that it was warmed up on: the same for every selector"),
-        "warmup_rows": (pl.Int64, "rows that these tokens come from"),
-        "warmup_seconds": (pl.Float64, "the warm-up took"),
-        "finetune_seconds": (pl.Float64, "fine-tuning and evaluation took"),
-        "selection_seconds": (pl.Float64, "selecting took, with the vectors and potentials that it needs"),
+        "selector": Column(pl.String, "what chose the rows to warm up on; none is no warm-up"),
+        "seed": Column(pl.Int64, "of the trainings"),
+        "selection_hash": Column(
+            pl.String, "of the rows that were selected; null without a warm-up", ("selected_subset.id",)
+        ),
+        "warmup_tokens": Column(
+            pl.Int64,
+            "tokens of the model that it was warmed up on: the same for every selector",
+            ("selected_subset.text",),
+        ),
+        "warmup_rows": Column(pl.Int64, "rows that these tokens come from", ("selected_subset.text",)),
+        "warmup_seconds": Column(pl.Float64, "the warm-up took"),
+        "finetune_seconds": Column(pl.Float64, "fine-tuning and evaluation took"),
+        "selection_seconds": Column(pl.Float64, "selecting took, with the vectors and potentials that it needs"),
         **dict.fromkeys(statistics.METRICS, _METRIC),
     },
     checks=(better_than_random, every_run_is_scored, forgetting_is_bounded),

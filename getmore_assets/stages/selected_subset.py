@@ -15,13 +15,15 @@ from getmore_assets.selection.choice import Choice, take
 from getmore_assets.selection.ground import Tables
 from getmore_assets.selection.orders import cuts_scores, decider
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import DOMAIN, ID, SOURCE, TARGET, TEXT, WORDS
+from getmore_assets.stages.columns import DOMAIN, ID, SOURCE, TARGET, TEXT, TEXTS, WORDS, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.rankings import CODE_VERSION, Asked, imported_version, rankings
 from getmore_assets.stages.stage import Stage
 
 TABLE, LEDGER = "selected_subset", "row_ledger"
 _TABLES = tuple(Tables.__dataclass_fields__)
+#: GOT-D ranks by potentials; other selectors read the vectors, or the texts.
+_RANKED_BY = ("ot_potentials.potential", "embeddings.vector", *TEXTS)
 
 
 def _settings(task: Task) -> Any:
@@ -149,16 +151,20 @@ STAGE = Stage(
     on_gpu=True,
     columns={
         "target": TARGET,
-        "id": ID,
-        "text": TEXT,
-        "source": SOURCE,
-        "domain": DOMAIN,
-        "method": (pl.String, "the selector that chose it"),
-        "budget": (pl.String, "the budget, as it was asked for"),
-        "rank": (pl.Int64, "place in the selection, from 1"),
-        "n_tokens": WORDS,
-        "score": (pl.Float64, "what it was ranked by: the smallest first"),
-        "nearest_target_ids": (pl.List(pl.String), "the rows of target train that are nearest to it"),
+        "id": ID.of("raw_corpus.id"),
+        "text": TEXT.of("raw_corpus.text"),
+        "source": SOURCE.of("raw_corpus.source"),
+        "domain": DOMAIN.of("raw_corpus.domain"),
+        "method": Column(pl.String, "the selector that chose it"),
+        "budget": Column(pl.String, "the budget, as it was asked for"),
+        "rank": Column(pl.Int64, "place in the selection, from 1", _RANKED_BY),
+        "n_tokens": WORDS.of("raw_corpus.n_tokens"),
+        "score": Column(pl.Float64, "what it was ranked by: the smallest first", _RANKED_BY),
+        "nearest_target_ids": Column(
+            pl.List(pl.String),
+            "the rows of target train that are nearest to it",
+            ("target_data.id", "embeddings.vector", "ot_potentials.potential"),
+        ),
     },
     checks=(the_budget_is_kept, nothing_evaluated_is_selected, picks_are_the_pools_rows),
 )

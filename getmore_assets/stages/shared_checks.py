@@ -12,7 +12,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records, making
 from getmore_assets.stages.checks import Check, Checked, Finding, check
-from getmore_assets.stages.stage import Columns
+from getmore_assets.stages.columns import Columns
 from getmore_assets.weights import not_finite
 
 _FEWEST, _MOST = 0.5, 2.0  # times the rows of the making before
@@ -29,9 +29,9 @@ def has_its_columns(stage: str, columns: Columns) -> Check:
     def evaluate(of: Checked) -> Finding:
         found = of.record.table_ref().scan().collect_schema()
         wrong = {
-            name: f"{found.get(name, 'missing')}, not {kind}"
-            for name, (kind, _) in columns.items()
-            if found.get(name) != kind
+            name: f"{found.get(name, 'missing')}, not {column.kind}"
+            for name, column in columns.items()
+            if found.get(name) != column.kind
         }
         return Finding(passed=not wrong, metadata={"wrong": wrong, "beside": sorted(set(found) - set(columns))})
 

@@ -8,16 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
 from getmore_assets.config import Task
 from getmore_assets.records import Record, Records, making
 from getmore_assets.stages.checks import Check
+from getmore_assets.stages.columns import Columns
 from getmore_assets.stages.job import Job, Made
-
-Kind = pl.DataType | type[pl.DataType]
-#: Of a table, by column: the type and what the column holds.
-Columns = Mapping[str, tuple[Kind, str]]
 
 
 def _keep_nothing(_job: Job, _last: Record) -> str | None:

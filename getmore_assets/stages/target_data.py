@@ -5,7 +5,7 @@ import polars as pl
 from getmore_assets.corpus import target
 from getmore_assets.records import Record
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.columns import ID, ORIGIN, TARGET, TEXT
+from getmore_assets.stages.columns import ID, ORIGIN, TARGET, TEXT, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.shared_checks import is_current, volume_is_usual
 from getmore_assets.stages.stage import Stage
@@ -61,12 +61,16 @@ STAGE = Stage(
     make=_read,
     columns={
         "target": TARGET,
-        "split": (pl.String, "train, validation, test, general or negative"),
-        "row": (pl.Int64, "the place in its split, from 0"),
-        "id": ID,
-        "text": TEXT,
-        "label": (pl.String, "the label; null for a language model"),
-        "domain": (pl.String, "which part of the target the row is in; the file's name where no column says it"),
+        "split": Column(pl.String, "train, validation, test, general or negative"),
+        "row": Column(pl.Int64, "the place in its split, from 0"),
+        "id": ID.of("target.text"),
+        "text": TEXT.of("target.text"),
+        "label": Column(pl.String, "the label; null for a language model", ("target.label",)),
+        "domain": Column(
+            pl.String,
+            "which part of the target the row is in; the file's name where no column says it",
+            ("target.domain",),
+        ),
         "origin": ORIGIN,
     },
     checks=(

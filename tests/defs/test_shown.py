@@ -9,6 +9,7 @@ from getmore_assets.records import Record, now
 from getmore_assets.reporting.figures import as_markdown
 from tests.reporting.test_report import HOSTILE
 
+NO_TABLE = dg.TableColumnLineage({})
 ATTACK = "![x](http://127.0.0.1:9/seen) [click](javascript:alert(1)) <img src=x onerror=alert(1)>"
 
 
@@ -22,21 +23,21 @@ def record(**facts) -> Record:
 def test_text_of_a_corpus_is_never_markdown():
     domains = dict.fromkeys([ATTACK, *HOSTILE], 1)
     left = [{"id": "1", "origin": text, "reason": ATTACK} for text in HOSTILE]
-    metadata = materialisation(record(domains=domains, nearest=ATTACK, left=left), "made").metadata
+    metadata = materialisation(record(domains=domains, nearest=ATTACK, left=left), "made", NO_TABLE).metadata
     assert not [name for name, value in metadata.items() if isinstance(value, dg.MarkdownMetadataValue)]
     assert metadata["domains"] == dg.MetadataValue.json(domains)
     assert metadata["nearest"] == metadata["kept"] == ATTACK  # text, which the UI escapes
 
 
 def test_the_verdict_is_first_and_a_selectors_name_is_no_markup():
-    metadata = materialisation(record(verdict=[f"{ATTACK} is better"]), "made").metadata
+    metadata = materialisation(record(verdict=[f"{ATTACK} is better"]), "made", NO_TABLE).metadata
     assert next(iter(metadata)) == "verdict"
     assert not re.search(r"(?<!\\)[\[\]<>()!]", metadata["verdict"].md_str)
     assert "is better" in metadata["verdict"].md_str
 
 
 def test_a_long_list_is_cut():
-    metadata = materialisation(record(left=[{"id": str(n)} for n in range(10_000)]), "made").metadata
+    metadata = materialisation(record(left=[{"id": str(n)} for n in range(10_000)]), "made", NO_TABLE).metadata
     assert len(metadata["left"].data) == 50
 
 

@@ -63,6 +63,16 @@ def materialize(defs, instance, *keys):
     return job.execute_in_process(instance=instance, partition_key=partition, raise_on_error=False)
 
 
+def column_lineage(instance, stage):
+    """What each column comes from, as the last materialization says."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(["warm", stage]))
+    lineage = event.asset_materialization.metadata["dagster/column_lineage"].column_lineage.deps_by_column
+    return {
+        column: {f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in deps}
+        for column, deps in lineage.items()
+    }
+
+
 def said(result):
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     return failure.step_failure_data.error.cause.message
@@ -113,6 +123,12 @@ def test_what_was_made_is_a_parameter_at_its_version(project, instance, tmp_path
     ]
     assert event.metadata["dagster/uri"].value == f"file://{record.table.path}"
     assert event.metadata["dagster/table_name"].value == "selected_subset"
+    assert column_lineage(instance, "selected_subset")["text"] == {"warm/raw_corpus.text"}
+    of_text = ("id", "text", "n_tokens", "duplicate_of", "held_out", "shingles")
+    own_columns = {"source": {"my_docs.source"}, "domain": {"my_docs.domain"}, "pool": set(), "origin": set()}
+    assert column_lineage(instance, "raw_corpus") == own_columns | {name: {"my_docs.body"} for name in of_text}
+    target = column_lineage(instance, "target_data")
+    assert (target["text"], target["label"]) == ({"raw/wanted.text"}, set())  # a language model has no label
 
 
 def test_outside_its_project_an_asset_is_refused_by_name(tmp_path, sources):

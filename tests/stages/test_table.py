@@ -40,6 +40,14 @@ def test_a_stage_reads_only_stages_that_stand_before_it():
         before.add(stage.name)
 
 
+def test_a_column_comes_from_columns_of_stages_that_are_read_or_of_sources():
+    fields = {"candidates": {"text", "source", "domain"}, "target": {"text", "domain", "label"}}
+    for stage in STAGES.values():
+        read = {name: set(STAGES[name].columns) for name in stage.reads} or fields
+        known = {f"{name}.{column}" for name, columns in read.items() for column in columns}
+        assert {one for column in stage.columns.values() for one in column.comes_from} <= known, stage.name
+
+
 def test_every_check_has_a_name_of_its_own_and_knows_its_stage():
     assert len({check.name for check in CHECKS}) == len(CHECKS)
     assert all(check in STAGES[check.stage].checks for check in CHECKS)
