@@ -26,6 +26,8 @@ attributes:
   # group: {name}               # one group in place of five
   # partitions: none          # with one task file: no partitions
   # pool: gpu                 # in which assets that work on a GPU wait for each other
+  # tracking_uri: "{{{{ env.MLFLOW_TRACKING_URI }}}}"  # MLflow's server; without it a file in the lake
+  # experiment: {name}
   # sensors: false            # do not watch the tasks folder, targets and pools
   # automation: true          # let Dagster's automation ask for what is missing or out of date
 """
@@ -87,6 +89,8 @@ class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
     group: str | None = Field(None, description="one asset group in place of five")
     partitions: Literal["targets", "none"] = Field("targets", description="a partition a target, or none")
     pool: str = Field("gpu", description="in which assets that work on a GPU wait for each other")
+    tracking_uri: str | None = Field(None, description="MLflow's server or store, else `MLFLOW_TRACKING_URI`")
+    experiment: str | None = Field(None, description="MLflow's experiment, else `MLFLOW_EXPERIMENT_NAME`, or `getmore`")
     resource_key: str | None = Field(None, description="of the resource behind the assets")
     jobs: bool = Field(True, description="whether to add the jobs")
     sensors: bool = Field(True, description="whether to add the sensors")
@@ -103,6 +107,8 @@ class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
             group=self.group,
             partitions=None if self.partitions == "none" else "targets",
             pool=self.pool,
+            tracking_uri=self.tracking_uri,
+            experiment=self.experiment,
             resource_key=self.resource_key,
             jobs=self.jobs,
             sensors=self.sensors,

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -23,7 +23,7 @@ from getmore_assets.lake import Lake, TableRef
 
 log = logging.getLogger(__name__)
 
-EXPERIMENT = "getmore"
+EXPERIMENT = "getmore"  # the experiment that is not named
 _NUMBER = (int, float)
 _PATIENCE_S = 10
 
@@ -32,20 +32,53 @@ class TrackingLostError(RuntimeError):
     """The tracking server stopped answering while a run was open."""
 
 
-def tracking_uri(lake: Lake) -> str:
-    """`MLFLOW_TRACKING_URI`, or a sqlite file in the lake."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{lake.root / 'mlflow.db'}"
+@dataclass(frozen=True)
+class Tracking:
+    """Where runs are tracked; what is None is as MLflow's own environment variables say.
+
+    Attributes:
+        uri: A server or a store. Without it and without `MLFLOW_TRACKING_URI`: a sqlite file in the lake.
+        experiment: The experiment's name. Without it and without `MLFLOW_EXPERIMENT_NAME`: `getmore`.
+    """
+
+    uri: str | None = field(default=None, repr=False)  # it may hold a login
+    experiment: str | None = None
+
+    @property
+    def elsewhere(self) -> str:
+        """The server or store that is named; empty where runs are tracked in the lake."""
+        return self.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+
+    @property
+    def experiment_name(self) -> str:
+        """The name of the experiment."""
+        return self.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+
+    @property
+    def server(self) -> str:
+        """The address of the server, without what it may hold of credentials; empty where runs go to a store."""
+        if not self.elsewhere.startswith(("http://", "https://")):
+            return ""
+        uri = urlsplit(redacted(self.elsewhere))
+        return f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
+
+    def of(self, lake: Lake) -> str:
+        """Return the URI for the client."""
+        return self.elsewhere or f"sqlite:///{lake.root / 'mlflow.db'}"
 
 
-def require_reachable() -> None:
+AS_ENVIRONMENT_SAYS = Tracking()
+
+
+def require_reachable(where: Tracking = AS_ENVIRONMENT_SAYS) -> None:
     """Refuse a tracking server that does not answer, before work is done that could not be tracked.
 
     Raises:
         BadInput: With the server's address, without what it may hold of credentials.
     """
-    if not _is_server():
+    if not (address := where.server):
         return
-    address = _address()
+    name = "tracking_uri" if where.uri else "MLFLOW_TRACKING_URI"
     try:
         with urlopen(f"{address}/health", timeout=_PATIENCE_S):  # noqa: S310 - http or https, looked at above
             return
@@ -53,7 +86,7 @@ def require_reachable() -> None:
         return  # it answers; whether it lets us in, MLflow will say
     except OSError as error:
         why, fix = getattr(error, "reason", error), "Start the server, or unset it to track in a file of the lake"
-        raise BadInput(f"MLFLOW_TRACKING_URI {address}", f"does not answer ({why})", fix) from None
+        raise BadInput(f"{name} {address}", f"does not answer ({why})", fix) from None
 
 
 def require_usable(lake: Lake) -> str:
@@ -63,8 +96,8 @@ def require_usable(lake: Lake) -> str:
         BadInput: It does not answer, lets nobody in, or was made by another version of MLflow.
     """
     require_reachable()
-    uri = tracking_uri(lake)
-    where = _address() if _is_server() else redacted(uri)
+    uri = AS_ENVIRONMENT_SAYS.of(lake)
+    where = AS_ENVIRONMENT_SAYS.server or redacted(uri)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
         return f"{where}, which will be created on the first run"
     _ask_less_often()
@@ -79,12 +112,12 @@ def require_usable(lake: Lake) -> str:
     return where
 
 
-def runs_known(lake: Lake) -> set[str] | None:
+def runs_known(lake: Lake, where: Tracking = AS_ENVIRONMENT_SAYS) -> set[str] | None:
     """Return the ids of the runs in the lake's own store, asked without loading MLflow; None where it is elsewhere.
 
     A store that cannot be read knows none.
     """
-    if os.environ.get("MLFLOW_TRACKING_URI"):
+    if where.elsewhere:
         return None
     store = lake.root / "mlflow.db"
     if not store.is_file():
@@ -100,19 +133,9 @@ def _ask_less_often() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 16 s; MLflow's own 7 take four minutes
 
 
-def _is_server() -> bool:
-    return os.environ.get("MLFLOW_TRACKING_URI", "").startswith(("http://", "https://"))
-
-
-def _address() -> str:
-    """The tracking server's, without what it may hold of credentials."""
-    uri = urlsplit(redacted(os.environ["MLFLOW_TRACKING_URI"]))
-    return f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
-
-
-def run_url(experiment_id: str, run_id: str) -> str:
-    """Where MLflow's UI shows a run; `GETMORE_MLFLOW_UI` says where that UI is."""
-    return f"{_ui('GETMORE_MLFLOW_UI', 'http://127.0.0.1:5000')}/#/experiments/{experiment_id}/runs/{run_id}"
+def run_url(experiment_id: str, run_id: str, server: str = "") -> str:
+    """Where MLflow's UI shows a run; `GETMORE_MLFLOW_UI` says where that UI is, if it is not where the server is."""
+    return f"{_ui('GETMORE_MLFLOW_UI', server or 'http://127.0.0.1:5000')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def dagster_url(run_id: str) -> str:
@@ -130,11 +153,12 @@ _PARAMS_A_BATCH = 100  # MLflow takes no more at once
 
 @dataclass
 class TrackedRun:
-    """An open MLflow run."""
+    """An open MLflow run; `server` is the address of the server that has it, empty where it is in a store."""
 
     client: Any
     id: str
     experiment_id: str
+    server: str
 
     def log_params(self, params: dict[str, Any]) -> None:
         """Settings that are set, nested ones by dotted name; written once."""
@@ -157,7 +181,7 @@ class TrackedRun:
         """Add a finished run under this one; `note` describes it on its page, in Markdown."""
         tags = {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
         run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
-        own = TrackedRun(self.client, run.info.run_id, self.experiment_id)
+        own = TrackedRun(self.client, run.info.run_id, self.experiment_id, self.server)
         own.log_params(params)
         own.log_metrics(metrics)
         self.client.set_terminated(own.id, "FINISHED")
@@ -205,7 +229,7 @@ class TrackedRun:
         from mlflow.exceptions import MlflowException
 
         source = str(folder)
-        if _is_server():
+        if self.server:
             self.client.log_artifacts(self.id, source, "model")
             source = f"{self.client.get_run(self.id).info.artifact_uri}/model"
 
@@ -218,7 +242,7 @@ class TrackedRun:
 
 
 @contextmanager
-def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
+def tracked(lake: Lake, name: str, tags: dict[str, str], where: Tracking = AS_ENVIRONMENT_SAYS) -> Iterator[TrackedRun]:
     """An MLflow run that ends FINISHED, or FAILED where an exception passes.
 
     A run of the same station and task that is still open was left by a process that died: it is ended as KILLED.
@@ -227,47 +251,48 @@ def tracked(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]
         BadInput: The tracking server does not answer.
         TrackingLostError: It stopped answering, or the lake's own store can no longer be written to.
     """
-    require_reachable()
+    require_reachable(where)
     _ask_less_often()
     from mlflow.exceptions import MlflowException
 
     try:
-        with _open(lake, name, tags) as run:
+        with _open(lake, name, tags, where) as run:
             yield run
     except MlflowException as error:
         said = redacted(str(error))  # MLflow names the address with its login, and errors are kept and shown
-        if lost := _lost(said, lake):
+        if lost := _lost(said, lake, where):
             raise TrackingLostError(f"{lost}; what was made is kept: mend that and run again to go on") from None
         if said != str(error):
             raise MlflowException(said) from None
         raise
 
 
-def _lost(said: str, lake: Lake) -> str | None:
+def _lost(said: str, lake: Lake, where: Tracking) -> str | None:
     """What is wrong with the place where runs are tracked, in one line, where that is what MLflow's error means."""
     if "Max retries exceeded" in said:
-        return f"MLflow at {_address()} stopped answering"
+        return f"MLflow at {where.server} stopped answering"
     store = re.search(r"sqlite3\.\w+\) (.+)", said)
     return f"MLflow's store {lake.root}/mlflow.db cannot be written to ({store[1]})" if store else None
 
 
 @contextmanager
-def _open(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
+def _open(lake: Lake, name: str, tags: dict[str, str], where: Tracking) -> Iterator[TrackedRun]:
     from mlflow import MlflowClient
 
     with lake.lock("store", "mlflow"):  # two tasks may be the first to track in a lake
-        _make_store(lake)
-        client = MlflowClient(tracking_uri(lake))
-        found = client.get_experiment_by_name(EXPERIMENT)
-        location = None if os.environ.get("MLFLOW_TRACKING_URI") else (lake.folder("mlartifacts")).as_uri()
-        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifact_location=location)
+        if not where.elsewhere:
+            _make_store(lake)
+        client, called = MlflowClient(where.of(lake)), where.experiment_name
+        found = client.get_experiment_by_name(called)
+        location = None if where.elsewhere else lake.folder("mlartifacts").as_uri()
+        experiment = found.experiment_id if found else client.create_experiment(called, artifact_location=location)
     same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in ("getmore.station", "getmore.task"))
     for left in client.search_runs([experiment], f"{same} and attributes.status = 'RUNNING'"):
         if left.data.tags.get("getmore.lake") == tags["getmore.lake"]:  # a path may hold what a filter cannot quote
             client.set_terminated(left.info.run_id, "KILLED")
     run = client.create_run(experiment, run_name=name, tags=tags)
     try:
-        yield TrackedRun(client, run.info.run_id, experiment)
+        yield TrackedRun(client, run.info.run_id, experiment, where.server)
         client.set_terminated(run.info.run_id, "FINISHED")
     except BaseException:
         try:
@@ -280,7 +305,7 @@ def _open(lake: Lake, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
 def _make_store(lake: Lake) -> None:
     """Make the lake's own store whole or not at all: cut off half-way, MLflow could never open it again."""
     store, partial = lake.root / "mlflow.db", lake.root / "mlflow.partial.db"
-    if os.environ.get("MLFLOW_TRACKING_URI") or store.is_file():
+    if store.is_file():
         return
     from mlflow import MlflowClient
 

@@ -16,6 +16,7 @@ from getmore_assets import GetmoreLine
 from getmore_assets.errors import BadInput
 from getmore_assets.records import STATIONS
 from getmore_assets.task_files import load_task
+from getmore_assets.tracking import Tracking
 from tests.conftest import task_fields
 
 pytestmark = [  # of Dagster's own loader of YAML
@@ -56,6 +57,7 @@ def test_what_is_scaffolded_loads_and_its_first_task_is_one(sandbox):
 
 def test_attributes_say_what_arguments_of_build_definitions_say(sandbox, sources):
     given = {"key_prefix": ["a", "b"], "group": "g", "pool": "cards", "sensors": False, "automation": True}
+    given |= {"tracking_uri": "http://mlflow:5000", "experiment": "warmups"}
     place = written(sandbox, sources, upstream={"candidates": ["raw/my_docs"]}, **given)
     with sandbox.load_component_and_build_defs(defs_path=place) as (_, defs):
         graph = defs.resolve_asset_graph()
@@ -63,6 +65,8 @@ def test_attributes_say_what_arguments_of_build_definitions_say(sandbox, sources
         assert {key.path[-1] for key in graph.materializable_asset_keys} == set(STATIONS)
         assert pool.parent_keys == {dg.AssetKey(["raw", "my_docs"])}
         assert pool.group_name == "g"
+        with dg.DagsterInstance.ephemeral() as instance, dg.build_resources(defs.resources, instance) as resources:
+            assert resources.a_b_line.pipeline.tracking == Tracking("http://mlflow:5000", "warmups")
         assert pool.automation_condition is not None
         assert not defs.get_repository_def().sensor_defs or {s.name for s in defs.get_repository_def().sensor_defs} <= {
             "default_automation_condition_sensor"

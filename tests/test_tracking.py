@@ -7,8 +7,9 @@ import traceback
 import pytest
 from mlflow import MlflowClient
 
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
-from getmore_assets.tracking import TrackingLostError, dagster_url, run_url, tracked, tracking_uri
+from getmore_assets.tracking import Tracking, TrackingLostError, dagster_url, require_reachable, run_url, tracked
 
 TAGS = {"getmore.station": "s", "getmore.task": "t", "getmore.lake": "/l"}
 
@@ -29,7 +30,7 @@ def test_a_run_holds_what_was_logged(lake, tmp_path):
         run.log_table("raw_corpus", TableRef("/somewhere/raw_corpus", 0))
         assert run.register("t.s", folder) == "1"
         assert run.register("t.s", folder) == "2"
-    client = MlflowClient(tracking_uri(lake))
+    client = MlflowClient(Tracking().of(lake))
     found = client.get_run(run.id)
     assert found.info.status == "FINISHED"
     assert found.data.params == {"a.b": "1"}
@@ -39,24 +40,51 @@ def test_a_run_holds_what_was_logged(lake, tmp_path):
     assert found.inputs.dataset_inputs[0].dataset.digest == "v0"
 
 
+def test_a_store_and_an_experiment_may_be_named(lake, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of the environment")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "environment").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for where, called in (
+        (Tracking(), "of the environment"),
+        (Tracking((tmp_path / "store").as_uri(), "mine"), "mine"),
+    ):
+        with tracked(lake, "t s", TAGS, where) as run:
+            run.log_metrics({"x": 2})
+            run.register("t.s", folder)
+        client = MlflowClient(where.of(lake))
+        (found,) = client.search_runs([client.get_experiment_by_name(called).experiment_id])
+        assert (found.info.run_id, found.data.metrics["x"]) == (run.id, 2)
+        assert client.get_model_version("t.s", "1").run_id == run.id
+    assert not (lake.root / "mlflow.db").exists()
+
+
+def test_a_named_server_that_does_not_answer_is_refused_without_its_login(lake):
+    where = Tracking("http://someone:hunter2@127.0.0.1:9")
+    with pytest.raises(BadInput, match=r"tracking_uri http://127\.0\.0\.1:9: does not answer"):
+        require_reachable(where)
+    assert "hunter2" not in repr(where)
+
+
 def test_every_setting_is_kept_however_many_there_are(lake):
     many = {f"setting_{number:03}": number for number in range(230)}
     with tracked(lake, "t s", TAGS) as run:
         run.log_params(many)
-    found = MlflowClient(tracking_uri(lake)).get_run(run.id).data.params
+    found = MlflowClient(Tracking().of(lake)).get_run(run.id).data.params
     assert found == {name: str(value) for name, value in many.items()}
 
 
 def test_a_run_that_fails_says_so(lake):
     with pytest.raises(ZeroDivisionError), tracked(lake, "t s", TAGS) as run:
         raise ZeroDivisionError
-    assert MlflowClient(tracking_uri(lake)).get_run(run.id).info.status == "FAILED"
+    assert MlflowClient(Tracking().of(lake)).get_run(run.id).info.status == "FAILED"
 
 
 def test_a_run_left_open_by_a_dead_process_is_ended(lake):
     with tracked(lake, "t s", TAGS) as first:
         pass
-    client = MlflowClient(tracking_uri(lake))
+    client = MlflowClient(Tracking().of(lake))
     left = client.create_run(first.experiment_id, tags=TAGS).info.run_id
     others = [
         client.create_run(first.experiment_id, tags={**TAGS, f"getmore.{k}": "u"}).info.run_id for k in ("task", "lake")
@@ -114,6 +142,7 @@ def test_links_to_the_servers_hold_no_login(monkeypatch):
     for variable in ("GETMORE_MLFLOW_UI", "GETMORE_DAGSTER_UI"):
         monkeypatch.setenv(variable, "https://someone:hunter2@host.example/ui/")
     assert run_url("1", "r") == "https://host.example/ui/#/experiments/1/runs/r"
+    assert Tracking("http://someone:hunter2@mlflow:5000").server == "http://mlflow:5000"
     assert dagster_url("r") == "https://host.example/ui/runs/r"
 
 
@@ -123,7 +152,7 @@ def test_a_run_has_children_that_are_described_and_comparable(lake):
             run.child(
                 f"t knn seed {seed}", "a note", {"selector": "knn", "seed": seed, "unset": None}, {"micro_f1": 0.5}
             )
-    client = MlflowClient(tracking_uri(lake))
+    client = MlflowClient(Tracking().of(lake))
     children = client.search_runs([run.experiment_id], f"tags.`mlflow.parentRunId` = '{run.id}'")
     assert sorted(child.data.params["seed"] for child in children) == ["0", "1"]
     assert all(set(child.data.params) == {"selector", "seed"} for child in children)

@@ -6,6 +6,7 @@ Belongs here: what is Dagster's about that. Does not: reuse and work (`stages/ma
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import dagster as dg
 
@@ -54,9 +55,8 @@ class Line:
         try:
             deps = self.pipeline.upstream.get(stage.name, ())
             task = self.task({dep.asset_key: context.load_asset_value for dep in deps})
-            record, status = materialize(
-                stage, task, context.run.run_id, lambda: place_in_pool(context, self.pipeline.pool)
-            )
+            turn = partial(place_in_pool, context, self.pipeline.pool)
+            record, status = materialize(stage, task, context.run.run_id, turn, self.pipeline.tracking)
         except WorkerKilledError:
             context.instance.add_run_tags(context.run.run_id, {runs.INTERRUPTED: stage.name})
             raise

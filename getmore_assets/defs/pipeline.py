@@ -15,6 +15,7 @@ from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import changed, load_task
 from getmore_assets.tasks_folder import find_task_file, read_folder, tasks_folder
+from getmore_assets.tracking import AS_ENVIRONMENT_SAYS, Tracking
 
 PIPELINE = "getmore/pipeline"  # the tag of a run of a pipeline that has a key prefix
 
@@ -33,6 +34,7 @@ class Pipeline:
     pool: str = "gpu"
     resource_key: str = "line"
     upstream: Mapping[str, tuple[dg.AssetDep, ...]] = field(default_factory=dict)
+    tracking: Tracking = AS_ENVIRONMENT_SAYS
 
     def key(self, stage: str) -> dg.AssetKey:
         """Return the asset key of a stage."""

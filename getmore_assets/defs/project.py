@@ -23,6 +23,7 @@ from getmore_assets.defs.sensors import sensors as sensors_of
 from getmore_assets.defs.upstream import assets_of
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import task_of
+from getmore_assets.tracking import Tracking
 
 #: What an upstream asset may stand for, and the stage that reads it.
 SOURCES = {"candidates": "raw_corpus", "target": "target_data"}
@@ -37,6 +38,8 @@ def build_definitions(
     group: str | None = None,
     partitions: dg.PartitionsDefinition | Literal["targets"] | None = "targets",
     pool: str = "gpu",
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
     resource_key: str | None = None,
     jobs: bool = True,
     sensors: bool = True,
@@ -60,6 +63,8 @@ def build_definitions(
         partitions: `targets`: a partition a task, added when the task appears. A definition of yours: its keys are
             names of tasks. None: no partitions; `tasks` must be one task.
         pool: The pool in which assets that work on a GPU wait for each other.
+        tracking_uri: MLflow's server or store. Default: `MLFLOW_TRACKING_URI`, or a sqlite file in the lake.
+        experiment: MLflow's experiment. Default: `MLFLOW_EXPERIMENT_NAME`, or `getmore`.
         resource_key: Of the resource behind the assets. Default: `line`, after the key prefix.
         jobs: Whether to add the jobs, each on the pipeline's own assets.
         sensors: Whether to add the sensors: new tasks, and runs when sources change. They need `jobs`, and `targets`.
@@ -81,6 +86,7 @@ def build_definitions(
         partitions=targets if partitions == "targets" else partitions,
         group=group,
         pool=pool,
+        tracking=Tracking(tracking_uri, experiment),
         resource_key=resource_key or "_".join([*prefix, "line"]),
     )
     if tasks is not None:  # what tasks name comes first, too

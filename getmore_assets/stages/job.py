@@ -19,7 +19,7 @@ from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
 from getmore_assets.pods import Wanted
 from getmore_assets.records import FROM_PYTHON, Record, now, write_atomically
-from getmore_assets.tracking import TrackedRun, dagster_url, run_url, tracked
+from getmore_assets.tracking import AS_ENVIRONMENT_SAYS, TrackedRun, Tracking, dagster_url, run_url, tracked
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Job:
     commit: dict[str, str]
     last: Record | None
     same_recipe: bool
+    tracking: Tracking = AS_ENVIRONMENT_SAYS
     run: TrackedRun | None = None
     drawn: list[str] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
@@ -129,7 +130,7 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
         if track:
             run, commit = job.commit["dagster_run_id"], job.commit["code_version"]
             tags = _tags(job.lake, job.station, job.task.name, job.fingerprint, commit, run)
-            job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags))
+            job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags, job.tracking))
         job.meter = stack.enter_context(metered())
         write_atomically(job.work / _ORIGIN, json.dumps(_origin(job)))
         made = _work(job, make)
@@ -158,7 +159,7 @@ def track_again(lake: Lake, record: Record) -> Record:
 def _tracked_in(record: Record, run: TrackedRun | None) -> Record:
     if run is None:
         return record
-    return replace(record, mlflow_run_id=run.id, mlflow_url=run_url(run.experiment_id, run.id))
+    return replace(record, mlflow_run_id=run.id, mlflow_url=run_url(run.experiment_id, run.id, run.server))
 
 
 def _tags(lake: Lake, station: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:

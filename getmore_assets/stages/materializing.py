@@ -25,7 +25,11 @@ _READS = 3  # how often a source that changes while it is read is read again
 
 
 def materialize(
-    stage: Stage, task: Task, run_id: str, turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    stage: Stage,
+    task: Task,
+    run_id: str,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    where: tracking.Tracking = tracking.AS_ENVIRONMENT_SAYS,
 ) -> tuple[Record, str]:
     """Make a stage, or find that what it, or an earlier making, left is what it would make now.
 
@@ -34,6 +38,7 @@ def materialize(
         task: Of what.
         run_id: Of the run that asks for it; commits and records name it.
         turn: Waits for a place where work may be done, and holds it; where nothing is made nothing waits.
+        where: Models and scorecards are tracked.
 
     Returns:
         The record, and its status: made, reused, or kept within the drift limit.
@@ -61,12 +66,12 @@ def materialize(
             }
             same_recipe = last is not None and last.fingerprint == stage.cache_key(task, last.inputs)
             recipe = stage.cache_key(task, {})
-            job = Job(stage.name, task, lake, found, key, recipe, commit, last, same_recipe)
+            job = Job(stage.name, task, lake, found, key, recipe, commit, last, same_recipe, where)
             record, status = _made_before(job, stage, records, used)
             if record is not None:
                 record = _readable(job, record)
                 if stage.tracked:
-                    _warn_untracked(lake, record)
+                    _warn_untracked(lake, record, where)
             else:
                 _tell_of_others(task, found)
                 with turn() if stage.on_gpu else nullcontext():
@@ -114,8 +119,8 @@ def _table(tag: str) -> TableRef:
     return TableRef(path, int(version))
 
 
-def _warn_untracked(lake: Lake, record: Record) -> None:
-    known = tracking.runs_known(lake)
+def _warn_untracked(lake: Lake, record: Record, where: tracking.Tracking) -> None:
+    known = tracking.runs_known(lake, where)
     if record.mlflow_run_id and known is not None and record.mlflow_run_id not in known:
         said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
         log.warning(said, record.station, record.mlflow_run_id)

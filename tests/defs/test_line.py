@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records
-from getmore_assets.tracking import tracking_uri
+from getmore_assets.tracking import Tracking
 from tests.conftest import getmore, task_fields, write_task
 
 
@@ -84,7 +84,7 @@ def test_models_load_with_plain_transformers(ran):
 
 
 def test_from_a_registered_model_to_tables_selection_and_dagster_and_back(ran):
-    client = MlflowClient(tracking_uri(ran.lake))
+    client = MlflowClient(Tracking().of(ran.lake))
     (version,) = client.search_model_versions("name = 'tiny.finetuned_model'")
     assert version.source == ran.printed["models"]["finetuned_model"]
     run = client.get_run(version.run_id)

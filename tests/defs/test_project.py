@@ -2,6 +2,7 @@
 
 import dagster as dg
 import pytest
+from mlflow import MlflowClient
 
 import getmore_assets
 from getmore_assets import build_definitions
@@ -130,6 +131,22 @@ def test_partitions_may_be_the_projects_own(tasks, tmp_path):
     assert job.execute_in_process(partition_key="tiny").success
     failed = job.execute_in_process(partition_key="another", raise_on_error=False)
     assert not failed.success
+
+
+def test_mlflow_is_where_the_project_says(ran_copy, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store = (tmp_path / "store").as_uri()
+    defs = build_definitions(tasks=ran_copy.file.parent, tracking_uri=store, experiment="warmups", sensors=False)
+    job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={dg.AssetKey("base_model")})
+    config = {"resources": {"line": {"config": {"overrides": ["base_model.small.rows=100"]}}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("target", ["tiny"])
+        done = job.execute_in_process(run_config=config, instance=instance, partition_key="tiny")
+    client = MlflowClient(store)
+    (run,) = client.search_runs([client.get_experiment_by_name("warmups").experiment_id])
+    assert run.data.tags["dagster.run_id"] == done.run_id
+    assert ran_copy.records.get("base_model").mlflow_run_id == run.info.run_id
+    assert client.get_model_version("tiny.base_model", "1").run_id == run.info.run_id
 
 
 def test_what_is_no_source_is_refused():
