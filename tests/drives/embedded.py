@@ -92,9 +92,8 @@ class Project:
                     command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
                 )
             self.processes.append(started)
-        self.wait("the webserver", lambda: self.ask("{ version }"))
-        found = self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }")
-        (node,) = found["repositoriesOrError"]["nodes"]
+        found = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+        (node,) = self.wait("the webserver", lambda: self.ask(found)["repositoriesOrError"]["nodes"])
         self.repository = {"repositoryName": node["name"], "repositoryLocationName": node["location"]["name"]}
 
     def end(self) -> None:
