@@ -44,6 +44,7 @@ def test_a_store_and_an_experiment_may_be_named(lake, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of the environment")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "environment").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.chdir(tmp_path)  # MLflow makes an empty mlflow.db there when such a store registers a model
     folder = tmp_path / "model"
     folder.mkdir()
     for where, called in (

@@ -2,8 +2,10 @@
 
 import dagster as dg
 import polars as pl
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from getmore_assets.definitions import defs
+from getmore_assets.defs.runs import PARTITION
 from getmore_assets.reselection import approval
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
@@ -52,3 +54,11 @@ def test_an_export_of_nothing_says_what_to_run(sources, tmp_path):
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     assert "Run `select` first" in failure.step_failure_data.error.cause.message
     assert not (tmp_path / "out").exists()
+
+
+def test_dagsters_limit_by_tag_would_have_a_question_wait_for_the_run_of_its_target():
+    limit = {"key": PARTITION, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+    with dg.DagsterInstance.ephemeral() as instance:
+        tags = {PARTITION: "tiny"}
+        run, question = (instance.create_run_for_job(defs.resolve_job_def(job), tags=tags) for job in ("run", "plan"))
+    assert TagConcurrencyLimitsCounter([limit], [run]).is_blocked(question)

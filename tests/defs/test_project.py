@@ -2,6 +2,7 @@
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from mlflow import MlflowClient
 
 import getmore_assets
@@ -133,8 +134,50 @@ def test_partitions_may_be_the_projects_own(tasks, tmp_path):
     assert not failed.success
 
 
+@pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
+@pytest.mark.filterwarnings("ignore:Property `OpDefinition.version`")  # by Dagster's own observable sources
+def test_dagsters_automation_asks_for_what_follows_a_change_upstream(tasks):
+    @dg.observable_source_asset
+    def files():
+        return dg.DataVersion("1")
+
+    upstream, eager = {"candidates": [my_docs], "target": ["files"]}, dg.AutomationCondition.eager()
+    ours = build_definitions(key_prefix="warm", upstream=upstream, tasks=tasks, automation_condition=eager)
+    defs = dg.Definitions.merge(dg.Definitions(assets=[my_docs, files]), ours)
+    stages = {name: dg.AssetKey(["warm", name]) for name in STATIONS}
+    cursor = None
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("warm_target", ["tiny"])
+
+        def asked() -> set[str]:
+            """The stages that are asked for now, and are then materialized."""
+            nonlocal cursor
+            found = dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
+            cursor = found.cursor
+            now = {name for name, key in stages.items() if found.get_requested_partitions(key)}
+            for name in now:
+                instance.report_runless_asset_event(dg.AssetMaterialization(stages[name], partition="tiny"))
+            return now
+
+        def observed(version: str) -> None:
+            instance.report_runless_asset_event(dg.AssetObservation("files", tags={DATA_VERSION_TAG: version}))
+
+        asked()
+        instance.report_runless_asset_event(dg.AssetMaterialization("my_docs"))
+        observed("1")
+        assert asked() == set(STATIONS)
+        assert asked() == set()
+        instance.report_runless_asset_event(dg.AssetMaterialization("my_docs"))
+        assert asked() == set(STATIONS) - {"target_data"}
+        observed("1")
+        assert asked() == set()  # the same data version
+        observed("2")
+        assert asked() == set(STATIONS) - {"raw_corpus"}
+
+
 def test_mlflow_is_where_the_project_says(ran_copy, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.chdir(tmp_path)  # MLflow makes an empty mlflow.db there when such a store registers a model
     store = (tmp_path / "store").as_uri()
     defs = build_definitions(tasks=ran_copy.file.parent, tracking_uri=store, experiment="warmups", sensors=False)
     job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={dg.AssetKey("base_model")})
