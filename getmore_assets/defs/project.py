@@ -59,7 +59,7 @@ def build_definitions(
         tasks: The folder of task files, the file of one task, or tasks, each as its fields. Default: `GETMORE_TASKS`,
             or `tasks/`.
         lake: The folder of all results, in place of the one in each task.
-        group: The asset group. Default: five groups, from `corpus` to `proof`.
+        group: The asset group. Default: five groups, from `inputs` to `proof`.
         partitions: `targets`: a partition a task, added when the task appears. A definition of yours: its keys are
             names of tasks. None: no partitions; `tasks` must be one task.
         pool: The pool in which assets that work on a GPU wait for each other.

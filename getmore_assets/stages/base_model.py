@@ -35,7 +35,7 @@ STAGE = Stage(
     description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. "
     "Where a checkpoint lacks the language-modelling head, the head alone is trained first, the same "
     "for every selector.",
-    group="models",
+    group="inputs",
     kinds=frozenset({"huggingface", "torch"}),
     code_version="3",
     settings=_settings,

@@ -91,7 +91,7 @@ STAGE = Stage(
     description="The rows of the pool that overlap validation or test: with the same words, nearly, or one "
     "inside the other. They are no candidates (`leakage: drop`), or stop the line (`error`). Rows that the pool "
     "gained are looked at alone.",
-    group="corpus",
+    group="inputs",
     kinds=frozenset({"deltalake", "polars"}),
     code_version="4",
     settings=lambda task: task.leakage,

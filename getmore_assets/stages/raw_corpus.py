@@ -59,7 +59,7 @@ STAGE = Stage(
     description="The candidate pool: every source cleaned and cut into passages, one row per content id, with near- "
     "duplicates and held-out general text marked. Only new rows are written; tasks with the same "
     "sources share them.",
-    group="corpus",
+    group="inputs",
     kinds=frozenset({"deltalake", "polars"}),
     code_version="4",
     settings=_settings,

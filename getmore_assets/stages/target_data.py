@@ -54,7 +54,7 @@ STAGE = Stage(
     description="The target: train, validation and test, with labels where there are any, and general text where "
     "the task brings its own. Rows of train that are in validation or test, or overlap them, are taken out and "
     "listed; test stays as it is.",
-    group="corpus",
+    group="inputs",
     kinds=frozenset({"deltalake", "polars"}),
     code_version="7",
     settings=target.recipe,

@@ -40,6 +40,12 @@ def test_a_stage_reads_only_stages_that_stand_before_it():
         before.add(stage.name)
 
 
+def test_groups_follow_each_other_in_one_direction():
+    groups = ["inputs", "transport", "selection", "models", "proof"]
+    for stage in STAGES.values():
+        assert all(groups.index(STAGES[name].group) <= groups.index(stage.group) for name in stage.reads), stage.name
+
+
 def test_a_column_comes_from_columns_of_stages_that_are_read_or_of_sources():
     fields = {"candidates": {"text", "source", "domain"}, "target": {"text", "domain", "label"}}
     for stage in STAGES.values():
