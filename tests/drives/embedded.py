@@ -1,9 +1,10 @@
-"""The pipeline in another project, live: a webserver and a daemon on `examples/existing_project.py`.
+"""The pipeline in other projects, live: a webserver and a daemon on each example that is a Dagster project.
 
-`python -m tests.drives.embedded [--out FILE.json]`; about eight minutes. Events: materialize, backfill of five targets,
-a change upstream, cancel, retry from failure, wipe and again, checks. Runs are started and read by the webserver. The
-project is changed in three places: targets are partitions that the sensor adds, runs are one process, and a selection
-waits for an approval, so that nothing is trained.
+`python -m tests.drives.embedded [--out FILE.json]`; about twelve minutes. Events of `existing_project.py`: materialize,
+backfill of five targets, a change upstream, cancel, retry from failure, wipe and again, checks; of the others, which
+have one target and no partitions, the same without backfill and sensors. Runs are started and read by the webserver.
+The existing project is changed in four places: its asset changes with a file, targets are partitions that the sensor
+adds, runs are one process, and a selection waits for an approval, so that nothing is trained.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,6 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records
 
 ROOT = Path(__file__).parents[2]
-FILE = "existing_project.py"
 TARGETS = ["asyncio", "email", "unittest", "http", "json"]
 CHANGES = {
     "docstrings(*packages).write_delta": 'docstrings(*packages, *Path("more").read_text().split()).write_delta',
@@ -34,7 +35,6 @@ CHANGES = {
     '"name": name,': '"name": name, "approval": True,',
 }
 STAGES = STATIONS[: STATIONS.index("selected_subset") + 1]
-SELECTED = [["warm", name] for name in STAGES if name != "base_model"]
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 RUNS = """{ runsOrError(limit: 500) { ... on Runs { results { runId status pipelineName tags { key value } } } } }"""
 ASSET = """query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
@@ -54,22 +54,84 @@ TERMINATE = """mutation($run: String!) { terminateRun(runId: $run) { __typename 
 SENSOR = """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename } }"""
 
 
-class Project:
-    """The example in a folder of its own, with a daemon and a webserver."""
+@dataclass(frozen=True)
+class Example:
+    """A project of `examples/`.
 
-    def __init__(self, home: Path) -> None:
-        self.home, self.processes = home, list[subprocess.Popen[bytes]]()
-        for name in (FILE, "docstrings.py"):
-            shutil.copy(ROOT / "examples" / name, home)
-        text = (home / FILE).read_text()
-        for old, new in CHANGES.items():
-            assert text.count(old) == 1, f"{FILE} has `{old}` {text.count(old)} times"
-            text = text.replace(old, new)
-        (home / FILE).write_text(text)
-        (home / "more").touch()
+    Attributes:
+        files: What of the folder it is.
+        program: How Dagster's commands find its definitions.
+        prefix: The key prefix of its pipeline.
+        task: The name of a task.
+        target: The partition of that task, where there are partitions.
+        first: Its own assets that the pipeline reads.
+        after: Its own assets that read what the pipeline made.
+    """
+
+    files: tuple[str, ...]
+    program: tuple[str, ...]
+    prefix: tuple[str, ...]
+    task: str
+    target: str | None = None
+    first: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    def key(self, stage: str) -> list[str]:
+        """The asset key of a stage."""
+        return [*self.prefix, stage]
+
+    @property
+    def selected(self) -> list[list[str]]:
+        """The keys of the stages up to the subset."""
+        return [self.key(name) for name in STAGES if name != "base_model"]
+
+
+EXISTING = Example(
+    ("existing_project.py", "docstrings.py"),
+    ("-f", "existing_project.py"),
+    ("warm",),
+    "json",
+    "json",
+    ("my_docs", *(f"wanted_{name}" for name in TARGETS)),
+)
+SMALL = (
+    Example(
+        ("two_pipelines.py", "docstrings.py"),
+        ("-f", "two_pipelines.py"),
+        ("transport",),
+        "asyncio-got-d",
+        first=("my_docs", "wanted"),
+    ),
+    Example(
+        ("downstream.py", "docstrings.py"),
+        ("-f", "downstream.py"),
+        (),
+        "asyncio",
+        first=("my_docs", "wanted"),
+        after=("topics",),
+    ),
+    Example(("component",), ("-m", "mine.definitions"), ("warm",), "first"),
+)
+
+
+class Project:
+    """An example in a folder of its own, with a daemon and a webserver."""
+
+    def __init__(self, home: Path, example: Example) -> None:
+        self.home, self.example, self.processes = home, example, list[subprocess.Popen[bytes]]()
+        for name in example.files:
+            place = ROOT / "examples" / name
+            (shutil.copytree if place.is_dir() else shutil.copy)(place, home / name)
+        if example is EXISTING:
+            text = (home / "existing_project.py").read_text()
+            for old, new in CHANGES.items():
+                assert text.count(old) == 1, f"existing_project.py has `{old}` {text.count(old)} times"
+                text = text.replace(old, new)
+            (home / "existing_project.py").write_text(text)
+            (home / "more").touch()
         (home / "dagster").mkdir()
         (home / "dagster" / "dagster.yaml").write_text(
-            "telemetry: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 2}}\n"
+            "telemetry: {enabled: false}\nnux: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 2}}\n"
         )
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -78,7 +140,7 @@ class Project:
             **os.environ,
             "DAGSTER_HOME": str(home / "dagster"),
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(home / "component" / "src")]),
         }
         self.environment.pop("GETMORE_SENSORS", None)
 
@@ -86,7 +148,7 @@ class Project:
         """Start the webserver and the daemon."""
         served = ["-h", "127.0.0.1", "-p", str(self.port)]
         for name, arguments in (("dagster-webserver", served), ("dagster-daemon", ["run"])):
-            command = [str(Path(sys.executable).with_name(name)), *arguments, "-f", FILE]
+            command = [str(Path(sys.executable).with_name(name)), *arguments, *self.example.program]
             with (self.home / f"{name}.log").open("w") as log:
                 started = subprocess.Popen(
                     command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -158,20 +220,29 @@ class Project:
 
     def status(self, stage: str) -> str:
         """What the last materialization of a stage says of itself: made, or reused."""
-        (last,) = self.ask(ASSET, key={"path": ["warm", stage]})["assetOrError"]["assetMaterializations"]
+        found = self.ask(ASSET, key={"path": self.example.key(stage)})
+        (last,) = found["assetOrError"]["assetMaterializations"]
         return next(entry["text"] for entry in last["metadataEntries"] if entry["label"] == "status")
 
+    def records(self, task: str) -> Records:
+        """The records of a task."""
+        (lake,) = {found.parent for found in self.home.rglob("records")}
+        return Records(Lake(lake), task)
+
+    def selection(self, task: str) -> str | None:
+        """The hash of a task's selection."""
+        made = self.records(task).get("selected_subset")
+        return made.data_version if made else None
+
     def selections(self) -> dict[str, str | None]:
-        """The hash of each target's selection."""
-        made = {name: Records(Lake(self.home / "data/lake"), name).get("selected_subset") for name in TARGETS}
-        return {name: record.data_version if record else None for name, record in made.items()}
+        """The hash of each target's selection, of the project with five."""
+        return {name: self.selection(name) for name in TARGETS}
 
 
 def drive(project: Project, report: Callable[[str, str, bool], None]) -> None:
     """What happens, and what must come of it."""
     project.start()
-    theirs = [["my_docs"], *(["wanted_" + name] for name in TARGETS)]
-    said = project.ended(project.launch(theirs))
+    said = project.ended(project.launch([[name] for name in project.example.first]))
     report("the project's assets are materialized", said[0], said == ["SUCCESS"])
 
     def registered() -> bool:
@@ -180,7 +251,7 @@ def drive(project: Project, report: Callable[[str, str, bool], None]) -> None:
 
     project.wait("the sensor to add five targets", registered)
     before = set(project.runs())
-    params = {"assetSelection": [{"path": key} for key in SELECTED], "partitionNames": TARGETS}
+    params = {"assetSelection": [{"path": key} for key in project.example.selected], "partitionNames": TARGETS}
     launched = project.ask(BACKFILL, params=params)["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
     runs = project.new_runs(before, len(TARGETS))
@@ -214,12 +285,30 @@ def drive(project: Project, report: Callable[[str, str, bool], None]) -> None:
         and not set(first.values()) & set(second.values()),
     )
     _broken_off(project, report)
-    _wiped(project, report, second)
+    _wiped(project, report)
+
+
+def drive_small(project: Project, report: Callable[[str, str, bool], None]) -> None:
+    """The same without backfill and sensors, as there is one target and no partition."""
+    project.start()
+    own = project.example
+    if own.first:
+        said = project.ended(project.launch([[name] for name in own.first]))
+        report("the project's assets are materialized", said[0], said == ["SUCCESS"])
+    said = project.ended(project.launch(own.selected))
+    report("the pipeline, up to the subset", said[0], said == ["SUCCESS"] and project.selection(own.task) is not None)
+    if own.after:
+        said = project.ended(project.launch([[name] for name in own.after]))
+        report("an asset that reads the subset", said[0], said == ["SUCCESS"])
+    _broken_off(project, report)
+    _wiped(project, report)
 
 
 def _broken_off(project: Project, report: Callable[[str, str, bool], None]) -> None:
-    shutil.rmtree(project.home / "data/lake/records/json")
-    run = project.launch(SELECTED, "json")
+    own = project.example
+    records = project.records(own.task)
+    shutil.rmtree(records.lake.root / "records" / own.task)
+    run = project.launch(own.selected, own.target)
     project.wait("its start", lambda: project.runs()[run]["status"] == "STARTED")
     time.sleep(4)
     project.ask(TERMINATE, run=run)
@@ -228,54 +317,49 @@ def _broken_off(project: Project, report: Callable[[str, str, bool], None]) -> N
     found = project.ask(RETRY, params={"parentRunId": run, "strategy": "FROM_FAILURE"})["launchPipelineReexecution"]
     again = found["run"]["runId"]
     said = project.ended(again)
-    made = Records(Lake(project.home / "data/lake"), "json").get("selected_subset")
-    report("it is retried from where it broke off", said[0], said == ["SUCCESS"] and made is not None)
+    held = said == ["SUCCESS"] and project.selection(own.task) is not None
+    report("it is retried from where it broke off", said[0], held)
 
 
-def _wiped(project: Project, report: Callable[[str, str, bool], None], made: dict[str, str | None]) -> None:
-    command = [
-        str(Path(sys.executable).with_name("dagster")),
-        "asset",
-        "wipe",
-        '["warm", "selected_subset"]',
-        "--noprompt",
-    ]
+def _wiped(project: Project, report: Callable[[str, str, bool], None]) -> None:
+    own, made = project.example, project.selection(project.example.task)
+    key = own.key("selected_subset")
+    command = [str(Path(sys.executable).with_name("dagster")), "asset", "wipe", json.dumps(key), "--noprompt"]
     done = subprocess.run(
         command, cwd=project.home, env=project.environment, capture_output=True, text=True, check=False
     )
-    gone = not project.ask(ASSET, key={"path": ["warm", "selected_subset"]})["assetOrError"].get(
-        "assetMaterializations"
-    )
-    said = project.ended(project.launch([["warm", "selected_subset"]], "email"))
+    gone = not project.ask(ASSET, key={"path": key})["assetOrError"].get("assetMaterializations")
+    said = project.ended(project.launch([key], own.target))
     held = done.returncode == 0 and gone and said == ["SUCCESS"] and project.status("selected_subset") == "reused"
     report("the asset is wiped, and materialized again", f"{said[0]}, {project.status('selected_subset')}", held)
-    said = project.ended(project.launch([], "email", "warm_check"))
+    said = project.ended(project.launch([], own.target, "_".join([*own.prefix, "check"])))
     names = ("the_budget_is_kept", "picks_are_the_pools_rows")
-    key = {"path": ["warm", "selected_subset"]}
-    found = [project.ask(CHECKS, key=key, name=name)["assetCheckExecutions"][0]["status"] for name in names]
+    found = [project.ask(CHECKS, key={"path": key}, name=name)["assetCheckExecutions"][0]["status"] for name in names]
     report("checks, alone", f"{said[0]}; {found}", said == ["SUCCESS"] and set(found) == {"SUCCEEDED"})
-    report("the selections are as they were", "", project.selections()["email"] == made["email"])
+    report("the selection is as it was", "", project.selection(own.task) == made)
 
 
 def main() -> int:
     """Run the drive; exit code 1 where something does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--keep", type=Path, help="a new folder for the project, which is kept")
+    parser.add_argument("--keep", type=Path, help="a new folder for the projects, which are kept")
     options, events = parser.parse_args(), list[dict[str, Any]]()
-
-    def report(event: str, said: str, holds: bool) -> None:
-        events.append({"event": event, "seen": said, "holds": holds})
-        print("holds" if holds else "DOES NOT HOLD", f"{event}: {said}", flush=True)
-
     with tempfile.TemporaryDirectory(prefix="getmore-embedded-") as temporary:
-        home = options.keep or Path(temporary)
-        home.mkdir(exist_ok=True)
-        project = Project(home)
-        try:
-            drive(project, report)
-        finally:
-            project.end()
+        for example in (EXISTING, *SMALL):
+            name = example.files[0]
+
+            def report(event: str, said: str, holds: bool, name: str = name) -> None:
+                events.append({"project": name, "event": event, "seen": said, "holds": holds})
+                print("holds" if holds else "DOES NOT HOLD", f"{name}: {event}: {said}", flush=True)
+
+            home = (options.keep or Path(temporary)) / name.removesuffix(".py")
+            home.mkdir(parents=True)
+            project = Project(home, example)
+            try:
+                (drive if example is EXISTING else drive_small)(project, report)
+            finally:
+                project.end()
     if options.out:
         options.out.write_text(json.dumps(events, indent=1) + "\n")
     return 0 if events and all(event["holds"] for event in events) else 1
