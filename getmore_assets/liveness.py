@@ -57,6 +57,18 @@ def lives(folder: Path, run: str) -> bool | None:
     return any(_is_given(lock) for lock in locks) if locks else None
 
 
+def folder_of(lake: Path) -> Path:
+    """Return where the runs of a lake give their signs."""
+    return lake / "locks" / "runs"
+
+
+def any_was_killed(lake: Path) -> bool:
+    """Return whether a run of a lake has left signs, and no process of it lives."""
+    folder = folder_of(lake)
+    runs = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    return any(lives(folder, run) is False for run in runs)
+
+
 def silent_for(folder: Path, run: str) -> float | None:
     """Return the seconds since a process of a run began or ended to give signs; None where no process ever did."""
     try:

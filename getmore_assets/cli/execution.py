@@ -135,6 +135,11 @@ def _turn(lake: "Lake", task: Task) -> Iterator[None]:
         lock.release()
 
 
+def has_own_instance(task: Task) -> bool:
+    """Whether the task's lake has the Dagster instance that a job of it runs on."""
+    return not os.environ.get("DAGSTER_HOME") and Path(task.lake, "dagster").is_dir()
+
+
 def open_instance(dg: Any, lake: "Lake") -> Any:
     """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is made whole or not at all.
 

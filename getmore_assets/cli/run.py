@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from getmore_assets.cli.execution import end_on_failure, execute, log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import end_on_failure, execute, has_own_instance, log_to_terminal, refusals, verb
 from getmore_assets.cli.live import QUIET, STATUS, shown, verbosity
 from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.task_files import load_task
 
+_LAST = {"run": "scorecard", "select": "selected_subset"}  # the stage that a job is for
 _BAR = 20  # characters of a bar that is the whole run
 _NUMBERS = (False, False, True, False, True)
 
@@ -38,11 +39,13 @@ def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
     run_job("select", task, overrides, as_json)
 
 
-def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: bool) -> list[Any]:
+def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: bool) -> list[dict[str, Any]]:
     """Run the job `run` or `select` on a task, once its input has been looked at; ends the command where it fails.
 
+    Dagster is asked where there is something to do, or where the instance is not the lake's own.
+
     Returns:
-        Dagster's events.
+        Of each stage: name, seconds, peak_rss_mb, status.
     """
     with refusals(as_json), shown():
         from getmore_assets import preflight, tracking
@@ -50,10 +53,18 @@ def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: 
         if job == "run":
             tracking.require_reachable()
         preflight.check(task)
+        if has_own_instance(task):
+            from getmore_assets.stages.unchanged import unchanged
+
+            if there := unchanged(task, _LAST[job]):
+                return [
+                    {"name": name, "seconds": one.seconds, "peak_rss_mb": one.peak_rss_mb, "status": "reused"}
+                    for name, one in there.items()
+                ]
         by_model = job == "select" and task.selection.asks_a_model
         events = execute("select_by_model" if by_model else job, path, overrides, task)
     end_on_failure(events, as_json)
-    return events
+    return [_station(event) for event in events if event.is_step_materialization]
 
 
 def run_job(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None:
@@ -61,9 +72,7 @@ def run_job(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> N
     with refusals(as_json):
         task = load_task(path, overrides)
         log_to_terminal()
-    events = carry(job, task, path, overrides, as_json)
-    stations = [_station(event) for event in events if event.is_step_materialization]
-    made = _summary(task, stations)
+    made = _summary(task, carry(job, task, path, overrides, as_json))
     if verbosity() != QUIET:
         _print(task, made)
     if as_json:

@@ -41,7 +41,7 @@ _GOING = [
 
 def signs_folder(lake: Lake) -> Path:
     """Return where runs give their signs of life."""
-    return lake.root / "locks" / "runs"
+    return liveness.folder_of(lake.root)
 
 
 @contextmanager

@@ -78,12 +78,23 @@ def materialize(
                     record, status = _made(job, stage, used), "made"
             if key == stage.cache_key(task, used):  # else a source changed: what was read of it may be torn
                 records.put(record)
-                told = {"stage": stage.name, "status": status, "rows": record.rows, "seconds": record.seconds}
-                log.info("%s: %s, %d rows", stage.name, status, record.rows, extra=told)
+                tell(stage.name, status, record)
                 return record, status
             log.info("%s: its source changed while it was read; reading again", stage.name)
     fix = "Let it rest, or copy it to where nothing writes"
     raise BadInput(stage.name, f"its source changed {_READS} times while it was read", fix)
+
+
+def tell(name: str, status: str, record: Record) -> None:
+    """Say that a stage is done; who listens shows a line."""
+    told = {"stage": name, "status": status, "rows": record.rows, "seconds": record.seconds}
+    log.info("%s: %s, %d rows", name, status, record.rows, extra=told)
+
+
+def missing_inputs(lake: Lake, record: Record) -> list[str]:
+    """Return the tags of the lineage whose version of a table can be read no more."""
+    tags = {name: value for name, value in record.lineage.items() if name.startswith("table.")}
+    return [name for name, value in tags.items() if not lake.holds(_table(value))]
 
 
 def _tell_of_others(task: Task, found: dict[str, Record]) -> None:

@@ -1,0 +1,57 @@
+"""A run that has nothing to do, told without Dagster: records are read, and the versions of sources, and no table.
+
+Belongs here: whether a run would leave everything as it is. Does not: whether one stage is cached (`foresight.py`).
+"""
+
+from getmore_assets import damage, liveness, tracking
+from getmore_assets.config import Task
+from getmore_assets.errors import BadInput
+from getmore_assets.lake import Lake
+from getmore_assets.records import Record, Records
+from getmore_assets.stages import remembered
+from getmore_assets.stages.checks import Checked
+from getmore_assets.stages.foresight import foresee
+from getmore_assets.stages.materializing import missing_inputs, tell
+from getmore_assets.stages.running import needed
+
+
+def unchanged(task: Task, last: str) -> dict[str, Record] | None:
+    """Return the records of a stage and of all that it needs, where a run would leave every one of them as it is.
+
+    Args:
+        task: Of what.
+        last: The stage.
+
+    Returns:
+        By name and in order; None where a run has something to do, or to say: a stage to materialize, a blocking check
+        that does not hold, damage, a killed run to end, a record whose MLflow run was lost.
+    """
+    lake = Lake(task.lake)
+    if task.waits_for_assets or lake.is_locked("command", task.name) or liveness.any_was_killed(lake.root):
+        return None
+    try:
+        found, stages = foresee(task), needed(task, last)
+        records = {stage.name: found[stage.name].record for stage in stages}
+        there = {name: record for name, record in records.items() if record and _stands(lake, task, record)}
+        if len(there) < len(stages) or not _all_tracked(lake, there):
+            return None
+        for stage in stages:
+            damage.require_whole(lake, stage.name)
+            results = [(check, remembered.result(check, Checked(task, stage.name))) for check in stage.checks]
+            if any(check.blocking and not result.passed for check, result in results):
+                return None
+    except BadInput:  # the run says it, in its place
+        return None
+    for name, record in there.items():
+        tell(name, "reused", record)
+    return there
+
+
+def _stands(lake: Lake, task: Task, record: Record) -> bool:
+    """Whether a record is the last one of its stage, and the versions of its inputs can still be read."""
+    return record == Records(lake, task.name).last(record.station) and not missing_inputs(lake, record)
+
+
+def _all_tracked(lake: Lake, records: dict[str, Record]) -> bool:
+    known = tracking.runs_known(lake)
+    return known is None or all(one.mlflow_run_id in known for one in records.values() if one.mlflow_run_id)
