@@ -4,10 +4,13 @@ Belongs here: what is printed, and never overwriting. Does not: the look, the gu
 """
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +19,12 @@ from getmore_assets.cli.terminal import ERR, OUT, cell, print_table
 from getmore_assets.drafting.draft import Draft
 from getmore_assets.drafting.weighing import Way, said_size
 from getmore_assets.errors import BadInput
+
+_MANY = 4  # sources
+_CANDIDATE = re.compile(r"candidates\.\d+")
+
+#: A field, its value, and why.
+_Row = tuple[str, Any, str]
 
 
 @click.command()
@@ -65,7 +74,7 @@ def _choose(ways: list[Way]) -> Way:
 
 def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:
     out = ERR if to_stderr else OUT
-    rows = [(one.field, "" if one.value is None else one.value, one.said()) for one in made.choices]
+    rows = _folded([(one.field, "" if one.value is None else one.value, one.said()) for one in made.choices])
     print_table(
         out,
         ("field", "value", "why, and alternatives"),
@@ -75,3 +84,36 @@ def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:
     for name, why in made.left.items():
         out.print(cell(f"not used: {name}: {why}"), soft_wrap=True)
     out.print(cell(f"written: {to}. Look it over, then: {following}"), soft_wrap=True)
+
+
+def _folded(rows: list[_Row]) -> list[_Row]:
+    """The rows of the table, where many sources that follow each other and were guessed alike stand in one row."""
+    shown: list[_Row] = []
+    for _, some in groupby(_by_source(rows), key=_guesses):
+        alike = list(some)
+        if len(alike) < _MANY:
+            shown += [row for one in alike for row in one]
+            continue
+        second, last = alike[1][0], alike[-1][0]
+        numbers = f"{_source_of(second)} to {_source_of(last)}"
+        shown += [*alike[0], (numbers, f"{second[1]}, …", f"{len(alike) - 1} sources, guessed alike")]
+    return shown
+
+
+def _by_source(rows: list[_Row]) -> list[list[_Row]]:
+    """The rows of each source of the pool together, every other row alone."""
+    return [list(some) for _, some in groupby(rows, key=_source_of)]
+
+
+def _source_of(row: _Row) -> str:
+    found = _CANDIDATE.match(row[0])
+    return found[0] if found else row[0]
+
+
+def _guesses(rows: list[_Row]) -> list[tuple[str, Any]]:
+    """What was guessed for a source, but for its path."""
+    if not _CANDIDATE.match(rows[0][0]):
+        return [(field, value) for field, value, _ in rows]
+    return [
+        (field.partition(".")[2].partition(".")[2], value) for field, value, _ in rows if not field.endswith(".path")
+    ]

@@ -1,7 +1,7 @@
-"""Files of JSON lines: one object a line, each decoded strictly.
+"""Files of JSON: one object a line, or one list of objects, each object decoded strictly.
 
 Belongs here: lines to rows, and what is no file of JSON lines though some lines look so. Does not: lines (`lines.py`),
-or what a value means (`meanings.py`).
+elements of a list (`json_list.py`), or what a value means (`meanings.py`).
 """
 
 import json
@@ -10,18 +10,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from getmore_assets.corpus import json_list
 from getmore_assets.corpus.frames import LINE, Batches, Columns, of_rows
-from getmore_assets.corpus.lines import lines
+from getmore_assets.corpus.lines import Line, lines
 from getmore_assets.corpus.payloads import JSON_SPACE
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
 
 def read(path: Path, columns: Columns, reading: Reading) -> Batches:
-    """Yield the rows of a file of JSON lines: the columns asked for, or all."""
+    """Yield the rows of a file of JSON lines, or of one list: the columns asked for, or all."""
 
     def rows() -> Iterator[tuple[int, dict[str, Any], int]]:
-        for line in lines(path):
+        for line in _objects(path):
             number, text, wrong = line
             if wrong:
                 line.spoils_a_row(path, reading)
@@ -43,10 +44,15 @@ def read(path: Path, columns: Columns, reading: Reading) -> Batches:
     yield from of_rows(rows(), columns, lambda: _keys(path))
 
 
+def _objects(path: Path) -> Iterator[Line]:
+    """What an object each is expected in: the elements of a list, else lines."""
+    return json_list.elements(path) if json_list.is_list(path) else lines(path)
+
+
 def _keys(path: Path) -> set[str]:
     """The keys that any row has: of a large file the first rows may lack a column."""
     found = set[str]()
-    for line in lines(path):
+    for line in _objects(path):
         with suppress(ValueError, RecursionError):
             row = _ROW.decode(line.text.strip(JSON_SPACE))
             found |= set(row) if isinstance(row, dict) else set()
@@ -57,21 +63,20 @@ def _refuse_one_document(path: Path, number: int, text: str) -> None:
     """Refuse a file that is one value of JSON, of which some lines alone may look like rows.
 
     Raises:
-        BadInput: The first line of the file begins an object or a list that goes on below, or is a list of objects.
+        BadInput: The first line of the file begins an object or a list that goes on below.
     """
     if number > 1:
         return
-    begun, fix = text.strip(JSON_SPACE), "Write one object a line, as with `jq -c '.[]'`"
+    begun = text.strip(JSON_SPACE)
     try:
-        value = json.loads(begun)
+        json.loads(begun)
     except json.JSONDecodeError as error:
         if begun[0] in "[{" and error.pos >= len(begun):
-            raise BadInput(str(path), "is one value of JSON over several lines, not one object a line", fix) from None
-        return
+            what = "is one value of JSON over several lines, neither one object a line nor a list of objects"
+            fix = "Write its rows one a line, as with `jq -c '.messages[]'` where they are under `messages`"
+            raise BadInput(str(path), what, fix) from None
     except RecursionError:
         return
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        raise BadInput(str(path), "is one list of JSON, not one object a line", fix)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -97,14 +98,36 @@ def lines(path: Path) -> Iterator[Line]:
     Raises:
         BadInput: The file cannot be opened, or is cut off.
     """
-    with translated(str(path), "cannot be opened"):
-        stream = OPENERS.get(path.suffix, Path.open)(path, "rb")
-    with stream:
+    with stream_of(path) as stream, reading_to_its_end(path):
         for number, line in enumerate(_whole_lines(stream, path), 1):
-            yield _decoded(number, line)
+            yield decoded(number, line)
 
 
-def _decoded(number: int, line: bytes | None) -> Line:
+def stream_of(path: Path) -> Any:
+    """The bytes of a file, plain, gz or zst.
+
+    Raises:
+        BadInput: It cannot be opened.
+    """
+    with translated(str(path), "cannot be opened"):
+        return OPENERS.get(path.suffix, Path.open)(path, "rb")
+
+
+@contextmanager
+def reading_to_its_end(path: Path) -> Iterator[None]:
+    """Refuse a file that is cut off or damaged, while it is read.
+
+    Raises:
+        BadInput: It is.
+    """
+    try:
+        yield
+    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        raise BadInput(str(path), f"cannot be read to its end ({error})", "Copy or compress the file again") from None
+
+
+def decoded(number: int, line: bytes | None) -> Line:
+    """A line or an element of a list as text; None stands for one that is too long."""
     if line is None:
         return Line(number, "", TOO_LONG)
     encoding = "utf-8-sig" if number == 1 else "utf-8"
@@ -117,23 +140,20 @@ def _decoded(number: int, line: bytes | None) -> Line:
 
 def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:
     """Lines; None in the place of one that is too long, of which no more than a piece is ever held."""
-    try:
-        head = stream.peek(_BUFFER)
-        if head.count(0) * _MOST_NULS > len(head):
-            what = "is UTF-16 or no text: more than one byte in eight at its start is 0"
-            raise BadInput(str(path), what, "Convert it to UTF-8, as with `iconv -f UTF-16 -t UTF-8`")
-        if b"\r" in head and b"\n" not in head:
-            yield from _ended_by_cr(stream)
-            return
-        while line := stream.readline(LONGEST_ROW + 1):
-            if len(line) <= LONGEST_ROW:
-                yield line
-                continue
-            yield None
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(LONGEST_ROW)
-    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
-        raise BadInput(str(path), f"cannot be read to its end ({error})", "Copy or compress the file again") from None
+    head = stream.peek(_BUFFER)
+    if head.count(0) * _MOST_NULS > len(head):
+        what = "is UTF-16 or no text: more than one byte in eight at its start is 0"
+        raise BadInput(str(path), what, "Convert it to UTF-8, as with `iconv -f UTF-16 -t UTF-8`")
+    if b"\r" in head and b"\n" not in head:
+        yield from _ended_by_cr(stream)
+        return
+    while line := stream.readline(LONGEST_ROW + 1):
+        if len(line) <= LONGEST_ROW:
+            yield line
+            continue
+        yield None
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(LONGEST_ROW)
 
 
 def _ended_by_cr(stream: Any) -> Iterator[bytes | None]:

@@ -142,9 +142,14 @@ def paths(source: Source) -> list[Path]:
     return [] if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source).paths
 
 
+def format_of(source: Source) -> str | None:
+    """The format of a source's files; None where they lie in no place on this machine."""
+    return None if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source).format
+
+
 def is_delta(source: Source) -> bool:
     """Whether a source is a Delta table."""
-    return source.path != PYTHON_DOCS and not source.path.startswith(HUB_PREFIX) and resolve(source).format == "delta"
+    return format_of(source) == "delta"
 
 
 def same_but_version(source: Source | None) -> dict[str, Any] | None:

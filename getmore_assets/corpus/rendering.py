@@ -3,10 +3,11 @@
 Belongs here: values of columns as text, and templates of columns; pure functions on one row. Does not: reading, and
 keeping the row itself (`payloads.py`).
 
-A column's value is text as it stands, or messages: a list of objects, or one, each with a role (`role` or `from`) and
-what was said (`content` or `value`). Messages are rendered one below the other, in order, without the roles; of each
-its reasoning, its content and its tool calls (as JSON). Of content in parts, the parts of text are rendered; images,
-audio and whatever else is no text is counted and left out.
+A column's value is text as it stands, or messages: a list of objects, or one, each with a role (`role`, `from`,
+`sender`, or `author`, which may be an object with a `role`) and what was said (`content` or `value`, else `text`).
+Messages are rendered one below the other, in order, without the roles; of each its reasoning, its content and its tool
+calls (as JSON). Of content in parts (a list, or an object with `parts`, as ChatGPT exports it), the parts of text are
+rendered; images, audio and whatever else is no text is counted and left out.
 """
 
 import json
@@ -16,9 +17,10 @@ from typing import Any
 
 from getmore_assets.config import TEMPLATE_COLUMN
 
-_ROLES = ("role", "from")
+_ROLES = ("role", "from", "sender", "author")
 _REASONING = ("reasoning_content", "reasoning", "thinking")  # before what is said, as chat templates render it
 _SAID = ("content", "value")
+_ELSE_SAID = "text"  # beside `content`, exports repeat it here
 _CALLS = ("tool_calls", "function_call")  # a list of calls, and the one call that they came after
 _OF_TEXT = ("text", "input_text", "output_text")
 
@@ -125,11 +127,13 @@ def _message(message: Any) -> Iterator[str | None]:
     if not isinstance(message, Mapping):
         raise NotTextError(f"is {_named(message)}, not an object with a role and what was said")
     roles = [message[key] for key in _ROLES if message.get(key) is not None]
-    if not roles or not isinstance(roles[0], str) or not roles[0].strip():
+    role = roles[0].get("role") if roles and isinstance(roles[0], Mapping) else roles[0] if roles else None
+    if not isinstance(role, str) or not role.strip():
         raise NotTextError("has no role (`role` or `from`)")
-    if not any(key in message for key in (*_SAID, *_CALLS)):
+    if not any(key in message for key in (*_SAID, _ELSE_SAID, *_CALLS)):
         raise NotTextError("says nothing: it has neither `content` nor `value`")
-    for key in (*_REASONING, *_SAID):
+    said = _SAID if any(message.get(key) is not None for key in _SAID) else (_ELSE_SAID,)
+    for key in (*_REASONING, *said):
         yield from _content(message.get(key), key)
     several, one = (message.get(key) for key in _CALLS)
     if several is not None and not isinstance(several, list):
@@ -145,6 +149,9 @@ def _content(content: Any, key: str) -> Iterator[str | None]:
         return
     if isinstance(content, str):
         yield content
+        return
+    if isinstance(content, Mapping) and isinstance(content.get("parts"), list):
+        yield from (part if isinstance(part, str) else None for part in content["parts"])
         return
     if not isinstance(content, list):
         raise NotTextError(f"has {_named(content)} in `{key}`, neither text nor a list of parts")

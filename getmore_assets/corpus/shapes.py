@@ -7,6 +7,7 @@ are told of a shape (`exports/trainers.py`).
 |---|---|
 | messages | one of messages with `role` and `content` |
 | conversations | one of messages with `from` and `value` (ShareGPT) |
+| chat-export | one of messages with any other keys, which no trainer takes as they are |
 | alpaca | `instruction`, `input` or `context`, `output` or `response` |
 | prompt-completion | `prompt`, and `completion` or `response`: texts, or messages |
 | preference | `chosen`, `rejected`, and mostly the prompt: `prompt`, `question` or messages |
@@ -22,6 +23,8 @@ from getmore_assets.config import TEMPLATE_COLUMN
 from getmore_assets.corpus.rendering import is_messages
 
 Row = Mapping[str, Any]
+
+CHAT_EXPORT = "chat-export"
 
 _ASKED = ("prompt", "question", "instruction", "messages", "conversations", "conversation")
 _ANSWERED = ("completion", "response")
@@ -80,8 +83,9 @@ def shape_of(texts: Sequence[str], rows: Sequence[Row]) -> Shape:
     keys = None
     if chats:
         keys = ("from", "value") if any(m.get("from") is not None for m in spoken) else ("role", "content")
-    if name == "messages" and keys == ("from", "value"):
-        name = "conversations"
+    if name == "messages" and keys:
+        plain = all(all(isinstance(m.get(key), str | list | None) for key in keys) and m.get(keys[0]) for m in spoken)
+        name = CHAT_EXPORT if not plain else "conversations" if keys == ("from", "value") else name
     has = tuple(n for n in ("system", "tools", "images") if n in names and n not in columns.values())
     return Shape(name, columns, keys, has, any(message.get("tool_calls") for message in spoken))
 

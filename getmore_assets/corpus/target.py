@@ -57,8 +57,10 @@ def sources_of(task: Task) -> dict[str, Source | None]:
 
 def recipe(task: Task) -> list[Any]:
     """What the splits hang on: which fields of which sources, what these hold, and what is done with leaks."""
-    said = {split: readers.same_but_version(source) for split, source in sources_of(task).items()}
-    return [said, source_version(task), task.leakage]
+    sources = sources_of(task)
+    said = {split: readers.same_but_version(source) for split, source in sources.items()}
+    cut_at = [task.corpus.passage_chars] if any(source and _is_cut(source) for source in sources.values()) else []
+    return [said, source_version(task), task.leakage, *cut_at]
 
 
 def source_version(task: Task, seen: Seen | None = None) -> str:
@@ -82,9 +84,9 @@ def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, Ta
     splits = _held_out(read, facts)
     facts.read = {split: rows.height for split, rows in splits.items()}
     if task.general:
-        splits["general"] = _whole(task.general, "general", "general text", facts)
+        splits["general"] = _all_of(task, task.general, "general", "general text", facts)
     if task.target.negative:
-        splits["negative"] = _whole(task.target.negative, "target.negative", "the negative target", facts)
+        splits["negative"] = _all_of(task, task.target.negative, "target.negative", "the negative target", facts)
     # Test is what it is; validation keeps off test, and train off all that is evaluated.
     for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
         apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
@@ -227,17 +229,26 @@ def _identity() -> list[pl.Expr]:
 
 def _read(task: Task, split: str, facts: TargetFacts) -> pl.DataFrame | None:
     source = task.target.source(split)
-    return None if source is None else _whole(source, f"target.{split}", f"the target's {split} split", facts)
+    return None if source is None else _all_of(task, source, f"target.{split}", f"the target's {split} split", facts)
 
 
-def _whole(source: Source, field_: str, what: str, facts: TargetFacts) -> pl.DataFrame:
+def _all_of(task: Task, source: Source, field_: str, what: str, facts: TargetFacts) -> pl.DataFrame:
     """All rows of a source, which a field of the task file names, with their ids."""
     reading = Reading(source)
     rows = pl.concat([pl.DataFrame(schema=SCHEMA), *readers.read(source, reading=reading)], how="diagonal")
-    facts.sources.append(reading.as_json(field_))
     if not rows.height:
         raise BadInput(source.path, f"{what} is empty", "Give a file that has rows")
+    if _is_cut(source):
+        parts = pool.passages_of(rows, task.corpus.passage_chars)
+        reading.cut = parts.filter(pl.col("part") == 1).height
+        rows = parts.drop("n_tokens", "part")
+    facts.sources.append(reading.as_json(field_))
     return rows.with_columns(_identity())
+
+
+def _is_cut(source: Source) -> bool:
+    """Whether rows are cut into passages: a file of text is a chapter or a book, longer than an encoder reads."""
+    return readers.format_of(source) == "text" and not source.whole_rows
 
 
 def _held_out(read: dict[str, pl.DataFrame | None], facts: TargetFacts) -> dict[str, pl.DataFrame]:

@@ -4,13 +4,14 @@ Belongs here: which guesses become which fields. Does not: the guesses (`sides.p
 be run (`proposal.py`), or the file it is written to (`writing.py`).
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from getmore_assets.config import LEXICAL, Encoder, Task
+from getmore_assets.config import LEXICAL, Corpus, Encoder, Task
 from getmore_assets.drafting.columns import NoTextsError, Table, look
 from getmore_assets.drafting.roles import Role, domain_and_source_of, label_of, pair_of, text_of
 from getmore_assets.drafting.sides import Sides
@@ -74,10 +75,12 @@ def drafted(sides: Sides) -> Draft:
         why = f"`{odd}` in the path here, under which no lake can be read: set one of plain letters, digits and - _ . /"
         choices.append(Choice("lake", None, why))
     if all(table.whole for table in pool):
-        rows = sum(table.rows for table in pool)
+        rows = sum(_passages(table, source) for table, source in zip(pool, candidates, strict=True))
         if rows < _ROWS_A_DIMENSION * Encoder().dimensions:
             fields["encoder"] = {"dimensions": max(2, rows // _ROWS_A_DIMENSION)}
-            choices.append(Choice("encoder.dimensions", fields["encoder"]["dimensions"], f"the pool has {rows:,} rows"))
+            choices.append(
+                Choice("encoder.dimensions", fields["encoder"]["dimensions"], f"the pool has about {rows:,} rows")
+            )
     if foreign := _foreign(pool, candidates):
         fields["encoder"] = {"model": LEXICAL, **fields.get("encoder", {})}
         why = f"{foreign:.0%} of the pool's letters are not Latin: it reads every script, minilm English"
@@ -104,6 +107,14 @@ def _with_texts(sides: Sides) -> tuple[list[Table], dict[str, str]]:
     if not tables:
         raise refused[0]
     return tables, left
+
+
+def _passages(table: Table, source: dict[str, Any]) -> int:
+    """How many rows of the pool a table becomes, about: long texts are cut, whole rows are not."""
+    column = table.columns.get(source["text"]) if isinstance(source["text"], str) else None
+    if column is None or source.get("whole_rows"):
+        return table.rows
+    return math.ceil(table.rows * max(1.0, column.length / Corpus().passage_chars))
 
 
 def _foreign(pool: list[Table], candidates: list[dict[str, Any]]) -> float:
@@ -134,6 +145,9 @@ def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
         if table.shape:
             named |= {"whole_rows": True}
             choices.append(Choice(f"{field}.whole_rows", True, "trainers take such rows as they are, never cut"))
+        if table.found.kind == "text":
+            why = f"text has no columns, so the {'folder' if len(table.found.files) > 1 else 'file'}'s name is used"
+            source, domain = Role(None, "text has no columns, so the file's name is used"), Role(None, why)
         for name, role in (("source", source), ("domain", domain)):
             choices.append(_choice(f"{field}.{name}", role))
             named |= {name: role.column} if role.column else {}
@@ -182,7 +196,8 @@ def _choice(field: str, role: Role, partly: tuple[str, ...] = ()) -> Choice:
 
 def _looked(table: Table) -> str:
     parts = f" of {len(table.found.files):,} files" if len(table.found.files) > 1 else ""
-    return f"{'all' if table.whole else 'the first'} {table.rows:,} rows{parts} looked at"
+    many = "row" if table.rows == 1 else "rows"
+    return f"{'all' if table.whole else 'the first'} {table.rows:,} {many}{parts} looked at"
 
 
 def _bad_rows(table: Table, columns: list[str], field: str, choices: list[Choice]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from getmore_assets.config import Source
-from getmore_assets.corpus import formats
+from getmore_assets.corpus import formats, json_list
 from getmore_assets.corpus.file_lists import resolve
 from getmore_assets.corpus.lines import LONGEST_ROW
 from getmore_assets.corpus.reading import Reading
@@ -29,7 +29,7 @@ SPLITS = {
 TARGET = {"target", "targets", "wanted", "downstream"}
 POOL = {"pool", "corpus", "corpora", "candidate", "candidates", "crawl", "unlabeled", "unlabelled", "web"}
 _TELLING = TARGET | POOL | {word for words in SPLITS.values() for word in words}
-_NOT_LINES = "JSON, but not one object a line; `jq -c '.[]' {} > {}.jsonl` makes that of a list"
+_NOT_ROWS = "JSON, but neither one object a line nor a list of objects"
 _ABOUT = re.compile(r"(?i)^(readme|licen[cs]e|copying|notice|changelog|citation|contributing)\b")
 
 
@@ -121,7 +121,7 @@ def _not_read(path: Path) -> str | None:
         return "no format that is read"
     if kind == "text" and _ABOUT.match(path.name):
         return "says something about the data"
-    return None if path.suffix != ".json" or _is_json_lines(path) else _NOT_LINES.format(path.name, path.stem)
+    return None if path.suffix != ".json" or json_list.is_list(path) or _is_json_lines(path) else _NOT_ROWS
 
 
 def _found(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> Found:
@@ -157,7 +157,7 @@ def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
         return {whole: tuple(paths)}
     alike: dict[str, list[Path]] = {}
     for path in paths:
-        pattern = f"*{''.join(path.suffixes)}" if kind == "text" else re.sub(r"\d+", "*", path.name)
+        pattern = f"*{_ending(path)}" if kind == "text" else re.sub(r"\d+", "*", path.name)
         alike.setdefault(str(path.with_name(pattern)), []).append(path)
     tables: dict[str, tuple[Path, ...]] = {}
     for pattern, parts in alike.items():
@@ -170,7 +170,7 @@ def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
 
 def _of_one_shape(paths: list[Path], kind: str) -> str | None:
     """The glob of files that all have the same columns, and nothing in their names that sets one apart; or None."""
-    suffixes = {"".join(path.suffixes) for path in paths}
+    suffixes = {_ending(path) for path in paths}
     told = set.intersection(*(_plain_words(path) for path in paths))
     apart = any((_plain_words(path) - told) & _TELLING for path in paths)
     if kind not in _WITH_COLUMNS or len(suffixes) > 1 or apart:
@@ -178,6 +178,11 @@ def _of_one_shape(paths: list[Path], kind: str) -> str | None:
     pattern = str(paths[0].with_name(f"*{suffixes.pop()}"))
     columns = {_columns(path, kind) for path in paths}
     return pattern if len(columns) == 1 and None not in columns and _stands_for(pattern, paths) else None
+
+
+def _ending(path: Path) -> str:
+    """What of a file's name tells its format and compression; a title before it may have dots as well."""
+    return path.name[len(formats.plain_name(path)) :]
 
 
 def _plain_words(path: Path) -> set[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from getmore_assets.corpus.shapes import Shape
+from getmore_assets.corpus.shapes import CHAT_EXPORT, Shape
 from getmore_assets.errors import BadInput
 
 _FIX = "Export jsonl or parquet, which hold the rows as they are, and describe them to the trainer"
@@ -55,7 +55,9 @@ def _llama_factory_entry(one: Described) -> dict[str, Any]:
     chat = "messages" in columns
     if shape.name == "text":
         return {"columns": {"prompt": columns["text"]}}
-    if shape.name == "template" or (shape.keys and not chat):  # its prompts and answers are texts, or all are messages
+    if shape.name in (CHAT_EXPORT, "template") or (
+        shape.keys and not chat
+    ):  # its prompts and answers are texts, or all are messages
         raise _not_taken("llama-factory", one)
     if not chat:
         ranking = {"ranking": True} if shape.name == "preference" else {}
@@ -85,6 +87,8 @@ def _axolotl_block(one: Described) -> str:
         return _block(one, block | _axolotl_preference(one, mapping), rl="dpo")
     if shape.name == "text":
         block |= {"type": "completion", "field": columns["text"]}
+    elif shape.name == CHAT_EXPORT:
+        raise _not_taken("axolotl", one)
     elif "messages" in columns:
         block |= {"type": "chat_template", "field_messages": columns["messages"], **mapping}
     elif shape.name == "template" or shape.keys:

@@ -34,6 +34,9 @@ def said(*contents, role="user"):
         ({"a b": "x", "c": "y"}, "{a b} {c} {a b}", "x y x"),
         ({"a": "{b}", "b": "\\1"}, "{a}{b}", "{b}\\1"),  # a value is never read as a template
         ({"prompt": said("why?"), "chosen": "because"}, "{prompt}\n{chosen}", "why?\nbecause"),
+        ({"m": [{"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["a", "b"]}}]}, "m", "a\nb"),
+        ({"m": [{"sender": "human", "text": "said", "content": [{"type": "text", "text": "said"}]}]}, "m", "said"),
+        ({"m": [{"sender": "human", "text": "said"}]}, "m", "said"),
     ],
 )
 def test_the_text_of_a_row(row, text, rendered):

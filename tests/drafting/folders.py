@@ -71,6 +71,31 @@ def chat(texts):
     return {"export/chats.jsonl": jsonl(map(talk, range(150))), "good-answers.jsonl": jsonl(map(talk, range(20)))}
 
 
+def chat_export(texts):
+    """As an assistant's web page exports it: one list, authors and contents as objects, and a file about the user."""
+
+    def message(role, said):
+        return {"author": {"role": role}, "content": {"content_type": "text", "parts": [said]}, "status": "finished"}
+
+    def talk(number):
+        said = [message("user", next(texts)[:80]), message("assistant", next(texts))]
+        return {"id": f"c{number}", "title": f"Talk {number} of many", "messages": said}
+
+    return {
+        "conversations.json": json.dumps([talk(n) for n in range(120)], indent=1),
+        "good-conversations.json": json.dumps([talk(n) for n in range(20)]),
+        "user.json": json.dumps({"id": "user-1"}),
+    }
+
+
+def titles(texts):
+    """Papers named by their titles: words in these, and dots, say nothing of what the files are for."""
+    names = ("2017_U.S._trade", "2013_Real_targets", "2015_A_test_of_dev_tools", "2011_The_corpus", "2012_Plain")
+    papers = {f"papers/{name}_{n}.txt": "\n\n".join(next(texts) for _ in range(8)) for n in range(3) for name in names}
+    chapters = {f"chapters/{name}.tex": "\n\n".join(next(texts) for _ in range(6)) for name in ("intro", "method", "end")}
+    return {**papers, **chapters, "thesis.tex": "\\input{chapters/intro}"}
+
+
 def alike(texts):
     return {f"{name}.csv": table([{"text": next(texts)} for _ in range(80)]) for name in ("spring", "autumn")}
 
@@ -128,10 +153,12 @@ FOLDERS: dict[Callable, tuple[str, str | None] | str] = {
     many_tables: ("wanted.jsonl", "kind"),
     thesis: ("thesis/*.tex", None),
     chat: ("good-answers.jsonl", None),
+    chat_export: ("good-conversations.json", None),
+    titles: ("chapters/*.tex", None),
     alike: "--target autumn.csv or --target spring.csv",
     alone: "a task needs two things: a target and a candidate pool",
     shards: ("task/sentiment.train.tsv", "label"),
-    list_of_json: "jq -c '.[]' labelled.json > labelled.jsonl",
+    list_of_json: ("labelled.json", "label"),
     late_fault: ("target.jsonl", None),
     mixed_depths: ("data/labels.csv", "intent"),
     zipped: ("faq.csv", None),

@@ -1,0 +1,67 @@
+"""A file that is one list of JSON objects: a row an element, whatever its layout, in pieces of bounded size."""
+
+import gzip
+import json
+
+import polars as pl
+import pytest
+
+from getmore_assets.config import Source
+from getmore_assets.corpus import json_list, readers
+from getmore_assets.corpus.lines import LONGEST_ROW, TOO_LONG
+from getmore_assets.errors import BadInput
+
+ROWS = [
+    {"text": 'A "quoted", \\slashed\\ row: [1, {2}] 猫', "n": 1, "deep": {"a": [{"b": "}]"}]}},
+    {"text": "B\nof two lines", "n": 2.50, "deep": {}},
+]
+
+
+def of(path, **fields) -> pl.DataFrame:
+    return pl.concat(readers.read(Source(path=str(path), **fields)), how="diagonal")
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+@pytest.mark.parametrize("piece", [1, 2, 7, 2**16])
+def test_elements_are_the_lists_own_whatever_its_layout(tmp_path, monkeypatch, indent, piece):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(ROWS, indent=indent, ensure_ascii=False) + "\n", "utf-8-sig")
+    assert json_list.is_list(path)
+    monkeypatch.setattr(json_list, "_PIECE", piece)
+    found = list(json_list.elements(path))
+    assert [one.number for one in found] == [1, 2]
+    assert [json.loads(one.text) for one in found] == ROWS
+    assert not any("\n" in one.text for one in found)
+
+
+def test_a_list_is_read_as_its_lines_would_be(tmp_path):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(json.dumps(ROWS, indent=1).encode()))
+    lines, found = of(tmp_path / "a.jsonl"), of(tmp_path / "a.json.gz")
+    assert found["text"].to_list() == lines["text"].to_list()
+    assert found["origin"].to_list() == [f"{tmp_path / 'a.json.gz'}:{n}" for n in (1, 2)]
+
+
+def test_a_bad_element_is_named_by_its_place(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'[{"text": "a"}, 7, {"text": "\xff"}, {"text": "a", "text": "b"}, {"text": "z"}]')
+    with pytest.raises(BadInput, match=r"a\.json:2: not a JSON object"):
+        of(path)
+    assert of(path, bad_rows="skip")["text"].to_list() == ["a", "z"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('[{"text": "a"}, {"text": "b"', "not closed"), ('[{"text": "a"}]\n{"text": "b"}', "goes on after its list")],
+)
+def test_a_list_that_is_cut_off_or_goes_on_is_refused(tmp_path, content, said):
+    (tmp_path / "a.json").write_text(content)
+    for bad_rows in ("error", "skip"):
+        with pytest.raises(BadInput, match=said):
+            of(tmp_path / "a.json", bad_rows=bad_rows)
+
+
+def test_of_an_element_that_is_too_long_no_more_than_a_piece_is_held(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"text": "a"}, {"text": "x" * (LONGEST_ROW + 2**17)}, {"text": "b"}]))
+    assert [(one.number, one.wrong) for one in json_list.elements(path)] == [(1, None), (2, TOO_LONG), (3, None)]
