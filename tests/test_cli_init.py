@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from getmore_assets.task_files import load_task
 from tests.conftest import getmore
@@ -71,3 +72,19 @@ def test_what_cannot_be_read_is_refused_by_name_and_nothing_is_written(files):
     assert "everything.csv:" in done.stderr
     assert "more fields than the header's 3" in json.loads(done.stdout)["error"]
     assert not (files / "task.yaml").exists()
+
+
+def test_sources_that_were_guessed_alike_stand_in_one_row(documents, tmp_path):
+    texts = iter(documents["text"])
+    (tmp_path / "months").mkdir()
+    for month in range(12):
+        rows = [{"text": next(texts), "n": n} for n in range(6)]
+        (tmp_path / "months" / f"m{month:02}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = getmore("init", ".", "--target", "months/m0*.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "candidates.0.path" in done.stdout
+    assert "candidates.1.path" in done.stdout  # two are few enough to be shown
+    done = getmore("init", ".", "--force", "--target", "months/m1*.jsonl", cwd=tmp_path)
+    assert "candidates.1 to candidates.9" in done.stdout
+    assert "candidates.1.path" not in done.stdout
+    assert len(yaml.safe_load((tmp_path / "task.yaml").read_text())["candidates"]) == 10

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from getmore_assets.cli import VERBS, main
+from getmore_assets.reporting.tables import MEANING
 from tests.defs import damage as d
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -29,6 +30,17 @@ def copy(ran, tmp_path, monkeypatch):
 def test_a_whole_run_in_a_pipe_writes_no_control_codes(ran):
     assert "scorecard: mean" in ran.said  # every station was made while this was said
     assert not CONTROL.search(ran.said)
+
+
+def test_a_run_ends_with_the_metrics_that_matter_what_they_mean_and_what_to_do_next(ran):
+    printed = ran.said[ran.said.index("scorecard: mean") :]
+    assert "general_perplexity" in printed
+    assert "nats_per_character" not in printed
+    assert f"{MEANING['general_perplexity']}" in printed
+    assert "more metrics: --verbose, and the report" in printed
+    assert ran.printed["next"]
+    for step in ran.printed["next"]:
+        assert f"next: {step}" in printed
 
 
 @pytest.mark.parametrize("verb", ["select", "check", "explain", "approve", "doctor", "init", "status"])

@@ -34,6 +34,13 @@ def test_what_is_made_is_cached_and_takes_nothing(ran_copy):
     assert sorted(map(str, ran.lake.root.rglob("*"))) == before
 
 
+def test_a_reason_that_stages_share_is_said_once(ran, tmp_path):
+    new = write_task(tmp_path / "new.yaml", {**ran.fields, "lake": str(tmp_path / "lake")})
+    said = getmore("plan", str(new)).stdout
+    assert said.count("no run in this lake has computed it yet") == 1
+    assert "every stage: no results yet; no run in this lake has computed it yet" in said
+
+
 def test_other_settings_are_new_with_what_the_last_run_took(ran):
     found, stages = planned(ran.file, "warmup.learning_rate=0.004")
     new = [name for name, one in stages.items() if not one["cached"]]

@@ -4,6 +4,7 @@ Belongs here: what is printed. Does not: counting, or what earlier runs tell (`s
 """
 
 import json
+from itertools import groupby
 from typing import Any
 
 import click
@@ -48,8 +49,10 @@ def _print(found: dict[str, Any]) -> None:
     rows.append(("together", "", "", _time(found["seconds"]), ""))
     columns = ("stage", "", "rows", "time", "peak MiB")
     print_table(OUT, columns, rows, f"{found['task']}: plan", numbers=[False, False, True, True, True])
-    for one in found["stages"]:
-        OUT.print(cell(f"{one['stage']}: {one['why']}; {one['how']}"), soft_wrap=True, style="dim")
+    for (why, how), alike in groupby(found["stages"], key=lambda one: (one["why"], one["how"])):
+        names = [one["stage"] for one in alike]
+        of = names[0] if len(names) == 1 else "every stage" if len(names) == len(found["stages"]) else ", ".join(names)
+        OUT.print(cell(f"{of}: {why}; {how}"), soft_wrap=True, style="dim")
     for one in found["sources"]:
         OUT.print(cell(summary(one)), soft_wrap=True)
     for note in found["notes"]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from getmore_assets.cli.execution import end_on_failure, execute, has_own_instance, log_to_terminal, refusals, verb
-from getmore_assets.cli.live import QUIET, STATUS, shown, verbosity
+from getmore_assets.cli.live import QUIET, STATUS, VERBOSE, shown, verbosity
 from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.task_files import load_task
@@ -105,6 +105,7 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
         found |= {
             "report": made["scorecard"].folders["report"],
             "verdict": facts["verdict"],
+            "next": facts.get("next", []),  # records of before have none
             "summary": facts["summary"],
         }
         found["scorecard"] = [{k: v for k, v in row.items() if v is not None} for row in facts["scored"]]
@@ -112,8 +113,6 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(task: Task, made: dict[str, Any]) -> None:
-    from getmore_assets.reporting import statistics
-
     spent = {one["name"]: one["seconds"] for one in made["stations"] if one["status"] == "made"}
     together = sum(spent.values())
     cached = len(made["stations"]) - len(spent)
@@ -130,18 +129,30 @@ def _print(task: Task, made: dict[str, Any]) -> None:
     for sentence in made["dropped"]:
         ERR.print(harmless(sentence), markup=False, soft_wrap=True)
     if made["scorecard"]:
-        metrics = _apart(made["summary"])
-        scored = [
-            (statistics.shown(selector), *(values[m] for m in metrics)) for selector, values in made["summary"].items()
-        ]
-        title = f"scorecard: mean ± 95 % interval over {task.seeds} seeds"
-        print_table(ERR, ("selector", *metrics), scored, title)
-        for sentence in made["verdict"]:
-            ERR.print(sentence, markup=False, soft_wrap=True)
+        _print_scorecard(task, made)
     places = {"selection": made["selected"], **made["models"], "report": made["report"]}
     for name, place in places.items():
         if place:
             click.echo(f"{name}: {place}", err=True)
+
+
+def _print_scorecard(task: Task, made: dict[str, Any]) -> None:
+    from getmore_assets.reporting import statistics, tables
+
+    every = _apart(made["summary"])
+    metrics = every if verbosity() == VERBOSE else [m for m in every if m in (every[0], "macro_f1", tables.FORGETTING)]
+    scored = [
+        (statistics.shown(selector), *(values[m] for m in metrics)) for selector, values in made["summary"].items()
+    ]
+    meanings = [f"{metric}: {tables.MEANING[metric]}" for metric in metrics]
+    if len(metrics) < len(every):
+        meanings.append(f"{len(every) - len(metrics)} more metrics: --verbose, and the report")
+    title = f"scorecard: mean ± 95 % interval over {task.seeds} seeds"
+    print_table(ERR, ("selector", *metrics), scored, title, "\n".join(meanings))
+    for sentence in made["verdict"]:
+        ERR.print(sentence, markup=False, soft_wrap=True)
+    for step in made["next"]:
+        ERR.print(f"next: {step}", markup=False, soft_wrap=True)
 
 
 def _apart(summary: dict[str, dict[str, str]]) -> list[str]:

@@ -29,9 +29,12 @@ def dropped(made: dict[str, Record]) -> list[str]:
     if pool := made.get("raw_corpus"):
         said += _of_pool(pool.facts)
     if (leaks := made.get("leakage")) and leaks.rows:
-        said.append(f"corpus: {leaks.rows:,} rows overlap validation or test and are not selected")
+        said.append(f"corpus: {leaks.rows:,} row{'s' * (leaks.rows != 1)} overlapping validation or test: not selected")
     if without := (made["embeddings"].facts.get("without_vector", 0) if "embeddings" in made else 0):
-        said.append(f"corpus and target: {without:,} texts have no token that the encoder knows, so no vector")
+        many = "text" if without == 1 else "texts"
+        said.append(
+            f"corpus and target: {without:,} {many} without a token that the encoder knows, so without a vector"
+        )
     return said
 
 
@@ -57,7 +60,7 @@ def _why(reason: str) -> str:
 
 def _of_pool(facts: dict[str, Any]) -> list[str]:
     counts = [
-        (facts.get("exact_duplicates", 0), "exact duplicates were folded into one row each"),
-        (facts.get("near_duplicates", 0), "near-duplicates are not selected (`corpus.near_duplicates`)"),
+        (facts.get("exact_duplicates", 0), "row{} with the text of another: one row each text is kept"),
+        (facts.get("near_duplicates", 0), "row{} nearly the same as another: not selected (`corpus.near_duplicates`)"),
     ]
-    return [f"corpus: {count:,} {what}" for count, what in counts if count]
+    return [f"corpus: {count:,} {what.format('s' * (count != 1))}" for count, what in counts if count]

@@ -85,15 +85,16 @@ def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
 
 
 def distances(domains: list[dict[str, Any]], path: Path) -> Path:
-    """How far each domain is, nearest first; those that are kept in colour."""
+    """How far each domain is, nearest first, as points: their axis need not begin at 0. Those left out are grey."""
     nearest = domains[:_MOST_BARS]
     left_out = f" (nearest {len(nearest)} of {len(domains)})" if len(nearest) < len(domains) else ""
     figure, axes = _canvas(f"Transport distance to the target{left_out}", 1.2 + 0.28 * len(nearest))
-    colours = [_ORANGE if one["kept"] else _GREY for one in nearest]
-    axes.barh(range(len(nearest)), [one["distance"] for one in nearest], 0.7, color=colours)
+    places, colours = range(len(nearest)), [_ORANGE if one["kept"] else _GREY for one in nearest]
+    axes.scatter([one["distance"] for one in nearest], places, s=36, color=colours, zorder=2)
     _names(axes, [one["domain"] for one in nearest])
-    axes.set_xlim(left=min(0.9 * one["distance"] for one in nearest))
-    axes.set_xlabel("entropic transport cost (axis cut; orange: kept)")
+    axes.grid(axis="y", color=_GREY, alpha=0.3)
+    grey = "" if all(one["kept"] for one in nearest) else "; grey: left out"
+    axes.set_xlabel(f"entropic transport cost{grey}")
     return _save(figure, path)
 
 

@@ -26,11 +26,13 @@ class Gate:
         name: oracle, headroom or dose.
         passed: Whether the task passes; None if the scorecard lacks the runs that the gate compares.
         said: The measured figure in words, or which runs to add to `compare`.
+        remedy: What to change where it is not passed.
     """
 
     name: str
     passed: bool | None
     said: str
+    remedy: str = ""
 
 
 def gates(scores: pl.DataFrame, task: Task, made: dict[str, Record]) -> list[Gate]:
@@ -60,13 +62,16 @@ def _oracle(scores: pl.DataFrame) -> Gate:
     """A warm-up on the target's own text must be better than none: no selection can be expected to do more."""
     metric, there = statistics.main_metric(scores), set(scores["selector"])
     if not {NONE, TARGET} <= there:
-        return Gate("oracle", None, "add `none` and `target` to `compare` to see what a warm-up can be worth here")
+        lacking = _named([NONE, TARGET], there)
+        return Gate("oracle", None, f"add {lacking} to `compare` to see what a warm-up can be worth here")
     gain = statistics.paired(scores, TARGET, NONE, metric)
     if math.isnan(gain.half_width):
         return Gate("oracle", None, "one seed: whether the target's own text helps cannot be told from noise")
     amount = f"warming up on the target's own text moves {metric} by {gain} against no warm-up"
     passed = gain.mean > 0 and gain.mean >= _STANDARD_ERRORS * gain.standard_error
-    return Gate("oracle", passed, amount if passed else f"{amount}, less than two standard errors to the better")
+    said = amount if passed else f"{amount}, less than two standard errors to the better"
+    remedy = "No selection does more than the target's own text: warm up longer, take another base model, or stop"
+    return Gate("oracle", passed, said, remedy)
 
 
 def _headroom(scores: pl.DataFrame) -> Gate:
@@ -74,11 +79,19 @@ def _headroom(scores: pl.DataFrame) -> Gate:
     means = dict(scores.group_by("selector").agg(pl.col(metric).mean()).rows())
     floors = {name: means[name] for name in (BAG_OF_WORDS, RANDOM_INIT) if name in means}
     if NONE not in means or not floors:
-        return Gate("headroom", None, f"add `none`, `{BAG_OF_WORDS}` and `{RANDOM_INIT}` to `compare` to see headroom")
+        lacking = _named([NONE, BAG_OF_WORDS, RANDOM_INIT], set(means))
+        return Gate("headroom", None, f"add {lacking} to `compare` to see whether the base model knows more than words")
     name, floor = max(floors.items(), key=lambda pair: pair[1])
     amount = f"the base model reaches {metric} {means[NONE]:.3f}, {statistics.shown(name)} {floor:.3f}"
     passed = means[NONE] - floor >= _AHEAD
-    return Gate("headroom", passed, amount if passed else f"{amount}: less than {_AHEAD} apart")
+    said = amount if passed else f"{amount}: less than {_AHEAD} apart"
+    return Gate("headroom", passed, said, "Take a stronger `base_model`: this one does little more than count words")
+
+
+def _named(wanted: list[str], there: set[str]) -> str:
+    """The selectors that are not there, in words."""
+    *others, last = [f"`{name}`" for name in wanted if name not in there]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _dose(task: Task, steps: int, tuned_steps: int) -> Gate:
@@ -86,5 +99,9 @@ def _dose(task: Task, steps: int, tuned_steps: int) -> Gate:
     warmup, finetune = task.warmup.learning_rate, task.finetune.learning_rate
     ratio = warmup * steps / (finetune * tuned_steps)
     sums = f"{steps:,} steps at {warmup:g} against {tuned_steps:,} at {finetune:g}"
-    amount = f"summed over steps, the learning rate of the warm-up is {ratio:.2g} times that of fine-tuning ({sums})"
-    return Gate("dose", ratio >= _DOSE, amount if ratio >= _DOSE else f"{amount}: less than {_DOSE}")
+    amount = f"its learning rate, summed over steps, is {ratio:.2g} times that of fine-tuning ({sums})"
+    if ratio >= _DOSE:
+        return Gate("dose", True, f"the warm-up is long enough to move the model: {amount}")
+    times = f"{_DOSE / ratio:.2g} times" if ratio else "many times"
+    remedy = f"Make the warm-up about {times} as long: raise `selection.budget`, `warmup.epochs` or both"
+    return Gate("dose", False, f"the warm-up is too short to move the model: {amount}, less than {_DOSE}", remedy)

@@ -22,7 +22,7 @@ def next_steps(task: Task, gains: dict[str, Gain], gates: list[Gate], kind: str)
         gates: Whether the task can tell selections apart.
         kind: The verdict on all comparisons at once.
     """
-    said = [f"{gate.name}: {gate.said}" for gate in gates if gate.passed is False]
+    said = [gate.remedy for gate in gates if gate.passed is False]
     if kind == BETTER:
         said.append("Use the model: `getmore export TASK.yaml --format finetuned_model --to FOLDER`")
         said.append("Look at what it forgot, under Cost and forgetting, before you do")

@@ -130,7 +130,7 @@ def _verdict(
 ) -> list[dict[str, str]]:
     kinds = [statistics.judgement(gain) for gain in gains.values()]
     lines = list(zip(kinds, statistics.verdict(scores, chosen, tells=failed(gates) is None), strict=True))
-    lines += [("said", f"{gate.name}: {gate.said}") for gate in gates]
+    lines += [("said", f"{gate.name}: {gate.said}") for gate in gates if gate.passed is not None]
     lines += [("said", curve.said) for curve in curves if curve.said]
     selecting, warming, tuning = statistics.costs(scores)[chosen]
     lines.append(
@@ -174,18 +174,18 @@ def _figures(
 ) -> dict[str, dict[str, Any]]:
     with TemporaryDirectory() as folder:
         drawings = _Drawings(folder)
-        _of_scorecard(drawings, task, scores, curves)
+        _of_scorecard(drawings, task, scores, curves, made["target_data"].facts["rows"]["test"])
         _of_selection(drawings, made, evidence)
         _of_transport(drawings, task, made)
         _of_training(drawings, made)
     return drawings.made
 
 
-def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves: list[Curve]) -> None:
+def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves: list[Curve], test: int) -> None:
     chosen, metric, summary = task.selection.called, statistics.main_metric(scores), statistics.summary(scores)
     seeds = per_seed(scores, metric)
     alt = "; ".join(f"{statistics.shown(selector)}: {found[metric]}" for selector, found in summary.items())
-    caption = f"{metric} on the target's test split: mean over the seeds, 95 % interval, and each seed."
+    caption = f"{metric} on the target's test split ({test:,} rows): mean over the seeds, 95 % interval, and each seed."
     drawings.add("scorecard", "Scorecard", f"{alt}.", caption, figures.scorecard, summary, seeds, metric, chosen)
     seconds = statistics.costs(scores)
     alt = "; ".join(f"{statistics.shown(selector)}: {sum(parts):,.0f} s" for selector, parts in seconds.items())
@@ -233,7 +233,7 @@ def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> N
         drawings.add("convergence", "Convergence", alt, caption, figures.convergence, history, tolerance)
     domains = made["domain_triage"].facts["domains"]
     named = [f"{plain.name(one['domain'])} {one['distance']:.3f}" for one in domains[:3]]
-    caption = "Transport distance of a sample of each domain from the target, nearest first; the kept ones in orange."
+    caption = "Transport distance of a sample of each domain from the target, nearest first."
     drawings.add(
         "distances", "Distance of each domain", f"Nearest: {'; '.join(named)}.", caption, figures.distances, domains
     )

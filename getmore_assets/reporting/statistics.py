@@ -4,7 +4,7 @@ Belongs here: statistics on the per-seed results. Does not: training or drawing.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -192,10 +192,9 @@ def verdict(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[st
         tells: Whether the task can tell selections apart, so that a difference that is not seen says something.
     """
     metric = main_metric(scores)
-    way = "higher" if metric in HIGHER_IS_BETTER else "lower"
     lines = []
     for other, gain in gains(scores, chosen).items():
-        name, amount = shown(other), f"{metric} {way} by {gain}"
+        name, amount = shown(other), difference(metric, gain)
         if gain.n < 2:
             lines.append(f"{chosen} against {name}: {amount}, one seed: no verdict")
             continue
@@ -212,6 +211,12 @@ def verdict(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[st
         }
         lines.append(worded[judgement(gain)])
     return lines
+
+
+def difference(metric: str, gain: Gain) -> str:
+    """By how much the chosen selector's metric is higher or lower, in words."""
+    higher = (gain.mean > 0) == (metric in HIGHER_IS_BETTER)
+    return f"{metric} {'higher' if higher else 'lower'} by {replace(gain, mean=abs(gain.mean))}"
 
 
 def _visible(gain: Gain) -> str:

@@ -31,9 +31,9 @@ _LIBRARIES = (
     "torch",
     "transformers",
 )
-_FORGETTING = "general_perplexity"
+FORGETTING = "general_perplexity"
 _ON_TEST = "on the target's test split; higher is better"
-_MEANING = {
+MEANING = {
     "perplexity": "on the target's test split; lower is better",
     **dict.fromkeys(("accuracy", "micro_f1", "macro_f1", "matthews"), _ON_TEST),
     "probe_micro_f1": "on test, of a linear probe without fine-tuning (20 draws of labels); higher is better",
@@ -42,7 +42,7 @@ _MEANING = {
     "zero_shot_nats_per_character": "on test, before fine-tuning; lower is better",
     "general_nats_per_character": "on general text; lower is less forgotten",
     "zero_shot_perplexity": "on test, before fine-tuning; lower is better",
-    _FORGETTING: "on general text; lower is less forgotten",
+    FORGETTING: "on general text; lower is less forgotten",
     "expected_maximum_toxicity": "of what is written; lower is better",
     "toxicity_probability": "of what is written; lower is better",
 }
@@ -88,7 +88,7 @@ def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
     left = f"from the target, of the picks (weight {distances['lambda']:.2f}) with the candidates; lower is nearer"
     head = [
         Column("selector"),
-        *(Column(m, _MEANING[m], number=True) for m in metrics),
+        *(Column(m, MEANING[m], number=True) for m in metrics),
         Column("distance", left, number=True),
     ]
     rows = []
@@ -157,11 +157,11 @@ def costs(scores: pl.DataFrame) -> Table:
 def forgetting(scores: pl.DataFrame) -> Table | None:
     """Perplexity on general text, and how many times that without a warm-up; None where it was not measured."""
     summary = statistics.summary(scores)
-    if _FORGETTING not in statistics.metrics_in(scores):
+    if FORGETTING not in statistics.metrics_in(scores):
         return None
-    none = summary[NONE][_FORGETTING].mean if NONE in summary else None
+    none = summary[NONE][FORGETTING].mean if NONE in summary else None
     rows = [
-        [shown(selector), str(found[_FORGETTING]), f"{found[_FORGETTING].mean / none:.2f}" if none else "–"]
+        [shown(selector), str(found[FORGETTING]), f"{found[FORGETTING].mean / none:.2f}" if none else "–"]
         for selector, found in summary.items()
     ]
     caption = (

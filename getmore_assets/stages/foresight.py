@@ -40,7 +40,7 @@ def foresee(task: Task, target: tuple[str, str] | None = None) -> dict[str, Fore
     """
     lake, found = Lake(task.lake), dict[str, Foreseen]()
     if not lake.root.is_dir():  # nothing is left there either
-        return {name: Foreseen(None, "nothing has been made yet") for name in STAGES}
+        return {name: Foreseen(None, "no results yet") for name in STAGES}
     records, without = Records(lake, task.name), absent(task)
     for name, stage in STAGES.items():
         found[name] = _look(stage, task, records, found, target, without)

@@ -8,6 +8,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics
+from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.stages import comparison, rankings
 from getmore_assets.stages.checks import Checked, Finding, check
@@ -66,6 +67,7 @@ def _compare(job: Job) -> Made:
             *statistics.verdict(scores, chosen, tells=cannot_tell is None),
             *(curve.said for curve in along if curve.said),
         ],
+        "next": next_steps(job.task, gains, passed, statistics.headline(gains, chosen, cannot_tell)[0]),
         "gates": [asdict(gate) for gate in passed],
         "summary": table_md,
         "metrics": metrics,

@@ -133,3 +133,20 @@ def test_the_splits_hang_on_what_is_done_with_leaks(sources, tmp_path):
     task = Task.model_validate(task_fields(sources, tmp_path / "lake"))
     assert target.recipe(task) == target.recipe(task.model_copy(update={"seeds": 7}))
     assert target.recipe(task) != target.recipe(task.model_copy(update={"leakage": "allow"}))
+
+
+def test_a_chapter_is_cut_into_passages_and_a_long_row_of_a_table_is_not(sources, tmp_path, documents):
+    texts = documents["text"].head(40).to_list()
+    (tmp_path / "chapters").mkdir()
+    for n in range(4):
+        (tmp_path / "chapters" / f"{n}.tex").write_text("\n\n".join(texts[10 * n : 10 * n + 10]))
+    task = Task.model_validate(task_fields(sources, tmp_path / "lake", target={"train": f"{tmp_path}/chapters/*.tex"}))
+    frame, facts = target.read_target(task)
+    assert frame.height > 4
+    assert frame["text"].str.len_chars().max() <= task.corpus.passage_chars
+    assert facts.sources[0]["cut"] == 4
+    shorter = task.model_copy(update={"corpus": task.corpus.model_copy(update={"passage_chars": 300})})
+    assert target.recipe(shorter) != target.recipe(task)
+    long = make(sources, tmp_path, train=rows(" ".join(texts), *texts))
+    assert target.read_target(long)[1].sources[0]["cut"] == 0
+    assert target.recipe(long.model_copy(update={"corpus": shorter.corpus})) == target.recipe(long)

@@ -92,7 +92,9 @@ def titles(texts):
     """Papers named by their titles: words in these, and dots, say nothing of what the files are for."""
     names = ("2017_U.S._trade", "2013_Real_targets", "2015_A_test_of_dev_tools", "2011_The_corpus", "2012_Plain")
     papers = {f"papers/{name}_{n}.txt": "\n\n".join(next(texts) for _ in range(8)) for n in range(3) for name in names}
-    chapters = {f"chapters/{name}.tex": "\n\n".join(next(texts) for _ in range(6)) for name in ("intro", "method", "end")}
+    chapters = {
+        f"chapters/{name}.tex": "\n\n".join(next(texts) for _ in range(6)) for name in ("intro", "method", "end")
+    }
     return {**papers, **chapters, "thesis.tex": "\\input{chapters/intro}"}
 
 

@@ -68,7 +68,9 @@ def test_a_classifier_must_beat_words_and_its_own_random_weights(floors, passed)
 def test_the_dose_is_the_ratio_of_summed_learning_rates(warmed, tuned, passed):
     found = gates(scores(**{"got-d": NONE}), TASK, made(warmed, tuned))
     assert gate("dose", found).passed is passed
-    assert f"{warmed * 1e-4 / (tuned * 2e-4):.2g} times" in gate("dose", found).said
+    ratio = warmed * 1e-4 / (tuned * 2e-4)
+    assert f"{ratio:.2g} times" in gate("dose", found).said
+    assert (f"about {0.5 / ratio:.2g} times as long" in gate("dose", found).remedy) is not passed
 
 
 def test_without_fine_tuning_there_is_no_dose():
@@ -80,10 +82,16 @@ def test_what_is_level_is_unknown_where_the_task_cannot_tell_and_what_is_shown_s
     cannot_tell = failed(gates(level, TASK, made(1, 100)))
     kind, words = statistics.headline(statistics.gains(level, "got-d"), "got-d", cannot_tell)
     assert kind == statistics.UNKNOWN
-    assert words.startswith("This task cannot tell whether got-d is worth it: summed over steps")
+    assert words.startswith("This task cannot tell whether got-d is worth it: the warm-up is too short")
     assert "this task cannot tell: got-d against random" in statistics.verdict(level, "got-d", tells=False)[0]
     better = statistics.gains(scores(**{"got-d": AHEAD, "random": NONE}), "got-d")
     assert statistics.headline(better, "got-d", cannot_tell)[0] == statistics.BETTER
+
+
+def test_only_runs_that_are_lacking_are_named():
+    found = gates(scores("micro_f1", **{"got-d": [0.6, 0.61], "none": [0.6, 0.602]}), TASK, made())
+    assert gate("oracle", found).said.startswith("add `target` to `compare`")
+    assert gate("headroom", found).said.startswith("add `bag-of-words` and `random-init` to `compare`")
 
 
 def test_the_references_are_no_rivals():

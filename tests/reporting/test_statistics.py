@@ -41,6 +41,13 @@ def test_the_verdict_can_go_either_way(chosen, other, said):
     assert said in line
 
 
+def test_a_difference_to_the_worse_is_said_the_other_way_round():
+    worse = scores("micro_f1", **{"got-d": [0.5, 0.52], "random": [0.6, 0.61]})
+    assert "micro_f1 lower by 0.095 ± " in statistics.verdict(worse, "got-d")[0]
+    worse = scores(**{"got-d": [130.0, 131.0], "random": [100.0, 102.0]})
+    assert "perplexity higher by 29.5 ± " in statistics.verdict(worse, "got-d")[0]
+
+
 def test_rivals_are_judged_together():
     """A difference that would be shown alone is not where five are looked at."""
     mine, near = [100.0, 100.0, 100.0, 100.0], [110.0, 108.0, 103.0, 114.0]
