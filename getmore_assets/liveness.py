@@ -27,6 +27,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 _BEAT_EVERY_S = 15
+_LOOK_S = 1  # whoever looks at a lock holds it for a moment
 _LEASE_S = 120  # a heartbeat that is older is no sign of life
 _REMEMBERED_S = 24 * 3600  # what runs have left is swept away after this time
 _HELD = b"held"
@@ -85,7 +86,13 @@ def forget(folder: Path, run: str) -> None:
 @contextmanager
 def _sign(place: Path, pid: int) -> Iterator[None]:
     lock, done = _lock(place, pid), threading.Event()
-    with FileLock(lock):
+    held = FileLock(lock, timeout=_LOOK_S)
+    try:
+        held.acquire()
+    except Timeout:  # a keeper gives signs for this process: `dagster job execute` opens resources again at its end
+        yield
+        return
+    with held:
         with suppress(OSError):
             lock.with_suffix(".beat").touch()
         beat = threading.Thread(target=_beat, args=(lock.with_suffix(".beat"), done), daemon=True)
@@ -122,7 +129,7 @@ def _keep(place: Path, pid: int) -> None:
     with suppress(psutil.NoSuchProcess, Timeout):
         process = psutil.Process(pid)
         lock = _lock(place, pid)
-        with FileLock(lock, timeout=1):  # a look at it holds it for a moment
+        with FileLock(lock, timeout=_LOOK_S):
             os.write(sys.stdout.fileno(), _HELD)
             beaten = 0.0
             while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:

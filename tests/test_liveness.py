@@ -82,6 +82,19 @@ def test_a_keeper_gives_signs_between_steps_until_the_runs_worker_is_killed(tmp_
     keeper.wait(20)
 
 
+def test_where_a_keeper_gives_signs_for_this_process_it_does_not_wait_for_them(tmp_path, monkeypatch, started):
+    """`dagster job execute` opens a run's resources again in the process whose steps had a keeper started for it."""
+    monkeypatch.setattr(liveness, "_LOOK_S", 0.1)
+    place = tmp_path / "run"
+    place.mkdir()
+    lock = liveness._lock(place, os.getpid())
+    hold = "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire()"
+    started(f"{hold}; print('up', flush=True); sys.stdin.read()", str(lock))
+    with liveness.signs(tmp_path, "run"):
+        assert liveness.lives(tmp_path, "run") is True
+    assert lock.exists()
+
+
 def test_a_keeper_of_a_process_that_is_gone_gives_no_signs(tmp_path, started):
     worker = started(_SLEEPS)
     worker.kill()

@@ -76,6 +76,8 @@ def resource(pipeline: Pipeline) -> dg.ResourceDefinition:
             lake = Lake(pipeline.task(target, found.overrides, found.task_file).lake) if run else None
         except BadInput:  # the stage says it, in its place
             lake = None
+        if lake and target and target not in pipeline.targets(instance):  # as with `dagster job execute`
+            pipeline.add(target, instance)
         # So that others can tell a living run from a dead one.
         tags = pipeline.tags
         with runs.signs_of_life(instance, run, lake, tags) if run and lake else nullcontext():

@@ -64,6 +64,12 @@ class Pipeline:
             return set()
         return set(self.partitions.get_partition_keys(dynamic_partitions_store=instance))
 
+    def add(self, target: str, instance: dg.DagsterInstance) -> None:
+        """Make a target a partition, where targets are added as tasks appear."""
+        if isinstance(self.partitions, dg.DynamicPartitionsDefinition):
+            assert self.partitions.name is not None
+            instance.add_dynamic_partitions(self.partitions.name, [target])
+
     def task(self, target: str | None, overrides: list[str], file: str = "") -> Task:
         """Return a task.
 

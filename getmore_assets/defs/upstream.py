@@ -12,6 +12,7 @@ import dagster as dg
 from getmore_assets.config import Source, Task
 from getmore_assets.corpus.formats import kind_of
 from getmore_assets.corpus.tabular import as_frame
+from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, unfinished
 
 Load = Callable[[dg.AssetKey], Any]
@@ -42,7 +43,7 @@ def located(task: Task, instance: dg.DagsterInstance, load: Mapping[dg.AssetKey,
             the lake, where other stages find them.
 
     Raises:
-        BadInput: What was loaded is no frame.
+        BadInput: An asset that names no place cannot be loaded, or what was loaded is no frame.
     """
 
     def change(source: Source) -> Source:
@@ -82,6 +83,15 @@ def _kept(key: dg.AssetKey, lake: Lake, load: Load | None) -> Path:
     file = lake.root / "upstream" / f"{'__'.join(key.path)}.parquet"
     if load is not None:
         partial = unfinished(lake.folder("upstream") / file.name)
-        as_frame(load(key), f"asset {key.to_user_string()}").write_parquet(partial)
+        as_frame(_loaded(key, load), f"asset {key.to_user_string()}").write_parquet(partial)
         partial.replace(file)
     return file
+
+
+def _loaded(key: dg.AssetKey, load: Load) -> Any:
+    try:
+        return load(key)
+    except Exception as error:
+        what = f"has no metadata that names a place, and its IO manager cannot load it ({error})"
+        fix = 'Have it return `dg.MaterializeResult(metadata={"dagster/uri": PATH})` with the path of its table or file'
+        raise BadInput(f"asset {key.to_user_string()}", what, fix) from error

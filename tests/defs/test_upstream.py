@@ -84,6 +84,24 @@ def test_what_tasks_name_is_a_dependency(project):
     assert graph.get(dg.AssetKey(["warm", "target_data"])).parent_keys == {dg.AssetKey(["raw", "wanted"])}
 
 
+def test_an_asset_that_names_no_place_and_cannot_be_loaded_is_refused_with_what_to_return(project, instance):
+    instance.report_runless_asset_event(dg.AssetMaterialization("my_docs"))
+    refused = said(materialize(project, instance, "warm/raw_corpus"))
+    assert "asset my_docs: has no metadata that names a place, and its IO manager cannot load it" in refused
+    assert '`dg.MaterializeResult(metadata={"dagster/uri": PATH})`' in refused
+
+
+def test_a_task_that_is_no_partition_yet_becomes_one(project, instance):
+    instance.delete_dynamic_partition("warm_target", "tiny")
+    job = project.resolve_job_def("warm_select")
+    # As `dagster job execute` does: the partition is a tag, which nothing compares with those that there are.
+    ran = job.execute_in_process(instance=instance, tags={"dagster/partition": "tiny"}, raise_on_error=False)
+    assert "has not been materialized" in "".join(
+        event.step_failure_data.error.cause.message for event in ran.filter_events(lambda event: event.is_step_failure)
+    )
+    assert instance.has_dynamic_partition("warm_target", "tiny")
+
+
 def test_an_asset_is_read_at_the_version_of_its_latest_materialization(project, instance, tmp_path):
     refused = materialize(project, instance, "warm/raw_corpus")
     assert "asset my_docs: has not been materialized" in said(refused)
