@@ -21,6 +21,7 @@ _OTHERS = (
     *("accuracy", "probe_micro_f1", "macro_f1", "matthews", "toxicity_probability"),
 )
 METRICS = (*_JUDGED, *_OTHERS)
+_ROUNDING = 1e-9  # of the mean: an interval this narrow is that of equal values
 _MARGIN = 0.01  # of a share, or of nats: a difference below does not matter
 #: What a run costs, in words, and the column of the scorecard with its seconds.
 COSTS = {"selection": "selection_seconds", "warm-up": "warmup_seconds", "fine-tuning": "finetune_seconds"}
@@ -56,7 +57,10 @@ class Interval:
     def __str__(self) -> str:
         if not self.n:
             return "–"
-        return f"{self.mean:.4g}" if math.isnan(self.half_width) else f"{self.mean:.4g} ± {self.half_width:.2g}"
+        if math.isnan(self.half_width):
+            return f"{self.mean:.4g}"
+        half_width = 0.0 if self.half_width < _ROUNDING * abs(self.mean) else self.half_width
+        return f"{self.mean:.4g} ± {half_width:.2g}"
 
 
 def interval(measured: list[float | None]) -> Interval:

@@ -48,6 +48,10 @@ def test_a_difference_to_the_worse_is_said_the_other_way_round():
     assert "perplexity higher by 29.5 ± " in statistics.verdict(worse, "got-d")[0]
 
 
+def test_equal_values_have_no_interval():
+    assert str(statistics.interval([1.72, 1.72, 1.7200000000000002])) == "1.72 ± 0"
+
+
 def test_rivals_are_judged_together():
     """A difference that would be shown alone is not where five are looked at."""
     mine, near = [100.0, 100.0, 100.0, 100.0], [110.0, 108.0, 103.0, 114.0]
