@@ -88,6 +88,10 @@ class TableRef:
         """The rows of that version."""
         return pl.scan_delta(self.path, version=self.version)
 
+    def of_target(self, name: str) -> pl.LazyFrame:
+        """The rows of that version that are a target's, by the name of its task."""
+        return self.scan().filter(pl.col("target") == name)
+
 
 class Lake:
     """Everything a project makes, under one folder: `tables/`, `models/`, `records/`, `work/`."""

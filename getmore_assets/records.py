@@ -107,7 +107,7 @@ def other_rows(record: Record, exported: Path) -> str | None:
     if record.table is None or exported.suffix != ".parquet":
         return None
     try:
-        rows = record.table.scan().filter(pl.col("target") == record.task).sort("rank").select("id", "text").collect()
+        rows = record.table.of_target(record.task).sort("rank").select("id", "text").collect()
     except Exception:  # `damage.of_table` reports a damaged table
         return None
     return None if rows.equals(pl.read_parquet(exported).select("id", "text")) else "is not what was made"

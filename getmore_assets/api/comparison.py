@@ -42,7 +42,7 @@ class Comparison:
     @cached_property
     def scorecard(self) -> pl.DataFrame:
         """A row a selector and seed: the tokens, every metric, and the seconds."""
-        rows = self.record.table_ref().scan().filter(pl.col("target") == self.task.name)
+        rows = self.record.table_ref().of_target(self.task.name)
         return rows.drop("target").collect()
 
     @property

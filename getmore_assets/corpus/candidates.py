@@ -66,12 +66,12 @@ class Candidates:
 
 def kept_domains(triage: TableRef, task: Task) -> pl.DataFrame:
     """The domains that triage kept: one column, `domain`."""
-    return triage.scan().filter((pl.col("target") == task.name) & pl.col("kept")).select("domain").collect()
+    return triage.of_target(task.name).filter("kept").select("domain").collect()
 
 
 def leaks_of(leakage: TableRef, task: Task) -> pl.DataFrame:
     """The rows of the pool that leak what a target is evaluated on: id, kind, split, of, overlap."""
-    mine = leakage.scan().filter(pl.col("target") == task.name)
+    mine = leakage.of_target(task.name)
     return mine.select("id", "kind", "split", "of", "overlap").collect()
 
 

@@ -150,7 +150,7 @@ def points_of(table: TableRef, task: str, split: str = "train", without: pl.Data
     Raises:
         BadInput: No row that there is has a vector.
     """
-    rows = table.scan().filter((pl.col("target") == task) & (pl.col("split") == split))
+    rows = table.of_target(task).filter(pl.col("split") == split)
     if without is None or not without.height:
         return weighed(rows)
     points = weighed(rows.join(without.lazy(), on="id", how="anti"))
@@ -189,7 +189,7 @@ def evaluated_ids(table: TableRef, task: Task) -> pl.DataFrame:
 
     A row is looked for whole and as the passages that the pool would hold it in.
     """
-    rows = table.scan().filter((pl.col("target") == task.name) & pl.col("split").is_in(EVALUATION))
+    rows = table.of_target(task.name).filter(pl.col("split").is_in(EVALUATION))
     held = [
         (id_, split)
         for split, whole, text in rows.select("split", "id", "text").collect().iter_rows()
@@ -211,7 +211,7 @@ def drawn(rows: pl.DataFrame, most: int) -> pl.DataFrame:
 
 def general_texts(table: TableRef, raw_corpus: TableRef, task: Task, most: int = GENERAL_ROWS) -> list[str]:
     """General text to measure forgetting on, never trained on: the task's own, or the held-out rows of the pool."""
-    mine = table.scan().filter(pl.col("target") == task.name)
+    mine = table.of_target(task.name)
     own = mine.filter(pl.col("split") == "general").sort("row").select("id", "text").collect()
     if own.height:
         return drawn(own, most)["text"].to_list()

@@ -77,7 +77,7 @@ def _names(found: list[Part]) -> Iterator[str]:
 
 def selected(selection: Record) -> pl.DataFrame:
     """The selected rows in order of rank: id, text, score, rank, domain, source."""
-    rows = selection.table_ref().scan().filter(pl.col("target") == selection.task).sort("rank")
+    rows = selection.table_ref().of_target(selection.task).sort("rank")
     return rows.select("id", "text", "score", "rank", "domain", "source").collect()
 
 
@@ -92,8 +92,8 @@ def candidates(selection: Record) -> pl.DataFrame:
     Their texts are in the table `raw_corpus`, and in the files that `origin` names. Where another tool chose, score and
     rank are null for what it did not name.
     """
-    ledger = TableRef(**selection.facts["ledger"]).scan()
-    judged = ledger.filter((pl.col("target") == selection.task) & (pl.col("decision") != "excluded"))
+    ledger = TableRef(**selection.facts["ledger"]).of_target(selection.task)
+    judged = ledger.filter(pl.col("decision") != "excluded")
     key = pool.pool_key(Task.model_validate(selection.settings))
     places = pool.scan_pool(selection.input_table("raw_corpus"), key).select("id", "domain", "source", "origin")
     rows = judged.join(places, on="id", how="left").sort("rank", "id", nulls_last=True)

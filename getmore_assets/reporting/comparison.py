@@ -25,7 +25,7 @@ class Comparison:
 
 def read(made: Record) -> Comparison:
     """The scorecard that a record names."""
-    rows = made.table_ref().scan().filter(pl.col("target") == made.task).collect()
+    rows = made.table_ref().of_target(made.task).collect()
     order = {(one["selector"], one["seed"]): at for at, one in enumerate(made.facts["scored"])}
     places = [order[pair] for pair in rows.select("selector", "seed").rows()]
     scores = rows.with_columns(pl.Series("at", places)).sort("at").drop("at")

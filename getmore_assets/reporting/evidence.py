@@ -49,9 +49,8 @@ def read(task: Task, made: dict[str, Record]) -> Evidence:
     Raises:
         LookupError: A row that is asked for is not there, or has no vector.
     """
-    mine = pl.col("target") == task.name
     raw_corpus, selected = made["raw_corpus"].table_ref(), made["selected_subset"]
-    ledger = TableRef(**selected.facts["ledger"]).scan().filter(mine)
+    ledger = TableRef(**selected.facts["ledger"]).of_target(task.name)
     names = pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "source", "domain", "n_tokens")
     fates = ledger.filter(pl.col("decision") != "excluded").select("id", "decision", "rank", "score").collect()
     judged = names.join(fates.lazy(), on="id").collect()
@@ -71,16 +70,16 @@ def read(task: Task, made: dict[str, Record]) -> Evidence:
 
 
 def _near(task: Task, selected: TableRef, target: TableRef, ids: list[str]) -> dict[str, str]:
-    mine = pl.col("target") == task.name
-    picks = selected.scan().filter(mine & pl.col("id").is_in(ids))
+    picks = selected.of_target(task.name).filter(pl.col("id").is_in(ids))
     first = picks.select("id", near=pl.col("nearest_target_ids").list.first())
-    train = target.scan().filter(mine & (pl.col("split") == "train")).select(near="id", text="text").unique("near")
+    train = target.of_target(task.name).filter(pl.col("split") == "train")
+    train = train.select(near="id", text="text").unique("near")
     return dict(first.join(train, on="near").select("id", "text").collect().iter_rows())
 
 
 def _potentials(task: Task, potentials: TableRef) -> pl.DataFrame:
     value = pl.col("potential")
-    counted = potentials.scan().filter(pl.col("target") == task.name).group_by("side")
+    counted = potentials.of_target(task.name).group_by("side")
     within = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}
     return (
         counted.agg(
@@ -95,8 +94,7 @@ def _potentials(task: Task, potentials: TableRef) -> pl.DataFrame:
 
 
 def _landscape(task: Task, made: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
-    mine = (pl.col("target") == task.name) & (pl.col("split") == "train")
-    target = made["target_data"].table_ref().scan().filter(mine).select("id").unique().collect()["id"]
-    drawn = landscape.sample(judged, target)
+    target = made["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
+    drawn = landscape.sample(judged, target.select("id").unique().collect()["id"])
     embeddings = made["embeddings"]
     return landscape.lay_out(drawn, store.load(embeddings.table_ref(), embeddings.facts["encoder"], drawn.ids))

@@ -27,8 +27,8 @@ def destinations(
         epsilon: At which they were solved for, absolute.
         ids: Of the rows.
     """
-    mine = (pl.col("target") == task.name) & (pl.col("side") == "target")
-    points = tables.ot_potentials.scan().filter(mine).sort("id").select("id", "weight", "potential").collect()
+    rows = tables.ot_potentials.of_target(task.name).filter(pl.col("side") == "target")
+    points = rows.sort("id").select("id", "weight", "potential").collect()
     names = list(dict.fromkeys([*ids, *points["id"]]))
     vectors, place = store.load(tables.embeddings, encoder, names), {id_: at for at, id_ in enumerate(names)}
     x, y = (vectors[[place[id_] for id_ in some]] for some in (ids, points["id"]))

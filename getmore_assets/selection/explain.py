@@ -108,7 +108,7 @@ def explain(task: Task, tables: Tables, facts: dict[str, Any], left: Left, name:
     row = _row(tables.raw_corpus, task, name)
     if row is None:
         return _of_target(task, tables, left, name)
-    ledger = TableRef(**facts["ledger"]).scan().filter(pl.col("target") == task.name)
+    ledger = TableRef(**facts["ledger"]).of_target(task.name)
     fate = ledger.filter(pl.col("id") == row["id"]).collect()
     if not fate.height:
         raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the line again")
@@ -167,7 +167,7 @@ def _badly_named(name: str, what: str) -> BadInput:
 
 def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation:
     """Explain a row that no row of the pool is: of the target, or taken out of it."""
-    mine = tables.target_data.scan().filter(pl.col("target") == task.name)
+    mine = tables.target_data.of_target(task.name)
     rows = _called(mine.select("id", "text", "domain", "origin"), name).to_dicts()
     id_ = name.lower() if _is_id(name) else content_id(clean(name))  # of what was taken out, the text is not kept
     gone = [one for some in left.values() for one in some if one["id"].startswith(id_)]
@@ -188,8 +188,8 @@ def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation
 
 def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[str, str, str]]:
     """Which splits of the target a text is in, and which it was taken out of and why, if any."""
-    mine = (pl.col("target") == task.name) & (pl.col("id") == id_)
-    splits = tables.target_data.scan().filter(mine).select("split").unique().collect()["split"]
+    rows = tables.target_data.of_target(task.name).filter(pl.col("id") == id_)
+    splits = rows.select("split").unique().collect()["split"]
     gone = {(split, one["reason"]) for split, some in left.items() for one in some if one["id"] == id_}
     return [
         *(("target_data", f"in {split}", "") for split in sorted(splits)),
@@ -200,7 +200,7 @@ def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[s
 def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], station: str) -> list[str]:
     """What would have kept a row in that a station took out."""
     if station == "domain_triage":
-        triage = tables.domain_triage.scan().filter(pl.col("target") == task.name).collect()
+        triage = tables.domain_triage.of_target(task.name).collect()
         place = triage.filter(pl.col("domain") == row["domain"])["nearness"][0]
         return [f"`triage.keep` would have to be {place} or more: so many domains are as near as its own"]
     if station == "leakage":
@@ -231,7 +231,6 @@ def _place(task: Task, tables: Tables, facts: dict[str, Any], ledger: pl.LazyFra
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:
     """The target rows that the plan sends the row to, with their shares."""
     (ids,), (shares,) = destinations(task, tables, encoder, epsilon, [id_])
-    mine = (pl.col("target") == task.name) & (pl.col("split") == "train")
-    rows = tables.target_data.scan().filter(mine & pl.col("id").is_in(ids))
+    rows = tables.target_data.of_target(task.name).filter((pl.col("split") == "train") & pl.col("id").is_in(ids))
     texts = dict(rows.select("id", "text").collect().iter_rows())
     return [Nearest(to, share, texts.get(to, _GONE)) for to, share in zip(ids, shares, strict=True)]

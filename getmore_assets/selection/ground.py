@@ -123,8 +123,8 @@ class Ground:
         return potentials
 
     def _potentials(self, side: str) -> pl.DataFrame:
-        mine = (pl.col("target") == self.task.name) & (pl.col("side") == side)
-        return self.tables.ot_potentials.scan().filter(mine).select("id", "potential").collect()
+        rows = self.tables.ot_potentials.of_target(self.task.name).filter(pl.col("side") == side)
+        return rows.select("id", "potential").collect()
 
     @cached_property
     def x(self) -> NpyFile:
@@ -140,7 +140,7 @@ class Ground:
 
     def nearness(self) -> pl.DataFrame:
         """The domains by their distance to the target: domain and nearness, from 1."""
-        mine = self.tables.domain_triage.scan().filter(pl.col("target") == self.task.name)
+        mine = self.tables.domain_triage.of_target(self.task.name)
         return mine.select("domain", "nearness").collect()
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
@@ -168,5 +168,4 @@ class Ground:
 
     def split_rows(self, name: str) -> pl.LazyFrame:
         """The rows of a split of the target: row, id, text, label, domain."""
-        mine = (pl.col("target") == self.task.name) & (pl.col("split") == name)
-        return self.tables.target_data.scan().filter(mine)
+        return self.tables.target_data.of_target(self.task.name).filter(pl.col("split") == name)

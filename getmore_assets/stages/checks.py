@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from getmore_assets.config import Task
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
@@ -32,6 +34,11 @@ class Checked:
     def record(self) -> Record:
         """The record of the stage that is checked."""
         return self.of(self.stage)
+
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """The rows of the stage's table that are the target's."""
+        return self.record.table_ref().of_target(self.task.name)
 
     def of(self, stage: str) -> Record:
         """Return the record of any stage.

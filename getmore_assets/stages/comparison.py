@@ -105,7 +105,7 @@ def _selected(job: Job) -> pl.DataFrame:
     """The rows that the line's model was warmed up on: of an earlier selection, where that one's model stands."""
     warmed = job.inputs["warmed_model"]
     table = warmed.input_table("selected_subset") if warmed.kept else job.table("selected_subset")
-    rows = table.scan().filter(pl.col("target") == job.task.name).sort("rank")
+    rows = table.of_target(job.task.name).sort("rank")
     return rows.select("id", selector=pl.lit(job.task.selection.called)).collect()
 
 
@@ -150,7 +150,7 @@ def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, fl
     """
     parts = [_selected(job)]
     if compared:
-        theirs = compared.scan().filter((pl.col("target") == job.task.name) & (pl.col("seed") == 0))
+        theirs = compared.of_target(job.task.name).filter(pl.col("seed") == 0)
         parts.append(theirs.select("id", "selector").collect())
     rows = pl.concat(parts)
     measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}

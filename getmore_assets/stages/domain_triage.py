@@ -60,9 +60,8 @@ def _measure(job: Job) -> Made:
 )
 def the_nearest_are_kept(of: Checked) -> Finding:
     """Looks at every domain."""
-    task, record = of.task, of.record
-    rows = record.table_ref().scan().filter(pl.col("target") == task.name).sort("distance", "domain").collect()
-    wanted = min(task.triage.keep or rows.height, rows.height)
+    rows = of.rows.sort("distance", "domain").collect()
+    wanted = min(of.task.triage.keep or rows.height, rows.height)
     kept = rows["kept"].to_list()
     passed = (
         rows.height > 0 and bool(rows["distance"].is_finite().all()) and kept == [i < wanted for i in range(len(kept))]

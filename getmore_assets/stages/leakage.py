@@ -60,7 +60,7 @@ def _rows(raw_corpus: TableRef, task: Task) -> pl.LazyFrame:
 
 
 def _evaluated(target_data: TableRef, task: Task) -> pl.DataFrame:
-    return target_data.scan().filter(pl.col("target") == task.name).select("split", "id", "text").collect()
+    return target_data.of_target(task.name).select("split", "id", "text").collect()
 
 
 @check(

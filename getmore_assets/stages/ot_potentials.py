@@ -49,7 +49,7 @@ def _stands(job: Job, last: Record) -> str | None:
         return _drifted(last.facts) if job.task.drift.lets_pass(**last.facts["drift"]) else None
     without = store.without_vector(job.table("embeddings"), job.inputs["embeddings"].facts["encoder"])
     points = points_of(job.table("target_data"), job.task.name, without=without)
-    rows = last.table_ref().scan().filter(pl.col("target") == job.task.name)
+    rows = last.table_ref().of_target(job.task.name)
     target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()
     if last.facts["encoder"] != job.inputs["embeddings"].facts["encoder"] or weight_changed(target, points):
         return None
@@ -65,14 +65,10 @@ def _stands(job: Job, last: Record) -> str | None:
 )
 def the_solve_converged(of: Checked) -> Finding:
     """Holds the recorded error against the tolerance, and looks at every potential."""
-    task, record = of.task, of.record
-    mine = record.table_ref().scan().filter(pl.col("target") == task.name)
-    bad = int(mine.select((~pl.col("potential").is_finite()).sum()).collect().item())
-    error = record.facts["marginal_error"]
-    return Finding(
-        passed=error <= task.transport.tolerance and bad == 0,
-        metadata={"marginal_error": error, "tolerance": task.transport.tolerance, "not_finite": bad},
-    )
+    bad = int(of.rows.select((~pl.col("potential").is_finite()).sum()).collect().item())
+    error, tolerance = of.record.facts["marginal_error"], of.task.transport.tolerance
+    metadata = {"marginal_error": error, "tolerance": tolerance, "not_finite": bad}
+    return Finding(passed=error <= tolerance and bad == 0, metadata=metadata)
 
 
 @check(

@@ -102,9 +102,8 @@ def _curves(job: Job, scores: pl.DataFrame, measured: list[dict[str, Any]]) -> l
 )
 def better_than_random(of: Checked) -> Finding:
     """Reads the scorecard; a warning, because a selection that is not better is a result, not a fault."""
-    task, record = of.task, of.record
-    scores = record.table_ref().scan().filter(pl.col("target") == task.name).collect()
-    gains = statistics.gains(scores, task.selection.called)
+    record = of.record
+    gains = statistics.gains(of.rows.collect(), of.task.selection.called)
     passed = "random" in gains and statistics.judgement(gains["random"]) == statistics.BETTER
     metadata = {"verdict": record.facts["verdict"], "gain": str(gains.get("random", "no random rows to compare with"))}
     return Finding(passed=passed, metadata=metadata)
@@ -117,8 +116,7 @@ def better_than_random(of: Checked) -> Finding:
 )
 def every_run_is_scored(of: Checked) -> Finding:
     """Compares the rows of the scorecard with the runs that the task asks for."""
-    task, record = of.task, of.record
-    scores = record.table_ref().scan().filter(pl.col("target") == task.name).collect()
+    task, scores = of.task, of.rows.collect()
     wanted = {(selector, seed) for selector in comparison.names(task) for seed in range(task.seeds)}
     there = scores.select("selector", "seed").rows()
     metric = statistics.main_metric(scores)
@@ -141,10 +139,8 @@ def every_run_is_scored(of: Checked) -> Finding:
 )
 def forgetting_is_bounded(of: Checked) -> Finding:
     """Compares the means over the seeds; a warning, because how much may be forgotten is the user's to say."""
-    task, record = of.task, of.record
-    scores = record.table_ref().scan().filter(pl.col("target") == task.name)
-    after = dict(scores.group_by("selector").agg(pl.col("general_perplexity").mean()).collect().rows())
-    chosen, none = after.get(task.selection.called), after.get("none")
+    after = dict(of.rows.group_by("selector").agg(pl.col("general_perplexity").mean()).collect().rows())
+    chosen, none = after.get(of.task.selection.called), after.get("none")
     if chosen is None or none is None:
         return Finding(passed=True, metadata={"note": "no general text, or no run without a warm-up"})
     return Finding(

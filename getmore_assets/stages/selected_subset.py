@@ -56,7 +56,7 @@ def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
     """What this selection has that the last one had not, where there was one; and the same as a figure."""
     if job.last is None:
         return {}
-    before = job.last.table_ref().scan().filter(pl.col("target") == job.task.name)
+    before = job.last.table_ref().of_target(job.task.name)
     changed = difference(before.select("id", "rank", "domain").collect(), full.select("id", "rank", "domain"))
     figures.difference(changed, job.figure("difference"))
     return {f"change_{name}": value for name, value in changed.__dict__.items()}
@@ -84,7 +84,7 @@ def _facts(choice: Choice) -> dict[str, Any]:
 def the_budget_is_kept(of: Checked) -> Finding:
     """Counts rows and tokens."""
     task, record = of.task, of.record
-    rows = record.table_ref().scan().filter(pl.col("target") == task.name).sort("rank").collect()
+    rows = of.rows.sort("rank").collect()
     paid = subset.take(rows, subset.resolved(task.selection.budget, record.facts["candidates"]))
     passed = (
         0 < rows.height == paid.height
@@ -102,10 +102,8 @@ def the_budget_is_kept(of: Checked) -> Finding:
 )
 def nothing_evaluated_is_selected(of: Checked) -> Finding:
     """Looks for validation, test and general text among the picks."""
-    task, record = of.task, of.record
-    target = of.of("target_data")
-    ids = record.table_ref().scan().filter(pl.col("target") == task.name).select("id").collect()
-    found = ids.join(evaluated_ids(target.table_ref(), task), on="id").sort("id")
+    evaluated = evaluated_ids(of.of("target_data").table_ref(), of.task)
+    found = of.rows.select("id").collect().join(evaluated, on="id").sort("id")
     return Finding(passed=not found.height, metadata={"found": found.height, "first": found["id"].head(20).to_list()})
 
 
@@ -116,9 +114,8 @@ def nothing_evaluated_is_selected(of: Checked) -> Finding:
 )
 def picks_are_the_pools_rows(of: Checked) -> Finding:
     """Looks every pick up in the pool that it was picked from."""
-    task, record = of.task, of.record
-    picks = record.table_ref().scan().filter(pl.col("target") == task.name).select("id", "text").collect()
-    rows = pool.scan_pool(record.input_table("raw_corpus"), pool.pool_key(task))
+    picks = of.rows.select("id", "text").collect()
+    rows = pool.scan_pool(of.record.input_table("raw_corpus"), pool.pool_key(of.task))
     rows = rows.filter(pl.col("id").is_in(picks["id"].implode()))  # a join would hold every text in memory
     rows = rows.select("id", pl.col("text").alias("pool_text"), "duplicate_of", "held_out")
     met = picks.join(rows.collect(), on="id", how="left").sort("id")

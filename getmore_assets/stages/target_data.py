@@ -34,7 +34,7 @@ def train_is_apart_from_test(of: Checked) -> Finding:
     """Looks for the rows of train that the model would be evaluated on."""
     task, record = of.task, of.record
     table = record.table_ref()
-    rows = table.scan().filter(pl.col("target") == task.name).collect()
+    rows = of.rows.collect()
     train = rows.filter(pl.col("split") == "train").unique("id", maintain_order=True)
     shared = train.join(target.evaluated_ids(table, task), on="id")
     leaks = target.guard_of(rows).leaks(train)

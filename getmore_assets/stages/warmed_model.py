@@ -21,15 +21,14 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
     """
     if last.inputs["base_model"] != job.inputs["base_model"].data_version:
         return None
-    mine = pl.col("target") == job.task.name
     before, now = (
-        table.scan().filter(mine).select("id").collect()["id"]
+        table.of_target(job.task.name).select("id").collect()["id"]
         for table in (last.input_table("selected_subset"), job.table("selected_subset"))
     )
     overlap = jaccard(before, now)
     if overlap < job.task.drift.overlap:
         return None
-    fates = TableRef(**job.inputs["selected_subset"].facts["ledger"]).scan().filter(mine)
+    fates = TableRef(**job.inputs["selected_subset"].facts["ledger"]).of_target(job.task.name)
     standing = fates.filter((pl.col("decision") != "excluded") & pl.col("id").is_in(before.implode()))
     if standing.select(pl.len()).collect().item() < before.len():
         return None

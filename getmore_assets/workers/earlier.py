@@ -69,7 +69,7 @@ def read(spec: dict[str, Any] | None, task: Task, embeddings: TableRef, encoder:
     """The earlier solve that a spec names: table, epsilon, relaxation, same_recipe; None where it names none."""
     if spec is None:
         return None
-    rows = TableRef(**spec["table"]).scan().filter(pl.col("target") == task.name).sort("id")
+    rows = TableRef(**spec["table"]).of_target(task.name).sort("id")
     targets = rows.filter(pl.col("side") == "target").select("id", "weight", "potential", "marginal").collect()
     candidates = rows.filter(pl.col("side") == "candidate").select("id", "potential").collect()
     y = store.load(embeddings, encoder, targets["id"])

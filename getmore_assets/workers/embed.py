@@ -78,8 +78,7 @@ def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> 
         spec: raw_corpus, target_data, commit.
         wanted: id and text.
     """
-    points = TableRef(**spec["target_data"]).scan()
-    points = points.filter((pl.col("target") == task.name) & pl.col("split").is_in(COMPARED))
+    points = TableRef(**spec["target_data"]).of_target(task.name).filter(pl.col("split").is_in(COMPARED))
     points = points.select("id", "text").unique("id")
     # Only ids that are missing are held: a pool's are many.
     both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
@@ -135,8 +134,7 @@ def _to_fit_on(task: Task, spec: dict[str, Any]) -> list[str]:
         last = rows.select("id").bottom_k(LEXICAL_SAMPLE, by="id").max().collect().item()
         rows = rows.filter(pl.col("id") <= last).sort("id")  # else every text would be sorted
     else:
-        rows = TableRef(**spec["target_data"]).scan()
-        rows = rows.filter((pl.col("target") == task.name) & (pl.col("split") == "train")).sort("row")
+        rows = TableRef(**spec["target_data"]).of_target(task.name).filter(pl.col("split") == "train").sort("row")
     return rows.select("text").collect()["text"].to_list()
 
 

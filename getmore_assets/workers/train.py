@@ -208,7 +208,7 @@ def _curve(done: Fitted) -> dict[str, Any]:
 
 
 def _target(task: Task, spec: dict[str, Any]) -> pl.LazyFrame:
-    return TableRef(**spec["target_data"]).scan().filter(pl.col("target") == task.name)
+    return TableRef(**spec["target_data"]).of_target(task.name)
 
 
 def _pool_sample(task: Task, spec: dict[str, Any], rows: int) -> list[str]:
@@ -225,7 +225,7 @@ def _pool_sample(task: Task, spec: dict[str, Any], rows: int) -> list[str]:
 
 
 def _selected(task: Task, spec: dict[str, Any]) -> list[str]:
-    chosen = TableRef(**spec["selected_subset"]).scan().filter(pl.col("target") == task.name)
+    chosen = TableRef(**spec["selected_subset"]).of_target(task.name)
     return chosen.sort("rank").select("text").collect()["text"].to_list()
 
 
