@@ -92,7 +92,11 @@ DRIVES = {
     "faults": Drive("kills, full and read-only disks, MLflow away", 60, "faults", ("--kills", "8"), "faults.json"),
     "live": Drive("a daemon, a webserver, targets that change", 12, "live", (), "live.json"),
     "embedded": Drive(
-        "the pipeline in another project, with a live daemon and webserver", 8, "embedded", (), "embedded.json"
+        "the pipeline in four other projects, each with a live daemon and webserver",
+        15,
+        "embedded",
+        (),
+        "embedded.json",
     ),
     "report": Drive("the report in a browser", 2, "report", lacks=_browser),
     "places": Drive(

@@ -1,10 +1,10 @@
 """The pipeline in other projects, live: a webserver and a daemon on each example that is a Dagster project.
 
-`python -m tests.drives.embedded [--out FILE.json]`; about twelve minutes. Events of `existing_project.py`: materialize,
-backfill of five targets, a change upstream, cancel, retry from failure, wipe and again, checks; of the others, which
-have one target and no partitions, the same without backfill and sensors. Runs are started and read by the webserver.
-The existing project is changed in four places: its asset changes with a file, targets are partitions that the sensor
-adds, runs are one process, and a selection waits for an approval, so that nothing is trained.
+`python -m tests.drives.embedded [--out FILE.json]`; about fifteen minutes. Events of `existing_project.py`:
+materialize, backfill of five targets, a change upstream, cancel, retry from failure, wipe and again, checks; of the
+others, which have one target and no partitions, the same without backfill and sensors. Runs are started and read by the
+webserver. The existing project is changed in four places: its asset changes with a file, targets are partitions that
+the sensor adds, runs are one process, and a selection waits for an approval, so that nothing is trained.
 """
 
 import argparse
