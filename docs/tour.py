@@ -105,7 +105,7 @@ class Tour:
     def _events(self, asset: str) -> None:
         """Open an asset's page at its latest materialisation."""
         self.page.goto(f"{self.dagster}/assets/{asset}?view=events")
-        self.page.locator("tr", has_text="made_in_run").first.wait_for()
+        self.page.locator("tr", has_text="materialized_in_run").first.wait_for()
 
     def _rows(self) -> str:
         """How many rows the latest selection has, as its page says."""

@@ -1,4 +1,4 @@
-"""Whether this machine can run the line: versions, devices, stores, models, the hub.
+"""Whether this machine can run the pipeline: versions, devices, stores, models, the hub.
 
 Belongs here: looking, and what to do about what is wrong. Does not: anything about a task's data (`preflight.py`), or
 Dagster's store (`cli/doctor.py`). Nothing is changed; what is written to try a disk is deleted again.

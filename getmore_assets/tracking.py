@@ -24,6 +24,10 @@ from getmore_assets.lake import Lake, TableRef
 log = logging.getLogger(__name__)
 
 EXPERIMENT = "getmore"  # the experiment that is not named
+_ABOUT = (
+    "A run for each model of a task, and one for its scorecard, whose child runs are one selector with one seed each: "
+    "select those to compare them."
+)
 _NUMBER = (int, float)
 _PATIENCE_S = 10
 
@@ -285,7 +289,8 @@ def _open(lake: Lake, name: str, tags: dict[str, str], where: Tracking) -> Itera
         client, called = MlflowClient(where.of(lake)), where.experiment_name
         found = client.get_experiment_by_name(called)
         location = None if where.elsewhere else lake.folder("mlartifacts").as_uri()
-        experiment = found.experiment_id if found else client.create_experiment(called, artifact_location=location)
+        described = {"mlflow.note.content": _ABOUT}
+        experiment = found.experiment_id if found else client.create_experiment(called, location, described)
     same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in ("getmore.station", "getmore.task"))
     for left in client.search_runs([experiment], f"{same} and attributes.status = 'RUNNING'"):
         if left.data.tags.get("getmore.lake") == tags["getmore.lake"]:  # a path may hold what a filter cannot quote

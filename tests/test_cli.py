@@ -329,9 +329,9 @@ def test_a_solve_that_fails_names_its_station_and_keeps_what_was_made(sources, t
     assert "ot_potentials failed" in done.stderr
     assert "transport.epsilon" in done.stderr
     done = getmore("select", str(file), "transport.epsilon=0.05", "transport.max_passes=300", "--json")
-    stations = {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stations"]}
-    assert stations["embeddings"] == "reused"
-    assert stations["ot_potentials"] == "made"
+    stations = {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stages"]}
+    assert stations["embeddings"] == "cached"
+    assert stations["ot_potentials"] == "materialized"
 
 
 def test_help_names_the_verbs():
@@ -343,6 +343,6 @@ def test_help_names_the_verbs():
 
 def test_the_end_of_a_run_shows_where_the_time_went(ran):
     bars = {line.split()[1]: line.count("█") for line in ran.said.splitlines() if "█" in line}
-    seconds = {station["name"]: station["seconds"] for station in ran.printed["stations"]}
+    seconds = {station["name"]: station["seconds"] for station in ran.printed["stages"]}
     assert max(bars, key=bars.__getitem__) == max(seconds, key=seconds.__getitem__)
     assert 17 <= sum(bars.values()) <= 23  # rounded, each for itself

@@ -37,11 +37,11 @@ def test_a_folder_of_odd_files_becomes_a_task_that_the_line_accepts(files):
     small = ["selection.budget.rows=20", "triage.sample=50", "encoder.dimensions=16"]
     done = getmore("select", "tasks/mine.yaml", *small, "--json", cwd=files)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["stations"][-1] | {"seconds": 0, "peak_rss_mb": 0} == {
+    assert json.loads(done.stdout.splitlines()[-1])["stages"][-1] | {"seconds": 0, "peak_rss_mb": 0} == {
         "name": "selected_subset",
         "seconds": 0,
         "peak_rss_mb": 0,
-        "status": "made",
+        "status": "materialized",
     }
 
 

@@ -29,7 +29,7 @@ def test_what_is_made_is_cached_and_takes_nothing(ran_copy):
     assert found["seconds"] == 0
     said = getmore("plan", str(ran.file)).stdout
     assert said.count("cached") == len(STATIONS)
-    assert "its record has the same fingerprint" in said
+    assert "its record has the same cache key" in said
     assert f"candidates.0: {ran.fields['candidates'][0]['path']} (parquet): 1 file, 1,200 rows" in said
     assert sorted(map(str, ran.lake.root.rglob("*"))) == before
 

@@ -47,7 +47,7 @@ def test_verbose_says_every_step(sources, tmp_path):
     file = write_task(tmp_path / "task.yaml", task_fields(sources, tmp_path / "lake"))
     done = getmore("select", str(file), "-v")
     assert "pool: 1200 rows read" in done.stderr
-    assert "raw_corpus: making" in done.stderr  # what the drives wait for
+    assert "raw_corpus: computing" in done.stderr  # what the drives wait for
 
 
 def test_rows_that_are_dropped_are_told_with_the_reason(ran):

@@ -34,7 +34,7 @@ class Project:
         """Run a verb; each station's status."""
         done = getmore(verb, str(self.file), *options, "--json")
         assert done.returncode == 0, done.stderr[-3000:]
-        return {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stations"]}
+        return {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stages"]}
 
     def facts(self, station: str) -> dict:
         return self.records.get(station).facts
@@ -87,7 +87,7 @@ def test_a_changed_target_is_solved_from_the_last_potentials_and_comes_back_for_
     project.set_train(project.lines[:100])
     status = project.do("select")
     assert project.hash == hashes["first"]
-    assert status["domain_triage"] == status["embeddings"] == status["ot_potentials"] == "reused"
+    assert status["domain_triage"] == status["embeddings"] == status["ot_potentials"] == "cached"
     back = pl.read_parquet(project.records.get("selected_subset").folders["parquet"])
     assert back["id"].to_list() != second["id"].to_list()  # what lies in exports/ is the one that was asked for now
 
@@ -147,7 +147,7 @@ def test_small_drift_passes_the_gate_and_new_candidates_are_scored_without_a_sol
     assert status["domain_triage"] == "kept"
     assert facts["came"] == project.facts("embeddings")["encoded"] > 10
     assert facts["marginal_error"] <= 0.1
-    assert (status["target_data"], status["ot_potentials"]) == ("reused", "made")
+    assert (status["target_data"], status["ot_potentials"]) == ("cached", "materialized")
     assert facts["drift"]["rows"] == pytest.approx(0.02)  # still measured from the target that was solved for
     assert reproduced(project, project.hash[:12])[0] == 0
 
@@ -165,7 +165,7 @@ def test_small_drift_passes_the_gate_and_new_candidates_are_scored_without_a_sol
     test = project.folder / "test.jsonl"
     test.write_text("\n".join((sources / "test.jsonl").read_text().splitlines()[:-1]) + "\n")
     status = project.do("select", *gate, f"target.test={test}")
-    assert status["target_data"] == "made"
+    assert status["target_data"] == "materialized"
     assert status["ot_potentials"] == "kept"
 
 
@@ -199,9 +199,9 @@ def test_models_stand_until_the_selection_has_drifted_and_wait_for_an_approval(s
     base, warmed_on = project.facts("base_model"), project.hash
     project.set_train([*project.lines[2:100], *project.lines[110:112]])
     status = project.do("run", "drift.overlap=0.5")
-    assert status["base_model"] == "reused"  # train alone changed: the base never saw it
+    assert status["base_model"] == "cached"  # train alone changed: the base never saw it
     assert project.facts("base_model") == base
-    assert (status["warmed_model"], status["finetuned_model"]) == ("kept", "made")
+    assert (status["warmed_model"], status["finetuned_model"]) == ("kept", "materialized")
     assert project.hash != warmed_on
     scored = {row["selector"]: row["selection_hash"] for row in project.facts("scorecard")["scored"]}
     assert scored["got-d"] == warmed_on  # what the model was made of that stands

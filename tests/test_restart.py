@@ -48,8 +48,8 @@ def test_a_selection_killed_in_the_solve_goes_on_and_ends_like_an_undisturbed_on
     done = getmore("select", str(file), "--json")
     assert done.returncode == 0, done.stderr[-3000:]
     killed = json.loads(done.stdout.splitlines()[-1])
-    status = {s["name"]: s["status"] for s in killed["stations"]}
-    assert status["embeddings"] == "reused"
+    status = {s["name"]: s["status"] for s in killed["stages"]}
+    assert status["embeddings"] == "cached"
     kept = pl.read_delta(lake.table("embeddings"))
     assert kept.height == vectors
     assert kept["id"].is_unique().all()

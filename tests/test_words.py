@@ -1,4 +1,4 @@
-"""Words: README, docs, the terminal and the report use the field's own, not words of this project alone.
+"""Words: README, docs, the terminal, the report and Dagster's UI use the field's own, not words of this project alone.
 
 The words on the left are what this project once called things; on the right is what people who know scikit-learn,
 Hugging Face and Dagster call them. What stands in backticks (fields, values, names of code) is not looked at.
@@ -31,7 +31,12 @@ WORDS = {
 #: Phrases in which such a word is meant as everybody means it.
 EXCEPTIONS = ("the first line", "last line", "one line", "a line")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SAID_BY = [*sorted((PACKAGE / "cli").glob("*.py")), *sorted((PACKAGE / "reporting").glob("*.py"))]
+#: What the terminal, the report, Dagster's UI and `getmore explain` say.
+SAID_BY = [
+    path
+    for folder in ("cli", "reporting", "defs", "stages", "selection")
+    for path in sorted((PACKAGE / folder).glob("*.py"))
+]
 
 
 def found_in(text: str) -> list[str]:

@@ -33,7 +33,7 @@ class Selection:
     Attributes:
         task: What was selected, from what, and how.
         record: What the stage `selected_subset` left.
-        statuses: Of each stage that was needed: made, reused or kept.
+        statuses: Of each stage that was needed: materialized, cached or kept.
     """
 
     task: Task
@@ -67,7 +67,7 @@ class Selection:
             row: The row's id, the first eight characters of it or more, or a piece of its text that no other has.
 
         Raises:
-            BadInput: No row, or more than one, is called so.
+            BadInput: No row has that id or text, or more than one has.
         """
         return of_task(self.task, row)
 
@@ -83,7 +83,7 @@ class Selection:
         facts, solved = self.record.facts, self.record.lineage
         lines = [
             f"{self.task.name}: {self.record.rows:,} of {facts['candidates']:,} candidates selected by "
-            f"{self.task.selection.called}, {facts['n_tokens']:,} words; {facts['excluded']:,} rows are no candidates",
+            f"{self.task.selection.called}, {facts['n_tokens']:,} words; {facts['excluded']:,} rows excluded",
             *(
                 f"  {domain}: {picked:,} of {there:,} rows, {share:.1%} of the selection"
                 for domain, picked, there, share in self.domains.head(_SHOWN_DOMAINS).rows()
@@ -180,7 +180,7 @@ def explain(selection: Selection | Task | str | Path, row: str) -> Explanation:
         row: The row's id, the first eight characters of it or more, or a piece of its text that no other has.
 
     Raises:
-        BadInput: Nothing has been selected, or no row, or more than one, is called so.
+        BadInput: Nothing has been selected, or no row has that id or text, or more than one has.
     """
     if isinstance(selection, Selection):
         return selection.explain(row)

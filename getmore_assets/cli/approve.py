@@ -1,4 +1,4 @@
-"""`getmore approve`: let the selection that is there be trained on.
+"""`getmore approve`: approve the current selection for training.
 
 Belongs here: saying which one. Does not: what an approval is (`reselection/approval.py`).
 """

@@ -1,4 +1,4 @@
-"""`getmore doctor`: whether this machine can run the line.
+"""`getmore doctor`: whether this machine can run the pipeline.
 
 Belongs here: how what was found is shown, and Dagster's store, which only this side of the library may open. Does not:
 the rest of the examination (`doctor.py` above).

@@ -20,8 +20,8 @@ from getmore_assets import progress
 from getmore_assets.cli.terminal import ERR, harmless
 
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
-#: What a stage's status is called: as a record has it, and as people are told.
-STATUS = {"made": "materialized", "reused": "cached", "kept": "kept (within the drift limit)"}
+#: What a stage's status is called: in JSON, and as people are told.
+STATUS = {"materialized": "materialized", "cached": "cached", "kept": "kept (within the drift limit)"}
 _TAIL = 30  # lines of a worker that failed
 
 _meta = f"{__name__}.verbosity"
@@ -100,7 +100,7 @@ class Handler(logging.Handler):
 
 def _line(stage: str | None, status: str, record: logging.LogRecord) -> str:
     rows, seconds = getattr(record, "rows", 0), getattr(record, "seconds", 0.0)
-    took = f"{seconds:,.1f} s" if status == "made" else STATUS.get(status, status)
+    took = f"{seconds:,.1f} s" if status == "materialized" else STATUS.get(status, status)
     return f"{stage:<16} {rows:>11,} rows   {took}"
 
 

@@ -54,17 +54,18 @@ def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: 
             tracking.require_reachable()
         preflight.check(task)
         if has_own_instance(task):
+            from getmore_assets.stages.materializing import CACHED
             from getmore_assets.stages.unchanged import unchanged
 
             if there := unchanged(task, _LAST[job]):
                 return [
-                    {"name": name, "seconds": one.seconds, "peak_rss_mb": one.peak_rss_mb, "status": "reused"}
+                    {"name": name, "seconds": one.seconds, "peak_rss_mb": one.peak_rss_mb, "status": CACHED}
                     for name, one in there.items()
                 ]
         by_model = job == "select" and task.selection.asks_a_model
         events = execute("select_by_model" if by_model else job, path, overrides, task)
     end_on_failure(events, as_json)
-    return [_station(event) for event in events if event.is_step_materialization]
+    return [_stage(event) for event in events if event.is_step_materialization]
 
 
 def run_job(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> None:
@@ -79,25 +80,25 @@ def run_job(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> N
         click.echo(json.dumps(made))
 
 
-def _station(event: Any) -> dict[str, Any]:
+def _stage(event: Any) -> dict[str, Any]:
     metadata = event.step_materialization_data.materialization.metadata
     return {"name": event.asset_key.path[-1], **{k: metadata[k].value for k in ("seconds", "peak_rss_mb", "status")}}
 
 
-def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(task: Task, stages: list[dict[str, Any]]) -> dict[str, Any]:
     from getmore_assets.lake import Lake
     from getmore_assets.records import STATIONS, Records
     from getmore_assets.reporting.dropped import dropped
 
     records = Records(Lake(task.lake), task.name)
-    made = {s["name"]: record for s in stations if (record := records.get(s["name"]))}
+    made = {s["name"]: record for s in stages if (record := records.get(s["name"]))}
     found: dict[str, Any] = {
         "task": task.name,
         "selected": made["selected_subset"].folders["parquet"],
         "models": {name: r.folders["model"] for name, r in made.items() if "model" in r.folders},
         "report": None,
         "dropped": dropped(made),
-        "stations": sorted(stations, key=lambda s: STATIONS.index(s["name"])),
+        "stages": sorted(stages, key=lambda s: STATIONS.index(s["name"])),
         "scorecard": [],
     }
     if "scorecard" in made:
@@ -113,14 +114,14 @@ def _summary(task: Task, stations: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(task: Task, made: dict[str, Any]) -> None:
-    spent = {one["name"]: one["seconds"] for one in made["stations"] if one["status"] == "made"}
+    spent = {one["name"]: one["seconds"] for one in made["stages"] if one["status"] == "materialized"}
     together = sum(spent.values())
-    cached = len(made["stations"]) - len(spent)
+    cached = len(made["stages"]) - len(spent)
     title = (
         f"{task.name}: {len(spent)} stages in {together:,.0f} s, {cached} cached" if spent else f"{task.name}: cached"
     )
     rows = []
-    for one in made["stations"]:
+    for one in made["stages"]:
         new = one["name"] in spent
         share = "█" * round(_BAR * spent.get(one["name"], 0) / together) if together else ""
         figures = (f"{one['seconds']:,.1f}", share, f"{one['peak_rss_mb']:,.0f}") if new else ("", "", "")

@@ -87,7 +87,7 @@ def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, Ta
         splits["general"] = _all_of(task, task.general, "general", "general text", facts)
     if task.target.negative:
         splits["negative"] = _all_of(task, task.target.negative, "target.negative", "the negative target", facts)
-    # Test is what it is; validation keeps off test, and train off all that is evaluated.
+    # Test stays whole; validation loses rows that are in test, train loses rows that are evaluated on.
     for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
         apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
         left = splits[split].join(apart, on="id", how="semi", maintain_order="left")

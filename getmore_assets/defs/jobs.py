@@ -21,7 +21,7 @@ from getmore_assets.stages.table import STAGES
 _UP_TO_SUBSET = list(STAGES)[: list(STAGES).index("selected_subset") + 1]
 #: Of the jobs of assets: their stages, and what they are for.
 _PARTS = {
-    "run": (list(STAGES), "The whole line, from the sources to the scorecard."),
+    "run": (list(STAGES), "The whole pipeline, from the sources to the scorecard."),
     "select": (
         [name for name in _UP_TO_SUBSET if name != "base_model"],
         "From the sources to the selected subset, for selectors that ask no model.",
@@ -52,7 +52,7 @@ def asset_jobs(pipeline: Pipeline) -> list[Any]:
 
 
 def let_train(context: dg.OpExecutionContext, line: Line) -> None:
-    """Let the selection that is there now be trained on."""
+    """Approve the current selection for training."""
     task = line.task()
     lake = Lake(task.lake)
     made = Records(lake, task.name).require("selected_subset", "Run the job `select` first")

@@ -61,28 +61,28 @@ class Row(dg.Config):
 
 
 def explain_row(context: dg.OpExecutionContext, line: Line, config: Row) -> None:
-    """What each station decided, its score and rank, where the plan sends it, and what would have had to change."""
+    """Show what each stage decided, score and rank, the closest target rows, and what would change the decision."""
     found = of_task(line.task(), config.row)
     nearest = [(f"{one.share:.1%}", one.id, one.text[:_SHOWN]) for one in found.nearest]
     metadata: dict[str, Any] = {
         "decision": found.decision,
         "row": str(found.row["id"]),
         "text": str(found.row["text"])[:_SHOWN],
-        "stations": _table(["station", "decision", "reason"], found.stages),
-        "what would have had to change": "\n".join(found.change),
+        "stages": _table(["stage", "decision", "reason"], found.stages),
+        "what would change the decision": "\n".join(found.change),
     }
     if nearest:
-        metadata["where the plan sends it"] = _table(["share", "target row", "text"], nearest)
+        metadata["closest target rows"] = _table(["share", "target row", "text"], nearest)
     context.add_output_metadata(metadata)
 
 
 class Making(dg.Config):
-    """Which selection is made again."""
+    """Which selection is repeated."""
 
     run: str = Field(
         "",
         description="the Dagster run that made it, the MLflow run of a model that came of it, or the selection's hash, "
-        "eight characters or more; empty: the selection that is there",
+        "eight characters or more; empty: the current selection",
     )
 
 
@@ -95,7 +95,7 @@ def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> No
     else:
         made = Records(lake, task.name).require("selected_subset", "Run the job `select` first")
     found = reproduction.again(lake, made)
-    context.add_output_metadata({**found, "made_in_run": dg.MetadataValue.dagster_run(made.dagster_run_id)})
+    context.add_output_metadata({**found, "materialized_in_run": dg.MetadataValue.dagster_run(made.dagster_run_id)})
     if found["hash"] != found["expected"]:
         raise dg.Failure(f"another selection: hash {found['hash']}, where {found['expected']} was expected")
 
@@ -104,5 +104,5 @@ JOBS = [
     TargetJob("plan", foretell, "What a run of a target will take, before anything of it runs."),
     TargetJob("compare", show_scorecard, "The scorecard of a target: selectors side by side."),
     TargetJob("explain", explain_row, "Why one row is in a target's selection or out of it.", Row),
-    TargetJob("reproduce", make_again, "A target's selection made again, and compared with what it was.", Making),
+    TargetJob("reproduce", make_again, "Repeats a target's selection, and compares it with what it was.", Making),
 ]

@@ -41,7 +41,7 @@ _WATCHING = (
         "pool_changes",
         Looks(lambda task: task.candidates, pool.source_version),
         False,
-        "Runs the line again for every target whose candidate pool has new rows. Only these are encoded, and where the "
+        "Runs the pipeline for every target whose candidate pool has new rows. Only these are encoded, and where the "
         "marginal error allows they are scored without a solve.",
     ),
 )

@@ -32,8 +32,8 @@ def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage)
         "dagster/row_count": record.rows,
         "seconds": record.seconds,
         "peak_rss_mb": record.peak_rss_mb,
-        "made_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id),
-        "fingerprint": record.fingerprint,
+        "materialized_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id),
+        "cache_key": record.fingerprint,
         **({"kept": record.kept} if record.kept else {}),
     }
     if record.table is not None:
@@ -62,7 +62,7 @@ def _first(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if verdict := record.facts.get("verdict"):
         found["verdict"] = dg.MetadataValue.md("\n".join(f"- {_MARKUP.sub(_ESCAPED, one)}" for one in verdict))
-    for name, figure in record.figures.items():
+    for name, figure in sorted(record.figures.items(), key=lambda one: one[0] != record.station):  # its own one first
         if Path(figure).is_file():  # else somebody deleted the picture
             found[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
     return found

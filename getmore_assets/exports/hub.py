@@ -81,6 +81,6 @@ def publish(folder: Path, name: str, kind: str) -> str:
         )
     except Exception as error:  # of the hub's client, or of the HTTP client below it, of which there are several
         why = str(error).replace(token, "…").splitlines()[0][:200]
-        fix = "Look whether the token may write there, and whether the hub can be reached"
+        fix = "Check that the token may write there, and that the hub can be reached"
         raise BadInput(place, f"cannot be written to ({why})", fix) from None
     return str(made.commit_url)

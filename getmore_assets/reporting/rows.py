@@ -119,7 +119,7 @@ def mix(judged: pl.DataFrame, column: str) -> list[Share]:
 
 
 def left_out(excluded: pl.DataFrame) -> list[tuple[str, str, int]]:
-    """Station, reason and count of the rows that were no candidates, most first.
+    """Stage, reason and count of the excluded rows, most first.
 
     Args:
         excluded: station and reason of each. Names and ids within reasons are left out: it is counts that are shown.

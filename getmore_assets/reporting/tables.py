@@ -155,7 +155,7 @@ def costs(scores: pl.DataFrame) -> Table:
 
 
 def forgetting(scores: pl.DataFrame) -> Table | None:
-    """Perplexity on general text, and how many times that without a warm-up; None where it was not measured."""
+    """Perplexity on general text, and its ratio to no warm-up; None where it was not measured."""
     summary = statistics.summary(scores)
     if FORGETTING not in statistics.metrics_in(scores):
         return None
@@ -192,7 +192,7 @@ def mix(shares: list[Share], of: str) -> Table:
 
 
 def left_out(counted: list[tuple[str, str, int]]) -> Table | None:
-    """The rows of the pool that were no candidates; None where all were."""
+    """The excluded rows of the pool; None where there are none."""
     rows = [[station, reason, f"{n:,}"] for station, reason, n in counted]
     head = [Column("station"), Column("reason"), Column("rows", number=True)]
     return Table("Excluded rows of the corpus", "", head, rows) if rows else None

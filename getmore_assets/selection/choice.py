@@ -48,8 +48,8 @@ class Choice:
             pl.when(pl.col("rank").is_null())
             .then(pl.lit("the other tool did not choose it"))
             .when(pl.col("rank") <= last)
-            .then(pl.lit("the budget pays for it"))
-            .otherwise(pl.format("ranks behind the {} rows that the budget pays for", pl.lit(last)))
+            .then(pl.lit("within the budget"))
+            .otherwise(pl.format("ranks behind the {} rows of the budget", pl.lit(last)))
             .alias("reason"),
             "rank",
             "score",
@@ -59,7 +59,7 @@ class Choice:
 
 
 def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.DataFrame) -> Choice:
-    """The rows that the budget pays for, of a ranking.
+    """The rows of a ranking that fit the budget.
 
     Args:
         task: Its selection.

@@ -1,4 +1,4 @@
-"""Why one row is in a selection or out of it, and what would have had to change.
+"""Why one row is in a selection or out of it, and what would change the decision.
 
 Belongs here: putting together what the stages decided about a row. Does not: deciding, or what a place in the order of
 a selector hangs on (`orders.py`).
@@ -111,7 +111,7 @@ def explain(task: Task, tables: Tables, facts: dict[str, Any], left: Left, name:
     ledger = TableRef(**facts["ledger"]).of_target(task.name)
     fate = ledger.filter(pl.col("id") == row["id"]).collect()
     if not fate.height:
-        raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the line again")
+        raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the pipeline again")
     decision, station, reason, rank = (fate[column][0] for column in ("decision", "station", "reason", "rank"))
     stages = _in_target(task, tables, left, str(row["id"]))
     stages += [(name, "passed", "") for name in _PASSED[: _ORDER[station]]]

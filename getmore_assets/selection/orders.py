@@ -92,7 +92,7 @@ class Place:
 
     @property
     def change(self) -> list[str]:
-        """What would have had to change: for it to be left out where it is taken, else for it to be taken."""
+        """What would change the decision: leave the row out where it is taken, else take it."""
         picking, taken = _picking(self.chosen), self.rank <= self._paid
         if picking is None:
             change = self._to_drop_out() if taken else self._to_be_taken()

@@ -23,5 +23,5 @@ KIND = Kind(
     rank=_rank,
     settings=("quotas",),
     reads=frozenset({VECTORS, POTENTIALS}),
-    to_be_taken="a target with more rows like it would lower its score: see where the plan sends it",
+    to_be_taken="a target with more rows like it would lower its score: see its closest target rows",
 )

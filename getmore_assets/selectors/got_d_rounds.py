@@ -62,5 +62,5 @@ KIND = Kind(
     asks_a_model=_asks_a_model,
     plans=True,
     picking=_picking,
-    to_be_taken="a target with more rows like it would lower its score: see where the plan sends it",
+    to_be_taken="a target with more rows like it would lower its score: see its closest target rows",
 )

@@ -51,7 +51,7 @@ class Checked:
 
 def made_first(stage: str) -> str:
     """Return what to do where a stage has not been made."""
-    return f"Materialise {stage} first, or run the line"
+    return f"Materialize {stage} first, or run the pipeline"
 
 
 Evaluate = Callable[[Checked], Finding]

@@ -101,7 +101,7 @@ STAGE = Stage(
     shared=True,
     asks_models=True,
     columns={
-        "encoder": Column(pl.String, "fingerprint of the encoder"),
+        "encoder": Column(pl.String, "cache key of the encoder"),
         "id": ID.of(*IDS),
         "vector": Column(pl.List(pl.Float32), "of length 1", TEXTS),
     },

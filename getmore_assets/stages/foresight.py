@@ -58,7 +58,7 @@ def _look(
     used = {name: _version(stage, name, task, found[name], target) for name in stage.inputs(task)}
     unknown = [name for name, version in used.items() if version is None]
     if unknown:
-        return Foreseen(None, f"{unknown[0]} is made anew")
+        return Foreseen(None, f"{unknown[0]} is recomputed")
     if without and stage.asks_models:
         return Foreseen(None, f"{next(iter(without))} is not here, so it cannot have been made of it")
     cached, why = stage.cached(records, stage.cache_key(task, {name: str(version) for name, version in used.items()}))

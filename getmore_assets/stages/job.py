@@ -123,7 +123,7 @@ def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool)
         used: The data version of each input.
         track: Whether to open an MLflow run.
     """
-    log.info("%s: making", job.station, extra={"stage": job.station})
+    log.info("%s: computing", job.station, extra={"stage": job.station})
     with ExitStack() as stack:
         # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
         stack.enter_context(job.lake.lock("work", job.fingerprint[:16]))

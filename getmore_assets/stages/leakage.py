@@ -89,7 +89,7 @@ def nothing_leaks(of: Checked) -> Finding:
 STAGE = Stage(
     name="leakage",
     description="The rows of the pool that overlap validation or test: with the same words, nearly, or one "
-    "inside the other. They are no candidates (`leakage: drop`), or stop the line (`error`). Rows that the pool "
+    "inside the other. They are excluded (`leakage: drop`), or stop the pipeline (`error`). Rows that the pool "
     "gained are looked at alone.",
     group="inputs",
     kinds=frozenset({"deltalake", "polars"}),

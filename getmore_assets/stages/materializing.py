@@ -1,4 +1,4 @@
-"""What is done around a stage's work: reuse what is still good, else make it, and record it.
+"""What is done around a stage's work: use a record that is still good, else compute the stage and record it.
 
 Belongs here: the one way to materialize a stage, for Dagster and without it. Does not: what one stage knows, the work
 itself (`job.py`), or which task is meant.
@@ -21,6 +21,8 @@ from getmore_assets.stages.table import STAGES
 
 log = logging.getLogger(__name__)
 
+#: What became of a stage in a run, in JSON and metadata.
+MATERIALIZED, CACHED, KEPT = "materialized", "cached", "kept"
 _READS = 3  # how often a source that changes while it is read is read again
 
 
@@ -31,20 +33,20 @@ def materialize(
     turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     where: tracking.Tracking = tracking.AS_ENVIRONMENT_SAYS,
 ) -> tuple[Record, str]:
-    """Make a stage, or find that what it, or an earlier making, left is what it would make now.
+    """Materialize a stage, or return an earlier record with the same cache key.
 
     Args:
         stage: Which.
         task: Of what.
         run_id: Of the run that asks for it; commits and records name it.
-        turn: Waits for a place where work may be done, and holds it; where nothing is made nothing waits.
+        turn: Waits for a place where work may be done, and holds it; a cached stage does not wait.
         where: Models and scorecards are tracked.
 
     Returns:
-        The record, and its status: made, reused, or kept within the drift limit.
+        The record, and its status: materialized, cached, or kept within the drift limit.
 
     Raises:
-        BadInput: An input has not been made, or a source is refused.
+        BadInput: An input has not been materialized, or a source is refused.
     """
     lake = Lake(task.lake)
     records = Records(lake, task.name)
@@ -75,7 +77,7 @@ def materialize(
             else:
                 _tell_of_others(task, found)
                 with turn() if stage.on_gpu else nullcontext():
-                    record, status = _made(job, stage, used), "made"
+                    record, status = _made(job, stage, used), MATERIALIZED
             if key == stage.cache_key(task, used):  # else a source changed: what was read of it may be torn
                 records.put(record)
                 tell(stage.name, status, record)
@@ -138,13 +140,13 @@ def _warn_untracked(lake: Lake, record: Record, where: tracking.Tracking) -> Non
 
 
 def _made_before(job: Job, stage: Stage, records: Records, used: dict[str, str]) -> tuple[Record | None, str]:
-    """Return what serves in place of a new making, and how it is called."""
+    """Return a record that can be used again and its status, or None."""
     cached, _ = stage.cached(records, job.fingerprint)
     if cached is not None:
-        return cached, "reused"
+        return cached, CACHED
     if job.last is not None and job.same_recipe:
         why = stage.keep(job, job.last)
         if why is not None:
             log.info("%s: kept, %s", stage.name, why)
-            return replace(job.last, fingerprint=job.fingerprint, inputs=used, kept=why), "kept"
+            return replace(job.last, fingerprint=job.fingerprint, inputs=used, kept=why), KEPT
     return None, ""

@@ -104,7 +104,7 @@ def _base(lake: Lake, made: Record) -> Record | None:
     for record in Records(lake, made.task).makings("base_model"):
         if record.data_version == version and Path(record.folders["model"]).is_dir():
             return record
-    raise BadInput("base_model", "that the selector asked is there no more", "It must be made again first")
+    raise BadInput("base_model", "that the selector asked is gone", "Run the pipeline again first")
 
 
 def _spec(potentials: Record, work: Path) -> dict[str, Any]:

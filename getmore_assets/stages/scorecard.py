@@ -7,7 +7,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.records import STATIONS
-from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics
+from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics, tables
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.stages import comparison, rankings
@@ -18,11 +18,7 @@ from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 
 TABLE, CURVES = "scorecard", "scorecard_curves"
-_METRIC = Column(
-    pl.Float64,
-    "a metric on test, on general text, or before fine-tuning; null where it was not measured",
-    ("selected_subset.text", "target_data.text", "target_data.label"),
-)
+_MEASURED_ON = ("selected_subset.text", "target_data.text", "target_data.label")
 _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
 
 
@@ -178,7 +174,10 @@ STAGE = Stage(
         "warmup_seconds": Column(pl.Float64, "the warm-up took"),
         "finetune_seconds": Column(pl.Float64, "fine-tuning and evaluation took"),
         "selection_seconds": Column(pl.Float64, "selecting took, with the vectors and potentials that it needs"),
-        **dict.fromkeys(statistics.METRICS, _METRIC),
+        **{
+            metric: Column(pl.Float64, f"{tables.MEANING[metric]}; null where it was not measured", _MEASURED_ON)
+            for metric in statistics.METRICS
+        },
     },
     checks=(better_than_random, every_run_is_scored, forgetting_is_bounded),
 )

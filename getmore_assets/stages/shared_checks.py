@@ -82,7 +82,7 @@ def is_current(name: str, settings: Callable[[Task], Any]) -> Check:
             return Finding(passed=False, metadata={**metadata, "source": str(error)})
         if record.fingerprint == wanted:
             return Finding(passed=True, metadata=metadata)
-        note = "a source or a setting has changed since: run the line"
+        note = "a source or a setting has changed since: run the pipeline"
         return Finding(passed=False, metadata={**metadata, "note": note})
 
     return evaluate

@@ -82,8 +82,8 @@ class Stage:
         return making(self.name, self.code_version, self.settings(task), used)
 
     def cached(self, records: Records, key: str) -> tuple[Record | None, str]:
-        """Return the record that serves in place of a new making, or None, and why it serves."""
+        """Return a reusable cached record and why it can be used, or None and why there is none."""
         last = records.get(self.name)
         if last is not None and last.fingerprint == key and last.kept is None:
-            return last, "its record has the same fingerprint"
-        return records.made_before(self.name, key), "an earlier record has the same fingerprint"
+            return last, "its record has the same cache key"
+        return records.made_before(self.name, key), "an earlier record has the same cache key"

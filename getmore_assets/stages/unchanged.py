@@ -11,7 +11,7 @@ from getmore_assets.records import Record, Records
 from getmore_assets.stages import remembered
 from getmore_assets.stages.checks import Checked
 from getmore_assets.stages.foresight import foresee
-from getmore_assets.stages.materializing import missing_inputs, tell
+from getmore_assets.stages.materializing import CACHED, missing_inputs, tell
 from getmore_assets.stages.running import needed
 
 
@@ -43,7 +43,7 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
     except BadInput:  # the run says it, in its place
         return None
     for name, record in there.items():
-        tell(name, "reused", record)
+        tell(name, CACHED, record)
     return there
 
 

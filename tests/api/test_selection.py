@@ -34,7 +34,7 @@ def selection(rows, splits, tmp_path_factory):
 
 
 def test_the_selection_is_the_one_that_the_command_makes(selection, rows, sources, splits, ran):
-    assert selection.statuses["selected_subset"] == "made"
+    assert selection.statuses["selected_subset"] == "materialized"
     assert selection.selected.columns == ["id", "text", "score", "rank", "domain", "source"]
     assert selection.selected["rank"].to_list() == list(range(1, 101))
     assert selection.selected["id"].to_list() == pl.read_parquet(ran.printed["selected"])["id"].to_list()
@@ -54,16 +54,16 @@ def test_rows_of_other_kinds_give_the_same_selection_and_the_same_rows_are_reuse
             *given, budget=100, domain="domain", source="source", lake=selection.task.lake, **splits, **SETTINGS
         )
         assert again.selected.equals(selection.selected)
-        assert again.statuses["embeddings"] in ("reused", "made")
+        assert again.statuses["embeddings"] in ("cached", "materialized")
     same = select(*rows, budget=100, domain="domain", source="source", lake=selection.task.lake, **splits, **SETTINGS)
-    assert set(same.statuses.values()) == {"reused"}
+    assert set(same.statuses.values()) == {"cached"}
 
 
 def test_the_command_reuses_what_was_made_from_python(selection, tmp_path):
     file = write_task(tmp_path / "python.yaml", selection.task.model_dump(mode="json", exclude_unset=True))
     done = getmore("select", str(file), "--json")
     assert done.returncode == 0, done.stderr
-    assert {stage["status"] for stage in json.loads(done.stdout.splitlines()[-1])["stations"]} == {"reused"}
+    assert {stage["status"] for stage in json.loads(done.stdout.splitlines()[-1])["stages"]} == {"cached"}
 
 
 def test_the_result_goes_to_other_libraries(selection):

@@ -20,13 +20,13 @@ from tests.conftest import getmore, task_fields, write_task
 
 
 def by_name(printed):
-    return {s["name"]: s for s in printed["stations"]}
+    return {s["name"]: s for s in printed["stages"]}
 
 
 def test_every_station_was_made_and_metered(ran):
     stations = by_name(ran.printed)
     assert tuple(stations) == STATIONS
-    assert all(s["status"] == "made" and s["seconds"] > 0 and s["peak_rss_mb"] > 50 for s in stations.values())
+    assert all(s["status"] == "materialized" and s["seconds"] > 0 and s["peak_rss_mb"] > 50 for s in stations.values())
 
 
 def test_the_selection_keeps_its_budget_and_its_rows_are_their_ids(ran):
@@ -132,7 +132,7 @@ def test_figures_are_in_the_metadata(ran):
 def test_a_second_run_makes_nothing(ran, ran_copy):
     done = getmore("run", str(ran_copy.file), "--json")
     again = json.loads(done.stdout.splitlines()[-1])
-    assert {s["status"] for s in again["stations"]} == {"reused"}
+    assert {s["status"] for s in again["stages"]} == {"cached"}
     assert again["scorecard"] == ran.printed["scorecard"]
     looked_at = {path.stem: path.stat().st_mtime_ns for path in (ran_copy.lake.root / "checks/tiny").glob("*.json")}
     assert "ids_are_unique" in looked_at  # evaluated by the first run, whose lake this is a copy of
@@ -166,8 +166,8 @@ def test_appended_rows_are_the_only_ones_encoded_and_the_old_version_stays(sourc
     pool.head(712).write_parquet(path)  # beyond 2 %, the lexical encoder would be fitted and all rows encoded again
     done = getmore("select", str(file), "--json")
     second = json.loads(done.stdout.splitlines()[-1])
-    assert by_name(second)["target_data"]["status"] == "reused"
-    assert by_name(second)["selected_subset"]["status"] == "made"
+    assert by_name(second)["target_data"]["status"] == "cached"
+    assert by_name(second)["selected_subset"]["status"] == "materialized"
     records = Records(Lake(tmp_path / "lake"), "tiny")
     assert 0 < records.get("embeddings").facts["encoded"] <= 24  # the rows that came; some are two passages
     table = DeltaTable(str(tmp_path / "lake/tables/selected_subset"))
@@ -182,7 +182,7 @@ def test_a_station_whose_input_is_missing_says_so(sources, tmp_path, monkeypatch
     monkeypatch.setenv("GETMORE_TASKS", str(tmp_path))
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("target", ["tiny", "absent"])
-        for partition, said in (("tiny", "Materialise raw_corpus first"), ("absent", "no task file in")):
+        for partition, said in (("tiny", "Materialize raw_corpus first"), ("absent", "no task file in")):
             result = (
                 defs.resolve_implicit_global_asset_job_def()
                 .get_subset(asset_selection={dg.AssetKey("ot_potentials")})

@@ -103,8 +103,8 @@ def test_the_pool_waits_for_the_asset_it_is_read_from_and_the_selection_is_made(
         event.asset_key.path[-1]: event.materialization.metadata["status"].value
         for event in selected.get_asset_materialization_events()
     }
-    assert statuses["raw_corpus"] == "reused"
-    assert statuses["selected_subset"] == "made"
+    assert statuses["raw_corpus"] == "cached"
+    assert statuses["selected_subset"] == "materialized"
     assert tags["getmore/pipeline"] == "warm"
     assert Records(Lake(lake), "tiny").get("selected_subset").rows == 100
     assert not (tmp_path / "not-used").exists()

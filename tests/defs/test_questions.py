@@ -34,7 +34,7 @@ def test_a_row_is_explained(ran):
     shown = answer(do("explain", ran.file, {"explain_row": {"config": {"row": picked["id"][0]}}}))
     assert shown["decision"].value == "selected"
     assert shown["text"].value == picked["text"][0][:500]
-    assert [row.data["station"] for row in shown["stations"].records][-1] == "selected_subset"
+    assert [row.data["stage"] for row in shown["stages"].records][-1] == "selected_subset"
 
 
 def test_a_row_that_is_none_is_refused(ran):

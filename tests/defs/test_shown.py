@@ -23,21 +23,21 @@ def record(**facts) -> Record:
 def test_text_of_a_corpus_is_never_markdown():
     domains = dict.fromkeys([ATTACK, *HOSTILE], 1)
     left = [{"id": "1", "origin": text, "reason": ATTACK} for text in HOSTILE]
-    metadata = materialisation(record(domains=domains, nearest=ATTACK, left=left), "made", NO_TABLE).metadata
+    metadata = materialisation(record(domains=domains, nearest=ATTACK, left=left), "materialized", NO_TABLE).metadata
     assert not [name for name, value in metadata.items() if isinstance(value, dg.MarkdownMetadataValue)]
     assert metadata["domains"] == dg.MetadataValue.json(domains)
     assert metadata["nearest"] == metadata["kept"] == ATTACK  # text, which the UI escapes
 
 
 def test_the_verdict_is_first_and_a_selectors_name_is_no_markup():
-    metadata = materialisation(record(verdict=[f"{ATTACK} is better"]), "made", NO_TABLE).metadata
+    metadata = materialisation(record(verdict=[f"{ATTACK} is better"]), "materialized", NO_TABLE).metadata
     assert next(iter(metadata)) == "verdict"
     assert not re.search(r"(?<!\\)[\[\]<>()!]", metadata["verdict"].md_str)
     assert "is better" in metadata["verdict"].md_str
 
 
 def test_a_long_list_is_cut():
-    metadata = materialisation(record(left=[{"id": str(n)} for n in range(10_000)]), "made", NO_TABLE).metadata
+    metadata = materialisation(record(left=[{"id": str(n)} for n in range(10_000)]), "materialized", NO_TABLE).metadata
     assert len(metadata["left"].data) == 50
 
 

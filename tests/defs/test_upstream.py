@@ -117,7 +117,7 @@ def test_an_asset_is_read_at_the_version_of_its_latest_materialization(project, 
     again = materialize(project, instance, "warm/raw_corpus")
     assert again.success, said(again)
     (event,) = again.get_asset_materialization_events()
-    assert event.materialization.metadata["status"].value == "reused"
+    assert event.materialization.metadata["status"].value == "cached"
     assert materialize(project, instance, "my_docs", "warm/raw_corpus").success
     assert records.get("raw_corpus").settings["candidates"][0]["version"] == 2
     assert records.get("raw_corpus").data_version == before  # the same rows, in a later version

@@ -101,7 +101,7 @@ class Command:
     @property
     def reused(self) -> int:
         """Stations that it did not make again."""
-        return sum(one["status"] != "made" for one in self.answer.get("stations", []))
+        return sum(one["status"] != "materialized" for one in self.answer.get("stages", []))
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes it has now."""
@@ -138,7 +138,7 @@ class Command:
 
     def makes(self, station: str) -> bool:
         """Whether it has begun to make a station."""
-        return f"{station}: making" in self.text
+        return f"{station}: computing" in self.text
 
     def end(self) -> int:
         """Wait for its end; its exit code, or -9 where it hung and was killed."""

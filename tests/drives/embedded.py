@@ -219,7 +219,7 @@ class Project:
         return [self.runs()[run] for run in new]
 
     def status(self, stage: str) -> str:
-        """What the last materialization of a stage says of itself: made, or reused."""
+        """What the last materialization of a stage says of itself: materialized, or cached."""
         found = self.ask(ASSET, key={"path": self.example.key(stage)})
         (last,) = found["assetOrError"]["assetMaterializations"]
         return next(entry["text"] for entry in last["metadataEntries"] if entry["label"] == "status")
@@ -330,7 +330,7 @@ def _wiped(project: Project, report: Callable[[str, str, bool], None]) -> None:
     )
     gone = not project.ask(ASSET, key={"path": key})["assetOrError"].get("assetMaterializations")
     said = project.ended(project.launch([key], own.target))
-    held = done.returncode == 0 and gone and said == ["SUCCESS"] and project.status("selected_subset") == "reused"
+    held = done.returncode == 0 and gone and said == ["SUCCESS"] and project.status("selected_subset") == "cached"
     report("the asset is wiped, and materialized again", f"{said[0]}, {project.status('selected_subset')}", held)
     said = project.ended(project.launch([], own.target, "_".join([*own.prefix, "check"])))
     names = ("the_budget_is_kept", "picks_are_the_pools_rows")

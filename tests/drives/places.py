@@ -73,7 +73,7 @@ def main() -> int:
         "the same rows, scores and ranks": exported["here"].select(same).equals(exported["there"].select(same)),
         "seconds from files": here["seconds"],
         "seconds from the server": there["seconds"],
-        "run again from the server": sorted({one["status"] for one in there["again"]["stations"]}),
+        "run again from the server": sorted({one["status"] for one in there["again"]["stages"]}),
         "files that hold the secret key": kept,
     }
     table = Table("what", "found", title="places")
@@ -83,7 +83,7 @@ def main() -> int:
     if asked.out:
         asked.out.write_text(json.dumps(results, indent=1, default=str), "utf-8")
     held = results["the same rows, scores and ranks"] and not kept
-    return int(not held or results["run again from the server"] != ["reused"])
+    return int(not held or results["run again from the server"] != ["cached"])
 
 
 if __name__ == "__main__":

@@ -72,11 +72,11 @@ def drive(folder: Path) -> dict[str, Any]:
     where = say(programs, folder, "python", "-c", "import getmore_assets; print(getmore_assets.__file__)").strip()
     version = say(programs, folder, "getmore", "--version").strip()
     printed = json.loads(say(programs, folder / "empty", "getmore", "demo", "--json").splitlines()[-1])
-    made = {station["name"]: station["status"] for station in printed["stations"]}
+    made = {station["name"]: station["status"] for station in printed["stages"]}
     holds = {
         "the wheel holds its data": not missing,
         "the checkout is not what was imported": Path(where).is_relative_to(folder / "environment"),
-        "every stage was made": len(made) == 11 and set(made.values()) == {"made"},
+        "every stage was made": len(made) == 11 and set(made.values()) == {"materialized"},
         "the report is in the folder": Path(folder / "empty" / printed["report"]).is_file(),
         "nothing else is left in the folder": {one.name for one in (folder / "empty").iterdir()} == LEFT,
     }

@@ -92,7 +92,11 @@ def test_what_was_read_of_each_source_is_told_and_left_away_where_no_record_hold
     fields = ["candidates.0", "target.train", "target.validation", "target.test"]
     pool, target = (parts["made"][name] for name in ("raw_corpus", "target_data"))
     lineage = dg.TableColumnLineage({})
-    shown = [one for made in (pool, target) for one in materialisation(made, "made", lineage).metadata["sources"].data]
+    shown = [
+        one
+        for made in (pool, target)
+        for one in materialisation(made, "materialized", lineage).metadata["sources"].data
+    ]
     assert [told["field"] for told in shown] == fields
     assert [told["rows"] for told in shown] == [1200, 120, 40, 80]
     assert shown[0]["path"] == ran.fields["candidates"][0]["path"]

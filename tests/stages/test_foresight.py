@@ -65,7 +65,7 @@ def test_a_target_that_changes_leaves_the_base_and_the_pool(ran, tmp_path):
     found = foresee(task)
     assert found["raw_corpus"].record is not None
     assert found["target_data"].record is None
-    assert found["base_model"].why == "target_data is made anew"
+    assert found["base_model"].why == "target_data is recomputed"
     record = copy.record("target_data")
     known = foresee(task, ("another version", record.facts["evaluated_version"]))
     assert known["base_model"].record is not None
