@@ -69,13 +69,13 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
         ranked: Candidates with rank and score.
 
     Raises:
-        BadInput: The budget asks for more than there is, or pays for no row.
+        BadInput: The budget asks for more than there is, or is smaller than the first row.
     """
     found, chosen = tables.candidates(task, encoder), task.selection
     found.require_budget(chosen.budget)
     taken = subset.take(ranked, subset.resolved(chosen.budget, len(found.domains)))
     if not taken.height:
-        what = f"pays for no row: the first has {ranked['n_tokens'][0]} tokens"
+        what = f"is smaller than the first row: it has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")
     ids = taken["id"].to_list()
     nearest, _ = destinations(task, tables, encoder, epsilon, ids)

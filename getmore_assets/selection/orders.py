@@ -84,9 +84,9 @@ class Place:
     @property
     def why(self) -> str:
         """Rank and score, where the budget ends, and how the order came about."""
-        said = f"rank {self.rank:,}, score {self.score:.6g}; the budget pays for {self._paid:,} rows"
+        said = f"rank {self.rank:,} of {self.ranked.height:,}, score {self.score:.6g}; budget {self._paid:,} rows"
         if self.cut is not None:
-            return f"{said}, the last with score {self.cut:.6g}"
+            return f"{said}, cut-off score {self.cut:.6g}"
         picking = _picking(self.chosen)
         return f"{said}; {picking.how}{self._round}" if picking else f"{said}, in the order of the other tool"
 

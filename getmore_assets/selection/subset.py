@@ -33,7 +33,7 @@ def resolved(budget: Budget, candidates: int) -> Budget:
 
 
 def take(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:
-    """The first rows that the budget, in rows or tokens, pays for; a token budget is not overspent."""
+    """The first rows within the budget, in rows or tokens; a token budget is not exceeded."""
     assert budget.fraction is None
     if budget.rows is not None:
         return ranked.head(budget.rows)

@@ -136,8 +136,8 @@ def picks_are_the_pools_rows(of: Checked) -> Finding:
 
 STAGE = Stage(
     name="selected_subset",
-    description="The selected subset: id, text, score, rank and nearest target rows of the candidates that the "
-    "budget pays for. GOT-D takes the most negative calibrated gradients first.",
+    description="The selected subset: id, text, score, rank and nearest target rows of the candidates within "
+    "the budget. GOT-D takes the most negative calibrated gradients first.",
     group="selection",
     kinds=frozenset({"deltalake", "polars"}),
     code_version="4",
