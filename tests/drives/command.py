@@ -26,7 +26,7 @@ from tests.conftest import documents, task_fields, write_sources, write_task
 
 REPO = Path(__file__).parents[2]
 LONGEST = 600.0  # seconds that a command may take before it counts as hung
-_STATION = re.compile(rf"^({'|'.join(STATIONS)})(: making| +[\d,]+ rows )", re.MULTILINE)
+_STATION = re.compile(rf"^({'|'.join(STATIONS)})(: computing| +[\d,]+ rows )", re.MULTILINE)
 _OTHERS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
 
 
@@ -84,7 +84,7 @@ class Command:
         if not seen:
             return "inputs" if "checking the inputs" in self.text else "start"
         name, what = seen[-1]
-        return name if what == ": making" else f"after {name}"
+        return name if what == ": computing" else f"after {name}"
 
     @property
     def answer(self) -> dict[str, Any]:
