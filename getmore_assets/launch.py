@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -22,6 +21,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.forks import CAN_FORK, SERVER, Exit
 from getmore_assets.metering import Meter, peak_of_children_mb
 from getmore_assets.workers import PARENT, REFUSED
+from getmore_assets.workers.contracts import Result, Spec, Worker
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +47,18 @@ class WorkerKilledError(WorkerFailedError):
 
 
 def launch(
-    worker: str,
-    spec: dict[str, Any],
+    worker: Worker[Spec, Result],
+    spec: Spec,
     work: Path,
     processes: int = 1,
     pod: pods.Wanted | None = None,
     meter: Meter | None = None,
-) -> dict[str, Any]:
-    """Run `getmore_assets.workers.<worker>` with a spec and return its result.
+) -> Result:
+    """Run a worker with a spec and return its result.
 
     Args:
-        worker: embed, triage, solve, select or train.
-        spec: JSON-like.
+        worker: One of `workers.contracts`.
+        spec: What it is asked.
         work: A folder for the spec, the result and what the worker keeps to go on from.
         processes: How many of it, under torchrun where there are several (of train).
         pod: That it runs in; on this machine without it.
@@ -71,14 +71,16 @@ def launch(
     """
     asked, answered = work / "spec.json", work / "result.json"
     answered.unlink(missing_ok=True)
-    asked.write_text(json.dumps({"package": __version__, **spec}, indent=1), "utf-8")
+    given = {"package": __version__, **spec.given()}
+    asked.write_text(json.dumps(given, indent=1), "utf-8")
+    name = worker.name
     if pod:
-        ended = pods.run(pod, _program(worker, asked, answered, processes), settings(worker), processes)
+        ended = pods.run(pod, _program(name, asked, answered, processes), settings(name), processes)
         if ended.code is None:
-            raise (WorkerKilledError if ended.taken else WorkerFailedError)(f"the {worker} worker {ended.said}")
+            raise (WorkerKilledError if ended.taken else WorkerFailedError)(f"the {name} worker {ended.said}")
         code, said = ended.code, ended.said
     else:
-        here = run_here(worker, asked, answered, processes)
+        here = run_here(name, asked, answered, processes)
         code, said = here.code, ""
         if meter:
             meter.add_worker(here.peak_mb)
@@ -86,16 +88,16 @@ def launch(
         _wait_for(answered, pod)
     if code == REFUSED:
         raise BadInput(**json.loads(answered.read_text("utf-8")))
-    result: dict[str, Any] = json.loads(answered.read_text("utf-8")) if answered.is_file() else {}
     if code < 0:
         guess = _GUESSES.get(-code, "")
         killed = WorkerKilledError if -code in _BY_THE_SYSTEM else WorkerFailedError
-        raise killed(f"the {worker} worker was killed by signal {-code}{guess}; run again to go on")
+        raise killed(f"the {name} worker was killed by signal {-code}{guess}; run again to go on")
     if code != 0:
         free = shutil.disk_usage(work).free / 2**20
-        plain = f"the {worker} worker ended with exit code {code}; {free:,.1f} MiB of disk are free in {work}"
-        raise WorkerFailedError(result.get("error", f"{plain}. {said}" if said else plain))
-    return result
+        plain = f"the {name} worker ended with exit code {code}; {free:,.1f} MiB of disk are free in {work}"
+        failed = json.loads(answered.read_text("utf-8")) if answered.is_file() else {}
+        raise WorkerFailedError(failed.get("error", f"{plain}. {said}" if said else plain))
+    return worker.result.model_validate_json(answered.read_text("utf-8"))
 
 
 def settings(worker: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
 from getmore_assets.selection import imported
 from getmore_assets.weights import headers_hash
+from getmore_assets.workers.contracts import TRY_MODELS, TryModelsSpec
 
 log = logging.getLogger(__name__)
 _CODE_VERSION = "3"
@@ -115,12 +116,8 @@ def _try_models(task: Task, models: dict[str, Path]) -> None:
     """Have a worker take one step of a small copy of each model: torch stays out of this process."""
     if not models:
         return
-    spec = {
-        "task": task.model_dump(mode="json", exclude_unset=True),
-        "models": {field: str(path) for field, path in models.items()},
-    }
     with TemporaryDirectory(dir=Lake(task.lake).folder("work"), prefix="preflight-") as work:
-        launch("try_models", spec, Path(work))
+        launch(TRY_MODELS, TryModelsSpec(task=task, models=models), Path(work))
 
 
 def _check_packages(task: Task) -> None:

@@ -15,6 +15,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.forks import CAN_FORK, ForkServer
 from getmore_assets.launch import WorkerFailedError
 from getmore_assets.metering import Meter
+from getmore_assets.workers.contracts import SOLVE, TRIAGE, SolveSpec, TriageSpec
 
 needs_forks = pytest.mark.skipif(not CAN_FORK, reason="this system starts each worker anew")
 
@@ -25,8 +26,8 @@ def _in_processes(real_processes):
 
 
 def test_a_worker_that_crashes_is_an_error_that_says_so(tmp_path):
-    with pytest.raises(WorkerFailedError, match="ValidationError: 3 validation errors for Task"):
-        launch.launch("solve", {"task": {}}, tmp_path)
+    with pytest.raises(WorkerFailedError, match="ValidationError: 10 validation errors for SolveSpec"):
+        launch.launch(SOLVE, SolveSpec.model_construct(), tmp_path)
 
 
 def refused_spec(sources, tmp_path):
@@ -44,27 +45,19 @@ def refused_spec(sources, tmp_path):
     table, _, _ = pool.build(task, lake, {})
     kept = lake.replace(target.TABLE, target.read_target(task)[0], {"target": task.name}, {})
     leaks = lake.replace("leakage", pl.DataFrame(schema=SCHEMA), {"target": task.name}, {})
-    return {
-        "task": task.model_dump(mode="json"),
-        "lake": str(lake.root),
-        "raw_corpus": table.__dict__,
-        "target_data": kept.__dict__,
-        "leakage": leaks.__dict__,
-        "encoder": "e",
-        "fitted": str(tmp_path / "f"),
-        "commit": {},
-    }
+    tables = {"raw_corpus": table, "target_data": kept, "leakage": leaks}
+    return TriageSpec(task=task, lake=lake.root, work=tmp_path, **tables)
 
 
 def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path):
     with pytest.raises(BadInput, match=r"encoder\.dimensions"):
-        launch.launch("triage", refused_spec(sources, tmp_path), tmp_path)
+        launch.launch(TRIAGE, refused_spec(sources, tmp_path), tmp_path)
 
 
 def test_a_worker_counts_with_its_peak_memory(sources, tmp_path):
     meter = Meter()
     with pytest.raises(BadInput):
-        launch.launch("triage", refused_spec(sources, tmp_path), tmp_path, meter=meter)
+        launch.launch(TRIAGE, refused_spec(sources, tmp_path), tmp_path, meter=meter)
     assert meter.peak_rss_mb > psutil.Process().memory_info().rss / 2**20 + 100  # torch alone takes more
 
 
@@ -159,8 +152,11 @@ def test_one_process_sees_one_gpu_wherever_it_runs(seen, ranks, own, tmp_path, m
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
     spec, result = tmp_path / "spec.json", tmp_path / "result.json"
     spec.write_text("{}")
-    program = "import os; from getmore_assets.workers import run\n"
-    program += "run(lambda _: {'seen': os.environ['CUDA_VISIBLE_DEVICES']})"
+    program = """
+import os; from getmore_assets.workers import run; from getmore_assets.workers.contracts import Contract
+class Seen(Contract): seen: str
+def look(spec: Contract) -> Seen: return Seen(seen=os.environ["CUDA_VISIBLE_DEVICES"])
+run(look)"""
     assert launch._run_anew(["-c", program, str(spec), str(result)], 1, {}).code == 0
     assert json.loads(result.read_text()) == {"seen": own}
 

@@ -18,6 +18,8 @@ from getmore_assets.errors import BadInput
 from getmore_assets.launch import WorkerFailedError
 from getmore_assets.pods import Wanted, api, following
 from getmore_assets.task_files import load_task
+from getmore_assets.workers.contracts import SOLVE, TRIAGE, SolveSpec
+from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
 from tests.conftest import SECRET, task_fields, write_task
 from tests.defs.damage import Copy
 from tests.drives.kubelet import IMAGE, cluster
@@ -34,7 +36,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from getmore_assets import launch; from getmore_assets.config import Pod; from getmore_assets.pods import Wanted
 place, lake = Pod.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 pod = Wanted(place, "launch.solve.pod", lake, lake / "w", "t", "ot_potentials", "r")
-launch.launch("solve", {}, lake / "w", pod=pod)
+from getmore_assets.workers.contracts import SOLVE, SolveSpec
+launch.launch(SOLVE, SolveSpec.model_construct(), lake / "w", pod=pod)
 """
 
 
@@ -58,8 +61,8 @@ def wanted(tmp_path, task="t", **changes):
     return Wanted(pod, "launch.solve.pod", lake, lake / "w", task, "ot_potentials", "run")
 
 
-def start(pod, spec=None, worker="solve"):
-    return launch.launch(worker, spec or {"task": {}}, pod.work, pod=pod)
+def start(pod, spec=None, worker=SOLVE):
+    return launch.launch(worker, spec or SolveSpec.model_construct(), pod.work, pod=pod)
 
 
 def test_stations_make_in_pods_what_they_make_here(ran, tmp_path, node):
@@ -100,7 +103,7 @@ def test_stations_make_in_pods_what_they_make_here(ran, tmp_path, node):
 
 def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path, node):
     with pytest.raises(BadInput, match=r"encoder\.dimensions"):
-        start(wanted(tmp_path), refused_spec(sources, tmp_path), "triage")
+        start(wanted(tmp_path), refused_spec(sources, tmp_path), TRIAGE)
     node.wait_until_empty()
 
 
@@ -225,7 +228,7 @@ def test_a_training_in_several_processes_has_room_to_share(tmp_path, node):
     node.images[IMAGE] = 'echo "$@" $OMP_NUM_THREADS; exit 7'
     with pytest.raises(WorkerFailedError, match=r"workers\.several .*--nproc-per-node 2 .*workers\.train .* 3"):
         pod = wanted(tmp_path, cpu=6, memory="8Gi", node_selector={"pool": "gpu"}, service_account="pulls")
-        launch.launch("train", {}, pod.work, processes=2, pod=pod)
+        launch.launch(WARM_UP, WarmUpSpec.model_construct(), pod.work, processes=2, pod=pod)
     spec = node.made[0]["spec"]
     assert spec["containers"][0]["resources"] == {
         side: {"cpu": "6", "memory": "8Gi"} for side in ("requests", "limits")

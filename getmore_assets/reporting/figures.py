@@ -5,6 +5,7 @@ Belongs here: one function a figure, data in, file out. Does not: reading tables
 
 import base64
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
     return _save(figure, path)
 
 
-def distances(domains: list[dict[str, Any]], path: Path) -> Path:
+def distances(domains: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """How far each domain is, nearest first, as points: their axis need not begin at 0. Those left out are grey."""
     nearest = domains[:_MOST_BARS]
     left_out = f" (nearest {len(nearest)} of {len(domains)})" if len(nearest) < len(domains) else ""
@@ -125,7 +126,7 @@ def difference(changed: Difference, path: Path) -> Path:
     return _save(figure, path)
 
 
-def convergence(history: list[list[float]], tolerance: float, path: Path) -> Path:
+def convergence(history: Sequence[tuple[int, float, float]], tolerance: float, path: Path) -> Path:
     """The marginal error of each pass; a colour for each sample size."""
     import matplotlib as mpl
 
@@ -144,7 +145,7 @@ def convergence(history: list[list[float]], tolerance: float, path: Path) -> Pat
     return _save(figure, path)
 
 
-def curve(points: list[dict[str, float]], title: str, path: Path) -> Path:
+def curve(points: Sequence[Mapping[str, float]], title: str, path: Path) -> Path:
     """Training loss, and validation loss where it was watched."""
     figure, axes = _canvas(title, 2.6)
     for name, colour in (("loss", _BLUE), ("eval_loss", _ORANGE)):

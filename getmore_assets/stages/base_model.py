@@ -8,6 +8,7 @@ from getmore_assets.models import find_model, model_fingerprint
 from getmore_assets.reporting import figures
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
+from getmore_assets.workers.training_contracts import TRAIN_BASE, BaseSpec
 
 
 def _settings(task: Task) -> Any:
@@ -24,10 +25,11 @@ def _settings(task: Task) -> Any:
 
 def _make(job: Job) -> Made:
     folder = job.lake.folder("models", "base_model") / job.fingerprint[:16]
-    done = job.launch("train", {"act": "base", "folder": str(folder)})
-    if done["curve"]:
-        figures.curve(done["curve"], "Training of the base (or of its head)", job.figure("curve"))
-    return Made(done["rows"], {**done, "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})
+    tables = {name: job.table(name) for name in ("raw_corpus", "target_data")}
+    done = job.launch(TRAIN_BASE, BaseSpec(**job.common, **tables, act="base", folder=folder))
+    if done.curve:
+        figures.curve(done.curve, "Training of the base (or of its head)", job.figure("curve"))
+    return Made(done.rows, {**done.given(), "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})
 
 
 STAGE = Stage(

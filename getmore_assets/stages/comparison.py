@@ -5,7 +5,7 @@ Belongs here: what each run is trained on, and which results are there already. 
 """
 
 import json
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,8 @@ from getmore_assets.stages.finetuned_model import judged_by
 from getmore_assets.stages.job import Job
 from getmore_assets.stages.rankings import CODE_VERSION, Asked, imported_version, rankings, spec
 from getmore_assets.stages.warmed_model import SEED
+from getmore_assets.workers.contracts import SELECT, Numbers
+from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, CompareSpec, WarmsOn
 
 TABLE = "compared_subsets"
 TRAINED = "6"  # the code version of a run, from a selection to its metrics
@@ -30,6 +32,25 @@ _SPARE = 4.0  # how many times the words that are asked for a ranking is read, t
 def names(task: Task) -> list[str]:
     """The chosen selector, then what it is compared with."""
     return [task.selection.called, *task.unselected, *(one.called for one in task.rivals)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a comparison: what the worker is asked, and what is known beside it.
+
+    Attributes:
+        asked: Of the worker.
+        ids: The rows that it warms up on, in order; empty for none, and for the target's own text.
+        share: Of the budget.
+        seconds: The selection took.
+        found: Its metrics, where they are those of the pipeline's own models.
+    """
+
+    asked: ComparedRun
+    ids: list[str]
+    share: float
+    seconds: float
+    found: Numbers | None = None
 
 
 def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], TableRef | None]:
@@ -45,43 +66,49 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Table
     rivals, compared = _rivals(job)
     runs += rivals
     curves = [*_curves(job, runs), *_quantiles(job)]
-    missing = [one for one in (*runs, *curves) if "result" in one]
-    starts = list(dict.fromkeys((one["hash"], one["blocks"]) for one in missing))
+    missing = [one for one in (*runs, *curves) if one.found is None]
+    starts = list(dict.fromkeys(one.asked.warms for one in missing))
     # Seed by seed; runs that differ in labels alone side by side, as they start from one warmed model.
-    todo = sorted(missing, key=lambda one: (one["seed"], starts.index((one["hash"], one["blocks"]))))
+    todo = sorted(missing, key=lambda one: (one.asked.seed, starts.index(one.asked.warms)))
     # Selectors that chose alike share a result. What is there is left out here, for all processes of a training alike.
-    todo = [one for one in {one["result"]: one for one in todo}.values() if not Path(one["result"]).is_file()]
+    todo = [one for one in {one.asked.result: one for one in todo}.values() if not one.asked.result.is_file()]
     if todo:
-        job.launch(
-            "train",
-            {
-                "act": "compare",
-                "runs": [{name: value for name, value in one.items() if name != "ids"} for one in todo],
-                "selections": {one["hash"]: one["ids"] for one in todo if one["ids"]},
-                "base": job.inputs["base_model"].folders["model"],
-                "classes": job.inputs["target_data"].facts["labels"],
-            },
+        spec = CompareSpec(
+            **job.common,
+            act="compare",
+            raw_corpus=job.table("raw_corpus"),
+            target_data=job.table("target_data"),
+            base=job.model("base_model"),
+            classes=job.inputs["target_data"].facts["labels"],
+            runs=[one.asked for one in todo],
+            selections={one.asked.warms.hash: one.ids for one in todo if one.asked.warms and one.ids},
         )
-    found = [{name: one[name] for name in ("selector", "seed")} | _result(one) for one in runs]
-    along = [{name: one[name] for name in ("selector", "seed", "labels", "share")} | _result(one) for one in curves]
+        job.launch(COMPARE, spec)
+    found = [{"selector": one.asked.selector, "seed": one.asked.seed} | _result(one) for one in runs]
+    along = [
+        {"selector": one.asked.selector, "seed": one.asked.seed, "labels": one.asked.labels, "share": one.share}
+        | _result(one)
+        for one in curves
+    ]
     return found, along, compared
 
 
-def _result(run: dict[str, Any]) -> dict[str, Any]:
-    measured = run.get("found") or json.loads(Path(run["result"]).read_text("utf-8"))
-    selected = None if run["selector"] == TARGET else run["hash"]
-    return {**measured, "selection_seconds": run["seconds"], "selection_hash": selected}
+def _result(run: Run) -> dict[str, Any]:
+    measured = run.found or json.loads(run.asked.result.read_text("utf-8"))
+    selected = run.asked.warms.hash if run.asked.warms and run.asked.selector != TARGET else None
+    return {**measured, "selection_seconds": run.seconds, "selection_hash": selected}
 
 
-def _curves(job: Job, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _curves(job: Job, runs: list[Run]) -> list[Run]:
     """The chosen selector and no warm-up with fewer labels, and every selector on shares of the budget."""
     asked, smaller, curves = job.task.curves, _smaller(job), []
     for one in runs:
-        again, ids, seconds = (job, one["selector"], one["seed"]), one["ids"], one["seconds"]
-        if one["selector"] in (job.task.selection.called, NONE):
+        name, seed = one.asked.selector, one.asked.seed
+        again, ids, seconds = (job, name, seed), one.ids, one.seconds
+        if name in (job.task.selection.called, NONE):
             curves += [_run(*again, ids, seconds, labels=labels) for labels in asked.labels]
         if ids:
-            of_less = ((share, smaller.get((one["selector"], one["seed"], share), ids)) for share in asked.budgets)
+            of_less = ((share, smaller.get((name, seed, share), ids)) for share in asked.budgets)
             curves += [_run(*again, less, seconds, share=share) for share, less in of_less]
     return curves
 
@@ -109,7 +136,7 @@ def _selected(job: Job) -> pl.DataFrame:
     return rows.select("id", selector=pl.lit(job.task.selection.called)).collect()
 
 
-def _own(job: Job, seed: int) -> dict[str, Any]:
+def _own(job: Job, seed: int) -> Run:
     """A run of the chosen selector; the first seed's is the line's own models, made of this target."""
     made, selected = job.task.selection, job.inputs["selected_subset"]
     ids = _selected(job)["id"].to_list()
@@ -118,12 +145,12 @@ def _own(job: Job, seed: int) -> dict[str, Any]:
     if seed == SEED and not tuned.kept:
         costs = {"warmup_tokens": warmed.facts["tokens"], "warmup_rows": warmed.facts["rows"]}
         seconds = {"warmup_seconds": warmed, "finetune_seconds": tuned}
-        run["found"] = {**tuned.facts["metrics"], **costs, **{n: one.facts[n] for n, one in seconds.items()}}
-        del run["result"]
+        found = {**tuned.facts["metrics"], **costs, **{n: one.facts[n] for n, one in seconds.items()}}
+        return replace(run, found=found)
     return run
 
 
-def _quantiles(job: Job) -> list[dict[str, Any]]:
+def _quantiles(job: Job) -> list[Run]:
     """No selectors, but slices of the pool from nearest to farthest, by the one-shot potentials."""
     count, words = job.task.curves.quantiles, job.inputs["selected_subset"].facts["n_tokens"]
     if not count:
@@ -154,10 +181,8 @@ def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, fl
         parts.append(theirs.select("id", "selector").collect())
     rows = pl.concat(parts)
     measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
-    asked = spec([], job.inputs["embeddings"], job.inputs["ot_potentials"], None)
-    done = job.launch("select", {**asked, "measured": measured, "lambda": share})
-    found: dict[str, float] = done["distances"]
-    return found
+    asked = spec(job.common, job.table, [], job.inputs["ot_potentials"], None)
+    return job.launch(SELECT, asked.model_copy(update={"measured": measured, "share": share})).distances
 
 
 def _asked(job: Job, selector: Selector, words: int) -> Asked:
@@ -176,7 +201,7 @@ def _drawn(rival: Selector, seed: int) -> Selector:
     return rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival
 
 
-def _rivals(job: Job) -> tuple[list[dict[str, Any]], TableRef | None]:
+def _rivals(job: Job) -> tuple[list[Run], TableRef | None]:
     """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
     words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
     asked: dict[tuple[str, int], Asked] = {}
@@ -235,11 +260,12 @@ def _run(
     *,
     labels: int | None = None,
     share: float = 1.0,
-) -> dict[str, Any]:
-    """What the worker needs for a run, and where its result will be."""
+) -> Run:
+    """A run, with the place where its result will be."""
     rows, blocks = labels or job.task.finetune.rows, job.inputs["warmed_model"].facts["blocks"]
     text: list[str] | str = TARGET if selector == TARGET else ids
-    warms = [max(1, round(share * blocks)), job.task.warmup, text] if text else None
+    read = max(1, round(share * blocks))
+    warms = [read, job.task.warmup, text] if text else None
     without = [selector] if selector in UNSELECTED and selector not in (NONE, TARGET) else []
     key = fingerprint(
         TRAINED,
@@ -253,14 +279,6 @@ def _run(
         *judged_by(job.task),
         *without,
     )
-    return {
-        "selector": selector,
-        "seed": seed,
-        "ids": ids,
-        "hash": subset.selection_hash(ids) if ids else text or None,
-        "blocks": warms[0] if warms else None,
-        "labels": rows,
-        "share": share,
-        "seconds": seconds,
-        "result": str(job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"),
-    }
+    on = WarmsOn(hash=subset.selection_hash(ids) if ids else TARGET, blocks=read) if text else None
+    place = job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"
+    return Run(ComparedRun(selector=selector, seed=seed, warms=on, labels=rows, result=place), ids, share, seconds)

@@ -15,6 +15,8 @@ from getmore_assets.stages.embeddings import encode_seconds
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers import TRIAGE
+from getmore_assets.workers.contracts import TRIAGE as MEASURE
+from getmore_assets.workers.contracts import TriageSpec
 
 _LITTLE = 0.1  # share of the target's weight, or of the pool's rows
 
@@ -47,11 +49,12 @@ def _pool_is_near(job: Job, last: Record) -> bool:
 
 
 def _measure(job: Job) -> Made:
-    done = job.launch("triage", {})
-    figures.distances(done["domains"], job.figure("distances"))
-    facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done["encode_seconds"])}
-    table, version = job.lake.table(TRIAGE), fits.version_of(job.task, done["encoder"], job.fingerprint)
-    return Made(len(done["domains"]), facts, TableRef(table, done["version"]), data_version=version)
+    tables = {name: job.table(name) for name in ("raw_corpus", "target_data", "leakage")}
+    done = job.launch(MEASURE, TriageSpec(**job.common, **tables))
+    figures.distances([one.given() for one in done.domains], job.figure("distances"))
+    facts = {**done.given(), "encode_seconds": encode_seconds(job, done.encoder, done.encode_seconds)}
+    table, version = job.lake.table(TRIAGE), fits.version_of(job.task, done.encoder, job.fingerprint)
+    return Made(len(done.domains), facts, TableRef(table, done.version), data_version=version)
 
 
 @check(

@@ -12,6 +12,7 @@ from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import ID, IDS, TEXTS, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
+from getmore_assets.workers.contracts import EMBED, EmbedSpec
 
 _CHECKED_AT_ONCE = 16_384
 
@@ -19,15 +20,17 @@ _CHECKED_AT_ONCE = 16_384
 def _encode(job: Job) -> Made:
     found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS))
     found.require_budget(job.task.selection.budget)
-    done = job.launch("embed", {})
-    table = TableRef(job.lake.table(store.TABLE), done["version"])
-    if done["without_vector"]:
-        without = store.without_vector(table, done["encoder"])
+    tables = {name: job.table(name) for name in ("raw_corpus", "target_data", "domain_triage")}
+    done = job.launch(EMBED, EmbedSpec(**job.common, **tables))
+    table = TableRef(job.lake.table(store.TABLE), done.version)
+    if done.without_vector:
+        without = store.without_vector(table, done.encoder)
         found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
         found.require_budget(job.task.selection.budget)
-    facts = {**done, "encode_seconds": encode_seconds(job, done["encoder"], done.pop("seconds"))}
-    version = fits.version_of(job.task, done["encoder"], job.fingerprint)
-    return Made(facts["encoded"] + facts["reused"], facts, table, data_version=version)
+    facts = {**done.given(), "encode_seconds": encode_seconds(job, done.encoder, done.seconds)}
+    del facts["seconds"]
+    version = fits.version_of(job.task, done.encoder, job.fingerprint)
+    return Made(done.encoded + done.reused, facts, table, data_version=version)
 
 
 def encode_seconds(job: Job, encoder: str, now: float) -> float:

@@ -14,6 +14,7 @@ from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.warmed_model import SEED
+from getmore_assets.workers.training_contracts import FINE_TUNE, FineTuneSpec
 
 
 def judged_by(task: Task) -> list[Any]:
@@ -38,20 +39,21 @@ def _target_is_near(job: Job, last: Record) -> str | None:
 
 def _fine_tune(job: Job) -> Made:
     folder = job.lake.folder("models", "finetuned_model") / job.fingerprint[:16]
-    done = job.launch(
-        "train",
-        {
-            "act": "fine_tune",
-            "warmed": job.inputs["warmed_model"].folders["model"],
-            "folder": str(folder),
-            "seed": SEED,
-            "base": job.inputs["base_model"].folders["model"],
-            "classes": job.inputs["target_data"].facts["labels"],
-        },
-    )
-    figures.curve(done["curve"], "Fine-tuning", job.figure("curve"))
     target = job.inputs["target_data"].facts
-    facts = {**done, "evaluated_version": target["evaluated_version"]}
+    spec = FineTuneSpec(
+        **job.common,
+        act="fine_tune",
+        raw_corpus=job.table("raw_corpus"),
+        target_data=job.table("target_data"),
+        base=job.model("base_model"),
+        classes=target["labels"],
+        warmed=job.model("warmed_model"),
+        folder=folder,
+        seed=SEED,
+    )
+    done = job.launch(FINE_TUNE, spec)
+    figures.curve(done.curve, "Fine-tuning", job.figure("curve"))
+    facts = {**done.given(), "evaluated_version": target["evaluated_version"]}
     return Made(target["rows"]["train"], facts, folders={"model": str(folder)})
 
 

@@ -20,6 +20,7 @@ from getmore_assets.metering import Meter, metered
 from getmore_assets.pods import Wanted
 from getmore_assets.records import FROM_PYTHON, Record, now, write_atomically
 from getmore_assets.tracking import AS_ENVIRONMENT_SAYS, TrackedRun, Tracking, dagster_url, run_url, tracked
+from getmore_assets.workers.contracts import OfStage, Result, Spec, Worker
 
 log = logging.getLogger(__name__)
 
@@ -57,17 +58,19 @@ class Job:
         """The table of an input, at the version this run is pinned to."""
         return self.inputs[station].table_ref()
 
-    def launch(self, worker: str, spec: dict[str, Any]) -> dict[str, Any]:
-        """Run a worker on this task, with every input's table in its spec."""
-        tables = {name: r.table.__dict__ for name, r in self.inputs.items() if r.table}
-        common = {
-            "task": self.task.model_dump(mode="json", exclude_unset=True),
-            "lake": str(self.lake.root),
-            "work": str(self.work),
-        }
-        processes = self.task.launch.train.processes if worker == "train" else 1
-        given = {**common, **tables, "commit": self.commit, **spec}
-        return launch(worker, given, self.work, processes, self._pod(worker), self.meter)
+    @property
+    def common(self) -> OfStage:
+        """What the spec of every worker says of this job."""
+        return {"task": self.task, "lake": self.lake.root, "work": self.work, "commit": self.commit}
+
+    def model(self, station: str) -> Path:
+        """The folder of the model of an input."""
+        return Path(self.inputs[station].folders["model"])
+
+    def launch(self, worker: Worker[Spec, Result], spec: Spec) -> Result:
+        """Run a worker, where the task says that it runs."""
+        processes = self.task.launch.train.processes if worker.name == "train" else 1
+        return launch(worker, spec, self.work, processes, self._pod(worker.name), self.meter)
 
     def _pod(self, worker: str) -> Wanted | None:
         """The pod that the task asks for a worker; triage is mostly encoding, and goes where that goes."""

@@ -17,24 +17,26 @@ from getmore_assets.stages.columns import ID, IDS, TARGET, Column
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers import POTENTIALS
+from getmore_assets.workers.contracts import SOLVE, EarlierSolve, SolveSpec
 
 _CHECKED_SHARE, _HELD_SHARE, _LEAST_OVERLAP = 0.05, 0.2, 0.5
 
 
 def _solve(job: Job) -> Made:
     encoder, solver, last = job.inputs["embeddings"].facts["encoder"], job.task.transport.solver, job.last
-    spec: dict[str, Any] = {"encoder": encoder, "earlier": None}
-    version = job.fingerprint
+    earlier, version = None, job.fingerprint
     if last and solver == last.facts.get("solver") == "semi-dual" and last.facts["encoder"] == encoder:
         used = {name: last.facts[name] for name in ("epsilon", "relaxation")}
-        spec["earlier"] = {"table": last.table_ref().__dict__, "same_recipe": job.same_recipe, **used}
+        earlier = EarlierSolve(table=last.table_ref(), same_recipe=job.same_recipe, **used)
         version = fingerprint(version, last.data_version)  # where a solve ends depends, within tolerance, on its start
-    done = job.launch("solve", spec)
-    stands = last.facts if last and done["decision"] == "rescored" else {}
-    facts = {**stands, **done, **spec, "solver": solver}
+    tables = {name: job.table(name) for name in (*candidates.STATIONS, "embeddings")}
+    done = job.launch(SOLVE, SolveSpec(**job.common, **tables, encoder=encoder, earlier=earlier))
+    stands = last.facts if last and done.decision == "rescored" else {}
+    asked = {"encoder": encoder, "earlier": earlier.given() if earlier else None, "solver": solver}
+    facts = {**stands, **done.given(), **asked}
     figures.convergence(facts["history"], job.task.transport.tolerance, job.figure("convergence"))
-    table = TableRef(job.lake.table(POTENTIALS), done["version"])
-    kept = _drifted(facts) if done["decision"] == "rescored" and facts["drift"]["rows"] else None
+    table = TableRef(job.lake.table(POTENTIALS), done.version)
+    kept = _drifted(facts) if done.decision == "rescored" and facts["drift"]["rows"] else None
     return Made(facts["candidates"] + facts["targets"], facts, table, data_version=version, kept=kept)
 
 

@@ -4,6 +4,7 @@ Belongs here: what the select worker is asked, and where its answers lie. Does n
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import Budget, Selector, Task
+from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.selection import imported
+from getmore_assets.selection.ground import Tables
 from getmore_assets.stages.job import Job
+from getmore_assets.workers.contracts import SELECT, AskedRanking, OfStage, SelectSpec
 
 #: Of all selectors together: to be raised where one of them chooses otherwise than before.
 CODE_VERSION = "7"
@@ -47,28 +51,31 @@ def rankings(job: Job, asked: list[Asked]) -> list[Asked]:
     """Have every ranking made that is not there."""
     todo = [one for one in asked if not one.path.with_suffix(".json").is_file()]
     if todo:
-        base = job.inputs.get("base_model")
-        job.launch("select", spec(todo, job.inputs["embeddings"], job.inputs["ot_potentials"], base))
+        job.launch(SELECT, spec(job.common, job.table, todo, job.inputs["ot_potentials"], job.inputs.get("base_model")))
     return asked
 
 
-def spec(asked: list[Asked], embeddings: Record, potentials: Record, base: Record | None) -> dict[str, Any]:
-    """What the select worker is asked, beside the tables it chooses from."""
-    choices = [
-        {
-            "selector": one.selector.model_dump(mode="json", exclude_unset=True),
-            "budget": one.budget.model_dump(mode="json", exclude_unset=True),
-            "path": str(one.path),
-        }
-        for one in asked
-    ]
-    return {
-        "choices": choices,
-        "encoder": embeddings.facts["encoder"],
-        "epsilon": potentials.facts["epsilon"],
-        "relaxation": potentials.facts.get("relaxation"),
-        "base": base.folders["model"] if base else None,
-    }
+def spec(
+    common: OfStage, table: Callable[[str], TableRef], asked: list[Asked], potentials: Record, base: Record | None
+) -> SelectSpec:
+    """What the select worker is asked.
+
+    Args:
+        common: Of the job.
+        table: Of each stage that it chooses from, by name.
+        asked: The rankings.
+        potentials: The record of the solve, which names the encoder, too.
+        base: The record of the base model, where a selector asks it.
+    """
+    return SelectSpec(
+        **common,
+        **{name: table(name) for name in Tables.__dataclass_fields__},
+        encoder=potentials.facts["encoder"],
+        epsilon=potentials.facts["epsilon"],
+        relaxation=potentials.facts.get("relaxation"),
+        base=Path(base.folders["model"]) if base else None,
+        choices=[AskedRanking(selector=one.selector, budget=one.budget, path=one.path) for one in asked],
+    )
 
 
 def imported_version(chosen: Selector, task: Task) -> list[str]:

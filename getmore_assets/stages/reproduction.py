@@ -18,6 +18,7 @@ from getmore_assets.reselection.drift import jaccard
 from getmore_assets.selection.choice import take
 from getmore_assets.selection.ground import Tables
 from getmore_assets.stages.rankings import Asked, spec
+from getmore_assets.workers.contracts import SELECT, SOLVE, EarlierSolve, OfStage, SolveSpec
 
 _TABLES = tuple(Tables.__dataclass_fields__)
 _MODELS = ("warmed_model", "finetuned_model")
@@ -74,13 +75,12 @@ def again(lake: Lake, made: Record) -> dict[str, Any]:
     # A folder of its own: several may reproduce one selection at once.
     work = Path(tempfile.mkdtemp(prefix=f"reproduce-{made.fingerprint[:16]}-", dir=lake.folder("work")))
     try:
-        done = launch("solve", _spec(potentials, work), work)
-        tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done["version"])
+        done = launch(SOLVE, _spec(potentials, work), work)
+        tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done.version)
         encoder, epsilon = potentials.facts["encoder"], potentials.facts["epsilon"]
         asked = Asked(task.selection.only_selector(), task.selection.budget, work / "ranked")
-        pinned = {name: table.__dict__ for name, table in tables.items()}
-        common = {"task": made.settings, "lake": str(work), "work": str(work), **pinned}
-        launch("select", {**common, **spec([asked], potentials, potentials, _base(lake, made))}, work)
+        common: OfStage = {"task": task, "lake": work, "work": work, "commit": {}}
+        launch(SELECT, spec(common, tables.__getitem__, [asked], potentials, _base(lake, made)), work)
         choice = take(task, Tables(**tables), encoder, epsilon, asked.rows())
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -91,7 +91,7 @@ def again(lake: Lake, made: Record) -> dict[str, Any]:
         "expected": made.data_version,
         "hash": choice.hash,
         "jaccard": jaccard(before_ids, choice.rows["id"]),
-        "decision": done["decision"],
+        "decision": done.decision,
         "versions": {name: made.input_table(name).version for name in _TABLES},
     }
 
@@ -107,9 +107,10 @@ def _base(lake: Lake, made: Record) -> Record | None:
     raise BadInput("base_model", "that the selector asked is gone", "Run the pipeline again first")
 
 
-def _spec(potentials: Record, work: Path) -> dict[str, Any]:
+def _spec(potentials: Record, work: Path) -> SolveSpec:
     """What the solve worker was asked then, with a lake of its own to write to."""
     # The tables that the solve read, which may be older than the selection's: a solve stands until it must not.
-    pinned = {name: potentials.input_table(name).__dict__ for name in _TABLES if name != "ot_potentials"}
-    asked = {name: potentials.facts[name] for name in ("encoder", "earlier")}
-    return {"task": potentials.settings, "lake": str(work), "work": str(work), "commit": {}, **asked, **pinned}
+    pinned = {name: potentials.input_table(name) for name in _TABLES if name != "ot_potentials"}
+    earlier, task = potentials.facts["earlier"], Task.model_validate(potentials.settings)
+    asked = {"encoder": potentials.facts["encoder"], "earlier": EarlierSolve(**earlier) if earlier else None}
+    return SolveSpec(task=task, lake=work, work=work, **asked, **pinned)

@@ -10,6 +10,7 @@ from getmore_assets.reselection.drift import jaccard
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.job import Job, Made
 from getmore_assets.stages.stage import Stage
+from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
 
 SEED = 0  # the scorecard's first seed: its run of the chosen selector is this model
 
@@ -39,10 +40,13 @@ def _warm_up(job: Job) -> Made:
     if job.task.approval:
         approval.require(job.lake, job.task, job.inputs["selected_subset"].facts["selection_hash"])
     folder = job.lake.folder("models", "warmed_model") / job.fingerprint[:16]
-    base = job.inputs["base_model"].folders["model"]
-    done = job.launch("train", {"act": "warm_up", "base": base, "folder": str(folder), "seed": SEED})
-    figures.curve(done["curve"], "Warm-up", job.figure("curve"))
-    return Made(done["rows"], done, folders={"model": str(folder)})
+    chosen = job.table("selected_subset")
+    spec = WarmUpSpec(
+        **job.common, act="warm_up", selected_subset=chosen, base=job.model("base_model"), folder=folder, seed=SEED
+    )
+    done = job.launch(WARM_UP, spec)
+    figures.curve(done.curve, "Warm-up", job.figure("curve"))
+    return Made(done.rows, done.given(), folders={"model": str(folder)})
 
 
 @check(

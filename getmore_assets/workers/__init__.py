@@ -14,14 +14,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
 
 from getmore_assets import __version__, progress
 from getmore_assets.errors import BadInput
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
+from getmore_assets.workers.contracts import Contract
 
-Work = Callable[[dict[str, Any]], dict[str, Any]]
+Work = Callable[[Any], Contract]  # of a spec of its own (`contracts.py`)
 
 PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
 REFUSED = 3  # exit code of a worker whose input cannot be used
@@ -68,7 +71,7 @@ def answer(work: Work, spec: Path, result: Path) -> int:
     try:
         asked = json.loads(spec.read_text("utf-8"))
         _require_same(asked.pop("package", __version__))
-        made = work(asked)
+        made = work(TypeAdapter(get_type_hints(work)["spec"]).validate_python(asked))
     except BadInput as error:
         write_atomically(result, json.dumps({"where": error.where, "what": error.what, "fix": error.fix}))
         return REFUSED
@@ -80,7 +83,7 @@ def answer(work: Work, spec: Path, result: Path) -> int:
                 write_atomically(result, json.dumps({"error": f"{type(error).__name__}: {error}{full}"}))
         raise
     if is_first():
-        write_atomically(result, json.dumps(made))
+        write_atomically(result, json.dumps(made.given()))
     return 0
 
 

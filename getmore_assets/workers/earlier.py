@@ -7,7 +7,6 @@ or how much drift is let pass (`config.Drift`).
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,6 +21,7 @@ from getmore_assets.transport.passes import TilePass, best_pass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.warm import carried_over, moved_marginal
+from getmore_assets.workers.contracts import EarlierSolve
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +65,15 @@ class Earlier:
         return {"rows": rows, "distance": divergence(now, before, memory_mb) if rows else 0.0}
 
 
-def read(spec: dict[str, Any] | None, task: Task, embeddings: TableRef, encoder: str) -> Earlier | None:
-    """The earlier solve that a spec names: table, epsilon, relaxation, same_recipe; None where it names none."""
+def read(spec: EarlierSolve | None, task: Task, embeddings: TableRef, encoder: str) -> Earlier | None:
+    """The earlier solve that a spec names; None where it names none."""
     if spec is None:
         return None
-    rows = TableRef(**spec["table"]).of_target(task.name).sort("id")
+    rows = spec.table.of_target(task.name).sort("id")
     targets = rows.filter(pl.col("side") == "target").select("id", "weight", "potential", "marginal").collect()
     candidates = rows.filter(pl.col("side") == "candidate").select("id", "potential").collect()
     y = store.load(embeddings, encoder, targets["id"])
-    return Earlier(candidates, targets, y, spec["epsilon"], spec["relaxation"], spec["same_recipe"])
+    return Earlier(candidates, targets, y, spec.epsilon, spec.relaxation, spec.same_recipe)
 
 
 @dataclass(frozen=True)

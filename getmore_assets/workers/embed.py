@@ -20,6 +20,7 @@ from getmore_assets.encoders import Encoder, fits, make_encoder, remote, store, 
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 from getmore_assets.progress import progress
 from getmore_assets.workers import run
+from getmore_assets.workers.contracts import Embedded, EmbedSpec, OnPool
 
 SHARD_ROWS = 1024
 _READ_AT_ONCE = 8 * SHARD_ROWS
@@ -44,23 +45,22 @@ class Filled:
     without: int
 
 
-def embed(spec: dict[str, Any]) -> dict[str, Any]:
-    """Give every candidate of the kept domains and every point of the target a vector.
-
-    Returns:
-        version (of the table), encoder (the key of the vectors), encoded, reused, without_vector (rows), seconds,
-        and, where the encoder was fitted again, refitted (why).
-    """
-    task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
+def embed(spec: EmbedSpec) -> Embedded:
+    """Give every candidate of the kept domains and every point of the target a vector."""
     started = time.monotonic()
-    kept = candidates.kept_domains(TableRef(**spec["domain_triage"]), task).lazy()
-    rows = may_be_candidates(task, TableRef(**spec["raw_corpus"]))
-    filled = fill(task, lake, spec, rows.join(kept, on="domain", how="semi").select("id", "text"))
-    seconds = time.monotonic() - started
-    counts: dict[str, Any] = {"encoded": filled.encoded, "reused": filled.reused, "without_vector": filled.without}
-    if why := fits.refitted(task, lake):
-        counts["refitted"] = why
-    return {"version": filled.table.version, "encoder": filled.encoder, **counts, "seconds": seconds}
+    kept = candidates.kept_domains(spec.domain_triage, spec.task).lazy()
+    rows = may_be_candidates(spec.task, spec.raw_corpus)
+    filled = fill(spec, rows.join(kept, on="domain", how="semi").select("id", "text"))
+    done = Embedded(
+        version=filled.table.version,
+        encoder=filled.encoder,
+        encoded=filled.encoded,
+        reused=filled.reused,
+        without_vector=filled.without,
+        seconds=time.monotonic() - started,
+    )
+    why = fits.refitted(spec.task, Lake(spec.lake))
+    return done.model_copy(update={"refitted": why}) if why else done
 
 
 def may_be_candidates(task: Task, raw_corpus: TableRef) -> pl.LazyFrame:
@@ -69,24 +69,23 @@ def may_be_candidates(task: Task, raw_corpus: TableRef) -> pl.LazyFrame:
     return rows.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out")).select("id", "text", "domain")
 
 
-def fill(task: Task, lake: Lake, spec: dict[str, Any], wanted: pl.LazyFrame) -> Filled:
+def fill(spec: OnPool, wanted: pl.LazyFrame) -> Filled:
     """Encode what has no vector yet, of some rows of the pool and of the target's points.
 
     Args:
-        task: Its encoder.
-        lake: Where the table of vectors is.
-        spec: raw_corpus, target_data, commit.
+        spec: Whose task names the encoder, and whose lake has the table of vectors.
         wanted: id and text.
     """
-    points = TableRef(**spec["target_data"]).of_target(task.name).filter(pl.col("split").is_in(COMPARED))
+    task, lake = spec.task, Lake(spec.lake)
+    points = spec.target_data.of_target(task.name).filter(pl.col("split").is_in(COMPARED))
     points = points.select("id", "text").unique("id")
     # Only ids that are missing are held: a pool's are many.
     both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
     count = sum(ids.select(pl.len()).collect().item() for ids in both)
-    rows = may_be_candidates(task, TableRef(**spec["raw_corpus"])) if task.encoder.model == LEXICAL else None
-    key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(task, spec), pl.concat([wanted, points]), rows)
+    rows = may_be_candidates(task, spec.raw_corpus) if task.encoder.model == LEXICAL else None
+    key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(spec), pl.concat([wanted, points]), rows)
     # Two tasks on one pool: the second waits and finds the vectors. Where no lock reaches, both encode, one writes.
-    with lake.lock("encode", key), store.Writer(lake, key, spec["commit"]) as writer:
+    with lake.lock("encode", key), store.Writer(lake, key, spec.commit) as writer:
         has = writer.keys().lazy()
         missing = pl.concat([ids.join(has, on="id", how="anti").collect() for ids in both])
         if missing.height:
@@ -128,13 +127,13 @@ def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[l
                 yield shard["id"].to_list(), shard["text"].to_list()
 
 
-def _to_fit_on(task: Task, spec: dict[str, Any]) -> list[str]:
-    if task.encoder.model == LEXICAL:
-        rows = may_be_candidates(task, TableRef(**spec["raw_corpus"]))
+def _to_fit_on(spec: OnPool) -> list[str]:
+    if spec.task.encoder.model == LEXICAL:
+        rows = may_be_candidates(spec.task, spec.raw_corpus)
         last = rows.select("id").bottom_k(LEXICAL_SAMPLE, by="id").max().collect().item()
         rows = rows.filter(pl.col("id") <= last).sort("id")  # else every text would be sorted
     else:
-        rows = TableRef(**spec["target_data"]).of_target(task.name).filter(pl.col("split") == "train").sort("row")
+        rows = spec.target_data.of_target(spec.task.name).filter(pl.col("split") == "train").sort("row")
     return rows.select("text").collect()["text"].to_list()
 
 

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import Task
 from getmore_assets.config import Transport as Settings
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.device import best_device
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, TableRef
+from getmore_assets.lake import Lake
 from getmore_assets.transport.exact import moved_by_epsilon, require_exact_room, solve_exactly
 from getmore_assets.transport.paper import solve_as_published
 from getmore_assets.transport.passes import TilePass, best_pass
@@ -31,41 +30,40 @@ from getmore_assets.transport.solver import Solution
 from getmore_assets.transport.solver import solve as solve_problem
 from getmore_assets.transport.stability import choice_overlap
 from getmore_assets.workers import POTENTIALS, earlier, run
+from getmore_assets.workers.contracts import Moved, Solved, SolveSpec
 
 log = logging.getLogger(__name__)
 
 
-def solve(spec: dict[str, Any]) -> dict[str, Any]:
+def solve(spec: SolveSpec) -> Solved:
     """Write f for every candidate and g for every target row.
 
     Where the spec names an earlier solve, it is gone on from; and where the task lets so much drift pass, it stands,
     and only candidates that are new to it are scored.
-
-    Returns:
-        version (of the table), decision, drift, and of a solve the plan and the evidence of convergence.
     """
-    task, lake, work = Task.model_validate(spec["task"]), Lake(spec["lake"]), Path(spec["work"])
-    embeddings, target, encoder = TableRef(**spec["embeddings"]), TableRef(**spec["target_data"]), spec["encoder"]
+    task, lake, work = spec.task, Lake(spec.lake), spec.work
+    embeddings, target, encoder = spec.embeddings, spec.target_data, spec.encoder
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
     without = store.without_vector(embeddings, encoder)
-    found = candidates.find(task, *(TableRef(**spec[name]) for name in candidates.STATIONS), without=without)
+    found = candidates.find(task, *(getattr(spec, name) for name in candidates.STATIONS), without=without)
     eligible, points = found.eligible, points_of(target, task.name, without=without)
     y = store.load(embeddings, encoder, points["id"])
-    before = earlier.read(spec["earlier"], task, embeddings, encoder)
+    before = earlier.read(spec.earlier, task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}
     if before and before.recipe and task.drift.lets_pass(**drift):
         scored = earlier.rescore(before, eligible["id"], task, embeddings, encoder, work)
         if scored.error <= task.transport.tolerance:
             rows = _rows(eligible, before.targets, scored.f, before.targets["potential"].to_numpy(), scored.marginal)
-            table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])
-            counts = {"candidates": eligible.height, "came": scored.came, "went": scored.went}
-            return {
-                "version": table.version,
-                "decision": "rescored",
-                "drift": drift,
-                "marginal_error": scored.error,
-                **counts,
-            }
+            table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec.commit)
+            return Solved(
+                version=table.version,
+                decision="rescored",
+                drift=drift,
+                candidates=eligible.height,
+                marginal_error=scored.error,
+                came=scored.came,
+                went=scored.went,
+            )
     exact = task.transport.solver == "exact"
     if exact:
         memory = require_exact_room(eligible.height, len(y), task.transport.memory_mb)
@@ -83,13 +81,9 @@ def solve(spec: dict[str, Any]) -> dict[str, Any]:
         with spread as tile_pass:
             facts, solution = _solve(tile_pass, task.transport, memory, start, work / "state.npz")
     rows = _rows(eligible, points, solution.f, solution.g, solution.marginal)
-    table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec["commit"])
-    return {
-        "version": table.version,
-        "decision": "solved from the last potentials" if before else "solved",
-        "drift": drift,
-        **facts,
-    }
+    table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec.commit)
+    decision = "solved from the last potentials" if before else "solved"
+    return Solved(version=table.version, decision=decision, drift=drift, **facts)
 
 
 def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, target_ids: pl.Series) -> Problem:
@@ -132,7 +126,8 @@ def _solve(
     if isinstance(tile_pass, CpuPass):
         tile_pass.let_go()  # the memory is wanted for the solves that follow
     overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
-    moved = None if relaxation else moved_by_epsilon(problem, epsilon, settings.memory_mb)
+    found = None if relaxation else moved_by_epsilon(problem, epsilon, settings.memory_mb)
+    moved = Moved(**found) if found else None
     facts = {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap, "moved": moved}
     return facts, solution
 

@@ -8,16 +8,16 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 import torch
+from pydantic import Field
 
 from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, TARGET, Task
 from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.target import evaluated_ids, general_texts, guard_of
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import TableRef
 from getmore_assets.models import find_model
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
@@ -27,13 +27,36 @@ from getmore_assets.training.fit import Fitted
 from getmore_assets.training.judges import Judge
 from getmore_assets.training.probe import probe
 from getmore_assets.workers import run
+from getmore_assets.workers.contracts import Numbers, OnPool
+from getmore_assets.workers.training_contracts import (
+    BaseMade,
+    BaseSpec,
+    Compared,
+    ComparedRun,
+    CompareSpec,
+    FineTuned,
+    FineTuneSpec,
+    OnTarget,
+    WarmedUp,
+    WarmsOn,
+    WarmUpSpec,
+)
 
 
-def train(spec: dict[str, Any]) -> dict[str, Any]:
-    """Do what `spec["act"]` names: base, warm_up, fine_tune or compare."""
+def train(
+    spec: Annotated[BaseSpec | WarmUpSpec | FineTuneSpec | CompareSpec, Field(discriminator="act")],
+) -> BaseMade | WarmedUp | FineTuned | Compared:
+    """Do what `spec.act` names."""
     _require_devices()
-    act = {"base": _base, "warm_up": _warm_up, "fine_tune": _fine_tune, "compare": _compare}[spec["act"]]
-    return act(Task.model_validate(spec["task"]), spec)
+    match spec:
+        case BaseSpec():
+            return _base(spec)
+        case WarmUpSpec():
+            return _warm_up(spec)
+        case FineTuneSpec():
+            return _fine_tune(spec)
+        case CompareSpec():
+            return _compare(spec)
 
 
 def _require_devices() -> None:
@@ -47,9 +70,9 @@ def _length(task: Task) -> int:
     return max(task.warmup.max_length, task.finetune.max_length)
 
 
-def _base(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
-    folder, work, chosen = Path(spec["folder"]), Path(spec["work"]) / "checkpoints", task.base_model
-    texts = _pool_sample(task, spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
+def _base(spec: BaseSpec) -> BaseMade:
+    task, folder, work, chosen = spec.task, spec.folder, spec.work / "checkpoints", spec.task.base_model
+    texts = _pool_sample(spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
     if chosen.model == "small":
         model, tokenizer, done = acts.make_small(chosen.small, chosen.objective, texts, _length(task), work)
         head: list[str] = []
@@ -59,12 +82,14 @@ def _base(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
         done = fitted or Fitted(0, 0.0, [])
     if is_first():
         language_models.save(model, tokenizer, folder)
-    return {
-        "parameters": model.num_parameters(),
-        "head_trained": head,
-        "rows": len(texts) if done.steps else 0,
-        **_curve(done),
-    }
+    return BaseMade(
+        parameters=model.num_parameters(),
+        head_trained=head,
+        rows=len(texts) if done.steps else 0,
+        steps=done.steps,
+        train_seconds=done.seconds,
+        curve=done.curve,
+    )
 
 
 def _origin(task: Task, base: Path) -> Path:
@@ -73,127 +98,139 @@ def _origin(task: Task, base: Path) -> Path:
     return base if chosen == "small" else find_model(chosen, "base_model.model")
 
 
-def _warm_up(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
-    model, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
-    work, started = Path(spec["work"]) / "checkpoints", time.monotonic()
+def _warm_up(spec: WarmUpSpec) -> WarmedUp:
+    task = spec.task
+    model, tokenizer, _ = language_models.load(spec.base, task.base_model.objective)
+    work, started = spec.work / "checkpoints", time.monotonic()
     blocks, done = acts.warm_up(
         model,
         tokenizer,
         task.base_model.objective,
-        _selected(task, spec),
+        _selected(spec),
         task.warmup,
-        spec["seed"],
+        spec.seed,
         None,
         work,
     )
     seconds = time.monotonic() - started
     if is_first():
-        language_models.save(model, tokenizer, Path(spec["folder"]), work)
-    counts = {"blocks": len(blocks), "tokens": blocks.tokens, "rows": blocks.rows}
-    return {**counts, "warmup_seconds": seconds, **_curve(done)}
+        language_models.save(model, tokenizer, spec.folder, work)
+    return WarmedUp(
+        blocks=len(blocks),
+        tokens=blocks.tokens,
+        rows=blocks.rows,
+        warmup_seconds=seconds,
+        steps=done.steps,
+        train_seconds=done.seconds,
+        curve=done.curve,
+    )
 
 
-def _fine_tune(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
-    model, tokenizer, _ = language_models.load(Path(spec["warmed"]), task.base_model.objective)
-    held, work, started = _held(task, spec), Path(spec["work"]) / "checkpoints", time.monotonic()
+def _fine_tune(spec: FineTuneSpec) -> FineTuned:
+    task = spec.task
+    model, tokenizer, _ = language_models.load(spec.warmed, task.base_model.objective)
+    held, work, started = _held(spec), spec.work / "checkpoints", time.monotonic()
     tuned, done, metrics = acts.fine_tune(
         model,
         tokenizer,
         task.base_model.objective,
-        held.with_rows(task.finetune.rows, spec["seed"]),
+        held.with_rows(task.finetune.rows, spec.seed),
         task.finetune,
-        spec["seed"],
+        spec.seed,
         work,
         _judge(task, held),
     )
     seconds = time.monotonic() - started
     if is_first():
-        language_models.save(tuned, tokenizer, Path(spec["folder"]), work)
-    return {"metrics": metrics, "finetune_seconds": seconds, **_curve(done)}
+        language_models.save(tuned, tokenizer, spec.folder, work)
+    return FineTuned(
+        metrics=metrics,
+        finetune_seconds=seconds,
+        steps=done.steps,
+        train_seconds=done.seconds,
+        curve=done.curve,
+    )
 
 
-def _compare(task: Task, spec: dict[str, Any]) -> dict[str, Any]:
+def _compare(spec: CompareSpec) -> Compared:
     """Each run's result is a file of its own, so that a comparison that was cut off goes on where it stopped."""
-    _require_enough(task, spec)
-    held = _held(task, spec)
-    judge = _judge(task, held)
-    for number, one in enumerate(spec["runs"], 1):
-        result = Path(one["result"])
+    _require_enough(spec)
+    held = _held(spec)
+    judge = _judge(spec.task, held)
+    for number, one in enumerate(spec.runs, 1):
         if is_first():
-            print(f"comparison: {one['selector']}, seed {one['seed']}", flush=True)
-        work = Path(spec["work"]) / result.stem
-        again = any(_start(later) == _start(one) for later in spec["runs"][number:])
-        found = _one(task, spec, one, held, judge, work, again)
+            print(f"comparison: {one.selector}, seed {one.seed}", flush=True)
+        work = spec.work / one.result.stem
+        again = any(_start(later) == _start(one) for later in spec.runs[number:])
+        found = _one(spec, one, held, judge, work, again)
         if is_first():
-            write_atomically(result, json.dumps(found))
+            write_atomically(one.result, json.dumps(found))
             shutil.rmtree(work, ignore_errors=True)
-    return {"runs": len(spec["runs"])}
+    return Compared(runs=len(spec.runs))
 
 
-def _require_enough(task: Task, spec: dict[str, Any]) -> None:
+def _require_enough(spec: CompareSpec) -> None:
     """Refuse, before anything is trained, a selection that is shorter than the one it is compared with."""
-    _, tokenizer, _ = language_models.load(Path(spec["base"]), task.base_model.objective)
+    _, tokenizer, _ = language_models.load(spec.base, spec.task.base_model.objective)
     wanted: dict[tuple[str, str], int] = {}
-    for one in spec["runs"]:
-        if key := one["hash"] and (one["selector"], one["hash"]):
-            wanted[key] = max(one["blocks"], wanted.get(key, 0))  # on shares of the budget it is fewer
+    for one in spec.runs:
+        if one.warms:
+            key = one.selector, one.warms.hash
+            wanted[key] = max(one.warms.blocks, wanted.get(key, 0))  # on shares of the budget it is fewer
     for (name, hash_), blocks in wanted.items():
-        there = len(Blocks(_texts(task, spec, hash_, blocks, tokenizer), tokenizer, task.warmup.max_length, blocks))
+        texts = _texts(spec, WarmsOn(hash=hash_, blocks=blocks), tokenizer)
+        there = len(Blocks(texts, tokenizer, spec.task.warmup.max_length, blocks))
         if there < blocks:
             what = f"fills {there} blocks of tokens where {blocks} are compared"
             raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let it choose more rows")
 
 
-def _texts(task: Task, spec: dict[str, Any], hash_: str, blocks: int, tokenizer: Any) -> list[str]:
+def _texts(spec: CompareSpec, warms: WarmsOn, tokenizer: Any) -> list[str]:
     """The texts of a selection; or the target's own train text (TAPT), as often as it takes to fill the blocks."""
-    if hash_ != TARGET:
-        return pool.texts_of(TableRef(**spec["raw_corpus"]), task, spec["selections"][hash_])
-    rows = _target(task, spec).filter(pl.col("split") == "train").sort("row").select("text").collect()
+    if warms.hash != TARGET:
+        return pool.texts_of(spec.raw_corpus, spec.task, spec.selections[warms.hash])
+    rows = _target(spec).filter(pl.col("split") == "train").sort("row").select("text").collect()
     texts: list[str] = rows["text"].to_list()
-    once = Blocks(texts, tokenizer, task.warmup.max_length)
-    return texts * (1 + math.ceil(blocks * task.warmup.max_length / once.tokens))
+    once = Blocks(texts, tokenizer, spec.task.warmup.max_length)
+    return texts * (1 + math.ceil(warms.blocks * spec.task.warmup.max_length / once.tokens))
 
 
-def _start(one: dict[str, Any]) -> tuple[Any, ...]:
+def _start(one: ComparedRun) -> tuple[WarmsOn | None, int]:
     """What a run's warmed model depends on, within a comparison."""
-    return one["hash"], one["blocks"], one["seed"]
+    return one.warms, one.seed
 
 
-def _one(
-    task: Task, spec: dict[str, Any], one: dict[str, Any], held: acts.Held, judge: Judge | None, work: Path, again: bool
-) -> dict[str, Any]:
-    objective, seed, base = task.base_model.objective, one["seed"], Path(spec["base"])
-    started, held = time.monotonic(), held.with_rows(one["labels"], seed)
-    cost: dict[str, float] = {"warmup_tokens": 0, "warmup_rows": 0, "warmup_seconds": 0.0}
-    if one["selector"] == BAG_OF_WORDS:
+def _one(spec: CompareSpec, one: ComparedRun, held: acts.Held, judge: Judge | None, work: Path, again: bool) -> Numbers:
+    task, objective, seed = spec.task, spec.task.base_model.objective, one.seed
+    started, held = time.monotonic(), held.with_rows(one.labels, seed)
+    cost: Numbers = {"warmup_tokens": 0, "warmup_rows": 0, "warmup_seconds": 0.0}
+    if one.selector == BAG_OF_WORDS:
         return {**acts.by_words_alone(held), **cost, "finetune_seconds": time.monotonic() - started}
-    if one["hash"]:
-        model, tokenizer, cost = _warmed(task, spec, one, work, again)
+    if one.warms:
+        model, tokenizer, cost = _warmed(spec, one, one.warms, work, again)
         started = time.monotonic()
-    elif one["selector"] == RANDOM_INIT:
-        model, tokenizer = language_models.with_random_weights(base, objective, seed)
+    elif one.selector == RANDOM_INIT:
+        model, tokenizer = language_models.with_random_weights(spec.base, objective, seed)
     else:
-        model, tokenizer, _ = language_models.load(base, objective)
+        model, tokenizer, _ = language_models.load(spec.base, objective)
     _, _, metrics = acts.fine_tune(model, tokenizer, objective, held, task.finetune, seed, work / "fine-tuning", judge)
     return {**metrics, **cost, "finetune_seconds": time.monotonic() - started}
 
 
-def _warmed(
-    task: Task, spec: dict[str, Any], one: dict[str, Any], work: Path, again: bool
-) -> tuple[Any, Any, dict[str, float]]:
+def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, again: bool) -> tuple[Any, Any, Numbers]:
     """The base warmed up on a selection, and what that cost; kept where it is asked for again, with fewer labels."""
-    objective, kept = task.base_model.objective, Path(spec["work"]) / "warmed"
-    folder = kept / "-".join(map(str, _start(one)))
+    objective, kept = spec.task.base_model.objective, spec.work / "warmed"
+    folder = kept / f"{warms.hash}-{warms.blocks}-{one.seed}"
     noted = folder.with_suffix(".json")
     if folder.is_dir():
         model, tokenizer, _ = language_models.load(folder, objective)
         return model, tokenizer, json.loads(noted.read_text("utf-8"))
     started = time.monotonic()
-    model, tokenizer, _ = language_models.load(Path(spec["base"]), objective)
-    texts, blocks = _texts(task, spec, one["hash"], one["blocks"], tokenizer), one["blocks"]
-    made, _ = acts.warm_up(model, tokenizer, objective, texts, task.warmup, one["seed"], blocks, work / "warm-up")
+    model, tokenizer, _ = language_models.load(spec.base, objective)
+    texts, recipe = _texts(spec, warms, tokenizer), spec.task.warmup
+    made, _ = acts.warm_up(model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, work / "warm-up")
     seconds = time.monotonic() - started
-    cost = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
+    cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
     if is_first():
         shutil.rmtree(kept, ignore_errors=True)  # of the runs before
         if again:
@@ -203,43 +240,37 @@ def _warmed(
     return model, tokenizer, cost
 
 
-def _curve(done: Fitted) -> dict[str, Any]:
-    return {"steps": done.steps, "train_seconds": done.seconds, "curve": done.curve}
+def _target(spec: OnPool) -> pl.LazyFrame:
+    return spec.target_data.of_target(spec.task.name)
 
 
-def _target(task: Task, spec: dict[str, Any]) -> pl.LazyFrame:
-    return TableRef(**spec["target_data"]).of_target(task.name)
-
-
-def _pool_sample(task: Task, spec: dict[str, Any], rows: int) -> list[str]:
+def _pool_sample(spec: OnPool, rows: int) -> list[str]:
     """Texts of the pool, those with the smallest ids, without what any model is evaluated on or what overlaps it."""
-    evaluated = evaluated_ids(TableRef(**spec["target_data"]), task)
-    held = pool.scan_pool(TableRef(**spec["raw_corpus"]), pool.pool_key(task))
+    task, evaluated = spec.task, evaluated_ids(spec.target_data, spec.task)
+    held = pool.scan_pool(spec.raw_corpus, pool.pool_key(task))
     held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
     sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
     sample = sample.join(evaluated, on="id", how="anti", maintain_order="left")
     if task.leakage != "allow":
-        guard = guard_of(_target(task, spec).select("split", "id", "text").collect())
+        guard = guard_of(_target(spec).select("split", "id", "text").collect())
         sample = sample.join(guard.leaks(sample), on="id", how="anti", maintain_order="left")
     return sample.head(rows)["text"].to_list()
 
 
-def _selected(task: Task, spec: dict[str, Any]) -> list[str]:
-    chosen = TableRef(**spec["selected_subset"]).of_target(task.name)
+def _selected(spec: WarmUpSpec) -> list[str]:
+    chosen = spec.selected_subset.of_target(spec.task.name)
     return chosen.sort("rank").select("text").collect()["text"].to_list()
 
 
-def _held(task: Task, spec: dict[str, Any]) -> acts.Held:
-    rows = _target(task, spec).sort("split", "row").select("split", "text", "label").collect()
+def _held(spec: OnTarget) -> acts.Held:
+    rows = _target(spec).sort("split", "row").select("split", "text", "label").collect()
 
     def split(name: str) -> acts.Split:
         part = rows.filter(pl.col("split") == name)
         return acts.Split(part["text"].to_list(), part["label"].to_list())
 
-    general = general_texts(TableRef(**spec["target_data"]), TableRef(**spec["raw_corpus"]), task)
-    return acts.Held(
-        split("train"), split("validation"), split("test"), general, spec["classes"], task.target.is_of_pairs
-    )
+    general, pairs = general_texts(spec.target_data, spec.raw_corpus, spec.task), spec.task.target.is_of_pairs
+    return acts.Held(split("train"), split("validation"), split("test"), general, spec.classes, pairs)
 
 
 def _judge(task: Task, held: acts.Held) -> Judge | None:

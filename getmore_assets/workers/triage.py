@@ -4,37 +4,30 @@ Belongs here: which rows are sampled and encoded, which domains are kept. Does n
 """
 
 import time
-from typing import Any
 
 import polars as pl
 
-from getmore_assets.config import Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, TableRef
+from getmore_assets.lake import Lake
 from getmore_assets.transport.triage import distances
 from getmore_assets.workers import TRIAGE, run
+from getmore_assets.workers.contracts import MeasuredDomain, Triaged, TriageSpec
 from getmore_assets.workers.embed import fill, may_be_candidates
 
 
-def triage(spec: dict[str, Any]) -> dict[str, Any]:
-    """Write each domain's distance, nearest first, and whether it is kept.
-
-    Returns:
-        version (of the table), encoder (the key of the vectors), domains (as written), encoded, reused,
-        encode_seconds, solve_seconds.
-    """
-    task, lake = Task.model_validate(spec["task"]), Lake(spec["lake"])
-    raw_corpus, target = TableRef(**spec["raw_corpus"]), TableRef(**spec["target_data"])
+def triage(spec: TriageSpec) -> Triaged:
+    """Write each domain's distance, nearest first, and whether it is kept."""
+    task, lake, raw_corpus, target = spec.task, Lake(spec.lake), spec.raw_corpus, spec.target_data
     # Ids are hashes, so the smallest of a domain are a random sample of it.
-    eligible = candidates.find(task, raw_corpus, target, TableRef(**spec["leakage"])).eligible
+    eligible = candidates.find(task, raw_corpus, target, spec.leakage).eligible
     sample = eligible.group_by("domain", maintain_order=True).head(task.triage.sample)
     drawn = pl.col("id").is_in(sample["id"].implode())  # a join would hold every text in memory
     texts = may_be_candidates(task, raw_corpus).filter(drawn).select("id", "text")
     started = time.monotonic()
-    filled = fill(task, lake, spec, texts)
+    filled = fill(spec, texts)
     encoded = time.monotonic()
     without = store.without_vector(filled.table, filled.encoder)
     points = points_of(target, task.name, without=without)
@@ -53,16 +46,16 @@ def triage(spec: dict[str, Any]) -> dict[str, Any]:
     rows = pl.DataFrame(
         [{"nearness": i + 1, "rows": counts[one.domain], **one.__dict__} for i, one in enumerate(found)]
     ).with_columns(kept=pl.col("nearness") <= (task.triage.keep or len(found)))
-    written = lake.replace(TRIAGE, rows, {"target": task.name}, spec["commit"])
-    return {
-        "version": written.version,
-        "encoder": filled.encoder,
-        "domains": rows.to_dicts(),
-        "encoded": filled.encoded,
-        "reused": filled.reused,
-        "encode_seconds": encoded - started,
-        "solve_seconds": time.monotonic() - encoded,
-    }
+    written = lake.replace(TRIAGE, rows, {"target": task.name}, spec.commit)
+    return Triaged(
+        version=written.version,
+        encoder=filled.encoder,
+        domains=[MeasuredDomain(**row) for row in rows.iter_rows(named=True)],
+        encoded=filled.encoded,
+        reused=filled.reused,
+        encode_seconds=encoded - started,
+        solve_seconds=time.monotonic() - encoded,
+    )
 
 
 if __name__ == "__main__":

@@ -3,26 +3,17 @@
 Belongs here: from the spec to the checks. Does not: the checks (`training/one_step.py`).
 """
 
-from pathlib import Path
-from typing import Any
-
 from getmore_assets.config import Task
 from getmore_assets.training.one_step import Candidate
 from getmore_assets.workers import run
+from getmore_assets.workers.contracts import Tried, TryModelsSpec
 
 
-def try_models(spec: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a base model, an encoder or a judge's classifier that cannot do what the task asks of it.
-
-    Args:
-        spec: `task`, and `models`: the folder of each model, by the field that names it.
-
-    Returns:
-        models: how many were tried.
-    """
-    task = Task.model_validate(spec["task"])
-    for field, folder in spec["models"].items():
-        model = Candidate(field, Path(folder))
+def try_models(spec: TryModelsSpec) -> Tried:
+    """Refuse a base model, an encoder or a judge's classifier that cannot do what the task asks of it."""
+    task = spec.task
+    for field, folder in spec.models.items():
+        model = Candidate(field, folder)
         if field == "base_model.model":
             _try_base(model, task)
         elif field == "encoder.model":
@@ -32,7 +23,7 @@ def try_models(spec: dict[str, Any]) -> dict[str, Any]:
                 model.language_model(task.encoder.adapt.objective, "encoder.adapt.objective", lengths, {})
         else:
             model.judge()
-    return {"models": len(spec["models"])}
+    return Tried(models=len(spec.models))
 
 
 def _try_base(model: Candidate, task: Task) -> None:

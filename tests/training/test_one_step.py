@@ -232,7 +232,7 @@ def test_the_preflight_tries_a_model_once_and_again_when_it_changed(tokenizers, 
     fields = task_fields(sources, tmp_path / "lake", base_model={"model": str(folder)})
     launched = []
     monkeypatch.setattr(
-        preflight, "launch", lambda *given, go=preflight.launch: launched.append(given[0]) or go(*given)
+        preflight, "launch", lambda *given, go=preflight.launch: launched.append(given[0].name) or go(*given)
     )
     for _ in range(2):
         preflight.check(Task.model_validate(fields))

@@ -23,6 +23,8 @@ from getmore_assets.lake import Lake
 from getmore_assets.launch import launch
 from getmore_assets.training import language_models
 from getmore_assets.training.blocks import Blocks
+from getmore_assets.workers.contracts import Contract, Worker
+from getmore_assets.workers.training_contracts import FINE_TUNE, WARM_UP
 from tests.conftest import task_fields
 
 BATCH, LENGTH = 8, 32
@@ -39,19 +41,20 @@ class Given:
     tables: dict[str, Any]
     base: Path
 
-    def spec(self, act: str, name: str, **changes: Any) -> tuple[dict[str, Any], Path]:
+    def spec(self, worker: Worker, name: str, **changes: Any) -> tuple[Contract, Path]:
         """A spec for the worker, and its work folder."""
         work = self.root / name
         work.mkdir(exist_ok=True)
         task = Task.model_validate({**self.task.model_dump(exclude_unset=True), **changes})
-        common = {"task": task.model_dump(mode="json", exclude_unset=True), "lake": task.lake, "work": str(work)}
-        of_models = {"base": str(self.base), "warmed": str(self.base), "folder": str(work / "model"), "classes": []}
-        return {"act": act, "seed": 0, **common, **of_models, **self.tables}, work
+        act = {WARM_UP.spec: "warm_up", FINE_TUNE.spec: "fine_tune"}[worker.spec]
+        of_models = {"base": self.base, "warmed": self.base, "folder": work / "model", "classes": [], "seed": 0}
+        given = {"act": act, "task": task, "lake": task.lake, "work": work, **of_models, **self.tables}
+        return worker.spec(**{name: given[name] for name in worker.spec.model_fields if name in given}), work
 
-    def train(self, act: str, name: str, processes: int, **changes: Any) -> tuple[dict[str, Any], Path]:
+    def train(self, worker: Worker, name: str, processes: int, **changes: Any) -> tuple[dict[str, Any], Path]:
         """What the worker answers, and where its model is."""
-        spec, work = self.spec(act, name, **changes)
-        return launch("train", spec, work, processes), work / "model"
+        spec, work = self.spec(worker, name, **changes)
+        return launch(worker, spec, work, processes).given(), work / "model"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ def given(sources, documents, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(given):
-    return given.train("warm_up", "alone", 1)
+    return given.train(WARM_UP, "alone", 1)
 
 
 def require_same(given: Given, one: tuple[dict[str, Any], Path], other: tuple[dict[str, Any], Path]) -> None:
@@ -102,7 +105,7 @@ def require_same(given: Given, one: tuple[dict[str, Any], Path], other: tuple[di
 
 
 def test_two_processes_warm_up_as_one_does(given, alone):
-    together = given.train("warm_up", "together", 2)
+    together = given.train(WARM_UP, "together", 2)
     require_same(given, alone, together)
     assert {name: together[0][name] for name in ("blocks", "tokens", "rows")} == {
         name: alone[0][name] for name in ("blocks", "tokens", "rows")
@@ -111,7 +114,7 @@ def test_two_processes_warm_up_as_one_does(given, alone):
 
 def test_two_processes_fine_tune_as_one_does(given):
     """With validation once an epoch, and the best epoch's weights."""
-    one, two = given.train("fine_tune", "tuned-alone", 1), given.train("fine_tune", "tuned-together", 2)
+    one, two = given.train(FINE_TUNE, "tuned-alone", 1), given.train(FINE_TUNE, "tuned-together", 2)
     require_same(given, one, two)
     assert "eval_loss" in two[0]["curve"][-1]
     assert two[0]["metrics"] == pytest.approx(one[0]["metrics"], rel=CLOSE)
@@ -125,10 +128,11 @@ def ended(process: psutil.Process) -> bool:
 
 
 def test_killed_and_gone_on_with_by_one_process(given, alone):
-    spec, work = given.spec("warm_up", "killed")
-    (given.root / "killed.json").write_text(json.dumps(spec))
-    code = "import json, sys; from pathlib import Path; from getmore_assets.launch import launch; "
-    code += "launch('train', json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), 2)"
+    spec, work = given.spec(WARM_UP, "killed")
+    (given.root / "killed.json").write_text(json.dumps(spec.given()))
+    code = "import sys; from pathlib import Path; from getmore_assets.launch import launch; "
+    code += "from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec; "
+    code += "launch(WARM_UP, WarmUpSpec.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), 2)"
     run = subprocess.Popen([sys.executable, "-c", code, str(given.root / "killed.json"), str(work)])
     children: list[psutil.Process] = []
     try:
@@ -152,7 +156,7 @@ def test_killed_and_gone_on_with_by_one_process(given, alone):
         if "loss" in entry
     ]
 
-    resumed = given.train("warm_up", "killed", 1)
+    resumed = given.train(WARM_UP, "killed", 1)
     assert 0 < before[-1]["step"] < resumed[0]["steps"]
     assert resumed[0]["curve"][: len(before)] == before  # two processes' own, to the bit
     # The first point after it is a mean since the checkpoint, not since the point before it.
@@ -166,7 +170,7 @@ def test_what_one_of_them_refuses_is_refused(given):
     pytest.importorskip("peft")
     recipe = {**given.task.warmup.model_dump(exclude_unset=True), "lora": {"target_modules": ["q_proj"]}}
     with pytest.raises(BadInput, match=r"lora\.target_modules"):
-        given.train("warm_up", "refused", 2, warmup=recipe)
+        given.train(WARM_UP, "refused", 2, warmup=recipe)
 
 
 def test_nothing_is_made_again_for_where_it_runs_or_what_nobody_asks_for(given):

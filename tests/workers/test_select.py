@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from getmore_assets.config import Budget, Selector
+from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.selection import subset
 from getmore_assets.selection.ground import Tables
 from getmore_assets.stages.rankings import Asked, spec
@@ -42,11 +42,10 @@ def ask(ran, work, selectors, threads=1, budget=BUDGET, **changes):
     work.mkdir()
     asked = [Asked(Selector.model_validate({"name": n, **s}), budget, work / n) for n, s in selectors.items()]
     made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
-    tables = {name: made[name].table.__dict__ for name in TABLES}
-    common = {"task": {**ran.fields, **changes}, "lake": str(work / "lake"), "work": str(work)}
-    (work / "spec.json").write_text(
-        json.dumps({**common, **tables, **spec(asked, made["embeddings"], made["ot_potentials"], made["base_model"])})
-    )
+    task = Task.model_validate({**ran.fields, **changes})
+    common = {"task": task, "lake": work / "lake", "work": work, "commit": {}}
+    given = spec(common, lambda name: made[name].table, asked, made["ot_potentials"], made["base_model"]).given()
+    (work / "spec.json").write_text(json.dumps(given))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
