@@ -19,7 +19,7 @@ import polars as pl
 from deltalake import DeltaTable
 from safetensors import safe_open
 
-from getmore_assets import tracking
+from getmore_assets import tracking_place
 from getmore_assets.contents import GONE, wrong_with
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.encoders.store import LENGTH_TOLERANCE
@@ -90,7 +90,7 @@ def look(lake: Lake, deep: bool = False) -> Iterator[Damage]:
 
 def untracked(lake: Lake) -> list[Record]:
     """Return the records of today whose MLflow run the lake's own store does not know: it was deleted, or replaced."""
-    known = tracking.runs_known(lake)
+    known = tracking_place.runs_known(lake)
     if known is None or not (lake.root / "records").is_dir():
         return []
     records = (Records(lake, task) for task in tasks_in(lake))

@@ -16,7 +16,7 @@ from getmore_assets import GetmoreLine
 from getmore_assets.errors import BadInput
 from getmore_assets.records import STATIONS
 from getmore_assets.task_files import load_task
-from getmore_assets.tracking import Tracking
+from getmore_assets.tracking_place import Tracking
 from tests.conftest import task_fields
 
 pytestmark = [  # of Dagster's own loader of YAML

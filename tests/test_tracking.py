@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
-from getmore_assets.tracking import Tracking, TrackingLostError, dagster_url, require_reachable, run_url, tracked
+from getmore_assets.tracking import TrackingLostError, tracked
+from getmore_assets.tracking_place import Tracking, dagster_url, require_reachable, run_url
 
 TAGS = {"getmore.station": "s", "getmore.task": "t", "getmore.lake": "/l"}
 

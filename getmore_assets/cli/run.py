@@ -48,10 +48,10 @@ def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: 
         Of each stage: name, seconds, peak_rss_mb, status.
     """
     with refusals(as_json), shown():
-        from getmore_assets import preflight, tracking
+        from getmore_assets import preflight, tracking_place
 
         if job == "run":
-            tracking.require_reachable()
+            tracking_place.require_reachable()
         preflight.check(task)
         if has_own_instance(task):
             from getmore_assets.stages.materializing import CACHED

@@ -222,11 +222,6 @@ def general_texts(table: TableRef, raw_corpus: TableRef, task: Task, most: int =
     return kept.select("text").collect()["text"].to_list()
 
 
-def _identity() -> list[pl.Expr]:
-    cleaned = pl.col("text").map_elements(clean, return_dtype=pl.String)
-    return [cleaned.alias("text"), cleaned.map_elements(content_id, return_dtype=pl.String).alias("id")]
-
-
 def _read(task: Task, split: str, facts: TargetFacts) -> pl.DataFrame | None:
     source = task.target.source(split)
     return None if source is None else _all_of(task, source, f"target.{split}", f"the target's {split} split", facts)
@@ -243,7 +238,8 @@ def _all_of(task: Task, source: Source, field_: str, what: str, facts: TargetFac
         reading.cut = parts.filter(pl.col("part") == 1).height
         rows = parts.drop("n_tokens", "part")
     facts.sources.append(reading.as_json(field_))
-    return rows.with_columns(_identity())
+    cleaned = pl.col("text").map_elements(clean, return_dtype=pl.String)
+    return rows.with_columns(text=cleaned, id=cleaned.map_elements(content_id, return_dtype=pl.String))
 
 
 def _is_cut(source: Source) -> bool:

@@ -15,7 +15,7 @@ from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import changed, load_task
 from getmore_assets.tasks_folder import find_task_file, read_folder, tasks_folder
-from getmore_assets.tracking import AS_ENVIRONMENT_SAYS, Tracking
+from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking
 
 PIPELINE = "getmore/pipeline"  # the tag of a run of a pipeline that has a key prefix
 

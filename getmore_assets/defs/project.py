@@ -23,7 +23,7 @@ from getmore_assets.defs.sensors import sensors as sensors_of
 from getmore_assets.defs.upstream import assets_of
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import task_of
-from getmore_assets.tracking import Tracking
+from getmore_assets.tracking_place import Tracking
 
 #: What an upstream asset may stand for, and the stage that reads it.
 SOURCES = {"candidates": "raw_corpus", "target": "target_data"}

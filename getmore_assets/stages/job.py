@@ -19,7 +19,8 @@ from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
 from getmore_assets.pods import Wanted
 from getmore_assets.records import FROM_PYTHON, Record, now, write_atomically
-from getmore_assets.tracking import AS_ENVIRONMENT_SAYS, TrackedRun, Tracking, dagster_url, run_url, tracked
+from getmore_assets.tracking import TrackedRun, tracked
+from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, dagster_url, run_url
 from getmore_assets.workers.contracts import OfStage, Result, Spec, Worker
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
-from getmore_assets import damage, preflight, tracking
+from getmore_assets import damage, preflight, tracking_place
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
@@ -31,7 +31,7 @@ def materialize(
     task: Task,
     run_id: str,
     turn: Callable[[], AbstractContextManager[None]] = nullcontext,
-    where: tracking.Tracking = tracking.AS_ENVIRONMENT_SAYS,
+    where: tracking_place.Tracking = tracking_place.AS_ENVIRONMENT_SAYS,
 ) -> tuple[Record, str]:
     """Materialize a stage, or return an earlier record with the same cache key.
 
@@ -132,8 +132,8 @@ def _table(tag: str) -> TableRef:
     return TableRef(path, int(version))
 
 
-def _warn_untracked(lake: Lake, record: Record, where: tracking.Tracking) -> None:
-    known = tracking.runs_known(lake, where)
+def _warn_untracked(lake: Lake, record: Record, where: tracking_place.Tracking) -> None:
+    known = tracking_place.runs_known(lake, where)
     if record.mlflow_run_id and known is not None and record.mlflow_run_id not in known:
         said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
         log.warning(said, record.station, record.mlflow_run_id)

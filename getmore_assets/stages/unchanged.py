@@ -3,7 +3,7 @@
 Belongs here: whether a run would leave everything as it is. Does not: whether one stage is cached (`foresight.py`).
 """
 
-from getmore_assets import damage, liveness, tracking
+from getmore_assets import damage, liveness, tracking_place
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
@@ -53,5 +53,5 @@ def _stands(lake: Lake, task: Task, record: Record) -> bool:
 
 
 def _all_tracked(lake: Lake, records: dict[str, Record]) -> bool:
-    known = tracking.runs_known(lake)
+    known = tracking_place.runs_known(lake)
     return known is None or all(one.mlflow_run_id in known for one in records.values() if one.mlflow_run_id)

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records
-from getmore_assets.tracking import Tracking
+from getmore_assets.tracking_place import Tracking
 from tests.conftest import getmore, task_fields, write_task
 
 
