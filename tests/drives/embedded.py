@@ -145,18 +145,20 @@ class Project:
         self.environment.pop("GETMORE_SENSORS", None)
 
     def start(self) -> None:
-        """Start the webserver and the daemon."""
-        served = ["-h", "127.0.0.1", "-p", str(self.port)]
-        for name, arguments in (("dagster-webserver", served), ("dagster-daemon", ["run"])):
-            command = [str(Path(sys.executable).with_name(name)), *arguments, *self.example.program]
-            with (self.home / f"{name}.log").open("w") as log:
-                started = subprocess.Popen(
-                    command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
-                )
-            self.processes.append(started)
+        """Start the webserver, then the daemon: at once, both would set up the instance's new databases."""
+        self._start("dagster-webserver", "-h", "127.0.0.1", "-p", str(self.port))
         found = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
         (node,) = self.wait("the webserver", lambda: self.ask(found)["repositoriesOrError"]["nodes"])
         self.repository = {"repositoryName": node["name"], "repositoryLocationName": node["location"]["name"]}
+        self._start("dagster-daemon", "run")
+
+    def _start(self, name: str, *arguments: str) -> None:
+        command = [str(Path(sys.executable).with_name(name)), *arguments, *self.example.program]
+        with (self.home / f"{name}.log").open("w") as log:
+            started = subprocess.Popen(
+                command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.processes.append(started)
 
     def end(self) -> None:
         """End both, and all that they started."""
