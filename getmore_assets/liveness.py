@@ -107,11 +107,9 @@ def _sign(place: Path, pid: int) -> Iterator[None]:
 
 
 def _beat(file: Path, done: threading.Event) -> None:
-    while True:
+    while not done.wait(_BEAT_EVERY_S):
         with suppress(OSError):  # a full disk, or a server that is away for a while
             file.touch()
-        if done.wait(_BEAT_EVERY_S):
-            return
 
 
 def _start_keeper(place: Path, pid: int) -> None:

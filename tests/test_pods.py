@@ -109,7 +109,7 @@ def test_a_refusal_comes_back_as_it_was_said(sources, tmp_path, node):
 
 def test_a_crash_is_an_error_that_says_so_and_a_cluster_that_is_away_is_waited_for(tmp_path, node, capfd):
     node.away = 3
-    with pytest.raises(WorkerFailedError, match="ValidationError: 3 validation errors for Task"):
+    with pytest.raises(WorkerFailedError, match="ValidationError: 10 validation errors for SolveSpec"):
         start(wanted(tmp_path))
     assert node.away == 0
     assert "Traceback" in capfd.readouterr().err  # its log is ours

@@ -234,7 +234,8 @@ class Place:
         **environment: str,
     ) -> Command:
         """Start `getmore VERB TASK.yaml`; `name` is that of its log."""
-        steps = ["--verbose"] if verb in ("run", "select") else []  # by which `Command.makes` follows it
+        follows = code == REPO and verb in ("run", "select")  # by `Command.makes`; earlier code says more by itself
+        steps = ["--verbose"] if follows else []
         command = ["-m", "getmore_assets.cli", verb, str(self.file), *arguments, *steps, "--json"]
         return Command(command, self.home / f"{self.task}-{name}.log", environment, code, before)
 
