@@ -90,12 +90,12 @@ def look(lake: Lake, deep: bool = False) -> Iterator[Damage]:
 
 def untracked(lake: Lake) -> list[Record]:
     """Return the records of today whose MLflow run the lake's own store does not know: it was deleted, or replaced."""
-    known = tracking_place.runs_known(lake)
-    if known is None or not (lake.root / "records").is_dir():
+    if not (lake.root / "records").is_dir():
         return []
     records = (Records(lake, task) for task in tasks_in(lake))
-    last = (one for of in records for station in STATIONS if (one := _last(of, station)))
-    return [one for one in last if one.mlflow_run_id and one.mlflow_run_id not in known]
+    last = [one for of in records for station in STATIONS if (one := _last(of, station))]
+    lost = tracking_place.lost(lake, (one.mlflow_run_id for one in last))
+    return [one for one in last if one.mlflow_run_id in lost]
 
 
 def _last(records: Records, station: str) -> Record | None:

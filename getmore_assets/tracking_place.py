@@ -5,6 +5,7 @@ Belongs here: what is known of that place without loading MLflow. Does not: trac
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from urllib.error import HTTPError
@@ -20,7 +21,7 @@ _PATIENCE_S = 10
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where runs are tracked; what is None is as MLflow's own environment variables say.
+    """Where runs are tracked; MLflow's own environment variables stand in for fields that are None.
 
     Attributes:
         uri: A server or a store. Without it and without `MLFLOW_TRACKING_URI`: a sqlite file in the lake.
@@ -90,6 +91,12 @@ def runs_known(lake: Lake, where: Tracking = AS_ENVIRONMENT_SAYS) -> set[str] | 
             return {row[0] for row in opened.execute("SELECT run_uuid FROM runs")}
     except sqlite3.Error:
         return set()
+
+
+def lost(lake: Lake, runs: Iterable[str | None], where: Tracking = AS_ENVIRONMENT_SAYS) -> set[str]:
+    """Return which of some runs the lake's own store does not know; none where runs are tracked elsewhere."""
+    known = runs_known(lake, where)
+    return set() if known is None else {run for run in runs if run} - known
 
 
 def run_url(experiment_id: str, run_id: str, server: str = "") -> str:

@@ -88,7 +88,7 @@ def materialize(
 
 
 def tell(name: str, status: str, record: Record) -> None:
-    """Say that a stage is done; who listens shows a line."""
+    """Log that a stage is done; a command shows it as a line."""
     told = {"stage": name, "status": status, "rows": record.rows, "seconds": record.seconds}
     log.info("%s: %s, %d rows", name, status, record.rows, extra=told)
 
@@ -133,8 +133,7 @@ def _table(tag: str) -> TableRef:
 
 
 def _warn_untracked(lake: Lake, record: Record, where: tracking_place.Tracking) -> None:
-    known = tracking_place.runs_known(lake, where)
-    if record.mlflow_run_id and known is not None and record.mlflow_run_id not in known:
+    if tracking_place.lost(lake, [record.mlflow_run_id], where):
         said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
         log.warning(said, record.station, record.mlflow_run_id)
 

@@ -1,4 +1,4 @@
-"""A run that has nothing to do, told without Dagster: records are read, and the versions of sources, and no table.
+"""Finding out, without Dagster, that a run has nothing to do: records and the versions of sources are read, no table.
 
 Belongs here: whether a run would leave everything as it is. Does not: whether one stage is cached (`foresight.py`).
 """
@@ -30,17 +30,17 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
     if task.waits_for_assets or lake.is_locked("command", task.name) or liveness.any_was_killed(lake.root):
         return None
     try:
-        found, stages = foresee(task), needed(task, last)
-        records = {stage.name: found[stage.name].record for stage in stages}
-        there = {name: record for name, record in records.items() if record and _stands(lake, task, record)}
-        if len(there) < len(stages) or not _all_tracked(lake, there):
+        stages, foreseen = needed(task, last), foresee(task)
+        records = [foreseen[stage.name].record for stage in stages]
+        there = {one.station: one for one in records if one and _stands(lake, task, one)}
+        if len(there) < len(stages) or tracking_place.lost(lake, (one.mlflow_run_id for one in there.values())):
             return None
         for stage in stages:
             damage.require_whole(lake, stage.name)
             results = [(check, remembered.result(check, Checked(task, stage.name))) for check in stage.checks]
             if any(check.blocking and not result.passed for check, result in results):
                 return None
-    except BadInput:  # the run says it, in its place
+    except BadInput:  # a run reports it, at the stage that it concerns
         return None
     for name, record in there.items():
         tell(name, CACHED, record)
@@ -50,8 +50,3 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
 def _stands(lake: Lake, task: Task, record: Record) -> bool:
     """Whether a record is the last one of its stage, and the versions of its inputs can still be read."""
     return record == Records(lake, task.name).last(record.station) and not missing_inputs(lake, record)
-
-
-def _all_tracked(lake: Lake, records: dict[str, Record]) -> bool:
-    known = tracking_place.runs_known(lake)
-    return known is None or all(one.mlflow_run_id in known for one in records.values() if one.mlflow_run_id)
