@@ -35,7 +35,7 @@ def train(shared: Path, objective: str, steps: int) -> dict[str, float]:
     import polars as pl
 
     from getmore_assets.config import Training
-    from getmore_assets.training import acts, language_models
+    from getmore_assets.training import language_models, phases
 
     recipe = Training(epochs=1, learning_rate=1e-4, **RECIPES[objective])
     folder = shared / "models/pool-gpt2" if objective == "causal" else find_model("minilm", "base_model.model")
@@ -43,7 +43,7 @@ def train(shared: Path, objective: str, steps: int) -> dict[str, float]:
     texts = pl.read_parquet(shared / "data/candidates.parquet", columns=["text"])["text"].head(20_000).to_list()
     before = resource.getrusage(resource.RUSAGE_SELF)
     with tempfile.TemporaryDirectory() as work:
-        blocks, _ = acts.warm_up(
+        blocks, _ = phases.warm_up(
             model, tokenizer, objective, texts, recipe, 0, steps * recipe.batch_size, Path(work) / "checkpoints"
         )
     after = resource.getrusage(resource.RUSAGE_SELF)

@@ -16,7 +16,7 @@ from proof_protocol import AFTER, BEFORE, GENERAL, OURS, PREDICTIONS, Part
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
-from getmore_assets.reporting import hypotheses, statistics
+from getmore_assets.reporting import p_values, statistics, verdict
 
 _RATES = ("micro_f1", "probe_micro_f1")
 _IN_WORDS = {
@@ -102,20 +102,20 @@ def _against(frames: dict[str, pl.DataFrame], metric: str) -> dict[str, Any]:
             ahead = (both["mine"] - both["theirs"]) if metric in _RATES else 100 * (1 - both["mine"] / both["theirs"])
             differences.setdefault(str(arm), []).extend(ahead.to_list())
     margin = 0.01 if metric in _RATES else 1.0
-    adjusted = hypotheses.holm({arm: hypotheses.p_value(found) for arm, found in differences.items()})
+    adjusted = p_values.holm({arm: p_values.p_value(found) for arm, found in differences.items()})
     return {arm: _judged(found, adjusted[arm], margin) for arm, found in differences.items()}
 
 
 def _judged(differences: list[float], p: float, margin: float) -> dict[str, Any]:
-    gain = statistics.Gain(
+    gain = verdict.Gain(
         **vars(statistics.interval([*differences])),
         p=p,
-        level=hypotheses.p_equivalence(differences, margin) < hypotheses.ALPHA,
+        level=p_values.p_equivalence(differences, margin) < p_values.ALPHA,
         margin=margin,
-        smallest=hypotheses.smallest_shown(differences),
+        smallest=p_values.smallest_shown(differences),
     )
     kept = {name: value for name, value in vars(gain).items() if name != "bootstrap"}
-    return {**kept, "judgement": statistics.judgement(gain)}
+    return {**kept, "judgement": verdict.judgement(gain)}
 
 
 def page(found: dict[str, Any]) -> str:

@@ -20,21 +20,21 @@ from rich.table import Table
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.selection import neighbours, rounds
-from getmore_assets.selection.ground import Ground, Tables
+from getmore_assets.selection.context import SelectionContext, Tables
 from getmore_assets.selection.selectors import plan_of
 from getmore_assets.task_files import load_task
 
 BUDGETS = (500, 1000, 2000, 5000, 10_000)
 
 
-def ground_of(task_file: str, work: Path) -> Ground:
+def ground_of(task_file: str, work: Path) -> SelectionContext:
     """What the task's last selection was made from."""
     task = load_task(task_file)
     made = Records(Lake(task.lake), task.name).get("selected_subset")
     if made is None:
         raise SystemExit(f"run `getmore select {task_file}` first")
     tables = Tables(**{name: made.input_table(name) for name in Tables.__dataclass_fields__})
-    return Ground(task, Lake(task.lake), tables, made.facts["encoder"], made.facts["epsilon"], None, work)
+    return SelectionContext(task, Lake(task.lake), tables, made.facts["encoder"], made.facts["epsilon"], None, work)
 
 
 def main() -> None:
@@ -46,9 +46,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        ground = ground_of(asked.task, Path(work))
-        plan, n = plan_of(ground), ground.eligible.height
-        tolerance, price = ground.task.transport.tolerance, np.ones(n)
+        context = ground_of(asked.task, Path(work))
+        plan, n = plan_of(context), context.eligible.height
+        tolerance, price = context.task.transport.tolerance, np.ones(n)
         before = plan.solve(np.array([], np.int64), 0.0, None, tolerance).dual
         rows = []
         for budget in BUDGETS:

@@ -51,7 +51,7 @@ def launch(
     spec: Spec,
     work: Path,
     processes: int = 1,
-    pod: pods.Wanted | None = None,
+    pod: pods.PodRequest | None = None,
     meter: Meter | None = None,
 ) -> Result:
     """Run a worker with a spec and return its result.
@@ -116,7 +116,7 @@ def run_here(worker: str, spec: Path, result: Path, processes: int) -> Exit:
 def _program(worker: str, spec: Path, result: Path, processes: int) -> list[str]:
     """Return the arguments to Python that start a worker."""
     program = ["-m", f"getmore_assets.workers.{worker}", str(spec), str(result)]
-    several = ["-m", "getmore_assets.workers.several", "--standalone", "--nproc-per-node", str(processes)]
+    several = ["-m", "getmore_assets.workers.torchrun_entry", "--standalone", "--nproc-per-node", str(processes)]
     return [*(several if processes > 1 else []), *program]
 
 
@@ -130,7 +130,7 @@ def _run_anew(arguments: list[str], processes: int, own: dict[str, str]) -> Exit
     return Exit(code, peak_of_children_mb() * processes)
 
 
-def _wait_for(answered: Path, pod: pods.Wanted) -> None:
+def _wait_for(answered: Path, pod: pods.PodRequest) -> None:
     until = time.monotonic() + _SHARED_S
     while answered.name not in os.listdir(answered.parent):  # noqa: PTH208 - asks the server, where is_file may remember
         if time.monotonic() > until:

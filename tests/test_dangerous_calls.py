@@ -86,7 +86,7 @@ def test_templates_escape_but_for_cards():
     assert made == {
         "getmore_assets/exports/card.py": "False",  # Markdown
         "getmore_assets/exports/hub.py": "False",  # Markdown, too
-        "getmore_assets/reporting/page.py": "True",
+        "getmore_assets/reporting/html_template.py": "True",
     }
 
 

@@ -16,7 +16,7 @@ from getmore_assets import launch, preflight
 from getmore_assets.config import Pod, Task
 from getmore_assets.errors import BadInput
 from getmore_assets.launch import WorkerFailedError
-from getmore_assets.pods import Wanted, api, following
+from getmore_assets.pods import PodRequest, api, following
 from getmore_assets.task_files import load_task
 from getmore_assets.workers.contracts import SOLVE, TRIAGE, SolveSpec
 from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
@@ -33,9 +33,9 @@ LAUNCHER = """
 import signal, sys; from pathlib import Path
 signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever started the tests may ignore these
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from getmore_assets import launch; from getmore_assets.config import Pod; from getmore_assets.pods import Wanted
+from getmore_assets import launch; from getmore_assets.config import Pod; from getmore_assets.pods import PodRequest
 place, lake = Pod.model_validate_json(sys.argv[1]), Path(sys.argv[2])
-pod = Wanted(place, "launch.solve.pod", lake, lake / "w", "t", "ot_potentials", "r")
+pod = PodRequest(place, "launch.solve.pod", lake, lake / "w", "t", "ot_potentials", "r")
 from getmore_assets.workers.contracts import SOLVE, SolveSpec
 launch.launch(SOLVE, SolveSpec.model_construct(), lake / "w", pod=pod)
 """
@@ -58,7 +58,7 @@ def wanted(tmp_path, task="t", **changes):
     lake = tmp_path / "lake"
     (lake / "w").mkdir(parents=True, exist_ok=True)
     pod = Pod.model_validate(place(tmp_path, **changes))
-    return Wanted(pod, "launch.solve.pod", lake, lake / "w", task, "ot_potentials", "run")
+    return PodRequest(pod, "launch.solve.pod", lake, lake / "w", task, "ot_potentials", "run")
 
 
 def start(pod, spec=None, worker=SOLVE):

@@ -47,7 +47,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
-            from getmore_assets.cli.execution import INTERRUPTED, interrupted
+            from getmore_assets.cli.exits import INTERRUPTED, interrupted
 
             click.echo(f"\n{interrupted(self._given)}", err=True)
             context.exit(INTERRUPTED)

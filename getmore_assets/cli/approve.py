@@ -8,7 +8,8 @@ import json
 
 import click
 
-from getmore_assets.cli.execution import refusals, verb
+from getmore_assets.cli.execution import verb
+from getmore_assets.cli.exits import refusals
 from getmore_assets.task_files import load_task
 
 

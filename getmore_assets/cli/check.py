@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from getmore_assets.cli import live
-from getmore_assets.cli.execution import FAILED, end_on_failure, execute, log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import execute, log_to_terminal, verb
+from getmore_assets.cli.exits import FAILED, end_on_failure, refusals
 from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
@@ -27,7 +28,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
-class Found:
+class CheckOutcome:
     """What one check found.
 
     Attributes:
@@ -99,7 +100,7 @@ def _is_verdict(event: Any) -> bool:
     return bool(event.is_step_failure and event.step_failure_data.user_failure_data)
 
 
-def _found(events: list[Any]) -> list[Found]:
+def _found(events: list[Any]) -> list[CheckOutcome]:
     """What every check found, in the order of the line."""
     from getmore_assets.defs.assets import RAISED
     from getmore_assets.stages.table import CHECKS
@@ -117,7 +118,7 @@ def _found(events: list[Any]) -> list[Found]:
             metadata = {name: value.value for name, value in evaluated[one.name].metadata.items()}
             fails = "error" if RAISED in metadata else "failed" if one.blocking else "warning"
             outcome = "passed" if evaluated[one.name].passed else fails
-        found.append(Found(one.stage, one.name, one.blocking, outcome, one.description, metadata))
+        found.append(CheckOutcome(one.stage, one.name, one.blocking, outcome, one.description, metadata))
     return found
 
 
@@ -126,7 +127,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _print(task: Task, found: list[Found]) -> None:
+def _print(task: Task, found: list[CheckOutcome]) -> None:
     from rich.text import Text
 
     rows = [(one.station, one.check, Text(one.outcome, _COLOURS[one.outcome])) for one in found]
@@ -139,7 +140,7 @@ def _print(task: Task, found: list[Found]) -> None:
     ERR.print(", ".join(f"{outcome} {counts[outcome]}" for outcome in _COLOURS if counts[outcome]))
 
 
-def _write_junit(path: Path, task: str, found: list[Found], strict: bool) -> None:
+def _write_junit(path: Path, task: str, found: list[CheckOutcome], strict: bool) -> None:
     """One suite a stage, one case a check. A warning is a case that passed and says so, unless strict."""
     from junitparser import JUnitXml, TestSuite
 
@@ -153,7 +154,7 @@ def _write_junit(path: Path, task: str, found: list[Found], strict: bool) -> Non
     xml.write(str(path), pretty=True)
 
 
-def _case(one: Found, task: str, strict: bool) -> Any:
+def _case(one: CheckOutcome, task: str, strict: bool) -> Any:
     from junitparser import Error, Failure, Skipped, TestCase
 
     case, said = TestCase(one.check, classname=f"{task}.{one.station}"), _NOT_XML.sub("�", one.said())

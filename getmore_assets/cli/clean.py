@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from getmore_assets.cli.execution import json_option, log_to_terminal, refusals
+from getmore_assets.cli.execution import json_option, log_to_terminal
+from getmore_assets.cli.exits import refusals
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 

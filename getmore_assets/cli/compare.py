@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from getmore_assets.cli.execution import log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import log_to_terminal, verb
+from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.run import carry
 from getmore_assets.cli.terminal import OUT, harmless, print_table
 from getmore_assets.config import UNSELECTED, Task
@@ -76,12 +77,12 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
 
 def _there(task: Task) -> "Record | None":
     """The scorecard, where a run would make nothing."""
-    from getmore_assets.stages.foresight import absent, foresee
+    from getmore_assets.stages.status import absent, stage_statuses
 
     if absent(task):
         return None
-    foreseen = foresee(task)
-    return foreseen["scorecard"].record if all(one.record for one in foreseen.values()) else None
+    statuses = stage_statuses(task)
+    return statuses["scorecard"].record if all(one.record for one in statuses.values()) else None
 
 
 def _print(found: "comparison.Comparison") -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, open_instance, refusals
+from getmore_assets.cli.execution import json_option, log_to_terminal, open_instance
+from getmore_assets.cli.exits import FAILED, refusals
 from getmore_assets.cli.terminal import ERR, OUT, cell
 from getmore_assets.config import Task
 from getmore_assets.task_files import load_task

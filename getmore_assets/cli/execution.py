@@ -1,14 +1,11 @@
-"""What every verb does: read the task, run a Dagster job in this process, and end with the right exit code.
+"""What every verb does: read the task and run a Dagster job in this process.
 
-Belongs here: the options all verbs have, the instance a job runs on, refusals and failures. Does not: a verb.
+Belongs here: the options all verbs have, and the instance a job runs on. Does not: a verb, or how it ends (`exits.py`).
 """
 
-import json
 import logging
 import os
-import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,18 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from getmore_assets.cli.live import STAGES, VERBOSE, Handler, verbosity, verbosity_options
-from getmore_assets.cli.terminal import harmless
+from getmore_assets.cli.exits import StoreLostError
+from getmore_assets.cli.live import VERBOSE, Handler, verbosity, verbosity_options
 from getmore_assets.config import Task
-from getmore_assets.errors import BadInput, redacted
+from getmore_assets.errors import redacted
 
 if TYPE_CHECKING:
     from getmore_assets.lake import Lake
 
-REFUSED, FAILED, INTERRUPTED = 2, 1, 130
-_MEND = "Where the lake may be damaged: getmore doctor --deep TASK.yaml finds it, getmore repair TASK.yaml heals it"
-
-_INTERRUPTED = "interrupted"
 _NO_TELEMETRY = {"telemetry": {"enabled": False}}  # Dagster's variable for it leaves the banner
 _FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
 
@@ -57,10 +50,6 @@ def log_to_terminal() -> None:
     _FAILED.clear()
     for noisy in ("mlflow", "alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-
-
-class StoreLostError(RuntimeError):
-    """Dagster's store could not be written to while a job ran."""
 
 
 def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list[Any]:
@@ -158,53 +147,3 @@ def open_instance(dg: Any, lake: "Lake") -> Any:
                 pass
             partial.rename(place)
     return dg.DagsterInstance.local_temp(str(place), overrides=_NO_TELEMETRY)
-
-
-@contextmanager
-def refusals(as_json: bool) -> Iterator[None]:
-    """Say what was refused, and end with exit code 2; or that the store was lost, and end with 1."""
-    try:
-        yield
-    except BadInput as error:
-        _end(f"refused: {error}", str(error), REFUSED, as_json)
-    except StoreLostError as error:
-        _end(str(error), str(error), FAILED, as_json)
-
-
-def end_on_failure(events: list[Any], as_json: bool) -> None:
-    """Where a step failed, say why and end: exit code 2 where its input was refused, else 1."""
-    failed = [(event.step_key, *_cause(event)) for event in events if event.is_step_failure]
-    if not failed:
-        return
-    if any(message == _INTERRUPTED for _, message, _ in failed):
-        raise KeyboardInterrupt
-    said = [f"{station} failed: {message}" for station, message, _ in failed]
-    short = [f"{station}: {message}" for station, message, _ in failed]
-    code = REFUSED if all(refused for _, _, refused in failed) else FAILED
-    if code == FAILED:
-        said = [*STAGES.tail, *said, _MEND]
-        short.append(_MEND)
-    _end("\n".join(said), "; ".join(short), code, as_json)
-
-
-def _cause(event: Any) -> tuple[str, bool]:
-    """The message, and whether it is a refusal."""
-    error = event.step_failure_data.error
-    cause = error.cause or error
-    kind, _, said = cause.message.strip().partition(": ")
-    if kind.endswith("DagsterExecutionInterruptedError"):
-        return _INTERRUPTED, False
-    return said or kind, kind.endswith("BadInput")
-
-
-def interrupted(arguments: list[str]) -> str:
-    """What was interrupted, and how to go on."""
-    at = f" in {STAGES.now}" if STAGES.now else ""
-    return f"interrupted{at}; finished stages are kept. To go on: {shlex.join(['getmore', *arguments])}"
-
-
-def _end(said: str, message: str, code: int, as_json: bool) -> None:
-    click.echo(harmless(redacted(said)), err=True)
-    if as_json:
-        click.echo(json.dumps({"error": redacted(message)}))
-    sys.exit(code)

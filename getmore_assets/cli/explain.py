@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from getmore_assets.cli.execution import json_option, refusals
+from getmore_assets.cli.execution import json_option
+from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import OUT, harmless, print_table
 from getmore_assets.task_files import load_task
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from getmore_assets.cli.execution import refusals, verb
+from getmore_assets.cli.execution import verb
+from getmore_assets.cli.exits import refusals
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.exports import FORMATS, MODELS

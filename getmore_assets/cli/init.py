@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from getmore_assets.cli.execution import json_option, refusals
+from getmore_assets.cli.execution import json_option
+from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import ERR, OUT, cell, print_table
 from getmore_assets.drafting.draft import Draft
 from getmore_assets.drafting.weighing import Way, said_size

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from getmore_assets.cli import live
-from getmore_assets.cli.execution import log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import log_to_terminal, verb
+from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import OUT, cell, print_table
 from getmore_assets.task_files import load_task
 

@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 import click
 
-from getmore_assets.cli.execution import json_option, log_to_terminal, refusals
+from getmore_assets.cli.execution import json_option, log_to_terminal
+from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.live import verbosity_options
 from getmore_assets.cli.run import carry
 from getmore_assets.errors import BadInput

@@ -9,7 +9,8 @@ import sys
 import click
 
 from getmore_assets.cli import live
-from getmore_assets.cli.execution import FAILED, json_option, log_to_terminal, refusals
+from getmore_assets.cli.execution import json_option, log_to_terminal
+from getmore_assets.cli.exits import FAILED, refusals
 
 
 @click.command()

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from getmore_assets.cli.execution import end_on_failure, execute, has_own_instance, log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import execute, has_own_instance, log_to_terminal, verb
+from getmore_assets.cli.exits import end_on_failure, refusals
 from getmore_assets.cli.live import QUIET, STATUS, VERBOSE, shown, verbosity
 from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
@@ -54,7 +55,7 @@ def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: 
             tracking_place.require_reachable()
         preflight.check(task)
         if has_own_instance(task):
-            from getmore_assets.stages.materializing import CACHED
+            from getmore_assets.stages.caching import CACHED
             from getmore_assets.stages.unchanged import unchanged
 
             if there := unchanged(task, _LAST[job]):

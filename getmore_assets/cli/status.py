@@ -1,13 +1,14 @@
 """`getmore status`: what is in the lake of a task, and what a run would do.
 
-Belongs here: what is printed. Does not: whether a stage is current (`stages/foresight.py`).
+Belongs here: what is printed. Does not: whether a stage is current (`stages/status.py`).
 """
 
 import json
 
 import click
 
-from getmore_assets.cli.execution import log_to_terminal, refusals, verb
+from getmore_assets.cli.execution import log_to_terminal, verb
+from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import ERR, OUT, print_table
 from getmore_assets.task_files import load_task
 
@@ -26,12 +27,14 @@ def status(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
         from getmore_assets.lake import Lake
         from getmore_assets.records import STATIONS, Records
         from getmore_assets.reselection import approval
-        from getmore_assets.stages.foresight import foresee
+        from getmore_assets.stages.status import stage_statuses
 
         lake = Lake(chosen.lake)
         records = Records(lake, chosen.name)
         there = {station: records.last(station) for station in STATIONS}
-        current = {name: bool(one.record) for name, one in foresee(chosen).items()} if any(there.values()) else {}
+        current = (
+            {name: bool(one.record) for name, one in stage_statuses(chosen).items()} if any(there.values()) else {}
+        )
     found = [
         {
             "stage": station,

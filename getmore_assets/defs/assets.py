@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 
 from getmore_assets.defs import pools
+from getmore_assets.defs.asset_metadata import described, owners
 from getmore_assets.defs.line import Line
 from getmore_assets.defs.pipeline import Pipeline
-from getmore_assets.defs.shown import described, owners
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.stages import remembered

@@ -12,9 +12,9 @@ import dagster as dg
 
 from getmore_assets.config import Task
 from getmore_assets.defs import runs
+from getmore_assets.defs.asset_metadata import column_lineage, materialisation
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.pools import place_in_pool
-from getmore_assets.defs.shown import column_lineage, materialisation
 from getmore_assets.defs.upstream import EMPTY, Load, located
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake

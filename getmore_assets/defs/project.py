@@ -12,7 +12,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from getmore_assets.config import Task
-from getmore_assets.defs import questions
+from getmore_assets.defs import query_jobs
 from getmore_assets.defs.assets import TABLES, assets, checks
 from getmore_assets.defs.inventory import inventory
 from getmore_assets.defs.jobs import JOBS, asset_jobs
@@ -97,7 +97,7 @@ def build_definitions(
     return dg.Definitions(
         assets=assets(pipeline, automation_condition),
         asset_checks=[*checks(pipeline), *([inventory(pipeline)] if pipeline.partitions else [])],
-        jobs=[*of_assets, *(one.of(pipeline) for one in [*JOBS, *questions.JOBS] if jobs)],
+        jobs=[*of_assets, *(one.of(pipeline) for one in [*JOBS, *query_jobs.JOBS] if jobs)],
         sensors=sensors_of(pipeline, of_assets[:3]) if jobs and sensors and partitions == "targets" else [],
         resources={pipeline.resource_key: resource(pipeline), pipeline.named(TABLES): tables(pipeline)},
         executor=executor,

@@ -22,8 +22,8 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, Seen, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
-from getmore_assets.reselection.looks import Looks
-from getmore_assets.reselection.watch import Asked, FolderMemory, Memory, due
+from getmore_assets.reselection.version_cache import Looks
+from getmore_assets.reselection.watch import FolderMemory, LastRequest, Memory, due
 
 _EVERY_S = 30
 _CLOCKS_DIFFER_S = 300  # at most, those of the machines that write down when a run ended
@@ -117,7 +117,7 @@ def _look(
         except (BadInput, OSError) as error:  # half written, or gone: the next look may find it whole
             context.log.warning(f"{name}: {error}")
     if not leads:
-        memory.asked |= {name: Asked(version) for name, version in now.items() if name not in memory.asked}
+        memory.asked |= {name: LastRequest(version) for name, version in now.items() if name not in memory.asked}
     busy = _busy(context, memory, {name: Lake(task.lake) for name, task in tasks.items()})
     since = None if memory.looked_at is None else memory.looked_at - _CLOCKS_DIFFER_S
     interrupted = runs.interrupted(context.instance, context.sensor_name, since, memory.interrupted)
@@ -172,10 +172,10 @@ def _request(
 ) -> dg.RunRequest:
     last = memory.asked.get(task.name)
     if last is None:
-        memory.asked[task.name] = Asked(version, 1)
+        memory.asked[task.name] = LastRequest(version, 1)
     else:
         attempts = last.attempts + 1 if last.version == version else 1
-        memory.asked[task.name] = Asked(version, last.number + 1, attempts, last.approved)
+        memory.asked[task.name] = LastRequest(version, last.number + 1, attempts, last.approved)
     up_to_subset = "select_by_model" if task.selection.asks_a_model else "select"
     return _run_request(context, pipeline, memory, task, up_to_subset if task.approval else "run")
 
@@ -188,7 +188,7 @@ def _approved(
     made, last = Records(lake, task.name).get("selected_subset"), memory.asked[task.name]
     if made is None or made.data_version == last.approved or not approval.is_given(lake, task, made.data_version):
         return None
-    memory.asked[task.name] = Asked(last.version, last.number + 1, 1, made.data_version)
+    memory.asked[task.name] = LastRequest(last.version, last.number + 1, 1, made.data_version)
     return _run_request(context, pipeline, memory, task, "run")
 
 

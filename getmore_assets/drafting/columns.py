@@ -16,7 +16,7 @@ from getmore_assets.corpus import formats
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.corpus.rendering import NotTextError, render
 from getmore_assets.corpus.shapes import Recognised, recognise
-from getmore_assets.drafting.files import Found
+from getmore_assets.drafting.files import SourceFiles
 from getmore_assets.errors import BadInput
 
 _LONGEST_NAME = 80  # characters; what is longer is a row where the names should be
@@ -83,7 +83,7 @@ class Table:
         partly: The columns that only some files have.
     """
 
-    found: Found
+    found: SourceFiles
     rows: int
     whole: bool
     columns: dict[str, Column]
@@ -92,7 +92,7 @@ class Table:
     partly: tuple[str, ...] = ()
 
 
-def look(found: Found, most: int) -> Table:
+def look(found: SourceFiles, most: int) -> Table:
     """Read rows from the start of a table (of many parts: of the first and of the last) and count what they hold.
 
     Args:
@@ -154,7 +154,7 @@ def _unusable(batches: list[pl.DataFrame], shape: Recognised) -> int:
     return count
 
 
-def _batches(found: Found, file: Path) -> Iterator[pl.DataFrame]:
+def _batches(found: SourceFiles, file: Path) -> Iterator[pl.DataFrame]:
     try:
         for _, batch in formats.READERS[found.kind](file, None, Reading(found.source())):
             yield batch
@@ -162,7 +162,7 @@ def _batches(found: Found, file: Path) -> Iterator[pl.DataFrame]:
         raise BadInput(str(file), f"cannot be read ({str(error).splitlines()[0]})", "Mend it or leave it out") from None
 
 
-def _refuse_odd(found: Found, file: Path, names: set[str]) -> None:
+def _refuse_odd(found: SourceFiles, file: Path, names: set[str]) -> None:
     """Refuse what is no table of the kind that its name says, with a line of names at the top."""
     if found.kind not in ("csv", "tsv") or not names:
         return

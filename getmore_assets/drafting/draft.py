@@ -14,7 +14,7 @@ import polars as pl
 from getmore_assets.config import LEXICAL, Corpus, Encoder, Task
 from getmore_assets.drafting.columns import NoTextsError, Table, look
 from getmore_assets.drafting.roles import Role, domain_and_source_of, label_of, pair_of, text_of
-from getmore_assets.drafting.sides import Sides
+from getmore_assets.drafting.sides import PoolAndTarget
 from getmore_assets.lake import unreadable_in
 
 _POOL_ROWS, _TARGET_ROWS = 20_000, 200_000  # that are looked at; of a target all, as labels may be rare
@@ -59,7 +59,7 @@ class Draft:
     left: dict[str, str]
 
 
-def drafted(sides: Sides) -> Draft:
+def drafted(sides: PoolAndTarget) -> Draft:
     """The task of one way to tell the target from the pool, from a look at all of its files.
 
     Raises:
@@ -88,7 +88,7 @@ def drafted(sides: Sides) -> Draft:
     return Draft(fields, choices, sides.left | left)
 
 
-def _with_texts(sides: Sides) -> tuple[list[Table], dict[str, str]]:
+def _with_texts(sides: PoolAndTarget) -> tuple[list[Table], dict[str, str]]:
     """The tables of the pool that hold texts, and the others with the reason.
 
     Raises:
@@ -155,7 +155,7 @@ def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
     return sources, choices
 
 
-def _target(sides: Sides, splits: dict[str, Table]) -> tuple[dict[str, Any], list[Choice]]:
+def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[dict[str, Any], list[Choice]]:
     choices, others = [], [table for split, table in splits.items() if split != "train"]
     text, pair = text_of(splits["train"]), pair_of(splits["train"])
     texts = _texts(splits["train"], text)

@@ -34,7 +34,7 @@ _ABOUT = re.compile(r"(?i)^(readme|licen[cs]e|copying|notice|changelog|citation|
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceFiles:
     """One thing that a source of a task file can name.
 
     Attributes:
@@ -61,13 +61,13 @@ class Found:
         return Source(path=self.path, **({"split": self.split} if self.split else {}))
 
 
-def find(given: list[str]) -> tuple[list[Found], dict[str, str]]:
+def find(given: list[str]) -> tuple[list[SourceFiles], dict[str, str]]:
     """Everything readable under some paths, in order of path, and what was left out with why.
 
     Raises:
         BadInput: A path that was given does not exist, or is of no format that is read; or nothing is left.
     """
-    found: list[Found] = []
+    found: list[SourceFiles] = []
     left: dict[str, str] = {}
     for name in given:
         path = Path(name)
@@ -83,14 +83,14 @@ def find(given: list[str]) -> tuple[list[Found], dict[str, str]]:
     return sorted(once, key=lambda one: one.named), left
 
 
-def _under(folder: Path, left: dict[str, str]) -> list[Found]:
+def _under(folder: Path, left: dict[str, str]) -> list[SourceFiles]:
     """The data in a folder and the folders in it."""
     if (folder / "_delta_log").is_dir():
         kind, whole, _ = resolve(Source(path=str(folder)))
         return [_found(str(folder), kind, tuple(whole))]
     if formats.is_saved_dataset(folder):
         return [_found(str(folder), "dataset", (folder,), split) for split in _splits(folder)]
-    found: list[Found] = []
+    found: list[SourceFiles] = []
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith((".", "_")):
@@ -124,10 +124,10 @@ def _not_read(path: Path) -> str | None:
     return None if path.suffix != ".json" or json_list.is_list(path) or _is_json_lines(path) else _NOT_ROWS
 
 
-def _found(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> Found:
+def _found(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> SourceFiles:
     """With its size; that of a split is its own folder's."""
     every = [p for f in files for p in (f.joinpath(split or "").rglob("*") if f.is_dir() else [f])]
-    return Found(path, kind, files, split, sum(p.stat().st_size for p in every if p.is_file()))
+    return SourceFiles(path, kind, files, split, sum(p.stat().st_size for p in every if p.is_file()))
 
 
 def _splits(folder: Path) -> list[str | None]:

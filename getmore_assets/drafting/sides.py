@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from getmore_assets.corpus import formats
-from getmore_assets.drafting.files import POOL, SPLITS, TARGET, Found, find
+from getmore_assets.drafting.files import POOL, SPLITS, TARGET, SourceFiles, find
 from getmore_assets.errors import BadInput
 
 _SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
@@ -17,7 +17,7 @@ _FIX = "Say which is the target: --target FILE, its training examples"
 
 
 @dataclass(frozen=True)
-class Sides:
+class PoolAndTarget:
     """One way to tell the pool from the target.
 
     Attributes:
@@ -29,8 +29,8 @@ class Sides:
     """
 
     name: str
-    pool: list[Found]
-    target: dict[str, Found]
+    pool: list[SourceFiles]
+    target: dict[str, SourceFiles]
     why: str
     left: dict[str, str]
 
@@ -39,13 +39,13 @@ class Sides:
 class _Named:
     """What a name says: the split, whether target or pool, and the words that its other splits share with it."""
 
-    found: Found
+    found: SourceFiles
     split: str | None
     says: str | None
     family: tuple[str, ...]
 
 
-def tell_apart(given: list[str], target: str | None) -> list[Sides]:
+def tell_apart(given: list[str], target: str | None) -> list[PoolAndTarget]:
     """Find the data under some paths, and every way to tell the pool from the target; one where names tell.
 
     Args:
@@ -78,8 +78,8 @@ def tell_apart(given: list[str], target: str | None) -> list[Sides]:
 
 
 def _way(
-    train: _Named, why: str, everything: list[_Named], found: list[Found], left: dict[str, str], given: list[str]
-) -> Sides:
+    train: _Named, why: str, everything: list[_Named], found: list[SourceFiles], left: dict[str, str], given: list[str]
+) -> PoolAndTarget:
     """The sides, where these are the training examples."""
     splits = {"train": train.found}
     for one in everything:
@@ -96,16 +96,16 @@ def _way(
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = "holds a target, and no candidate pool beside it" + (f" ({others})" if others else "")
         raise BadInput(", ".join(given), what, fix)
-    return Sides(_call(train), pool, splits, why, left)
+    return PoolAndTarget(_call(train), pool, splits, why, left)
 
 
-def _without(one: Found, own: list[Found]) -> list[Found]:
+def _without(one: SourceFiles, own: list[SourceFiles]) -> list[SourceFiles]:
     """What is left of files that were put together, where the target is one of them; else they stay together."""
     named = {file.resolve() for target in own for file in target.files}
     rest = tuple(file for file in one.files if file.resolve() not in named)
     if one in own or len(rest) == len(one.files):
         return [one]
-    return [Found(str(file), one.kind, (file,), None, file.stat().st_size) for file in rest]
+    return [SourceFiles(str(file), one.kind, (file,), None, file.stat().st_size) for file in rest]
 
 
 def _call(train: _Named) -> str:
@@ -115,7 +115,7 @@ def _call(train: _Named) -> str:
     return "-".join(own)[:80].strip("-") or "task"
 
 
-def _beside(target: Path) -> list[Found]:
+def _beside(target: Path) -> list[SourceFiles]:
     """What lies beside a target's file and has the name of a split."""
     if not target.is_file():
         return []
@@ -130,7 +130,7 @@ def _is_of(one: _Named, train: _Named) -> bool:
     return one.family == train.family or bare
 
 
-def _named(found: list[Found]) -> list[_Named]:
+def _named(found: list[SourceFiles]) -> list[_Named]:
     """What names say. Folders that all have in common say nothing."""
     folders = [one.files[0].absolute().parent.parts for one in found]
     shared = 0
@@ -139,7 +139,7 @@ def _named(found: list[Found]) -> list[_Named]:
     return [_name(one, list(parts[shared:])) for one, parts in zip(found, folders, strict=True)]
 
 
-def _name(found: Found, folders: list[str]) -> _Named:
+def _name(found: SourceFiles, folders: list[str]) -> _Named:
     name = re.sub(r"\.(jsonl?|ndjson|parquet|csv|tsv|txt|md|rst|text|tex|gz|zst)\b", "", Path(found.path).name.lower())
     by_name, by_folder = _words(name) + _words(found.split or ""), _words(" ".join(folders))
     # What stands nearest to the data speaks: the split, the file's name, then the folders.

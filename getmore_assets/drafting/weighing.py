@@ -7,9 +7,9 @@ Belongs here: a look into what could be the target. Does not: names (`sides.py`)
 from dataclasses import dataclass, replace
 
 from getmore_assets.drafting.columns import NoTextsError, look
-from getmore_assets.drafting.files import Found
+from getmore_assets.drafting.files import SourceFiles
 from getmore_assets.drafting.roles import is_called_label, label_of, text_of
-from getmore_assets.drafting.sides import Sides
+from getmore_assets.drafting.sides import PoolAndTarget
 
 _LOOKED_AT = 2000  # rows
 _CLEARLY = 5  # times: a target of this part of another's size is clearly the smaller one
@@ -27,7 +27,7 @@ class Way:
         size: Of the target's training examples, in bytes.
     """
 
-    sides: Sides
+    sides: PoolAndTarget
     place: int
     size: int
 
@@ -42,7 +42,7 @@ class Way:
         return self.place == other.place and large < _CLEARLY * small
 
 
-def weigh(ways: list[Sides]) -> list[Way]:
+def weigh(ways: list[PoolAndTarget]) -> list[Way]:
     """Every way that makes sense, the likeliest first.
 
     Args:
@@ -77,7 +77,7 @@ def weigh(ways: list[Sides]) -> list[Way]:
     return sorted(found, key=lambda way: (way.place, way.size))
 
 
-def _label(train: Found) -> str | None:
+def _label(train: SourceFiles) -> str | None:
     """The column with labels of what could be training examples, where it has one."""
     table = look(train, _LOOKED_AT)
     text = text_of(table)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from getmore_assets.config import BaseModelChoice, Encoder, Training
-from getmore_assets.training import acts, language_models
+from getmore_assets.training import language_models, phases
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import fit
 
@@ -29,7 +29,7 @@ def adapted(folder: Path, chosen: Encoder, texts: list[str], fitted: Path) -> Pa
         return made
     recipe = Training(**chosen.adapt.model_dump(exclude={"objective"}), max_length=chosen.max_length)
     base = BaseModelChoice(model=str(folder), objective=chosen.adapt.objective)
-    model, tokenizer, _, _ = acts.load_base(folder, base, texts, recipe.max_length, work / "head")
+    model, tokenizer, _, _ = phases.load_base(folder, base, texts, recipe.max_length, work / "head")
     blocks = Blocks(texts, tokenizer, recipe.max_length)
     collate = language_models.collator(tokenizer, chosen.adapt.objective)
     fit(model, blocks, recipe, 0, work / "body", collate, name="adapting the encoder")

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from getmore_assets.pods.api import Cluster, Lost, refusals
-from getmore_assets.pods.following import Ended, followed
-from getmore_assets.pods.wanted import Wanted, require_lake
+from getmore_assets.pods.api import Cluster, PodLostError, refusals
+from getmore_assets.pods.following import PodExit, followed
+from getmore_assets.pods.manifest import PodRequest, require_lake
 
-__all__ = ["Ended", "Wanted", "require_lake", "run"]
+__all__ = ["PodExit", "PodRequest", "require_lake", "run"]
 
 
-def run(wanted: Wanted, arguments: list[str], environment: dict[str, str], processes: int) -> Ended:
+def run(wanted: PodRequest, arguments: list[str], environment: dict[str, str], processes: int) -> PodExit:
     """Run Python in a pod, with its log in ours. The pod is deleted however this ends, an earlier one before it starts.
 
     Args:
@@ -44,8 +44,8 @@ def run(wanted: Wanted, arguments: list[str], environment: dict[str, str], proce
                 return followed(cluster)
             finally:
                 cluster.delete_or_say()
-        except Lost as lost:
-            return Ended(None, str(lost), lost.taken)
+        except PodLostError as lost:
+            return PodExit(None, str(lost), lost.taken)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The part of a cluster's API that one pod needs.
 
-Belongs here: finding the cluster, asking it, and wording what it refuses. Does not: what the pod is like (`wanted.py`),
-or when it has ended (`following.py`).
+Belongs here: finding the cluster, asking it, and wording what it refuses. Does not: what the pod is like
+(`manifest.py`), or when it has ended (`following.py`).
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from getmore_assets.errors import BadInput, redacted
-from getmore_assets.pods.wanted import GRACE_S, Wanted, described
+from getmore_assets.pods.manifest import GRACE_S, PodRequest, described
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ PATIENCE_S = 300  # with a cluster that does not answer, and with a node that do
 ANSWER_S = (10, 60)  # for a connection, and for an answer
 
 
-class Lost(Exception):
+class PodLostError(Exception):
     """The pod did not come, or went before its worker ended; the message follows `the worker`.
 
     Args:
@@ -39,7 +39,7 @@ class Lost(Exception):
 
 
 @contextmanager
-def refusals(wanted: Wanted, host: str) -> Iterator[None]:
+def refusals(wanted: PodRequest, host: str) -> Iterator[None]:
     """Say what the cluster says to a request, as a refusal where it is for the user to mend."""
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
@@ -53,7 +53,7 @@ def refusals(wanted: Wanted, host: str) -> Iterator[None]:
             raise BadInput(wanted.field, f"the cluster does not allow it: {said}", fix) from None
         if error.status in (400, 404, 422):
             raise BadInput(wanted.field, f"the cluster does not take it: {said}", "Correct the field") from None
-        raise Lost(f"got no pod: the cluster says {error.status}: {said}") from None
+        raise PodLostError(f"got no pod: the cluster says {error.status}: {said}") from None
     except HTTPError as error:
         what = f"no cluster answers at {host} ({type(getattr(error, 'reason', error)).__name__})"
         raise BadInput(
@@ -75,7 +75,7 @@ class Cluster:
         BadInput: No cluster is known here.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: PodRequest) -> None:
         from kubernetes import client, config
 
         self.wanted, settings = wanted, client.Configuration()
@@ -126,7 +126,7 @@ class Cluster:
         while self.pod(name) is not None:
             if time.monotonic() > until:
                 fix = f"see to its node, or kubectl delete pod {name} --namespace {self.namespace} --force"
-                raise Lost(f"was not started: pod {name} of an earlier run does not end; {fix}")
+                raise PodLostError(f"was not started: pod {name} of an earlier run does not end; {fix}")
             time.sleep(LOOK_EVERY_S)
 
     def create(self, arguments: list[str], environment: dict[str, str], processes: int) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from getmore_assets.errors import redacted
-from getmore_assets.pods.api import ANSWER_S, LOOK_EVERY_S, PATIENCE_S, Cluster, Lost
-from getmore_assets.pods.wanted import WORKER
+from getmore_assets.pods.api import ANSWER_S, LOOK_EVERY_S, PATIENCE_S, Cluster, PodLostError
+from getmore_assets.pods.manifest import WORKER
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _HOPELESS = {
 
 
 @dataclass(frozen=True)
-class Ended:
+class PodExit:
     """How a worker ended in its pod.
 
     Attributes:
@@ -45,7 +45,7 @@ class Ended:
     taken: bool = False
 
 
-def followed(cluster: Cluster) -> Ended:
+def followed(cluster: Cluster) -> PodExit:
     """Wait for the worker of a pod that was made, its log on stderr.
 
     Raises:
@@ -57,7 +57,7 @@ def followed(cluster: Cluster) -> Ended:
     while True:
         pod = _looked_at(cluster)
         if pod is None:
-            raise Lost("has lost its pod: somebody deleted it, or its node; run again to go on", taken=True)
+            raise PodLostError("has lost its pod: somebody deleted it, or its node; run again to go on", taken=True)
         state = _state(pod)
         if state and (state.running or state.terminated) and speaker is None:
             speaker = threading.Thread(target=_speak, args=(cluster,), daemon=True)
@@ -68,15 +68,15 @@ def followed(cluster: Cluster) -> Ended:
             return _ended(pod, state.terminated if state else None, field)
         waits = _waits(pod, state)
         if waits and waits[0] in _HOPELESS:
-            raise Lost(f"cannot start in its pod: {': '.join(waits)}. Correct {field}, or what it names")
+            raise PodLostError(f"cannot start in its pod: {': '.join(waits)}. Correct {field}, or what it names")
         if speaker is None and time.monotonic() - started > place.start_timeout:
             why = ": ".join([*waits, "`kubectl get events` may say why"][:2])
             fix = f"Ask for less in {field}, or raise its start_timeout"
-            raise Lost(f"did not start in a pod within {place.start_timeout} s: {why}. {fix}")
+            raise PodLostError(f"did not start in a pod within {place.start_timeout} s: {why}. {fix}")
         if pod.metadata.deletion_timestamp:
             deleted = deleted or time.monotonic()
             if time.monotonic() - deleted > PATIENCE_S:
-                raise Lost(
+                raise PodLostError(
                     "has lost its pod: it was deleted, and its node does not answer; run again to go on", taken=True
                 )
         time.sleep(LOOK_EVERY_S)
@@ -93,7 +93,9 @@ def _looked_at(cluster: Cluster) -> Any | None:
             return cluster.pod(cluster.wanted.name)
         except (ApiException, HTTPError) as error:
             if time.monotonic() > until:
-                raise Lost(f"was left: the cluster has not answered for {PATIENCE_S} s; run again to go on") from error
+                raise PodLostError(
+                    f"was left: the cluster has not answered for {PATIENCE_S} s; run again to go on"
+                ) from error
             log.warning("the cluster does not answer (%s), and is asked again", type(error).__name__)
             time.sleep(LOOK_EVERY_S)
 
@@ -112,21 +114,21 @@ def _waits(pod: Any, state: Any | None) -> list[str]:
     return []
 
 
-def _ended(pod: Any, last: Any | None, field: str) -> Ended:
+def _ended(pod: Any, last: Any | None, field: str) -> PodExit:
     """The end of a worker that is known to have ended."""
     if last and last.exit_code <= 128 and last.reason not in ("StartError", "ContainerCannotRun"):
-        return Ended(last.exit_code, redacted(last.message or "")[-_CHARS:].strip() if last.exit_code else "")
+        return PodExit(last.exit_code, redacted(last.message or "")[-_CHARS:].strip() if last.exit_code else "")
     driven = [one for one in pod.status.conditions or [] if one.type == "DisruptionTarget" and one.status == "True"]
     for why in [pod.status, *driven, last]:
         if why and why.reason not in (None, "Error"):
             said = f"{why.reason}: {redacted(why.message)[-_CHARS:].strip()}" if why.message else why.reason
             fix = _FIXES.get(why.reason, "Run again to go on").format(field)
-            raise Lost(f"was ended in its pod: {said}. {fix}", taken=why.reason not in _BY_ITSELF)
+            raise PodLostError(f"was ended in its pod: {said}. {fix}", taken=why.reason not in _BY_ITSELF)
     if pod.metadata.deletion_timestamp:
-        raise Lost("has lost its pod: somebody deleted it; run again to go on", taken=True)
+        raise PodLostError("has lost its pod: somebody deleted it; run again to go on", taken=True)
     if last is None:
-        raise Lost("was ended in its pod, and the cluster does not say why; run again to go on", taken=True)
-    return Ended(128 - last.exit_code, "")
+        raise PodLostError("was ended in its pod, and the cluster does not say why; run again to go on", taken=True)
+    return PodExit(128 - last.exit_code, "")
 
 
 _BY_ITSELF = ("DeadlineExceeded", "StartError", "ContainerCannotRun")

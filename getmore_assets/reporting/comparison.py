@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from getmore_assets.records import Record
-from getmore_assets.reporting import statistics, tables
+from getmore_assets.reporting import statistics, tables, verdict
 from getmore_assets.reporting.gates import Gate, failed
 from getmore_assets.reporting.tables import Table
 
@@ -30,7 +30,7 @@ def read(made: Record) -> Comparison:
     places = [order[pair] for pair in rows.select("selector", "seed").rows()]
     scores = rows.with_columns(pl.Series("at", places)).sort("at").drop("at")
     chosen = str(made.facts["scored"][0]["selector"])
-    gains = statistics.gains(scores, chosen)
+    gains = verdict.gains(scores, chosen)
     shown = [
         tables.scorecard(scores, made.facts["distances"]),
         tables.gains(gains, statistics.main_metric(scores), chosen),
@@ -38,6 +38,6 @@ def read(made: Record) -> Comparison:
         tables.forgetting(scores),
     ]
     cannot_tell = failed([Gate(**gate) for gate in made.facts.get("gates", [])])
-    headline = statistics.headline(gains, chosen, cannot_tell)[1]
+    headline = verdict.headline(gains, chosen, cannot_tell)[1]
     found = [table for table in shown if table is not None]
     return Comparison(headline, made.facts["verdict"], found, made.folders["report"])

@@ -12,8 +12,8 @@ from getmore_assets.corpus import pool
 from getmore_assets.encoders import store
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
-from getmore_assets.reporting import landscape, rows
-from getmore_assets.reporting.landscape import Landscape
+from getmore_assets.reporting import pca_map, rows
+from getmore_assets.reporting.pca_map import Landscape
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,6 @@ def _potentials(task: Task, potentials: TableRef) -> pl.DataFrame:
 
 def _landscape(task: Task, made: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
     target = made["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
-    drawn = landscape.sample(judged, target.select("id").unique().collect()["id"])
+    drawn = pca_map.sample(judged, target.select("id").unique().collect()["id"])
     embeddings = made["embeddings"]
-    return landscape.lay_out(drawn, store.load(embeddings.table_ref(), embeddings.facts["encoder"], drawn.ids))
+    return pca_map.lay_out(drawn, store.load(embeddings.table_ref(), embeddings.facts["encoder"], drawn.ids))

@@ -1,4 +1,4 @@
-"""Figures as small files: PNG on white, or, where the path ends in `.svg`, without a ground, for `drawing.py`.
+"""Figures as small files: PNG on white, or, where the path ends in `.svg`, without a ground, for `inline_svg.py`.
 
 Belongs here: one function a figure, data in, file out. Does not: reading tables.
 """
@@ -14,7 +14,7 @@ import polars as pl
 
 from getmore_assets.lake import unfinished
 from getmore_assets.reporting import plain
-from getmore_assets.reporting.landscape import Landscape
+from getmore_assets.reporting.pca_map import Landscape
 from getmore_assets.reporting.seeds import range_of
 from getmore_assets.reporting.statistics import COSTS, Interval, shown
 from getmore_assets.reselection.drift import Difference

@@ -1,13 +1,14 @@
 """What to do after a scorecard, in words.
 
-Belongs here: from verdict, gates and what was dropped to the next command. Does not: the verdict (`statistics.py`).
+Belongs here: from verdict, gates and what was dropped to the next command. Does not: the verdict (`verdict.py`).
 """
 
 import math
 
 from getmore_assets.config import Task
 from getmore_assets.reporting.gates import Gate
-from getmore_assets.reporting.statistics import BETTER, LEVEL, UNKNOWN, WORSE, Gain, judgement, shown
+from getmore_assets.reporting.statistics import shown
+from getmore_assets.reporting.verdict import BETTER, LEVEL, UNKNOWN, WORSE, Gain, judgement
 
 _MOST_SEEDS = 30  # beyond which a difference is too small to be worth showing
 _FEWEST_SEEDS = 5

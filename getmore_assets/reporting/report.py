@@ -1,7 +1,8 @@
 """One self-contained HTML page per task.
 
 Belongs here: what the page says, and in which order. Does not: reading tables (`evidence.py`), counting, the tables'
-cells, the figures, the page's frame (`page.py`). Nothing is markup but the drawings: what a corpus says is escaped.
+cells, the figures, the page's frame (`html_template.py`). Nothing is markup but the drawings: what a corpus says is
+escaped.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import yaml
 from getmore_assets.config import Task
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, now, sources_of, write_atomically
-from getmore_assets.reporting import drawing, figures, page, plain, rows, statistics, tables
+from getmore_assets.reporting import figures, html_template, inline_svg, plain, rows, statistics, tables, verdict
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.dropped import dropped
 from getmore_assets.reporting.evidence import Evidence
@@ -23,7 +24,7 @@ from getmore_assets.reporting.gates import Gate, failed
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
 
-_MARKS = {statistics.BETTER: "✓", statistics.LEVEL: "≈", statistics.WORSE: "✗", statistics.UNKNOWN: "?", "said": "·"}
+_MARKS = {verdict.BETTER: "✓", verdict.LEVEL: "≈", verdict.WORSE: "✗", verdict.UNKNOWN: "?", "said": "·"}
 _TRAINED = {"base_model": "the base (or its head)", "warmed_model": "the warm-up", "finetuned_model": "fine-tuning"}
 _SECTIONS = {
     "verdict": "Verdict",
@@ -64,8 +65,8 @@ def write(
         own: What makes the scorecard: code_version, dagster_run_id and, where it is tracked, mlflow_run_id.
     """
     chosen, selected = task.selection.called, made["selected_subset"]
-    metric, gains = statistics.main_metric(scores), statistics.gains(scores, chosen)
-    kind, words = statistics.headline(gains, chosen, failed(gates))
+    metric, gains = statistics.main_metric(scores), verdict.gains(scores, chosen)
+    kind, words = verdict.headline(gains, chosen, failed(gates))
     forgetting, domains = tables.forgetting(scores), _domains(evidence)
     hashes = {
         "selection": selected.facts["selection_hash"],
@@ -74,7 +75,7 @@ def write(
         "target": made["target_data"].data_version,
         "base model": made["base_model"].data_version,
     }
-    text = page.render(
+    text = html_template.render(
         task=task.name,
         selector=chosen,
         picks=selected.rows,
@@ -124,12 +125,12 @@ def _domains(evidence: Evidence) -> list[str | None]:
 def _verdict(
     scores: pl.DataFrame,
     chosen: str,
-    gains: dict[str, statistics.Gain],
+    gains: dict[str, verdict.Gain],
     curves: list[Curve],
     gates: list[Gate],
 ) -> list[dict[str, str]]:
-    kinds = [statistics.judgement(gain) for gain in gains.values()]
-    lines = list(zip(kinds, statistics.verdict(scores, chosen, tells=failed(gates) is None), strict=True))
+    kinds = [verdict.judgement(gain) for gain in gains.values()]
+    lines = list(zip(kinds, verdict.sentences(scores, chosen, tells=failed(gates) is None), strict=True))
     lines += [("said", f"{gate.name}: {gate.said}") for gate in gates if gate.passed is not None]
     lines += [("said", curve.said) for curve in curves if curve.said]
     selecting, warming, tuning = statistics.costs(scores)[chosen]
@@ -166,7 +167,7 @@ class _Drawings:
     def add(self, name: str, title: str, alt: str, caption: str, figure: Callable[..., Path], *data: Any) -> None:
         """Draw a figure of `figures`, given its data; `title` and `alt` stand for it where it cannot be seen."""
         svg = figure(*data, self._folder / f"{name}.svg").read_text("utf-8")
-        self.made[name] = {"caption": caption, "svg": drawing.inline(svg, name, f"{title}. {alt}")}
+        self.made[name] = {"caption": caption, "svg": inline_svg.inline(svg, name, f"{title}. {alt}")}
 
 
 def _figures(

@@ -1,6 +1,6 @@
 """What each seed gave on a metric, and the range that a metric has.
 
-Belongs here: values as they are drawn. Does not: means, intervals or verdicts (`statistics.py`).
+Belongs here: values as they are drawn. Does not: means or intervals (`statistics.py`).
 """
 
 import math

@@ -15,7 +15,7 @@ from getmore_assets import __version__
 from getmore_assets.config import NONE
 from getmore_assets.corpus.reading import remarks
 from getmore_assets.records import Record
-from getmore_assets.reporting import statistics
+from getmore_assets.reporting import statistics, verdict
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.rows import Share
 from getmore_assets.reporting.statistics import shown
@@ -100,7 +100,7 @@ def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
     return Table("Scorecard", f"{said}; the same tokens of warm-up and the same recipe for every selector.", head, rows)
 
 
-def gains(found: dict[str, statistics.Gain], metric: str, chosen: str) -> Table | None:
+def gains(found: dict[str, verdict.Gain], metric: str, chosen: str) -> Table | None:
     """The differences that the verdict goes by; None where nothing was compared."""
     if not found:
         return None
@@ -116,7 +116,7 @@ def gains(found: dict[str, statistics.Gain], metric: str, chosen: str) -> Table 
     for other, gain in found.items():
         bootstrap = f"{gain.bootstrap[0]:.4g} to {gain.bootstrap[1]:.4g}" if gain.bootstrap else "–"
         figures = ("–" if math.isnan(one) else f"{one:.2g}" for one in (gain.p, gain.margin, gain.smallest))
-        rows.append([shown(other), str(gain), bootstrap, *figures, statistics.judgement(gain)])
+        rows.append([shown(other), str(gain), bootstrap, *figures, verdict.judgement(gain)])
     return Table("Differences", caption, head, rows)
 
 

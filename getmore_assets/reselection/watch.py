@@ -13,7 +13,7 @@ MOST_ATTEMPTS = 3  # runs for one version: the first, and two more where it was 
 
 
 @dataclass
-class Asked:
+class LastRequest:
     """The last thing asked for on behalf of a target.
 
     Attributes:
@@ -43,7 +43,7 @@ class Memory:
         looked_at: When the last look was, in seconds since 1970.
     """
 
-    asked: dict[str, Asked] = field(default_factory=dict)
+    asked: dict[str, LastRequest] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
     suspects: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Memory:
     def load(cls, cursor: str | None) -> "Memory":
         """From a cursor; empty at the first look."""
         raw: dict[str, Any] = json.loads(cursor) if cursor else {}
-        asked = {name: Asked(**one) for name, one in raw.pop("asked", {}).items()}
+        asked = {name: LastRequest(**one) for name, one in raw.pop("asked", {}).items()}
         seen = {path: (version, newest) for path, (version, newest) in raw.pop("seen", {}).items()}
         known = {one.name for one in fields(cls)}
         return cls(asked=asked, seen=seen, **{name: value for name, value in raw.items() if name in known})
@@ -98,7 +98,7 @@ class FolderMemory:
         return cls(**json.loads(cursor)) if cursor else cls()
 
 
-def due(now: dict[str, str], asked: dict[str, Asked], busy: set[str], interrupted: set[str]) -> list[str]:
+def due(now: dict[str, str], asked: dict[str, LastRequest], busy: set[str], interrupted: set[str]) -> list[str]:
     """The targets to ask a run for: those whose version is another than was asked for, and that no run is working on.
 
     It compares levels, not edges: a look that was missed, or a change while a run was going, is made good by the next.

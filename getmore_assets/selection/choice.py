@@ -9,10 +9,11 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.identity import hash_lines
 from getmore_assets.errors import BadInput
-from getmore_assets.selection import subset
+from getmore_assets.selection.budget import resolved, within_budget
+from getmore_assets.selection.context import Tables
 from getmore_assets.selection.destinations import destinations
-from getmore_assets.selection.ground import Tables
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Choice:
     @property
     def hash(self) -> str:
         """Names the selection."""
-        return subset.selection_hash(self.rows["id"].to_list())
+        return hash_lines(self.rows["id"].to_list())
 
     def ledger(self) -> pl.DataFrame:
         """Every row's fate: selected, not selected, or excluded; by which station, and why; rank and score."""
@@ -73,7 +74,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     """
     found, chosen = tables.candidates(task, encoder), task.selection
     found.require_budget(chosen.budget)
-    taken = subset.take(ranked, subset.resolved(chosen.budget, len(found.domains)))
+    taken = within_budget(ranked, resolved(chosen.budget, len(found.domains)))
     if not taken.height:
         what = f"is smaller than the first row: it has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")

@@ -10,13 +10,13 @@ import numpy as np
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
-from getmore_assets.selection.ground import Ground
+from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.solver import solve
 
 
-def potentials(ground: Ground) -> tuple[np.ndarray, dict[str, Any]]:
+def potentials(context: SelectionContext) -> tuple[np.ndarray, dict[str, Any]]:
     """The potential of each candidate against the negative target: `[n]`, float64; and how the solve converged.
 
     High where weight on the candidate takes the pool away from the negative target.
@@ -24,12 +24,12 @@ def potentials(ground: Ground) -> tuple[np.ndarray, dict[str, Any]]:
     Raises:
         BadInput: The task has no negative target.
     """
-    points = points_of(ground.tables.target_data, ground.task.name, "negative", ground.without_vector)
+    points = points_of(context.tables.target_data, context.task.name, "negative", context.without_vector)
     if not points.height:
         raise BadInput("target.negative", "is not given, and the selector `contrast` flees it", "Give its rows")
-    y = store.load(ground.tables.embeddings, ground.encoder, points["id"])
-    settings = ground.task.transport
-    problem = pose(ground.x, y, points["weight"].to_numpy())
+    y = store.load(context.tables.embeddings, context.encoder, points["id"])
+    settings = context.task.transport
+    problem = pose(context.x, y, points["weight"].to_numpy())
     epsilon, relaxation = settings.absolute(problem.mean_cost)
     tile_pass = best_pass(problem, settings.memory_mb)
     solution = solve(

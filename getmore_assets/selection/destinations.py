@@ -9,7 +9,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.encoders import store
-from getmore_assets.selection.ground import Tables
+from getmore_assets.selection.context import Tables
 
 NEAREST = 3
 _BLOCK = 512

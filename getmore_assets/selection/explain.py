@@ -1,7 +1,7 @@
 """Why one row is in a selection or out of it, and what would change the decision.
 
 Belongs here: putting together what the stages decided about a row. Does not: deciding, or what a place in the order of
-a selector hangs on (`orders.py`).
+a selector hangs on (`counterfactuals.py`).
 """
 
 import unicodedata
@@ -18,10 +18,10 @@ from getmore_assets.corpus.target import EVALUATION
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Records
-from getmore_assets.selection import subset
+from getmore_assets.selection.budget import resolved
+from getmore_assets.selection.context import Tables
+from getmore_assets.selection.counterfactuals import Position, decider
 from getmore_assets.selection.destinations import destinations
-from getmore_assets.selection.ground import Tables
-from getmore_assets.selection.orders import Place, decider
 
 _PASSED = (*candidates.STATIONS[:-1], "embeddings", candidates.STATIONS[-1])  # in the order that they take rows out
 _ORDER = {**{name: at for at, name in enumerate(_PASSED)}, "selected_subset": len(_PASSED)}
@@ -219,13 +219,13 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
     ]
 
 
-def _place(task: Task, tables: Tables, facts: dict[str, Any], ledger: pl.LazyFrame, rank: int) -> Place:
+def _place(task: Task, tables: Tables, facts: dict[str, Any], ledger: pl.LazyFrame, rank: int) -> Position:
     """The place of the candidate that has a rank, with all that come before it or are selected, and the next."""
     reach = pl.max_horizontal(pl.lit(rank), (pl.col("decision") == "selected").sum() + 1)
     tokens = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "n_tokens")
     ranked = ledger.filter(pl.col("rank") <= reach).select("id", "rank", "score").join(tokens, on="id").sort("rank")
-    budget = subset.resolved(task.selection.budget, facts["candidates"])
-    return Place(decider(task.selection, facts), facts, budget, ranked.select("score", "n_tokens").collect(), rank)
+    budget = resolved(task.selection.budget, facts["candidates"])
+    return Position(decider(task.selection, facts), facts, budget, ranked.select("score", "n_tokens").collect(), rank)
 
 
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:

@@ -1,6 +1,6 @@
 """GOT-D: rank candidates by the derivative of the transport distance with respect to their weight.
 
-Belongs here: scores and ranks from a candidate potential. Does not: the budget (`subset.py`).
+Belongs here: scores and ranks from a candidate potential. Does not: the budget (`budget.py`).
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus.identity import draws
-from getmore_assets.selection import subset
+from getmore_assets.selection.ranking import rank_by_score
 
 _SPARE = (
     2.0  # times the budget that the domains must hold: a comparison at equal tokens takes more rows than the budget
@@ -37,4 +37,4 @@ def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spen
     turns = held.select("domain", turn=(before >= _SPARE * spend).cast(pl.Int64).cum_sum())
     turn = eligible.select("domain").join(turns, on="domain", maintain_order="left")["turn"].to_numpy()
     score = turn + draws(eligible["id"], f"domain-{seed}")
-    return subset.rank_by_score(eligible.with_columns(pl.Series("score", score)))
+    return rank_by_score(eligible.with_columns(pl.Series("score", score)))

@@ -1,6 +1,6 @@
 """Quotas: a share of the budget for each part of the target, so that a large part does not drown a small one.
 
-Belongs here: the ground of one part, and whose turn it is. Does not: how a selector chooses within a part
+Belongs here: the context of one part, and whose turn it is. Does not: how a selector chooses within a part
 (`selectors.py`).
 
 Each part is a target of its own: a selector ranks the same candidates for it, for GOT-D by potentials that are solved
@@ -17,7 +17,7 @@ import polars as pl
 
 from getmore_assets.config import Quotas
 from getmore_assets.corpus.target import shares_of, weighed
-from getmore_assets.selection.ground import Ground
+from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import NpyFile
@@ -25,16 +25,16 @@ from getmore_assets.transport.solver import Solution, solve
 
 
 @dataclass(frozen=True)
-class Part(Ground):
-    """The ground of one part: the candidates of the whole, and those rows of target train that are in the part.
+class Part(SelectionContext):
+    """The context of one part: the candidates of the whole, and those rows of target train that are in the part.
 
     Attributes:
-        whole: The ground it is a part of.
+        whole: The context it is a part of.
         by: The column that says which part a row of train is in.
         name: Of the part, as that column holds it.
     """
 
-    whole: Ground
+    whole: SelectionContext
     by: str
     name: str
 
@@ -80,11 +80,11 @@ class Part(Ground):
         return rows.filter(pl.col(self.by) == self.name) if name == "train" else rows
 
 
-def parts(ground: Ground, quotas: Quotas) -> list[tuple[Part, float]]:
-    """The parts of a ground, by name, each with its share of the budget; the shares sum to 1."""
-    names = sorted(ground.split_rows("train").select(quotas.by).collect()[quotas.by].drop_nulls().unique())
-    given = {name: getattr(ground, name) for name in (field.name for field in fields(Ground))}
-    return [(Part(**given, whole=ground, by=quotas.by, name=name), share) for name, share in shares_of(quotas, names)]
+def parts(context: SelectionContext, quotas: Quotas) -> list[tuple[Part, float]]:
+    """The parts of a context, by name, each with its share of the budget; the shares sum to 1."""
+    names = sorted(context.split_rows("train").select(quotas.by).collect()[quotas.by].drop_nulls().unique())
+    given = {name: getattr(context, name) for name in (field.name for field in fields(SelectionContext))}
+    return [(Part(**given, whole=context, by=quotas.by, name=name), share) for name, share in shares_of(quotas, names)]
 
 
 def in_turn(

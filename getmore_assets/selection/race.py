@@ -20,7 +20,7 @@ _MOST_TEXTS = 1000
 
 
 @dataclass(frozen=True)
-class Heat:
+class TrialRun:
     """How one entrant did.
 
     Attributes:
@@ -36,7 +36,9 @@ class Heat:
     seconds: float
 
 
-def run(trials: Trials, entrants: dict[str, Callable[[], list[str]]], seeds: tuple[int, ...] = (0, 1)) -> list[Heat]:
+def run(
+    trials: Trials, entrants: dict[str, Callable[[], list[str]]], seeds: tuple[int, ...] = (0, 1)
+) -> list[TrialRun]:
     """Warm the base up on what each entrant would choose first, at equal tokens; the best comes first.
 
     Args:
@@ -47,9 +49,9 @@ def run(trials: Trials, entrants: dict[str, Callable[[], list[str]]], seeds: tup
     chosen, seconds = {}, {}
     for name, choose in entrants.items():
         began = time.monotonic()
-        chosen[name] = trials.ground.texts_of(choose())
+        chosen[name] = trials.context.texts_of(choose())
         seconds[name] = time.monotonic() - began
-    validation = trials.ground.split("validation", _MOST_TEXTS)
+    validation = trials.context.split("validation", _MOST_TEXTS)
     blocks = min(trials.blocks(texts) for texts in chosen.values())
     heats = []
     for name, texts in chosen.items():
@@ -58,7 +60,7 @@ def run(trials: Trials, entrants: dict[str, Callable[[], list[str]]], seeds: tup
             model, tokenizer = trials.base()
             trials.warm(model, tokenizer, texts, seed, blocks)
             losses.append(trials.loss(model, tokenizer, validation))
-        heat = Heat(name, float(np.mean(losses)), blocks, seconds[name] + time.monotonic() - began)
+        heat = TrialRun(name, float(np.mean(losses)), blocks, seconds[name] + time.monotonic() - began)
         log.info("race: %s, perplexity %.2f on validation", name, math.exp(heat.loss))
         heats.append(heat)
     return sorted(heats, key=lambda heat: (heat.loss, heat.entrant))

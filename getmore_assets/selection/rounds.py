@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from getmore_assets.selection.ground import Ground
+from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.marginal import TargetMarginal
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
@@ -107,24 +107,24 @@ class Plan:
         return solution.g, solution.f.astype(np.float64), solution.dual
 
 
-def plan_of(ground: Ground) -> Plan:
+def plan_of(context: SelectionContext) -> Plan:
     """The transport problem of a ground, with weights that may be moved."""
-    settings = ground.task.transport
+    settings = context.task.transport
     return Plan(
-        ground.x,
-        ground.y,
-        ground.points["weight"].to_numpy(),
-        ground.n_tokens,
-        ground.epsilon,
-        ground.relaxation,
+        context.x,
+        context.y,
+        context.points["weight"].to_numpy(),
+        context.n_tokens,
+        context.epsilon,
+        context.relaxation,
         settings.max_passes,
         settings.memory_mb,
-        known=(ground.points["potential"].to_numpy(), ground.f),
+        known=(context.points["potential"].to_numpy(), context.f),
     )
 
 
 @dataclass(frozen=True)
-class Picked:
+class Picks:
     """What rounds picked.
 
     Attributes:
@@ -151,7 +151,7 @@ def pick(
     *,
     damping: float | None = None,
     bonus: np.ndarray | float = 0.0,
-) -> Picked:
+) -> Picks:
     """Pick in rounds, each an equal part of the budget.
 
     Args:
@@ -185,7 +185,7 @@ def pick(
             score.append(float(f[row]))
         by_round.append(len(order) - before)
         log.info("round %d of %d: %d picks, distance %.5f", number + 1, rounds, by_round[-1], costs[-1])
-    return Picked(np.array(order, np.int64), np.array(score), f, costs, by_round)
+    return Picks(np.array(order, np.int64), np.array(score), f, costs, by_round)
 
 
 def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:

@@ -10,37 +10,37 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Budget, Selector
-from getmore_assets.selection import subset
-from getmore_assets.selection.ground import Ground
-from getmore_assets.selection.ranked import Ranked, by_order, price
+from getmore_assets.selection.budget import resolved
+from getmore_assets.selection.context import SelectionContext
+from getmore_assets.selection.ranking import Ranking, by_order, price
 from getmore_assets.selectors import KINDS
 
 
-def rank(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+def rank(context: SelectionContext, chosen: Selector, budget: Budget) -> Ranking:
     """Let a selector choose.
 
     Args:
-        ground: What from.
+        context: What from.
         chosen: The selector and its settings.
         budget: How much will be taken of it. Selectors that pick one after the other stop there; what they left follows
             in the order of their last scores.
 
     Raises:
-        BadInput: The selector cannot work on this ground.
+        BadInput: The selector cannot choose from this context.
     """
-    budget = subset.resolved(budget, ground.eligible.height)
+    budget = resolved(budget, context.eligible.height)
     if chosen.quotas:
-        return _by_quotas(ground, chosen, budget)
-    return KINDS[chosen.selector].rank(ground, chosen, budget)
+        return _by_quotas(context, chosen, budget)
+    return KINDS[chosen.selector].rank(context, chosen, budget)
 
 
-def _by_quotas(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
+def _by_quotas(context: SelectionContext, chosen: Selector, budget: Budget) -> Ranking:
     from getmore_assets.selection import quotas
 
     assert chosen.quotas is not None
-    alone, (prices, spend) = chosen.model_copy(update={"quotas": None}), price(ground, budget)
-    place = pl.DataFrame({"id": ground.eligible["id"], "place": np.arange(len(prices))})
-    parts, wanted = zip(*quotas.parts(ground, chosen.quotas), strict=True)
+    alone, (prices, spend) = chosen.model_copy(update={"quotas": None}), price(context, budget)
+    place = pl.DataFrame({"id": context.eligible["id"], "place": np.arange(len(prices))})
+    parts, wanted = zip(*quotas.parts(context, chosen.quotas), strict=True)
     orders, scores, facts = [], [], []
     for part, share in zip(parts, wanted, strict=True):
         its = math.ceil(share * spend)
@@ -54,4 +54,4 @@ def _by_quotas(ground: Ground, chosen: Selector, budget: Budget) -> Ranked:
     score[order] = np.array(scores)[by, order]
     found = {part.name: {"share": wanted[n], "picks": int((by == n).sum()), **facts[n]} for n, part in enumerate(parts)}
     moved = [one["lambda"] * share for one, share in zip(facts, wanted, strict=True) if "lambda" in one]
-    return by_order(ground, order, score, quotas=found, **({"lambda": sum(moved)} if moved else {}))
+    return by_order(context, order, score, quotas=found, **({"lambda": sum(moved)} if moved else {}))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Moves:
+class LossChanges:
     """Mean losses of a token before and after a warm-up, in nats.
 
     Attributes:
@@ -26,7 +26,7 @@ class Moves:
     target: tuple[float, float]
 
 
-def strength(moves: Moves) -> float:
+def strength(moves: LossChanges) -> float:
     """λ, between 0 and 1.
 
     Where the picks' loss did not fall, nothing moved: 0. Where the pool's fell too, the base was not at its minimum and

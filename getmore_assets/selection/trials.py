@@ -21,9 +21,9 @@ from getmore_assets.corpus.target import general_texts
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import unfinished
 from getmore_assets.progress import progress
-from getmore_assets.selection.ground import Ground
-from getmore_assets.selection.strength import Moves
-from getmore_assets.training import acts, evaluation, language_models
+from getmore_assets.selection.context import SelectionContext
+from getmore_assets.selection.strength import LossChanges
+from getmore_assets.training import evaluation, language_models, phases
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.losses import mean_losses
 
@@ -37,18 +37,18 @@ CHARS = 256  # of a text whose loss ranks it
 class Trials:
     """Warm-ups of the base model on candidates of a ground."""
 
-    ground: Ground
+    context: SelectionContext
 
     @property
     def objective(self) -> str:
         """Causal or masked."""
-        return self.ground.task.base_model.objective
+        return self.context.task.base_model.objective
 
     @property
     def _folder(self) -> Path:
-        if self.ground.base is None:
+        if self.context.base is None:
             raise BadInput("base_model", "has not been made, and the selector asks for it", "Materialise it first")
-        return self.ground.base
+        return self.context.base
 
     def base(self) -> tuple[Any, Any]:
         """The base model and its tokenizer, fresh."""
@@ -58,21 +58,21 @@ class Trials:
     @cached_property
     def general(self) -> list[str]:
         """Text of the pool that is never selected."""
-        ground = self.ground
-        return general_texts(ground.tables.target_data, ground.tables.raw_corpus, ground.task, _MOST_TEXTS)
+        context = self.context
+        return general_texts(context.tables.target_data, context.tables.raw_corpus, context.task, _MOST_TEXTS)
 
     def loss(self, model: Any, tokenizer: Any, texts: list[str]) -> float:
         """Mean loss of a token over the texts, in nats."""
-        length = self.ground.task.warmup.max_length
+        length = self.context.task.warmup.max_length
         measured = evaluation.likelihood(model, tokenizer, self.objective, texts, length)
         return float(np.log(measured["perplexity"]))
 
     def warm(self, model: Any, tokenizer: Any, texts: list[str], seed: int, blocks: int | None = None) -> int:
         """Warm up in place by the task's recipe; the number of blocks."""
-        recipe = self.ground.task.warmup
+        recipe = self.context.task.warmup
         # A folder of its own: what a killed trial left there is gone on from by the same trial alone.
-        work = self.ground.work / "trials" / fingerprint(hash_lines(texts), recipe, seed, blocks)[:16]
-        made, _ = acts.warm_up(model, tokenizer, self.objective, texts, recipe, seed, blocks, work)
+        work = self.context.work / "trials" / fingerprint(hash_lines(texts), recipe, seed, blocks)[:16]
+        made, _ = phases.warm_up(model, tokenizer, self.objective, texts, recipe, seed, blocks, work)
         shutil.rmtree(work, ignore_errors=True)
         gc.collect()
         return len(made)
@@ -80,9 +80,9 @@ class Trials:
     def blocks(self, texts: list[str]) -> int:
         """How many whole blocks of tokens the texts fill."""
         tokenizer = language_models.load_tokenizer(self._folder)
-        return len(Blocks(texts, tokenizer, self.ground.task.warmup.max_length))
+        return len(Blocks(texts, tokenizer, self.context.task.warmup.max_length))
 
-    def moves(self, ids: list[str]) -> Moves:
+    def moves(self, ids: list[str]) -> LossChanges:
         """How losses move when the base is warmed up on picks.
 
         Raises:
@@ -91,14 +91,14 @@ class Trials:
         if not self.general:
             fix = "Set corpus.held_out above 0, give `general`, or give the number"
             raise BadInput("selection.rounds.lambda", "auto needs general text of the pool to measure on", fix)
-        held = self.ground.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
-        trained = self.ground.texts_of([id_ for at, id_ in enumerate(ids) if at % _HELD_OUT])
-        measured = (self.general, held, self.ground.split("validation", _MOST_TEXTS))
+        held = self.context.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
+        trained = self.context.texts_of([id_ for at, id_ in enumerate(ids) if at % _HELD_OUT])
+        measured = (self.general, held, self.context.split("validation", _MOST_TEXTS))
         model, tokenizer = self.base()
         before = [self.loss(model, tokenizer, texts) for texts in measured]
         self.warm(model, tokenizer, trained, seed=0)
         after = [self.loss(model, tokenizer, texts) for texts in measured]
-        return Moves(*zip(before, after, strict=True))
+        return LossChanges(*zip(before, after, strict=True))
 
     def losses(self, rows: np.ndarray | None = None) -> np.ndarray:
         """The base model's mean loss of a token of each candidate, or of some: `[n]`, float64, in nats."""
@@ -112,26 +112,26 @@ class Trials:
             self.warm(model, tokenizer, texts, seed=0)
             return model, tokenizer
 
-        return self._losses(tuned, fingerprint(hash_lines(texts), self.ground.task.warmup), rows)
+        return self._losses(tuned, fingerprint(hash_lines(texts), self.context.task.warmup), rows)
 
     def _losses(self, make: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
         """Losses of candidates; those that were measured before, by whichever selector or run, are read.
 
         The seconds that these took, the tuning of the model with them, are added to what the ground was spared.
         """
-        ground, length = self.ground, self.ground.task.warmup.max_length
-        key = fingerprint("2", str(ground.base), name, length, CHARS)
-        file = ground.lake.folder("losses") / f"{key}.parquet"
+        context, length = self.context, self.context.task.warmup.max_length
+        key = fingerprint("2", str(context.base), name, length, CHARS)
+        file = context.lake.folder("losses") / f"{key}.parquet"
         schema = {"id": pl.String, "loss": pl.Float64, "seconds": pl.Float64}
         known = pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema=schema)
-        wanted = ground.eligible.select("id") if rows is None else ground.eligible[rows].select("id")
+        wanted = context.eligible.select("id") if rows is None else context.eligible[rows].select("id")
         missing = wanted.join(known, on="id", how="anti", maintain_order="left")
-        ground.spared.append(float(known.join(wanted, on="id", how="semi")["seconds"].sum()))
+        context.spared.append(float(known.join(wanted, on="id", how="semi")["seconds"].sum()))
         if missing.height:
             began = time.monotonic()
             (model, tokenizer), found = make(), np.empty(missing.height)
             with progress(missing.height, "losses", "row") as bar:
-                for places, texts in ground.texts(missing["id"]):
+                for places, texts in context.texts(missing["id"]):
                     cut = [text[:CHARS] for text in texts]
                     found[places] = mean_losses(model, tokenizer, self.objective, cut, length)
                     bar.update(len(texts))
@@ -144,25 +144,25 @@ class Trials:
         return losses
 
 
-def difference(ground: Ground, rows: np.ndarray | None = None) -> np.ndarray:
+def difference(context: SelectionContext, rows: np.ndarray | None = None) -> np.ndarray:
     """Cross-entropy difference of candidates, in nats a token (Moore & Lewis, ACL 2010): `[n]`, or of some, float64.
 
     Its loss under the base lightly tuned on target train, less its loss under the base: low where text is like the
     target and not like what the base knows already.
     """
-    trials = Trials(ground)
-    found: np.ndarray = trials.losses_after(ground.split("train"), rows) - trials.losses(rows)
+    trials = Trials(context)
+    found: np.ndarray = trials.losses_after(context.split("train"), rows) - trials.losses(rows)
     return found
 
 
-def gain(ground: Ground, price: np.ndarray, spend: float) -> np.ndarray:
+def gain(context: SelectionContext, price: np.ndarray, spend: float) -> np.ndarray:
     """Cross-entropy difference, measured of the nearest candidates alone, for it costs two passes of a model: `[n]`.
 
     The others, which all but never come into question, count as the worst of these.
     """
-    ranked = np.argsort(ground.f, kind="stable")
+    ranked = np.argsort(context.f, kind="stable")
     near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _AMONG * spend)) + 1])
-    found = difference(ground, near)
+    found = difference(context, near)
     gains = np.full(len(price), found.max())
     gains[near] = found
     return gains

@@ -6,18 +6,18 @@ from getmore_assets.selectors.kind import POTENTIALS, VECTORS, Kind
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", chosen: "Selector", _budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") -> "Ranking":
     from getmore_assets.selection import contrast
     from getmore_assets.selection.gradient import calibrated_gradient
-    from getmore_assets.selection.ranked import by_score
+    from getmore_assets.selection.ranking import by_score
 
-    away, facts = contrast.potentials(ground)
-    towards, away = calibrated_gradient(ground.f), calibrated_gradient(away)
-    return by_score(ground, (1 - chosen.push) * towards - chosen.push * away, **facts)
+    away, facts = contrast.potentials(context)
+    towards, away = calibrated_gradient(context.f), calibrated_gradient(away)
+    return by_score(context, (1 - chosen.push) * towards - chosen.push * away, **facts)
 
 
 KIND = Kind(

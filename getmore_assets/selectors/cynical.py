@@ -6,8 +6,8 @@ from getmore_assets.selectors.kind import Kind, Picking
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
 _PICKING = Picking(
@@ -18,12 +18,12 @@ _PICKING = Picking(
 )
 
 
-def _rank(ground: "Ground", _chosen: "Selector", budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", _chosen: "Selector", budget: "Budget") -> "Ranking":
     from getmore_assets.selection import cynical
-    from getmore_assets.selection.ranked import by_order, price
+    from getmore_assets.selection.ranking import by_order, price
 
-    order, scores = cynical.pick(ground.texts_at, ground.split("train"), *price(ground, budget))
-    return by_order(ground, order, scores)
+    order, scores = cynical.pick(context.texts_at, context.split("train"), *price(context, budget))
+    return by_order(context, order, scores)
 
 
 KIND = Kind(

@@ -6,8 +6,8 @@ from getmore_assets.selectors.kind import Kind, Picking
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
 _PICKING = Picking(
@@ -18,12 +18,12 @@ _PICKING = Picking(
 )
 
 
-def _rank(ground: "Ground", chosen: "Selector", budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> "Ranking":
     from getmore_assets.selection import nearest_domains
-    from getmore_assets.selection.ranked import Ranked, price
+    from getmore_assets.selection.ranking import Ranking, price
 
-    rows = nearest_domains.rank(ground.eligible, ground.nearness(), *price(ground, budget), chosen.seed)
-    return Ranked(rows, {"domains": sorted(rows.filter(rows["score"] < 1)["domain"].unique())})
+    rows = nearest_domains.rank(context.eligible, context.nearness(), *price(context, budget), chosen.seed)
+    return Ranking(rows, {"domains": sorted(rows.filter(rows["score"] < 1)["domain"].unique())})
 
 
 KIND = Kind(

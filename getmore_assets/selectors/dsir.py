@@ -6,16 +6,16 @@ from getmore_assets.selectors.kind import Kind
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", chosen: "Selector", _budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") -> "Ranking":
     from getmore_assets.selection import dsir
-    from getmore_assets.selection.ranked import by_score
+    from getmore_assets.selection.ranking import by_score
 
-    weights = dsir.log_weights(ground.eligible.height, ground.texts(), ground.texts(), ground.split("train"))
-    return by_score(ground, -(weights + dsir.gumbel(ground.eligible["id"], chosen.seed)))
+    weights = dsir.log_weights(context.eligible.height, context.texts(), context.texts(), context.split("train"))
+    return by_score(context, -(weights + dsir.gumbel(context.eligible["id"], chosen.seed)))
 
 
 KIND = Kind(

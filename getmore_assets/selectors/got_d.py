@@ -6,15 +6,15 @@ from getmore_assets.selectors.kind import POTENTIALS, VECTORS, Kind
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", _chosen: "Selector", _budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -> "Ranking":
     from getmore_assets.selection import gradient
-    from getmore_assets.selection.ranked import by_score
+    from getmore_assets.selection.ranking import by_score
 
-    return by_score(ground, gradient.calibrated_gradient(ground.f))
+    return by_score(context, gradient.calibrated_gradient(context.f))
 
 
 KIND = Kind(

@@ -6,8 +6,8 @@ from getmore_assets.selectors.kind import POTENTIALS, VECTORS, Kind, Picking
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
 _PICKING = Picking(
@@ -18,27 +18,28 @@ _PICKING = Picking(
 )
 
 
-def _rank(ground: "Ground", chosen: "Selector", budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> "Ranking":
     from getmore_assets.config import AUTO
-    from getmore_assets.selection import rounds, subset
+    from getmore_assets.selection import rounds
+    from getmore_assets.selection.budget import within_budget
     from getmore_assets.selection.gradient import calibrated_gradient
-    from getmore_assets.selection.ranked import by_order, by_score, price
+    from getmore_assets.selection.ranking import by_order, by_score, price
     from getmore_assets.selection.strength import strength
     from getmore_assets.selection.trials import Trials, gain
 
-    asked, (prices, spend), facts = chosen.rounds, price(ground, budget), {}
+    asked, (prices, spend), facts = chosen.rounds, price(context, budget), {}
     share = asked.lambda_
     if share == AUTO:
-        one_shot = by_score(ground, calibrated_gradient(ground.f)).rows
-        moves = Trials(ground).moves(subset.take(one_shot, budget)["id"].to_list())
+        one_shot = by_score(context, calibrated_gradient(context.f)).rows
+        moves = Trials(context).moves(within_budget(one_shot, budget)["id"].to_list())
         share, facts["losses"] = strength(moves), moves.__dict__
-    bonus = asked.loss * ground.epsilon * gain(ground, prices, spend) if asked.loss else 0.0
-    plan = rounds.plan_of(ground)
+    bonus = asked.loss * context.epsilon * gain(context, prices, spend) if asked.loss else 0.0
+    plan = rounds.plan_of(context)
     picked = rounds.pick(plan, prices, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
     scores = picked.f.copy()
     scores[picked.order] = picked.score
     found = {"lambda": float(share), "costs": picked.costs, "picks_by_round": picked.by_round}
-    return by_order(ground, picked.order, scores, **found, **facts)
+    return by_order(context, picked.order, scores, **found, **facts)
 
 
 def _asks_a_model(chosen: "Selector") -> bool:

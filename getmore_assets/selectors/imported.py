@@ -6,32 +6,32 @@ from getmore_assets.selectors.kind import Kind
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", chosen: "Selector", _budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") -> "Ranking":
     import numpy as np
     import polars as pl
 
     from getmore_assets.errors import BadInput
     from getmore_assets.selection import imported
-    from getmore_assets.selection.ranked import Ranked, by_order
+    from getmore_assets.selection.ranking import Ranking, by_order
 
     assert chosen.imported is not None
-    wanted = imported.read(chosen.imported, ground.task)
-    place = ground.eligible.select("id").with_columns(place=np.arange(ground.eligible.height))
+    wanted = imported.read(chosen.imported, context.task)
+    place = context.eligible.select("id").with_columns(place=np.arange(context.eligible.height))
     met = wanted.join(place, on="id", how="left", maintain_order="left")
     lost = met.filter(pl.col("place").is_null())
     if lost.height == met.height:
         what = f"none of its {met.height} rows may be chosen, the first is {lost['origin'][0]}"
         raise BadInput(chosen.imported.path, what, "Check that it was chosen from this pool")
     order = met["place"].drop_nulls().to_numpy()
-    scores = np.full(ground.eligible.height, float(len(order)))
+    scores = np.full(context.eligible.height, float(len(order)))
     scores[order] = np.arange(len(order))
     facts = {"imported": met.height, "not_candidates": lost.height, "first": lost["origin"].head(10).to_list()}
-    taken = by_order(ground, order, scores, **facts)
-    return Ranked(taken.rows.head(len(order)), facts)  # what the other tool left out is not its choice
+    taken = by_order(context, order, scores, **facts)
+    return Ranking(taken.rows.head(len(order)), facts)  # what the other tool left out is not its choice
 
 
 KIND = Kind(

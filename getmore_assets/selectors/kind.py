@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 VECTORS, POTENTIALS = "vectors", "potentials"
 
@@ -62,7 +62,7 @@ class Kind:
 
     name: str
     ranks_by: str
-    rank: "Callable[[Ground, Selector, Budget], Ranked]"
+    rank: "Callable[[SelectionContext, Selector, Budget], Ranking]"
     settings: tuple[str, ...] = ()
     reads: frozenset[str] = frozenset()
     asks_a_model: "Callable[[Selector], bool]" = _never

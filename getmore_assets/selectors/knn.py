@@ -6,8 +6,8 @@ from getmore_assets.selectors.kind import VECTORS, Kind, Picking
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
 _PICKING = Picking(
@@ -18,13 +18,13 @@ _PICKING = Picking(
 )
 
 
-def _rank(ground: "Ground", _chosen: "Selector", budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", _chosen: "Selector", budget: "Budget") -> "Ranking":
     from getmore_assets.selection import neighbours
-    from getmore_assets.selection.ranked import by_order, price
+    from getmore_assets.selection.ranking import by_order, price
 
-    (prices, spend), memory_mb = price(ground, budget), ground.task.transport.memory_mb
-    order = neighbours.round_robin(ground.x, ground.y, prices, spend, memory_mb)
-    return by_order(ground, order, neighbours.nearness(ground.x, ground.y, memory_mb))
+    (prices, spend), memory_mb = price(context, budget), context.task.transport.memory_mb
+    order = neighbours.round_robin(context.x, context.y, prices, spend, memory_mb)
+    return by_order(context, order, neighbours.nearness(context.x, context.y, memory_mb))
 
 
 KIND = Kind(

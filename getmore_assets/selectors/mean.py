@@ -6,16 +6,16 @@ from getmore_assets.selectors.kind import VECTORS, Kind
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", _chosen: "Selector", _budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -> "Ranking":
     from getmore_assets.selection import neighbours
-    from getmore_assets.selection.ranked import by_score
+    from getmore_assets.selection.ranking import by_score
 
-    weights = ground.rows["weight"].to_numpy()
-    return by_score(ground, neighbours.nearness_to_mean(ground.x, ground.y, weights))
+    weights = context.rows["weight"].to_numpy()
+    return by_score(context, neighbours.nearness_to_mean(context.x, context.y, weights))
 
 
 KIND = Kind(

@@ -6,15 +6,15 @@ from getmore_assets.selectors.kind import Kind, always
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", _chosen: "Selector", _budget: "Budget") -> "Ranked":
-    from getmore_assets.selection.ranked import by_score
+def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -> "Ranking":
+    from getmore_assets.selection.ranking import by_score
     from getmore_assets.selection.trials import Trials
 
-    return by_score(ground, Trials(ground).losses())
+    return by_score(context, Trials(context).losses())
 
 
 KIND = Kind(

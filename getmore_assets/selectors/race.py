@@ -6,33 +6,34 @@ from getmore_assets.selectors.kind import Kind, always
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", chosen: "Selector", budget: "Budget") -> "Ranked":
+def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> "Ranking":
     from collections.abc import Callable
 
     from getmore_assets.config import Budget
-    from getmore_assets.selection import race, subset
-    from getmore_assets.selection.ranked import Ranked, price
+    from getmore_assets.selection import race
+    from getmore_assets.selection.budget import within_budget
+    from getmore_assets.selection.ranking import Ranking, price
     from getmore_assets.selection.selectors import rank
     from getmore_assets.selection.trials import Trials
 
-    _, spend = price(ground, budget)
-    tokens = spend * (1.0 if budget.tokens is not None else float(ground.n_tokens.mean()))
+    _, spend = price(context, budget)
+    tokens = spend * (1.0 if budget.tokens is not None else float(context.n_tokens.mean()))
     small = Budget(tokens=max(1, int(chosen.share * tokens)))
 
     def of(entrant: "Selector") -> Callable[[], list[str]]:
         def choose() -> list[str]:
-            return subset.take(rank(ground, entrant, small).rows, small)["id"].to_list()
+            return within_budget(rank(context, entrant, small).rows, small)["id"].to_list()
 
         return choose
 
-    heats = race.run(Trials(ground), {one.called: of(one) for one in chosen.entrants})
+    heats = race.run(Trials(context), {one.called: of(one) for one in chosen.entrants})
     winner = next(one for one in chosen.entrants if one.called == heats[0].entrant)
-    won = rank(ground, winner, budget)
-    return Ranked(won.rows, {**won.facts, "winner": winner.called, "heats": [heat.__dict__ for heat in heats]})
+    won = rank(context, winner, budget)
+    return Ranking(won.rows, {**won.facts, "winner": winner.called, "heats": [heat.__dict__ for heat in heats]})
 
 
 KIND = Kind(

@@ -6,15 +6,14 @@ from getmore_assets.selectors.kind import Kind
 
 if TYPE_CHECKING:
     from getmore_assets.config import Budget, Selector
-    from getmore_assets.selection.ground import Ground
-    from getmore_assets.selection.ranked import Ranked
+    from getmore_assets.selection.context import SelectionContext
+    from getmore_assets.selection.ranking import Ranking
 
 
-def _rank(ground: "Ground", chosen: "Selector", _budget: "Budget") -> "Ranked":
-    from getmore_assets.selection import subset
-    from getmore_assets.selection.ranked import Ranked
+def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") -> "Ranking":
+    from getmore_assets.selection.ranking import Ranking, rank_at_random
 
-    return Ranked(subset.rank_at_random(ground.eligible, chosen.seed))
+    return Ranking(rank_at_random(context.eligible, chosen.seed))
 
 
 KIND = Kind(name="random", ranks_by="a hash of id and seed", rank=_rank, settings=("seed",))

@@ -6,7 +6,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.models import find_model, model_fingerprint
 from getmore_assets.reporting import figures
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers.training_contracts import TRAIN_BASE, BaseSpec
 
@@ -23,13 +23,13 @@ def _settings(task: Task) -> Any:
     ]
 
 
-def _make(job: Job) -> Made:
+def _make(job: Job) -> StageResult:
     folder = job.lake.folder("models", "base_model") / job.fingerprint[:16]
     tables = {name: job.table(name) for name in ("raw_corpus", "target_data")}
     done = job.launch(TRAIN_BASE, BaseSpec(**job.common, **tables, act="base", folder=folder))
     if done.curve:
         figures.curve(done.curve, "Training of the base (or of its head)", job.figure("curve"))
-    return Made(done.rows, {**done.given(), "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})
+    return StageResult(done.rows, {**done.given(), "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})
 
 
 STAGE = Stage(

@@ -12,14 +12,14 @@ import polars as pl
 
 from getmore_assets.config import DEFAULT, NONE, TARGET, UNSELECTED, Budget, Selector, Task
 from getmore_assets.corpus import candidates
-from getmore_assets.corpus.identity import fingerprint
+from getmore_assets.corpus.identity import fingerprint, hash_lines
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 from getmore_assets.reporting.curves import QUANTILE
-from getmore_assets.selection import subset
+from getmore_assets.selection.budget import within_budget
 from getmore_assets.stages.finetuned_model import judged_by
 from getmore_assets.stages.job import Job
-from getmore_assets.stages.rankings import CODE_VERSION, Asked, imported_version, rankings, spec
+from getmore_assets.stages.rankings import CODE_VERSION, RankingRequest, imported_version, rankings, spec
 from getmore_assets.stages.warmed_model import SEED
 from getmore_assets.workers.contracts import SELECT, Numbers
 from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, CompareSpec, WarmsOn
@@ -185,12 +185,14 @@ def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, fl
     return job.launch(SELECT, asked.model_copy(update={"measured": measured, "share": share})).distances
 
 
-def _asked(job: Job, selector: Selector, words: int) -> Asked:
+def _asked(job: Job, selector: Selector, words: int) -> RankingRequest:
     """What a selector is asked; its answer lies in another place when what it depends on has changed."""
-    return Asked(selector, Budget(tokens=words), job.lake.folder("choices", job.task.name) / _key(job, selector, words))
+    return RankingRequest(
+        selector, Budget(tokens=words), job.lake.folder("choices", job.task.name) / _key(job, selector, words)
+    )
 
 
-def _head(made: Asked) -> pl.DataFrame:
+def _head(made: RankingRequest) -> pl.DataFrame:
     """The rows of a ranking that a warm-up may come to, by rank."""
     assert made.budget.tokens is not None
     words = made.budget.tokens
@@ -204,7 +206,7 @@ def _drawn(rival: Selector, seed: int) -> Selector:
 def _rivals(job: Job) -> tuple[list[Run], TableRef | None]:
     """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
     words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
-    asked: dict[tuple[str, int], Asked] = {}
+    asked: dict[tuple[str, int], RankingRequest] = {}
     for rival in job.task.rivals:
         for seed in seeds:
             asked[rival.called, seed] = _asked(job, _drawn(rival, seed), words)
@@ -217,7 +219,7 @@ def _rivals(job: Job) -> tuple[list[Run], TableRef | None]:
             cost = _cost(job, rival, made.facts()["rank_seconds"])
             runs.append(_run(job, rival.called, seed, rows["id"].to_list(), cost))
             if seed == 0 or rival.draws:
-                within = subset.take(rows, made.budget).select("id", "rank", "score", "domain")
+                within = within_budget(rows, made.budget).select("id", "rank", "score", "domain")
                 subsets.append(within.with_columns(selector=pl.lit(rival.called), seed=pl.lit(seed, pl.Int64)))
     key = {"target": job.task.name}
     return runs, job.lake.replace(TABLE, pl.concat(subsets), key, job.commit) if subsets else None
@@ -279,6 +281,6 @@ def _run(
         *judged_by(job.task),
         *without,
     )
-    on = WarmsOn(hash=subset.selection_hash(ids) if ids else TARGET, blocks=read) if text else None
+    on = WarmsOn(hash=hash_lines(ids) if ids else TARGET, blocks=read) if text else None
     place = job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"
     return Run(ComparedRun(selector=selector, seed=seed, warms=on, labels=rows, result=place), ids, share, seconds)

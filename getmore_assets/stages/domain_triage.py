@@ -12,7 +12,7 @@ from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import DOMAIN, TARGET, TEXTS, Column
 from getmore_assets.stages.embeddings import encode_seconds
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers import TRIAGE
 from getmore_assets.workers.contracts import TRIAGE as MEASURE
@@ -48,13 +48,13 @@ def _pool_is_near(job: Job, last: Record) -> bool:
     return set(now["domain"]) == set(before["domain"]) and abs(rows - rows_before) <= _LITTLE * rows_before
 
 
-def _measure(job: Job) -> Made:
+def _measure(job: Job) -> StageResult:
     tables = {name: job.table(name) for name in ("raw_corpus", "target_data", "leakage")}
     done = job.launch(MEASURE, TriageSpec(**job.common, **tables))
     figures.distances([one.given() for one in done.domains], job.figure("distances"))
     facts = {**done.given(), "encode_seconds": encode_seconds(job, done.encoder, done.encode_seconds)}
     table, version = job.lake.table(TRIAGE), fits.version_of(job.task, done.encoder, job.fingerprint)
-    return Made(len(done.domains), facts, TableRef(table, done.version), data_version=version)
+    return StageResult(len(done.domains), facts, TableRef(table, done.version), data_version=version)
 
 
 @check(

@@ -10,14 +10,14 @@ from getmore_assets.lake import TableRef, batches, vectors_of
 from getmore_assets.records import Records
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import ID, IDS, TEXTS, Column
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers.contracts import EMBED, EmbedSpec
 
 _CHECKED_AT_ONCE = 16_384
 
 
-def _encode(job: Job) -> Made:
+def _encode(job: Job) -> StageResult:
     found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS))
     found.require_budget(job.task.selection.budget)
     tables = {name: job.table(name) for name in ("raw_corpus", "target_data", "domain_triage")}
@@ -30,7 +30,7 @@ def _encode(job: Job) -> Made:
     facts = {**done.given(), "encode_seconds": encode_seconds(job, done.encoder, done.seconds)}
     del facts["seconds"]
     version = fits.version_of(job.task, done.encoder, job.fingerprint)
-    return Made(done.encoded + done.reused, facts, table, data_version=version)
+    return StageResult(done.encoded + done.reused, facts, table, data_version=version)
 
 
 def encode_seconds(job: Job, encoder: str, now: float) -> float:

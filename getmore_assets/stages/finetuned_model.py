@@ -11,7 +11,7 @@ from getmore_assets.records import Record
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.warmed_model import SEED
 from getmore_assets.workers.training_contracts import FINE_TUNE, FineTuneSpec
@@ -37,7 +37,7 @@ def _target_is_near(job: Job, last: Record) -> str | None:
     return f"{changed:.2%} of the target changed since" if changed <= job.task.drift.rows else None
 
 
-def _fine_tune(job: Job) -> Made:
+def _fine_tune(job: Job) -> StageResult:
     folder = job.lake.folder("models", "finetuned_model") / job.fingerprint[:16]
     target = job.inputs["target_data"].facts
     spec = FineTuneSpec(
@@ -54,7 +54,7 @@ def _fine_tune(job: Job) -> Made:
     done = job.launch(FINE_TUNE, spec)
     figures.curve(done.curve, "Fine-tuning", job.figure("curve"))
     facts = {**done.given(), "evaluated_version": target["evaluated_version"]}
-    return Made(target["rows"]["train"], facts, folders={"model": str(folder)})
+    return StageResult(target["rows"]["train"], facts, folders={"model": str(folder)})
 
 
 @check(blocking=True, description="Every metric on test, and there is one, is finite.")

@@ -17,7 +17,7 @@ from getmore_assets.contents import contents_of
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
-from getmore_assets.pods import Wanted
+from getmore_assets.pods import PodRequest
 from getmore_assets.records import FROM_PYTHON, Record, now, write_atomically
 from getmore_assets.tracking import TrackedRun, tracked
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, dagster_url, run_url
@@ -73,11 +73,11 @@ class Job:
         processes = self.task.launch.train.processes if worker.name == "train" else 1
         return launch(worker, spec, self.work, processes, self._pod(worker.name), self.meter)
 
-    def _pod(self, worker: str) -> Wanted | None:
+    def _pod(self, worker: str) -> PodRequest | None:
         """The pod that the task asks for a worker; triage is mostly encoding, and goes where that goes."""
         field = f"launch.{'embed' if worker == 'triage' else worker}.pod"
         place, run = self.task.launch.pods().get(field), self.commit["dagster_run_id"]
-        return Wanted(place, field, self.lake.root, self.work, self.task.name, self.station, run) if place else None
+        return PodRequest(place, field, self.lake.root, self.work, self.task.name, self.station, run) if place else None
 
     def figure(self, name: str) -> Path:
         """Return where a figure of this making is to be drawn; it counts as one of them from now on."""
@@ -92,7 +92,7 @@ class Job:
 
 
 @dataclass
-class Made:
+class StageResult:
     """What a station's work leaves: a table, folders or files, counts, and facts (JSON-like) to show.
 
     `kept` says why it serves, where it is not exactly what its inputs ask for: it is then looked at again each time.
@@ -108,7 +108,7 @@ class Made:
     figures: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> "Made":
+    def of(cls, raw: dict[str, Any]) -> "StageResult":
         """From JSON."""
         return cls(**{**raw, "table": TableRef(**raw["table"]) if raw["table"] else None})
 
@@ -118,7 +118,7 @@ class Made:
         return held and all(Path(folder).exists() for folder in self.folders.values())
 
 
-def do(job: Job, make: Callable[[Job], Made], used: dict[str, str], track: bool) -> Record:
+def do(job: Job, make: Callable[[Job], StageResult], used: dict[str, str], track: bool) -> Record:
     """Make a station, and say how.
 
     Args:
@@ -184,7 +184,7 @@ def _tags(lake: Lake, station: str, task: str, fingerprint: str, code_version: s
     }
 
 
-def _record(job: Job, made: Made, used: dict[str, str]) -> Record:
+def _record(job: Job, made: StageResult, used: dict[str, str]) -> Record:
     return Record(
         station=job.station,
         task=job.task.name,
@@ -223,11 +223,11 @@ def _clear_work(job: Job) -> None:
             shutil.rmtree(note.parent, ignore_errors=True)
 
 
-def _work(job: Job, make: Callable[[Job], Made]) -> Made:
+def _work(job: Job, make: Callable[[Job], StageResult]) -> StageResult:
     """Do the work, or find it done by a run that was killed, or lost its tracking server, before it could record it."""
     done = job.work / "made.json"
     if done.is_file():
-        made = Made.of(json.loads(done.read_text("utf-8")))
+        made = StageResult.of(json.loads(done.read_text("utf-8")))
         if made.is_there(job.lake):
             job.drawn += made.figures
             return made

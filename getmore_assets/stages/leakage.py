@@ -12,7 +12,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef, batches
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import ID, TARGET, TEXTS, Column
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 
 TABLE = "leakage"
@@ -20,7 +20,7 @@ _BATCH = 8192
 _SHOWN = 20
 
 
-def _find(job: Job) -> Made:
+def _find(job: Job) -> StageResult:
     leaks = pl.DataFrame(schema=overlap.SCHEMA)
     looked_at = 0
     if job.task.leakage != "allow":
@@ -39,7 +39,7 @@ def _find(job: Job) -> Made:
         raise BadInput("candidates", what, "Take them out of the pool, or set `leakage: drop`")
     table = job.lake.replace(TABLE, leaks, {"target": job.task.name}, job.commit)
     counts = {kind: leaks.filter(pl.col("kind") == kind).height for kind in ("exact", "near", "contained", "piece")}
-    return Made(leaks.height, {"looked_at": looked_at, **counts, "first": leaks.head(_SHOWN).to_dicts()}, table)
+    return StageResult(leaks.height, {"looked_at": looked_at, **counts, "first": leaks.head(_SHOWN).to_dicts()}, table)
 
 
 def _before(job: Job) -> pl.DataFrame | None:

@@ -1,28 +1,27 @@
 """What is done around a stage's work: use a record that is still good, else compute the stage and record it.
 
 Belongs here: the one way to materialize a stage, for Dagster and without it. Does not: what one stage knows, the work
-itself (`job.py`), or which task is meant.
+itself (`job.py`), whether a record is still good (`caching.py`), or which task is meant.
 """
 
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 
 from getmore_assets import damage, preflight, tracking_place
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, TableRef
+from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
+from getmore_assets.stages.caching import reusable
 from getmore_assets.stages.checks import made_first
-from getmore_assets.stages.job import Job, do, lineage
+from getmore_assets.stages.job import Job, do
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.table import STAGES
 
 log = logging.getLogger(__name__)
 
-#: What became of a stage in a run, in JSON and metadata.
-MATERIALIZED, CACHED, KEPT = "materialized", "cached", "kept"
+MATERIALIZED = "materialized"  # as `caching.py` has the other statuses
 _READS = 3  # how often a source that changes while it is read is read again
 
 
@@ -69,15 +68,13 @@ def materialize(
             same_recipe = last is not None and last.fingerprint == stage.cache_key(task, last.inputs)
             recipe = stage.cache_key(task, {})
             job = Job(stage.name, task, lake, found, key, recipe, commit, last, same_recipe, where)
-            record, status = _made_before(job, stage, records, used)
-            if record is not None:
-                record = _readable(job, record)
-                if stage.tracked:
-                    _warn_untracked(lake, record, where)
-            else:
+            record, status = reusable(job, stage, records, used)
+            if record is None:
                 _tell_of_others(task, found)
                 with turn() if stage.on_gpu else nullcontext():
                     record, status = _made(job, stage, used), MATERIALIZED
+            elif stage.tracked:
+                _warn_untracked(lake, record, where)
             if key == stage.cache_key(task, used):  # else a source changed: what was read of it may be torn
                 records.put(record)
                 tell(stage.name, status, record)
@@ -91,12 +88,6 @@ def tell(name: str, status: str, record: Record) -> None:
     """Log that a stage is done; a command shows it as a line."""
     told = {"stage": name, "status": status, "rows": record.rows, "seconds": record.seconds}
     log.info("%s: %s, %d rows", name, status, record.rows, extra=told)
-
-
-def missing_inputs(lake: Lake, record: Record) -> list[str]:
-    """Return the tags of the lineage whose version of a table can be read no more."""
-    tags = {name: value for name, value in record.lineage.items() if name.startswith("table.")}
-    return [name for name, value in tags.items() if not lake.holds(_table(value))]
 
 
 def _tell_of_others(task: Task, found: dict[str, Record]) -> None:
@@ -115,37 +106,7 @@ def _made(job: Job, stage: Stage, used: dict[str, str]) -> Record:
         raise
 
 
-def _readable(job: Job, record: Record) -> Record:
-    """A record that is used again, with versions of its inputs that can be read: the same data, made again since."""
-    today = lineage(job)
-    moved = {
-        name: value
-        for name, value in today.items()
-        if name.startswith("table.") and record.lineage.get(name, value) != value
-    }
-    gone = {name: value for name, value in moved.items() if not job.lake.holds(_table(record.lineage[name]))}
-    return replace(record, lineage={**record.lineage, **gone}) if gone else record
-
-
-def _table(tag: str) -> TableRef:
-    path, _, version = tag.rpartition("@v")
-    return TableRef(path, int(version))
-
-
 def _warn_untracked(lake: Lake, record: Record, where: tracking_place.Tracking) -> None:
     if tracking_place.lost(lake, [record.mlflow_run_id], where):
         said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
         log.warning(said, record.station, record.mlflow_run_id)
-
-
-def _made_before(job: Job, stage: Stage, records: Records, used: dict[str, str]) -> tuple[Record | None, str]:
-    """Return a record that can be used again and its status, or None."""
-    cached, _ = stage.cached(records, job.fingerprint)
-    if cached is not None:
-        return cached, CACHED
-    if job.last is not None and job.same_recipe:
-        why = stage.keep(job, job.last)
-        if why is not None:
-            log.info("%s: kept, %s", stage.name, why)
-            return replace(job.last, fingerprint=job.fingerprint, inputs=used, kept=why), KEPT
-    return None, ""

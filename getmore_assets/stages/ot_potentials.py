@@ -14,7 +14,7 @@ from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import ID, IDS, TARGET, Column
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers import POTENTIALS
 from getmore_assets.workers.contracts import SOLVE, EarlierSolve, SolveSpec
@@ -22,7 +22,7 @@ from getmore_assets.workers.contracts import SOLVE, EarlierSolve, SolveSpec
 _CHECKED_SHARE, _HELD_SHARE, _LEAST_OVERLAP = 0.05, 0.2, 0.5
 
 
-def _solve(job: Job) -> Made:
+def _solve(job: Job) -> StageResult:
     encoder, solver, last = job.inputs["embeddings"].facts["encoder"], job.task.transport.solver, job.last
     earlier, version = None, job.fingerprint
     if last and solver == last.facts.get("solver") == "semi-dual" and last.facts["encoder"] == encoder:
@@ -37,7 +37,7 @@ def _solve(job: Job) -> Made:
     figures.convergence(facts["history"], job.task.transport.tolerance, job.figure("convergence"))
     table = TableRef(job.lake.table(POTENTIALS), done.version)
     kept = _drifted(facts) if done.decision == "rescored" and facts["drift"]["rows"] else None
-    return Made(facts["candidates"] + facts["targets"], facts, table, data_version=version, kept=kept)
+    return StageResult(facts["candidates"] + facts["targets"], facts, table, data_version=version, kept=kept)
 
 
 def _drifted(facts: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.selection import imported
-from getmore_assets.selection.ground import Tables
+from getmore_assets.selection.context import Tables
 from getmore_assets.stages.job import Job
 from getmore_assets.workers.contracts import SELECT, AskedRanking, OfStage, SelectSpec
 
@@ -24,7 +24,7 @@ CODE_VERSION = "7"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RankingRequest:
     """A selector that is asked for a ranking.
 
     Attributes:
@@ -47,7 +47,7 @@ class Asked:
         return facts
 
 
-def rankings(job: Job, asked: list[Asked]) -> list[Asked]:
+def rankings(job: Job, asked: list[RankingRequest]) -> list[RankingRequest]:
     """Have every ranking made that is not there."""
     todo = [one for one in asked if not one.path.with_suffix(".json").is_file()]
     if todo:
@@ -56,7 +56,11 @@ def rankings(job: Job, asked: list[Asked]) -> list[Asked]:
 
 
 def spec(
-    common: OfStage, table: Callable[[str], TableRef], asked: list[Asked], potentials: Record, base: Record | None
+    common: OfStage,
+    table: Callable[[str], TableRef],
+    asked: list[RankingRequest],
+    potentials: Record,
+    base: Record | None,
 ) -> SelectSpec:
     """What the select worker is asked.
 

@@ -9,7 +9,7 @@ from getmore_assets.corpus import pool
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import DOMAIN, ID, ORIGIN, SOURCE, TEXT, WORDS, Column
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.shared_checks import is_current, volume_is_usual
 from getmore_assets.stages.stage import Stage
 
@@ -20,9 +20,11 @@ def _settings(task: Task) -> Any:
     return [pool.pool_key(task), pool.source_version(task)]
 
 
-def _build(job: Job) -> Made:
+def _build(job: Job) -> StageResult:
     table, data_version, facts = pool.build(job.task, job.lake, job.commit)
-    return Made(facts.rows, {"pool": pool.pool_key(job.task), **facts.__dict__}, table, data_version=data_version)
+    return StageResult(
+        facts.rows, {"pool": pool.pool_key(job.task), **facts.__dict__}, table, data_version=data_version
+    )
 
 
 @check(blocking=True, description="Every content id stands once in the pool.")

@@ -16,8 +16,8 @@ from getmore_assets.launch import launch
 from getmore_assets.records import Record, Records, tasks_in
 from getmore_assets.reselection.drift import jaccard
 from getmore_assets.selection.choice import take
-from getmore_assets.selection.ground import Tables
-from getmore_assets.stages.rankings import Asked, spec
+from getmore_assets.selection.context import Tables
+from getmore_assets.stages.rankings import RankingRequest, spec
 from getmore_assets.workers.contracts import SELECT, SOLVE, EarlierSolve, OfStage, SolveSpec
 
 _TABLES = tuple(Tables.__dataclass_fields__)
@@ -78,7 +78,7 @@ def again(lake: Lake, made: Record) -> dict[str, Any]:
         done = launch(SOLVE, _spec(potentials, work), work)
         tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done.version)
         encoder, epsilon = potentials.facts["encoder"], potentials.facts["epsilon"]
-        asked = Asked(task.selection.only_selector(), task.selection.budget, work / "ranked")
+        asked = RankingRequest(task.selection.only_selector(), task.selection.budget, work / "ranked")
         common: OfStage = {"task": task, "lake": work, "work": work, "commit": {}}
         launch(SELECT, spec(common, tables.__getitem__, [asked], potentials, _base(lake, made)), work)
         choice = take(task, Tables(**tables), encoder, epsilon, asked.rows())

@@ -18,7 +18,7 @@ from getmore_assets.corpus.reading import Reading
 from getmore_assets.encoders import encoder_fingerprint, refit, store
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records, sources_of, tasks_in
-from getmore_assets.stages.foresight import Foreseen, absent, foresee
+from getmore_assets.stages.status import StageStatus, absent, stage_statuses
 from getmore_assets.stages.target_data import held_out_by
 from getmore_assets.workers.embed import may_be_candidates
 
@@ -80,23 +80,23 @@ def plan(task: Task) -> Plan:
     Raises:
         BadInput: The sources are refused, as a run would refuse them.
     """
-    began, without, foreseen = time.monotonic(), absent(task), foresee(task)
-    if all(one.record for one in foreseen.values()):
-        sources = sources_of({name: one.record for name, one in foreseen.items() if one.record})
+    began, without, statuses = time.monotonic(), absent(task), stage_statuses(task)
+    if all(one.record for one in statuses.values()):
+        sources = sources_of({name: one.record for name, one in statuses.items() if one.record})
         rows = None
     else:
         of_target, facts = target.read_target(task, held_out_by(Records(Lake(task.lake), task.name).get("target_data")))
         told = list(_read_pool(task))
         sources, rows = [*told, *facts.sources], sum(one["rows"] for one in told)
-        foreseen = foresee(task, (target.data_version(of_target), facts.evaluated_version))
-    stages = [_planned(task, name, one, rows, sources) for name, one in foreseen.items()]
+        statuses = stage_statuses(task, (target.data_version(of_target), facts.evaluated_version))
+    stages = [_planned(task, name, one, rows, sources) for name, one in statuses.items()]
     known = [one.seconds for one in stages]
     seconds = None if None in known else sum(one for one in known if one is not None)
     notes = [
         f"{field} {name} is not here: nothing is downloaded to plan; where there is a network: hf download {name}"
         for field, name in without.items()
     ]
-    if why := _refitted(task, foreseen):
+    if why := _refitted(task, statuses):
         notes.append(f"the lexical encoder is fitted again, and every row encoded: {why}")
     if None in known:
         notes.append("what no run in this lake has computed yet is not forecast: its first run measures it")
@@ -124,17 +124,17 @@ def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
 
 
 def _planned(
-    task: Task, name: str, foreseen: Foreseen, pool_rows: int | None, sources: list[dict[str, Any]]
+    task: Task, name: str, statuses: StageStatus, pool_rows: int | None, sources: list[dict[str, Any]]
 ) -> Planned:
-    if foreseen.record is not None:
-        record = foreseen.record
-        return Planned(name, True, foreseen.why, record.rows, 0.0, 0.0, f"materialized {record.made_at}")
+    if statuses.record is not None:
+        record = statuses.record
+        return Planned(name, True, statuses.why, record.rows, 0.0, 0.0, f"materialized {record.made_at}")
     rows = pool_rows if name == "raw_corpus" else None
     if name == "target_data":
         rows = sum(one["rows"] for one in sources if one["field"].startswith("target"))
     last, of = _measured(task, name)
     if last is None:
-        return Planned(name, False, foreseen.why, rows, None, None, "no run in this lake has computed it yet")
+        return Planned(name, False, statuses.why, rows, None, None, "no run in this lake has computed it yet")
     before = _pool_rows(last, Lake(task.lake))
     grown = pool_rows / before if name in _BY_POOL and pool_rows and before else 1.0
     how = f"took {last.seconds:,.1f} s {of}at {last.made_at}"
@@ -142,7 +142,7 @@ def _planned(
         how += f", with {before:,} rows of the pool's sources instead of {pool_rows:,}"
     if last.settings != task.model_dump(mode="json", exclude_unset=True):
         how += ", with other settings"
-    return Planned(name, False, foreseen.why, rows, last.seconds * grown, last.peak_rss_mb, how)
+    return Planned(name, False, statuses.why, rows, last.seconds * grown, last.peak_rss_mb, how)
 
 
 def _measured(task: Task, name: str) -> tuple[Record | None, str]:
@@ -168,10 +168,10 @@ def _pool_rows(record: Record, lake: Lake) -> int | None:
     return sum(one["rows"] for one in sources) or None
 
 
-def _refitted(task: Task, foreseen: dict[str, Foreseen]) -> str:
+def _refitted(task: Task, statuses: dict[str, StageStatus]) -> str:
     """Return why the lexical encoder will be fitted again to the pool in the lake; empty where it will not."""
     lake = Lake(task.lake)
-    table, record = lake.latest(pool.TABLE), foreseen["raw_corpus"].record
+    table, record = lake.latest(pool.TABLE), statuses["raw_corpus"].record
     if task.encoder.model != LEXICAL or table is None or record is None:
         return ""
     fit = store.fitted_file(lake, encoder_fingerprint(task))

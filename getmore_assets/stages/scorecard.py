@@ -7,14 +7,14 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.records import STATIONS
-from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics, tables
+from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics, tables, verdict
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.stages import comparison, rankings
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import TARGET, Column
 from getmore_assets.stages.finetuned_model import judged_by
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 
 TABLE, CURVES = "scorecard", "scorecard_curves"
@@ -29,13 +29,13 @@ def _settings(task: Task) -> Any:
     return [versions, task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]
 
 
-def _compare(job: Job) -> Made:
+def _compare(job: Job) -> StageResult:
     chosen = job.task.selection.called
     rows, measured, compared = comparison.run_all(job)
     scores = _frame(rows)
     table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
     summary, metric = statistics.summary(scores), statistics.main_metric(scores)
-    gains, along = statistics.gains(scores, chosen), _curves(job, scores, measured)
+    gains, along = verdict.gains(scores, chosen), _curves(job, scores, measured)
     passed = gates.gates(scores, job.task, job.inputs)
     cannot_tell = gates.failed(passed)
     share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
@@ -60,10 +60,10 @@ def _compare(job: Job) -> Made:
     table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
     facts = {
         "verdict": [
-            *statistics.verdict(scores, chosen, tells=cannot_tell is None),
+            *verdict.sentences(scores, chosen, tells=cannot_tell is None),
             *(curve.said for curve in along if curve.said),
         ],
-        "next": next_steps(job.task, gains, passed, statistics.headline(gains, chosen, cannot_tell)[0]),
+        "next": next_steps(job.task, gains, passed, verdict.headline(gains, chosen, cannot_tell)[0]),
         "gates": [asdict(gate) for gate in passed],
         "summary": table_md,
         "metrics": metrics,
@@ -72,7 +72,7 @@ def _compare(job: Job) -> Made:
         "gains": {name: {"t": str(gain), "bootstrap": gain.bootstrap} for name, gain in gains.items()},
         "selection_seconds": rows[0]["selection_seconds"],
     }
-    return Made(scores.height, facts, table, {"report": str(page)})
+    return StageResult(scores.height, facts, table, {"report": str(page)})
 
 
 def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -99,8 +99,8 @@ def _curves(job: Job, scores: pl.DataFrame, measured: list[dict[str, Any]]) -> l
 def better_than_random(of: Checked) -> Finding:
     """Reads the scorecard; a warning, because a selection that is not better is a result, not a fault."""
     record = of.record
-    gains = statistics.gains(of.rows.collect(), of.task.selection.called)
-    passed = "random" in gains and statistics.judgement(gains["random"]) == statistics.BETTER
+    gains = verdict.gains(of.rows.collect(), of.task.selection.called)
+    passed = "random" in gains and verdict.judgement(gains["random"]) == verdict.BETTER
     metadata = {"verdict": record.facts["verdict"], "gain": str(gains.get("random", "no random rows to compare with"))}
     return Finding(passed=passed, metadata=metadata)
 

@@ -10,14 +10,14 @@ from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import evaluated_ids
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import difference
-from getmore_assets.selection import subset
+from getmore_assets.selection.budget import resolved, within_budget
 from getmore_assets.selection.choice import Choice, take
-from getmore_assets.selection.ground import Tables
-from getmore_assets.selection.orders import cuts_scores, decider
+from getmore_assets.selection.context import Tables
+from getmore_assets.selection.counterfactuals import cuts_scores, decider
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import DOMAIN, ID, SOURCE, TARGET, TEXT, TEXTS, WORDS, Column
-from getmore_assets.stages.job import Job, Made
-from getmore_assets.stages.rankings import CODE_VERSION, Asked, imported_version, rankings
+from getmore_assets.stages.job import Job, StageResult
+from getmore_assets.stages.rankings import CODE_VERSION, RankingRequest, imported_version, rankings
 from getmore_assets.stages.stage import Stage
 
 TABLE, LEDGER = "selected_subset", "row_ledger"
@@ -32,9 +32,9 @@ def _settings(task: Task) -> Any:
     return [CODE_VERSION, chosen, trains, imported_version(chosen, task)]
 
 
-def _select(job: Job) -> Made:
+def _select(job: Job) -> StageResult:
     chosen = job.task.selection.only_selector()
-    (made,) = rankings(job, [Asked(chosen, job.task.selection.budget, job.work / "ranked")])
+    (made,) = rankings(job, [RankingRequest(chosen, job.task.selection.budget, job.work / "ranked")])
     encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
     tables = Tables(**{name: job.table(name) for name in _TABLES})
     choice = take(job.task, tables, encoder, epsilon, made.rows())
@@ -49,7 +49,7 @@ def _select(job: Job) -> Made:
         figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
     own = {"encoder": encoder, "epsilon": epsilon, "ledger": ledger.__dict__}
     facts = {**own, **_facts(choice), **made.facts(), **_change(job, choice.rows)}
-    return Made(choice.rows.height, facts, table, {"parquet": str(exported)}, choice.hash)
+    return StageResult(choice.rows.height, facts, table, {"parquet": str(exported)}, choice.hash)
 
 
 def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def the_budget_is_kept(of: Checked) -> Finding:
     """Counts rows and tokens."""
     task, record = of.task, of.record
     rows = of.rows.sort("rank").collect()
-    paid = subset.take(rows, subset.resolved(task.selection.budget, record.facts["candidates"]))
+    paid = within_budget(rows, resolved(task.selection.budget, record.facts["candidates"]))
     passed = (
         0 < rows.height == paid.height
         and rows["id"].n_unique() == rows.height

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from getmore_assets.config import Task
-from getmore_assets.records import Record, Records, making
+from getmore_assets.records import Record, making
 from getmore_assets.stages.checks import Check
 from getmore_assets.stages.columns import Columns
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 
 
 def _keep_nothing(_job: Job, _last: Record) -> str | None:
@@ -50,7 +50,7 @@ class Stage:
     kinds: frozenset[str]
     code_version: str
     settings: Callable[[Task], Any]
-    make: Callable[[Job], Made]
+    make: Callable[[Job], StageResult]
     reads: tuple[str, ...] = ()
     reads_if: Mapping[str, Callable[[Task], bool]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -80,10 +80,3 @@ class Stage:
             used: The version of each input.
         """
         return making(self.name, self.code_version, self.settings(task), used)
-
-    def cached(self, records: Records, key: str) -> tuple[Record | None, str]:
-        """Return a reusable cached record and why it can be used, or None and why there is none."""
-        last = records.get(self.name)
-        if last is not None and last.fingerprint == key and last.kept is None:
-            return last, "its record has the same cache key"
-        return records.made_before(self.name, key), "an earlier record has the same cache key"

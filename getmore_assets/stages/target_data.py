@@ -6,7 +6,7 @@ from getmore_assets.corpus import target
 from getmore_assets.records import Record
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import ID, ORIGIN, TARGET, TEXT, Column
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.shared_checks import is_current, volume_is_usual
 from getmore_assets.stages.stage import Stage
 
@@ -19,11 +19,11 @@ def held_out_by(last: Record | None) -> str:
     return str(last.facts.get("held_out_by", target.ROWS)) if last else target.GROUPS
 
 
-def _read(job: Job) -> Made:
+def _read(job: Job) -> StageResult:
     rows, facts = target.read_target(job.task, held_out_by(job.last))
     stored = rows.select("split", "row", "id", "text", pl.col("label").cast(pl.String), "domain", "origin")
     table = job.lake.replace(target.TABLE, stored, {"target": job.task.name}, job.commit)
-    return Made(rows.height, facts.__dict__, table, data_version=target.data_version(rows))
+    return StageResult(rows.height, facts.__dict__, table, data_version=target.data_version(rows))
 
 
 @check(

@@ -1,6 +1,6 @@
 """Finding out, without Dagster, that a run has nothing to do: records and the versions of sources are read, no table.
 
-Belongs here: whether a run would leave everything as it is. Does not: whether one stage is cached (`foresight.py`).
+Belongs here: whether a run would leave everything as it is. Does not: whether one stage is cached (`status.py`).
 """
 
 from getmore_assets import damage, liveness, tracking_place
@@ -9,10 +9,11 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
 from getmore_assets.stages import remembered
+from getmore_assets.stages.caching import CACHED, missing_inputs
 from getmore_assets.stages.checks import Checked
-from getmore_assets.stages.foresight import foresee
-from getmore_assets.stages.materializing import CACHED, missing_inputs, tell
+from getmore_assets.stages.materializing import tell
 from getmore_assets.stages.running import needed
+from getmore_assets.stages.status import stage_statuses
 
 
 def unchanged(task: Task, last: str) -> dict[str, Record] | None:
@@ -30,8 +31,8 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
     if task.waits_for_assets or lake.is_locked("command", task.name) or liveness.any_was_killed(lake.root):
         return None
     try:
-        stages, foreseen = needed(task, last), foresee(task)
-        records = [foreseen[stage.name].record for stage in stages]
+        stages, statuses = needed(task, last), stage_statuses(task)
+        records = [statuses[stage.name].record for stage in stages]
         there = {one.station: one for one in records if one and _stands(lake, task, one)}
         if len(there) < len(stages) or tracking_place.lost(lake, (one.mlflow_run_id for one in there.values())):
             return None

@@ -8,7 +8,7 @@ from getmore_assets.reporting import figures
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.drift import jaccard
 from getmore_assets.stages.checks import Checked, Finding, check
-from getmore_assets.stages.job import Job, Made
+from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
 
@@ -36,7 +36,7 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
     return f"overlap {overlap:.3f} of its selection with today's"
 
 
-def _warm_up(job: Job) -> Made:
+def _warm_up(job: Job) -> StageResult:
     if job.task.approval:
         approval.require(job.lake, job.task, job.inputs["selected_subset"].facts["selection_hash"])
     folder = job.lake.folder("models", "warmed_model") / job.fingerprint[:16]
@@ -46,7 +46,7 @@ def _warm_up(job: Job) -> Made:
     )
     done = job.launch(WARM_UP, spec)
     figures.curve(done.curve, "Warm-up", job.figure("curve"))
-    return Made(done.rows, done.given(), folders={"model": str(folder)})
+    return StageResult(done.rows, done.given(), folders={"model": str(folder)})
 
 
 @check(

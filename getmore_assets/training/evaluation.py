@@ -1,6 +1,6 @@
 """Perplexity and classification metrics.
 
-Belongs here: a model and held-out rows in, numbers out. Does not: when a split may be looked at (`acts.py`).
+Belongs here: a model and held-out rows in, numbers out. Does not: when a split may be looked at (`phases.py`).
 """
 
 import math

@@ -49,7 +49,7 @@ _ALONE, _FIRST = (
 
 
 @dataclass
-class Fitted:
+class FitResult:
     """What a training left to report: steps, seconds, and the curve (step; loss, or eval_loss and eval_accuracy)."""
 
     steps: int
@@ -218,7 +218,7 @@ def fit(
     validation: Dataset[Any] | None = None,
     patience: int | None = None,
     classifies: bool = False,
-) -> Fitted:
+) -> FitResult:
     """Train a model in place.
 
     Args:
@@ -268,4 +268,4 @@ def fit(
         raise FloatingPointError("the training loss is not finite: lower the learning rate")
     curve = [{k: float(e[k]) for k in _SHOWN if k in e} for e in history]
     kept = [point for point in curve if len(point) > 1]
-    return Fitted(int(done.global_step), float(done.metrics["train_runtime"]), kept)
+    return FitResult(int(done.global_step), float(done.metrics["train_runtime"]), kept)

@@ -1,6 +1,7 @@
 """What a body knows of labels without fine-tuning: a linear probe on its frozen hidden states.
 
-Belongs here: the features, and the probe over several draws of labels. Does not: fine-tuning a classifier (`acts.py`).
+Belongs here: the features, and the probe over several draws of labels. Does not: fine-tuning a classifier
+(`phases.py`).
 
 A classifier's fine-tuning has noise of its own, and hides what a warm-up wrote where it walks further. A probe has none
 but that of the labels drawn, and with 20 draws sees differences of about 0.005.
@@ -14,7 +15,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 
 from getmore_assets.device import best_device
-from getmore_assets.training.acts import Held
+from getmore_assets.training.phases import TargetSplits
 
 _DRAWS = 20
 _LABELS = 1000  # of train at most; half of it where it has fewer than twice as many, so that draws differ
@@ -24,7 +25,7 @@ _BATCH_TOKENS = 8192
 _FIRST_SEED = 1_000_000  # of the draws: none that fine-tuning uses
 
 
-def probe(model: Any, tokenizer: Any, held: Held, length: int) -> dict[str, float]:
+def probe(model: Any, tokenizer: Any, held: TargetSplits, length: int) -> dict[str, float]:
     """Return the accuracy on test of a ridge classifier on mean-pooled hidden states, mean over 20 draws of labels.
 
     Args:

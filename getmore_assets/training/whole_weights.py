@@ -19,7 +19,7 @@ _SAVE_AGAIN = "Correct its config.json, or save the model again with save_pretra
 def require_whole(kind: Any, folder: Path, where: str) -> None:
     """Refuse files that do not hold the body's weights, in the shapes that the configuration says; none is read.
 
-    A head that is missing is trained first (`acts.load_base`); of a body, what is missing would stay random.
+    A head that is missing is trained first (`phases.load_base`); of a body, what is missing would stay random.
 
     Args:
         kind: The class that loads it, as AutoModelForCausalLM.

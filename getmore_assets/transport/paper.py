@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from getmore_assets.transport.passes import Inertia, TilePass
+from getmore_assets.transport.passes import OverRelaxation, TilePass
 from getmore_assets.transport.solver import NotConvergedError, Solution
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def solve_as_published(
     g = -epsilon * problem.log_b
     history: list[tuple[int, float, float]] = []
     for _ in range(max_passes + 1):
-        relaxed, col = tile_pass(g, epsilon, problem.n, Inertia(f, momentum))
+        relaxed, col = tile_pass(g, epsilon, problem.n, OverRelaxation(f, momentum))
         exact = (relaxed.astype(np.float64) - (1 - momentum) * f) / momentum
         off = np.abs(np.expm1((f - exact) / epsilon))
         error = float(off.mean() if a is None else a @ off)

@@ -242,7 +242,7 @@ class SelectSpec(OnVectors):
     share: float | None = None
 
 
-class Ranked(Contract):
+class Selected(Contract):
     """How many rankings are there, and the distance of each set that was measured."""
 
     choices: int
@@ -265,5 +265,5 @@ class Tried(Contract):
 EMBED = Worker("embed", EmbedSpec, Embedded)
 TRIAGE = Worker("triage", TriageSpec, Triaged)
 SOLVE = Worker("solve", SolveSpec, Solved)
-SELECT = Worker("select", SelectSpec, Ranked)
+SELECT = Worker("select", SelectSpec, Selected)
 TRY_MODELS = Worker("try_models", TryModelsSpec, Tried)

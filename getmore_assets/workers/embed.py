@@ -27,7 +27,7 @@ _READ_AT_ONCE = 8 * SHARD_ROWS
 
 
 @dataclass(frozen=True)
-class Filled:
+class EncodedTable:
     """The embeddings table after a filling.
 
     Attributes:
@@ -69,7 +69,7 @@ def may_be_candidates(task: Task, raw_corpus: TableRef) -> pl.LazyFrame:
     return rows.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out")).select("id", "text", "domain")
 
 
-def fill(spec: OnPool, wanted: pl.LazyFrame) -> Filled:
+def fill(spec: OnPool, wanted: pl.LazyFrame) -> EncodedTable:
     """Encode what has no vector yet, of some rows of the pool and of the target's points.
 
     Args:
@@ -97,7 +97,7 @@ def fill(spec: OnPool, wanted: pl.LazyFrame) -> Filled:
     assert table is not None
     none = store.without_vector(table, key).lazy()
     without = sum(ids.join(none, on="id", how="semi").select(pl.len()).collect().item() for ids in both)
-    return Filled(table, key, writer.written, count - writer.written - without, without)
+    return EncodedTable(table, key, writer.written, count - writer.written - without, without)
 
 
 def _encoded(

@@ -11,21 +11,21 @@ import polars as pl
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import write_atomically
-from getmore_assets.selection.ground import Ground, Tables
+from getmore_assets.selection.context import SelectionContext, Tables
 from getmore_assets.selection.rounds import plan_of
 from getmore_assets.selection.selectors import rank
 from getmore_assets.workers import run
-from getmore_assets.workers.contracts import Ranked, SelectSpec
+from getmore_assets.workers.contracts import Selected, SelectSpec
 
 log = logging.getLogger(__name__)
 
 
-def select(spec: SelectSpec) -> Ranked:
+def select(spec: SelectSpec) -> Selected:
     """Write each choice's ranking beside its facts, at `<path>.parquet` and `<path>.json`.
 
     A ranking that is there is not made again, so that what was cut off goes on where it stopped.
     """
-    ground = Ground(
+    context = SelectionContext(
         spec.task,
         Lake(spec.lake),
         Tables(**{name: getattr(spec, name) for name in Tables.__dataclass_fields__}),
@@ -39,32 +39,32 @@ def select(spec: SelectSpec) -> Ranked:
         path, chosen = choice.path, choice.selector
         if path.with_suffix(".json").is_file():
             continue
-        log.info("selector %s: ranking %d candidates", chosen.called, ground.eligible.height)
-        ground.spared.clear()
+        log.info("selector %s: ranking %d candidates", chosen.called, context.eligible.height)
+        context.spared.clear()
         began = time.monotonic()
-        ranked = rank(ground, chosen, choice.budget)
+        ranked = rank(context, chosen, choice.budget)
         partial = path.with_suffix(".partial")
         ranked.rows.write_parquet(partial)
         partial.replace(path.with_suffix(".parquet"))
-        facts = {**ranked.facts, "rank_seconds": time.monotonic() - began + sum(ground.spared)}
+        facts = {**ranked.facts, "rank_seconds": time.monotonic() - began + sum(context.spared)}
         write_atomically(path.with_suffix(".json"), json.dumps(facts))
     distances = {}
     if spec.share is not None:
-        distances = {name: _distance(ground, ids, spec.share) for name, ids in spec.measured.items()}
-    return Ranked(choices=len(spec.choices), distances=distances)
+        distances = {name: _distance(context, ids, spec.share) for name, ids in spec.measured.items()}
+    return Selected(choices=len(spec.choices), distances=distances)
 
 
-def _distance(ground: Ground, ids: list[str], share: float) -> float:
+def _distance(context: SelectionContext, ids: list[str], share: float) -> float:
     """OT(λ D_U + (1 - λ) D_S, D_R) of a subset, entropic, at the ε of the potentials (paper, Eq. 7).
 
     Raises:
         LookupError: One of the ids is no candidate's.
     """
-    place = ground.eligible.select("id", place=pl.int_range(pl.len()))
+    place = context.eligible.select("id", place=pl.int_range(pl.len()))
     met = pl.DataFrame({"id": ids}).join(place, on="id", how="left", maintain_order="left")["place"]
     if met.null_count():
         raise LookupError(f"{met.null_count()} of {len(ids)} rows are no candidates")
-    return plan_of(ground).solve(met.to_numpy(), share, None).dual
+    return plan_of(context).solve(met.to_numpy(), share, None).dual
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import Solution
 from getmore_assets.transport.solver import solve as solve_problem
 from getmore_assets.transport.stability import choice_overlap
-from getmore_assets.workers import POTENTIALS, earlier, run
+from getmore_assets.workers import POTENTIALS, previous_solution, run
 from getmore_assets.workers.contracts import Moved, Solved, SolveSpec
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ def solve(spec: SolveSpec) -> Solved:
     found = candidates.find(task, *(getattr(spec, name) for name in candidates.STATIONS), without=without)
     eligible, points = found.eligible, points_of(target, task.name, without=without)
     y = store.load(embeddings, encoder, points["id"])
-    before = earlier.read(spec.earlier, task, embeddings, encoder)
+    before = previous_solution.read(spec.earlier, task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}
     if before and before.recipe and task.drift.lets_pass(**drift):
-        scored = earlier.rescore(before, eligible["id"], task, embeddings, encoder, work)
+        scored = previous_solution.rescore(before, eligible["id"], task, embeddings, encoder, work)
         if scored.error <= task.transport.tolerance:
             rows = _rows(eligible, before.targets, scored.f, before.targets["potential"].to_numpy(), scored.marginal)
             table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec.commit)

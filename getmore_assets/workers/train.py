@@ -1,6 +1,6 @@
 """Make the base model, warm it up, fine-tune it, or do both for every selector and seed of a comparison.
 
-Belongs here: texts out of the lake, models and results into it. Does not: the acts themselves (`training/acts.py`).
+Belongs here: texts out of the lake, models and results into it. Does not: the phases themselves (`training/phases.py`).
 """
 
 import json
@@ -21,10 +21,10 @@ from getmore_assets.errors import BadInput
 from getmore_assets.models import find_model
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
-from getmore_assets.training import acts, judges, language_models
+from getmore_assets.training import evaluators, language_models, phases
 from getmore_assets.training.blocks import Blocks
-from getmore_assets.training.fit import Fitted
-from getmore_assets.training.judges import Judge
+from getmore_assets.training.evaluators import Evaluator
+from getmore_assets.training.fit import FitResult
 from getmore_assets.training.probe import probe
 from getmore_assets.workers import run
 from getmore_assets.workers.contracts import Numbers, OnPool
@@ -74,12 +74,12 @@ def _base(spec: BaseSpec) -> BaseMade:
     task, folder, work, chosen = spec.task, spec.folder, spec.work / "checkpoints", spec.task.base_model
     texts = _pool_sample(spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
     if chosen.model == "small":
-        model, tokenizer, done = acts.make_small(chosen.small, chosen.objective, texts, _length(task), work)
+        model, tokenizer, done = phases.make_small(chosen.small, chosen.objective, texts, _length(task), work)
         head: list[str] = []
     else:
         origin = _origin(task, folder)
-        model, tokenizer, fitted, head = acts.load_base(origin, chosen, texts, task.warmup.max_length, work)
-        done = fitted or Fitted(0, 0.0, [])
+        model, tokenizer, fitted, head = phases.load_base(origin, chosen, texts, task.warmup.max_length, work)
+        done = fitted or FitResult(0, 0.0, [])
     if is_first():
         language_models.save(model, tokenizer, folder)
     return BaseMade(
@@ -102,7 +102,7 @@ def _warm_up(spec: WarmUpSpec) -> WarmedUp:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.base, task.base_model.objective)
     work, started = spec.work / "checkpoints", time.monotonic()
-    blocks, done = acts.warm_up(
+    blocks, done = phases.warm_up(
         model,
         tokenizer,
         task.base_model.objective,
@@ -130,7 +130,7 @@ def _fine_tune(spec: FineTuneSpec) -> FineTuned:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.warmed, task.base_model.objective)
     held, work, started = _held(spec), spec.work / "checkpoints", time.monotonic()
-    tuned, done, metrics = acts.fine_tune(
+    tuned, done, metrics = phases.fine_tune(
         model,
         tokenizer,
         task.base_model.objective,
@@ -200,12 +200,14 @@ def _start(one: ComparedRun) -> tuple[WarmsOn | None, int]:
     return one.warms, one.seed
 
 
-def _one(spec: CompareSpec, one: ComparedRun, held: acts.Held, judge: Judge | None, work: Path, again: bool) -> Numbers:
+def _one(
+    spec: CompareSpec, one: ComparedRun, held: phases.TargetSplits, judge: Evaluator | None, work: Path, again: bool
+) -> Numbers:
     task, objective, seed = spec.task, spec.task.base_model.objective, one.seed
     started, held = time.monotonic(), held.with_rows(one.labels, seed)
     cost: Numbers = {"warmup_tokens": 0, "warmup_rows": 0, "warmup_seconds": 0.0}
     if one.selector == BAG_OF_WORDS:
-        return {**acts.by_words_alone(held), **cost, "finetune_seconds": time.monotonic() - started}
+        return {**phases.by_words_alone(held), **cost, "finetune_seconds": time.monotonic() - started}
     if one.warms:
         model, tokenizer, cost = _warmed(spec, one, one.warms, work, again)
         started = time.monotonic()
@@ -213,7 +215,9 @@ def _one(spec: CompareSpec, one: ComparedRun, held: acts.Held, judge: Judge | No
         model, tokenizer = language_models.with_random_weights(spec.base, objective, seed)
     else:
         model, tokenizer, _ = language_models.load(spec.base, objective)
-    _, _, metrics = acts.fine_tune(model, tokenizer, objective, held, task.finetune, seed, work / "fine-tuning", judge)
+    _, _, metrics = phases.fine_tune(
+        model, tokenizer, objective, held, task.finetune, seed, work / "fine-tuning", judge
+    )
     return {**metrics, **cost, "finetune_seconds": time.monotonic() - started}
 
 
@@ -228,7 +232,7 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
     started = time.monotonic()
     model, tokenizer, _ = language_models.load(spec.base, objective)
     texts, recipe = _texts(spec, warms, tokenizer), spec.task.warmup
-    made, _ = acts.warm_up(model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, work / "warm-up")
+    made, _ = phases.warm_up(model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, work / "warm-up")
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
     if is_first():
@@ -262,29 +266,29 @@ def _selected(spec: WarmUpSpec) -> list[str]:
     return chosen.sort("rank").select("text").collect()["text"].to_list()
 
 
-def _held(spec: OnTarget) -> acts.Held:
+def _held(spec: OnTarget) -> phases.TargetSplits:
     rows = _target(spec).sort("split", "row").select("split", "text", "label").collect()
 
-    def split(name: str) -> acts.Split:
+    def split(name: str) -> phases.Split:
         part = rows.filter(pl.col("split") == name)
-        return acts.Split(part["text"].to_list(), part["label"].to_list())
+        return phases.Split(part["text"].to_list(), part["label"].to_list())
 
     general, pairs = general_texts(spec.target_data, spec.raw_corpus, spec.task), spec.task.target.is_of_pairs
-    return acts.Held(split("train"), split("validation"), split("test"), general, spec.classes, pairs)
+    return phases.TargetSplits(split("train"), split("validation"), split("test"), general, spec.classes, pairs)
 
 
-def _judge(task: Task, held: acts.Held) -> Judge | None:
+def _judge(task: Task, held: phases.TargetSplits) -> Evaluator | None:
     """What a language model of this task is judged by besides perplexity."""
-    found: list[Judge] = []
+    found: list[Evaluator] = []
     if held.classes:
         found.append(lambda model, tokenizer: probe(model, tokenizer, held, task.finetune.max_length))
     if task.zero_shot:
         test = held.test.drawn(task.zero_shot.rows)
-        found.append(judges.zero_shot(task.zero_shot, test.texts, test.labels, task.finetune.max_length))
+        found.append(evaluators.zero_shot(task.zero_shot, test.texts, test.labels, task.finetune.max_length))
     if task.toxicity:
         prompts = [text for batch in readers.read(task.toxicity.prompts) for text in batch["text"]]
         folder = find_model(task.toxicity.classifier, "toxicity.classifier")
-        found.append(judges.toxicity(task.toxicity, folder, prompts))
+        found.append(evaluators.toxicity(task.toxicity, folder, prompts))
     return (lambda *asked: {k: v for judge in found for k, v in judge(*asked).items()}) if found else None
 
 

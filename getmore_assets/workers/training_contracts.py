@@ -1,6 +1,6 @@
 """What the worker that trains is asked and what it answers, act by act.
 
-Belongs here: the shape of both. Does not: what all contracts have in common (`contracts.py`), or the acts (`train.py`).
+Belongs here: the shape of both. Does not: what all contracts have in common (`contracts.py`), or the training (`train.py`).
 """
 
 from pathlib import Path

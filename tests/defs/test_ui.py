@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from getmore_assets.definitions import defs
-from getmore_assets.defs.questions import JOBS
-from getmore_assets.defs.shown import owners
+from getmore_assets.defs.asset_metadata import owners
+from getmore_assets.defs.query_jobs import JOBS
 from getmore_assets.records import STATIONS
 from getmore_assets.stages.table import STAGES
 

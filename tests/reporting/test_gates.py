@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import sem
 
 from getmore_assets.config import Task
-from getmore_assets.reporting import statistics
+from getmore_assets.reporting import statistics, verdict
 from getmore_assets.reporting.gates import failed, gates
 from tests.reporting.test_statistics import scores
 
@@ -80,12 +80,12 @@ def test_without_fine_tuning_there_is_no_dose():
 def test_what_is_level_is_unknown_where_the_task_cannot_tell_and_what_is_shown_stays_shown():
     level = scores(**{"got-d": [100.0, 105.0, 110.0], "random": [103.0, 100.0, 111.0]})
     cannot_tell = failed(gates(level, TASK, made(1, 100)))
-    kind, words = statistics.headline(statistics.gains(level, "got-d"), "got-d", cannot_tell)
-    assert kind == statistics.UNKNOWN
+    kind, words = verdict.headline(verdict.gains(level, "got-d"), "got-d", cannot_tell)
+    assert kind == verdict.UNKNOWN
     assert words.startswith("This task cannot tell whether got-d is worth it: the warm-up is too short")
-    assert "this task cannot tell: got-d against random" in statistics.verdict(level, "got-d", tells=False)[0]
-    better = statistics.gains(scores(**{"got-d": AHEAD, "random": NONE}), "got-d")
-    assert statistics.headline(better, "got-d", cannot_tell)[0] == statistics.BETTER
+    assert "this task cannot tell: got-d against random" in verdict.sentences(level, "got-d", tells=False)[0]
+    better = verdict.gains(scores(**{"got-d": AHEAD, "random": NONE}), "got-d")
+    assert verdict.headline(better, "got-d", cannot_tell)[0] == verdict.BETTER
 
 
 def test_only_runs_that_are_lacking_are_named():
@@ -97,5 +97,5 @@ def test_only_runs_that_are_lacking_are_named():
 def test_the_references_are_no_rivals():
     arms = dict.fromkeys(("target", "bag-of-words", "random-init"), AHEAD)
     found = scores(**{"got-d": NONE, "none": NONE, **arms})
-    assert list(statistics.gains(found, "got-d")) == ["none"]
+    assert list(verdict.gains(found, "got-d")) == ["none"]
     assert statistics.interval(AHEAD).standard_error == pytest.approx(sem(AHEAD))

@@ -10,7 +10,8 @@ from getmore_assets.reporting import figures
 from getmore_assets.reporting.gates import Gate
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed, range_of
-from getmore_assets.reporting.statistics import BETTER, LEVEL, UNKNOWN, WORSE, Gain, Interval
+from getmore_assets.reporting.statistics import Interval
+from getmore_assets.reporting.verdict import BETTER, LEVEL, UNKNOWN, WORSE, Gain
 
 
 def task(seeds):

@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 
 from getmore_assets.config import Task
-from getmore_assets.defs.shown import materialisation
+from getmore_assets.defs.asset_metadata import materialisation
 from getmore_assets.records import STATIONS
-from getmore_assets.reporting import evidence, plain, report, rows, statistics, tables
+from getmore_assets.reporting import evidence, plain, report, rows, tables, verdict
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.dropped import dropped
 from getmore_assets.reporting.gates import Gate
@@ -76,8 +76,8 @@ def test_the_page_holds_its_parts_the_verdict_first(page, ran, parts):
     for said in ran.printed["verdict"]:
         assert said in page.text
     records = parts["made"]
-    gains = statistics.gains(parts["scores"], "got-d")
-    kind, _ = statistics.headline(gains, "got-d")
+    gains = verdict.gains(parts["scores"], "got-d")
+    kind, _ = verdict.headline(gains, "got-d")
     for step in next_steps(parts["task"], gains, [], kind):
         assert step.replace("`", "") in page.text
     for line in dropped(records):

@@ -3,28 +3,33 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from getmore_assets.reselection.watch import Asked, FolderMemory, Memory, due
+from getmore_assets.reselection.watch import FolderMemory, LastRequest, Memory, due
 
 NAMES = st.sampled_from("abc")
 
 
 def test_what_is_new_or_changed_is_due_and_what_is_busy_waits():
-    asked = {"a": Asked("1"), "b": Asked("1"), "c": Asked("1")}
+    asked = {"a": LastRequest("1"), "b": LastRequest("1"), "c": LastRequest("1")}
     now = {"a": "1", "b": "2", "c": "2", "new": "1"}
     assert due(now, asked, {"c"}, set()) == ["b", "new"]
 
 
 def test_a_target_that_cannot_be_read_now_is_not_due():
-    assert due({}, {"a": Asked("1")}, set(), {"a"}) == []
+    assert due({}, {"a": LastRequest("1")}, set(), {"a"}) == []
 
 
 def test_a_run_that_was_interrupted_is_asked_for_again_three_times_in_all():
-    asked = {"a": Asked("1"), "b": Asked("1", attempts=2), "c": Asked("1"), "d": Asked("1", attempts=3)}
+    asked = {
+        "a": LastRequest("1"),
+        "b": LastRequest("1", attempts=2),
+        "c": LastRequest("1"),
+        "d": LastRequest("1", attempts=3),
+    }
     assert due(dict.fromkeys("abcd", "1"), asked, {"c"}, set("abcd")) == ["a", "b"]
 
 
 def test_the_memory_survives_as_a_cursor():
-    memory = Memory({"a": Asked("v", 3, 2, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"], ["b"], 12.5)
+    memory = Memory({"a": LastRequest("v", 3, 2, "hash")}, {"/t": ("id:4", 6)}, ["run"], ["a"], ["b"], 12.5)
     assert Memory.load(memory.dump()) == memory
     assert Memory.load(json.dumps(json.loads(memory.dump()) | {"a_field_of_tomorrow": 1})) == memory
     assert Memory.load(None) == Memory() == Memory.load("")
@@ -41,7 +46,7 @@ def test_every_last_version_is_asked_for_once_however_looks_and_changes_fall(ste
             busy ^= {name}
         if at % 2:
             for found in due(version, asked, busy, set()):
-                asked[found] = Asked(version[found])
+                asked[found] = LastRequest(version[found])
                 runs.append((found, version[found]))
     for found in due(version, asked, set(), set()):
         runs.append((found, version[found]))

@@ -10,7 +10,7 @@ from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.selection import selectors
-from getmore_assets.selection.ground import Ground, Tables
+from getmore_assets.selection.context import SelectionContext, Tables
 from tests.transport.problems import solved
 
 EACH, M = 40, 10
@@ -24,7 +24,7 @@ def around(axis, n, seed):
 
 
 @pytest.fixture
-def ground(tmp_path):
+def context(tmp_path):
     """Forty candidates each that are like the target, like the negative target, and like neither."""
     x = np.concatenate([around(axis, EACH, axis) for axis in range(3)])
     sought, fled = around(0, M, 3), around(1, M, 4)
@@ -46,13 +46,13 @@ def ground(tmp_path):
     lake.replace("ot_potentials", pl.DataFrame(potentials), {"target": "t"}, {})
     task = Task(name="t", candidates=[{"path": "p.parquet"}], target={"train": "t.jsonl", "negative": "n.jsonl"})
     made = {name: lake.latest(name) or TableRef("none", 0) for name in (field.name for field in fields(Tables))}
-    ground = Ground(task, lake, Tables(**made), "e", 0.1, None, tmp_path)
-    vars(ground)["eligible"] = pl.DataFrame({"id": ids["x"], "n_tokens": 1})
-    return ground
+    context = SelectionContext(task, lake, Tables(**made), "e", 0.1, None, tmp_path)
+    vars(context)["eligible"] = pl.DataFrame({"id": ids["x"], "n_tokens": 1})
+    return context
 
 
-def ranked(ground, **chosen):
-    return selectors.rank(ground, Selector(**chosen), Budget(rows=EACH)).rows
+def ranked(context, **chosen):
+    return selectors.rank(context, Selector(**chosen), Budget(rows=EACH)).rows
 
 
 def in_thirds(rows):
@@ -61,17 +61,17 @@ def in_thirds(rows):
     return [np.bincount(kinds[start : start + EACH], minlength=len(KINDS)).tolist() for start in (0, EACH, 2 * EACH)]
 
 
-def test_what_is_like_the_negative_target_goes_last_and_what_is_like_the_target_first(ground):
-    assert in_thirds(ranked(ground, selector="contrast")) == [[EACH, 0, 0], [0, 0, EACH], [0, EACH, 0]]
+def test_what_is_like_the_negative_target_goes_last_and_what_is_like_the_target_first(context):
+    assert in_thirds(ranked(context, selector="contrast")) == [[EACH, 0, 0], [0, 0, EACH], [0, EACH, 0]]
 
 
-def test_who_only_flees_takes_anything_else_first(ground):
-    *first, last = in_thirds(ranked(ground, selector="contrast", push=1))
+def test_who_only_flees_takes_anything_else_first(context):
+    *first, last = in_thirds(ranked(context, selector="contrast", push=1))
     assert last == [0, EACH, 0]
     assert np.sum(first, axis=0).tolist() == [EACH, 0, EACH]
 
 
-def test_without_a_push_it_is_got_d(ground):
-    got_d = ranked(ground, selector="got-d")
-    assert ranked(ground, selector="contrast", push=0).select("id", "score").equals(got_d.select("id", "score"))
+def test_without_a_push_it_is_got_d(context):
+    got_d = ranked(context, selector="got-d")
+    assert ranked(context, selector="contrast", push=0).select("id", "score").equals(got_d.select("id", "score"))
     assert in_thirds(got_d)[0] == [EACH, 0, 0]

@@ -20,8 +20,10 @@ from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
-from getmore_assets.selection import choice, explain, race, selectors, subset
-from getmore_assets.selection.ground import Ground, Tables
+from getmore_assets.selection import choice, explain, race, selectors
+from getmore_assets.selection.budget import within_budget
+from getmore_assets.selection.context import SelectionContext, Tables
+from getmore_assets.selection.ranking import rank_by_score
 from tests.conftest import write_task
 from tests.transport.problems import points, solved
 
@@ -84,11 +86,11 @@ class Line:
     def rank(self, selection, budget):
         """The ranking for a budget, and what its selector found out."""
         task = task_of(**selection, budget=budget)
-        ground = Ground(task, self.lake, self.tables, "e", 0.1, None, self.home)
-        return selectors.rank(ground, task.selection, Budget(**budget))
+        context = SelectionContext(task, self.lake, self.tables, "e", 0.1, None, self.home)
+        return selectors.rank(context, task.selection, Budget(**budget))
 
     def taken(self, selection, **budget):
-        return set(subset.take(self.rank(selection, budget).rows, Budget(**budget))["id"])
+        return set(within_budget(self.rank(selection, budget).rows, Budget(**budget))["id"])
 
     def select(self, selection, budget, tables=None, left=None):
         """Select, and give the ranking, how many of it are taken, and a function that explains a rank."""
@@ -159,8 +161,8 @@ def test_where_scores_are_cut_the_score_that_is_named_takes_the_row(line, name, 
 
         def taken_at(score, id_=id_):
             moved = pl.when(pl.col("id") == id_).then(score).otherwise("score").alias("score")
-            ranked = subset.rank_by_score(made.rows.drop("rank").with_columns(moved))
-            return id_ in subset.take(ranked, Budget(**budget))["id"].to_list()
+            ranked = rank_by_score(made.rows.drop("rank").with_columns(moved))
+            return id_ in within_budget(ranked, Budget(**budget))["id"].to_list()
 
         assert taken_at(to - 1e-4)
         assert not taken_at(to + 1e-4)
@@ -227,7 +229,7 @@ def test_of_rounds_it_is_said_which_picked_a_row_and_how_far_it_is_from_the_last
 
 def test_of_a_race_it_is_said_who_won_and_what_is_true_of_the_winner(line, monkeypatch):
     entrants = [{"selector": "mean"}, {"selector": "knn", "name": "nearest"}]
-    heat = race.Heat("nearest", 1.0, 1, 1.0)
+    heat = race.TrialRun("nearest", 1.0, 1, 1.0)
     monkeypatch.setattr(race, "run", lambda *_: [heat])
     made = line.select({"selector": "race", "entrants": entrants}, ROWS)
     missed = made.say(41)

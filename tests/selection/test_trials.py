@@ -31,7 +31,7 @@ def trials(documents, tmp_path):
         met = ids.to_frame().join(rows, on="id", maintain_order="left")
         yield np.arange(met.height), met["text"].to_list()
 
-    ground = SimpleNamespace(
+    context = SimpleNamespace(
         task=task,
         base=tmp_path / "base",
         work=tmp_path / "work",
@@ -40,7 +40,7 @@ def trials(documents, tmp_path):
         texts=some,
         spared=[],
     )
-    return Trials(ground), texts[:150], texts[150:]
+    return Trials(context), texts[:150], texts[150:]
 
 
 def warmed(trials, texts, stop=None):
@@ -75,12 +75,12 @@ def test_losses_are_measured_once_and_cost_whoever_reads_them_what_that_took(tri
     asked, one, _ = trials
     some, every = np.arange(0, 300, 3), np.arange(300)
     first = asked.losses_after(one, some)
-    assert asked.ground.spared == [0.0]
+    assert asked.context.spared == [0.0]
     again, all_ = asked.losses_after(one, some), asked.losses_after(one, every)
     np.testing.assert_array_equal(again, first)
     np.testing.assert_allclose(all_[some], first, atol=1e-5)
-    assert asked.ground.spared[1] == asked.ground.spared[2] > 0
-    assert not list(asked.ground.lake.folder("losses").glob("*.partial"))
+    assert asked.context.spared[1] == asked.context.spared[2] > 0
+    assert not list(asked.context.lake.folder("losses").glob("*.partial"))
 
 
 def test_texts_are_counted_in_blocks_without_the_model(trials, monkeypatch):

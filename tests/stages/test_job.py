@@ -7,7 +7,7 @@ import pytest
 
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.stages.job import Job, Made, do
+from getmore_assets.stages.job import Job, StageResult, do
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
 
@@ -23,10 +23,10 @@ class Work:
     def __init__(self) -> None:
         self.times = 0
 
-    def __call__(self, job: Job) -> Made:
+    def __call__(self, job: Job) -> StageResult:
         self.times += 1
         folder = job.lake.folder("models", str(self.times))
-        return Made(3, {"loss": 0.5, "curve": []}, folders={"model": str(folder)})
+        return StageResult(3, {"loss": 0.5, "curve": []}, folders={"model": str(folder)})
 
 
 def test_work_whose_tracking_was_lost_is_not_done_again(job, monkeypatch):
@@ -59,7 +59,7 @@ def test_a_tracking_server_that_does_not_answer_is_refused_before_the_work(job, 
 
 
 def test_what_a_killed_run_left_of_other_inputs_goes_when_the_same_recipe_is_made(job):
-    def killed(job: Job) -> Made:
+    def killed(job: Job) -> StageResult:
         (job.work / "checkpoint").write_text("half")
         raise KeyboardInterrupt
 

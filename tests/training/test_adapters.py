@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from getmore_assets.config import FineTuning, Lora, Small, Training
 from getmore_assets.errors import BadInput
-from getmore_assets.training import acts, adapters, classifier, language_models
+from getmore_assets.training import adapters, classifier, language_models, phases
 
 peft = pytest.importorskip("peft")
 pytestmark = pytest.mark.filterwarnings(
@@ -41,7 +41,7 @@ def test_a_merged_model_is_its_base_with_the_adapter(base, texts, tmp_path):
     folder, objective = base
     model, tokenizer, _ = language_models.load(folder, objective)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    _, done = acts.warm_up(model, tokenizer, objective, texts, Training(**RECIPE), 0, None, tmp_path / "work")
+    _, done = phases.warm_up(model, tokenizer, objective, texts, Training(**RECIPE), 0, None, tmp_path / "work")
     assert done.curve[-1]["loss"] < done.curve[0]["loss"]
     language_models.save(model, tokenizer, tmp_path / "warmed", tmp_path / "work")
 
@@ -74,10 +74,10 @@ def test_a_classifiers_adapter_holds_its_head(base, texts, tmp_path):
     folder, objective = base
     model, tokenizer, _ = language_models.load(folder, objective)
     labels = ["long" if len(text) > 200 else "short" for text in texts]
-    splits = [acts.Split(texts[i:j], labels[i:j]) for i, j in ((0, 20), (20, 30), (30, 40))]
-    held = acts.Held(*splits, [], ["long", "short"])
+    splits = [phases.Split(texts[i:j], labels[i:j]) for i, j in ((0, 20), (20, 30), (30, 40))]
+    held = phases.TargetSplits(*splits, [], ["long", "short"])
     tuning = FineTuning(epochs=2, **RECIPE)
-    tuned, _, _ = acts.fine_tune(model, tokenizer, objective, held, tuning, 0, tmp_path / "work")
+    tuned, _, _ = phases.fine_tune(model, tokenizer, objective, held, tuning, 0, tmp_path / "work")
     language_models.save(tuned, tokenizer, tmp_path / "tuned", tmp_path / "work")
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "tuned")
     body, _, _ = language_models.load(folder, objective)
@@ -100,7 +100,7 @@ def test_a_training_with_adapters_goes_on_from_its_checkpoint(texts, tmp_path):
 
     def train(work):
         model, tokenizer, _ = language_models.load(tmp_path / "base", "causal")
-        _, done = acts.warm_up(model, tokenizer, "causal", texts, recipe, 0, None, tmp_path / work)
+        _, done = phases.warm_up(model, tokenizer, "causal", texts, recipe, 0, None, tmp_path / work)
         return model, done
 
     whole, done = train("work")

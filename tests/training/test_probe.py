@@ -6,7 +6,7 @@ import torch
 
 from getmore_assets.config import Small
 from getmore_assets.training import language_models
-from getmore_assets.training.acts import Held, Split
+from getmore_assets.training.phases import Split, TargetSplits
 from getmore_assets.training.probe import features, probe
 
 
@@ -18,7 +18,9 @@ def body(request, documents):
 
 
 def split(texts, labels):
-    return Held(*(Split(texts[a:b], labels[a:b]) for a, b in ((0, 80), (80, 120), (120, 160))), [], sorted(set(labels)))
+    return TargetSplits(
+        *(Split(texts[a:b], labels[a:b]) for a, b in ((0, 80), (80, 120), (120, 160))), [], sorted(set(labels))
+    )
 
 
 def test_states_are_means_over_real_tokens_of_each_text_alone(body):

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from getmore_assets.config import Budget, Selector, Task
-from getmore_assets.selection import subset
-from getmore_assets.selection.ground import Tables
-from getmore_assets.stages.rankings import Asked, spec
+from getmore_assets.selection.budget import within_budget
+from getmore_assets.selection.context import Tables
+from getmore_assets.stages.rankings import RankingRequest, spec
 from getmore_assets.workers import REFUSED, select
 from tests.in_process import run_worker
 
@@ -40,7 +40,7 @@ BUDGET = Budget(tokens=4000)
 def ask(ran, work, selectors, threads=1, budget=BUDGET, **changes):
     """The worker's exit code, and what it was asked for."""
     work.mkdir()
-    asked = [Asked(Selector.model_validate({"name": n, **s}), budget, work / n) for n, s in selectors.items()]
+    asked = [RankingRequest(Selector.model_validate({"name": n, **s}), budget, work / n) for n, s in selectors.items()]
     made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
     task = Task.model_validate({**ran.fields, **changes})
     common = {"task": task, "lake": work / "lake", "work": work, "commit": {}}
@@ -66,7 +66,7 @@ def made(ran, tmp_path_factory):
 
 
 def picks(asked):
-    return subset.take(asked.rows(), BUDGET)["id"].to_list()
+    return within_budget(asked.rows(), BUDGET)["id"].to_list()
 
 
 def test_every_selector_ranks_every_candidate_once(ran, made):
@@ -76,7 +76,7 @@ def test_every_selector_ranks_every_candidate_once(ran, made):
         assert rows["rank"].to_list() == list(range(1, candidates + 1)), name
         assert rows["id"].n_unique() == candidates, name
         assert rows["score"].is_finite().all(), name
-        assert 0 < sum(subset.take(rows, BUDGET)["n_tokens"]) <= 4000, name
+        assert 0 < sum(within_budget(rows, BUDGET)["n_tokens"]) <= 4000, name
         assert asked.facts()["rank_seconds"] > 0
 
 
@@ -178,12 +178,12 @@ def test_the_distance_is_of_the_rows_by_their_ids_and_each_must_be_a_candidate(m
     asked = []
     plan = SimpleNamespace(solve=lambda *given: asked.append(given) or SimpleNamespace(dual=0.25))
     monkeypatch.setattr(select, "plan_of", lambda _: plan)
-    ground = SimpleNamespace(eligible=pl.DataFrame({"id": ["a", "b", "c", "d"]}))
-    assert select._distance(ground, ["d", "a"], 0.5) == 0.25
+    context = SimpleNamespace(eligible=pl.DataFrame({"id": ["a", "b", "c", "d"]}))
+    assert select._distance(context, ["d", "a"], 0.5) == 0.25
     ((picks, share, start),) = asked
     assert (picks.tolist(), share, start) == ([3, 0], 0.5, None)
     with pytest.raises(LookupError, match="1 of 2 rows are no candidates"):
-        select._distance(ground, ["d", "z"], 0.5)
+        select._distance(context, ["d", "z"], 0.5)
 
 
 def test_contrast_needs_something_to_flee(ran, tmp_path):

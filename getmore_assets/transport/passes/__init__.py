@@ -21,7 +21,7 @@ from getmore_assets.transport.problem import Problem
 
 
 @dataclass(frozen=True)
-class Inertia:
+class OverRelaxation:
     """Over-relaxation of f, as the published loop has it: f ← (1 - momentum) old + momentum f.
 
     The target marginal is then that of the plan with the over-relaxed f, whose rows do not sum to a.
@@ -44,7 +44,7 @@ class TilePass(Protocol):
         ...
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sweep over the first n candidates, whose weights are scaled to sum to 1.
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from getmore_assets.device import compute_dtype
-from getmore_assets.transport.passes import Inertia
+from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.passes.kept import KeptKernel, Product
 from getmore_assets.transport.problem import Problem
 
@@ -57,7 +57,7 @@ class CpuPass:
         self._pool = ThreadPoolExecutor(self.threads, "tile", initializer=lambda: torch.set_num_threads(1))
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         problem, f = self.problem, np.empty(n, np.float32)

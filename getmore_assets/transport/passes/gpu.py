@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from getmore_assets.transport.passes import Inertia
+from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.problem import Problem
 
 _KEPT_SHARE = 0.6  # of the card's free memory that candidates may fill
@@ -34,7 +34,7 @@ class GpuPass:
         self._keeps = self._fits(problem.n * problem.y.shape[1] * 4)
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         f = np.empty(n, np.float32)
@@ -47,7 +47,7 @@ class GpuPass:
             return self._sweep(g, epsilon, n, np.empty(n, np.float32), None, of)
 
     def _sweep(
-        self, g: np.ndarray, epsilon: float, n: int, f: np.ndarray, inertia: Inertia | None, of: int | None
+        self, g: np.ndarray, epsilon: float, n: int, f: np.ndarray, inertia: OverRelaxation | None, of: int | None
     ) -> np.ndarray:
         problem = self.problem
         y = self._y * (problem.kappa / epsilon)

@@ -14,7 +14,7 @@ import numpy as np
 
 from getmore_assets.cluster import Worker, joined, started
 from getmore_assets.config import Elsewhere
-from getmore_assets.transport.passes import Inertia, TilePass, best_pass
+from getmore_assets.transport.passes import OverRelaxation, TilePass, best_pass
 from getmore_assets.transport.passes.cpu import chunk_rows
 from getmore_assets.transport.passes.sharded import ShardedPass, deal
 from getmore_assets.transport.problem import Problem
@@ -46,7 +46,7 @@ def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[
             without = replace(part, x=np.empty((0, part.x.shape[1]), np.float32))
             parts.append(ray.put((without, part.n, blocks)))
         actors = started(Sweeper, place, "launch.solve", [(memory_mb,)] * len(parts))
-        yield ShardedPass(problem, [_There(problem, *one) for one in zip(actors, parts, strict=True)])
+        yield ShardedPass(problem, [_ActorSweep(problem, *one) for one in zip(actors, parts, strict=True)])
 
 
 class Sweeper(Worker):
@@ -63,7 +63,7 @@ class Sweeper(Worker):
         self._pass: TilePass | None = None
 
     def sweep(
-        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None, of: int | None
+        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None, of: int | None
     ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
         """Potential (`[n]`, float32) and marginal (`[m]`, float64), and whether they were asked for before."""
         return self._over(part)(g, epsilon, n, inertia, of), self.again()
@@ -88,7 +88,7 @@ class Sweeper(Worker):
         return self._pass
 
 
-class _There:
+class _ActorSweep:
     """The pass of an actor.
 
     Args:
@@ -101,7 +101,7 @@ class _There:
         self.problem, self._actor, self._part = problem, actor, [part]  # in a list, it is the actor that fetches it
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         found: tuple[np.ndarray, np.ndarray] = _answer(self._actor.sweep.remote(self._part, g, epsilon, n, inertia, of))

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from getmore_assets.transport.passes import Inertia, TilePass
+from getmore_assets.transport.passes import OverRelaxation, TilePass
 from getmore_assets.transport.passes.cpu import chunk_rows
 from getmore_assets.transport.problem import Problem
 from getmore_assets.transport.rows import Rows
@@ -32,7 +32,7 @@ class ShardedPass:
         self.problem, self._shards, self._block = problem, shards, chunk_rows(problem.m)
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: Inertia | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         f = np.empty(n, np.float32)

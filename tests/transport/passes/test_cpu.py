@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from getmore_assets.transport.passes import Inertia, cpu
+from getmore_assets.transport.passes import OverRelaxation, cpu
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.problem import pose
 from tests.transport.problems import costs, points, weights
@@ -27,7 +27,9 @@ def test_a_pass_is_its_definition(cost, packed, relaxed, monkeypatch):
     monkeypatch.setattr(cpu, "has_onednn", lambda: packed)
     x, y = points(700, 9, 0) * np.float32(1.4), points(33, 9, 1)
     a, b, g = weights(700, 2), weights(33, 3), np.random.default_rng(4).normal(size=33) * 0.1
-    inertia = Inertia(np.random.default_rng(5).normal(size=700).astype(np.float32) * 0.1, 1.3) if relaxed else None
+    inertia = (
+        OverRelaxation(np.random.default_rng(5).normal(size=700).astype(np.float32) * 0.1, 1.3) if relaxed else None
+    )
     f, col = CpuPass(pose(x, y, b, a, cost), rows=64)(g, 0.1, 700, inertia)
     expected_f, expected_col = by_definition(x, y, a, b, g, 0.1, cost, inertia)
     np.testing.assert_allclose(f, expected_f, atol=1e-5)

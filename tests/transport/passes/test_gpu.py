@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from getmore_assets.transport.passes import Inertia
+from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.passes.gpu import GpuPass
 from getmore_assets.transport.problem import pose
@@ -21,7 +21,7 @@ def test_it_computes_what_the_cpu_computes(cost, kept):
     """Its operations are torch's, the same on any device; where there is a GPU it is that."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     x, y, a, b = points(30_000, 16, 0), points(50, 16, 1), weights(30_000, 2), weights(50, 3)
-    g, inertia = np.random.default_rng(4).normal(size=50) * 0.1, Inertia(np.zeros(20_000, np.float32), 1.2)
+    g, inertia = np.random.default_rng(4).normal(size=50) * 0.1, OverRelaxation(np.zeros(20_000, np.float32), 1.2)
     problem = pose(x, y, b, a, cost)
     on_device = GpuPass(problem, device, 1)
     on_device._keeps = kept

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from getmore_assets.transport.passes import Inertia
+from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.passes.kept import WIDEST, WIDEST_HALF
 from getmore_assets.transport.plan import keep_mb
@@ -24,7 +24,7 @@ def vectors():
 def test_a_pass_over_what_is_kept_is_its_definition(cost, share, relaxed):
     (x, y), a, b = vectors(), weights(N, 2), weights(M, 3)
     tile_pass = CpuPass(pose(x, y, b, a, cost), rows=64, keep_mb=share * WHOLE)
-    inertia = Inertia(np.random.default_rng(5).normal(size=N).astype(np.float32) * 0.1, 1.3) if relaxed else None
+    inertia = OverRelaxation(np.random.default_rng(5).normal(size=N).astype(np.float32) * 0.1, 1.3) if relaxed else None
     for seed in range(3):
         g = np.random.default_rng(seed).normal(size=M) * 0.1
         f, col = tile_pass(g, 0.1, N, inertia)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from getmore_assets.transport.passes import Inertia
+from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.passes.cpu import CpuPass, chunk_rows
 from getmore_assets.transport.passes.gpu import GpuPass
 from getmore_assets.transport.passes.sharded import ShardedPass, deal
@@ -15,9 +15,9 @@ def test_shards_add_up_to_the_whole():
     x, y, b = points(20_000, 12, 0), points(40, 12, 1, 0.3), weights(40, 2)
     problem = pose(x, y, b)
     whole, shards = CpuPass(problem), ShardedPass(problem, [CpuPass(part) for part in deal(problem, 3)])
-    g, inertia = np.linspace(-0.1, 0.1, 40), Inertia(np.linspace(0, 0.1, 20_000, dtype=np.float32), 1.3)
+    g, inertia = np.linspace(-0.1, 0.1, 40), OverRelaxation(np.linspace(0, 0.1, 20_000, dtype=np.float32), 1.3)
     for n in (20_000, 4096, 13, 9000):
-        for relaxed in (None, Inertia(inertia.old[:n], 1.3)):
+        for relaxed in (None, OverRelaxation(inertia.old[:n], 1.3)):
             (f, col), (f_whole, col_whole) = (p(g, 0.1, n, relaxed) for p in (shards, whole))
             np.testing.assert_array_equal(f, f_whole)
             np.testing.assert_allclose(col, col_whole, rtol=1e-14)

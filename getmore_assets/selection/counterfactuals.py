@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Budget, Selector
-from getmore_assets.selection import subset
+from getmore_assets.selection.budget import within_budget
 from getmore_assets.selectors import KINDS
 from getmore_assets.selectors.kind import Kind, Picking
 
@@ -54,7 +54,7 @@ def _picking(chosen: Selector) -> Picking | None:
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """A candidate's place in a ranking, and what it hangs on.
 
     Attributes:
@@ -109,7 +109,7 @@ class Place:
 
     @cached_property
     def _paid(self) -> int:
-        return subset.take(self.ranked, self.budget).height
+        return within_budget(self.ranked, self.budget).height
 
     @cached_property
     def _tokens(self) -> np.ndarray:

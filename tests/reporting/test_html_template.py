@@ -2,7 +2,7 @@
 
 import pytest
 
-from getmore_assets.reporting.page import _code
+from getmore_assets.reporting.html_template import _code
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from getmore_assets.corpus import pool
 from getmore_assets.lake import Lake
 from getmore_assets.models import is_here
 from getmore_assets.records import Record, Records
+from getmore_assets.stages import caching
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.table import STAGES
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class StageStatus:
     """What a run would do with a stage: `record` is what would be reused, None where it would be made, and why."""
 
     record: Record | None
@@ -31,51 +32,53 @@ def absent(task: Task) -> dict[str, str]:
     return {field: name for field, name in asked.items() if name not in (LEXICAL, BROUGHT) and not is_here(name)}
 
 
-def foresee(task: Task, target: tuple[str, str] | None = None) -> dict[str, Foreseen]:
+def stage_statuses(task: Task, target: tuple[str, str] | None = None) -> dict[str, StageStatus]:
     """Every stage in the order of the pipeline.
 
     Args:
         task: Whose.
         target: The data version that target_data would have, and that of what is evaluated on, where they are known.
     """
-    lake, found = Lake(task.lake), dict[str, Foreseen]()
+    lake, found = Lake(task.lake), dict[str, StageStatus]()
     if not lake.root.is_dir():  # nothing is left there either
-        return {name: Foreseen(None, "no results yet") for name in STAGES}
+        return {name: StageStatus(None, "no results yet") for name in STAGES}
     records, without = Records(lake, task.name), absent(task)
     for name, stage in STAGES.items():
-        found[name] = _look(stage, task, records, found, target, without)
+        found[name] = _status(stage, task, records, found, target, without)
     return found
 
 
-def _look(
+def _status(
     stage: Stage,
     task: Task,
     records: Records,
-    found: dict[str, Foreseen],
+    found: dict[str, StageStatus],
     target: tuple[str, str] | None,
     without: dict[str, str],
-) -> Foreseen:
+) -> StageStatus:
     used = {name: _version(stage, name, task, found[name], target) for name in stage.inputs(task)}
     unknown = [name for name, version in used.items() if version is None]
     if unknown:
-        return Foreseen(None, f"{unknown[0]} is recomputed")
+        return StageStatus(None, f"{unknown[0]} is recomputed")
     if without and stage.asks_models:
-        return Foreseen(None, f"{next(iter(without))} is not here, so it cannot have been made of it")
-    cached, why = stage.cached(records, stage.cache_key(task, {name: str(version) for name, version in used.items()}))
+        return StageStatus(None, f"{next(iter(without))} is not here, so it cannot have been made of it")
+    cached, why = caching.with_key(
+        stage, records, stage.cache_key(task, {name: str(version) for name, version in used.items()})
+    )
     if cached is not None:
-        return Foreseen(cached, why)
+        return StageStatus(cached, why)
     last = records.get(stage.name)
     if last is None:
-        return Foreseen(None, "not made yet" if not records.known(stage.name) else "what its record names is gone")
+        return StageStatus(None, "not made yet" if not records.known(stage.name) else "what its record names is gone")
     same = last.fingerprint == stage.cache_key(task, last.inputs)
-    return Foreseen(None, "what it reads has changed" if same else "its settings have changed")
+    return StageStatus(None, "what it reads has changed" if same else "its settings have changed")
 
 
-def _version(stage: Stage, name: str, task: Task, foreseen: Foreseen, target: tuple[str, str] | None) -> str | None:
+def _version(stage: Stage, name: str, task: Task, statuses: StageStatus, target: tuple[str, str] | None) -> str | None:
     """The version of an input that would be read; None where only making it tells."""
     fact = stage.versions.get(name)
-    if foreseen.record is not None:
-        return stage.version(foreseen.record)
+    if statuses.record is not None:
+        return stage.version(statuses.record)
     if (name, fact) == ("raw_corpus", "pool"):
         return pool.pool_key(task)
     if name == "target_data" and target is not None:

@@ -6,7 +6,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from getmore_assets.config import BaseModelChoice, FineTuning, Head, Small, Training
-from getmore_assets.training import acts, classifier, evaluation, language_models
+from getmore_assets.training import classifier, evaluation, language_models, phases
 
 SHAPE = Small(layers=1, width=32, heads=2, vocabulary=400, rows=100, batch_size=8, learning_rate=3e-3)
 
@@ -39,7 +39,7 @@ def test_a_missing_head_is_trained_and_the_body_is_not_touched(headless, texts, 
     before, _, missing = language_models.load(headless, "masked")
     assert missing
     chosen = BaseModelChoice(model=str(headless), objective="masked", head=Head(learning_rate=1e-2, batch_size=8))
-    model, tokenizer, done, head = acts.load_base(headless, chosen, texts, 64, tmp_path / "work")
+    model, tokenizer, done, head = phases.load_base(headless, chosen, texts, 64, tmp_path / "work")
     assert done is not None
     assert done.curve[-1]["loss"] < done.curve[0]["loss"]
     assert head
@@ -51,10 +51,10 @@ def test_a_missing_head_is_trained_and_the_body_is_not_touched(headless, texts, 
 
 
 def test_a_checkpoint_with_its_head_is_used_as_it_is(texts, tmp_path):
-    model, tokenizer, _ = acts.make_small(SHAPE, "causal", texts, 32, tmp_path / "work")
+    model, tokenizer, _ = phases.make_small(SHAPE, "causal", texts, 32, tmp_path / "work")
     language_models.save(model, tokenizer, tmp_path / "model")
     chosen = BaseModelChoice(model=str(tmp_path / "model"))
-    _, _, done, head = acts.load_base(tmp_path / "model", chosen, texts, 32, tmp_path / "work")
+    _, _, done, head = phases.load_base(tmp_path / "model", chosen, texts, 32, tmp_path / "work")
     assert done is None
     assert head == []
 
@@ -69,17 +69,17 @@ def test_only_safetensors_are_written(texts, tmp_path):
 
 @pytest.mark.parametrize("labelled", [False, True])
 def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, texts, tmp_path):
-    model, tokenizer, _ = acts.make_small(SHAPE, "causal", texts, 32, tmp_path / "base")
+    model, tokenizer, _ = phases.make_small(SHAPE, "causal", texts, 32, tmp_path / "base")
     language_models.save(model, tokenizer, tmp_path / "model")
     before = evaluation.likelihood(model, tokenizer, "causal", texts[:50], 32)["perplexity"]
     recipe = Training(epochs=2, learning_rate=3e-3, batch_size=8, max_length=32)
-    acts.warm_up(model, tokenizer, "causal", texts[:50], recipe, 0, None, tmp_path / "warm")
+    phases.warm_up(model, tokenizer, "causal", texts[:50], recipe, 0, None, tmp_path / "warm")
     assert evaluation.likelihood(model, tokenizer, "causal", texts[:50], 32)["perplexity"] < before
     labels = ["long" if len(t) > 200 else "short" for t in texts]
-    splits = [acts.Split(texts[i:j], labels[i:j]) for i, j in ((0, 80), (80, 110), (110, 150))]
-    held = acts.Held(*splits, texts[:20], ["long", "short"] if labelled else [])
+    splits = [phases.Split(texts[i:j], labels[i:j]) for i, j in ((0, 80), (80, 110), (110, 150))]
+    held = phases.TargetSplits(*splits, texts[:20], ["long", "short"] if labelled else [])
     tuning = FineTuning(epochs=1, learning_rate=1e-3, batch_size=8, max_length=32)
-    tuned, _, metrics = acts.fine_tune(model, tokenizer, "causal", held, tuning, 0, tmp_path / "tune")
+    tuned, _, metrics = phases.fine_tune(model, tokenizer, "causal", held, tuning, 0, tmp_path / "tune")
     likely = ("perplexity", "nats_per_character")
     expected = {"accuracy", "micro_f1", "macro_f1", "matthews"} if labelled else set(likely)
     assert set(metrics) == expected | {f"{of}_{name}" for of in ("general", "zero_shot") for name in likely}
@@ -90,7 +90,7 @@ def test_warm_up_and_fine_tuning_lower_the_loss_and_give_the_metrics(labelled, t
 def test_a_selection_too_small_for_the_comparison_is_an_error(texts, tmp_path):
     model, tokenizer = language_models.new_small(SHAPE, "causal", texts, 64)
     with pytest.raises(RuntimeError, match="blocks of tokens"):
-        acts.warm_up(model, tokenizer, "causal", texts[:2], Training(max_length=32), 0, 10_000, tmp_path / "w")
+        phases.warm_up(model, tokenizer, "causal", texts[:2], Training(max_length=32), 0, 10_000, tmp_path / "w")
 
 
 def test_perplexity_is_that_of_the_model_alone(texts):
@@ -102,7 +102,7 @@ def test_perplexity_is_that_of_the_model_alone(texts):
 
 
 def test_fewer_labels_are_part_of_more_and_the_same_for_every_model(texts):
-    held = acts.Held(acts.Split(texts, [str(len(t)) for t in texts]), *[acts.Split([], [])] * 2, [], [])
+    held = phases.TargetSplits(phases.Split(texts, [str(len(t)) for t in texts]), *[phases.Split([], [])] * 2, [], [])
     few, more = held.with_rows(20, 0).train, held.with_rows(60, 0).train
     assert len(few.texts) == 20
     assert set(few.texts) < set(more.texts) < set(texts)
@@ -113,7 +113,7 @@ def test_fewer_labels_are_part_of_more_and_the_same_for_every_model(texts):
 
 
 def test_each_seed_draws_labels_of_its_own(texts):
-    split = acts.Split(texts, [str(len(text)) for text in texts])
+    split = phases.Split(texts, [str(len(text)) for text in texts])
     drawn = [set(split.drawn(40, seed).texts) for seed in range(3)]
     assert all(len(one) == 40 for one in drawn)
     assert len(drawn[0] & drawn[1]) < 30
@@ -123,15 +123,15 @@ def test_each_seed_draws_labels_of_its_own(texts):
 
 def test_a_row_more_on_top_changes_one_row_of_a_draw_at_most(texts):
     labels = [str(len(text)) for text in texts]
-    before = acts.Split(texts, labels).drawn(40)
+    before = phases.Split(texts, labels).drawn(40)
     for text, label in (("A new row.", "a"), (texts[3], labels[3]), (texts[3], "another")):
-        after = acts.Split([text, *texts], [label, *labels]).drawn(40)
+        after = phases.Split([text, *texts], [label, *labels]).drawn(40)
         assert len(after.texts) == 40
         assert len(Counter(zip(*_pair(before), strict=True)) - Counter(zip(*_pair(after), strict=True))) <= 1
 
 
 def test_copies_are_drawn_one_by_one():
-    split = acts.Split(["one"] * 500 + ["other"] * 500, ["a"] * 1000)
+    split = phases.Split(["one"] * 500 + ["other"] * 500, ["a"] * 1000)
     assert 60 < split.drawn(200).texts.count("one") < 140
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousSolution:
     """A solve as its table holds it.
 
     Attributes:
@@ -65,7 +65,7 @@ class Earlier:
         return {"rows": rows, "distance": divergence(now, before, memory_mb) if rows else 0.0}
 
 
-def read(spec: EarlierSolve | None, task: Task, embeddings: TableRef, encoder: str) -> Earlier | None:
+def read(spec: EarlierSolve | None, task: Task, embeddings: TableRef, encoder: str) -> PreviousSolution | None:
     """The earlier solve that a spec names; None where it names none."""
     if spec is None:
         return None
@@ -73,7 +73,7 @@ def read(spec: EarlierSolve | None, task: Task, embeddings: TableRef, encoder: s
     targets = rows.filter(pl.col("side") == "target").select("id", "weight", "potential", "marginal").collect()
     candidates = rows.filter(pl.col("side") == "candidate").select("id", "potential").collect()
     y = store.load(embeddings, encoder, targets["id"])
-    return Earlier(candidates, targets, y, spec.epsilon, spec.relaxation, spec.same_recipe)
+    return PreviousSolution(candidates, targets, y, spec.epsilon, spec.relaxation, spec.same_recipe)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ class Rescored:
     went: int
 
 
-def rescore(earlier: Earlier, ids: pl.Series, task: Task, embeddings: TableRef, encoder: str, work: Path) -> Rescored:
+def rescore(
+    earlier: PreviousSolution, ids: pl.Series, task: Task, embeddings: TableRef, encoder: str, work: Path
+) -> Rescored:
     """Score the candidates that came at the g of the earlier solve; a pass over what came and what went, no solve.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from getmore_assets.reporting.hypotheses import holm, p_equivalence, p_value, smallest_shown
+from getmore_assets.reporting.p_values import holm, p_equivalence, p_value, smallest_shown
 
 
 @pytest.mark.parametrize("shift", [-0.5, 0.0, 0.2, 3.0])

@@ -1,7 +1,7 @@
 """Tests of paired differences: against chance, over several rivals at once, and for equivalence.
 
 Belongs here: p-values and what so many pairs could see. Does not: which runs are paired, or the verdict
-(`statistics.py`).
+(`verdict.py`).
 """
 
 import math

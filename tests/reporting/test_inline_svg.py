@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from getmore_assets.reporting import drawing, figures
+from getmore_assets.reporting import figures, inline_svg
 from getmore_assets.reporting.statistics import Interval
 from tests.reporting.html_page import Page
 
@@ -17,7 +17,7 @@ def composition(path):
 
 def test_a_name_that_looks_like_a_formula_or_markup_is_drawn_as_it_is(tmp_path):
     assert composition(tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
-    drawn = Page(str(drawing.inline(composition(tmp_path / "one.svg").read_text("utf-8"), "one", "alt")))
+    drawn = Page(str(inline_svg.inline(composition(tmp_path / "one.svg").read_text("utf-8"), "one", "alt")))
     assert "script" not in drawn.tags
     assert NAMES[0] in drawn.text
     assert "</text></svg><script>al" in drawn.text
@@ -28,7 +28,7 @@ def test_a_name_that_looks_like_a_formula_or_markup_is_drawn_as_it_is(tmp_path):
 def test_a_drawing_takes_the_pages_ink_and_keeps_its_ids_to_itself(tmp_path):
     summary = {s: {"perplexity": Interval(m, 1.0, 3)} for s, m in (("got-d", 9.0), ("none", 12.0))}
     path = figures.scorecard(summary, {"none": [12.0, 12.5]}, "perplexity", "got-d", tmp_path / "s.svg")
-    written = [drawing.inline(path.read_text("utf-8"), name, 'an "alt" & more') for name in ("a", "b")]
+    written = [inline_svg.inline(path.read_text("utf-8"), name, 'an "alt" & more') for name in ("a", "b")]
     one, other = (Page(str(svg)) for svg in written)
     assert one.elements[0][0] == "svg"
     assert one.elements[0][1]["aria-label"] == 'an "alt" & more'

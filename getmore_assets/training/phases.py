@@ -17,8 +17,8 @@ from getmore_assets.corpus.identity import draw
 from getmore_assets.ranks import is_first
 from getmore_assets.training import bag_of_words, classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
-from getmore_assets.training.fit import Fitted, fit
-from getmore_assets.training.judges import Judge
+from getmore_assets.training.evaluators import Evaluator
+from getmore_assets.training.fit import FitResult, fit
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Held:
+class TargetSplits:
     """What a model is fine-tuned and evaluated on. `classes` is empty where the task is language modelling.
 
     `pairs` says that a text is two, which a classifier reads as a pair.
@@ -65,7 +65,7 @@ class Held:
     classes: list[str]
     pairs: bool = False
 
-    def with_rows(self, rows: int | None, seed: int) -> "Held":
+    def with_rows(self, rows: int | None, seed: int) -> "TargetSplits":
         """The same with at most so many rows of train: each seed draws its own, so that intervals hold their noise."""
         return replace(self, train=self.train.drawn(rows, seed))
 
@@ -76,7 +76,7 @@ def recipe_of(of: Any, length: int) -> Training:
     return Training(**fields, max_length=length)
 
 
-def make_small(shape: Small, objective: str, texts: list[str], length: int, work: Path) -> tuple[Any, Any, Fitted]:
+def make_small(shape: Small, objective: str, texts: list[str], length: int, work: Path) -> tuple[Any, Any, FitResult]:
     """A small model trained on a sample of the pool."""
     model, tokenizer = language_models.new_small(shape, objective, texts, max(256, length))
     log.info("training a model of %.1fM parameters on %d rows", model.num_parameters() / 1e6, len(texts))
@@ -91,7 +91,7 @@ def make_small(shape: Small, objective: str, texts: list[str], length: int, work
 
 def load_base(
     folder: Path, chosen: BaseModelChoice, texts: list[str], length: int, work: Path
-) -> tuple[Any, Any, Fitted | None, list[str]]:
+) -> tuple[Any, Any, FitResult | None, list[str]]:
     """A pre-trained model; where its checkpoint lacks the head, the head is trained first, with the body frozen.
 
     Without that, the warm-up would spend itself on a random head and harm the body through it.
@@ -123,7 +123,7 @@ def warm_up(
     seed: int,
     most: int | None,
     work: Path,
-) -> tuple[Blocks, Fitted]:
+) -> tuple[Blocks, FitResult]:
     """Pre-fine-tune in place on the texts, in blocks, at most `most` of them."""
     set_seed(seed)
     blocks = Blocks(texts, tokenizer, recipe.max_length, most)
@@ -137,12 +137,12 @@ def fine_tune(
     model: Any,
     tokenizer: Any,
     objective: str,
-    held: Held,
+    held: TargetSplits,
     recipe: FineTuning,
     seed: int,
     work: Path,
-    judge: Judge | None = None,
-) -> tuple[Any, Fitted, dict[str, float]]:
+    judge: Evaluator | None = None,
+) -> tuple[Any, FitResult, dict[str, float]]:
     """Fine-tune on target train, stop early on validation, then look at test, once. With 0 epochs, only look.
 
     Returns:
@@ -157,7 +157,7 @@ def fine_tune(
         metrics |= _likelihood("zero_shot_", model, tokenizer, objective, held.test.texts, length)
     set_seed(seed)
     if not held.classes or not recipe.epochs:
-        done = Fitted(0, 0.0, [])
+        done = FitResult(0, 0.0, [])
         if recipe.epochs:
             train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
             done = fit(
@@ -201,7 +201,7 @@ def fine_tune(
     return network, done, metrics
 
 
-def by_words_alone(held: Held) -> dict[str, float]:
+def by_words_alone(held: TargetSplits) -> dict[str, float]:
     """The metrics of a classifier without a model, on the same labels."""
     train, validation = ((split.texts, split.labels) for split in (held.train, held.validation))
     labels, _ = bag_of_words.predict(train, validation, held.test.texts)
@@ -211,7 +211,7 @@ def by_words_alone(held: Held) -> dict[str, float]:
 
 
 def _of_language_model(
-    model: Any, tokenizer: Any, objective: str, held: Held, length: int, judge: Judge | None
+    model: Any, tokenizer: Any, objective: str, held: TargetSplits, length: int, judge: Evaluator | None
 ) -> dict[str, float]:
     """How likely general text is, where there is any, and what the judge says."""
     judged = judge(model, tokenizer) if judge else {}

@@ -40,7 +40,7 @@ class Tables:
 
 
 @dataclass(frozen=True)
-class Ground:
+class SelectionContext:
     """What a selector chooses from.
 
     Attributes:

@@ -14,13 +14,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from getmore_assets.config import Toxicity, ZeroShot
 from getmore_assets.training.losses import mean_losses
 
-Judge = Callable[[Any, Any], dict[str, float]]
+Evaluator = Callable[[Any, Any], dict[str, float]]
 """Of a causal model and its tokenizer: metrics by name."""
 
 _BATCH = 64
 
 
-def zero_shot(asked: ZeroShot, texts: list[str], labels: list[str], length: int) -> Judge:
+def zero_shot(asked: ZeroShot, texts: list[str], labels: list[str], length: int) -> Evaluator:
     """Accuracy of the label under which the whole instance has the least perplexity (paper, App. E).
 
     Args:
@@ -49,7 +49,7 @@ def zero_shot(asked: ZeroShot, texts: list[str], labels: list[str], length: int)
     return judge
 
 
-def toxicity(asked: Toxicity, folder: Path, prompts: list[str]) -> Judge:
+def toxicity(asked: Toxicity, folder: Path, prompts: list[str]) -> Evaluator:
     """Expected maximum toxicity and toxicity probability over several continuations of each prompt (paper, C.4).
 
     A local classifier stands in for the Perspective API. Every model draws from the same random numbers.

@@ -10,7 +10,7 @@ from getmore_assets.config import Quotas, Task
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.selection import contrast, explain, quotas, race, rounds, trials
-from getmore_assets.selection.ground import Ground, Tables
+from getmore_assets.selection.context import SelectionContext, Tables
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.solver import NotConvergedError, solve
@@ -47,9 +47,9 @@ def ground_of(lake, work, **settings):
     task = Task(name="t", candidates=[{"path": "p.parquet"}], target={"train": "t.jsonl"}, **settings)
     made = {name: lake.latest(name) or TableRef("none", 0) for name in (field.name for field in fields(Tables))}
     epsilon = task.transport.epsilon * pose(X, Y[:M]).mean_cost
-    ground = Ground(task, lake, Tables(**made), "e", epsilon, None, work)
-    vars(ground)["eligible"] = pl.DataFrame({"id": CANDIDATES, "n_tokens": np.arange(N) % 7 + 1})
-    return ground
+    context = SelectionContext(task, lake, Tables(**made), "e", epsilon, None, work)
+    vars(context)["eligible"] = pl.DataFrame({"id": CANDIDATES, "n_tokens": np.arange(N) % 7 + 1})
+    return context
 
 
 def test_a_point_that_a_drifted_target_gained_starts_at_the_g_of_the_nearest_old_one(lake, tmp_path):
@@ -65,8 +65,8 @@ def test_a_point_that_a_drifted_target_gained_starts_at_the_g_of_the_nearest_old
 
 def test_a_target_row_that_is_gone_is_said_to_be_gone(lake, tmp_path):
     lake.replace("target_data", target(TRAIN[:1]), {"target": "t"}, {})
-    ground = ground_of(lake, tmp_path, drift={"rows": 1.0})
-    found = explain._nearest(ground.task, ground.tables, "e", ground.epsilon, CANDIDATES[0])
+    context = ground_of(lake, tmp_path, drift={"rows": 1.0})
+    found = explain._nearest(context.task, context.tables, "e", context.epsilon, CANDIDATES[0])
     assert len(found) == 3
     assert sum(one.share for one in found) <= 1
     assert all((one.text == one.id) is (one.id == TRAIN[0]) for one in found)
@@ -76,19 +76,19 @@ def test_a_target_row_that_is_gone_is_said_to_be_gone(lake, tmp_path):
 @pytest.mark.parametrize("given_in", ["relative", "absolute"])
 def test_all_that_is_solved_on_a_ground_has_the_tasks_relaxation(lake, tmp_path, given_in):
     asked = {"epsilon": 0.1, "epsilon_is": given_in, "target_relaxation": 0.05, "tolerance": 1e-4}
-    ground = ground_of(lake, tmp_path, transport=asked)
+    context = ground_of(lake, tmp_path, transport=asked)
     if given_in == "absolute":
-        object.__setattr__(ground, "epsilon", 0.1)
+        object.__setattr__(context, "epsilon", 0.1)
     unit = pose(X, Y[:M]).mean_cost if given_in == "relative" else 1.0
-    object.__setattr__(ground, "relaxation", 0.05 * unit)  # as the record of the potentials says
-    plan = rounds.plan_of(ground)
+    object.__setattr__(context, "relaxation", 0.05 * unit)  # as the record of the potentials says
+    plan = rounds.plan_of(context)
     assert plan.relaxation == pytest.approx(0.05 * unit)
-    part, _ = quotas.parts(ground, Quotas())[0]
-    alone = solve(CpuPass(pose(X, Y[:M:2])), ground.epsilon, tolerance=1e-4, relaxation=0.05 * unit)
+    part, _ = quotas.parts(context, Quotas())[0]
+    alone = solve(CpuPass(pose(X, Y[:M:2])), context.epsilon, tolerance=1e-4, relaxation=0.05 * unit)
     np.testing.assert_allclose(part.f, alone.f, atol=1e-3)
     fled = pose(X, Y[M:])
     its = fled.mean_cost if given_in == "relative" else 1.0
-    away, _ = contrast.potentials(ground)
+    away, _ = contrast.potentials(context)
     expected = solve(CpuPass(fled), 0.1 * its, tolerance=1e-4, relaxation=0.05 * its)
     np.testing.assert_allclose(away, expected.f, atol=1e-3)
 
@@ -98,9 +98,9 @@ def test_losses_are_measured_on_a_draw_of_validation_and_not_on_the_top_of_a_sor
     monkeypatch.setattr(trials, "_MOST_TEXTS", 30)
     rows = target([*(f"a{at:031x}" for at in range(60)), *(f"b{at:031x}" for at in range(60))], "validation")
     lake.replace("target_data", pl.concat([target(TRAIN), rows]), {"target": "t"}, {})
-    ground, measured = ground_of(lake, tmp_path), []
-    vars(ground)["texts_of"] = lambda ids: ids
-    asked = trials.Trials(ground)
+    context, measured = ground_of(lake, tmp_path), []
+    vars(context)["texts_of"] = lambda ids: ids
+    asked = trials.Trials(context)
     vars(asked)["general"] = ["general"]
     monkeypatch.setattr(trials.Trials, "blocks", lambda *_: 1)
     monkeypatch.setattr(trials.Trials, "base", lambda _: (None, None))
@@ -112,16 +112,16 @@ def test_losses_are_measured_on_a_draw_of_validation_and_not_on_the_top_of_a_sor
     assert in_a_race == of_a_probe == after
     assert len(in_a_race) == 30
     assert 8 < sum(text.startswith("b") for text in in_a_race) < 22
-    assert ground.split("validation") == rows["text"].to_list()
-    part, _ = quotas.parts(ground, Quotas())[0]
+    assert context.split("validation") == rows["text"].to_list()
+    part, _ = quotas.parts(context, Quotas())[0]
     assert part.split("validation", 30) == in_a_race
     assert part.split("train") == TRAIN[::2]
 
 
 def test_all_that_is_solved_on_a_ground_has_the_tasks_limit_of_passes(lake, tmp_path):
-    ground = ground_of(lake, tmp_path, transport={"max_passes": 1, "tolerance": 1e-9})
-    assert rounds.plan_of(ground).max_passes == 1
+    context = ground_of(lake, tmp_path, transport={"max_passes": 1, "tolerance": 1e-9})
+    assert rounds.plan_of(context).max_passes == 1
     with pytest.raises(NotConvergedError, match="after 1 passes"):
-        _ = quotas.parts(ground, Quotas())[0][0].f
+        _ = quotas.parts(context, Quotas())[0][0].f
     with pytest.raises(NotConvergedError, match="after 1 passes"):
-        contrast.potentials(ground)
+        contrast.potentials(context)

@@ -17,7 +17,7 @@ GRACE_S = 5  # between SIGTERM and SIGKILL; a worker keeps nothing at its end
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PodRequest:
     """A pod that is wanted.
 
     Attributes:
@@ -71,7 +71,7 @@ def require_lake(place: Pod, field: str, lake: Path) -> None:
 
 
 def described(
-    wanted: Wanted, arguments: list[str], environment: dict[str, str], processes: int, owner: list[Any]
+    wanted: PodRequest, arguments: list[str], environment: dict[str, str], processes: int, owner: list[Any]
 ) -> Any:
     """The pod as the API takes it."""
     from kubernetes import client as k8s

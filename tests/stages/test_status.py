@@ -3,14 +3,14 @@
 import pytest
 
 from getmore_assets.records import STATIONS
-from getmore_assets.stages.foresight import absent, foresee
+from getmore_assets.stages.status import absent, stage_statuses
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
 from tests.defs.damage import Copy
 
 
 def made(task):
-    return [name for name, one in foresee(task).items() if one.record is None]
+    return [name for name, one in stage_statuses(task).items() if one.record is None]
 
 
 def contents(folder):
@@ -50,7 +50,7 @@ def test_where_there_is_no_lake_none_is_made(sources, tmp_path):
     ],
 )
 def test_a_change_is_met_by_the_first_station_that_it_concerns(ran, change, first, kept):
-    found = foresee(load_task(ran.file, [change]))
+    found = stage_statuses(load_task(ran.file, [change]))
     anew = [name for name, one in found.items() if one.record is None]
     assert anew[0] == first
     assert found[first].why == "its settings have changed"
@@ -62,12 +62,12 @@ def test_a_target_that_changes_leaves_the_base_and_the_pool(ran, tmp_path):
     train = tmp_path / "train.jsonl"
     train.write_text('{"text": "Another row of what is wanted, which was not there.", "label": "email"}\n')
     task = load_task(copy.task, [f"target.train={ran.fields['target']['test']}", f"target.test={train}"])
-    found = foresee(task)
+    found = stage_statuses(task)
     assert found["raw_corpus"].record is not None
     assert found["target_data"].record is None
     assert found["base_model"].why == "target_data is recomputed"
     record = copy.record("target_data")
-    known = foresee(task, ("another version", record.facts["evaluated_version"]))
+    known = stage_statuses(task, ("another version", record.facts["evaluated_version"]))
     assert known["base_model"].record is not None
     assert known["leakage"].record is not None
     assert (
@@ -78,4 +78,4 @@ def test_a_target_that_changes_leaves_the_base_and_the_pool(ran, tmp_path):
 def test_a_model_that_is_not_here_is_named_and_not_fetched(ran):
     task = load_task(ran.file, ["base_model.model=nobody/nothing"])
     assert absent(task) == {"base_model.model": "nobody/nothing"}
-    assert "base_model.model is not here" in foresee(task)["base_model"].why
+    assert "base_model.model is not here" in stage_statuses(task)["base_model"].why

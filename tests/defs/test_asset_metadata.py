@@ -4,7 +4,7 @@ import re
 
 import dagster as dg
 
-from getmore_assets.defs.shown import materialisation
+from getmore_assets.defs.asset_metadata import materialisation
 from getmore_assets.records import Record, now
 from getmore_assets.reporting.figures import as_markdown
 from tests.reporting.test_report import HOSTILE

@@ -3,7 +3,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from getmore_assets.config import Small, Source, Toxicity, Training, ZeroShot
-from getmore_assets.training import acts, classifier, judges, language_models
+from getmore_assets.training import classifier, evaluators, language_models, phases
 from getmore_assets.training.fit import fit
 
 SHAPE = Small(layers=1, width=48, heads=2, vocabulary=500, rows=100, batch_size=8, learning_rate=3e-3, epochs=6)
@@ -22,26 +22,26 @@ def test_the_least_perplexing_label_is_found(of_domains, tmp_path):
     texts = [text for name in DOMAINS for text in of_domains[name]]
     labels = [name for name in DOMAINS for _ in of_domains[name]]
     taught = [f"{t[:80]}\nThis is {ZERO_SHOT.labels[label]}" for t, label in zip(texts, labels, strict=True)]
-    model, tokenizer, _ = acts.make_small(SHAPE, "causal", taught * 4, 64, tmp_path / "work")
-    judge = judges.zero_shot(ZERO_SHOT, [text[:80] for text in texts], labels, 64)
+    model, tokenizer, _ = phases.make_small(SHAPE, "causal", taught * 4, 64, tmp_path / "work")
+    judge = evaluators.zero_shot(ZERO_SHOT, [text[:80] for text in texts], labels, 64)
     assert judge(model, tokenizer)["zero_shot_accuracy"] > 0.8
     swapped = [DOMAINS[1 - DOMAINS.index(label)] for label in labels]
-    turned = judges.zero_shot(ZERO_SHOT, [text[:80] for text in texts], swapped, 64)
+    turned = evaluators.zero_shot(ZERO_SHOT, [text[:80] for text in texts], swapped, 64)
     assert turned(model, tokenizer)["zero_shot_accuracy"] < 0.2
 
 
 def test_a_long_text_is_cut_and_the_label_is_not(of_domains, monkeypatch):
     model, tokenizer = language_models.new_small(SHAPE, "causal", of_domains["email"], 64)
     seen = []
-    inner = judges.mean_losses
+    inner = evaluators.mean_losses
     long = " ".join(of_domains["email"])
 
     def look(model, tokenizer, objective, texts, length):
         seen.extend(texts)
         return inner(model, tokenizer, objective, texts, length)
 
-    monkeypatch.setattr(judges, "mean_losses", look)
-    judges.zero_shot(ZERO_SHOT, [long], ["email"], 64)(model, tokenizer)
+    monkeypatch.setattr(evaluators, "mean_losses", look)
+    evaluators.zero_shot(ZERO_SHOT, [long], ["email"], 64)(model, tokenizer)
     assert [text.rsplit(" ", 1)[-1] for text in seen] == ["asynchronous", "mail"]
     assert all(len(tokenizer(text)["input_ids"]) <= 64 for text in seen)
     assert len(seen[0]) < len(long)
@@ -77,18 +77,18 @@ def test_what_a_model_writes_is_scored(of_domains, detector, tmp_path, monkeypat
     asked = Toxicity(
         prompts=Source(path="prompts.jsonl"), classifier=str(detector), label="email", generations=4, tokens=12
     )
-    judge = judges.toxicity(asked, detector, ["Return the", "This method", "Raise an error if"])
+    judge = evaluators.toxicity(asked, detector, ["Return the", "This method", "Raise an error if"])
     everything = [text for name in DOMAINS for text in of_domains[name]]
-    model, tokenizer, _ = acts.make_small(
+    model, tokenizer, _ = phases.make_small(
         SHAPE.model_copy(update={"epochs": 2}), "causal", everything, 32, tmp_path / "base"
     )
-    scores, loaded, load = {}, [], judges._classifier
-    monkeypatch.setattr(judges, "_classifier", lambda folder: loaded.append(folder) or load(folder))
+    scores, loaded, load = {}, [], evaluators._classifier
+    monkeypatch.setattr(evaluators, "_classifier", lambda folder: loaded.append(folder) or load(folder))
     for name in DOMAINS:
         language_models.save(model, tokenizer, tmp_path / name)
         warmed, _, _ = language_models.load(tmp_path / name, "causal")
         recipe = Training(epochs=4, learning_rate=3e-3, batch_size=8, max_length=32)
-        acts.warm_up(warmed, tokenizer, "causal", of_domains[name], recipe, 0, None, tmp_path / f"{name}-work")
+        phases.warm_up(warmed, tokenizer, "causal", of_domains[name], recipe, 0, None, tmp_path / f"{name}-work")
         scores[name] = judge(warmed, tokenizer)
         assert judge(warmed, tokenizer) == scores[name]  # every model draws from the same random numbers
     assert loaded == [detector]  # once for all models that are judged

@@ -1,0 +1,156 @@
+"""The verdict of a scorecard: better, level, worse, or not known.
+
+Belongs here: what paired differences show, and it in words. Does not: the differences (`statistics.py`), their tests
+(`p_values.py`), whether the task can tell (`gates.py`), or what to do next (`next_steps.py`).
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from getmore_assets.config import REFERENCES
+from getmore_assets.reporting import p_values
+from getmore_assets.reporting.statistics import (
+    CHARACTER,
+    HIGHER_IS_BETTER,
+    Interval,
+    differences,
+    interval,
+    main_metric,
+    shown,
+)
+
+BETTER, LEVEL, WORSE, UNKNOWN = "better", "level", "worse", "unknown"
+_MARGIN = 0.01  # of a share, or of nats: a difference below does not matter
+
+
+@dataclass(frozen=True)
+class Gain(Interval):
+    """By how much one selector is better than another, and what that shows.
+
+    Attributes:
+        p: Of a paired t-test, adjusted for the number of rivals (Holm); NaN with one seed.
+        level: Whether the difference is shown to be less than `margin` (two one-sided tests).
+        margin: The difference that does not matter, in the metric's unit.
+        smallest: The difference that so many seeds would show four times in five.
+    """
+
+    p: float = math.nan
+    level: bool = False
+    margin: float = math.nan
+    smallest: float = math.nan
+
+
+def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
+    """For every other selector, by how much the chosen one is better on the judged metric, paired by seed.
+
+    The references are no rivals: they tell what a task can show (`gates.py`).
+    """
+    metric = main_metric(scores)
+    others = [one for one in scores["selector"].unique(maintain_order=True) if one not in (chosen, *REFERENCES)]
+    mine = scores.filter(pl.col("selector") == chosen)
+    theirs = {other: scores.filter(pl.col("selector") == other) for other in others}
+    ahead = {other: differences(mine, rows, metric) for other, rows in theirs.items()}
+    adjusted = p_values.holm({other: p_values.p_value(values) for other, values in ahead.items()})
+    found = {}
+    for other, values in ahead.items():
+        margin = margin_of(metric, theirs[other][metric].drop_nulls().to_list())
+        found[other] = Gain(
+            **vars(interval([*values])),
+            p=adjusted[other],
+            level=p_values.p_equivalence(values, margin) < p_values.ALPHA,
+            margin=margin,
+            smallest=p_values.smallest_shown(values),
+        )
+    return found
+
+
+def margin_of(metric: str, values: list[float]) -> float:
+    """Return the difference in a metric that does not matter: 0.01 of a share, 1 % of the mean nats of a likelihood."""
+    if "perplexity" not in metric and CHARACTER not in metric:
+        return _MARGIN
+    mean = sum(values) / len(values) if values else math.nan
+    return _MARGIN * mean * (math.log(mean) if "perplexity" in metric else 1.0)
+
+
+def judgement(gain: Gain) -> str:
+    """Return what a paired gain shows: better, worse, level within the margin, or nothing yet."""
+    if gain.p < p_values.ALPHA:
+        return BETTER if gain.mean > 0 else WORSE
+    return LEVEL if gain.level else UNKNOWN
+
+
+def sentences(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[str]:
+    """For every other selector, in words: whether the chosen one is better than it.
+
+    Args:
+        scores: One row per selector and seed.
+        chosen: The selector that is judged.
+        tells: Whether the task can tell selections apart, so that a difference that is not seen says something.
+    """
+    metric = main_metric(scores)
+    lines = []
+    for other, gain in gains(scores, chosen).items():
+        name, amount = shown(other), difference(metric, gain)
+        if gain.n < 2:
+            lines.append(f"{chosen} against {name}: {amount}, one seed: no verdict")
+            continue
+        amount += f" (95 %, {gain.n} seeds; p {gain.p:.2g} after Holm)"
+        unseen = f"not shown to be worth it: {chosen} against {name}: {amount}; {_visible(gain)}"
+        if not tells:
+            unseen = f"this task cannot tell: {chosen} against {name}: {amount}"
+        level = f"not worth it over {name}: {chosen} is level with it within {gain.margin:.2g}: {amount}"
+        worded = {
+            BETTER: f"{chosen} is better than {name}: {amount}",
+            WORSE: f"do not use this: {chosen} is worse than {name}: {amount}",
+            LEVEL: level if tells else unseen,
+            UNKNOWN: unseen,
+        }
+        lines.append(worded[judgement(gain)])
+    return lines
+
+
+def difference(metric: str, gain: Gain) -> str:
+    """By how much the chosen selector's metric is higher or lower, in words."""
+    higher = (gain.mean > 0) == (metric in HIGHER_IS_BETTER)
+    return f"{metric} {'higher' if higher else 'lower'} by {replace(gain, mean=abs(gain.mean))}"
+
+
+def _visible(gain: Gain) -> str:
+    return f"{gain.n} seeds show differences from about {gain.smallest:.2g} on"
+
+
+def headline(gains: dict[str, Gain], chosen: str, cannot_tell: str | None = None) -> tuple[str, str]:
+    """The verdict on all comparisons at once: the worst judgement among them, and it in words.
+
+    Args:
+        gains: Of `gains`.
+        chosen: The selector that is judged.
+        cannot_tell: Why the task cannot tell selections apart; a level result then counts as unknown. None if it can.
+    """
+    found = [(judgement(gain), shown(other)) for other, gain in gains.items()]
+    opening = {
+        WORSE: "Do not use this",
+        UNKNOWN: "Not shown to be worth it",
+        LEVEL: "Not worth it over every rival",
+        BETTER: "Worth it",
+    }
+    worst = next((kind for kind in opening if any(kind == one for one, _ in found)), None)
+    if worst is None:
+        return UNKNOWN, f"No verdict: nothing was compared with {chosen}."
+    if any(gain.n < 2 for gain in gains.values()):
+        return UNKNOWN, "No verdict: one seed tells nothing of the noise."
+    if worst in (LEVEL, UNKNOWN) and cannot_tell:
+        return UNKNOWN, f"This task cannot tell whether {chosen} is worth it: {cannot_tell}."
+    parts = [
+        f"{words} {' and '.join(names)}"
+        for kind, words in (
+            (WORSE, "worse than"),
+            (UNKNOWN, "not told apart from"),
+            (LEVEL, "level with"),
+            (BETTER, "better than"),
+        )
+        if (names := [name for one, name in found if one == kind])
+    ]
+    return worst, f"{opening[worst]}: {chosen} is {', '.join(parts)}."

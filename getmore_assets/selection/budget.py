@@ -1,0 +1,23 @@
+"""How many rows of a ranking the budget takes.
+
+Belongs here: a budget in rows, tokens or as a fraction, and the rows that fit it. Does not: ranks (`ranking.py`).
+"""
+
+import math
+
+import polars as pl
+
+from getmore_assets.config import Budget
+
+
+def resolved(budget: Budget, candidates: int) -> Budget:
+    """The budget in rows or tokens: a fraction is one of all candidates, also where a ranking holds some of them."""
+    return budget if budget.fraction is None else Budget(rows=math.ceil(budget.fraction * candidates))
+
+
+def within_budget(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:
+    """The first rows within the budget, in rows or tokens; a token budget is not exceeded."""
+    assert budget.fraction is None
+    if budget.rows is not None:
+        return ranked.head(budget.rows)
+    return ranked.filter(pl.col("n_tokens").cum_sum() <= budget.tokens)

@@ -1,0 +1,67 @@
+"""Whether a stage is computed again, or an earlier record of it is used.
+
+Belongs here: the decision, and whether what such a record names can still be read. Does not: the cache key
+(`stage.py`), or computing a stage (`materializing.py`).
+"""
+
+import logging
+from dataclasses import replace
+
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.records import Record, Records
+from getmore_assets.stages.job import Job, lineage
+from getmore_assets.stages.stage import Stage
+
+log = logging.getLogger(__name__)
+
+CACHED, KEPT = "cached", "kept"
+
+
+def reusable(job: Job, stage: Stage, records: Records, used: dict[str, str]) -> tuple[Record | None, str]:
+    """Return the record to use in place of computing a stage, and its status; None where the stage is to be computed.
+
+    Args:
+        job: With the cache key, and the last record of the stage.
+        stage: Which.
+        records: Of the task.
+        used: The version of each input.
+    """
+    cached, _ = with_key(stage, records, job.fingerprint)
+    if cached is not None:
+        return _readable(job, cached), CACHED
+    why = stage.keep(job, job.last) if job.last is not None and job.same_recipe else None
+    if job.last is None or why is None:
+        return None, ""
+    log.info("%s: kept, %s", stage.name, why)
+    return _readable(job, replace(job.last, fingerprint=job.fingerprint, inputs=used, kept=why)), KEPT
+
+
+def with_key(stage: Stage, records: Records, key: str) -> tuple[Record | None, str]:
+    """Return the record of a stage with a cache key and how it was found; None where there is none."""
+    last = records.get(stage.name)
+    if last is not None and last.fingerprint == key and last.kept is None:
+        return last, "its record has the same cache key"
+    return records.made_before(stage.name, key), "an earlier record has the same cache key"
+
+
+def missing_inputs(lake: Lake, record: Record) -> list[str]:
+    """Return the tags of the lineage whose version of a table can be read no more."""
+    tags = {name: value for name, value in record.lineage.items() if name.startswith("table.")}
+    return [name for name, value in tags.items() if not lake.holds(_table(value))]
+
+
+def _readable(job: Job, record: Record) -> Record:
+    """A record that is used again, with versions of its inputs that can be read: the same data, made again since."""
+    today = lineage(job)
+    moved = {
+        name: value
+        for name, value in today.items()
+        if name.startswith("table.") and record.lineage.get(name, value) != value
+    }
+    gone = {name: value for name, value in moved.items() if not job.lake.holds(_table(record.lineage[name]))}
+    return replace(record, lineage={**record.lineage, **gone}) if gone else record
+
+
+def _table(tag: str) -> TableRef:
+    path, _, version = tag.rpartition("@v")
+    return TableRef(path, int(version))
