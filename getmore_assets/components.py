@@ -5,13 +5,14 @@ Belongs here: the attributes of the component, and what `dg scaffold defs` write
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
 
 from getmore_assets.config.schema import language_server_line, write_schema
 from getmore_assets.defs.project import build_definitions
+from getmore_assets.json_models import JsonObject
 
 _DEFS = """\
 # The pipeline beside the other assets of this project. `dg check defs` looks whether it loads.
@@ -83,7 +84,7 @@ class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
 
     key_prefix: Sequence[str] = Field((), description="of every asset key; names of jobs and sensors begin with it")
     tasks: str = Field("tasks", description="the folder of task files, or the file of one task, from this folder")
-    targets: Sequence[dict[str, Any]] = Field((), description="tasks, in place of task files: as `getmore schema` says")
+    targets: Sequence[JsonObject] = Field((), description="tasks, in place of task files: as `getmore schema` says")
     lake: str | None = Field(None, description="the folder of all results, in place of the one in each task")
     upstream: Upstream = Field(default_factory=Upstream, description="assets that must be materialized first")
     group: str | None = Field(None, description="one asset group in place of five")

@@ -32,6 +32,7 @@ EXPORT, MODEL, FIGURE, STORE = "export", "model", "figure", "store"
 
 #: The tables that a station writes, where they are others than the one of its name.
 _TABLES = {
+    "domain_triage": ("domain_triage", "embeddings"),
     "selected_subset": ("selected_subset", "row_ledger"),
     "scorecard": ("scorecard", "scorecard_curves", "compared_subsets"),
 }

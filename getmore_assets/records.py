@@ -14,6 +14,7 @@ from getmore_assets.config import PYTHON_DOCS
 from getmore_assets.contents import GONE, Contents, wrong_with
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import REPAIR, BadInput
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef, unfinished
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Record:
     table: TableRef | None
     folders: dict[str, str]
     rows: int
-    facts: dict[str, Any]
+    facts: JsonObject
     seconds: float
     peak_rss_mb: float
     dagster_run_id: str
@@ -73,7 +74,7 @@ class Record:
     mlflow_url: str | None
     made_at: str
     figures: dict[str, str] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: JsonObject = field(default_factory=dict)
     kept: str | None = None
     contents: dict[str, Contents] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -83,7 +84,7 @@ class Record:
         own = {"table": f"{self.table.path}@v{self.table.version}" if self.table else None, "run": self.mlflow_run_id}
         tags = {f"{kind}.{self.station}": value for kind, value in own.items() if value}
         if "selection_hash" in self.facts:
-            tags["selection_hash"] = self.facts["selection_hash"]
+            tags["selection_hash"] = str(self.facts["selection_hash"])
         return tags
 
     def input_table(self, station: str) -> TableRef:
@@ -252,11 +253,6 @@ def _parsed_if_whole(path: Path) -> Record | None:
 def tasks_in(lake: Lake) -> list[str]:
     """The tasks that have records in a lake."""
     return sorted(path.name for path in lake.folder("records").iterdir() if path.is_dir())
-
-
-def sources_of(made: dict[str, Record]) -> list[dict[str, Any]]:
-    """The counts of each source, as `Reading.as_json`, of records by stage; those of earlier versions hold none."""
-    return [told for name in ("raw_corpus", "target_data") for told in made[name].facts.get("sources", [])]
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """Reading one task file: YAML, overrides, errors that name the field.
 
-Belongs here: from a path to a `Task`. Does not: the schema (`config.py`), the folder of task files (`tasks_folder.py`),
+Belongs here: from a path to a `Task`. Does not: the schema (`config/`), the folder of task files (`tasks_folder.py`),
 or the files a task names (`preflight.py`).
 """
 
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from getmore_assets import safe_yaml
 from getmore_assets.config import BASE, Section, Source, Task
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import JsonObject
 from getmore_assets.task_paths import relative_to_file
 
 _SELECTORS = ("compare", "entrants")  # the fields that list selectors
@@ -52,7 +53,7 @@ def _load(path: Path, overrides: tuple[str, ...], _cwd: Path, _was: tuple[int, .
     return relative_to_file(task, path)
 
 
-def task_of(raw: dict[str, Any], overrides: Iterable[str], where: str) -> Task:
+def task_of(raw: JsonObject, overrides: Iterable[str], where: str) -> Task:
     """Return the task that fields describe, once the overrides have changed them.
 
     Raises:
@@ -86,7 +87,7 @@ def _refuse_base(raw: Any, path: Path) -> None:
         _refuse_base(one, path)
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
+def _override(raw: JsonObject, override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise BadInput(override, "not an override", "Write key=value, for example selection.budget.rows=500")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from getmore_assets.errors import BadInput, redacted
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, require_reachable
 
@@ -70,7 +71,7 @@ class TrackedRun:
     experiment_id: str
     server: str
 
-    def log_params(self, params: dict[str, Any]) -> None:
+    def log_params(self, params: JsonObject) -> None:
         """Settings that are set, nested ones by dotted name; written once."""
         from mlflow.entities import Param
 
@@ -78,7 +79,7 @@ class TrackedRun:
         for start in range(0, len(flat), _PARAMS_A_BATCH):
             self.client.log_batch(self.id, params=flat[start : start + _PARAMS_A_BATCH])
 
-    def log_metrics(self, metrics: dict[str, Any]) -> None:
+    def log_metrics(self, metrics: JsonObject) -> None:
         """Numbers of the whole run; what is no number is left out, and _ stands for what MLflow has in no name."""
         from mlflow.entities import Metric
 
@@ -87,7 +88,7 @@ class TrackedRun:
         rows = [Metric(re.sub(r"[^\w\-. :/]", "_", name), float(value), stamp, 0) for name, value in numbers.items()]
         self.client.log_batch(self.id, metrics=rows)
 
-    def child(self, name: str, note: str, params: dict[str, Any], metrics: dict[str, Any]) -> None:
+    def child(self, name: str, note: str, params: JsonObject, metrics: JsonObject) -> None:
         """Add a finished run under this one; `note` describes it on its page, in Markdown."""
         tags = {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
         run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
@@ -226,7 +227,7 @@ def _make_store(lake: Lake) -> None:
     partial.replace(store)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(values: JsonObject, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")

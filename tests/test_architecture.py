@@ -1,6 +1,7 @@
 """Imports point one way: defs → stages → workers and launch → library; heavy imports stay in worker processes."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,10 @@ def test_every_module_says_what_it_is_for_and_fits_on_a_few_screens(path):
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text))
     assert len(text.splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_that_are_pointed_to_exist(path):
+    for name in re.findall(r"`([\w/]+\.py)`", path.read_text()):
+        near = any((folder / name).is_file() for folder in (path.parent, *path.parent.parents))
+        assert near or (PACKAGE / name).is_file() or ("/" not in name and len(list(PACKAGE.rglob(name))) == 1), name

@@ -226,7 +226,7 @@ def test_a_pod_in_a_pod_is_owned_by_it(tmp_path, node, monkeypatch):
 
 def test_a_training_in_several_processes_has_room_to_share(tmp_path, node):
     node.images[IMAGE] = 'echo "$@" $OMP_NUM_THREADS; exit 7'
-    with pytest.raises(WorkerFailedError, match=r"workers\.several .*--nproc-per-node 2 .*workers\.train .* 3"):
+    with pytest.raises(WorkerFailedError, match=r"workers\.torchrun_entry .*--nproc-per-node 2 .*workers\.train .* 3"):
         pod = wanted(tmp_path, cpu=6, memory="8Gi", node_selector={"pool": "gpu"}, service_account="pulls")
         launch.launch(WARM_UP, WarmUpSpec.model_construct(), pod.work, processes=2, pod=pod)
     spec = node.made[0]["spec"]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from getmore_assets.json_models import JsonObject
 from getmore_assets.task_files import task_of
 
 if TYPE_CHECKING:
     from getmore_assets.transport.solver import Solution
 
 #: What a task must have, and an encoder does not look at.
-_NOWHERE: dict[str, Any] = {"name": "embed", "candidates": ["memory"], "target": {"train": "memory"}}
+_NOWHERE: JsonObject = {"name": "embed", "candidates": ["memory"], "target": {"train": "memory"}}
 
 
 def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ import polars as pl
 from getmore_assets.api.tasks import Budget, Source, build_task
 from getmore_assets.config import Task
 from getmore_assets.exports import rows
+from getmore_assets.facts import SelectionFacts
 from getmore_assets.records import Record
 from getmore_assets.selection.explain import Explanation, of_task
 from getmore_assets.stages.running import run
@@ -80,15 +81,15 @@ class Selection:
 
     def report(self) -> str:
         """Return the selection in words: how much, of which domains, and how sure the solve is."""
-        facts, solved = self.record.facts, self.record.lineage
+        facts, solved = SelectionFacts.of(self.record), self.record.lineage
         lines = [
-            f"{self.task.name}: {self.record.rows:,} of {facts['candidates']:,} candidates selected by "
-            f"{self.task.selection.called}, {facts['n_tokens']:,} words; {facts['excluded']:,} rows excluded",
+            f"{self.task.name}: {self.record.rows:,} of {facts.candidates:,} candidates selected by "
+            f"{self.task.selection.called}, {facts.n_tokens:,} words; {facts.excluded:,} rows excluded",
             *(
                 f"  {domain}: {picked:,} of {there:,} rows, {share:.1%} of the selection"
                 for domain, picked, there, share in self.domains.head(_SHOWN_DOMAINS).rows()
             ),
-            f"selection {facts['selection_hash'][:12]}, from {solved['table.raw_corpus']}",
+            f"selection {facts.selection_hash[:12]}, from {solved['table.raw_corpus']}",
         ]
         return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from typing import Any
 from getmore_assets.config import Task
 from getmore_assets.corpus.identity import file_hash
 from getmore_assets.corpus.tabular import as_frame
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, unfinished
 from getmore_assets.preflight import require_writable
 from getmore_assets.task_files import task_of
@@ -68,7 +69,7 @@ def _budget(budget: Budget) -> Mapping[str, Any]:
     return {"fraction": budget} if isinstance(budget, float) else {"rows": budget}
 
 
-def _source(given: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> dict[str, Any]:
+def _source(given: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
     """Return the fields of a source; rows are kept in the lake, under a name that tells what they hold."""
     if isinstance(given, Mapping):
         return {**fields, **given}

@@ -20,6 +20,7 @@ from getmore_assets.cli.exits import FAILED, end_on_failure, refusals
 from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import JsonObject
 from getmore_assets.task_files import load_task
 
 _COLOURS = {"passed": "green", "failed": "bold red", "error": "bold red", "warning": "yellow", "skipped": "dim"}
@@ -45,7 +46,7 @@ class CheckOutcome:
     blocking: bool
     outcome: str
     must_hold: str
-    metadata: dict[str, Any]
+    metadata: JsonObject
 
     def said(self) -> str:
         """What must hold, and what was found, in one line."""

@@ -5,7 +5,7 @@ Belongs here: which selectors and seeds are asked for, what is printed. Does not
 """
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,7 @@ from getmore_assets.cli.run import carry
 from getmore_assets.cli.terminal import OUT, harmless, print_table
 from getmore_assets.config import UNSELECTED, Task
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import JsonObject
 from getmore_assets.task_files import load_task
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
     if not names or names[0] in UNSELECTED or len(set(names)) < len(names):
         what = "needs a selector first that the others are compared with, and each name once"
         raise BadInput(f"--selectors {selectors}", what, "Write for example got-d,random,none")
-    settings: dict[str, Any] = {
+    settings: JsonObject = {
         one.called: one.model_dump(mode="json", exclude_unset=True)
         for one in (*task.rivals, task.selection.only_selector())
     }

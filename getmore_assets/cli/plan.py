@@ -5,7 +5,7 @@ Belongs here: what is printed. Does not: counting, or what earlier runs tell (`s
 
 import json
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,9 @@ from getmore_assets.cli.execution import log_to_terminal, verb
 from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import OUT, cell, print_table
 from getmore_assets.task_files import load_task
+
+if TYPE_CHECKING:
+    from getmore_assets.stages.run_plan import Plan
 
 _HOUR, _MINUTE = 3600, 60
 
@@ -33,32 +36,32 @@ def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
         from getmore_assets.stages.run_plan import plan as planned
 
         with live.shown():
-            found = planned(loaded).as_json()
+            found = planned(loaded)
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(found.as_json()))
     else:
         _print(found)
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: "Plan") -> None:
     from getmore_assets.corpus.reading import summary
 
     rows = []
-    for one in found["stages"]:
-        figures = ["", ""] if one["cached"] else [_time(one["seconds"]), _number(one["peak_rss_mb"])]
-        rows.append((one["stage"], "cached" if one["cached"] else "new", _count(one["rows"]), *figures))
-    rows.append(("together", "", "", _time(found["seconds"]), ""))
+    for one in found.stages:
+        figures = ["", ""] if one.cached else [_time(one.seconds), _number(one.peak_rss_mb)]
+        rows.append((one.stage, "cached" if one.cached else "new", _count(one.rows), *figures))
+    rows.append(("together", "", "", _time(found.seconds), ""))
     columns = ("stage", "", "rows", "time", "peak MiB")
-    print_table(OUT, columns, rows, f"{found['task']}: plan", numbers=[False, False, True, True, True])
-    for (why, how), alike in groupby(found["stages"], key=lambda one: (one["why"], one["how"])):
-        names = [one["stage"] for one in alike]
-        of = names[0] if len(names) == 1 else "every stage" if len(names) == len(found["stages"]) else ", ".join(names)
+    print_table(OUT, columns, rows, f"{found.task}: plan", numbers=[False, False, True, True, True])
+    for (why, how), alike in groupby(found.stages, key=lambda one: (one.why, one.how)):
+        names = [one.stage for one in alike]
+        of = names[0] if len(names) == 1 else "every stage" if len(names) == len(found.stages) else ", ".join(names)
         OUT.print(cell(f"{of}: {why}; {how}"), soft_wrap=True, style="dim")
-    for one in found["sources"]:
-        OUT.print(cell(summary(one)), soft_wrap=True)
-    for note in found["notes"]:
+    for read in found.sources:
+        OUT.print(cell(summary(read)), soft_wrap=True)
+    for note in found.notes:
         OUT.print(cell(note), soft_wrap=True)
-    OUT.print(f"planned in {found['planned_in_seconds']:.0f} s")
+    OUT.print(f"planned in {found.planned_in_seconds:.0f} s")
 
 
 def _count(value: int | None) -> str:

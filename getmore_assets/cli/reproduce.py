@@ -1,6 +1,6 @@
 """`getmore reproduce`: make a selection again from the versions it was made from, and compare.
 
-Belongs here: what is printed. Does not: making it again (`defs/reproduction.py`).
+Belongs here: what is printed. Does not: making it again (`stages/reproduction.py`).
 """
 
 import json

@@ -13,6 +13,7 @@ from getmore_assets.cli.exits import end_on_failure, refusals
 from getmore_assets.cli.live import QUIET, STATUS, VERBOSE, shown, verbosity
 from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
+from getmore_assets.json_models import JsonObject
 from getmore_assets.task_files import load_task
 
 _LAST = {"run": "scorecard", "select": "selected_subset"}  # the stage that a job is for
@@ -40,7 +41,7 @@ def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
     run_job("select", task, overrides, as_json)
 
 
-def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: bool) -> list[dict[str, Any]]:
+def carry(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: bool) -> list[JsonObject]:
     """Run the job `run` or `select` on a task, once its input has been looked at; ends the command where it fails.
 
     Dagster is asked where there is something to do, or where the instance is not the lake's own.
@@ -81,19 +82,20 @@ def run_job(job: str, path: str, overrides: tuple[str, ...], as_json: bool) -> N
         click.echo(json.dumps(made))
 
 
-def _stage(event: Any) -> dict[str, Any]:
+def _stage(event: Any) -> JsonObject:
     metadata = event.step_materialization_data.materialization.metadata
     return {"name": event.asset_key.path[-1], **{k: metadata[k].value for k in ("seconds", "peak_rss_mb", "status")}}
 
 
-def _summary(task: Task, stages: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(task: Task, stages: list[JsonObject]) -> JsonObject:
     from getmore_assets.lake import Lake
     from getmore_assets.records import STATIONS, Records
     from getmore_assets.reporting.dropped import dropped
+    from getmore_assets.training_facts import ScorecardFacts
 
     records = Records(Lake(task.lake), task.name)
     made = {s["name"]: record for s in stages if (record := records.get(s["name"]))}
-    found: dict[str, Any] = {
+    found: JsonObject = {
         "task": task.name,
         "selected": made["selected_subset"].folders["parquet"],
         "models": {name: r.folders["model"] for name, r in made.items() if "model" in r.folders},
@@ -103,18 +105,18 @@ def _summary(task: Task, stages: list[dict[str, Any]]) -> dict[str, Any]:
         "scorecard": [],
     }
     if "scorecard" in made:
-        facts = made["scorecard"].facts
+        facts = ScorecardFacts.of(made["scorecard"])
         found |= {
             "report": made["scorecard"].folders["report"],
-            "verdict": facts["verdict"],
-            "next": facts.get("next", []),  # records of before have none
-            "summary": facts["summary"],
+            "verdict": facts.verdict,
+            "next": facts.next,
+            "summary": facts.summary,
         }
-        found["scorecard"] = [{k: v for k, v in row.items() if v is not None} for row in facts["scored"]]
+        found["scorecard"] = [{k: v for k, v in row.items() if v is not None} for row in facts.scored]
     return found
 
 
-def _print(task: Task, made: dict[str, Any]) -> None:
+def _print(task: Task, made: JsonObject) -> None:
     spent = {one["name"]: one["seconds"] for one in made["stages"] if one["status"] == "materialized"}
     together = sum(spent.values())
     cached = len(made["stages"]) - len(spent)
@@ -138,7 +140,7 @@ def _print(task: Task, made: dict[str, Any]) -> None:
             click.echo(f"{name}: {place}", err=True)
 
 
-def _print_scorecard(task: Task, made: dict[str, Any]) -> None:
+def _print_scorecard(task: Task, made: JsonObject) -> None:
     from getmore_assets.reporting import statistics, tables
 
     every = _apart(made["summary"])

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from getmore_assets.corpus.frames import LINE, Batches, Columns, of_rows
 from getmore_assets.corpus.lines import LONGEST_ROW, TOO_LONG, Line, lines
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.errors import BadInput
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
@@ -44,7 +44,7 @@ class _Records:
         self.held: list[Line] = []  # of the record that is being read
         self.size = 0  # of these, in characters
 
-    def rows(self) -> Iterator[tuple[int, dict[str, Any], int]]:
+    def rows(self) -> Iterator[tuple[int, Row, int]]:
         """Yield the number of a record's first line, its fields by column, and its size in characters."""
         reader: csv.DictReader[str] = csv.DictReader(
             self._lines(), delimiter=self.delimiter, strict=True, quoting=self._csv_quoting()

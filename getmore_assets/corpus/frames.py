@@ -11,7 +11,7 @@ import polars as pl
 from getmore_assets.corpus import payloads
 from getmore_assets.corpus.library_errors import guarded
 from getmore_assets.corpus.lines import CUT_IT, LONGEST_ROW, TOO_LONG
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,9 +24,7 @@ LINE = "#line"  # of a row that is kept whole, as JSON
 _PLAIN: dict[type, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 
 
-def of_rows(
-    rows: Iterator[tuple[int, dict[str, Any], int]], columns: Columns, keys: Callable[[], set[str]] = set
-) -> Batches:
+def of_rows(rows: Iterator[tuple[int, Row, int]], columns: Columns, keys: Callable[[], set[str]] = set) -> Batches:
     """Frames of numbered rows with their sizes; columns that no row has are left out.
 
     Args:
@@ -34,7 +32,7 @@ def of_rows(
         columns: What is asked for; all that rows have without it.
         keys: Returns the columns that any row of the file has; asked where the first rows lack one.
     """
-    batch: list[dict[str, Any]] = []
+    batch: list[Row] = []
     held, met = 0, set[str]()
     asked = set(columns or ())
     for number, row, size in rows:
@@ -50,7 +48,7 @@ def of_rows(
         yield batch[0]["#row"], _frame(batch, columns, met)
 
 
-def _frame(batch: list[dict[str, Any]], columns: Columns, met: set[str]) -> pl.DataFrame:
+def _frame(batch: list[Row], columns: Columns, met: set[str]) -> pl.DataFrame:
     """A frame of rows; `met` are the columns that a frame before it had, to which its own are added."""
     every = columns if columns is not None else sorted({c for row in batch for c in row} - {"#row", LINE})
     met |= {c for c in every if c not in met and any(c in row for row in batch)}

@@ -14,7 +14,7 @@ from getmore_assets.config import HUB_PREFIX
 from getmore_assets.corpus import arrow_rows
 from getmore_assets.corpus.frames import BATCH, Batches, Columns, bounded, of_rows, of_tables
 from getmore_assets.corpus.library_errors import guarded, translated, worded
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.errors import BadInput
 
 
@@ -97,7 +97,7 @@ def read_hub(reading: Reading, columns: Columns) -> Batches:
     yield from bounded(of_rows(guarded(source.path, rows), columns), source.path, reading)
 
 
-def _size(row: dict[str, Any]) -> int:
+def _size(row: Row) -> int:
     return sum(len(value) for value in row.values() if isinstance(value, str | bytes))
 
 

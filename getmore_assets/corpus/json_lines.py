@@ -14,14 +14,14 @@ from getmore_assets.corpus import json_list
 from getmore_assets.corpus.frames import LINE, Batches, Columns, of_rows
 from getmore_assets.corpus.lines import Line, lines
 from getmore_assets.corpus.payloads import JSON_SPACE
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.errors import BadInput
 
 
 def read(path: Path, columns: Columns, reading: Reading) -> Batches:
     """Yield the rows of a file of JSON lines, or of one list: the columns asked for, or all."""
 
-    def rows() -> Iterator[tuple[int, dict[str, Any], int]]:
+    def rows() -> Iterator[tuple[int, Row, int]]:
         for line in _objects(path):
             number, text, wrong = line
             if wrong:
@@ -79,7 +79,7 @@ def _refuse_one_document(path: Path, number: int, text: str) -> None:
         return
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> Row:
     """An object of JSON; of two fields of one name, no other reader would say which counts."""
     found = dict(pairs)
     if len(found) < len(pairs):

@@ -1,6 +1,6 @@
 """Leakage: text that a model would be trained on and is evaluated on, exactly, nearly, or one inside the other.
 
-Belongs here: finding it. Does not: what is done about it (`defs/leakage.py`, `target.py`, `candidates.py`).
+Belongs here: finding it. Does not: what is done about it (`stages/leakage.py`, `target.py`, `candidates.py`).
 
 All four kinds are found by n-grams of tokens (`tokens.py`; "words" below), so case, white space and punctuation do not
 count:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from getmore_assets.corpus.identity import ID_BYTES
+from getmore_assets.json_models import JsonObject
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,10 +70,10 @@ class Payload:
                 raise NoCommonFormError(f"`{column}` holds {odd}, which JSON cannot")
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
-    def value(self) -> dict[str, Any]:
+    def value(self) -> JsonObject:
         """The row as Python's own values, by column."""
         if self.is_json:
-            read: dict[str, Any] = json.loads(self.row)
+            read: JsonObject = json.loads(self.row)
             return read
         return dict(self._table().to_pylist()[0])
 
@@ -127,7 +128,7 @@ def table(rows: Sequence[Payload]) -> "pa.Table":
         raise NoCommonFormError(f"a column is of two types ({str(error).splitlines()[0]})") from None
 
 
-def _aligned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _aligned(rows: list[JsonObject]) -> list[JsonObject]:
     """Rows of which the first has every column, or Arrow would take its columns for all there are."""
     names = dict.fromkeys(name for row in rows for name in row)
     return [dict.fromkeys(names) | rows[0], *rows[1:]] if rows else rows

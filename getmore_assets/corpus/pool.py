@@ -8,12 +8,13 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from getmore_assets.config import Source, Task
 from getmore_assets.corpus import payloads, readers
@@ -21,10 +22,11 @@ from getmore_assets.corpus.duplicates import NearDuplicates
 from getmore_assets.corpus.id_index import IdIndex, KnownRows, marks_of
 from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
 from getmore_assets.corpus.passages import clean, cut
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, SourceCounts
 from getmore_assets.corpus.shingles import VERSION, Shingles
 from getmore_assets.corpus.tokens import token_counts
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import Facts
 from getmore_assets.lake import Lake, Seen, TableRef, batches
 from getmore_assets.records import write_atomically
 
@@ -37,10 +39,10 @@ _STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_o
 _KEPT = {"candidate": pl.Int64, **payloads.SCHEMA}
 
 
-@dataclass
-class PoolFacts:
-    """Counts of rows for the metadata, in all and by source, and a version of the rows held out as general text."""
+class PoolFacts(Facts):
+    """Counts of rows, in all and by source; the pool's key, and a version of the rows held out as general text."""
 
+    pool: str = ""
     read: int = 0
     passages: int = 0
     exact_duplicates: int = 0
@@ -50,9 +52,9 @@ class PoolFacts:
     longer_than_a_passage: int = 0  # and kept whole
     parts_not_text: int = 0  # of messages: images, audio
     rows: int = 0
-    domains: dict[str, int] = field(default_factory=dict)
+    domains: dict[str, int] = Field(default_factory=dict)
     held_out_version: str = ""
-    sources: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[SourceCounts] = Field(default_factory=list)
 
 
 def keeps_whole_rows(task: Task) -> bool:
@@ -218,7 +220,7 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
 
     With `only`, the files of each source that are read, the others are as they were, and so are their rows.
     """
-    facts, changed, alike = PoolFacts(), 0, task.corpus.near_duplicates
+    facts, changed, alike = PoolFacts(pool=pool_key(task)), 0, task.corpus.near_duplicates
     writer = lake.keyed(TABLE, ("pool", key), "id", commit)
     with NearDuplicates(alike, lake.folder("pools")) if alike else nullcontext() as near:
         known = _known(task, lake, key, near)
@@ -270,7 +272,7 @@ def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator
             yield reading, _kept(cut_up, number) if keeps_whole_rows(task) else cut_up
         facts.longer_than_a_passage += reading.longer
         facts.parts_not_text += reading.not_text
-        facts.sources.append(reading.as_json(f"candidates.{number}"))
+        facts.sources.append(reading.counts(f"candidates.{number}"))
 
 
 def _kept(rows: pl.DataFrame, candidate: int) -> pl.DataFrame:

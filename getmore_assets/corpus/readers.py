@@ -7,7 +7,6 @@ the checks on them (`fields.py`), or what becomes of a row.
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,7 +18,7 @@ from getmore_assets.corpus.file_lists import CORRECT_IT, resolve
 from getmore_assets.corpus.frames import LINE, Columns
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
 from getmore_assets.corpus.library_errors import translated
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Seen, delta_data_version
 from getmore_assets.places import local, named, naming
@@ -152,7 +151,7 @@ def is_delta(source: Source) -> bool:
     return format_of(source) == "delta"
 
 
-def same_but_version(source: Source | None) -> dict[str, Any] | None:
+def same_but_version(source: Source | None) -> Row | None:
     """The fields that say what a source is, whatever version of it is read, and wherever the command is run."""
     return None if source is None else source.model_dump(exclude={"version", BASE})
 
@@ -202,7 +201,7 @@ def _refuse_pointer(path: Path) -> None:
 
 
 def _python_docs(reading: Reading) -> Iterator[pl.DataFrame]:
-    source, rows = reading.source, list[dict[str, Any]]()
+    source, rows = reading.source, list[Row]()
     reading.format = PYTHON_DOCS
     for text, module, domain in python_docs.read(source.include, source.exclude):
         rows.append({"text": text, "source": module, "domain": domain, "label": None, "origin": f"{domain}:{module}"})

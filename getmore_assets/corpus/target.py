@@ -5,10 +5,10 @@ refusing what cannot be trained on. Does not: the pool.
 """
 
 import logging
-from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from getmore_assets.config import Quotas, Source, Task
 from getmore_assets.corpus import holding_out, pool, readers
@@ -16,8 +16,9 @@ from getmore_assets.corpus.fields import SCHEMA
 from getmore_assets.corpus.identity import content_id, draws, fingerprint, hash_lines
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, SourceCounts
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import Facts
 from getmore_assets.lake import Seen, TableRef
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,7 @@ GENERAL_ROWS = 1000  # rows of general text that forgetting is measured on, at m
 _FEWEST_ROWS = 2
 
 
-@dataclass
-class TargetFacts:
+class TargetFacts(Facts):
     """What came of the splits, for metadata; `left` lists what left a split because it is evaluated on elsewhere.
 
     `read` counts the rows of each split before that. `held_out_by` is how splits that are not given were taken from
@@ -39,14 +39,14 @@ class TargetFacts:
     counts.
     """
 
-    rows: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = Field(default_factory=dict)
     evaluated_version: str = ""
-    left: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
-    held_out_from_train: list[str] = field(default_factory=list)
-    held_out_by: str = GROUPS
-    read: dict[str, int] = field(default_factory=dict)
-    sources: list[dict[str, Any]] = field(default_factory=list)
+    left: dict[str, list[dict[str, str]]] = Field(default_factory=dict)
+    labels: list[str] = Field(default_factory=list)
+    held_out_from_train: list[str] = Field(default_factory=list)
+    held_out_by: str = ROWS
+    read: dict[str, int] = Field(default_factory=dict)
+    sources: list[SourceCounts] = Field(default_factory=list)
 
 
 def sources_of(task: Task) -> dict[str, Source | None]:
@@ -237,7 +237,7 @@ def _all_of(task: Task, source: Source, field_: str, what: str, facts: TargetFac
         parts = pool.passages_of(rows, task.corpus.passage_chars)
         reading.cut = parts.filter(pl.col("part") == 1).height
         rows = parts.drop("n_tokens", "part")
-    facts.sources.append(reading.as_json(field_))
+    facts.sources.append(reading.counts(field_))
     cleaned = pl.col("text").map_elements(clean, return_dtype=pl.String)
     return rows.with_columns(text=cleaned, id=cleaned.map_elements(content_id, return_dtype=pl.String))
 

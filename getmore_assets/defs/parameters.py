@@ -10,7 +10,9 @@ import dagster as dg
 import polars as pl
 
 from getmore_assets.corpus import pool
+from getmore_assets.corpus.pool import PoolFacts
 from getmore_assets.defs.pipeline import Pipeline
+from getmore_assets.facts import EmbeddingFacts
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.stages.checks import made_first
@@ -48,9 +50,9 @@ class Tables(dg.IOManager):
         if "target" in columns:
             rows = rows.filter(pl.col("target") == task.name)
         elif "pool" in columns:
-            rows = rows.filter(pl.col("pool") == record.facts.get("pool", pool.pool_key(task)))
+            rows = rows.filter(pl.col("pool") == (PoolFacts.of(record).pool or pool.pool_key(task)))
         elif "encoder" in columns:
-            rows = rows.filter(pl.col("encoder") == record.facts["encoder"])
+            rows = rows.filter(pl.col("encoder") == EmbeddingFacts.of(record).encoder)
         if wanted is pl.DataFrame:
             return rows.collect()
         return rows.collect().to_pandas() if getattr(wanted, "__module__", "").partition(".")[0] == "pandas" else rows

@@ -33,13 +33,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataVal
 
 def foretell(context: dg.OpExecutionContext, line: Line) -> None:
     """What a run would compute, on how many rows, and what that took last."""
-    found = run_plan.plan(line.task()).as_json()
+    found = run_plan.plan(line.task())
     columns = ["stage", "cached", "rows", "seconds", "peak_rss_mb", "why", "how"]
-    rows = [[one[name] for name in columns] for one in found["stages"]]
-    whole = {} if found["seconds"] is None else {"seconds": found["seconds"]}
-    read = tables.sources(found["sources"])
+    rows = [[getattr(one, name) for name in columns] for one in found.stages]
+    whole = {} if found.seconds is None else {"seconds": found.seconds}
+    read = tables.sources(found.sources)
     told = {read.title.lower(): _table([column.name for column in read.head], read.rows)} if read else {}
-    context.add_output_metadata({**whole, "stages": _table(columns, rows), **told, "notes": "\n".join(found["notes"])})
+    context.add_output_metadata({**whole, "stages": _table(columns, rows), **told, "notes": "\n".join(found.notes)})
 
 
 def show_scorecard(context: dg.OpExecutionContext, line: Line) -> None:

@@ -1,6 +1,7 @@
 """A task put together from what was found, with the reason for every choice.
 
-Belongs here: which guesses become which fields. Does not: the guesses (`sides.py`, `roles.py`), proof that the task can
+Belongs here: which guesses become which fields. Does not: the guesses (`sides.py`, `column_roles.py`), proof that the
+task can
 be run (`proposal.py`), or the file it is written to (`writing.py`).
 """
 
@@ -12,9 +13,10 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import LEXICAL, Corpus, Encoder, Task
-from getmore_assets.drafting.columns import NoTextsError, Table, look
-from getmore_assets.drafting.roles import Role, domain_and_source_of, label_of, pair_of, text_of
+from getmore_assets.drafting.column_roles import Role, domain_and_source_of, label_of, pair_of, text_of
+from getmore_assets.drafting.column_samples import NoTextsError, Table, look
 from getmore_assets.drafting.sides import PoolAndTarget
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import unreadable_in
 
 _POOL_ROWS, _TARGET_ROWS = 20_000, 200_000  # that are looked at; of a target all, as labels may be rare
@@ -54,7 +56,7 @@ class Draft:
         left: What is under the paths and not used, and why.
     """
 
-    fields: dict[str, Any]
+    fields: JsonObject
     choices: list[Choice]
     left: dict[str, str]
 
@@ -69,7 +71,7 @@ def drafted(sides: PoolAndTarget) -> Draft:
     pool, left = _with_texts(sides)
     candidates, choices = _candidates(pool)
     of_target, more = _target(sides, splits)
-    fields: dict[str, Any] = {"name": sides.name, "candidates": candidates, "target": of_target}
+    fields: JsonObject = {"name": sides.name, "candidates": candidates, "target": of_target}
     choices = [Choice("name", sides.name, "named after the target"), *choices, *more]
     if odd := unreadable_in(Path(Task.model_fields["lake"].default)):
         why = f"`{odd}` in the path here, under which no lake can be read: set one of plain letters, digits and - _ . /"
@@ -109,7 +111,7 @@ def _with_texts(sides: PoolAndTarget) -> tuple[list[Table], dict[str, str]]:
     return tables, left
 
 
-def _passages(table: Table, source: dict[str, Any]) -> int:
+def _passages(table: Table, source: JsonObject) -> int:
     """How many rows of the pool a table becomes, about: long texts are cut, whole rows are not."""
     column = table.columns.get(source["text"]) if isinstance(source["text"], str) else None
     if column is None or source.get("whole_rows"):
@@ -117,7 +119,7 @@ def _passages(table: Table, source: dict[str, Any]) -> int:
     return math.ceil(table.rows * max(1.0, column.length / Corpus().passage_chars))
 
 
-def _foreign(pool: list[Table], candidates: list[dict[str, Any]]) -> float:
+def _foreign(pool: list[Table], candidates: list[JsonObject]) -> float:
     """The share of letters beyond Latin in the pool's texts that were looked at; 0 where they are few."""
     texts = [v for table, source in zip(pool, candidates, strict=True) for v in _values(table, source["text"])]
     seen = pl.Series(texts, dtype=pl.String)
@@ -130,7 +132,7 @@ def _values(table: Table, column: Any) -> tuple[str, ...]:
     return table.columns[column].values if isinstance(column, str) and column in table.columns else ()
 
 
-def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
+def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
     sources, choices = [], []
     for number, table in enumerate(pool):
         text = text_of(table)
@@ -155,20 +157,20 @@ def _candidates(pool: list[Table]) -> tuple[list[dict[str, Any]], list[Choice]]:
     return sources, choices
 
 
-def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[dict[str, Any], list[Choice]]:
+def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[JsonObject, list[Choice]]:
     choices, others = [], [table for split, table in splits.items() if split != "train"]
     text, pair = text_of(splits["train"]), pair_of(splits["train"])
     texts = _texts(splits["train"], text)
     label = label_of(splits["train"], others, [*texts, *(pair.column if pair and pair.column else [])])
     if pair and isinstance(pair.column, list) and label.column and text.column in pair.column:
         text, texts = pair, pair.column
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     for split in ("train", "validation", "test"):
         field, table = f"target.{split}", splits.get(split)
         if table is None:
             choices.append(Choice(field, None, f"no {split} file found, so 10 % of train is held out for it"))
             continue
-        named: dict[str, Any] = table.found.source().model_dump(exclude_unset=True)
+        named: JsonObject = table.found.source().model_dump(exclude_unset=True)
         why = f"{_looked(table)}; {sides.why if split == 'train' else 'its name says so'}"
         choices.append(Choice(field, table.found.path, why))
         own = texts

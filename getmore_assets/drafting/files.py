@@ -1,7 +1,7 @@
 """The data under folders and files: what a task file could name, each as one source.
 
 Belongs here: finding files, putting the parts of one table together, splits of saved data sets. Does not: looking into
-a table (`columns.py`), or which is pool and which target (`sides.py`).
+a table (`column_samples.py`), or which is pool and which target (`sides.py`).
 """
 
 import json

@@ -17,6 +17,7 @@ from getmore_assets.drafting.files import SPLITS
 from getmore_assets.drafting.sides import tell_apart
 from getmore_assets.drafting.weighing import Way, said_size, weigh
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import JsonObject
 
 
 def propose(given: list[str], target: str | None = None, choose: Callable[[list[Way]], Way] | None = None) -> Draft:
@@ -95,17 +96,17 @@ def _proved(made: Draft) -> Draft:
     return made
 
 
-def _preflight(fields: dict[str, Any]) -> None:
+def _preflight(fields: JsonObject) -> None:
     from getmore_assets import preflight
 
     with TemporaryDirectory(prefix="getmore-init-") as lake:
         preflight.check(Task.model_validate({**fields, "lake": lake}))
 
 
-def _skipping(fields: dict[str, Any]) -> dict[str, Any]:
+def _skipping(fields: JsonObject) -> JsonObject:
     """The fields, with bad rows of every source left out."""
 
-    def skip(source: Any) -> dict[str, Any]:
+    def skip(source: Any) -> JsonObject:
         return {**({"path": source} if isinstance(source, str) else source), "bad_rows": "skip"}
 
     target = {name: skip(value) if name in SPLITS else value for name, value in fields["target"].items()}

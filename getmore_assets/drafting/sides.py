@@ -1,7 +1,7 @@
 """Which of the data is the target, with its splits, and which the candidate pool: every way to tell them apart.
 
-Belongs here: names of files and folders. Does not: what is in them (`columns.py`, `roles.py`), or which way is the
-likeliest where names do not tell (`weighing.py`).
+Belongs here: names of files and folders. Does not: what is in them (`column_samples.py`,
+`column_roles.py`), or which way is the likeliest where names do not tell (`weighing.py`).
 """
 
 import re

@@ -6,9 +6,9 @@ Belongs here: a look into what could be the target. Does not: names (`sides.py`)
 
 from dataclasses import dataclass, replace
 
-from getmore_assets.drafting.columns import NoTextsError, look
+from getmore_assets.drafting.column_roles import is_called_label, label_of, text_of
+from getmore_assets.drafting.column_samples import NoTextsError, look
 from getmore_assets.drafting.files import SourceFiles
-from getmore_assets.drafting.roles import is_called_label, label_of, text_of
 from getmore_assets.drafting.sides import PoolAndTarget
 
 _LOOKED_AT = 2000  # rows

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from getmore_assets.config import BASE, Section, Task
 from getmore_assets.drafting.draft import Draft
+from getmore_assets.json_models import JsonObject
 from getmore_assets.task_files import section_in
 
 _WIDE = 120
@@ -50,9 +51,7 @@ def write(made: Draft, given: list[str], file: str) -> str:
     return text
 
 
-def _section(
-    model: type[Section], given: dict[str, Any], reasons: dict[str, str], at: str, indent: int
-) -> Iterator[str]:
+def _section(model: type[Section], given: JsonObject, reasons: dict[str, str], at: str, indent: int) -> Iterator[str]:
     """The lines of one section: its fields in the schema's order."""
     for name, field in _settings(model):
         key, dotted = field.alias or name, f"{at}{name}"
@@ -79,7 +78,7 @@ def _settings(model: type[Section]) -> list[tuple[str, FieldInfo]]:
     return [(name, field) for name, field in model.model_fields.items() if name != BASE]
 
 
-def _item(model: type[Section], item: dict[str, Any], reasons: dict[str, str], at: str, indent: int) -> Iterator[str]:
+def _item(model: type[Section], item: JsonObject, reasons: dict[str, str], at: str, indent: int) -> Iterator[str]:
     """A section as one of a list: its first setting bears the dash."""
     dash = " " * (indent + 2)
     for line in _section(model, item, reasons, at, indent + 2):

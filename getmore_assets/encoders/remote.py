@@ -16,6 +16,7 @@ from getmore_assets.cluster import Worker, joined, started
 from getmore_assets.config import LEXICAL, Task
 from getmore_assets.encoders import Encoder, make_encoder
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import JsonObject
 from getmore_assets.models import find_model, model_fingerprint
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class RemoteEncoder(Worker):
         name: Of the file of what was fitted.
     """
 
-    def __init__(self, threads: int, task: dict[str, Any], weights: str | None, name: str) -> None:
+    def __init__(self, threads: int, task: JsonObject, weights: str | None, name: str) -> None:
         super().__init__(threads)
         self._task, self._weights, self._name = Task.model_validate(task), weights, name
         self._encoder: Encoder | None = None

@@ -6,13 +6,14 @@ no path of this machine stands in one.
 
 import json
 from pathlib import Path
-from typing import Any
 
 from getmore_assets.config import Task
 from getmore_assets.exports.origin import Origin
+from getmore_assets.json_models import JsonObject
 from getmore_assets.models import hub_id, is_folder
 from getmore_assets.records import Record
 from getmore_assets.reporting.statistics import shown
+from getmore_assets.training_facts import ScorecardFacts
 
 _TEMPLATE = Path(__file__).with_name("card.md")
 _CLASSIFIER = ("text-classification", "AutoModelForSequenceClassification")
@@ -78,16 +79,16 @@ def _shown(model: str) -> str:
     return Path(model).expanduser().resolve().name if is_folder(model) else model
 
 
-def _scores(made: Record, comes_from: Origin, scorecard: Record | None) -> dict[str, Any] | None:
+def _scores(made: Record, comes_from: Origin, scorecard: Record | None) -> JsonObject | None:
     """What the card says of a scorecard, where that scorecard was made with this model."""
     if scorecard is None or scorecard.inputs.get(made.station) != made.data_version:
         return None
-    facts, measured = scorecard.facts, scorecard.lineage["selection_hash"]
+    facts, measured = ScorecardFacts.of(scorecard), scorecard.lineage["selection_hash"]
     return {
-        "summary": facts["summary"],
-        "metrics": list(next(iter(facts["summary"].values()))),
-        "verdict": facts["verdict"],
-        "seeds": len({row["seed"] for row in facts["scored"]}),
+        "summary": facts.summary,
+        "metrics": list(next(iter(facts.summary.values()))),
+        "verdict": facts.verdict,
+        "seeds": len({row["seed"] for row in facts.scored}),
         "other": None if measured == comes_from.selection_hash else measured,
     }
 

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -16,6 +15,7 @@ from getmore_assets import safe_yaml
 from getmore_assets.corpus.identity import file_hash
 from getmore_assets.errors import BadInput
 from getmore_assets.exports.origin import Origin
+from getmore_assets.json_models import JsonObject
 from getmore_assets.records import write_atomically
 
 #: What an export wrote into a folder, and what each of it comes from. (No JSON: `datasets` would take it for rows.)
@@ -76,7 +76,7 @@ def _fill(folder: Path, outputs: Sequence[Output]) -> None:
             _remove(partial)
 
 
-def _listed(folder: Path) -> dict[str, Any]:
+def _listed(folder: Path) -> JsonObject:
     path = folder / LIST
     try:
         found = safe_yaml.read(path) if path.is_file() else {}
@@ -87,7 +87,7 @@ def _listed(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-def _require_own(folder: Path, name: str, listed: dict[str, Any]) -> None:
+def _require_own(folder: Path, name: str, listed: JsonObject) -> None:
     place = folder / name
     if not os.path.lexists(place):
         return
@@ -103,7 +103,7 @@ def _hashes(folder: Path, name: str) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
 
 
-def _write(folder: Path, listed: dict[str, Any]) -> None:
+def _write(folder: Path, listed: JsonObject) -> None:
     write_atomically(folder / LIST, yaml.safe_dump(listed, sort_keys=False, allow_unicode=True))
 
 

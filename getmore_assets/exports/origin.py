@@ -4,9 +4,10 @@ Belongs here: gathering that from the records. Does not: how it is shown (`card.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from getmore_assets.config import Task
+from getmore_assets.facts import SelectionFacts
+from getmore_assets.json_models import JsonObject
 from getmore_assets.records import Record, Records
 
 _SELECTION = "selected_subset"
@@ -35,7 +36,7 @@ class Origin:
     selection_hash: str
     selector: str
     called: str
-    budget: dict[str, Any]
+    budget: JsonObject
     rows: int
     words: int
     candidates: int
@@ -60,7 +61,7 @@ def origin(records: Records, record: Record) -> Origin:
     }
     made = records.makings(_SELECTION)
     selection = next(one for one in made if one.table and one.table.version == versions[_SELECTION])
-    chosen = Task.model_validate(selection.settings).selection
+    chosen, said = Task.model_validate(selection.settings).selection, SelectionFacts.of(selection)
     return Origin(
         task=record.task,
         selection_hash=tags["selection_hash"],
@@ -68,8 +69,8 @@ def origin(records: Records, record: Record) -> Origin:
         called=chosen.called,
         budget=chosen.budget.model_dump(exclude_none=True),
         rows=selection.rows,
-        words=selection.facts["n_tokens"],
-        candidates=selection.facts["candidates"],
+        words=said.n_tokens,
+        candidates=said.candidates,
         tables=versions,
         dagster_run_id=record.dagster_run_id,
         mlflow_run_id=record.mlflow_run_id,

@@ -13,7 +13,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import payloads, pool
 from getmore_assets.corpus.payloads import Payload
 from getmore_assets.corpus.shapes import Shape, shape_of
-from getmore_assets.lake import TableRef
+from getmore_assets.facts import SelectionFacts
 from getmore_assets.records import Record
 
 _TEXTS = Shape("text", {"text": "text"})
@@ -92,7 +92,7 @@ def candidates(selection: Record) -> pl.DataFrame:
     Their texts are in the table `raw_corpus`, and in the files that `origin` names. Where another tool chose, score and
     rank are null for what it did not name.
     """
-    ledger = TableRef(**selection.facts["ledger"]).of_target(selection.task)
+    ledger = SelectionFacts.of(selection).ledger.of_target(selection.task)
     judged = ledger.filter(pl.col("decision") != "excluded")
     key = pool.pool_key(Task.model_validate(selection.settings))
     places = pool.scan_pool(selection.input_table("raw_corpus"), key).select("id", "domain", "source", "origin")

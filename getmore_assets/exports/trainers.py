@@ -14,6 +14,7 @@ import yaml
 
 from getmore_assets.corpus.shapes import CHAT_EXPORT, Shape
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import JsonObject
 
 _FIX = "Export jsonl or parquet, which hold the rows as they are, and describe them to the trainer"
 _LOADERS = {".jsonl": "json", ".parquet": "parquet"}
@@ -49,7 +50,7 @@ def _llama_factory(files: Sequence[Described]) -> Blocks:
     return {"dataset_info.json": json.dumps(entries, indent=2, ensure_ascii=False) + "\n"}
 
 
-def _llama_factory_entry(one: Described) -> dict[str, Any]:
+def _llama_factory_entry(one: Described) -> JsonObject:
     shape, columns = one.shape, one.shape.columns
     beside = {name: name for name in shape.has}
     chat = "messages" in columns
@@ -64,7 +65,7 @@ def _llama_factory_entry(one: Described) -> dict[str, Any]:
         if ranking and "prompt" not in columns:
             raise _not_taken("llama-factory", one)
         return {**ranking, "columns": {**columns, **beside}}
-    entry: dict[str, Any] = {"formatting": "openai" if shape.calls_tools else "sharegpt"}
+    entry: JsonObject = {"formatting": "openai" if shape.calls_tools else "sharegpt"}
     if shape.name == "preference":
         entry["ranking"] = True
     entry["columns"] = {**columns, **beside}
@@ -81,7 +82,7 @@ def _axolotl(files: Sequence[Described]) -> Blocks:
 
 def _axolotl_block(one: Described) -> str:
     shape, columns = one.shape, one.shape.columns
-    block: dict[str, Any] = {"path": str(one.file), "ds_type": one.loader, "split": "train"}
+    block: JsonObject = {"path": str(one.file), "ds_type": one.loader, "split": "train"}
     mapping = {"message_property_mappings": dict(zip(("role", "content"), shape.keys or (), strict=False))}
     if shape.name == "preference":
         return _block(one, block | _axolotl_preference(one, mapping), rl="dpo")
@@ -103,7 +104,7 @@ def _axolotl_block(one: Described) -> str:
     return _block(one, block)
 
 
-def _axolotl_preference(one: Described, mapping: dict[str, Any]) -> dict[str, Any]:
+def _axolotl_preference(one: Described, mapping: JsonObject) -> JsonObject:
     columns, sides = one.shape.columns, {"field_chosen": "chosen", "field_rejected": "rejected"}
     if one.shape.keys and "messages" in columns:
         return {"type": "chat_template.default", "field_messages": columns["messages"], **sides, **mapping}
@@ -135,7 +136,7 @@ def _trl_block(one: Described) -> str:
     return said + _block(one, {"path": one.loader, "data_files": str(one.file), "split": "train", "columns": columns})
 
 
-def _block(one: Described, dataset: dict[str, Any], **settings: Any) -> str:
+def _block(one: Described, dataset: JsonObject, **settings: Any) -> str:
     folder = (
         "" if one.file.is_absolute() else "# The path is relative to the folder that `getmore export` was run in.\n"
     )

@@ -5,10 +5,12 @@ Belongs here: counting what the records of the stages say. Does not: dropping an
 
 import re
 from collections import Counter
-from typing import Any
 
-from getmore_assets.corpus.reading import remarks
-from getmore_assets.records import Record, sources_of
+from getmore_assets.corpus.pool import PoolFacts
+from getmore_assets.corpus.reading import counts_in, remarks
+from getmore_assets.corpus.target import TargetFacts
+from getmore_assets.facts import EmbeddingFacts
+from getmore_assets.records import Record
 
 _MANY = 0.05  # of a split: from which on it is said how to keep the rows
 _EQUAL = "is evaluated on elsewhere"
@@ -23,14 +25,14 @@ def dropped(made: dict[str, Record]) -> list[str]:
     """
     said = []
     if target := made.get("target_data"):
-        said += _of_target(target.facts)
+        said += _of_target(TargetFacts.of(target))
     if "raw_corpus" in made and target:
-        said += [f"{one['field']}: {remark}" for one in sources_of(made) for remark in remarks(one) if one["skipped"]]
+        said += [f"{one.field}: {remark}" for one in counts_in(made) for remark in remarks(one) if one.skipped]
     if pool := made.get("raw_corpus"):
-        said += _of_pool(pool.facts)
+        said += _of_pool(PoolFacts.of(pool))
     if (leaks := made.get("leakage")) and leaks.rows:
         said.append(f"corpus: {leaks.rows:,} row{'s' * (leaks.rows != 1)} overlapping validation or test: not selected")
-    if without := (made["embeddings"].facts.get("without_vector", 0) if "embeddings" in made else 0):
+    if without := (EmbeddingFacts.of(made["embeddings"]).without_vector if "embeddings" in made else 0):
         many = "text" if without == 1 else "texts"
         said.append(
             f"corpus and target: {without:,} {many} without a token that the encoder knows, so without a vector"
@@ -38,12 +40,12 @@ def dropped(made: dict[str, Record]) -> list[str]:
     return said
 
 
-def _of_target(facts: dict[str, Any]) -> list[str]:
+def _of_target(facts: TargetFacts) -> list[str]:
     said, many = [], False
-    for split, rows in facts.get("left", {}).items():
+    for split, rows in facts.left.items():
         if not rows:
             continue
-        kept = facts["rows"][split]
+        kept = facts.rows[split]
         counts = Counter(_why(row["reason"]) for row in rows)
         why = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
         said.append(f"target.{split}: {len(rows):,} of {kept + len(rows):,} rows dropped: {why}")
@@ -58,9 +60,9 @@ def _why(reason: str) -> str:
     return f"overlap {overlap[1]}" if overlap else "are equal to rows that are evaluated on"
 
 
-def _of_pool(facts: dict[str, Any]) -> list[str]:
+def _of_pool(facts: PoolFacts) -> list[str]:
     counts = [
-        (facts.get("exact_duplicates", 0), "row{} with the text of another: one row each text is kept"),
-        (facts.get("near_duplicates", 0), "row{} nearly the same as another: not selected (`corpus.near_duplicates`)"),
+        (facts.exact_duplicates, "row{} with the text of another: one row each text is kept"),
+        (facts.near_duplicates, "row{} nearly the same as another: not selected (`corpus.near_duplicates`)"),
     ]
     return [f"corpus: {count:,} {what.format('s' * (count != 1))}" for count, what in counts if count]

@@ -10,6 +10,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.encoders import store
+from getmore_assets.facts import EmbeddingFacts, SelectionFacts
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.reporting import pca_map, rows
@@ -50,7 +51,7 @@ def read(task: Task, made: dict[str, Record]) -> Evidence:
         LookupError: A row that is asked for is not there, or has no vector.
     """
     raw_corpus, selected = made["raw_corpus"].table_ref(), made["selected_subset"]
-    ledger = TableRef(**selected.facts["ledger"]).of_target(task.name)
+    ledger = SelectionFacts.of(selected).ledger.of_target(task.name)
     names = pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "source", "domain", "n_tokens")
     fates = ledger.filter(pl.col("decision") != "excluded").select("id", "decision", "rank", "score").collect()
     judged = names.join(fates.lazy(), on="id").collect()
@@ -97,4 +98,4 @@ def _landscape(task: Task, made: dict[str, Record], judged: pl.DataFrame) -> Lan
     target = made["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
     drawn = pca_map.sample(judged, target.select("id").unique().collect()["id"])
     embeddings = made["embeddings"]
-    return pca_map.lay_out(drawn, store.load(embeddings.table_ref(), embeddings.facts["encoder"], drawn.ids))
+    return pca_map.lay_out(drawn, store.load(embeddings.table_ref(), EmbeddingFacts.of(embeddings).encoder, drawn.ids))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from getmore_assets.facts import MeasuredDomain
 from getmore_assets.lake import unfinished
 from getmore_assets.reporting import plain
 from getmore_assets.reporting.pca_map import Landscape
@@ -85,16 +86,16 @@ def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
     return _save(figure, path)
 
 
-def distances(domains: Sequence[Mapping[str, Any]], path: Path) -> Path:
+def distances(domains: Sequence[MeasuredDomain], path: Path) -> Path:
     """How far each domain is, nearest first, as points: their axis need not begin at 0. Those left out are grey."""
     nearest = domains[:_MOST_BARS]
     left_out = f" (nearest {len(nearest)} of {len(domains)})" if len(nearest) < len(domains) else ""
     figure, axes = _canvas(f"Transport distance to the target{left_out}", 1.2 + 0.28 * len(nearest))
-    places, colours = range(len(nearest)), [_ORANGE if one["kept"] else _GREY for one in nearest]
-    axes.scatter([one["distance"] for one in nearest], places, s=36, color=colours, zorder=2)
-    _names(axes, [one["domain"] for one in nearest])
+    places, colours = range(len(nearest)), [_ORANGE if one.kept else _GREY for one in nearest]
+    axes.scatter([one.distance for one in nearest], places, s=36, color=colours, zorder=2)
+    _names(axes, [one.domain for one in nearest])
     axes.grid(axis="y", color=_GREY, alpha=0.3)
-    grey = "" if all(one["kept"] for one in nearest) else "; grey: left out"
+    grey = "" if all(one.kept for one in nearest) else "; grey: left out"
     axes.set_xlabel(f"entropic transport cost{grey}")
     return _save(figure, path)
 

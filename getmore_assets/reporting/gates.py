@@ -12,6 +12,7 @@ import polars as pl
 from getmore_assets.config import BAG_OF_WORDS, NONE, RANDOM_INIT, TARGET, Task
 from getmore_assets.records import Record
 from getmore_assets.reporting import statistics
+from getmore_assets.training_facts import Training
 
 _STANDARD_ERRORS = 2.0  # by which the target's own text must be ahead of no warm-up
 _AHEAD = 0.05  # of accuracy or F1: by how much the base model must beat words, and its own random weights
@@ -46,7 +47,7 @@ def gates(scores: pl.DataFrame, task: Task, made: dict[str, Record]) -> list[Gat
     found = [_oracle(scores)]
     if statistics.main_metric(scores) == "micro_f1":
         found.append(_headroom(scores))
-    steps, tuned = (int(made[station].facts["steps"]) for station in ("warmed_model", "finetuned_model"))
+    steps, tuned = (Training.of(made[station]).steps for station in ("warmed_model", "finetuned_model"))
     if tuned:
         found.append(_dose(task, steps, tuned))
     return found

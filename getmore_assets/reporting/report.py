@@ -14,8 +14,11 @@ import polars as pl
 import yaml
 
 from getmore_assets.config import Task
+from getmore_assets.corpus.reading import counts_in
+from getmore_assets.corpus.target import TargetFacts
+from getmore_assets.facts import EmbeddingFacts, PotentialsFacts, SelectionFacts, TriageFacts
 from getmore_assets.lake import Lake
-from getmore_assets.records import Record, now, sources_of, write_atomically
+from getmore_assets.records import Record, now, write_atomically
 from getmore_assets.reporting import figures, html_template, inline_svg, plain, rows, statistics, tables, verdict
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.dropped import dropped
@@ -23,6 +26,7 @@ from getmore_assets.reporting.evidence import Evidence
 from getmore_assets.reporting.gates import Gate, failed
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
+from getmore_assets.training_facts import Training
 
 _MARKS = {verdict.BETTER: "✓", verdict.LEVEL: "≈", verdict.WORSE: "✗", verdict.UNKNOWN: "?", "said": "·"}
 _TRAINED = {"base_model": "the base (or its head)", "warmed_model": "the warm-up", "finetuned_model": "fine-tuning"}
@@ -69,8 +73,8 @@ def write(
     kind, words = verdict.headline(gains, chosen, failed(gates))
     forgetting, domains = tables.forgetting(scores), _domains(evidence)
     hashes = {
-        "selection": selected.facts["selection_hash"],
-        "encoder": made["embeddings"].facts["encoder"],
+        "selection": SelectionFacts.of(selected).selection_hash,
+        "encoder": EmbeddingFacts.of(made["embeddings"]).encoder,
         "pool": made["raw_corpus"].data_version,
         "target": made["target_data"].data_version,
         "base model": made["base_model"].data_version,
@@ -102,11 +106,11 @@ def write(
         mixes=[tables.mix(rows.mix(evidence.judged, column), column) for column in ("domain", "source")],
         left_out=tables.left_out(rows.left_out(evidence.excluded)),
         scores=_scores(task, selected, evidence),
-        solve=tables.solve(made["ot_potentials"].facts, task.transport.tolerance),
+        solve=tables.solve(PotentialsFacts.of(made["ot_potentials"]), task.transport.tolerance),
         potentials=tables.potentials(evidence.potentials),
-        stability=tables.stability(made["ot_potentials"].facts.get("overlap", [])),
+        stability=tables.stability(PotentialsFacts.of(made["ot_potentials"]).overlap),
         losses=list(_TRAINED),
-        sources=tables.sources(sources_of(made)),
+        sources=tables.sources(counts_in(made)),
         stations=tables.stations(list(made.values()), Lake(task.lake).root),
         runs=tables.runs(list(made.values()), own),
         versions=tables.versions(hashes),
@@ -175,7 +179,7 @@ def _figures(
 ) -> dict[str, dict[str, Any]]:
     with TemporaryDirectory() as folder:
         drawings = _Drawings(folder)
-        _of_scorecard(drawings, task, scores, curves, made["target_data"].facts["rows"]["test"])
+        _of_scorecard(drawings, task, scores, curves, TargetFacts.of(made["target_data"]).rows["test"])
         _of_selection(drawings, made, evidence)
         _of_transport(drawings, task, made)
         _of_training(drawings, made)
@@ -225,15 +229,15 @@ def _of_selection(drawings: _Drawings, made: dict[str, Record], evidence: Eviden
 
 
 def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> None:
-    solved, tolerance = made["ot_potentials"].facts, task.transport.tolerance
-    if history := solved.get("history"):
+    tolerance = task.transport.tolerance
+    if history := PotentialsFacts.of(made["ot_potentials"]).history:
         alt = (
             f"{history[0][2]:.3g} at the first pass, {history[-1][2]:.3g} at the last; the tolerance is {tolerance:g}."
         )
         caption = "L1 error of the target marginal, pass by pass, on samples of growing size; dashed: the tolerance."
         drawings.add("convergence", "Convergence", alt, caption, figures.convergence, history, tolerance)
-    domains = made["domain_triage"].facts["domains"]
-    named = [f"{plain.name(one['domain'])} {one['distance']:.3f}" for one in domains[:3]]
+    domains = TriageFacts.of(made["domain_triage"]).domains
+    named = [f"{plain.name(one.domain)} {one.distance:.3f}" for one in domains[:3]]
     caption = "Transport distance of a sample of each domain from the target, nearest first."
     drawings.add(
         "distances", "Distance of each domain", f"Nearest: {'; '.join(named)}.", caption, figures.distances, domains
@@ -242,7 +246,7 @@ def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> N
 
 def _of_training(drawings: _Drawings, made: dict[str, Record]) -> None:
     for station, what in _TRAINED.items():
-        points = made[station].facts.get("curve", [])
+        points = Training.of(made[station]).curve
         losses = [point["loss"] for point in points if "loss" in point]
         if losses:
             title, alt = f"Loss of {what}", f"From {losses[0]:.3g} to {losses[-1]:.3g}, at {len(losses)} points."

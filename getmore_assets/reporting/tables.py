@@ -13,7 +13,8 @@ import polars as pl
 
 from getmore_assets import __version__
 from getmore_assets.config import NONE
-from getmore_assets.corpus.reading import remarks
+from getmore_assets.corpus.reading import SourceCounts, remarks
+from getmore_assets.facts import Overlap, PotentialsFacts
 from getmore_assets.records import Record
 from getmore_assets.reporting import statistics, verdict
 from getmore_assets.reporting.curves import Curve
@@ -198,9 +199,9 @@ def left_out(counted: list[tuple[str, str, int]]) -> Table | None:
     return Table("Excluded rows of the corpus", "", head, rows) if rows else None
 
 
-def solve(facts: dict[str, Any], tolerance: float) -> Table:
+def solve(facts: PotentialsFacts, tolerance: float) -> Table:
     """The evidence of convergence."""
-    rows = [[words, _value(facts[name])] for name, words in _SOLVE.items() if facts.get(name) is not None]
+    rows = [[words, _value(value)] for name, words in _SOLVE.items() if (value := getattr(facts, name)) is not None]
     rows.append(["tolerance of that error", _value(tolerance)])
     return Table(
         "The solve", "Optimal transport from the candidates to the target.", [Column("what"), *_numbers("value")], rows
@@ -218,20 +219,17 @@ def potentials(found: pl.DataFrame) -> Table:
     return Table("Potentials", caption, [Column("side"), *_numbers(*found.columns[1:])], rows)
 
 
-def stability(overlaps: list[dict[str, Any]]) -> Table | None:
+def stability(overlaps: list[Overlap]) -> Table | None:
     """How much of a choice stays at another ε; None where it was not measured."""
-    rows = [
-        [f"{o['share']:.0%}", f"{o['factor']:g}", "–" if o["jaccard"] is None else f"{o['jaccard']:.2f}"]
-        for o in overlaps
-    ]
+    rows = [[f"{o.share:.0%}", f"{o.factor:g}", "–" if o.jaccard is None else f"{o.jaccard:.2f}"] for o in overlaps]
     caption = "Jaccard similarity of the lowest scores of a sample, at ε and at another ε."
     return Table("Stability", caption, [Column("lowest"), *_numbers("times ε", "similarity")], rows) if rows else None
 
 
-def sources(told: list[dict[str, Any]]) -> Table | None:
+def sources(told: list[SourceCounts]) -> Table | None:
     """What was read of each source; None where no record holds it, as those of earlier versions."""
     rows = [
-        [s["field"], s["path"], s["format"], f"{s['files']:,}", f"{s['rows']:,}", "; ".join(remarks(s))] for s in told
+        [one.field, one.path, one.format, f"{one.files:,}", f"{one.rows:,}", "; ".join(remarks(one))] for one in told
     ]
     head = [
         Column("field"),

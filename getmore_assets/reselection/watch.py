@@ -5,8 +5,8 @@ Belongs here: the memory between two looks, and the comparison. Does not: lookin
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
 
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Seen
 
 MOST_ATTEMPTS = 3  # runs for one version: the first, and two more where it was interrupted
@@ -57,7 +57,7 @@ class Memory:
     @classmethod
     def load(cls, cursor: str | None) -> "Memory":
         """From a cursor; empty at the first look."""
-        raw: dict[str, Any] = json.loads(cursor) if cursor else {}
+        raw: JsonObject = json.loads(cursor) if cursor else {}
         asked = {name: LastRequest(**one) for name, one in raw.pop("asked", {}).items()}
         seen = {path: (version, newest) for path, (version, newest) in raw.pop("seen", {}).items()}
         known = {one.name for one in fields(cls)}

@@ -3,20 +3,19 @@
 Belongs here: the second transport problem, between pool and `target.negative`. Does not: the first (`ot_potentials`).
 """
 
-from typing import Any
-
 import numpy as np
 
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import JsonObject
 from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.solver import solve
 
 
-def potentials(context: SelectionContext) -> tuple[np.ndarray, dict[str, Any]]:
+def potentials(context: SelectionContext) -> tuple[np.ndarray, JsonObject]:
     """The potential of each candidate against the negative target: `[n]`, float64; and how the solve converged.
 
     High where weight on the candidate takes the pool away from the negative target.

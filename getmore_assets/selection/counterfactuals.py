@@ -10,12 +10,12 @@ nothing, and with a larger budget they would have gone on in their own way.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from getmore_assets.config import Budget, Selector
+from getmore_assets.facts import RankingFacts
 from getmore_assets.selection.budget import within_budget
 from getmore_assets.selectors import KINDS
 from getmore_assets.selectors.kind import Kind, Picking
@@ -28,9 +28,9 @@ _QUOTAS = Picking(
 )
 
 
-def decider(chosen: Selector, facts: dict[str, Any]) -> Selector:
+def decider(chosen: Selector, facts: RankingFacts) -> Selector:
     """The selector whose order it is, by what the chosen one found out: of a race, the winner."""
-    return next((one for one in chosen.entrants if one.called == facts.get("winner")), chosen)
+    return next((one for one in chosen.entrants if one.called == facts.winner), chosen)
 
 
 def cuts_scores(chosen: Selector) -> bool:
@@ -66,7 +66,7 @@ class Position:
     """
 
     chosen: Selector
-    facts: dict[str, Any]
+    facts: RankingFacts
     budget: Budget
     ranked: pl.DataFrame
     rank: int
@@ -119,7 +119,7 @@ class Position:
     @property
     def _round(self) -> str:
         """Which round picked it, where that is known."""
-        by_round = self.facts.get("picks_by_round")
+        by_round = self.facts.picks_by_round
         if by_round is None:
             return ""
         number = int(np.searchsorted(np.cumsum(by_round), self.rank)) + 1

@@ -6,7 +6,6 @@ a selector hangs on (`counterfactuals.py`).
 
 import unicodedata
 from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 
@@ -14,8 +13,9 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.corpus.passages import clean
-from getmore_assets.corpus.target import EVALUATION
+from getmore_assets.corpus.target import EVALUATION, TargetFacts
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import SelectionFacts
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Records
 from getmore_assets.selection.budget import resolved
@@ -88,11 +88,11 @@ def of_task(task: Task, name: str) -> Explanation:
         raise BadInput(f"task {task.name}", "nothing has been selected yet", "Run it first: getmore select")
     tables = Tables(**{station: made.input_table(station) for station in Tables.__dataclass_fields__})
     read = [one for one in records.makings("target_data") if one.table == tables.target_data]
-    left = read[-1].facts["left"] if read else {}
-    return explain(Task.model_validate(made.settings), tables, made.facts, left, name)
+    left = TargetFacts.of(read[-1]).left if read else {}
+    return explain(Task.model_validate(made.settings), tables, SelectionFacts.of(made), left, name)
 
 
-def explain(task: Task, tables: Tables, facts: dict[str, Any], left: Left, name: str) -> Explanation:
+def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name: str) -> Explanation:
     """Explain one row.
 
     Args:
@@ -108,7 +108,7 @@ def explain(task: Task, tables: Tables, facts: dict[str, Any], left: Left, name:
     row = _row(tables.raw_corpus, task, name)
     if row is None:
         return _of_target(task, tables, left, name)
-    ledger = TableRef(**facts["ledger"]).of_target(task.name)
+    ledger = facts.ledger.of_target(task.name)
     fate = ledger.filter(pl.col("id") == row["id"]).collect()
     if not fate.height:
         raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the pipeline again")
@@ -128,7 +128,7 @@ def explain(task: Task, tables: Tables, facts: dict[str, Any], left: Left, name:
         why = f"{winner} won; {why}"
         change.append(f"another budget is raced for anew: what is said of budgets holds while {winner} wins")
     stages.append((station, decision, f"{chosen.called}: {why}"))
-    nearest = _nearest(task, tables, facts["encoder"], facts["epsilon"], str(row["id"]))
+    nearest = _nearest(task, tables, facts.encoder, facts.epsilon, str(row["id"]))
     return Explanation(row, decision, stages, rank, place.score, place.cut, nearest, change)
 
 
@@ -219,12 +219,12 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
     ]
 
 
-def _place(task: Task, tables: Tables, facts: dict[str, Any], ledger: pl.LazyFrame, rank: int) -> Position:
+def _place(task: Task, tables: Tables, facts: SelectionFacts, ledger: pl.LazyFrame, rank: int) -> Position:
     """The place of the candidate that has a rank, with all that come before it or are selected, and the next."""
     reach = pl.max_horizontal(pl.lit(rank), (pl.col("decision") == "selected").sum() + 1)
     tokens = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "n_tokens")
     ranked = ledger.filter(pl.col("rank") <= reach).select("id", "rank", "score").join(tokens, on="id").sort("rank")
-    budget = resolved(task.selection.budget, facts["candidates"])
+    budget = resolved(task.selection.budget, facts.candidates)
     return Position(decider(task.selection, facts), facts, budget, ranked.select("score", "n_tokens").collect(), rank)
 
 

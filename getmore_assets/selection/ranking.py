@@ -11,6 +11,7 @@ import polars as pl
 
 from getmore_assets.config import Budget
 from getmore_assets.corpus.identity import draws
+from getmore_assets.json_models import JsonObject
 from getmore_assets.selection.context import SelectionContext
 
 
@@ -24,7 +25,7 @@ class Ranking:
     """
 
     rows: pl.DataFrame
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
 
 
 def rank_by_score(candidates: pl.DataFrame) -> pl.DataFrame:

@@ -6,11 +6,11 @@ or how Dagster shows it (`defs/assets.py`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from getmore_assets.config import Task
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
 
@@ -20,7 +20,7 @@ class Finding:
     """What a check found: whether what must hold does, and JSON-like values that were measured."""
 
     passed: bool
-    metadata: dict[str, Any]
+    metadata: JsonObject
 
 
 @dataclass(frozen=True)

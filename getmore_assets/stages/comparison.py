@@ -6,14 +6,17 @@ Belongs here: what each run is trained on, and which results are there already. 
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
 from getmore_assets.config import DEFAULT, NONE, TARGET, UNSELECTED, Budget, Selector, Task
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint, hash_lines
+from getmore_assets.corpus.pool import PoolFacts
+from getmore_assets.corpus.target import TargetFacts
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import EncodedFacts, SelectionFacts, TriageFacts
+from getmore_assets.json_models import Numbers
 from getmore_assets.lake import TableRef
 from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection.budget import within_budget
@@ -21,7 +24,8 @@ from getmore_assets.stages.finetuned_model import judged_by
 from getmore_assets.stages.job import Job
 from getmore_assets.stages.rankings import CODE_VERSION, RankingRequest, imported_version, rankings, spec
 from getmore_assets.stages.warmed_model import SEED
-from getmore_assets.workers.contracts import SELECT, Numbers
+from getmore_assets.training_facts import FineTuningFacts, Scored, WarmUpFacts
+from getmore_assets.workers.contracts import SELECT
 from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, CompareSpec, WarmsOn
 
 TABLE = "compared_subsets"
@@ -53,7 +57,7 @@ class Run:
     found: Numbers | None = None
 
 
-def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], TableRef | None]:
+def run_all(job: Job) -> tuple[list[Scored], list[Scored], TableRef | None]:
     """Make what is missing, seed by seed; one row of results for each selector and seed, the chosen one first.
 
     Returns:
@@ -79,24 +83,20 @@ def run_all(job: Job) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Table
             raw_corpus=job.table("raw_corpus"),
             target_data=job.table("target_data"),
             base=job.model("base_model"),
-            classes=job.inputs["target_data"].facts["labels"],
+            classes=TargetFacts.of(job.inputs["target_data"]).labels,
             runs=[one.asked for one in todo],
             selections={one.asked.warms.hash: one.ids for one in todo if one.asked.warms and one.ids},
         )
         job.launch(COMPARE, spec)
-    found = [{"selector": one.asked.selector, "seed": one.asked.seed} | _result(one) for one in runs]
-    along = [
-        {"selector": one.asked.selector, "seed": one.asked.seed, "labels": one.asked.labels, "share": one.share}
-        | _result(one)
-        for one in curves
-    ]
-    return found, along, compared
+    along: list[Scored] = [_result(one, labels=one.asked.labels, share=one.share) for one in curves]
+    return [_result(one) for one in runs], along, compared
 
 
-def _result(run: Run) -> dict[str, Any]:
+def _result(run: Run, **along: float | None) -> Scored:
     measured = run.found or json.loads(run.asked.result.read_text("utf-8"))
     selected = run.asked.warms.hash if run.asked.warms and run.asked.selector != TARGET else None
-    return {**measured, "selection_seconds": run.seconds, "selection_hash": selected}
+    of = {"selector": run.asked.selector, "seed": run.asked.seed, **along}
+    return {**of, **measured, "selection_seconds": run.seconds, "selection_hash": selected}
 
 
 def _curves(job: Job, runs: list[Run]) -> list[Run]:
@@ -118,7 +118,7 @@ def _smaller(job: Job) -> dict[tuple[str, int, float], list[str]]:
 
     Of other selectors it is the head of their order.
     """
-    words, asked = job.inputs["selected_subset"].facts["n_tokens"], {}
+    words, asked = SelectionFacts.of(job.inputs["selected_subset"]).n_tokens, {}
     for one in (job.task.selection.only_selector(), *job.task.rivals):
         for seed in range(job.task.seeds) if one.plans else ():
             for share in job.task.curves.budgets:
@@ -140,19 +140,20 @@ def _own(job: Job, seed: int) -> Run:
     """A run of the chosen selector; the first seed's is the line's own models, made of this target."""
     made, selected = job.task.selection, job.inputs["selected_subset"]
     ids = _selected(job)["id"].to_list()
-    run = _run(job, made.called, seed, ids, _cost(job, made, selected.facts["rank_seconds"]))
+    run = _run(job, made.called, seed, ids, _cost(job, made, SelectionFacts.of(selected).rank_seconds))
     warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
     if seed == SEED and not tuned.kept:
-        costs = {"warmup_tokens": warmed.facts["tokens"], "warmup_rows": warmed.facts["rows"]}
-        seconds = {"warmup_seconds": warmed, "finetune_seconds": tuned}
-        found = {**tuned.facts["metrics"], **costs, **{n: one.facts[n] for n, one in seconds.items()}}
+        warm_up, fine_tuning = WarmUpFacts.of(warmed), FineTuningFacts.of(tuned)
+        costs = {"warmup_tokens": warm_up.tokens, "warmup_rows": warm_up.rows}
+        seconds = {"warmup_seconds": warm_up.warmup_seconds, "finetune_seconds": fine_tuning.finetune_seconds}
+        found = {**fine_tuning.metrics, **costs, **seconds}
         return replace(run, found=found)
     return run
 
 
 def _quantiles(job: Job) -> list[Run]:
     """No selectors, but slices of the pool from nearest to farthest, by the one-shot potentials."""
-    count, words = job.task.curves.quantiles, job.inputs["selected_subset"].facts["n_tokens"]
+    count, words = job.task.curves.quantiles, SelectionFacts.of(job.inputs["selected_subset"]).n_tokens
     if not count:
         return []
     (made,) = rankings(job, [_asked(job, Selector(selector=DEFAULT), words)])
@@ -205,7 +206,7 @@ def _drawn(rival: Selector, seed: int) -> Selector:
 
 def _rivals(job: Job) -> tuple[list[Run], TableRef | None]:
     """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
-    words, seeds = job.inputs["selected_subset"].facts["n_tokens"], range(job.task.seeds)
+    words, seeds = SelectionFacts.of(job.inputs["selected_subset"]).n_tokens, range(job.task.seeds)
     asked: dict[tuple[str, int], RankingRequest] = {}
     for rival in job.task.rivals:
         for seed in seeds:
@@ -216,7 +217,7 @@ def _rivals(job: Job) -> tuple[list[Run], TableRef | None]:
         for seed in seeds:
             made = asked[rival.called, seed]
             rows = _head(made)
-            cost = _cost(job, rival, made.facts()["rank_seconds"])
+            cost = _cost(job, rival, made.facts().rank_seconds)
             runs.append(_run(job, rival.called, seed, rows["id"].to_list(), cost))
             if seed == 0 or rival.draws:
                 within = within_budget(rows, made.budget).select("id", "rank", "score", "domain")
@@ -246,8 +247,8 @@ def _cost(job: Job, chosen: Selector, seconds: float) -> float:
     """Seconds of the whole selection: vectors and potentials, where it reads them, and the ranking itself."""
     made = job.inputs
     if "vectors" in chosen.reads:  # every vector of this task counts, also those that an earlier run encoded
-        seconds += sum(made[station].facts["encode_seconds"] for station in ("domain_triage", "embeddings"))
-        seconds += float(made["domain_triage"].facts["solve_seconds"])
+        seconds += sum(EncodedFacts.of(made[name]).encode_seconds for name in ("domain_triage", "embeddings"))
+        seconds += TriageFacts.of(made["domain_triage"]).solve_seconds
     if "potentials" in chosen.reads:
         seconds += made["ot_potentials"].seconds
     return round(seconds, 2)
@@ -264,7 +265,7 @@ def _run(
     share: float = 1.0,
 ) -> Run:
     """A run, with the place where its result will be."""
-    rows, blocks = labels or job.task.finetune.rows, job.inputs["warmed_model"].facts["blocks"]
+    rows, blocks = labels or job.task.finetune.rows, WarmUpFacts.of(job.inputs["warmed_model"]).blocks
     text: list[str] | str = TARGET if selector == TARGET else ids
     read = max(1, round(share * blocks))
     warms = [read, job.task.warmup, text] if text else None
@@ -277,7 +278,7 @@ def _run(
         job.task.finetune,
         job.inputs["base_model"].data_version,
         job.inputs["target_data"].data_version,
-        None if job.task.general else job.inputs["raw_corpus"].facts["held_out_version"],
+        None if job.task.general else PoolFacts.of(job.inputs["raw_corpus"]).held_out_version,
         *judged_by(job.task),
         *without,
     )

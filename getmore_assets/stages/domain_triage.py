@@ -51,10 +51,10 @@ def _pool_is_near(job: Job, last: Record) -> bool:
 def _measure(job: Job) -> StageResult:
     tables = {name: job.table(name) for name in ("raw_corpus", "target_data", "leakage")}
     done = job.launch(MEASURE, TriageSpec(**job.common, **tables))
-    figures.distances([one.given() for one in done.domains], job.figure("distances"))
-    facts = {**done.given(), "encode_seconds": encode_seconds(job, done.encoder, done.encode_seconds)}
+    figures.distances(done.domains, job.figure("distances"))
+    facts = done.model_copy(update={"encode_seconds": encode_seconds(job, done.encoder, done.encode_seconds)})
     table, version = job.lake.table(TRIAGE), fits.version_of(job.task, done.encoder, job.fingerprint)
-    return StageResult(len(done.domains), facts, TableRef(table, done.version), data_version=version)
+    return StageResult(len(done.domains), facts.given(), TableRef(table, done.version), data_version=version)
 
 
 @check(

@@ -6,6 +6,7 @@ import polars as pl
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import encoder_fingerprint, fits, store
+from getmore_assets.facts import EmbeddingFacts, EncodedFacts
 from getmore_assets.lake import TableRef, batches, vectors_of
 from getmore_assets.records import Records
 from getmore_assets.stages.checks import Checked, Finding, check
@@ -27,16 +28,16 @@ def _encode(job: Job) -> StageResult:
         without = store.without_vector(table, done.encoder)
         found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
         found.require_budget(job.task.selection.budget)
-    facts = {**done.given(), "encode_seconds": encode_seconds(job, done.encoder, done.seconds)}
-    del facts["seconds"]
+    facts = EmbeddingFacts(**done.given(), encode_seconds=encode_seconds(job, done.encoder, done.seconds))
     version = fits.version_of(job.task, done.encoder, job.fingerprint)
-    return StageResult(done.encoded + done.reused, facts, table, data_version=version)
+    return StageResult(done.encoded + done.reused, facts.given(), table, data_version=version)
 
 
 def encode_seconds(job: Job, encoder: str, now: float) -> float:
     """What this station has spent on encoding with this encoder, in all its makings and now."""
-    before = Records(job.lake, job.task.name).get(job.station)
-    return now + (before.facts["encode_seconds"] if before and before.facts["encoder"] == encoder else 0.0)
+    record = Records(job.lake, job.task.name).get(job.station)
+    before = EncodedFacts.of(record) if record else None
+    return now + (before.encode_seconds if before and before.encoder == encoder else 0.0)
 
 
 @check(
@@ -46,7 +47,7 @@ def encode_seconds(job: Job, encoder: str, now: float) -> float:
 def vectors_have_unit_length(of: Checked) -> Finding:
     """Reads every vector of the encoder."""
     record = of.record
-    rows = record.table_ref().scan().filter(pl.col("encoder") == record.facts["encoder"])
+    rows = record.table_ref().scan().filter(pl.col("encoder") == EmbeddingFacts.of(record).encoder)
     count, worst, widths = 0, 0.0, set()
     for batch in batches(rows.select("vector"), _CHECKED_AT_ONCE):
         widths |= set(batch["vector"].list.len())
@@ -69,11 +70,11 @@ def every_candidate_has_a_vector(of: Checked) -> Finding:
     """Counts the vectors of each id that the solve will ask for."""
     task, record = of.task, of.record
     tables = (record.input_table(name) for name in candidates.STATIONS)
-    nothing = store.without_vector(record.table_ref(), record.facts["encoder"])
+    nothing = store.without_vector(record.table_ref(), EmbeddingFacts.of(record).encoder)
     eligible = candidates.find(task, *tables, without=nothing).eligible
     points = points_of(record.input_table("target_data"), task.name, without=nothing)
     wanted = pl.concat([eligible.select("id"), points.select("id")]).unique()
-    held = record.table_ref().scan().filter(pl.col("encoder") == record.facts["encoder"])
+    held = record.table_ref().scan().filter(pl.col("encoder") == EmbeddingFacts.of(record).encoder)
     counts = held.group_by("id").len("vectors").collect()
     wrong = wanted.join(counts, on="id", how="left").filter(pl.col("vectors").fill_null(0) != 1).sort("id")
     without = wrong.filter(pl.col("vectors").is_null()).height

@@ -5,7 +5,7 @@ from typing import Any
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import readers
-from getmore_assets.corpus.target import points_of
+from getmore_assets.corpus.target import TargetFacts, points_of
 from getmore_assets.models import find_model, model_fingerprint
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
@@ -14,6 +14,7 @@ from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.warmed_model import SEED
+from getmore_assets.training_facts import FineTuningFacts
 from getmore_assets.workers.training_contracts import FINE_TUNE, FineTuneSpec
 
 
@@ -29,8 +30,8 @@ def judged_by(task: Task) -> list[Any]:
 def _target_is_near(job: Job, last: Record) -> str | None:
     """The last model stands where what it came from does and `drift.rows` lets the change of target train pass."""
     same = all(last.inputs[name] == job.inputs[name].data_version for name in ("base_model", "warmed_model"))
-    target, before = job.inputs["target_data"], last.facts.get("evaluated_version")
-    if not same or before != target.facts["evaluated_version"] or job.task.drift.rows is None:
+    target, before = TargetFacts.of(job.inputs["target_data"]), FineTuningFacts.of(last)
+    if not same or before.evaluated_version != target.evaluated_version or job.task.drift.rows is None:
         return None
     train = [points_of(table, job.task.name) for table in (last.input_table("target_data"), job.table("target_data"))]
     changed = weight_changed(*train)
@@ -39,29 +40,28 @@ def _target_is_near(job: Job, last: Record) -> str | None:
 
 def _fine_tune(job: Job) -> StageResult:
     folder = job.lake.folder("models", "finetuned_model") / job.fingerprint[:16]
-    target = job.inputs["target_data"].facts
+    target = TargetFacts.of(job.inputs["target_data"])
     spec = FineTuneSpec(
         **job.common,
         act="fine_tune",
         raw_corpus=job.table("raw_corpus"),
         target_data=job.table("target_data"),
         base=job.model("base_model"),
-        classes=target["labels"],
+        classes=target.labels,
         warmed=job.model("warmed_model"),
         folder=folder,
         seed=SEED,
     )
     done = job.launch(FINE_TUNE, spec)
     figures.curve(done.curve, "Fine-tuning", job.figure("curve"))
-    facts = {**done.given(), "evaluated_version": target["evaluated_version"]}
-    return StageResult(target["rows"]["train"], facts, folders={"model": str(folder)})
+    facts = {**done.given(), "evaluated_version": target.evaluated_version}
+    return StageResult(target.rows["train"], facts, folders={"model": str(folder)})
 
 
 @check(blocking=True, description="Every metric on test, and there is one, is finite.")
 def metrics_are_finite(of: Checked) -> Finding:
     """Reads the recorded metrics."""
-    record = of.record
-    metrics = record.facts["metrics"]
+    metrics = FineTuningFacts.of(of.record).metrics
     bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
     return Finding(passed=bool(metrics) and not bad, metadata={"metrics": sorted(metrics), "not_finite": bad})
 

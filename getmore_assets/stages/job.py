@@ -1,6 +1,6 @@
-"""A station's job: what its work is given, what it leaves, and doing it once, tracked and metered.
+"""A stage's job: what its work is given, what it leaves, and doing it once, tracked and metered.
 
-Belongs here: from a job to a record. Does not: whether a job must be done at all (`line.py`), or what a station does.
+Belongs here: from a job to a record. Does not: whether a job must be done at all (`caching.py`), or what a stage does.
 """
 
 import json
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from getmore_assets.config import Task
 from getmore_assets.contents import contents_of
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
@@ -100,7 +100,7 @@ class StageResult:
     """
 
     rows: int
-    facts: dict[str, Any]
+    facts: JsonObject
     table: TableRef | None = None
     folders: dict[str, str] = field(default_factory=dict)
     data_version: str | None = None
@@ -108,7 +108,7 @@ class StageResult:
     figures: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> "StageResult":
+    def of(cls, raw: JsonObject) -> "StageResult":
         """From JSON."""
         return cls(**{**raw, "table": TableRef(**raw["table"]) if raw["table"] else None})
 

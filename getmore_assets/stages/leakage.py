@@ -1,7 +1,5 @@
 """`leakage`: the rows of the pool that overlap what the target is evaluated on."""
 
-from typing import Any
-
 import polars as pl
 
 from getmore_assets.config import Task
@@ -9,6 +7,8 @@ from getmore_assets.corpus import candidates, pool, target
 from getmore_assets.corpus import leakage as overlap
 from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import LeakageFacts
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import TableRef, batches
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.columns import ID, TARGET, TEXTS, Column
@@ -39,7 +39,8 @@ def _find(job: Job) -> StageResult:
         raise BadInput("candidates", what, "Take them out of the pool, or set `leakage: drop`")
     table = job.lake.replace(TABLE, leaks, {"target": job.task.name}, job.commit)
     counts = {kind: leaks.filter(pl.col("kind") == kind).height for kind in ("exact", "near", "contained", "piece")}
-    return StageResult(leaks.height, {"looked_at": looked_at, **counts, "first": leaks.head(_SHOWN).to_dicts()}, table)
+    facts = LeakageFacts(looked_at=looked_at, **counts, first=leaks.head(_SHOWN).to_dicts())
+    return StageResult(leaks.height, facts.given(), table)
 
 
 def _before(job: Job) -> pl.DataFrame | None:
@@ -48,7 +49,7 @@ def _before(job: Job) -> pl.DataFrame | None:
     if (
         last is None
         or not job.same_recipe
-        or last.inputs["target_data"] != job.inputs["target_data"].facts["evaluated_version"]
+        or last.inputs["target_data"] != target.TargetFacts.of(job.inputs["target_data"]).evaluated_version
     ):
         return None
     return candidates.leaks_of(last.table_ref(), job.task)
@@ -80,7 +81,7 @@ def nothing_leaks(of: Checked) -> Finding:
         mine = batch.filter(pl.Series(index.find(batch["id"]) >= 0))
         read += mine.height
         leaks = pl.concat([leaks, guard.leaks(mine)])
-    metadata: dict[str, Any] = {"read": read, "leaking": leaks.height, "first": leaks.head(_SHOWN).to_dicts()}
+    metadata: JsonObject = {"read": read, "leaking": leaks.height, "first": leaks.head(_SHOWN).to_dicts()}
     if task.leakage == "allow":
         metadata["note"] = "leakage is allowed"
     return Finding(passed=read > 0 and (not leaks.height or task.leakage == "allow"), metadata=metadata)

@@ -1,13 +1,12 @@
 """`ot_potentials`: the prices that certify the transport cost between pool and target."""
 
-from typing import Any
-
 import polars as pl
 
 from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
+from getmore_assets.facts import EarlierSolve, EmbeddingFacts, PotentialsFacts
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
@@ -17,47 +16,51 @@ from getmore_assets.stages.columns import ID, IDS, TARGET, Column
 from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.workers import POTENTIALS
-from getmore_assets.workers.contracts import SOLVE, EarlierSolve, SolveSpec
+from getmore_assets.workers.contracts import SOLVE, SolveSpec
 
 _CHECKED_SHARE, _HELD_SHARE, _LEAST_OVERLAP = 0.05, 0.2, 0.5
 
 
 def _solve(job: Job) -> StageResult:
-    encoder, solver, last = job.inputs["embeddings"].facts["encoder"], job.task.transport.solver, job.last
+    encoder, solver = EmbeddingFacts.of(job.inputs["embeddings"]).encoder, job.task.transport.solver
+    last = PotentialsFacts.of(job.last) if job.last else None
     earlier, version = None, job.fingerprint
-    if last and solver == last.facts.get("solver") == "semi-dual" and last.facts["encoder"] == encoder:
-        used = {name: last.facts[name] for name in ("epsilon", "relaxation")}
-        earlier = EarlierSolve(table=last.table_ref(), same_recipe=job.same_recipe, **used)
-        version = fingerprint(version, last.data_version)  # where a solve ends depends, within tolerance, on its start
+    if job.last and last and solver == last.solver == "semi-dual" and last.encoder == encoder:
+        used = {"epsilon": last.epsilon, "relaxation": last.relaxation}
+        earlier = EarlierSolve(table=job.last.table_ref(), same_recipe=job.same_recipe, **used)
+        version = fingerprint(
+            version, job.last.data_version
+        )  # where a solve ends depends, within tolerance, on its start
     tables = {name: job.table(name) for name in (*candidates.STATIONS, "embeddings")}
     done = job.launch(SOLVE, SolveSpec(**job.common, **tables, encoder=encoder, earlier=earlier))
-    stands = last.facts if last and done.decision == "rescored" else {}
-    asked = {"encoder": encoder, "earlier": earlier.given() if earlier else None, "solver": solver}
-    facts = {**stands, **done.given(), **asked}
-    figures.convergence(facts["history"], job.task.transport.tolerance, job.figure("convergence"))
+    stands = last.given() if last and done.decision == "rescored" else {}
+    asked = {"encoder": encoder, "earlier": earlier, "solver": solver}
+    facts = PotentialsFacts.model_validate({**stands, **done.given(), **asked})
+    figures.convergence(facts.history, job.task.transport.tolerance, job.figure("convergence"))
     table = TableRef(job.lake.table(POTENTIALS), done.version)
-    kept = _drifted(facts) if done.decision == "rescored" and facts["drift"]["rows"] else None
-    return StageResult(facts["candidates"] + facts["targets"], facts, table, data_version=version, kept=kept)
+    kept = _drifted(facts) if done.decision == "rescored" and facts.drift["rows"] else None
+    return StageResult(facts.candidates + facts.targets, facts.given(), table, data_version=version, kept=kept)
 
 
-def _drifted(facts: dict[str, Any]) -> str:
-    drift = facts["drift"]
+def _drifted(facts: PotentialsFacts) -> str:
+    drift = facts.drift
     return f"the target drifted by {drift['rows']:.2%} of its weight, {drift['distance']:.4f} in distance"
 
 
 def _stands(job: Job, last: Record) -> str | None:
     """Why the last potentials stand: the gate lets their drift pass, or nothing that they are of has changed."""
-    if last.fingerprint == job.fingerprint and last.facts["decision"] == "rescored":
-        return _drifted(last.facts) if job.task.drift.lets_pass(**last.facts["drift"]) else None
-    without = store.without_vector(job.table("embeddings"), job.inputs["embeddings"].facts["encoder"])
+    before, encoder = PotentialsFacts.of(last), EmbeddingFacts.of(job.inputs["embeddings"]).encoder
+    if last.fingerprint == job.fingerprint and before.decision == "rescored":
+        return _drifted(before) if job.task.drift.lets_pass(**before.drift) else None
+    without = store.without_vector(job.table("embeddings"), encoder)
     points = points_of(job.table("target_data"), job.task.name, without=without)
     rows = last.table_ref().of_target(job.task.name)
     target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()
-    if last.facts["encoder"] != job.inputs["embeddings"].facts["encoder"] or weight_changed(target, points):
+    if before.encoder != encoder or weight_changed(target, points):
         return None
     found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
-    before = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
-    same = before.len() == found.eligible.height and before.sort().equals(found.eligible["id"])
+    scored = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
+    same = scored.len() == found.eligible.height and scored.sort().equals(found.eligible["id"])
     return "no candidate and no point of the target came or went" if same else None
 
 
@@ -68,7 +71,7 @@ def _stands(job: Job, last: Record) -> str | None:
 def the_solve_converged(of: Checked) -> Finding:
     """Holds the recorded error against the tolerance, and looks at every potential."""
     bad = int(of.rows.select((~pl.col("potential").is_finite()).sum()).collect().item())
-    error, tolerance = of.record.facts["marginal_error"], of.task.transport.tolerance
+    error, tolerance = PotentialsFacts.of(of.record).marginal_error, of.task.transport.tolerance
     metadata = {"marginal_error": error, "tolerance": tolerance, "not_finite": bad}
     return Finding(passed=error <= tolerance and bad == 0, metadata=metadata)
 
@@ -78,8 +81,8 @@ def the_solve_converged(of: Checked) -> Finding:
 )
 def the_choice_is_stable(of: Checked) -> Finding:
     """Holds the recorded overlaps against a half."""
-    record = of.record
-    overlaps = {f"ε x {o['factor']:g}": o["jaccard"] for o in record.facts["overlap"] if o["share"] == _CHECKED_SHARE}
+    measured = PotentialsFacts.of(of.record).overlap
+    overlaps = {f"ε x {one.factor:g}": one.jaccard for one in measured if one.share == _CHECKED_SHARE}
     return Finding(
         passed=all(overlap is not None and overlap >= _LEAST_OVERLAP for overlap in overlaps.values()),
         metadata={**{k: -1.0 if v is None else v for k, v in overlaps.items()}, "least": _LEAST_OVERLAP},
@@ -92,20 +95,22 @@ def the_choice_is_stable(of: Checked) -> Finding:
 )
 def epsilon_leaves_the_choice(of: Checked) -> Finding:
     """Holds the recorded overlap with the exact choice against a half."""
-    facts = of.record.facts
-    if facts["solver"] == "exact":
+    facts = PotentialsFacts.of(of.record)
+    if facts.solver == "exact":
         return Finding(passed=True, metadata={"note": "the choice is the exact one"})
-    if facts["relaxation"] is not None:
+    if facts.relaxation is not None:
         return Finding(
             passed=True, metadata={"note": "with a relaxed target there is no exact choice to hold it against"}
         )
-    moved = facts["moved"]
+    moved = facts.moved
     if moved is None:
         return Finding(passed=False, metadata={"note": "the sample's solve did not converge"})
-    overlaps = {f"lowest {one['share']:.0%}": one["jaccard"] for one in moved["jaccard"]}
-    found = next(one["jaccard"] for one in moved["jaccard"] if one["share"] == _HELD_SHARE)
-    sizes = {name: moved[name] for name in ("candidates", "targets", "exact_cost", "entropic_cost")}
-    return Finding(passed=found >= _LEAST_OVERLAP, metadata={**overlaps, **sizes, "least": _LEAST_OVERLAP})
+    overlaps = {f"lowest {one['share']:.0%}": one["jaccard"] for one in moved.jaccard}
+    found = next(one["jaccard"] for one in moved.jaccard if one["share"] == _HELD_SHARE)
+    sizes = {name: getattr(moved, name) for name in ("candidates", "targets", "exact_cost", "entropic_cost")}
+    return Finding(
+        passed=found is not None and found >= _LEAST_OVERLAP, metadata={**overlaps, **sizes, "least": _LEAST_OVERLAP}
+    )
 
 
 STAGE = Stage(

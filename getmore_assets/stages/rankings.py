@@ -3,15 +3,14 @@
 Belongs here: what the select worker is asked, and where its answers lie. Does not: what is made of them.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from getmore_assets.config import Budget, Selector, Task
+from getmore_assets.facts import PotentialsFacts, RankingFacts
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.selection import imported
@@ -41,10 +40,9 @@ class RankingRequest:
         """The candidates by rank, with scores."""
         return pl.read_parquet(self.path.with_suffix(".parquet"))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> RankingFacts:
         """What else the selector found out."""
-        facts: dict[str, Any] = json.loads(self.path.with_suffix(".json").read_text("utf-8"))
-        return facts
+        return RankingFacts.model_validate_json(self.path.with_suffix(".json").read_text("utf-8"))
 
 
 def rankings(job: Job, asked: list[RankingRequest]) -> list[RankingRequest]:
@@ -71,12 +69,13 @@ def spec(
         potentials: The record of the solve, which names the encoder, too.
         base: The record of the base model, where a selector asks it.
     """
+    solved = PotentialsFacts.of(potentials)
     return SelectSpec(
         **common,
         **{name: table(name) for name in Tables.__dataclass_fields__},
-        encoder=potentials.facts["encoder"],
-        epsilon=potentials.facts["epsilon"],
-        relaxation=potentials.facts.get("relaxation"),
+        encoder=solved.encoder,
+        epsilon=solved.epsilon,
+        relaxation=solved.relaxation,
         base=Path(base.folders["model"]) if base else None,
         choices=[AskedRanking(selector=one.selector, budget=one.budget, path=one.path) for one in asked],
     )

@@ -22,9 +22,7 @@ def _settings(task: Task) -> Any:
 
 def _build(job: Job) -> StageResult:
     table, data_version, facts = pool.build(job.task, job.lake, job.commit)
-    return StageResult(
-        facts.rows, {"pool": pool.pool_key(job.task), **facts.__dict__}, table, data_version=data_version
-    )
+    return StageResult(facts.rows, facts.model_dump(), table, data_version=data_version)
 
 
 @check(blocking=True, description="Every content id stands once in the pool.")

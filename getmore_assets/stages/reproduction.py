@@ -7,10 +7,11 @@ Does not: the solve (`workers/solve.py`), the choice (`selection/choice.py`), or
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import PotentialsFacts
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.records import Record, Records, tasks_in
@@ -18,7 +19,7 @@ from getmore_assets.reselection.drift import jaccard
 from getmore_assets.selection.choice import take
 from getmore_assets.selection.context import Tables
 from getmore_assets.stages.rankings import RankingRequest, spec
-from getmore_assets.workers.contracts import SELECT, SOLVE, EarlierSolve, OfStage, SolveSpec
+from getmore_assets.workers.contracts import SELECT, SOLVE, OfStage, SolveSpec
 
 _TABLES = tuple(Tables.__dataclass_fields__)
 _MODELS = ("warmed_model", "finetuned_model")
@@ -54,7 +55,7 @@ def _names(name: str | None, run: str) -> bool:
     return name is not None and len(run) >= 8 and name.startswith(run)
 
 
-def again(lake: Lake, made: Record) -> dict[str, Any]:
+def again(lake: Lake, made: Record) -> JsonObject:
     """Solve and select again: `hash` of what came of it, beside the `expected` one, and how much they share.
 
     Raises:
@@ -72,16 +73,16 @@ def again(lake: Lake, made: Record) -> dict[str, Any]:
         raise BadInput(
             f"selection {made.data_version[:12]} of {made.task}", what, "Select again: getmore select TASK.yaml"
         )
+    facts = PotentialsFacts.of(potentials)
     # A folder of its own: several may reproduce one selection at once.
     work = Path(tempfile.mkdtemp(prefix=f"reproduce-{made.fingerprint[:16]}-", dir=lake.folder("work")))
     try:
         done = launch(SOLVE, _spec(potentials, work), work)
         tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done.version)
-        encoder, epsilon = potentials.facts["encoder"], potentials.facts["epsilon"]
         asked = RankingRequest(task.selection.only_selector(), task.selection.budget, work / "ranked")
         common: OfStage = {"task": task, "lake": work, "work": work, "commit": {}}
         launch(SELECT, spec(common, tables.__getitem__, [asked], potentials, _base(lake, made)), work)
-        choice = take(task, Tables(**tables), encoder, epsilon, asked.rows())
+        choice = take(task, Tables(**tables), facts.encoder, facts.epsilon, asked.rows())
     finally:
         shutil.rmtree(work, ignore_errors=True)
     before = made.table_ref().scan().collect()
@@ -111,6 +112,5 @@ def _spec(potentials: Record, work: Path) -> SolveSpec:
     """What the solve worker was asked then, with a lake of its own to write to."""
     # The tables that the solve read, which may be older than the selection's: a solve stands until it must not.
     pinned = {name: potentials.input_table(name) for name in _TABLES if name != "ot_potentials"}
-    earlier, task = potentials.facts["earlier"], Task.model_validate(potentials.settings)
-    asked = {"encoder": potentials.facts["encoder"], "earlier": EarlierSolve(**earlier) if earlier else None}
-    return SolveSpec(task=task, lake=work, work=work, **asked, **pinned)
+    facts, task = PotentialsFacts.of(potentials), Task.model_validate(potentials.settings)
+    return SolveSpec(task=task, lake=work, work=work, encoder=facts.encoder, earlier=facts.earlier, **pinned)

@@ -7,17 +7,17 @@ and nothing is written to it.
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import polars as pl
 
 from getmore_assets.config import LEXICAL, Task
 from getmore_assets.corpus import pool, readers, target
 from getmore_assets.corpus.passages import clean
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, SourceCounts, counts_in
 from getmore_assets.encoders import encoder_fingerprint, refit, store
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake
-from getmore_assets.records import Record, Records, sources_of, tasks_in
+from getmore_assets.records import Record, Records, tasks_in
 from getmore_assets.stages.status import StageStatus, absent, stage_statuses
 from getmore_assets.stages.target_data import held_out_by
 from getmore_assets.workers.embed import may_be_candidates
@@ -57,7 +57,7 @@ class Plan:
         task: Its name.
         stages: In order.
         seconds: Of all stages; None where one is not known.
-        sources: The counts of each source, as `Reading.as_json`.
+        sources: The counts of each source, as `Reading.counts`.
         notes: What else is to be known.
         planned_in_seconds: How long planning took.
     """
@@ -65,13 +65,13 @@ class Plan:
     task: str
     stages: list[Planned]
     seconds: float | None
-    sources: list[dict[str, Any]]
+    sources: list[SourceCounts]
     notes: list[str]
     planned_in_seconds: float
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Return the plan as JSON's objects."""
-        return asdict(self)
+        return {**asdict(self), "sources": [one.model_dump() for one in self.sources]}
 
 
 def plan(task: Task) -> Plan:
@@ -82,12 +82,12 @@ def plan(task: Task) -> Plan:
     """
     began, without, statuses = time.monotonic(), absent(task), stage_statuses(task)
     if all(one.record for one in statuses.values()):
-        sources = sources_of({name: one.record for name, one in statuses.items() if one.record})
+        sources = counts_in({name: one.record for name, one in statuses.items() if one.record})
         rows = None
     else:
         of_target, facts = target.read_target(task, held_out_by(Records(Lake(task.lake), task.name).get("target_data")))
         told = list(_read_pool(task))
-        sources, rows = [*told, *facts.sources], sum(one["rows"] for one in told)
+        sources, rows = [*told, *facts.sources], sum(one.rows for one in told)
         statuses = stage_statuses(task, (target.data_version(of_target), facts.evaluated_version))
     stages = [_planned(task, name, one, rows, sources) for name, one in statuses.items()]
     known = [one.seconds for one in stages]
@@ -105,13 +105,13 @@ def plan(task: Task) -> Plan:
     return Plan(task.name, stages, seconds, sources, notes, time.monotonic() - began)
 
 
-def _read_pool(task: Task) -> Iterator[dict[str, Any]]:
+def _read_pool(task: Task) -> Iterator[SourceCounts]:
     """Read the sources of the pool; yield the counts of each. Duplicates are counted when the pool is made."""
     for number, source in enumerate(task.candidates):
         reading = pool.reading_of(source, task)
         for batch in readers.read(source, reading=reading):
             _count_long(reading, batch["text"], task.corpus.passage_chars)
-        yield {**reading.as_json(f"candidates.{number}"), "folded": None}
+        yield reading.counts(f"candidates.{number}").model_copy(update={"folded": None})
 
 
 def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
@@ -124,14 +124,14 @@ def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
 
 
 def _planned(
-    task: Task, name: str, statuses: StageStatus, pool_rows: int | None, sources: list[dict[str, Any]]
+    task: Task, name: str, statuses: StageStatus, pool_rows: int | None, sources: list[SourceCounts]
 ) -> Planned:
     if statuses.record is not None:
         record = statuses.record
         return Planned(name, True, statuses.why, record.rows, 0.0, 0.0, f"materialized {record.made_at}")
     rows = pool_rows if name == "raw_corpus" else None
     if name == "target_data":
-        rows = sum(one["rows"] for one in sources if one["field"].startswith("target"))
+        rows = sum(one.rows for one in sources if one.field.startswith("target"))
     last, of = _measured(task, name)
     if last is None:
         return Planned(name, False, statuses.why, rows, None, None, "no run in this lake has computed it yet")
@@ -162,10 +162,10 @@ def _pool_rows(record: Record, lake: Lake) -> int | None:
     """Return how many rows the pool's sources had when a record was made; None where no record tells."""
     wanted = record.data_version if record.station == "raw_corpus" else record.inputs.get("raw_corpus")
     made = next((one for one in Records(lake, record.task).makings("raw_corpus") if one.data_version == wanted), None)
-    sources = made.facts.get("sources", []) if made else []
-    if any(one.get("unchanged") for one in sources):  # files that were not read again are not counted
+    sources = pool.PoolFacts.of(made).sources if made else []
+    if any(one.unchanged_files for one in sources):  # files that were not read again are not counted
         return None
-    return sum(one["rows"] for one in sources) or None
+    return sum(one.rows for one in sources) or None
 
 
 def _refitted(task: Task, statuses: dict[str, StageStatus]) -> str:

@@ -1,11 +1,12 @@
 """`scorecard`: whether the warm-up was worth it."""
 
-from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
 from getmore_assets.config import Task
+from getmore_assets.corpus.target import TargetFacts
+from getmore_assets.facts import SelectionFacts
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics, tables, verdict
 from getmore_assets.reporting.next_steps import next_steps
@@ -16,6 +17,7 @@ from getmore_assets.stages.columns import TARGET, Column
 from getmore_assets.stages.finetuned_model import judged_by
 from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
+from getmore_assets.training_facts import GainFacts, GateFacts, ScorecardFacts, Scored
 
 TABLE, CURVES = "scorecard", "scorecard_curves"
 _MEASURED_ON = ("selected_subset.text", "target_data.text", "target_data.label")
@@ -38,7 +40,7 @@ def _compare(job: Job) -> StageResult:
     gains, along = verdict.gains(scores, chosen), _curves(job, scores, measured)
     passed = gates.gates(scores, job.task, job.inputs)
     cannot_tell = gates.failed(passed)
-    share = float(job.inputs["selected_subset"].facts.get("lambda", 1.0))
+    share = SelectionFacts.of(job.inputs["selected_subset"]).lambda_
     distances = {"lambda": share, **comparison.distances(job, compared, share)}
     found = evidence.read(job.task, job.inputs)
     figures.scorecard(summary, per_seed(scores, metric), metric, chosen, job.figure("scorecard"))
@@ -58,36 +60,36 @@ def _compare(job: Job) -> StageResult:
     )
     metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
     table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
-    facts = {
-        "verdict": [
+    facts = ScorecardFacts(
+        verdict=[
             *verdict.sentences(scores, chosen, tells=cannot_tell is None),
             *(curve.said for curve in along if curve.said),
         ],
-        "next": next_steps(job.task, gains, passed, verdict.headline(gains, chosen, cannot_tell)[0]),
-        "gates": [asdict(gate) for gate in passed],
-        "summary": table_md,
-        "metrics": metrics,
-        "scored": rows,
-        "distances": distances,
-        "gains": {name: {"t": str(gain), "bootstrap": gain.bootstrap} for name, gain in gains.items()},
-        "selection_seconds": rows[0]["selection_seconds"],
-    }
-    return StageResult(scores.height, facts, table, {"report": str(page)})
+        next=next_steps(job.task, gains, passed, verdict.headline(gains, chosen, cannot_tell)[0]),
+        gates=[GateFacts(**vars(gate)) for gate in passed],
+        summary=table_md,
+        metrics=metrics,
+        scored=rows,
+        distances=distances,
+        gains={name: GainFacts(t=str(gain), bootstrap=gain.bootstrap) for name, gain in gains.items()},
+        selection_seconds=rows[0]["selection_seconds"],
+    )
+    return StageResult(scores.height, facts.given(), table, {"report": str(page)})
 
 
-def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+def _frame(rows: list[Scored]) -> pl.DataFrame:
     floats = dict.fromkeys(statistics.METRICS, pl.Float64)
     whole = [{**dict.fromkeys(statistics.METRICS), **row} for row in rows]
     return pl.DataFrame(whole, schema_overrides=floats, infer_schema_length=None)
 
 
-def _curves(job: Job, scores: pl.DataFrame, measured: list[dict[str, Any]]) -> list[curves.Curve]:
+def _curves(job: Job, scores: pl.DataFrame, measured: list[Scored]) -> list[curves.Curve]:
     """The curves, where any were asked for; their runs as a table, and each as a figure."""
     if not measured:
         return []
     frame = _frame(measured)
     job.lake.replace(CURVES, frame, {"target": job.task.name}, job.commit)
-    found = curves.curves(job.task, scores, frame, job.inputs["target_data"].facts["rows"]["train"])
+    found = curves.curves(job.task, scores, frame, TargetFacts.of(job.inputs["target_data"]).rows["train"])
     for one in found:
         figures.lines(one.points, one.along, statistics.main_metric(scores), job.figure(one.name))
     return found
@@ -101,7 +103,10 @@ def better_than_random(of: Checked) -> Finding:
     record = of.record
     gains = verdict.gains(of.rows.collect(), of.task.selection.called)
     passed = "random" in gains and verdict.judgement(gains["random"]) == verdict.BETTER
-    metadata = {"verdict": record.facts["verdict"], "gain": str(gains.get("random", "no random rows to compare with"))}
+    metadata = {
+        "verdict": ScorecardFacts.of(record).verdict,
+        "gain": str(gains.get("random", "no random rows to compare with")),
+    }
     return Finding(passed=passed, metadata=metadata)
 
 

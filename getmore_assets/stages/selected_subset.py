@@ -8,6 +8,8 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import evaluated_ids
+from getmore_assets.facts import EmbeddingFacts, PotentialsFacts, SelectionFacts
+from getmore_assets.json_models import JsonObject
 from getmore_assets.reporting import figures
 from getmore_assets.reselection.drift import difference
 from getmore_assets.selection.budget import resolved, within_budget
@@ -35,7 +37,10 @@ def _settings(task: Task) -> Any:
 def _select(job: Job) -> StageResult:
     chosen = job.task.selection.only_selector()
     (made,) = rankings(job, [RankingRequest(chosen, job.task.selection.budget, job.work / "ranked")])
-    encoder, epsilon = job.inputs["embeddings"].facts["encoder"], job.inputs["ot_potentials"].facts["epsilon"]
+    encoder, epsilon = (
+        EmbeddingFacts.of(job.inputs["embeddings"]).encoder,
+        PotentialsFacts.of(job.inputs["ot_potentials"]).epsilon,
+    )
     tables = Tables(**{name: job.table(name) for name in _TABLES})
     choice = take(job.task, tables, encoder, epsilon, made.rows())
     key = {"target": job.task.name}
@@ -47,12 +52,12 @@ def _select(job: Job) -> StageResult:
     figures.composition(choice.found.domains.to_frame(), choice.rows, job.figure("composition"))
     if cuts_scores(decider(job.task.selection, made.facts())):
         figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
-    own = {"encoder": encoder, "epsilon": epsilon, "ledger": ledger.__dict__}
-    facts = {**own, **_facts(choice), **made.facts(), **_change(job, choice.rows)}
-    return StageResult(choice.rows.height, facts, table, {"parquet": str(exported)}, choice.hash)
+    ranking = {**made.facts().given(), **_change(job, choice.rows)}
+    facts = SelectionFacts(encoder=encoder, epsilon=epsilon, ledger=ledger, **_counts(choice), **ranking)
+    return StageResult(choice.rows.height, facts.given(), table, {"parquet": str(exported)}, choice.hash)
 
 
-def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
+def _change(job: Job, full: pl.DataFrame) -> JsonObject:
     """What this selection has that the last one had not, where there was one; and the same as a figure."""
     if job.last is None:
         return {}
@@ -62,7 +67,7 @@ def _change(job: Job, full: pl.DataFrame) -> dict[str, Any]:
     return {f"change_{name}": value for name, value in changed.__dict__.items()}
 
 
-def _facts(choice: Choice) -> dict[str, Any]:
+def _counts(choice: Choice) -> JsonObject:
     rows, excluded = choice.rows, choice.found.excluded
     leaked = excluded.filter(pl.col("station").is_in(["target_data", "leakage"]))
     share = {d: n / rows.height for d, n in rows["domain"].value_counts(sort=True).rows()}
@@ -85,7 +90,7 @@ def the_budget_is_kept(of: Checked) -> Finding:
     """Counts rows and tokens."""
     task, record = of.task, of.record
     rows = of.rows.sort("rank").collect()
-    paid = within_budget(rows, resolved(task.selection.budget, record.facts["candidates"]))
+    paid = within_budget(rows, resolved(task.selection.budget, SelectionFacts.of(record).candidates))
     passed = (
         0 < rows.height == paid.height
         and rows["id"].n_unique() == rows.height

@@ -16,14 +16,14 @@ def held_out_by(last: Record | None) -> str:
 
     A lake that was split row by row stays so: other splits would have all of its models trained again.
     """
-    return str(last.facts.get("held_out_by", target.ROWS)) if last else target.GROUPS
+    return target.TargetFacts.of(last).held_out_by if last else target.GROUPS
 
 
 def _read(job: Job) -> StageResult:
     rows, facts = target.read_target(job.task, held_out_by(job.last))
     stored = rows.select("split", "row", "id", "text", pl.col("label").cast(pl.String), "domain", "origin")
     table = job.lake.replace(target.TABLE, stored, {"target": job.task.name}, job.commit)
-    return StageResult(rows.height, facts.__dict__, table, data_version=target.data_version(rows))
+    return StageResult(rows.height, facts.model_dump(), table, data_version=target.data_version(rows))
 
 
 @check(

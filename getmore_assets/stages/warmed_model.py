@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from getmore_assets.lake import TableRef
+from getmore_assets.facts import SelectionFacts
 from getmore_assets.records import Record
 from getmore_assets.reporting import figures
 from getmore_assets.reselection import approval
@@ -10,6 +10,7 @@ from getmore_assets.reselection.drift import jaccard
 from getmore_assets.stages.checks import Checked, Finding, check
 from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
+from getmore_assets.training_facts import WarmUpFacts
 from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
 
 SEED = 0  # the scorecard's first seed: its run of the chosen selector is this model
@@ -29,7 +30,7 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
     overlap = jaccard(before, now)
     if overlap < job.task.drift.overlap:
         return None
-    fates = TableRef(**job.inputs["selected_subset"].facts["ledger"]).of_target(job.task.name)
+    fates = SelectionFacts.of(job.inputs["selected_subset"]).ledger.of_target(job.task.name)
     standing = fates.filter((pl.col("decision") != "excluded") & pl.col("id").is_in(before.implode()))
     if standing.select(pl.len()).collect().item() < before.len():
         return None
@@ -38,7 +39,7 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
 
 def _warm_up(job: Job) -> StageResult:
     if job.task.approval:
-        approval.require(job.lake, job.task, job.inputs["selected_subset"].facts["selection_hash"])
+        approval.require(job.lake, job.task, SelectionFacts.of(job.inputs["selected_subset"]).selection_hash)
     folder = job.lake.folder("models", "warmed_model") / job.fingerprint[:16]
     chosen = job.table("selected_subset")
     spec = WarmUpSpec(
@@ -54,8 +55,8 @@ def _warm_up(job: Job) -> StageResult:
 )
 def the_loss_fell(of: Checked) -> Finding:
     """Compares the means of the first and the last quarter of the curve; a warning."""
-    record = of.record
-    losses = [point["loss"] for point in record.facts["curve"] if "loss" in point]
+    curve = WarmUpFacts.of(of.record).curve
+    losses = [point["loss"] for point in curve if "loss" in point]
     quarter = max(1, len(losses) // 4)
     first, last = (sum(part) / quarter for part in (losses[:quarter], losses[-quarter:]))
     return Finding(passed=last < first, metadata={"first": first, "last": last})

@@ -23,6 +23,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from getmore_assets.json_models import JsonObject
+
 POOLINGS = ("mean", "last", "cls")
 
 
@@ -31,7 +33,7 @@ class PooledConfig(PreTrainedConfig):  # type: ignore[misc]
 
     model_type = "getmore-pooled"
 
-    def __init__(self, body: dict[str, Any] | None = None, pooling: str = "mean", **kwargs: Any) -> None:
+    def __init__(self, body: JsonObject | None = None, pooling: str = "mean", **kwargs: Any) -> None:
         self.body, self.pooling = body or {}, pooling
         super().__init__(**kwargs)
 
@@ -88,7 +90,7 @@ class PooledForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def _body(of: dict[str, Any]) -> Any:
+def _body(of: JsonObject) -> Any:
     config = AutoConfig.for_model(**of)
     try:
         return AutoModel.from_config(config, add_pooling_layer=False, trust_remote_code=False)

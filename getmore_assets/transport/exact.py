@@ -5,8 +5,7 @@ not: the solver for problems of any size (`solver.py`), or whether ε moved the 
 """
 
 import time
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,7 +93,26 @@ def costs(problem: Problem) -> np.ndarray:
     return found
 
 
-def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class MovedChoice:
+    """The exact choice beside the entropic one, on a sample.
+
+    Attributes:
+        candidates: Of the sample.
+        targets: Of the sample.
+        exact_cost: The optimum without entropy.
+        entropic_cost: The dual objective at ε.
+        jaccard: Share of the candidates with the lowest f, and the Jaccard similarity of the two.
+    """
+
+    candidates: int
+    targets: int
+    exact_cost: float
+    entropic_cost: float
+    jaccard: list[dict[str, float | None]]
+
+
+def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> MovedChoice | None:
     """How far ε moves what is chosen, on the first 1,024 candidates and 4,096 targets: the exact choice beside ours.
 
     Args:
@@ -103,8 +121,7 @@ def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> dict[s
         memory_mb: Of a pass.
 
     Returns:
-        candidates, targets (of the sample), exact_cost, entropic_cost (the two optima) and jaccard: of the candidates
-        with the lowest f, a list of share and jaccard. None where no solve of the sample converged.
+        None where no solve of the sample converged.
     """
     sample = problem.only(min(SAMPLE, problem.n))
     if problem.m > _SAMPLE_TARGETS:
@@ -118,5 +135,4 @@ def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> dict[s
         return None
     one, other = (np.argsort(found.f, kind="stable") for found in (exact, entropic))
     overlaps = [{"share": share, "jaccard": jaccard(one, other, share)} for share in SHARES]
-    optima = {"exact_cost": exact.dual, "entropic_cost": entropic.dual}
-    return {"candidates": sample.n, "targets": sample.m, **optima, "jaccard": overlaps}
+    return MovedChoice(sample.n, sample.m, exact.dual, entropic.dual, overlaps)

@@ -20,11 +20,11 @@ from pydantic import TypeAdapter
 
 from getmore_assets import __version__, progress
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import Facts
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
-from getmore_assets.workers.contracts import Contract
 
-Work = Callable[[Any], Contract]  # of a spec of its own (`contracts.py`)
+Work = Callable[[Any], Facts]  # of a spec of its own (`contracts.py`)
 
 PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
 REFUSED = 3  # exit code of a worker whose input cannot be used

@@ -1,33 +1,30 @@
 """What each worker is asked and what it answers: the two sides of `spec.json` and `result.json`.
 
 Belongs here: the shape of both, and which worker takes which. Does not: a worker's work, or starting one (`launch.py`).
+An answer that a stage records is one of `facts.py`.
 Fields that were not given are not written, so that a fact of a record is one that somebody found.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 
 from getmore_assets.config import Budget, Selector, Task
+from getmore_assets.facts import EarlierSolve, Encoding, Facts, SolveFacts, TriageFacts
+from getmore_assets.json_models import Given
 from getmore_assets.lake import TableRef
 
-Numbers = dict[str, int | float]
 
+class Contract(Given):
+    """What a worker is asked; fields that it does not know are refused."""
 
-class Contract(BaseModel):
-    """One side of a contract; fields that it does not know are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
-
-    def given(self) -> dict[str, Any]:
-        """Return the fields that were given, as JSON's objects."""
-        return self.model_dump(mode="json", exclude_unset=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 Spec = TypeVar("Spec", bound=Contract)
-Result = TypeVar("Result", bound=Contract)
+Result = TypeVar("Result", bound=Facts)
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class OnLake(Contract):
     task: Task
     lake: Path
     work: Path
-    commit: dict[str, str] = {}
+    commit: dict[str, str] = Field(default_factory=dict)
 
 
 class OnPool(OnLake):
@@ -77,23 +74,9 @@ class EmbedSpec(OnPool):
     domain_triage: TableRef
 
 
-class Embedded(Contract):
-    """What was encoded.
+class Embedded(Encoding):
+    """What was encoded, in `seconds`, as `EmbeddingFacts` says."""
 
-    Attributes:
-        version: Of the table of vectors.
-        encoder: The key of the vectors.
-        encoded: Rows whose vectors were added.
-        reused: Rows whose vectors were there.
-        without_vector: Rows whose texts say nothing to the encoder.
-        seconds: It took.
-        refitted: Why the encoder was fitted again, where it was.
-    """
-
-    version: int
-    encoder: str
-    encoded: int
-    reused: int
     without_vector: int
     seconds: float
     refitted: str | None = None
@@ -103,46 +86,6 @@ class TriageSpec(OnPool):
     """Measure every domain of the pool against the target."""
 
     leakage: TableRef
-
-
-class MeasuredDomain(Contract):
-    """A domain, as the table of triage has it (`stages/domain_triage.py`)."""
-
-    nearness: int
-    rows: int
-    domain: str
-    sampled: int
-    distance: float
-    error: float
-    kept: bool
-
-
-class Triaged(Contract):
-    """The domains, nearest first, and what measuring them took; `encoder` is the key of the vectors."""
-
-    version: int
-    encoder: str
-    domains: list[MeasuredDomain]
-    encoded: int
-    reused: int
-    encode_seconds: float
-    solve_seconds: float
-
-
-class EarlierSolve(Contract):
-    """An earlier solve of the same target, to go on from or to let stand.
-
-    Attributes:
-        table: Its potentials.
-        epsilon: Absolute.
-        relaxation: Of the target marginal, absolute; None for none.
-        same_recipe: Whether it was made with today's settings and code.
-    """
-
-    table: TableRef
-    epsilon: float
-    relaxation: float | None
-    same_recipe: bool
 
 
 class OnVectors(OnPool):
@@ -158,59 +101,6 @@ class SolveSpec(OnVectors):
     """Solve for the potentials of a target, from an earlier solve where there is one."""
 
     earlier: EarlierSolve | None
-
-
-class Moved(Contract):
-    """How far ε moves what is chosen, on a sample: see `transport.exact.moved_by_epsilon`."""
-
-    candidates: int
-    targets: int
-    exact_cost: float
-    entropic_cost: float
-    jaccard: list[dict[str, float | None]]
-
-
-class Solved(Contract):
-    """A solve, or how an earlier one stands (`decision`); the evidence is of a solve alone.
-
-    Attributes:
-        version: Of the table of potentials.
-        decision: Rescored, solved, or solved from the last potentials.
-        drift: Of the target since the earlier solve: rows and distance; empty without one.
-        candidates: Rows of the pool's side.
-        marginal_error: L1 error of the target marginal.
-        came: Candidates that were scored, where the earlier solve stands.
-        went: Candidates that left, likewise.
-        targets: Rows of the target's side.
-        epsilon: Absolute; `epsilon_relative` is over the mean cost.
-        relaxation: Of the target marginal, absolute; None for none.
-        history: (candidates, ε, error) of each pass.
-        overlap: Of the choice at half and twice ε with this one.
-        moved: How far ε moved the choice; None where it cannot be said.
-    """
-
-    version: int
-    decision: str
-    drift: dict[str, float]
-    candidates: int
-    marginal_error: float
-    came: int | None = None
-    went: int | None = None
-    targets: int | None = None
-    epsilon: float | None = None
-    epsilon_relative: float | None = None
-    relaxation: float | None = None
-    mean_cost: float | None = None
-    transport_cost: float | None = None
-    gap_estimate: float | None = None
-    full_passes: int | None = None
-    passes: float | None = None
-    history: list[tuple[int, float, float]] = []
-    overlap: list[dict[str, float | None]] = []
-    moved: Moved | None = None
-    seconds: float | None = None
-    planned_seconds: float | None = None
-    planned_memory_mb: float | None = None
 
 
 class AskedRanking(Contract):
@@ -237,12 +127,12 @@ class SelectSpec(OnVectors):
     epsilon: float
     relaxation: float | None
     base: Path | None
-    choices: list[AskedRanking] = []
-    measured: dict[str, list[str]] = {}
+    choices: list[AskedRanking] = Field(default_factory=list)
+    measured: dict[str, list[str]] = Field(default_factory=dict)
     share: float | None = None
 
 
-class Selected(Contract):
+class Selected(Facts):
     """How many rankings are there, and the distance of each set that was measured."""
 
     choices: int
@@ -256,14 +146,14 @@ class TryModelsSpec(Contract):
     models: dict[str, Path]
 
 
-class Tried(Contract):
+class Tried(Facts):
     """How many models were tried."""
 
     models: int
 
 
 EMBED = Worker("embed", EmbedSpec, Embedded)
-TRIAGE = Worker("triage", TriageSpec, Triaged)
-SOLVE = Worker("solve", SolveSpec, Solved)
+TRIAGE = Worker("triage", TriageSpec, TriageFacts)
+SOLVE = Worker("solve", SolveSpec, SolveFacts)
 SELECT = Worker("select", SelectSpec, Selected)
 TRY_MODELS = Worker("try_models", TryModelsSpec, Tried)

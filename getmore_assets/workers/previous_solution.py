@@ -13,6 +13,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.encoders import store
+from getmore_assets.facts import EarlierSolve
 from getmore_assets.lake import TableRef
 from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.transport.divergence import Points, divergence
@@ -21,7 +22,6 @@ from getmore_assets.transport.passes import TilePass, best_pass
 from getmore_assets.transport.problem import pose
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.warm import carried_over, moved_marginal
-from getmore_assets.workers.contracts import EarlierSolve
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ Belongs here: from tables to arrays and back. Does not: the solver (`transport/`
 import logging
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +16,8 @@ from getmore_assets.corpus.target import points_of
 from getmore_assets.device import best_device
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import Moved, SolveFacts
+from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake
 from getmore_assets.transport.exact import moved_by_epsilon, require_exact_room, solve_exactly
 from getmore_assets.transport.paper import solve_as_published
@@ -30,12 +31,12 @@ from getmore_assets.transport.solver import Solution
 from getmore_assets.transport.solver import solve as solve_problem
 from getmore_assets.transport.stability import choice_overlap
 from getmore_assets.workers import POTENTIALS, previous_solution, run
-from getmore_assets.workers.contracts import Moved, Solved, SolveSpec
+from getmore_assets.workers.contracts import SolveSpec
 
 log = logging.getLogger(__name__)
 
 
-def solve(spec: SolveSpec) -> Solved:
+def solve(spec: SolveSpec) -> SolveFacts:
     """Write f for every candidate and g for every target row.
 
     Where the spec names an earlier solve, it is gone on from; and where the task lets so much drift pass, it stands,
@@ -55,7 +56,7 @@ def solve(spec: SolveSpec) -> Solved:
         if scored.error <= task.transport.tolerance:
             rows = _rows(eligible, before.targets, scored.f, before.targets["potential"].to_numpy(), scored.marginal)
             table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec.commit)
-            return Solved(
+            return SolveFacts(
                 version=table.version,
                 decision="rescored",
                 drift=drift,
@@ -83,7 +84,7 @@ def solve(spec: SolveSpec) -> Solved:
     rows = _rows(eligible, points, solution.f, solution.g, solution.marginal)
     table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec.commit)
     decision = "solved from the last potentials" if before else "solved"
-    return Solved(version=table.version, decision=decision, drift=drift, **facts)
+    return SolveFacts(version=table.version, decision=decision, drift=drift, **facts)
 
 
 def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, target_ids: pl.Series) -> Problem:
@@ -97,7 +98,7 @@ def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, ta
 
 def _solve(
     tile_pass: TilePass, settings: Settings, memory_mb: float, start: np.ndarray | None, state: Path
-) -> tuple[dict[str, Any], Solution]:
+) -> tuple[JsonObject, Solution]:
     problem = tile_pass.problem
     epsilon, relaxation = settings.absolute(problem.mean_cost)
     keep = (
@@ -127,16 +128,16 @@ def _solve(
         tile_pass.let_go()  # the memory is wanted for the solves that follow
     overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
     found = None if relaxation else moved_by_epsilon(problem, epsilon, settings.memory_mb)
-    moved = Moved(**found) if found else None
-    facts = {**_facts(problem, plan, solution), "relaxation": relaxation, "overlap": overlap, "moved": moved}
+    moved = Moved(**vars(found)) if found else None
+    facts = {**_evidence(problem, plan, solution), "relaxation": relaxation, "overlap": overlap, "moved": moved}
     return facts, solution
 
 
-def _solve_exactly(problem: Problem, memory_mb: float) -> tuple[dict[str, Any], Solution]:
+def _solve_exactly(problem: Problem, memory_mb: float) -> tuple[JsonObject, Solution]:
     solution = solve_exactly(problem)
     disk = 4 * problem.n * problem.y.shape[1] / 2**20
     plan = Plan(memory_mb, disk, problem.n, solution.seconds, 1.0, solution.seconds)
-    return {**_facts(problem, plan, solution), "relaxation": None, "overlap": [], "moved": None}, solution
+    return {**_evidence(problem, plan, solution), "relaxation": None, "overlap": [], "moved": None}, solution
 
 
 def _rows(
@@ -155,7 +156,7 @@ def _rows(
     return pl.concat([pool_side, target_side])
 
 
-def _facts(problem: Problem, plan: Plan, solution: Solution) -> dict[str, Any]:
+def _evidence(problem: Problem, plan: Plan, solution: Solution) -> JsonObject:
     return {
         "candidates": problem.n,
         "targets": problem.m,

@@ -18,6 +18,7 @@ from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, TARGET, Task
 from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.target import evaluated_ids, general_texts, guard_of
 from getmore_assets.errors import BadInput
+from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
@@ -26,18 +27,16 @@ from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult
 from getmore_assets.training.probe import probe
+from getmore_assets.training_facts import BaseModelFacts, FineTuningFacts, WarmUpFacts
 from getmore_assets.workers import run
-from getmore_assets.workers.contracts import Numbers, OnPool
+from getmore_assets.workers.contracts import OnPool
 from getmore_assets.workers.training_contracts import (
-    BaseMade,
     BaseSpec,
     Compared,
     ComparedRun,
     CompareSpec,
-    FineTuned,
     FineTuneSpec,
     OnTarget,
-    WarmedUp,
     WarmsOn,
     WarmUpSpec,
 )
@@ -45,7 +44,7 @@ from getmore_assets.workers.training_contracts import (
 
 def train(
     spec: Annotated[BaseSpec | WarmUpSpec | FineTuneSpec | CompareSpec, Field(discriminator="act")],
-) -> BaseMade | WarmedUp | FineTuned | Compared:
+) -> BaseModelFacts | WarmUpFacts | FineTuningFacts | Compared:
     """Do what `spec.act` names."""
     _require_devices()
     match spec:
@@ -70,7 +69,7 @@ def _length(task: Task) -> int:
     return max(task.warmup.max_length, task.finetune.max_length)
 
 
-def _base(spec: BaseSpec) -> BaseMade:
+def _base(spec: BaseSpec) -> BaseModelFacts:
     task, folder, work, chosen = spec.task, spec.folder, spec.work / "checkpoints", spec.task.base_model
     texts = _pool_sample(spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
     if chosen.model == "small":
@@ -82,7 +81,7 @@ def _base(spec: BaseSpec) -> BaseMade:
         done = fitted or FitResult(0, 0.0, [])
     if is_first():
         language_models.save(model, tokenizer, folder)
-    return BaseMade(
+    return BaseModelFacts(
         parameters=model.num_parameters(),
         head_trained=head,
         rows=len(texts) if done.steps else 0,
@@ -98,7 +97,7 @@ def _origin(task: Task, base: Path) -> Path:
     return base if chosen == "small" else find_model(chosen, "base_model.model")
 
 
-def _warm_up(spec: WarmUpSpec) -> WarmedUp:
+def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.base, task.base_model.objective)
     work, started = spec.work / "checkpoints", time.monotonic()
@@ -115,7 +114,7 @@ def _warm_up(spec: WarmUpSpec) -> WarmedUp:
     seconds = time.monotonic() - started
     if is_first():
         language_models.save(model, tokenizer, spec.folder, work)
-    return WarmedUp(
+    return WarmUpFacts(
         blocks=len(blocks),
         tokens=blocks.tokens,
         rows=blocks.rows,
@@ -126,7 +125,7 @@ def _warm_up(spec: WarmUpSpec) -> WarmedUp:
     )
 
 
-def _fine_tune(spec: FineTuneSpec) -> FineTuned:
+def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.warmed, task.base_model.objective)
     held, work, started = _held(spec), spec.work / "checkpoints", time.monotonic()
@@ -143,7 +142,7 @@ def _fine_tune(spec: FineTuneSpec) -> FineTuned:
     seconds = time.monotonic() - started
     if is_first():
         language_models.save(tuned, tokenizer, spec.folder, work)
-    return FineTuned(
+    return FineTuningFacts(
         metrics=metrics,
         finetune_seconds=seconds,
         steps=done.steps,

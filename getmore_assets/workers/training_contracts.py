@@ -1,13 +1,16 @@
 """What the worker that trains is asked and what it answers, act by act.
 
-Belongs here: the shape of both. Does not: what all contracts have in common (`contracts.py`), or the training (`train.py`).
+Belongs here: the shape of both. Does not: what all contracts have in common
+(`contracts.py`), or the training (`train.py`).
 """
 
 from pathlib import Path
 from typing import Literal
 
+from getmore_assets.facts import Facts
 from getmore_assets.lake import TableRef
-from getmore_assets.workers.contracts import Contract, Numbers, OnLake, OnPool, Worker
+from getmore_assets.training_facts import BaseModelFacts, FineTuningFacts, WarmUpFacts
+from getmore_assets.workers.contracts import Contract, OnLake, OnPool, Worker
 
 
 class BaseSpec(OnPool):
@@ -76,45 +79,13 @@ class CompareSpec(OnTarget):
     selections: dict[str, list[str]]
 
 
-class Trained(Contract):
-    """A training: `curve` is (step; loss, or eval_loss and eval_accuracy), `train_seconds` without reading weights."""
-
-    steps: int
-    train_seconds: float
-    curve: list[Numbers]
-
-
-class BaseMade(Trained):
-    """The base model; `head_trained` are the weights that were trained first, `rows` what it was trained on."""
-
-    parameters: int
-    head_trained: list[str]
-    rows: int
-
-
-class WarmedUp(Trained):
-    """The warmed model: blocks and tokens that it read, and the rows they come from."""
-
-    blocks: int
-    tokens: int
-    rows: int
-    warmup_seconds: float
-
-
-class FineTuned(Trained):
-    """The fine-tuned model and its metrics on test, and on general text."""
-
-    metrics: dict[str, float]
-    finetune_seconds: float
-
-
-class Compared(Contract):
+class Compared(Facts):
     """How many runs a comparison made."""
 
     runs: int
 
 
-TRAIN_BASE = Worker("train", BaseSpec, BaseMade)
-WARM_UP = Worker("train", WarmUpSpec, WarmedUp)
-FINE_TUNE = Worker("train", FineTuneSpec, FineTuned)
+TRAIN_BASE = Worker("train", BaseSpec, BaseModelFacts)
+WARM_UP = Worker("train", WarmUpSpec, WarmUpFacts)
+FINE_TUNE = Worker("train", FineTuneSpec, FineTuningFacts)
 COMPARE = Worker("train", CompareSpec, Compared)

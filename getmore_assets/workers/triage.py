@@ -11,14 +11,15 @@ from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import MeasuredDomain, TriageFacts
 from getmore_assets.lake import Lake
 from getmore_assets.transport.triage import distances
 from getmore_assets.workers import TRIAGE, run
-from getmore_assets.workers.contracts import MeasuredDomain, Triaged, TriageSpec
+from getmore_assets.workers.contracts import TriageSpec
 from getmore_assets.workers.embed import fill, may_be_candidates
 
 
-def triage(spec: TriageSpec) -> Triaged:
+def triage(spec: TriageSpec) -> TriageFacts:
     """Write each domain's distance, nearest first, and whether it is kept."""
     task, lake, raw_corpus, target = spec.task, Lake(spec.lake), spec.raw_corpus, spec.target_data
     # Ids are hashes, so the smallest of a domain are a random sample of it.
@@ -47,7 +48,7 @@ def triage(spec: TriageSpec) -> Triaged:
         [{"nearness": i + 1, "rows": counts[one.domain], **one.__dict__} for i, one in enumerate(found)]
     ).with_columns(kept=pl.col("nearness") <= (task.triage.keep or len(found)))
     written = lake.replace(TRIAGE, rows, {"target": task.name}, spec.commit)
-    return Triaged(
+    return TriageFacts(
         version=written.version,
         encoder=filled.encoder,
         domains=[MeasuredDomain(**row) for row in rows.iter_rows(named=True)],

@@ -127,7 +127,7 @@ def test_what_separates_the_fields_is_told_by_the_header_and_said(tmp_path, name
     assert batch["text"].to_list() == ["one, two", "3,5 euros"]
     first = 3 if "sep" in content else 2
     assert batch["origin"].to_list() == [f"{path}:{first}", f"{path}:{first + 1}"]
-    assert remarks(reading.as_json("candidates.0")) == ([said] if said else [])
+    assert remarks(reading.counts("candidates.0")) == ([said] if said else [])
 
 
 def test_the_delimiter_of_a_source_goes_before_what_the_header_tells(tmp_path):

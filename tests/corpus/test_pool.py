@@ -59,7 +59,7 @@ def test_of_files_that_came_only_these_are_read_and_of_files_that_changed_all(so
     rows.slice(390, 110).write_parquet(folder / "b.parquet")
     version, facts, ids = built()
     assert (facts.read, facts.exact_duplicates >= 10) == (110, True)
-    assert [(s["files"], s["unchanged_files"], s["rows"]) for s in facts.sources] == [(1, 1, 110)]
+    assert [(s.files, s.unchanged_files, s.rows) for s in facts.sources] == [(1, 1, 110)]
     assert (version, ids) == built(Lake(tmp_path / "whole"))[::2]
 
     rows.slice(390, 100).write_parquet(folder / "b.parquet")  # a file that was read is another one now
@@ -71,7 +71,7 @@ def test_of_files_that_came_only_these_are_read_and_of_files_that_changed_all(so
     lake.delete_where(pool.TABLE, f"id = '{min(ids)}'", {})  # rows went that the notes do not know of
     version, facts, ids = built()
     assert facts.read == 600
-    assert [(s["files"], s["unchanged_files"], s["rows"]) for s in facts.sources] == [(3, 0, 600)]
+    assert [(s.files, s.unchanged_files, s.rows) for s in facts.sources] == [(3, 0, 600)]
     assert (version, ids) == built(Lake(tmp_path / "mended"))[::2]
 
 
@@ -132,9 +132,11 @@ def test_each_source_says_what_was_cut_folded_kept_whole_and_is_no_text(sources,
     task = Task.model_validate(task_fields(sources, tmp_path / "lake", candidates=[{"path": str(plain)}, kept]))
     facts = pool.build(task, Lake(tmp_path / "lake"), {})[2]
     names = ("field", "files", "rows", "cut", "folded", "longer_than_a_passage", "not_text")
-    told = [tuple(source[name] for name in names) for source in facts.sources]
+    told = [tuple(getattr(source, name) for name in names) for source in facts.sources]
     assert told == [("candidates.0", 1, 4, 1, 1, 0, 0), ("candidates.1", 1, 3, 0, 1, 1, 1)]
-    assert [source["skipped"] for source in facts.sources] == [{}, {"`messages` is null or blank": 1}]
+    assert [source.skipped for source in facts.sources] == [{}, {"`messages` is null or blank": 1}]
     looked = plan(task).sources
-    assert [{**source, "folded": None} for source in facts.sources] == looked[:2], "a plan counts the same"
-    assert [source["field"] for source in looked[2:]] == ["target.train", "target.validation", "target.test"]
+    assert [source.model_copy(update={"folded": None}) for source in facts.sources] == looked[:2], (
+        "a plan counts the same"
+    )
+    assert [source.field for source in looked[2:]] == ["target.train", "target.validation", "target.test"]

@@ -315,11 +315,11 @@ def test_what_became_of_files_and_rows_is_counted_and_said(tmp_path):
     (folder / "_SUCCESS").touch()
     reading = Reading(Source(path=str(folder), bad_rows="skip"))
     assert sum(rows.height for rows in readers.read(reading.source, {str(folder / "b.jsonl")}, reading)) == 3
-    told = reading.as_json("candidates.1")
-    assert (told["field"], told["path"], told["format"]) == ("candidates.1", str(folder), "jsonl")
-    assert (told["files"], told["unchanged_files"], told["left_out_files"], told["rows"]) == (1, 1, 2, 3)
-    assert list(told["left_out"]) == [str(folder / ".c.jsonl"), str(folder / "_SUCCESS")]
-    assert told["skipped"] == {"`text` is null or blank": 1}
+    told = reading.counts("candidates.1")
+    assert (told.field, told.path, told.format) == ("candidates.1", str(folder), "jsonl")
+    assert (told.files, told.unchanged_files, told.left_out_files, told.rows) == (1, 1, 2, 3)
+    assert list(told.left_out) == [str(folder / ".c.jsonl"), str(folder / "_SUCCESS")]
+    assert told.skipped == {"`text` is null or blank": 1}
     assert remarks(told) == [
         "1 file as before, not read again",
         f"2 files or folders left out ({folder}/.c.jsonl: its name begins with `.`; "
@@ -332,7 +332,7 @@ def test_of_a_sample_all_rows_are_counted_and_those_that_were_drawn(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(jsonl([{"text": f"row {n % 4}"} for n in range(12)]))
     reading = Reading(Source(path=str(tmp_path / "a.jsonl"), sample=2))
     list(readers.read(reading.source, reading=reading))
-    assert remarks(reading.as_json("candidates.0")) == ["2 rows sampled", "4 duplicates folded"]
+    assert remarks(reading.counts("candidates.0")) == ["2 rows sampled", "4 duplicates folded"]
     assert reading.rows == 12
 
 
@@ -340,7 +340,7 @@ def test_nothing_is_remarked_of_a_source_that_is_taken_as_it_is(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(jsonl(ROWS))
     reading = Reading(Source(path=str(tmp_path / "a.jsonl")))
     list(readers.read(reading.source, reading=reading))
-    assert remarks(reading.as_json("general")) == []
+    assert remarks(reading.counts("general")) == []
 
 
 def test_a_version_that_a_delta_table_has_not_is_refused(tmp_path):

@@ -144,9 +144,9 @@ def test_a_chapter_is_cut_into_passages_and_a_long_row_of_a_table_is_not(sources
     frame, facts = target.read_target(task)
     assert frame.height > 4
     assert frame["text"].str.len_chars().max() <= task.corpus.passage_chars
-    assert facts.sources[0]["cut"] == 4
+    assert facts.sources[0].cut == 4
     shorter = task.model_copy(update={"corpus": task.corpus.model_copy(update={"passage_chars": 300})})
     assert target.recipe(shorter) != target.recipe(task)
     long = make(sources, tmp_path, train=rows(" ".join(texts), *texts))
-    assert target.read_target(long)[1].sources[0]["cut"] == 0
+    assert target.read_target(long)[1].sources[0].cut == 0
     assert target.recipe(long.model_copy(update={"corpus": shorter.corpus})) == target.recipe(long)

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from getmore_assets.config import Task
+from getmore_assets.corpus.reading import SourceCounts
 from getmore_assets.defs.asset_metadata import materialisation
 from getmore_assets.records import STATIONS
 from getmore_assets.reporting import evidence, plain, report, rows, tables, verdict
@@ -100,7 +101,7 @@ def test_what_was_read_of_each_source_is_told_and_left_away_where_no_record_hold
     assert [told["field"] for told in shown] == fields
     assert [told["rows"] for told in shown] == [1200, 120, 40, 80]
     assert shown[0]["path"] == ran.fields["candidates"][0]["path"]
-    table = tables.sources(shown)
+    table = tables.sources([SourceCounts.model_validate(one) for one in shown])
     assert [row[0] for row in table.rows] == fields
     for row in table.rows:
         assert all(cell in page.text for cell in row)

@@ -18,6 +18,7 @@ from getmore_assets.corpus.passages import clean
 from getmore_assets.corpus.pool import pool_key
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
+from getmore_assets.facts import RankingFacts, SelectionFacts
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
 from getmore_assets.selection import choice, explain, race, selectors
@@ -28,6 +29,11 @@ from tests.conftest import write_task
 from tests.transport.problems import points, solved
 
 N, M = 300, 12
+NO_SELECTION = {
+    **{"selection_hash": "", "encoder": "e", "epsilon": 0.1, "candidates": N, "excluded": 0, "n_tokens": 0},
+    "ledger": {"path": "", "version": 0},
+}
+NO_FACTS = SelectionFacts.model_construct()  # of a row of the target, none is asked
 X, Y = points(N, 8, 0), points(M, 8, 1, 0.5)
 CANDIDATES, TRAIN = ([f"{side}{i:030x}" for i in range(n)] for side, n in (("c0", N), ("d1", M)))
 N_TOKENS = np.random.default_rng(2).integers(1, 30, N)
@@ -98,11 +104,12 @@ class Line:
         task, made = task_of(**selection, budget=budget), self.rank(selection, budget)
         chosen = choice.take(task, self.tables, "e", 0.1, made.rows)
         ledger = self.lake.replace("row_ledger", chosen.ledger(), {"target": "t"}, {})
-        own = {"encoder": "e", "epsilon": 0.1, "ledger": ledger.__dict__, "candidates": N}
+        own = {"encoder": "e", "epsilon": 0.1, "ledger": ledger, "candidates": N}
+        facts = NO_FACTS.model_copy(update={**RankingFacts.model_validate(made.facts).__dict__, **own})
         ids = made.rows["id"]
 
         def say(rank):
-            return explain.explain(task, tables, {**own, **made.facts}, left or {}, ids[rank - 1])
+            return explain.explain(task, tables, facts, left or {}, ids[rank - 1])
 
         return SimpleNamespace(rows=made.rows, taken=chosen.rows.height, say=say)
 
@@ -281,7 +288,7 @@ def leaking(line, tmp_path):
 def test_a_row_of_train_says_whether_it_is_in_train_or_why_it_was_taken_out(leaking):
     task, tables, left = leaking
     ids = {kind: content_id(text) for kind, text in OF_TRAIN.items()}
-    found = {kind: explain.explain(task, tables, {}, left, id_) for kind, id_ in ids.items()}
+    found = {kind: explain.explain(task, tables, NO_FACTS, left, id_) for kind, id_ in ids.items()}
     assert found["kept"].stages == [("target_data", "in train", "")]
     assert found["kept"].row["text"] == OF_TRAIN["kept"]
     overlap = f"overlaps test: near of {content_id(TESTED)}"
@@ -291,8 +298,8 @@ def test_a_row_of_train_says_whether_it_is_in_train_or_why_it_was_taken_out(leak
     assert found["same"].decision == "in test, taken out of train"
     assert found["same"].change == ["the same text would have to leave what the target is evaluated on"]
     for kind, text in OF_TRAIN.items():
-        assert explain.explain(task, tables, {}, left, text) == found[kind]
-        assert explain.explain(task, tables, {}, left, ids[kind][:8]) == found[kind]
+        assert explain.explain(task, tables, NO_FACTS, left, text) == found[kind]
+        assert explain.explain(task, tables, NO_FACTS, left, ids[kind][:8]) == found[kind]
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -329,9 +336,9 @@ def test_a_row_is_found_by_its_id_then_its_text_then_a_piece(name, found):
 def test_a_name_that_several_rows_of_the_target_have_or_none_is_refused(leaking):
     task, tables, left = leaking
     with pytest.raises(BadInput, match="is in several rows of the target"):
-        explain.explain(task, tables, {}, left, " is ")
+        explain.explain(task, tables, NO_FACTS, left, " is ")
     with pytest.raises(BadInput, match="was not found in the pool or the target"):
-        explain.explain(task, tables, {}, left, "0" * 32)
+        explain.explain(task, tables, NO_FACTS, left, "0" * 32)
 
 
 def test_a_row_of_the_pool_that_train_has_too_says_so(line, leaking):
@@ -363,7 +370,7 @@ def test_what_left_train_is_that_of_the_target_that_was_selected_for(leaking, tm
     selected = {"lineage": lineage, "settings": given}
     records.put(record("target_data", tables.target_data, {"left": left}, fingerprint="a"))
     records.put(record("target_data", now, {"left": {}}, fingerprint="b"))
-    records.put(record("selected_subset", tables.target_data, {}, **selected))
+    records.put(record("selected_subset", tables.target_data, {**NO_SELECTION}, **selected))
     id_ = content_id(OF_TRAIN["near"])
     done = CliRunner().invoke(main, ["explain", str(write_task(tmp_path / "t.yaml", given)), id_])
     assert done.exit_code == 0, (done.output, done.exception)

@@ -8,6 +8,7 @@ import pytest
 from getmore_assets.config import Task
 from getmore_assets.stages import comparison
 from tests.conftest import task_fields
+from tests.selection.test_explain import NO_SELECTION
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def asked(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "_asked", lambda _job, selector, words: (selector, words))
     monkeypatch.setattr(comparison, "rankings", lambda _job, made: found.setdefault("made", made))
     monkeypatch.setattr(comparison, "_head", lambda _made: pl.DataFrame({"id": ["1"]}))
-    chosen = SimpleNamespace(facts={"n_tokens": 1000})
+    chosen = SimpleNamespace(facts=NO_SELECTION | {"n_tokens": 1000})
     return comparison._smaller(SimpleNamespace(task=task, inputs={"selected_subset": chosen})), found["made"]
 
 

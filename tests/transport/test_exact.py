@@ -58,10 +58,10 @@ def test_how_far_epsilon_moves_a_choice_is_told_on_a_sample():
     problem = pose(x, y)
     wide, narrow = (moved_by_epsilon(problem, ratio * problem.mean_cost, 64) for ratio in (0.5, 0.01))
     for found in (wide, narrow):
-        assert (found["candidates"], found["targets"]) == (SAMPLE, 50)
-        assert [one["share"] for one in found["jaccard"]] == list(SHARES)
-        assert 0 < found["exact_cost"] < found["entropic_cost"]
-    last = [found["jaccard"][-1]["jaccard"] for found in (wide, narrow)]
+        assert (found.candidates, found.targets) == (SAMPLE, 50)
+        assert [one["share"] for one in found.jaccard] == list(SHARES)
+        assert 0 < found.exact_cost < found.entropic_cost
+    last = [found.jaccard[-1]["jaccard"] for found in (wide, narrow)]
     assert last[0] < last[1] <= 1
     assert last[1] > 0.8
 
@@ -71,4 +71,4 @@ def test_a_sample_of_many_targets_is_of_the_first(monkeypatch):
 
     monkeypatch.setattr(exact, "_SAMPLE_TARGETS", 20)
     problem = pose(points(100, 8, 0), points(50, 8, 1), weights(50, 2))
-    assert moved_by_epsilon(problem, 0.05 * problem.mean_cost, 64)["targets"] == 20
+    assert moved_by_epsilon(problem, 0.05 * problem.mean_cost, 64).targets == 20

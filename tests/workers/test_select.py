@@ -77,7 +77,7 @@ def test_every_selector_ranks_every_candidate_once(ran, made):
         assert rows["id"].n_unique() == candidates, name
         assert rows["score"].is_finite().all(), name
         assert 0 < sum(within_budget(rows, BUDGET)["n_tokens"]) <= 4000, name
-        assert asked.facts()["rank_seconds"] > 0
+        assert asked.facts().rank_seconds > 0
 
 
 def test_selectors_differ_and_those_that_draw_differ_by_seed(made):
@@ -102,15 +102,15 @@ def test_scores_mean_what_they_say(ran, made):
 
 
 def test_lambda_is_measured_and_what_was_seen_is_kept(made):
-    facts = made["measured"].facts()
+    facts = made["measured"].facts().given()
     assert 0 <= facts["lambda"] <= 1
     assert set(facts["losses"]) == {"pool", "picks", "target"}
     assert len(facts["costs"]) == 2
-    assert made["rounds"].facts()["lambda"] == 0.9
+    assert made["rounds"].facts().lambda_ == 0.9
 
 
 def test_a_race_says_who_won_and_by_what(made):
-    facts = made["race"].facts()
+    facts = made["race"].facts().given()
     losses = {heat["entrant"]: heat["loss"] for heat in facts["heats"]}
     assert facts["winner"] == min(losses, key=losses.get)
     assert set(losses) == {"random", "mean"}
@@ -167,7 +167,7 @@ def test_what_another_tool_chose_enters_as_it_is(ran, made, tmp_path):
     done, asked = ask(ran, tmp_path / "work", {"rival": chosen})
     assert done == 0
     assert asked["rival"].rows()["id"].to_list() == ids
-    assert asked["rival"].facts()["not_candidates"] == 1
+    assert asked["rival"].facts().given()["not_candidates"] == 1
     pl.DataFrame({"id": ["0" * 32]}).write_parquet(tmp_path / "rival.parquet")
     done, _ = ask(ran, tmp_path / "again", {"rival": chosen})
     assert done == REFUSED

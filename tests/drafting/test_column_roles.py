@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from getmore_assets.drafting.columns import look
+from getmore_assets.drafting.column_roles import domain_and_source_of, label_of, pair_of, text_of
+from getmore_assets.drafting.column_samples import look
 from getmore_assets.drafting.files import find
-from getmore_assets.drafting.roles import domain_and_source_of, label_of, pair_of, text_of
 from getmore_assets.errors import BadInput
 
 LONG = "A sentence that goes on for a while, as those of a corpus do, about matter {}."

@@ -1,6 +1,6 @@
 """What the columns of a table hold: enough to tell a text from a label from an id.
 
-Belongs here: reading some rows, and counting. Does not: which column plays which part (`parts.py`).
+Belongs here: reading some rows, and counting. Does not: which column plays which part (`column_roles.py`).
 """
 
 import re
@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from getmore_assets.corpus import formats
-from getmore_assets.corpus.reading import Reading
+from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.corpus.rendering import NotTextError, render
 from getmore_assets.corpus.shapes import Recognised, recognise
 from getmore_assets.drafting.files import SourceFiles
@@ -135,7 +134,7 @@ def look(found: SourceFiles, most: int) -> Table:
     return Table(found, rows, whole, columns, shape, _unusable(batches, shape) if shape else 0, partly)
 
 
-def _rows(batch: pl.DataFrame, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _rows(batch: pl.DataFrame, columns: list[str]) -> Iterator[Row]:
     """Rows as Python has them, of columns that are there."""
     there = [column for column in columns if column in batch.columns]
     for values in zip(*(batch[column].to_list() for column in there), strict=True):

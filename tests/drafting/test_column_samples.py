@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from getmore_assets.drafting.columns import look
+from getmore_assets.drafting.column_roles import label_of, text_of
+from getmore_assets.drafting.column_samples import look
 from getmore_assets.drafting.files import find
-from getmore_assets.drafting.roles import label_of, text_of
 from getmore_assets.errors import BadInput
 
 ROWS = 40

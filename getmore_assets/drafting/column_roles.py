@@ -1,13 +1,13 @@
 """Which column of a table is the text, the label, the domain, the source.
 
-Belongs here: guessing by what a column holds, helped by its name. Does not: reading (`columns.py`).
+Belongs here: guessing by what a column holds, helped by its name. Does not: reading (`column_samples.py`).
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from getmore_assets.drafting.columns import Column, NoTextsError, Table
+from getmore_assets.drafting.column_samples import Column, NoTextsError, Table
 from getmore_assets.errors import BadInput
 
 _TEXT = {"text", "texts", "content", "body", "passage", "sentence", "document", "doc", "abstract", "article", "review"}
