@@ -71,15 +71,18 @@ class Task(Section):
         return [source for source in found if source is not None]
 
     def with_sources(self, change: Callable[[Source], Source]) -> "Task":
-        """Return this task with each of its sources changed: of the candidates, the target and general text."""
-        target = {split: change(source) for split in SPLITS if (source := getattr(self.target, split)) is not None}
-        return self.model_copy(
-            update={
-                "candidates": [change(source) for source in self.candidates],
-                "target": self.target.model_copy(update=target),
-                **({"general": change(self.general)} if self.general else {}),
-            }
-        )
+        """Return this task with each of its sources changed: of the candidates, the target and general text.
+
+        It is this task itself where no source is another, so that what was found of it is known again.
+        """
+        before = {split: source for split in SPLITS if (source := getattr(self.target, split)) is not None}
+        target = {split: change(source) for split, source in before.items()}
+        candidates, general = [change(source) for source in self.candidates], self.general and change(self.general)
+        pairs = [*zip(candidates, self.candidates, strict=True), *((target[split], before[split]) for split in before)]
+        if general is self.general and all(now is was for now, was in pairs):
+            return self
+        changed: dict[str, object] = {"candidates": candidates, "target": self.target.model_copy(update=target)}
+        return self.model_copy(update=changed | ({"general": general} if general else {}))
 
     @property
     def rivals(self) -> list[Selector]:

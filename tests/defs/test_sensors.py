@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from getmore_assets import liveness
+from getmore_assets import lake, liveness
 from getmore_assets.definitions import defs
 from getmore_assets.defs import runs
 from getmore_assets.lake import Lake
@@ -162,6 +162,20 @@ def test_a_change_between_two_looks_is_not_lost_with_the_log_that_names_it(watch
     DeltaTable(watched.folder / "one").cleanup_metadata()
     assert set(watched.tick()) == {"one"}
     assert watched.tick() == {}
+
+
+def test_a_look_at_what_has_not_changed_opens_no_table(watched, monkeypatch):
+    watched.add("one")
+    watched.tick()
+    opened = []
+    monkeypatch.setattr(
+        lake, "DeltaTable", lambda *given, **options: opened.append(given) or DeltaTable(*given, **options)
+    )
+    watched.tick()
+    assert not opened
+    watched.append("one", 60, 65)
+    watched.tick()
+    assert opened
 
 
 def test_a_version_that_comes_back_is_run_again(watched):
