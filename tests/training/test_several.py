@@ -24,7 +24,7 @@ from getmore_assets.launch import launch
 from getmore_assets.training import language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.workers.contracts import Contract, Worker
-from getmore_assets.workers.training_contracts import FINE_TUNE, WARM_UP
+from getmore_assets.workers.training_contracts import COMPARE, FINE_TUNE, WARM_UP, CompareSpec
 from tests.conftest import task_fields
 
 BATCH, LENGTH = 8, 32
@@ -46,8 +46,9 @@ class Given:
         work = self.root / name
         work.mkdir(exist_ok=True)
         task = Task.model_validate({**self.task.model_dump(exclude_unset=True), **changes})
-        act = {WARM_UP.spec: "warm_up", FINE_TUNE.spec: "fine_tune"}[worker.spec]
+        act = {WARM_UP.spec: "warm_up", FINE_TUNE.spec: "fine_tune", COMPARE.spec: "compare"}[worker.spec]
         of_models = {"base": self.base, "warmed": self.base, "folder": work / "model", "classes": [], "seed": 0}
+        of_models |= {"runs": [], "selections": {}}
         given = {"act": act, "task": task, "lake": task.lake, "work": work, **of_models, **self.tables}
         return worker.spec(**{name: given[name] for name in worker.spec.model_fields if name in given}), work
 
@@ -118,6 +119,31 @@ def test_two_processes_fine_tune_as_one_does(given):
     require_same(given, one, two)
     assert "eval_loss" in two[0]["curve"][-1]
     assert two[0]["metrics"] == pytest.approx(one[0]["metrics"], rel=CLOSE)
+
+
+def test_two_processes_compare_as_one_does_also_where_a_race_and_its_winner_chose_alike(given):
+    """Both have one result: each process must train for both, or for neither."""
+    scored = []
+    for processes in (1, 2):
+        work = given.root / f"compared-{processes}"
+        work.mkdir()
+        runs = [
+            {
+                "selector": name,
+                "seed": 0,
+                "warms": {"hash": "target", "blocks": 2},
+                "labels": 20,
+                "result": work / "one.json",
+            }
+            for name in ("race", "knn")
+        ]
+        runs.append({"selector": "none", "seed": 0, "warms": None, "labels": 20, "result": work / "none.json"})
+        spec, _ = given.spec(COMPARE, work.name, finetune={**given.task.finetune.model_dump(), "epochs": 1})
+        asked = CompareSpec(**{**spec.model_dump(), "runs": runs})
+        assert launch(COMPARE, asked, work, processes).runs == 3
+        scored.append([json.loads((work / name).read_text())["perplexity"] for name in ("one.json", "none.json")])
+    assert scored[1] == pytest.approx(scored[0], rel=CLOSE)
+    assert scored[0][0] != pytest.approx(scored[0][1], rel=CLOSE)
 
 
 def ended(process: psutil.Process) -> bool:
