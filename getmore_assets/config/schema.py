@@ -6,20 +6,20 @@ Belongs here: making it, and the comment by which editors find it. Does not: fie
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from getmore_assets.config.sources import BASE
 from getmore_assets.config.task import Task
+from getmore_assets.json_models import JsonObject
 
 
-def task_schema() -> dict[str, Any]:
+def task_schema() -> JsonObject:
     """Return the schema of a task file, as JSON schema of the draft 2020-12."""
     schema = Task.model_json_schema()
     _accept_short_forms(schema["$defs"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "task of getmore-assets"}
 
 
-def _accept_short_forms(definitions: dict[str, Any]) -> None:
+def _accept_short_forms(definitions: JsonObject) -> None:
     """Let a source be its path alone, and a selector its name alone, as the reader of task files does."""
     for one in definitions.values():
         one.get("properties", {}).pop(BASE, None)  # no task file sets it
