@@ -1,7 +1,6 @@
-"""`getmore check`: every check on what lies in the lake, for people, for scripts and for CI.
+"""`getmore check`: run every check on the lake, for people, scripts and CI.
 
-Belongs here: how what the checks found is shown and counted. Does not: checks (`defs/`), or running a job
-(`execution.py`).
+Belongs here: printing and counting the results. Does not: the checks (`stages/`), or running a job (`execution.py`).
 """
 
 import json
@@ -30,10 +29,10 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        station: Whose check it is.
+        station: The stage that is checked.
         check: Its name.
         blocking: Whether the pipeline stops where it fails; else it warns.
         outcome: passed, failed, warning (failed, and does not block), error (it could not be evaluated) or skipped.
@@ -49,7 +48,7 @@ class CheckOutcome:
     metadata: JsonObject
 
     def said(self) -> str:
-        """What must hold, and what was found, in one line."""
+        """The condition and the measured values, on one line."""
         measured = "; ".join(f"{name}: {_short(value)}" for name, value in self.metadata.items())
         return f"{self.must_hold} Found: {measured}"
 
@@ -61,8 +60,7 @@ class CheckOutcome:
 def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | None, strict: bool) -> None:
     """Run all checks on existing results (read-only).
 
-    Exit code 1 where a blocking check failed, or one could not be evaluated; with --strict also where a warning is
-    given.
+    Exit code 1 if a blocking check failed or a check could not be evaluated; with --strict also if one warns.
     """
     if junit:
         Path(junit).unlink(missing_ok=True)  # else CI would show an older one where this is refused
@@ -97,12 +95,12 @@ def _require_something(task: Task, path: str) -> None:
 
 
 def _is_verdict(event: Any) -> bool:
-    """Whether a step failed because checks did, and not because it could not run them."""
+    """Whether a step failed because a check failed, not because the check could not run."""
     return bool(event.is_step_failure and event.step_failure_data.user_failure_data)
 
 
 def _found(events: list[Any]) -> list[CheckOutcome]:
-    """What every check found, in the order of the line."""
+    """The results of all checks, in the order of the stages."""
     from getmore_assets.defs.assets import RAISED
     from getmore_assets.stages.table import CHECKS
 

@@ -1,6 +1,6 @@
 """`getmore clean`: delete what nothing in a lake refers to any more.
 
-Belongs here: what is asked and printed. Does not: what is waste (`cleaning.py`).
+Belongs here: options and output. Does not: deciding what is waste (`cleaning.py`).
 """
 
 import json

@@ -1,7 +1,7 @@
 """`getmore compare`: selectors side by side.
 
-Belongs here: which selectors and seeds are asked for, what is printed. Does not: the tables
-(`reporting/comparison.py`), or running the line (`run.py`).
+Belongs here: options and output. Does not: the tables
+(`reporting/comparison.py`), or running the pipeline (`run.py`).
 """
 
 import json
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str | None, seeds: int | None) -> None:
     """Compare selectors on the scorecard.
 
-    Every metric with intervals, gains, cost, forgetting, verdict. What
-    is missing is run, as `getmore run` would; a scorecard that is there is printed. For example:
+    Prints every metric with its interval, gains, cost, forgetting and the verdict. Missing runs are run first, as by
+    `getmore run`. For example:
 
     getmore compare TASK.yaml --selectors got-d,knn,dsir,random,none --seeds 3
 
@@ -59,7 +59,7 @@ def compare(task: str, overrides: tuple[str, ...], as_json: bool, selectors: str
 
 
 def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str]:
-    """The fields of the task file that the options stand for."""
+    """The options as overrides of the task file."""
     found = [] if seeds is None else [f"seeds={seeds}"]
     if selectors is None:
         return found
@@ -77,7 +77,7 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
 
 
 def _there(task: Task) -> "Record | None":
-    """The scorecard, where a run would make nothing."""
+    """The record of the scorecard if a run would change nothing, else None."""
     from getmore_assets.stages.status import absent, stage_statuses
 
     if absent(task):

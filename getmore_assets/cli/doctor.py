@@ -1,7 +1,7 @@
 """`getmore doctor`: whether this machine can run the pipeline.
 
-Belongs here: how what was found is shown, and Dagster's store, which only this side of the library may open. Does not:
-the rest of the examination (`doctor.py` above).
+Belongs here: printing the findings, and examining Dagster's store, because only the command line and `defs/` may import
+Dagster. Does not: the other examinations (`doctor.py` of the package).
 """
 
 import json

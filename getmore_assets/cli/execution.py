@@ -34,14 +34,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def verb(command: Any) -> Any:
-    """The arguments and options that every verb on a task file has."""
+    """Add the arguments and options that every verb on a task file has."""
     command = json_option(verbosity_options(command))
     command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(command)
     return click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")(command)
 
 
 def log_to_terminal() -> None:
-    """The library's messages on stderr; Dagster's and MLflow's own chatter stays in their stores."""
+    """Print the library's messages to stderr; those of Dagster and MLflow stay in their stores."""
     root = logging.getLogger()
     root.handlers[:] = [*(one for one in root.handlers if not isinstance(one, Handler)), Handler()]
     ours = logging.getLogger("getmore_assets")
@@ -56,7 +56,7 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
     """Run a job in this process, on the instance that `make dev` shows, and return its Dagster events.
 
     Raises:
-        StoreLostError: A full or read-only disk, as a rule: with what failed before it.
+        StoreLostError: Dagster's store cannot be written to, usually because the disk is full or read-only.
     """
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     import dagster as dg
@@ -109,7 +109,7 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
 
 @contextmanager
 def _turn(lake: "Lake", task: Task) -> Iterator[None]:
-    """One command at a time on a task."""
+    """Hold the lock that lets one command at a time work on a task."""
     from filelock import Timeout
 
     lock = lake.lock("command", task.name)
@@ -130,9 +130,9 @@ def has_own_instance(task: Task) -> bool:
 
 
 def open_instance(dg: Any, lake: "Lake") -> Any:
-    """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is made whole or not at all.
+    """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is created by a rename.
 
-    In a lake that cannot be written to, one that ends with the command: what only reads needs no more.
+    If the lake is read-only, the instance is in memory: commands that only read need no other.
     """
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()

@@ -1,4 +1,4 @@
-"""How a command ends: what it says and its exit code, where it was refused, failed or was interrupted by Ctrl-C.
+"""How a command ends that is refused, fails or is interrupted by Ctrl-C: message and exit code.
 
 Belongs here: refusals and failures as the terminal shows them. Does not: what a verb does (`execution.py`).
 """
@@ -28,7 +28,7 @@ class StoreLostError(RuntimeError):
 
 @contextmanager
 def refusals(as_json: bool) -> Iterator[None]:
-    """Say what was refused, and end with exit code 2; or that the store was lost, and end with 1."""
+    """End with exit code 2 on a refusal and with 1 on a lost store, each with its message."""
     try:
         yield
     except BadInput as error:
@@ -38,7 +38,7 @@ def refusals(as_json: bool) -> Iterator[None]:
 
 
 def end_on_failure(events: list[Any], as_json: bool) -> None:
-    """Where a step failed, say why and end: exit code 2 where its input was refused, else 1."""
+    """If a step failed, print why and end: exit code 2 if its input was refused, else 1."""
     failed = [(event.step_key, *_cause(event)) for event in events if event.is_step_failure]
     if not failed:
         return
@@ -64,7 +64,7 @@ def _cause(event: Any) -> tuple[str, bool]:
 
 
 def interrupted(arguments: list[str]) -> str:
-    """What was interrupted, and how to go on."""
+    """The message on Ctrl-C: the stage that was interrupted and the command to resume."""
     at = f" in {STAGES.now}" if STAGES.now else ""
     return f"interrupted{at}; finished stages are kept. To go on: {shlex.join(['getmore', *arguments])}"
 

@@ -1,6 +1,6 @@
 """`getmore explain`: why a row is in the selection or out of it.
 
-Belongs here: what is printed. Does not: the explanation (`selection/explain.py`).
+Belongs here: output. Does not: the explanation (`selection/explain.py`).
 """
 
 import json

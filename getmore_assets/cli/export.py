@@ -1,6 +1,6 @@
 """`getmore export`: a selection and its models as files for other tools.
 
-Belongs here: what is asked for, what is printed. Does not: the formats (`exports/`).
+Belongs here: options and output. Does not: the formats (`exports/`).
 """
 
 import json

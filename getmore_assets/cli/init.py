@@ -1,6 +1,6 @@
-"""`getmore init`: a task file, drafted from a look at the user's files.
+"""`getmore init`: draft a task file from the user's files.
 
-Belongs here: what is printed, and never overwriting. Does not: the look, the guesses, the file's text (`drafting/`).
+Belongs here: output, and refusing to overwrite. Does not: reading, guessing, or the text of the file (`drafting/`).
 """
 
 import json
@@ -65,7 +65,7 @@ def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_js
 
 
 def _choose(ways: list[Way]) -> Way:
-    """Ask which of several ways is meant."""
+    """Ask the user to choose between several targets."""
     OUT.print("Which file holds the examples of what you want (the target)? The others are what is selected from.")
     for number, way in enumerate(ways, 1):
         OUT.print(cell(f"  {number}  {way.target} ({said_size(way.size)}; {way.sides.why})"), soft_wrap=True)
@@ -88,7 +88,7 @@ def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:
 
 
 def _folded(rows: list[_Row]) -> list[_Row]:
-    """The rows of the table, where many sources that follow each other and were guessed alike stand in one row."""
+    """The rows of the table; consecutive sources with equal guesses share a row."""
     shown: list[_Row] = []
     for _, some in groupby(_by_source(rows), key=_guesses):
         alike = list(some)
@@ -102,7 +102,7 @@ def _folded(rows: list[_Row]) -> list[_Row]:
 
 
 def _by_source(rows: list[_Row]) -> list[list[_Row]]:
-    """The rows of each source of the pool together, every other row alone."""
+    """Group the rows of each source of the pool; every other row is a group of its own."""
     return [list(some) for _, some in groupby(rows, key=_source_of)]
 
 
@@ -112,7 +112,7 @@ def _source_of(row: _Row) -> str:
 
 
 def _guesses(rows: list[_Row]) -> list[tuple[str, Any]]:
-    """What was guessed for a source, but for its path."""
+    """The guesses for a source, without its path."""
     if not _CANDIDATE.match(rows[0][0]):
         return [(field, value) for field, value, _ in rows]
     return [

@@ -1,7 +1,7 @@
-"""How far a command is: one line a stage, and on a terminal a last line that shows what is going on.
+"""Progress of a command: one line a stage and, on a terminal, a live last line.
 
-Belongs here: what of the library's messages is shown, by `--quiet` and `--verbose`, and what workers write while they
-work. Does not: the summary at the end (`run.py`).
+Belongs here: which of the library's messages are shown (`--quiet`, `--verbose`), and the output of workers. Does not:
+the summary at the end (`run.py`).
 """
 
 import logging
@@ -28,7 +28,7 @@ _meta = f"{__name__}.verbosity"
 
 
 class Stages:
-    """The stage that is worked on, and the last lines that workers wrote."""
+    """The stage that is being computed, and the last lines of its workers."""
 
     def __init__(self) -> None:
         self.now: str | None = None
@@ -37,13 +37,13 @@ class Stages:
         self.status: Any = None
 
     def show(self, doing: str) -> None:
-        """Show what is going on, on the last line of a terminal."""
+        """Update the live last line of a terminal."""
         if self.status is not None:
             about = f"{self.now}: {doing}" if self.now and not doing.startswith(f"{self.now}:") else doing
             self.status.update(harmless(about)[: max(20, ERR.width - 8)].replace("[", r"\["))
 
     def say(self, told: str, style: str | None = None) -> None:
-        """Write a line, on a terminal above the last one."""
+        """Print a line; on a terminal, above the live line."""
         if self.console is not None:
             self.console.print(harmless(told), style=style, markup=False, soft_wrap=True)
         else:
@@ -70,20 +70,20 @@ def verbosity_options(command: Any) -> Any:
 
 
 def verbosity() -> str:
-    """How much the command that is running prints."""
+    """The verbosity of the running command."""
     context = click.get_current_context(silent=True)
     return str(context.meta.get(_meta, NORMAL)) if context else NORMAL
 
 
 class Handler(logging.Handler):
-    """Shows messages: warnings always, one line when a stage ends, the others with `--verbose`."""
+    """Prints log messages: warnings always, one line when a stage ends, all others with `--verbose`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._verbosity = verbosity()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a message, or only on the last line of a terminal."""
+        """Print a message, or show it on the live line."""
         stage, status = getattr(record, "stage", None), getattr(record, "status", None)
         if stage is not None:
             STAGES.now = stage if status is None else None
@@ -106,7 +106,7 @@ def _line(stage: str | None, status: str, record: logging.LogRecord) -> str:
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """While a job runs: on a terminal, show on the last line what workers write; elsewhere, warnings only."""
+    """Show the output of workers while a job runs: on the live line of a terminal; elsewhere only warnings."""
     level = verbosity()
     on_terminal = ERR.is_terminal and level != QUIET
     os.environ[progress.LEVEL] = "INFO" if on_terminal or level == VERBOSE else "WARNING"
@@ -133,7 +133,7 @@ def shown() -> Iterator[None]:
 
 
 def _follow(reading: int, level: str) -> None:
-    """Show what workers write, line by line."""
+    """Show the output of workers, line by line."""
     with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             told = line.rstrip()
