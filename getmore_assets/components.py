@@ -25,7 +25,7 @@ attributes:
   # upstream:                 # assets that come first; those that task files name (`asset: my_docs`) need not be here
   #   candidates: [my_docs]
   # group: {name}               # one group in place of five
-  # partitions: none          # with one task file: no partitions
+  # partitions: none          # with one task: no partitions
   # pool: gpu                 # in which assets that work on a GPU wait for each other
   # tracking_uri: "{{{{ env.MLFLOW_TRACKING_URI }}}}"  # MLflow's server; without it a file in the lake
   # experiment: {name}

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from getmore_assets.config import Task
+from getmore_assets.defs import runs
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import changed, load_task
 from getmore_assets.tasks_folder import find_task_file, read_folder, tasks_folder
@@ -46,8 +47,10 @@ class Pipeline:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags of runs that tell this pipeline's from those of another one in the project."""
-        return {PIPELINE: "/".join(self.key_prefix)} if self.key_prefix else {}
+        """Tags of runs: which pipeline of the project runs, and its target where no partition names it."""
+        named = {PIPELINE: "/".join(self.key_prefix)} if self.key_prefix else {}
+        target = next(iter(self.all_tasks()[0]), None) if self.partitions is None else None
+        return {**named, runs.TARGET: target} if target else named
 
     def dynamic(self) -> dg.DynamicPartitionsDefinition:
         """Return the partitions, where targets are added as tasks appear."""
@@ -84,24 +87,35 @@ class Pipeline:
         here, tasks = [*self._lake(), *overrides], self._tasks()
         if file:
             return load_task(file, here)
-        if isinstance(tasks, Path) and target is not None:
-            return load_task(find_task_file(target, tasks), here)
-        named = [task for task in tasks if target in (None, task.name)] if isinstance(tasks, tuple) else []
+        if target is None and self.partitions is not None:
+            raise BadInput("target", "the run has no partition", "Choose one; as a tag, it is `dagster/partition`")
+        if isinstance(tasks, Path):
+            if target is not None:
+                return load_task(find_task_file(target, tasks), here)
+            tasks = tuple(one.task for one in read_folder(tasks).by_name.values())
+        named = [task for task in tasks if target in (None, task.name)]
         if len(named) == 1:
             return changed(named[0], here)
-        what = "is none of the tasks" if target else "is not told: there are no partitions, and not one task"
-        raise BadInput(f"target `{target or ''}`", what, "Give `tasks` the file of one task, or keep the partitions")
+        if target is not None:
+            raise BadInput(f"target `{target}`", "is none of the tasks", "Correct its name, or add its task")
+        what = f"{len(named)} tasks where a project without partitions has one"
+        raise BadInput(self.place(), what, "Give `tasks` the file of one task, or keep the partitions")
 
     def all_tasks(self) -> tuple[dict[str, Task], list[str]]:
-        """Return every task by name, and what is wrong with the files that describe none."""
+        """Return every task by name, and what is wrong with the files that describe none.
+
+        Without partitions the one task is all of them, or none where there are several.
+        """
         try:
-            tasks = self._tasks()
+            tasks, problems = self._tasks(), list[str]()
+            if self.partitions is None:
+                tasks = (self.task(None, []),)
         except BadInput as error:
             return {}, [str(error)]
-        if isinstance(tasks, tuple):
-            return {task.name: changed(task, self._lake()) for task in tasks}, []
-        found = read_folder(tasks)
-        return {name: changed(file.task, self._lake()) for name, file in found.by_name.items()}, found.problems
+        if isinstance(tasks, Path):
+            found = read_folder(tasks)
+            tasks, problems = tuple(file.task for file in found.by_name.values()), found.problems
+        return {task.name: changed(task, self._lake()) for task in tasks}, problems
 
     def _lake(self) -> list[str]:
         return [f"lake={json.dumps(str(self.lake))}"] if self.lake else []

@@ -61,13 +61,14 @@ def build_definitions(
         lake: The folder of all results, in place of the one in each task.
         group: The asset group. Default: five groups, from `inputs` to `proof`.
         partitions: `targets`: a partition a task, added when the task appears. A definition of yours: its keys are
-            names of tasks. None: no partitions; `tasks` must be one task.
+            names of tasks. None: no partitions; `tasks` must be one task, or a folder that holds one.
         pool: The pool in which assets that work on a GPU wait for each other.
         tracking_uri: MLflow's server or store. Default: `MLFLOW_TRACKING_URI`, or a sqlite file in the lake.
         experiment: MLflow's experiment. Default: `MLFLOW_EXPERIMENT_NAME`, or `getmore`.
         resource_key: Of the resource behind the assets. Default: `line`, after the key prefix.
         jobs: Whether to add the jobs, each on the pipeline's own assets.
-        sensors: Whether to add the sensors: new tasks, and runs when sources change. They need `jobs`, and `targets`.
+        sensors: Whether to add the sensors: new tasks, and runs when sources change. They need `jobs`, and `targets` or
+            no partitions; without partitions no sensor looks for new tasks.
         automation_condition: Of every asset, for Dagster's own automation instead of the sensors.
         executor: Of the project. Default: none, so that the project's own is used.
 
@@ -98,7 +99,7 @@ def build_definitions(
         assets=assets(pipeline, automation_condition),
         asset_checks=[*checks(pipeline), *([inventory(pipeline)] if pipeline.partitions else [])],
         jobs=[*of_assets, *(one.of(pipeline) for one in [*JOBS, *query_jobs.JOBS] if jobs)],
-        sensors=sensors_of(pipeline, of_assets[:3]) if jobs and sensors and partitions == "targets" else [],
+        sensors=sensors_of(pipeline, of_assets[:3]) if jobs and sensors and partitions in ("targets", None) else [],
         resources={pipeline.resource_key: resource(pipeline), pipeline.named(TABLES): tables(pipeline)},
         executor=executor,
     )

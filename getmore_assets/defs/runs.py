@@ -24,6 +24,7 @@ from getmore_assets import liveness
 from getmore_assets.lake import Lake
 
 PARTITION = "dagster/partition"
+TARGET = "getmore/target"  # the tag with the target of a run where targets are no partitions
 OF_A_COMMAND = "getmore/task_file"  # the tag of a run that the command line started
 LAKE = "getmore/lake"  # the tag with the folder that a run works on
 INTERRUPTED = "getmore/interrupted"  # the tag of a run whose worker the system killed, with the station
@@ -69,15 +70,19 @@ def _run_worker() -> int | None:
     return None
 
 
+def target_of(run: dg.DagsterRun) -> str:
+    """Return the target of a run; empty where it has none."""
+    return run.tags.get(PARTITION) or run.tags.get(TARGET, "")
+
+
 def lake_of(run: dg.DagsterRun, lakes: dict[str, Lake]) -> Lake | None:
     """Return the lake that a run works on: that of its tag, else the lake of its target."""
-    return Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(run.tags[PARTITION])
+    return Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(target_of(run))
 
 
 def going(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Every run of a target that has not ended."""
-    found = instance.get_runs(dg.RunsFilter(statuses=_GOING))
-    return [run for run in found if PARTITION in run.tags]
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=_GOING)) if target_of(run)]
 
 
 def left_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> list[dg.DagsterRun]:
@@ -90,7 +95,7 @@ def left_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> l
     return [
         run
         for run in going(instance)
-        if OF_A_COMMAND in run.tags and run.tags[PARTITION] == target
+        if OF_A_COMMAND in run.tags and target_of(run) == target
         if (Path(run.tags[LAKE]).resolve() == lake.root.resolve() if LAKE in run.tags else own)
         if not liveness.lives(signs_folder(lake), run.run_id)
     ]
@@ -167,41 +172,37 @@ def standing_failed(
         since: Only runs that ended after this time, in seconds since 1970, are looked at.
         before: Targets that are looked at whenever their last run ended.
     """
-    last = {target: _last(instance, {PARTITION: target, **tags}) for target in _failed(instance, since, before, tags)}
-    return {target: run.run_id for target, run in last.items() if target in there and run and _has_failed(run)}
+    failed = _last_run_failed(instance, tags, since, before)
+    return {target: run.run_id for target, run in failed.items() if target in there}
 
 
-def interrupted(instance: dg.DagsterInstance, sensor: str, since: float | None, before: Iterable[str]) -> set[str]:
+def interrupted(
+    instance: dg.DagsterInstance, sensor: str, tags: dict[str, str], since: float | None, before: Iterable[str]
+) -> set[str]:
     """Return the targets whose last run that a sensor asked for was interrupted: its process, or a worker, was killed.
 
     Dagster's own run retries would do, but need another storage than its default (SQLite). Arguments as in
     `standing_failed`.
     """
-    asked = {SENSOR_NAME_TAG: sensor}
-    found = _failed(instance, since, before, asked)
-    last = {target: _last(instance, {PARTITION: target, **asked}) for target in found}
-    return {target for target, run in last.items() if run and _was_interrupted(run)}
+    failed = _last_run_failed(instance, {SENSOR_NAME_TAG: sensor, **tags}, since, before)
+    by_itself = RunFailureReason.STEP_FAILURE.value
+    return {
+        target
+        for target, run in failed.items()
+        if INTERRUPTED in run.tags or run.tags.get(RUN_FAILURE_REASON_TAG) != by_itself
+    }
 
 
-def _failed(
-    instance: dg.DagsterInstance, since: float | None, before: Iterable[str], tags: dict[str, str]
-) -> list[str]:
-    """Return the targets of failed runs: one query, however many targets there are."""
-    after = None if since is None else datetime.fromtimestamp(since, UTC)
-    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags, updated_after=after)
-    targets = [run.tags.get(PARTITION) for run in instance.get_runs(filters)]
-    return sorted({*(target for target in targets if target), *before})
-
-
-def _last(instance: dg.DagsterInstance, tags: dict[str, str]) -> dg.DagsterRun | None:
-    return next(iter(instance.get_runs(dg.RunsFilter(tags=tags), limit=1)), None)
-
-
-def _has_failed(run: dg.DagsterRun) -> bool:
-    return run.status == dg.DagsterRunStatus.FAILURE
-
-
-def _was_interrupted(run: dg.DagsterRun) -> bool:
-    """Return whether a run failed, but not by itself."""
-    by_itself = run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
-    return _has_failed(run) and (INTERRUPTED in run.tags or not by_itself)
+def _last_run_failed(
+    instance: dg.DagsterInstance, tags: dict[str, str], since: float | None, before: Iterable[str]
+) -> dict[str, dg.DagsterRun]:
+    """Return the last run of each target whose last run failed: one query, and one for each target that had failed."""
+    failed, after = dg.DagsterRunStatus.FAILURE, None if since is None else datetime.fromtimestamp(since, UTC)
+    ended = instance.get_runs(dg.RunsFilter(statuses=[failed], tags=tags, updated_after=after))
+    found = {}
+    for target in sorted({*filter(None, map(target_of, ended)), *before}):
+        of_target = tags if TARGET in tags else {PARTITION: target, **tags}
+        last = next(iter(instance.get_runs(dg.RunsFilter(tags=of_target), limit=1)), None)
+        if last is not None and last.status == failed:
+            found[target] = last
+    return found

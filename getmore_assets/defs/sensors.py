@@ -50,13 +50,14 @@ _STATUS = dg.DefaultSensorStatus(os.environ.get("GETMORE_SENSORS", "STOPPED"))
 
 
 def sensors(pipeline: Pipeline, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
-    """Return the sensors of a pipeline whose targets are dynamic partitions.
+    """Return the sensors of a pipeline whose targets are dynamic partitions, or that has one target and no partitions.
 
     Args:
         pipeline: Whose.
         jobs: The asset jobs that they ask for.
     """
-    return [_task_files(pipeline), *(_changes(pipeline, jobs, *one) for one in _WATCHING)]
+    watching = [_changes(pipeline, jobs, *one) for one in _WATCHING]
+    return [_task_files(pipeline), *watching] if pipeline.partitions else watching
 
 
 def _task_files(pipeline: Pipeline) -> dg.SensorDefinition:
@@ -108,7 +109,9 @@ def _look(
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick of a watching sensor. The one that leads runs what is seen first, and what was approved."""
     memory, began = Memory.load(context.cursor), time.time()
-    tasks, _ = pipeline.all_tasks()
+    tasks, problems = pipeline.all_tasks()
+    for why in problems if pipeline.partitions is None else ():  # with partitions, `task_files` says it
+        context.log.warning(why)
     there, now = pipeline.targets(context.instance), {}
     for name, task in list(tasks.items()):
         try:
@@ -120,7 +123,7 @@ def _look(
         memory.asked |= {name: LastRequest(version) for name, version in now.items() if name not in memory.asked}
     busy = _busy(context, memory, {name: Lake(task.lake) for name, task in tasks.items()})
     since = None if memory.looked_at is None else memory.looked_at - _CLOCKS_DIFFER_S
-    interrupted = runs.interrupted(context.instance, context.sensor_name, since, memory.interrupted)
+    interrupted = runs.interrupted(context.instance, context.sensor_name, pipeline.tags, since, memory.interrupted)
     failing = runs.standing_failed(context.instance, there, pipeline.tags, since, memory.failing)
     asked = due(now, memory.asked, busy, interrupted)
     requests = [_request(context, pipeline, memory, tasks[name], now[name]) for name in asked]
@@ -154,7 +157,7 @@ def _busy(context: dg.SensorEvaluationContext, memory: Memory, lakes: dict[str, 
         runs.end(context.instance, one, lake)
     memory.suspects = sorted(one.run_id for one in gone if one not in dead)
     left = [one for one in all_going if one not in dead]
-    return {target for one in left if _works_on(one, lakes.get(target := one.tags[runs.PARTITION]))}
+    return {target for one in left if _works_on(one, lakes.get(target := runs.target_of(one)))}
 
 
 def _works_on(run: dg.DagsterRun, lake: Lake | None) -> bool:
@@ -200,9 +203,9 @@ def _run_request(
     return dg.RunRequest(
         run_key=f"{context.sensor_name}:{task.name}@{asked.version}#{asked.number}",
         job_name=pipeline.named(job),
-        partition_key=task.name,
+        partition_key=task.name if pipeline.partitions else None,
         run_config=config,
-        tags={"getmore/source_version": asked.version},
+        tags={"getmore/source_version": asked.version, **pipeline.tags},
     )
 
 

@@ -112,15 +112,16 @@ def test_the_pool_waits_for_the_asset_it_is_read_from_and_the_selection_is_made(
 
 def test_one_task_needs_no_partitions(tasks, tmp_path):
     task = load_task(tasks / "tiny.yaml")
-    for given in ([task], tasks / "tiny.yaml"):
+    for given in ([task], tasks):
         defs = build_definitions(tasks=given, lake=tmp_path / "lake", partitions=None)
-        assert not defs.sensors
+        assert {sensor.name for sensor in defs.sensors} == {"target_changes", "pool_changes"}
         chosen = {dg.AssetKey("raw_corpus"), dg.AssetKey("target_data")}
         job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection=chosen)
         with dg.DagsterInstance.ephemeral() as instance:
             done = job.execute_in_process(instance=instance)
             assert done.success
             assert not [check for check in done.get_asset_check_evaluations() if not check.passed]
+            assert instance.get_run_by_id(done.run_id).tags["getmore/target"] == "tiny"
             assert defs.resolve_job_def("check").execute_in_process(instance=instance).success
     assert Records(Lake(tmp_path / "lake"), "tiny").get("raw_corpus").rows > 1000
 

@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from getmore_assets import lake, liveness
+from getmore_assets import build_definitions, lake, liveness
 from getmore_assets.definitions import defs
 from getmore_assets.defs import runs
 from getmore_assets.lake import Lake
-from getmore_assets.records import Records
+from getmore_assets.records import STATIONS, Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.watch import Memory
 from getmore_assets.task_files import load_task
@@ -28,8 +28,9 @@ def leave_signs(folder, run_id):
 class Watched:
     """A tasks folder with Delta targets, a sensor, and an instance whose runs are set by hand."""
 
-    def __init__(self, instance, sources, folder, sensor=SENSORS["target_changes"]) -> None:
-        self.instance, self.sources, self.folder, self.sensor, self.cursor = instance, sources, folder, sensor, None
+    def __init__(self, instance, sources, folder, project=defs) -> None:
+        self.instance, self.sources, self.folder, self.project, self.cursor = instance, sources, folder, project, None
+        self.sensor = next(one for one in project.sensors if one.name.endswith("target_changes"))
         self.rows = pl.read_ndjson(sources / "train.jsonl").select("text")
 
     def add(self, name: str, **changes) -> None:
@@ -44,7 +45,7 @@ class Watched:
     def tick(self) -> dict[str, dg.RunRequest]:
         """The runs asked for, by target; asked for is taken for started and ended well."""
         context = dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, sensor_name=self.sensor.name, definitions=defs
+            instance=self.instance, cursor=self.cursor, sensor_name=self.sensor.name, definitions=self.project
         )
         found = self.sensor(context)
         if isinstance(found, dg.SkipReason):
@@ -352,3 +353,42 @@ def test_a_target_that_stands_failed_is_asked_for_once_and_reported(watched):
     assert watched.events[0].passed
     result = defs.resolve_job_def("inventory").execute_in_process(instance=watched.instance)
     assert [e.passed for e in result.get_asset_check_evaluations()] == [True]
+
+
+def test_without_partitions_the_one_target_is_run_approved_and_run_on(ran_copy, sources, tmp_path):
+    write_task(ran_copy.file, {**ran_copy.fields, "approval": True})
+    project = build_definitions(tasks=ran_copy.file.parent, partitions=None, key_prefix="warm")
+
+    def execute(job, **request):
+        done = project.resolve_job_def(job).execute_in_process(instance=instance, **request)
+        return {event.asset_key.path[-1] for event in done.get_asset_materialization_events()}
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        watched = Watched(instance, sources, tmp_path, project)
+        (select,) = watched.tick().values()
+        assert (select.job_name, select.partition_key) == ("warm_select", None)
+        assert watched.tick() == {}
+        plan = project.resolve_job_def("warm_plan")  # a job that somebody started by hand
+        going = instance.create_run_for_job(plan, status=dg.DagsterRunStatus.STARTED, tags=plan.run_tags)
+        made = execute("warm_select", run_config=select.run_config, tags=select.tags)
+        assert {"target_data", "selected_subset"} <= made < set(STATIONS)
+        execute("warm_approve")
+        assert watched.tick() == {}
+        instance.report_run_canceled(going)
+        (run,) = watched.tick().values()
+        assert run.job_name == "warm_run"
+        for _ in range(2):  # its process is killed, twice
+            tags = {**run.tags, "dagster/sensor_name": "warm_target_changes"}
+            instance.create_run_for_job(plan, status=dg.DagsterRunStatus.FAILURE, tags=tags)
+            (again,) = watched.tick().values()
+            assert again.run_key != run.run_key
+        assert watched.tick() == {}
+
+
+def test_without_partitions_a_second_task_is_warned_of_and_nothing_is_asked_for(ran, sources, tmp_path, capfd):
+    for name in ("one", "two"):
+        write_task(tmp_path / f"{name}.yaml", {**ran.fields, "name": name})
+    with dg.DagsterInstance.ephemeral() as instance:
+        watched = Watched(instance, sources, tmp_path, build_definitions(tasks=tmp_path, partitions=None))
+        assert watched.tick() == {}
+    assert "2 tasks where a project without partitions has one" in capfd.readouterr().err
