@@ -37,14 +37,11 @@ def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage)
         **({"kept": record.kept} if record.kept else {}),
     }
     if record.table is not None:
+        schema = described(STAGES[record.station].columns, record.table.scan().collect_schema())
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
         metadata |= {"dagster/uri": Path(record.table.path).absolute().as_uri(), "dagster/table_name": record.station}
-        metadata["dagster/column_schema"] = described(
-            STAGES[record.station].columns, record.table.scan().collect_schema()
-        )
-        metadata["dagster/column_lineage"] = lineage
-    for name, folder in record.folders.items():
-        metadata[name] = dg.MetadataValue.path(folder)
+        metadata |= {"dagster/column_schema": schema, "dagster/column_lineage": lineage}
+    metadata |= {name: dg.MetadataValue.path(folder) for name, folder in record.folders.items()}
     for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():
         if name in metadata or name in ("curve", "history", "metrics"):
             continue

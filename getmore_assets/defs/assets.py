@@ -19,19 +19,15 @@ from getmore_assets.records import Records
 from getmore_assets.stages import remembered
 from getmore_assets.stages.checks import Check, Checked, Finding
 from getmore_assets.stages.stage import Stage
-from getmore_assets.stages.table import CHECKS, STAGES
+from getmore_assets.stages.table import CHECKS
 
 TABLES = "tables"  # the key, after the prefix, of the IO manager that loads what a stage made
 #: The metadata of a check that could not be evaluated: the exception.
 RAISED = "raised"
 
 
-def assets(pipeline: Pipeline, condition: dg.AutomationCondition | None = None) -> list[dg.AssetsDefinition]:
-    """Return an asset for each stage."""
-    return [_asset(pipeline, stage, condition) for stage in STAGES.values()]
-
-
-def _asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition | None) -> dg.AssetsDefinition:
+def asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition | None) -> dg.AssetsDefinition:
+    """Return the asset of a stage."""
     schema = described(stage.columns, {name: column.kind for name, column in stage.columns.items()})
 
     @dg.asset(
@@ -54,17 +50,14 @@ def _asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition |
         automation_condition=condition,
     )
     def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return line_of(context, pipeline).materialise(context, stage)
+        line: Line = getattr(context.resources, pipeline.resource_key)
+        return line.materialise(context, stage)
 
     return made
 
 
-def checks(pipeline: Pipeline) -> list[dg.AssetChecksDefinition]:
-    """Return every check of one target."""
-    return [_check(pipeline, check) for check in CHECKS]
-
-
-def _check(pipeline: Pipeline, check: Check) -> dg.AssetChecksDefinition:
+def asset_check(pipeline: Pipeline, check: Check) -> dg.AssetChecksDefinition:
+    """Return a check of one target as Dagster's."""
     with warnings.catch_warnings():  # checks of one partition are new in Dagster 1.13, and say so at each import
         warnings.filterwarnings("ignore", "Specifying a partitions_def")
         declare = dg.asset_check(
@@ -78,7 +71,8 @@ def _check(pipeline: Pipeline, check: Check) -> dg.AssetChecksDefinition:
         )
 
         def in_a_run(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-            found = remembered.result(check, Checked(line_of(context, pipeline).task(), check.stage))
+            line: Line = getattr(context.resources, pipeline.resource_key)
+            found = remembered.result(check, Checked(line.task(), check.stage))
             return dg.AssetCheckResult(passed=found.passed, severity=_severity(check), metadata=found.metadata)
 
         return declare(in_a_run)
@@ -88,18 +82,13 @@ def _severity(check: Check) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
 
 
-def line_of(context: Any, pipeline: Pipeline) -> Line:
-    """Return the pipeline's resource in a step."""
-    line: Line = getattr(context.resources, pipeline.resource_key)
-    return line
-
-
 def every_check(context: dg.OpExecutionContext, line: Line) -> Iterator[Any]:
-    """Run the checks alone: Dagster 1.13 cannot run a job of nothing but checks for one partition.
+    """Every check of a target, alone; a check whose stage has not been made is left out.
 
-    A check whose stage has not been made is left out. The step fails where one that blocks did not hold, and where
-    one could not be evaluated, as it does beside its stage.
+    The step fails where a blocking check did not hold, and where one could not be evaluated, as it does beside its
+    stage.
     """
+    # As a step of its own, because Dagster 1.13 cannot run a job of nothing but checks for one partition.
     failed, task = [], line.task()
     for check in CHECKS:
         if not Records(Lake(task.lake), task.name).known(check.stage):

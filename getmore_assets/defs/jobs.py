@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from getmore_assets.defs import query_jobs
 from getmore_assets.defs.assets import every_check
 from getmore_assets.defs.inventory import CHECK
 from getmore_assets.defs.line import Line
@@ -52,7 +53,7 @@ def asset_jobs(pipeline: Pipeline) -> list[Any]:
 
 
 def let_train(context: dg.OpExecutionContext, line: Line) -> None:
-    """Approve the current selection for training."""
+    """Approve a target's selection, so that models are trained on it (`approval: true` in the task file)."""
     task = line.task()
     lake = Lake(task.lake)
     made = Records(lake, task.name).require("selected_subset", "Run the job `select` first")
@@ -69,7 +70,7 @@ class Export(dg.Config):
 
 
 def write_files(context: dg.OpExecutionContext, line: Line, config: Export) -> None:
-    """Write the selection, or its models, as files for other tools."""
+    """A target's selection as Parquet, JSONL, a data set or a trainer's block, or its models with a card."""
     task = line.task()
     folder = Path(config.to) if config.to else Lake(task.lake).folder("exports", task.name, "files")
     written = write(task, config.formats, folder, config.every)
@@ -77,16 +78,8 @@ def write_files(context: dg.OpExecutionContext, line: Line, config: Export) -> N
 
 
 JOBS = [
-    TargetJob(
-        "approve",
-        let_train,
-        "Approve a target's selection, so that models are trained on it (`approval: true` in the task file).",
-    ),
-    TargetJob(
-        "export",
-        write_files,
-        "A target's selection as Parquet, JSONL, a data set or a trainer's block, or its models with a card.",
-        Export,
-    ),
-    TargetJob("check", every_check, "Every check, alone."),
+    TargetJob("approve", let_train),
+    TargetJob("export", write_files, Export),
+    TargetJob("check", every_check),
+    *query_jobs.JOBS,
 ]

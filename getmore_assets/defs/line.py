@@ -79,8 +79,7 @@ def resource(pipeline: Pipeline) -> dg.ResourceDefinition:
         if lake and target and target not in pipeline.targets(instance):  # as with `dagster job execute`
             pipeline.add(target, instance)
         # So that others can tell a living run from a dead one.
-        tags = pipeline.tags
-        with runs.signs_of_life(instance, run, lake, tags) if run and lake else nullcontext():
+        with runs.signs_of_life(instance, run, lake, pipeline.tags) if run and lake else nullcontext():
             yield found
 
     return line

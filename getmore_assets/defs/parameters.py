@@ -3,6 +3,7 @@
 Belongs here: loading a table or a model's folder at the version that was recorded. Does not: writing; the stages do.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.pool import PoolFacts
+from getmore_assets.defs.line import Line
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.facts import EmbeddingFacts
 from getmore_assets.lake import Lake
@@ -25,8 +27,8 @@ class Tables(dg.IOManager):
     is a `Path`. Where several partitions are loaded, a dict by target.
     """
 
-    def __init__(self, pipeline: Pipeline, overrides: list[str], task_file: str) -> None:
-        self.pipeline, self.overrides, self.task_file = pipeline, overrides, task_file
+    def __init__(self, line: Line) -> None:
+        self.line = line
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Refuse: a stage writes its own table."""
@@ -41,7 +43,7 @@ class Tables(dg.IOManager):
         return found if len(found) != 1 else next(iter(found.values()))
 
     def _load(self, target: str | None, stage: str, wanted: Any) -> Any:
-        task = self.pipeline.task(target, self.overrides, self.task_file)
+        task = replace(self.line, target=target).task()
         record = Records(Lake(task.lake), task.name).require(stage, made_first(stage))
         if record.table is None:
             return Path(record.folders["model"])
@@ -66,7 +68,6 @@ def tables(pipeline: Pipeline) -> dg.IOManagerDefinition:
         description="What the pipeline made, for assets that take it as a parameter.",
     )
     def manager(context: dg.InitResourceContext) -> Tables:
-        line = getattr(context.resources, pipeline.resource_key)
-        return Tables(pipeline, line.overrides, line.task_file)
+        return Tables(getattr(context.resources, pipeline.resource_key))
 
     return manager

@@ -70,8 +70,7 @@ class Pipeline:
     def add(self, target: str, instance: dg.DagsterInstance) -> None:
         """Make a target a partition, where targets are added as tasks appear."""
         if isinstance(self.partitions, dg.DynamicPartitionsDefinition):
-            assert self.partitions.name is not None
-            instance.add_dynamic_partitions(self.partitions.name, [target])
+            instance.add_dynamic_partitions(str(self.partitions.name), [target])
 
     def task(self, target: str | None, overrides: list[str], file: str = "") -> Task:
         """Return a task.

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from getmore_assets.config import Task
-from getmore_assets.defs import query_jobs
-from getmore_assets.defs.assets import TABLES, assets, checks
+from getmore_assets.defs.assets import TABLES, asset, asset_check
 from getmore_assets.defs.inventory import inventory
 from getmore_assets.defs.jobs import JOBS, asset_jobs
 from getmore_assets.defs.line import resource
@@ -22,6 +21,7 @@ from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.sensors import sensors as sensors_of
 from getmore_assets.defs.upstream import assets_of
 from getmore_assets.errors import BadInput
+from getmore_assets.stages.table import CHECKS, STAGES
 from getmore_assets.task_files import task_of
 from getmore_assets.tracking_place import Tracking
 
@@ -96,9 +96,12 @@ def build_definitions(
     pipeline = replace(pipeline, upstream={SOURCES[name]: _deps(assets) for name, assets in given.items()})
     of_assets = asset_jobs(pipeline) if jobs else []
     return dg.Definitions(
-        assets=assets(pipeline, automation_condition),
-        asset_checks=[*checks(pipeline), *([inventory(pipeline)] if pipeline.partitions else [])],
-        jobs=[*of_assets, *(one.of(pipeline) for one in [*JOBS, *query_jobs.JOBS] if jobs)],
+        assets=[asset(pipeline, stage, automation_condition) for stage in STAGES.values()],
+        asset_checks=[
+            *(asset_check(pipeline, check) for check in CHECKS),
+            *([inventory(pipeline)] if pipeline.partitions else []),
+        ],
+        jobs=[*of_assets, *(one.of(pipeline) for one in JOBS if jobs)],
         sensors=sensors_of(pipeline, of_assets[:3]) if jobs and sensors and partitions in ("targets", None) else [],
         resources={pipeline.resource_key: resource(pipeline), pipeline.named(TABLES): tables(pipeline)},
         executor=executor,
@@ -112,12 +115,9 @@ def _tasks(given: Sequence[Task | Mapping[str, Any]]) -> tuple[Task, ...]:
 def _deps(assets: Iterable[Any]) -> tuple[dg.AssetDep, ...]:
     """Return the dependencies, each once: on all partitions of an asset, where no mapping of its own is given."""
     found: dict[dg.AssetKey, dg.AssetDep] = {}
-    for asset in assets:
-        if isinstance(asset, dg.AssetDep):
-            dep = asset
-        else:
-            is_spec = isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
-            key = asset.key if is_spec else dg.AssetKey.from_user_string(asset) if isinstance(asset, str) else asset
-            dep = dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping())
+    for one in assets:
+        given = dg.AssetKey.from_user_string(one) if isinstance(one, str) else one
+        every = dg.AllPartitionMapping()
+        dep = given if isinstance(given, dg.AssetDep) else dg.AssetDep(given, partition_mapping=every)
         found.setdefault(dep.asset_key, dep)
     return tuple(found.values())

@@ -32,7 +32,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataVal
 
 
 def foretell(context: dg.OpExecutionContext, line: Line) -> None:
-    """What a run would compute, on how many rows, and what that took last."""
+    """What a run of a target would compute, on how many rows, and what that took last; nothing of it runs."""
     found = run_plan.plan(line.task())
     columns = ["stage", "cached", "rows", "seconds", "peak_rss_mb", "why", "how"]
     rows = [[getattr(one, name) for name in columns] for one in found.stages]
@@ -43,7 +43,7 @@ def foretell(context: dg.OpExecutionContext, line: Line) -> None:
 
 
 def show_scorecard(context: dg.OpExecutionContext, line: Line) -> None:
-    """Every metric with intervals, gains, cost, forgetting and verdict."""
+    """The scorecard of a target, selectors side by side: metrics with intervals, gains, cost, forgetting, verdict."""
     task = line.task()
     made = Records(Lake(task.lake), task.name).require("scorecard", "Run the job `run` first")
     found = comparison.read(made)
@@ -61,7 +61,7 @@ class Row(dg.Config):
 
 
 def explain_row(context: dg.OpExecutionContext, line: Line, config: Row) -> None:
-    """Show what each stage decided, score and rank, the closest target rows, and what would change the decision."""
+    """Why one row is in a target's selection or out of it, its closest target rows, and what would change that."""
     found = of_task(line.task(), config.row)
     nearest = [(f"{one.share:.1%}", one.id, one.text[:_SHOWN]) for one in found.nearest]
     metadata: dict[str, Any] = {
@@ -87,7 +87,7 @@ class Making(dg.Config):
 
 
 def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> None:
-    """Fails where another selection comes out."""
+    """Repeat a target's selection and compare it with what it was; fails where another one comes out."""
     task = line.task()
     lake = Lake(task.lake)
     if config.run:
@@ -101,8 +101,8 @@ def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> No
 
 
 JOBS = [
-    TargetJob("plan", foretell, "What a run of a target will take, before anything of it runs."),
-    TargetJob("compare", show_scorecard, "The scorecard of a target: selectors side by side."),
-    TargetJob("explain", explain_row, "Why one row is in a target's selection or out of it.", Row),
-    TargetJob("reproduce", make_again, "Repeats a target's selection, and compares it with what it was.", Making),
+    TargetJob("plan", foretell),
+    TargetJob("compare", show_scorecard),
+    TargetJob("explain", explain_row, Row),
+    TargetJob("reproduce", make_again, Making),
 ]

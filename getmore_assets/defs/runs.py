@@ -17,6 +17,7 @@ import dagster as dg
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.events import RunFailureReason
 from dagster._core.executor.child_process_executor import _execute_command_in_child_process
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import GRPC_INFO_TAG, RUN_FAILURE_REASON_TAG, SENSOR_NAME_TAG
 from dagster._serdes import deserialize_value
 
@@ -31,18 +32,6 @@ INTERRUPTED = "getmore/interrupted"  # the tag of a run whose worker the system 
 CHANGES = "getmore/changes"  # the tag of such a run that changed fields of the task file: key=value
 _SILENT_S = 600  # a run that nothing tells of may still be starting, or be between two steps, for so long
 _ANSWER_S = 5
-_GOING = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
-
-def signs_folder(lake: Lake) -> Path:
-    """Return where runs give their signs of life."""
-    return liveness.folder_of(lake.root)
 
 
 @contextmanager
@@ -53,7 +42,7 @@ def signs_of_life(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, 
         return
     if LAKE not in run.tags or tags.items() - run.tags.items():
         instance.add_run_tags(run.run_id, {LAKE: run.tags.get(LAKE, str(lake.root)), **tags})
-    with liveness.signs(signs_folder(lake), run.run_id, _run_worker()):
+    with liveness.signs(liveness.folder_of(lake.root), run.run_id, _run_worker()):
         yield
 
 
@@ -75,14 +64,9 @@ def target_of(run: dg.DagsterRun) -> str:
     return run.tags.get(PARTITION) or run.tags.get(TARGET, "")
 
 
-def lake_of(run: dg.DagsterRun, lakes: dict[str, Lake]) -> Lake | None:
-    """Return the lake that a run works on: that of its tag, else the lake of its target."""
-    return Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(target_of(run))
-
-
 def going(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Every run of a target that has not ended."""
-    return [run for run in instance.get_runs(dg.RunsFilter(statuses=_GOING)) if target_of(run)]
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)) if target_of(run)]
 
 
 def left_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> list[dg.DagsterRun]:
@@ -97,36 +81,40 @@ def left_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> l
         for run in going(instance)
         if OF_A_COMMAND in run.tags and target_of(run) == target
         if (Path(run.tags[LAKE]).resolve() == lake.root.resolve() if LAKE in run.tags else own)
-        if not liveness.lives(signs_folder(lake), run.run_id)
+        if not liveness.lives(liveness.folder_of(lake.root), run.run_id)
     ]
 
 
 def without_process(
     instance: dg.DagsterInstance, runs: list[dg.DagsterRun], lakes: dict[str, Lake]
-) -> list[dg.DagsterRun]:
-    """Return the runs that have started, and of which no process lives any more, by all that can be known here.
+) -> list[tuple[dg.DagsterRun, Lake]]:
+    """Return the started runs of which no process lives any more, by all that can be known here, with their lakes.
 
     A run that is about to end gives no signs of life either: believe it at the second look.
 
     Args:
         instance: Of the runs.
         runs: Going.
-        lakes: By target; a run without a tag, of another target, is left out.
+        lakes: By target, for runs without the tag of their lake; such a run of another target is left out.
     """
     started = [run for run in runs if run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)]
-    return [run for run in started if (lake := lake_of(run, lakes)) and _is_lost(instance, run, lake)]
+    on = [(run, Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(target_of(run))) for run in started]
+    return [(run, lake) for run, lake in on if lake and _is_lost(instance, run, lake)]
 
 
 def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> bool:
     """Return whether a run's process was killed, or has given no sign for so long that it can be taken for killed."""
     if not lake.root.is_dir():  # another machine's, so whatever lies there cannot be seen
         return False
-    sign = liveness.lives(signs_folder(lake), run.run_id)
+    sign = liveness.lives(liveness.folder_of(lake.root), run.run_id)
     if sign or _is_known_to_its_server(run):
         return False
     if sign is False:
         return True
-    record, silent = instance.get_run_record_by_id(run.run_id), liveness.silent_for(signs_folder(lake), run.run_id)
+    record, silent = (
+        instance.get_run_record_by_id(run.run_id),
+        liveness.silent_for(liveness.folder_of(lake.root), run.run_id),
+    )
     if silent is None and record is not None:
         silent = time.time() - (record.start_time or record.create_timestamp.timestamp())
     return silent is not None and silent > _SILENT_S
@@ -151,7 +139,7 @@ def _is_known_to_its_server(run: dg.DagsterRun) -> bool:
 
 def end(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> None:
     """Say of a run that has lost its process that it failed, and free the slots it held."""
-    liveness.forget(signs_folder(lake), run.run_id)
+    liveness.forget(liveness.folder_of(lake.root), run.run_id)
     instance.report_run_failed(run, "The process of this run is gone; what it had made stays, the next run goes on")
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 

@@ -7,6 +7,7 @@ was (`reselection/watch.py`).
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,114 +100,106 @@ def _changes(
         description=description,
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return _look(context, pipeline, looks, leads)
+        return _Look(context, pipeline, Memory.load(context.cursor)).result(looks, leads)
 
     return changes
 
 
-def _look(
-    context: dg.SensorEvaluationContext, pipeline: Pipeline, looks: Looks, leads: bool
-) -> dg.SensorResult | dg.SkipReason:
-    """One tick of a watching sensor. The one that leads runs what is seen first, and what was approved."""
-    memory, began = Memory.load(context.cursor), time.time()
-    tasks, problems = pipeline.all_tasks()
-    for why in problems if pipeline.partitions is None else ():  # with partitions, `task_files` says it
-        context.log.warning(why)
-    there, now = pipeline.targets(context.instance), {}
-    for name, task in list(tasks.items()):
-        try:
-            tasks[name] = located(task, context.instance)
-            now[name] = looks.version(tasks[name], memory.seen)
-        except (BadInput, OSError) as error:  # half written, or gone: the next look may find it whole
-            context.log.warning(f"{name}: {error}")
-    if not leads:
-        memory.asked |= {name: LastRequest(version) for name, version in now.items() if name not in memory.asked}
-    busy = _busy(context, memory, {name: Lake(task.lake) for name, task in tasks.items()})
-    since = None if memory.looked_at is None else memory.looked_at - _CLOCKS_DIFFER_S
-    interrupted = runs.interrupted(context.instance, context.sensor_name, pipeline.tags, since, memory.interrupted)
-    failing = runs.standing_failed(context.instance, there, pipeline.tags, since, memory.failing)
-    asked = due(now, memory.asked, busy, interrupted)
-    requests = [_request(context, pipeline, memory, tasks[name], now[name]) for name in asked]
-    if leads:
-        rest = sorted(name for name in now.keys() - set(asked) - busy if tasks[name].approval)
-        requests += [request for name in rest if (request := _approved(context, pipeline, memory, tasks[name]))]
-    events = [evaluation(pipeline, failing)] if sorted(failing) != memory.failing else []
-    memory.failing, memory.interrupted, memory.looked_at = sorted(failing), sorted(interrupted), began
-    new = sorted({request.partition_key for request in requests if request.partition_key} - there)
-    if not (requests or events):
-        context.update_cursor(memory.dump())
-        waiting = due(now, memory.asked, set(), interrupted)
-        return dg.SkipReason(f"waiting for runs of {', '.join(waiting)} to end" if waiting else "nothing has changed")
-    return dg.SensorResult(
-        run_requests=requests,
-        dynamic_partitions_requests=[pipeline.dynamic().build_add_request(new)] if new else [],
-        asset_events=events,
-        cursor=memory.dump(),
-    )
+@dataclass
+class _Look:
+    """One look of a watching sensor, with what it remembers of those before."""
 
+    context: dg.SensorEvaluationContext
+    pipeline: Pipeline
+    memory: Memory
 
-def _busy(context: dg.SensorEvaluationContext, memory: Memory, lakes: dict[str, Lake]) -> set[str]:
-    """The targets that a run is working on; a run whose process was gone at the last look too is ended."""
-    all_going = runs.going(context.instance)
-    gone = runs.without_process(context.instance, all_going, lakes) if _runs_are_here(context.instance) else []
-    dead = [one for one in gone if one.run_id in memory.suspects]
-    for one in dead:
-        context.log.warning(f"run {one.run_id} has lost its process: it is ended as failed")
-        lake = runs.lake_of(one, lakes)
-        assert lake is not None
-        runs.end(context.instance, one, lake)
-    memory.suspects = sorted(one.run_id for one in gone if one not in dead)
-    left = [one for one in all_going if one not in dead]
-    return {target for one in left if _works_on(one, lakes.get(target := runs.target_of(one)))}
+    def result(self, looks: Looks, leads: bool) -> dg.SensorResult | dg.SkipReason:
+        """Ask for what is due. The sensor that leads runs what is seen first, and what was approved."""
+        context, pipeline, memory, began = self.context, self.pipeline, self.memory, time.time()
+        tasks, problems = pipeline.all_tasks()
+        for why in problems if pipeline.partitions is None else ():  # with partitions, `task_files` says it
+            context.log.warning(why)
+        there, now = pipeline.targets(context.instance), {}
+        for name, task in list(tasks.items()):
+            try:
+                tasks[name] = located(task, context.instance)
+                now[name] = looks.version(tasks[name], memory.seen)
+            except (BadInput, OSError) as error:  # half written, or gone: the next look may find it whole
+                context.log.warning(f"{name}: {error}")
+        if not leads:
+            memory.asked |= {name: LastRequest(version) for name, version in now.items() if name not in memory.asked}
+        busy = self._busy({name: Lake(task.lake) for name, task in tasks.items()})
+        since = None if memory.looked_at is None else memory.looked_at - _CLOCKS_DIFFER_S
+        tags, sensor = pipeline.tags, context.sensor_name
+        interrupted = runs.interrupted(context.instance, sensor, tags, since, memory.interrupted)
+        failing = runs.standing_failed(context.instance, there, tags, since, memory.failing)
+        asked = due(now, memory.asked, busy, interrupted)
+        requests = [self._changed(tasks[name], now[name]) for name in asked]
+        if leads:
+            rest = sorted(name for name in now.keys() - set(asked) - busy if tasks[name].approval)
+            requests += [request for name in rest if (request := self._approved(tasks[name]))]
+        events = [evaluation(pipeline, failing)] if sorted(failing) != memory.failing else []
+        memory.failing, memory.interrupted, memory.looked_at = sorted(failing), sorted(interrupted), began
+        new = sorted({request.partition_key for request in requests if request.partition_key} - there)
+        if not (requests or events):
+            context.update_cursor(memory.dump())
+            waiting = due(now, memory.asked, set(), interrupted)
+            why = f"waiting for runs of {', '.join(waiting)} to end" if waiting else "nothing has changed"
+            return dg.SkipReason(why)
+        return dg.SensorResult(
+            run_requests=requests,
+            dynamic_partitions_requests=[pipeline.dynamic().build_add_request(new)] if new else [],
+            asset_events=events,
+            cursor=memory.dump(),
+        )
+
+    def _busy(self, lakes: dict[str, Lake]) -> set[str]:
+        """The targets that a run is working on; a run whose process was gone at the last look too is ended."""
+        instance, suspects = self.context.instance, []
+        lives = {run.run_id: run for run in runs.going(instance)}
+        if not instance.run_launcher.supports_check_run_worker_health:  # else the launcher looks after the runs
+            for run, lake in runs.without_process(instance, list(lives.values()), lakes):
+                if run.run_id not in self.memory.suspects:
+                    suspects.append(run.run_id)
+                    continue
+                self.context.log.warning(f"run {run.run_id} has lost its process: it is ended as failed")
+                runs.end(instance, run, lake)
+                del lives[run.run_id]
+        self.memory.suspects = sorted(suspects)
+        return {target for run in lives.values() if _works_on(run, lakes.get(target := runs.target_of(run)))}
+
+    def _changed(self, task: Task, version: str) -> dg.RunRequest:
+        """A run for what has changed, as far as the subset where the task asks for an approval."""
+        last = self.memory.asked.get(task.name, LastRequest(version, 0, 0))
+        attempts = last.attempts + 1 if last.version == version else 1
+        self.memory.asked[task.name] = LastRequest(version, last.number + 1, attempts, last.approved)
+        up_to_subset = "select_by_model" if task.selection.asks_a_model else "select"
+        return self._request(task, up_to_subset if task.approval else "run")
+
+    def _approved(self, task: Task) -> dg.RunRequest | None:
+        """A run of the whole pipeline, where a selection that waited for an approval has got it."""
+        lake = Lake(task.lake)
+        made, last = Records(lake, task.name).get("selected_subset"), self.memory.asked[task.name]
+        if made is None or made.data_version == last.approved or not approval.is_given(lake, task, made.data_version):
+            return None
+        self.memory.asked[task.name] = LastRequest(last.version, last.number + 1, 1, made.data_version)
+        return self._request(task, "run")
+
+    def _request(self, task: Task, job: str) -> dg.RunRequest:
+        asked, pipeline = self.memory.asked[task.name], self.pipeline
+        config: Any = {"overrides": _pins(task, self.memory.seen)}
+        return dg.RunRequest(
+            run_key=f"{self.context.sensor_name}:{task.name}@{asked.version}#{asked.number}",
+            job_name=pipeline.named(job),
+            partition_key=task.name if pipeline.partitions else None,
+            run_config={"resources": {pipeline.resource_key: {"config": config}}},
+            tags={"getmore/source_version": asked.version, **pipeline.tags},
+        )
 
 
 def _works_on(run: dg.DagsterRun, lake: Lake | None) -> bool:
     """Whether a run works on the lake of its target, and not on another, as a command can be told to."""
     return lake is None or runs.LAKE not in run.tags or Path(run.tags[runs.LAKE]).resolve() == lake.root.resolve()
-
-
-def _runs_are_here(instance: dg.DagsterInstance) -> bool:
-    """Whether nobody else looks after the runs: launchers that can check the health of a run's worker do."""
-    return not instance.run_launcher.supports_check_run_worker_health
-
-
-def _request(
-    context: dg.SensorEvaluationContext, pipeline: Pipeline, memory: Memory, task: Task, version: str
-) -> dg.RunRequest:
-    last = memory.asked.get(task.name)
-    if last is None:
-        memory.asked[task.name] = LastRequest(version, 1)
-    else:
-        attempts = last.attempts + 1 if last.version == version else 1
-        memory.asked[task.name] = LastRequest(version, last.number + 1, attempts, last.approved)
-    up_to_subset = "select_by_model" if task.selection.asks_a_model else "select"
-    return _run_request(context, pipeline, memory, task, up_to_subset if task.approval else "run")
-
-
-def _approved(
-    context: dg.SensorEvaluationContext, pipeline: Pipeline, memory: Memory, task: Task
-) -> dg.RunRequest | None:
-    """A run of the whole line, where a selection that waited for an approval has got it."""
-    lake = Lake(task.lake)
-    made, last = Records(lake, task.name).get("selected_subset"), memory.asked[task.name]
-    if made is None or made.data_version == last.approved or not approval.is_given(lake, task, made.data_version):
-        return None
-    memory.asked[task.name] = LastRequest(last.version, last.number + 1, 1, made.data_version)
-    return _run_request(context, pipeline, memory, task, "run")
-
-
-def _run_request(
-    context: dg.SensorEvaluationContext, pipeline: Pipeline, memory: Memory, task: Task, job: str
-) -> dg.RunRequest:
-    asked = memory.asked[task.name]
-    config: Any = {"resources": {pipeline.resource_key: {"config": {"overrides": _pins(task, memory.seen)}}}}
-    return dg.RunRequest(
-        run_key=f"{context.sensor_name}:{task.name}@{asked.version}#{asked.number}",
-        job_name=pipeline.named(job),
-        partition_key=task.name if pipeline.partitions else None,
-        run_config=config,
-        tags={"getmore/source_version": asked.version, **pipeline.tags},
-    )
 
 
 def _pins(task: Task, seen: Seen) -> list[str]:

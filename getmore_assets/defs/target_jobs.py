@@ -19,22 +19,22 @@ class TargetJob:
 
     Attributes:
         name: The name of the job.
-        work: What the op does: `work(context, line)`, or `work(context, line, config)`. The op has its name.
-        description: Of the job.
+        work: What the op does: `work(context, line)`, or `work(context, line, config)`. The op has its name, and op and
+            job its docstring as description.
         config: The fields of the launchpad.
     """
 
     name: str
     work: Callable[..., Any]
-    description: str
     config: type[dg.Config] | None = None
 
     def of(self, pipeline: Pipeline) -> dg.JobDefinition:
         """Return Dagster's job in a project."""
+        description = inspect.getdoc(self.work)
 
         @dg.op(
             name=pipeline.named(self.work.__name__),
-            description=inspect.getdoc(self.work),
+            description=description,
             required_resource_keys={pipeline.resource_key},
             config_schema=self.config.to_config_schema() if self.config else None,  # type: ignore[arg-type]
             out={} if inspect.isgeneratorfunction(self.work) else None,
@@ -47,7 +47,7 @@ class TargetJob:
             name=pipeline.named(self.name),
             partitions_def=pipeline.partitions,
             executor_def=dg.in_process_executor,
-            description=self.description,
+            description=description,
             tags=pipeline.tags,
         )
         def asked() -> None:

@@ -65,11 +65,9 @@ def _located(
     if place is None:
         kept = _kept(key, lake, load.get(key))
         return source.model_copy(update={"path": str(kept)}) if kept.is_file() else source
-    version = next((int(str(metadata[name])) for name in _VERSIONS if metadata.get(name) is not None), None)
-    changed: dict[str, Any] = {"path": place}
-    if source.version is None and version is not None:
-        changed["version"] = version
-    return source.model_copy(update=changed)
+    versions = (int(str(metadata[name])) for name in _VERSIONS if metadata.get(name) is not None)
+    version = next(versions, None) if source.version is None else source.version
+    return source.model_copy(update={"path": place} | ({} if version is None else {"version": version}))
 
 
 def _can_be_read(place: str) -> bool:
@@ -82,16 +80,13 @@ def _kept(key: dg.AssetKey, lake: Lake, load: Load | None) -> Path:
     """Return the file in the lake with the rows of an asset that only its IO manager can load."""
     file = lake.root / "upstream" / f"{'__'.join(key.path)}.parquet"
     if load is not None:
+        try:
+            loaded = load(key)
+        except Exception as error:
+            what = f"has no metadata that names a place, and its IO manager cannot load it ({error})"
+            fix = 'Have it return `dg.MaterializeResult(metadata={"dagster/uri": PATH})`, PATH being its table or file'
+            raise BadInput(f"asset {key.to_user_string()}", what, fix) from error
         partial = unfinished(lake.folder("upstream") / file.name)
-        as_frame(_loaded(key, load), f"asset {key.to_user_string()}").write_parquet(partial)
+        as_frame(loaded, f"asset {key.to_user_string()}").write_parquet(partial)
         partial.replace(file)
     return file
-
-
-def _loaded(key: dg.AssetKey, load: Load) -> Any:
-    try:
-        return load(key)
-    except Exception as error:
-        what = f"has no metadata that names a place, and its IO manager cannot load it ({error})"
-        fix = 'Have it return `dg.MaterializeResult(metadata={"dagster/uri": PATH})` with the path of its table or file'
-        raise BadInput(f"asset {key.to_user_string()}", what, fix) from error

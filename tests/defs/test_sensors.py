@@ -249,7 +249,7 @@ def test_a_run_whose_process_is_gone_is_ended_at_the_second_look_and_one_that_wo
     watched.add("two")
     watched.tick()
     gone, works = watched.run("one", dg.DagsterRunStatus.STARTED), watched.run("two", dg.DagsterRunStatus.STARTED)
-    signs = runs.signs_folder(Lake(watched.folder / "lake"))
+    signs = liveness.folder_of(watched.folder / "lake")
     leave_signs(signs, gone.run_id)
     with liveness.signs(signs, works.run_id):
         watched.tick()
@@ -295,12 +295,12 @@ def test_a_run_on_another_lake_keeps_no_target_busy_and_is_judged_by_the_signs_i
     watched.tick()
     other = Lake(tmp_path / "other")
     elsewhere = watched.run("one", dg.DagsterRunStatus.STARTED, **{runs.LAKE: str(other.root)})
-    leave_signs(runs.signs_folder(Lake(watched.folder / "lake")), elsewhere.run_id)
+    leave_signs(liveness.folder_of(watched.folder / "lake"), elsewhere.run_id)
     watched.append("one", 61)
     assert set(watched.tick()) == {"one"}
     watched.tick()
     assert watched.instance.get_run_by_id(elsewhere.run_id).status == dg.DagsterRunStatus.STARTED
-    leave_signs(runs.signs_folder(other), elsewhere.run_id)
+    leave_signs(liveness.folder_of(other.root), elsewhere.run_id)
     watched.tick()
     watched.tick()
     assert watched.instance.get_run_by_id(elsewhere.run_id).status == dg.DagsterRunStatus.FAILURE
@@ -316,7 +316,7 @@ def test_a_command_ends_what_commands_left_in_its_lake_and_nothing_else(watched,
     watched.run("two", started, **command, **{runs.LAKE: str(ours.root)})
     watched.run("one", started, **{runs.LAKE: str(ours.root)})
     untagged = watched.run("one", started, **command)
-    with liveness.signs(runs.signs_folder(ours), lives.run_id):
+    with liveness.signs(liveness.folder_of(ours.root), lives.run_id):
         assert [run.run_id for run in runs.left_by_commands(watched.instance, "one", ours)] == [left.run_id]
     monkeypatch.delenv("DAGSTER_HOME")  # the instance is the lake's own then
     found = {run.run_id for run in runs.left_by_commands(watched.instance, "one", ours)}
