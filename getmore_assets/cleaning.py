@@ -20,7 +20,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Record, Records, tasks_in
+from getmore_assets.records import STATIONS, Record, Records, tables_of, tasks_in
 from getmore_assets.repair import require_rest
 
 _COMMIT = {"asset": "clean"}
@@ -122,10 +122,7 @@ def _records(lake: Lake, before: datetime) -> Iterator[Record]:
 def _table_versions(record: Record) -> Iterator[tuple[str, int]]:
     if record.table is not None:
         yield record.table.path, record.table.version
-    for tag, value in record.lineage.items():
-        if tag.startswith("table."):
-            path, _, version = value.rpartition("@v")
-            yield path, int(version)
+    yield from ((table.path, table.version) for table in tables_of(record.lineage).values())
 
 
 def _tables(lake: Lake) -> list[str]:

@@ -5,6 +5,7 @@ Belongs here: the record, and writing it so that a crash cannot half-write it. D
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,13 +90,20 @@ class Record:
 
     def input_table(self, station: str) -> TableRef:
         """The table, at its version, of a stage upstream of this one, as it was when this was materialized."""
-        path, _, version = self.lineage[f"table.{station}"].rpartition("@v")
-        return TableRef(path, int(version))
+        return tables_of(self.lineage)[station]
 
     def table_ref(self) -> TableRef:
         """The table of a stage that writes one."""
         assert self.table is not None, f"{self.station} writes no table"
         return self.table
+
+
+def tables_of(tags: Mapping[str, str]) -> dict[str, TableRef]:
+    """Return the tables that tags of a lineage name, by stage, each at its version."""
+    named = {
+        name.removeprefix("table."): tag.rpartition("@v") for name, tag in tags.items() if name.startswith("table.")
+    }
+    return {stage: TableRef(path, int(version)) for stage, (path, _, version) in named.items()}
 
 
 def other_rows(record: Record, exported: Path) -> str | None:

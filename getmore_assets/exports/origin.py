@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from getmore_assets.config import Task
 from getmore_assets.facts import SelectionFacts
 from getmore_assets.json_models import JsonObject
-from getmore_assets.records import Record, Records
+from getmore_assets.records import Record, Records, tables_of
 
 _SELECTION = "selected_subset"
 
@@ -54,11 +54,7 @@ def origin(records: Records, record: Record) -> Origin:
         record: Of the selected subset, or of a model. A model that was kept names the selection it was made from.
     """
     tags = {**record.lineage, **record.own_tags()}
-    versions = {
-        name.removeprefix("table."): int(value.rpartition("@v")[2])
-        for name, value in tags.items()
-        if name.startswith("table.")
-    }
+    versions = {stage: table.version for stage, table in tables_of(tags).items()}
     made = records.makings(_SELECTION)
     selection = next(one for one in made if one.table and one.table.version == versions[_SELECTION])
     chosen, said = Task.model_validate(selection.settings).selection, SelectionFacts.of(selection)

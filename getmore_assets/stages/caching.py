@@ -7,8 +7,8 @@ Belongs here: the decision, and whether what such a record names can still be re
 import logging
 from dataclasses import replace
 
-from getmore_assets.lake import Lake, TableRef
-from getmore_assets.records import Record, Records
+from getmore_assets.lake import Lake
+from getmore_assets.records import Record, Records, tables_of
 from getmore_assets.stages.job import Job, lineage
 from getmore_assets.stages.stage import Stage
 
@@ -45,23 +45,13 @@ def with_key(stage: Stage, records: Records, key: str) -> tuple[Record | None, s
 
 
 def missing_inputs(lake: Lake, record: Record) -> list[str]:
-    """Return the tags of the lineage whose version of a table can be read no more."""
-    tags = {name: value for name, value in record.lineage.items() if name.startswith("table.")}
-    return [name for name, value in tags.items() if not lake.holds(_table(value))]
+    """Return the stages upstream whose table can be read no more at the version in the lineage."""
+    return [stage for stage, table in tables_of(record.lineage).items() if not lake.holds(table)]
 
 
 def _readable(job: Job, record: Record) -> Record:
     """A record that is used again, with versions of its inputs that can be read: the same data, made again since."""
-    today = lineage(job)
-    moved = {
-        name: value
-        for name, value in today.items()
-        if name.startswith("table.") and record.lineage.get(name, value) != value
-    }
-    gone = {name: value for name, value in moved.items() if not job.lake.holds(_table(record.lineage[name]))}
+    today, tables = lineage(job), tables_of(record.lineage)
+    moved = [stage for stage, table in tables_of(today).items() if tables.get(stage, table) != table]
+    gone = {name: today[name] for name in (f"table.{stage}" for stage in moved if not job.lake.holds(tables[stage]))}
     return replace(record, lineage={**record.lineage, **gone}) if gone else record
-
-
-def _table(tag: str) -> TableRef:
-    path, _, version = tag.rpartition("@v")
-    return TableRef(path, int(version))

@@ -18,7 +18,7 @@ from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
 from getmore_assets.pods import PodRequest
-from getmore_assets.records import FROM_PYTHON, Record, now, write_atomically
+from getmore_assets.records import FROM_PYTHON, Record, now, tables_of, write_atomically
 from getmore_assets.tracking import TrackedRun, tracked
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, dagster_url, run_url
 from getmore_assets.workers.contracts import OfStage, Result, Spec, Worker
@@ -128,20 +128,24 @@ def do(job: Job, make: Callable[[Job], StageResult], used: dict[str, str], track
         track: Whether to open an MLflow run.
     """
     log.info("%s: computing", job.station, extra={"stage": job.station})
-    with ExitStack() as stack:
-        # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
-        stack.enter_context(job.lake.lock("work", job.fingerprint[:16]))
-        if track:
-            run, commit = job.commit["dagster_run_id"], job.commit["code_version"]
-            tags = _tags(job.lake, job.station, job.task.name, job.fingerprint, commit, run)
-            job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags, job.tracking))
-        job.meter = stack.enter_context(metered())
-        write_atomically(job.work / _ORIGIN, json.dumps(_origin(job)))
-        made = _work(job, make)
-        record = _record(job, made, used)
-        if job.run is not None:
-            _log(job.run, job.task, record)
-        _clear_work(job)
+    try:
+        with ExitStack() as stack:
+            # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
+            stack.enter_context(job.lake.lock("work", job.fingerprint[:16]))
+            if track:
+                run, commit = job.commit["dagster_run_id"], job.commit["code_version"]
+                tags = _tags(job.lake, job.station, job.task.name, job.fingerprint, commit, run)
+                job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags, job.tracking))
+            job.meter = stack.enter_context(metered())
+            write_atomically(job.work / _ORIGIN, json.dumps(_origin(job)))
+            made = _work(job, make)
+            record = _record(job, made, used)
+            if job.run is not None:
+                _log(job.run, job.task, record)
+            _clear_work(job)
+    except Exception as error:
+        log.error("%s failed: %s", job.station, error)
+        raise
     seconds, peak = job.meter.seconds, job.meter.peak_rss_mb
     return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), job.run)
 
@@ -246,10 +250,8 @@ def lineage(job: Job) -> dict[str, str]:
 def _log(run: TrackedRun, task: Task, record: Record) -> None:
     run.log_params(task.model_dump(exclude={"candidates", "target", "general"}))
     run.set_tags(record.lineage)
-    for name, value in record.lineage.items():
-        if name.startswith("table."):
-            path, _, version = value.rpartition("@v")
-            run.log_table(name.removeprefix("table."), TableRef(path, int(version)))
+    for stage, table in tables_of(record.lineage).items():
+        run.log_table(stage, table)
     run.log_metrics({**record.facts, **record.facts.get("metrics", {}), "rows": record.rows})
     run.log_curve(record.facts.get("curve", []))
     if "model" in record.folders:

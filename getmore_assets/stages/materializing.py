@@ -72,7 +72,7 @@ def materialize(
             if record is None:
                 _tell_of_others(task, found)
                 with turn() if stage.on_gpu else nullcontext():
-                    record, status = _made(job, stage, used), MATERIALIZED
+                    record, status = do(job, stage.make, used, stage.tracked), MATERIALIZED
             elif stage.tracked:
                 _warn_untracked(lake, record, where)
             if key == stage.cache_key(task, used):  # else a source changed: what was read of it may be torn
@@ -96,14 +96,6 @@ def _tell_of_others(task: Task, found: dict[str, Record]) -> None:
         if record.kept is None and STAGES[name].cache_key(task, record.inputs) != record.fingerprint:
             said = "%s is read as it was made at %s, with other settings or code than today's: run the whole pipeline"
             log.warning(said, name, record.made_at)
-
-
-def _made(job: Job, stage: Stage, used: dict[str, str]) -> Record:
-    try:
-        return do(job, stage.make, used, stage.tracked)
-    except Exception as error:
-        log.error("%s failed: %s", stage.name, error)
-        raise
 
 
 def _warn_untracked(lake: Lake, record: Record, where: tracking_place.Tracking) -> None:
