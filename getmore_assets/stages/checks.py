@@ -81,17 +81,11 @@ class Check:
     stage: str = ""
 
 
-def check(
-    *,
-    description: str,
-    name: str = "",
-    blocking: bool = False,
-    reads: tuple[str, ...] = (),
-    looks_outside: bool = False,
-) -> Callable[[Evaluate], Check]:
-    """Declare a check; the arguments are the fields of `Check`, and the name is the function's unless given."""
+def check(*, description: str = "", blocking: bool = False, reads: tuple[str, ...] = ()) -> Callable[[Evaluate], Check]:
+    """Declare a check by a function: its name and, where `description` is not given, its docstring are the check's."""
 
     def declare(evaluate: Evaluate) -> Check:
-        return Check(name or evaluate.__name__, description, evaluate, blocking, reads, looks_outside)
+        said = description or " ".join((evaluate.__doc__ or "").split())
+        return Check(evaluate.__name__, said, evaluate, blocking, reads)
 
     return declare

@@ -188,9 +188,8 @@ def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, fl
 
 def _asked(job: Job, selector: Selector, words: int) -> RankingRequest:
     """What a selector is asked; its answer lies in another place when what it depends on has changed."""
-    return RankingRequest(
-        selector, Budget(tokens=words), job.lake.folder("choices", job.task.name) / _key(job, selector, words)
-    )
+    path = job.lake.folder("choices", job.task.name) / _key(job, selector, words)
+    return RankingRequest(selector=selector, budget=Budget(tokens=words), path=path)
 
 
 def _head(made: RankingRequest) -> pl.DataFrame:

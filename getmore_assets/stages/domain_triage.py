@@ -57,12 +57,9 @@ def _measure(job: Job) -> StageResult:
     return StageResult(len(done.domains), facts.given(), TableRef(table, done.version), data_version=version)
 
 
-@check(
-    blocking=True,
-    description="Every distance is finite, and as many domains are kept as were asked for.",
-)
+@check(blocking=True)
 def the_nearest_are_kept(of: Checked) -> Finding:
-    """Looks at every domain."""
+    """Every distance is finite, and as many domains are kept as were asked for."""
     rows = of.rows.sort("distance", "domain").collect()
     wanted = min(of.task.triage.keep or rows.height, rows.height)
     kept = rows["kept"].to_list()

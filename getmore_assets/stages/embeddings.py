@@ -40,12 +40,9 @@ def encode_seconds(job: Job, encoder: str, now: float) -> float:
     return now + (before.encode_seconds if before and before.encoder == encoder else 0.0)
 
 
-@check(
-    blocking=True,
-    description="Every vector is finite, of length 1 and of the same width.",
-)
+@check(blocking=True)
 def vectors_have_unit_length(of: Checked) -> Finding:
-    """Reads every vector of the encoder."""
+    """Every vector is finite, of length 1 and of the same width."""
     record = of.record
     rows = record.table_ref().scan().filter(pl.col("encoder") == EmbeddingFacts.of(record).encoder)
     count, worst, widths = 0, 0.0, set()
@@ -61,13 +58,12 @@ def vectors_have_unit_length(of: Checked) -> Finding:
     )
 
 
-@check(
-    blocking=True,
-    description="Every row that may be chosen and every row of target train has one vector of the encoder; texts "
-    "that say nothing to it are left out, and counted.",
-)
+@check(blocking=True)
 def every_candidate_has_a_vector(of: Checked) -> Finding:
-    """Counts the vectors of each id that the solve will ask for."""
+    """Every row that may be chosen and every row of target train has one vector of the encoder.
+
+    Texts that say nothing to it are left out, and counted.
+    """
     task, record = of.task, of.record
     tables = (record.input_table(name) for name in candidates.STATIONS)
     nothing = store.without_vector(record.table_ref(), EmbeddingFacts.of(record).encoder)

@@ -58,9 +58,9 @@ def _fine_tune(job: Job) -> StageResult:
     return StageResult(target.rows["train"], facts, folders={"model": str(folder)})
 
 
-@check(blocking=True, description="Every metric on test, and there is one, is finite.")
+@check(blocking=True)
 def metrics_are_finite(of: Checked) -> Finding:
-    """Reads the recorded metrics."""
+    """Every metric on test, and there is one, is finite."""
     metrics = FineTuningFacts.of(of.record).metrics
     bad = sorted(name for name, value in metrics.items() if not math.isfinite(value))
     return Finding(passed=bool(metrics) and not bad, metadata={"metrics": sorted(metrics), "not_finite": bad})

@@ -64,13 +64,9 @@ def _evaluated(target_data: TableRef, task: Task) -> pl.DataFrame:
     return target_data.of_target(task.name).select("split", "id", "text").collect()
 
 
-@check(
-    reads=("target_data", "raw_corpus"),
-    blocking=True,
-    description="No row that may be chosen overlaps validation or test (`leakage: allow` lets them).",
-)
+@check(reads=("target_data", "raw_corpus"), blocking=True)
 def nothing_leaks(of: Checked) -> Finding:
-    """Reads every candidate again, against what the target is evaluated on now."""
+    """No row that may be chosen overlaps validation or test (`leakage: allow` lets them)."""
     task, record = of.task, of.record
     raw_corpus, target_data = (of.of(name).table_ref() for name in ("raw_corpus", "target_data"))
     found = candidates.find(task, raw_corpus, target_data, record.table_ref()).eligible["id"]

@@ -64,23 +64,18 @@ def _stands(job: Job, last: Record) -> str | None:
     return "no candidate and no point of the target came or went" if same else None
 
 
-@check(
-    blocking=True,
-    description="The solve converged: marginal error within tolerance, every potential finite.",
-)
+@check(blocking=True)
 def the_solve_converged(of: Checked) -> Finding:
-    """Holds the recorded error against the tolerance, and looks at every potential."""
+    """The solve converged: marginal error within tolerance, every potential finite."""
     bad = int(of.rows.select((~pl.col("potential").is_finite()).sum()).collect().item())
     error, tolerance = PotentialsFacts.of(of.record).marginal_error, of.task.transport.tolerance
     metadata = {"marginal_error": error, "tolerance": tolerance, "not_finite": bad}
     return Finding(passed=error <= tolerance and bad == 0, metadata=metadata)
 
 
-@check(
-    description="The choice does not hang on ε: at half and at twice of it, most of the lowest 5 % of a sample stay.",
-)
+@check()
 def the_choice_is_stable(of: Checked) -> Finding:
-    """Holds the recorded overlaps against a half."""
+    """The choice does not hang on ε: at half and at twice of it, most of the lowest 5 % of a sample stay."""
     measured = PotentialsFacts.of(of.record).overlap
     overlaps = {f"ε x {one.factor:g}": one.jaccard for one in measured if one.share == _CHECKED_SHARE}
     return Finding(
@@ -89,19 +84,15 @@ def the_choice_is_stable(of: Checked) -> Finding:
     )
 
 
-@check(
-    description="ε has not made another choice: of a sample, the lowest fifth at ε and that by exact transport overlap "
-    "by half.",
-)
+@check()
 def epsilon_leaves_the_choice(of: Checked) -> Finding:
-    """Holds the recorded overlap with the exact choice against a half."""
+    """ε has not made another choice: of a sample, the lowest fifth at ε and that by exact transport overlap by half."""
     facts = PotentialsFacts.of(of.record)
     if facts.solver == "exact":
         return Finding(passed=True, metadata={"note": "the choice is the exact one"})
     if facts.relaxation is not None:
-        return Finding(
-            passed=True, metadata={"note": "with a relaxed target there is no exact choice to hold it against"}
-        )
+        note = "with a relaxed target there is no exact choice to hold it against"
+        return Finding(passed=True, metadata={"note": note})
     moved = facts.moved
     if moved is None:
         return Finding(passed=False, metadata={"note": "the sample's solve did not converge"})

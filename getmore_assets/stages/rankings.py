@@ -4,12 +4,11 @@ Belongs here: what the select worker is asked, and where its answers lie. Does n
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from getmore_assets.config import Budget, Selector, Task
+from getmore_assets.config import Selector, Task
 from getmore_assets.facts import PotentialsFacts, RankingFacts
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
@@ -22,19 +21,8 @@ from getmore_assets.workers.contracts import SELECT, AskedRanking, OfStage, Sele
 CODE_VERSION = "7"
 
 
-@dataclass(frozen=True)
-class RankingRequest:
-    """A selector that is asked for a ranking.
-
-    Attributes:
-        selector: With its settings.
-        budget: How much will be taken.
-        path: Where the answer lies, without suffix.
-    """
-
-    selector: Selector
-    budget: Budget
-    path: Path
+class RankingRequest(AskedRanking):
+    """A selector that is asked for a ranking, and what it answered."""
 
     def rows(self) -> pl.DataFrame:
         """The candidates by rank, with scores."""
@@ -77,7 +65,7 @@ def spec(
         epsilon=solved.epsilon,
         relaxation=solved.relaxation,
         base=Path(base.folders["model"]) if base else None,
-        choices=[AskedRanking(selector=one.selector, budget=one.budget, path=one.path) for one in asked],
+        choices=list(asked),
     )
 
 

@@ -25,9 +25,9 @@ def _build(job: Job) -> StageResult:
     return StageResult(facts.rows, facts.model_dump(), table, data_version=data_version)
 
 
-@check(blocking=True, description="Every content id stands once in the pool.")
+@check(blocking=True)
 def ids_are_unique(of: Checked) -> Finding:
-    """Counts the ids that stand twice."""
+    """Every content id stands once in the pool."""
     task, record = of.task, of.record
     ids = pool.scan_pool(record.table_ref(), pool.pool_key(task)).group_by("id").len()
     repeated = ids.filter(pl.col("len") > 1).sort("id").collect()

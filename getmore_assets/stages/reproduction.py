@@ -79,19 +79,19 @@ def again(lake: Lake, made: Record) -> JsonObject:
     try:
         done = launch(SOLVE, _spec(potentials, work), work)
         tables["ot_potentials"] = TableRef(Lake(work).table("ot_potentials"), done.version)
-        asked = RankingRequest(task.selection.only_selector(), task.selection.budget, work / "ranked")
+        selector, budget = task.selection.only_selector(), task.selection.budget
+        asked = RankingRequest(selector=selector, budget=budget, path=work / "ranked")
         common: OfStage = {"task": task, "lake": work, "work": work, "commit": {}}
         launch(SELECT, spec(common, tables.__getitem__, [asked], potentials, _base(lake, made)), work)
         choice = take(task, Tables(**tables), facts.encoder, facts.epsilon, asked.rows())
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    before = made.table_ref().scan().collect()
-    before_ids = before.filter(before["target"] == task.name)["id"]
+    before = made.table_ref().of_target(task.name).select("id").collect()["id"]
     return {
         "task": task.name,
         "expected": made.data_version,
         "hash": choice.hash,
-        "jaccard": jaccard(before_ids, choice.rows["id"]),
+        "jaccard": jaccard(before, choice.rows["id"]),
         "decision": done.decision,
         "versions": {name: made.input_table(name).version for name in _TABLES},
     }
@@ -99,11 +99,10 @@ def again(lake: Lake, made: Record) -> JsonObject:
 
 def _base(lake: Lake, made: Record) -> Record | None:
     """The base model that the selector asked, where it asked one."""
-    version = made.inputs.get("base_model")
-    if version is None:
+    if "base_model" not in made.inputs:
         return None
     for record in Records(lake, made.task).makings("base_model"):
-        if record.data_version == version and Path(record.folders["model"]).is_dir():
+        if record.data_version == made.inputs["base_model"] and Path(record.folders["model"]).is_dir():
             return record
     raise BadInput("base_model", "that the selector asked is gone", "Run the pipeline again first")
 

@@ -55,14 +55,9 @@ def run(task: Task, last: str) -> Ran:
     with Lake(task.lake).lock("command", task.name):  # in turn with the commands on this task
         for stage in needed(task, last):
             ran.records[stage.name], ran.statuses[stage.name] = materialize(stage, task, run_id)
-            _require_sound(stage, task)
+            for check in (one for one in stage.checks if one.blocking):
+                found = remembered.result(check, Checked(task, stage.name))
+                if not found.passed:
+                    said = f"{stage.name}: {check.name} does not hold. {check.description} Found: {found.metadata}"
+                    raise CheckFailedError(said)
     return ran
-
-
-def _require_sound(stage: Stage, task: Task) -> None:
-    for check in stage.checks:
-        if check.blocking:
-            found = remembered.result(check, Checked(task, stage.name))
-            if not found.passed:
-                said = f"{stage.name}: {check.name} does not hold. {check.description} Found: {found.metadata}"
-                raise CheckFailedError(said)

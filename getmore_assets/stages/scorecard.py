@@ -95,28 +95,25 @@ def _curves(job: Job, scores: pl.DataFrame, measured: list[Scored]) -> list[curv
     return found
 
 
-@check(
-    description="The chosen selector is better than random rows by more than the noise of the seeds.",
-)
+@check()
 def better_than_random(of: Checked) -> Finding:
-    """Reads the scorecard; a warning, because a selection that is not better is a result, not a fault."""
-    record = of.record
+    """The chosen selector is better than random rows by more than the noise of the seeds."""
+    # It does not block: a selection that is not better is a result, not a fault.
     gains = verdict.gains(of.rows.collect(), of.task.selection.called)
     passed = "random" in gains and verdict.judgement(gains["random"]) == verdict.BETTER
     metadata = {
-        "verdict": ScorecardFacts.of(record).verdict,
+        "verdict": ScorecardFacts.of(of.record).verdict,
         "gain": str(gains.get("random", "no random rows to compare with")),
     }
     return Finding(passed=passed, metadata=metadata)
 
 
-@check(
-    blocking=True,
-    description="Every selector of the task stands there once with every seed, with a finite result, and those that "
-    "warm up had the same tokens.",
-)
+@check(blocking=True)
 def every_run_is_scored(of: Checked) -> Finding:
-    """Compares the rows of the scorecard with the runs that the task asks for."""
+    """Every selector of the task stands there once with every seed.
+
+    Each has a finite result, and those that warm up had the same tokens.
+    """
     task, scores = of.task, of.rows.collect()
     wanted = {(selector, seed) for selector in comparison.names(task) for seed in range(task.seeds)}
     there = scores.select("selector", "seed").rows()

@@ -36,11 +36,10 @@ def _settings(task: Task) -> Any:
 
 def _select(job: Job) -> StageResult:
     chosen = job.task.selection.only_selector()
-    (made,) = rankings(job, [RankingRequest(chosen, job.task.selection.budget, job.work / "ranked")])
-    encoder, epsilon = (
-        EmbeddingFacts.of(job.inputs["embeddings"]).encoder,
-        PotentialsFacts.of(job.inputs["ot_potentials"]).epsilon,
-    )
+    budget = job.task.selection.budget
+    (made,) = rankings(job, [RankingRequest(selector=chosen, budget=budget, path=job.work / "ranked")])
+    encoder = EmbeddingFacts.of(job.inputs["embeddings"]).encoder
+    epsilon = PotentialsFacts.of(job.inputs["ot_potentials"]).epsilon
     tables = Tables(**{name: job.table(name) for name in _TABLES})
     choice = take(job.task, tables, encoder, epsilon, made.rows())
     key = {"target": job.task.name}
@@ -82,12 +81,9 @@ def _counts(choice: Choice) -> JsonObject:
     }
 
 
-@check(
-    blocking=True,
-    description="The selection keeps its budget, holds every id once and is ranked without gaps.",
-)
+@check(blocking=True)
 def the_budget_is_kept(of: Checked) -> Finding:
-    """Counts rows and tokens."""
+    """The selection keeps its budget, holds every id once and is ranked without gaps."""
     task, record = of.task, of.record
     rows = of.rows.sort("rank").collect()
     paid = within_budget(rows, resolved(task.selection.budget, SelectionFacts.of(record).candidates))
@@ -100,25 +96,17 @@ def the_budget_is_kept(of: Checked) -> Finding:
     return Finding(passed=passed, metadata=metadata)
 
 
-@check(
-    reads=("target_data",),
-    blocking=True,
-    description="Nothing that the target is validated or tested on is selected.",
-)
+@check(reads=("target_data",), blocking=True)
 def nothing_evaluated_is_selected(of: Checked) -> Finding:
-    """Looks for validation, test and general text among the picks."""
+    """Nothing that the target is validated or tested on is selected."""
     evaluated = evaluated_ids(of.of("target_data").table_ref(), of.task)
     found = of.rows.select("id").collect().join(evaluated, on="id").sort("id")
     return Finding(passed=not found.height, metadata={"found": found.height, "first": found["id"].head(20).to_list()})
 
 
-@check(
-    reads=("raw_corpus",),
-    blocking=True,
-    description="Every pick is a row of the pool, with its text, and neither a near-duplicate nor held out.",
-)
+@check(reads=("raw_corpus",), blocking=True)
 def picks_are_the_pools_rows(of: Checked) -> Finding:
-    """Looks every pick up in the pool that it was picked from."""
+    """Every pick is a row of the pool, with its text, and neither a near-duplicate nor held out."""
     picks = of.rows.select("id", "text").collect()
     rows = pool.scan_pool(of.record.input_table("raw_corpus"), pool.pool_key(of.task))
     rows = rows.filter(pl.col("id").is_in(picks["id"].implode()))  # a join would hold every text in memory

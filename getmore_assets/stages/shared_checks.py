@@ -11,7 +11,7 @@ from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records, making
-from getmore_assets.stages.checks import Check, Checked, Finding, check
+from getmore_assets.stages.checks import Check, Checked, Finding
 from getmore_assets.stages.columns import Columns
 from getmore_assets.weights import not_finite
 
@@ -21,11 +21,6 @@ _FEWEST, _MOST = 0.5, 2.0  # times the rows of the making before
 def has_its_columns(stage: str, columns: Columns) -> Check:
     """`<stage>_has_its_columns`: the table has the columns that others read, each of its type."""
 
-    @check(
-        name=f"{stage}_has_its_columns",
-        blocking=True,
-        description=f"Every column of {stage} is there, with its type. Others may stand beside them.",
-    )
     def evaluate(of: Checked) -> Finding:
         found = of.record.table_ref().scan().collect_schema()
         wrong = {
@@ -35,13 +30,14 @@ def has_its_columns(stage: str, columns: Columns) -> Check:
         }
         return Finding(passed=not wrong, metadata={"wrong": wrong, "beside": sorted(set(found) - set(columns))})
 
-    return evaluate
+    description = f"Every column of {stage} is there, with its type. Others may stand beside them."
+    return Check(f"{stage}_has_its_columns", description, evaluate, blocking=True)
 
 
 def volume_is_usual(name: str) -> Check:
     """Advice: not fewer than half, nor more than twice as many rows as the same data had in its last other version."""
     description = "The rows are at least half and at most twice as many as in the version before."
-    return check(description=description, name=name, looks_outside=True)(_volume_is_usual)
+    return Check(name, description, _volume_is_usual, looks_outside=True)
 
 
 def _volume_is_usual(of: Checked) -> Finding:
@@ -70,9 +66,6 @@ def is_current(name: str, settings: Callable[[Task], Any]) -> Check:
         settings: Of a stage that reads sources alone: what its cache key is made from.
     """
 
-    @check(
-        name=name, description="It was made from what its sources hold now, as the task file says.", looks_outside=True
-    )
     def evaluate(of: Checked) -> Finding:
         record = of.record
         metadata = {"made_at": record.made_at}
@@ -85,17 +78,13 @@ def is_current(name: str, settings: Callable[[Task], Any]) -> Check:
         note = "a source or a setting has changed since: run the pipeline"
         return Finding(passed=False, metadata={**metadata, "note": note})
 
-    return evaluate
+    description = "It was made from what its sources hold now, as the task file says."
+    return Check(name, description, evaluate, looks_outside=True)
 
 
 def weights_are_finite(stage: str) -> Check:
     """`<stage>_weights_are_finite`: no tensor of the model has a NaN or an infinity."""
 
-    @check(
-        name=f"{stage}_weights_are_finite",
-        blocking=True,
-        description="The model has weights, and every number in them is finite.",
-    )
     def evaluate(of: Checked) -> Finding:
         folder, tensors, bad = Path(of.record.folders["model"]), 0, []
         for file in sorted(folder.glob("*.safetensors")):
@@ -107,4 +96,5 @@ def weights_are_finite(stage: str) -> Check:
             metadata={"folder": str(folder), "tensors": tensors, "not_finite": len(bad), "first": bad[:20]},
         )
 
-    return evaluate
+    description = "The model has weights, and every number in them is finite."
+    return Check(f"{stage}_weights_are_finite", description, evaluate, blocking=True)

@@ -26,12 +26,9 @@ def _read(job: Job) -> StageResult:
     return StageResult(rows.height, facts.model_dump(), table, data_version=target.data_version(rows))
 
 
-@check(
-    blocking=True,
-    description="No row of train is in validation or test, or overlaps them (unless `leakage: allow`).",
-)
+@check(blocking=True)
 def train_is_apart_from_test(of: Checked) -> Finding:
-    """Looks for the rows of train that the model would be evaluated on."""
+    """No row of train is in validation or test, or overlaps them (unless `leakage: allow`)."""
     task, record = of.task, of.record
     table = record.table_ref()
     rows = of.rows.collect()

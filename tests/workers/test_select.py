@@ -40,7 +40,8 @@ BUDGET = Budget(tokens=4000)
 def ask(ran, work, selectors, threads=1, budget=BUDGET, **changes):
     """The worker's exit code, and what it was asked for."""
     work.mkdir()
-    asked = [RankingRequest(Selector.model_validate({"name": n, **s}), budget, work / n) for n, s in selectors.items()]
+    named = {n: Selector.model_validate({"name": n, **s}) for n, s in selectors.items()}
+    asked = [RankingRequest(selector=one, budget=budget, path=work / n) for n, one in named.items()]
     made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
     task = Task.model_validate({**ran.fields, **changes})
     common = {"task": task, "lake": work / "lake", "work": work, "commit": {}}
