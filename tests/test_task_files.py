@@ -34,12 +34,13 @@ def test_what_has_no_default_is_refused_by_name_with_what_to_write(tmp_path):
 
 
 def test_the_target_lends_its_fields_to_its_splits(tmp_path):
-    text = MINIMAL.replace("{", "{test: {path: b.csv, text: body}, text: words, label: kind, ")
+    text = MINIMAL.replace("{", "{test: {path: b.csv, text: body}, negative: c.csv, text: words, label: kind, ")
     target = load_task(write(tmp_path, text)).target
     assert target.source("train").text == "words"
     assert target.source("test").text == "body"
     assert target.source("test").label == "kind"
     assert target.source("validation") is None
+    assert (target.source("negative").text, target.source("negative").label) == ("words", None)
 
 
 def test_overrides_reach_into_sources(tmp_path):

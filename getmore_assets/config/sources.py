@@ -158,7 +158,7 @@ class Target(Section):
         return source is not None and isinstance(source.text, list)
 
     def source(self, split: str) -> Source | None:
-        """The source of a split, with the target's own field names filled in."""
+        """The source of a split, with the target's own field names filled in; what is moved away from has no labels."""
         found: Source | None = getattr(self, split)
         if found is None:
             return None
@@ -166,7 +166,7 @@ class Target(Section):
         return found.model_copy(
             update={
                 "text": found.text if "text" in given else self.text,
-                "label": found.label if "label" in given else self.label,
+                "label": found.label if "label" in given or split == "negative" else self.label,
             }
         )
 

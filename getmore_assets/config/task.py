@@ -175,8 +175,8 @@ class Task(Section):
         wanted = self.encoder.model == BROUGHT
         if wanted and self.launch.embed:
             raise ValueError(f"encoder.model is `{BROUGHT}`, so nothing is encoded: take launch.embed out")
-        splits = [*(self.target.source(split) for split in ("train", "validation", "test")), self.target.negative]
-        for source in [*self.candidates, *(s for s in splits if s)]:
+        splits = [source for split in SPLITS if (source := self.target.source(split))]
+        for source in [*self.candidates, *splits]:
             if wanted and source.vector is None:
                 raise ValueError(f"encoder.model is `{BROUGHT}`, so {source.path} must name its `vector` column")
         return self

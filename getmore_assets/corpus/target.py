@@ -52,7 +52,7 @@ class TargetFacts(Facts):
 def sources_of(task: Task) -> dict[str, Source | None]:
     """The sources of the splits, and of general text where the task brings its own."""
     own = {split: task.target.source(split) for split in ("train", "validation", "test")}
-    return {**own, "general": task.general, "negative": task.target.negative}
+    return {**own, "general": task.general, "negative": task.target.source("negative")}
 
 
 def recipe(task: Task) -> list[Any]:
@@ -85,8 +85,8 @@ def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, Ta
     facts.read = {split: rows.height for split, rows in splits.items()}
     if task.general:
         splits["general"] = _all_of(task, task.general, "general", "general text", facts)
-    if task.target.negative:
-        splits["negative"] = _all_of(task, task.target.negative, "target.negative", "the negative target", facts)
+    if negative := task.target.source("negative"):
+        splits["negative"] = _all_of(task, negative, "target.negative", "the negative target", facts)
     # Test stays whole; validation loses rows that are in test, train loses rows that are evaluated on.
     for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
         apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()

@@ -33,7 +33,8 @@ def encoder_fingerprint(task: Task) -> str:
     if chosen.model == LEXICAL:  # fitted on the pool, so its vectors belong to that pool
         return fingerprint(_LEXICAL_VERSION, tokens.VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
     if chosen.model == BROUGHT:
-        brought = [s for s in (*task.candidates, task.target.source("train"), task.target.negative) if s]
+        of_target = (task.target.source("train"), task.target.source("negative"))
+        brought = [*task.candidates, *(source for source in of_target if source)]
         held = [[readers.same_but_version(source), readers.data_version(source)] for source in brought]
         return fingerprint(_CODE_VERSION, BROUGHT, held)[:16]
     weights = model_fingerprint(find_model(chosen.model, "encoder.model"))

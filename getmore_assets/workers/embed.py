@@ -138,7 +138,7 @@ def _to_fit_on(spec: OnPool) -> list[str]:
 
 
 def _brought(task: Task, missing: pl.DataFrame) -> Iterator[tuple[list[str], Any]]:
-    of_target = (task.target.source("train"), task.target.negative)
+    of_target = (task.target.source("train"), task.target.source("negative"))
     for source in [*task.candidates, *(source for source in of_target if source)]:
         for batch in readers.read(source):
             todo = pool.passages_of(batch, None).join(missing, on="id").unique("id", keep="first")

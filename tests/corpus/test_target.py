@@ -47,6 +47,16 @@ def test_validation_keeps_off_test_and_train_off_general_text(sources, tmp_path)
     assert len(facts.left["validation"]) == len(facts.left["train"]) == 1
 
 
+def test_the_negative_target_has_its_text_where_the_target_says(tmp_path):
+    for name, column in (("train", "words"), ("negative", "words"), ("own", "body")):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({column: f"{name} {i}"}) + "\n" for i in range(20)))
+    own = {"path": str(tmp_path / "own.jsonl"), "text": "body"}
+    for negative, first in ((str(tmp_path / "negative.jsonl"), "negative 0"), (own, "own 0")):
+        given = {"train": str(tmp_path / "train.jsonl"), "negative": negative, "text": "words"}
+        frame, _ = target.read_target(Task(name="t", candidates=[{"path": "pool.jsonl"}], target=given))
+        assert frame.filter(frame["split"] == "negative")["text"].to_list()[0] == first
+
+
 def test_a_label_that_stands_once_stays_in_train(sources, tmp_path):
     given = [*rows(*(f"row {i}" for i in range(200))), *rows(*(f"odd {i}" for i in range(1)), label="rare")]
     frame, facts = target.read_target(make(sources, tmp_path, "label", train=given))
