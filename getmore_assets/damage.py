@@ -91,12 +91,15 @@ def look(lake: Lake, deep: bool = False) -> Iterator[Damage]:
 
 def untracked(lake: Lake) -> list[Record]:
     """Return the records of today whose MLflow run the lake's own store does not know: it was deleted, or replaced."""
+    return tracking_place.lost(lake, records_of_today(lake))
+
+
+def records_of_today(lake: Lake) -> list[Record]:
+    """Return the last record of each stage of each task, without those that cannot be read."""
     if not (lake.root / "records").is_dir():
         return []
     records = (Records(lake, task) for task in tasks_in(lake))
-    last = [one for of in records for station in STATIONS if (one := _last(of, station))]
-    lost = tracking_place.lost(lake, (one.mlflow_run_id for one in last))
-    return [one for one in last if one.mlflow_run_id in lost]
+    return [one for of in records for station in STATIONS if (one := _last(of, station))]
 
 
 def _last(records: Records, station: str) -> Record | None:

@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from getmore_assets.config import WITHOUT_WEIGHTS, Task
 from getmore_assets.encoders import fits
 from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
+from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking
 
 OK, WARNING, BAD = "ok", "warning", "bad"
 _NAMED = ("torch", "dagster", "mlflow", "polars", "deltalake", "transformers")
@@ -73,7 +75,7 @@ def examine(
         "constraints": _constraints,
         "devices": _devices,
         "lake": lambda: _lake(lake),
-        "MLflow": lambda: [Finding("MLflow", OK, tracking.require_usable(lake))],
+        "MLflow": lambda: _mlflow(lake),
         "Dagster": lambda: more(lake),
         "models": lambda: _models(task),
         "damage": lambda: _damage(task, lake, deep),
@@ -197,6 +199,20 @@ def _tried(root: Path, made: str) -> Finding:
     if not back.equals(rows):
         return Finding("lake", BAD, f"{root}: a Delta table came back as another", "Put the lake on another disk")
     return Finding("lake", OK, f"{root}{made}; a Delta table was written and read back")
+
+
+def _mlflow(lake: Lake) -> Iterator[Finding]:
+    """Where runs are tracked from here, and where else runs of the lake were, as by a project that names a place."""
+    yield from _all_of("MLflow", lambda: [Finding("MLflow", OK, tracking.require_usable(lake))])
+    runs = Counter(one.tracked_at for one in damage.records_of_today(lake))
+    for place in sorted(runs.keys() - {"", AS_ENVIRONMENT_SAYS.address}):
+        said = f"{place}, which has {runs[place]} of this lake's runs"
+        try:
+            tracking.require_usable(lake, Tracking(place))
+            yield Finding("MLflow", OK, said)
+        except BadInput as error:
+            fix = "Where it needs a login, give it: MLFLOW_TRACKING_URI with the login, or MLFLOW_TRACKING_USERNAME"
+            yield Finding("MLflow", WARNING, f"{said}; {error.what}", fix)
 
 
 def _damage(task: Task | None, lake: Lake, deep: bool) -> Iterator[Finding]:

@@ -54,7 +54,8 @@ class Record:
 
     `inputs` holds the data version of each stage it read; `lineage` everything upstream, at any distance, as tags:
     `table.<station>` (path@version), `run.<station>` (MLflow run) and `selection_hash`; `settings` the task as it was;
-    `kept` why it serves for other inputs than it was made from, where it does; `contents` the hashes of `folders`.
+    `kept` why it serves for other inputs than it was made from, where it does; `contents` the hashes of `folders`;
+    `tracked_at` where the MLflow run is, without credentials: a server or a store, empty for the lake's own store.
     """
 
     station: str
@@ -78,6 +79,7 @@ class Record:
     settings: JsonObject = field(default_factory=dict)
     kept: str | None = None
     contents: dict[str, Contents] = field(default_factory=dict)
+    tracked_at: str = ""
     schema: int = SCHEMA
 
     def own_tags(self) -> dict[str, str]:

@@ -32,15 +32,15 @@ class TrackingLostError(RuntimeError):
     """The tracking server stopped answering while a run was open."""
 
 
-def require_usable(lake: Lake) -> str:
+def require_usable(lake: Lake, tracking: Tracking = AS_ENVIRONMENT_SAYS) -> str:
     """Open the place where runs are tracked, unless the first run is yet to make it; returns where it is.
 
     Raises:
         BadInput: It does not answer, lets nobody in, or was made by another version of MLflow.
     """
-    require_reachable()
-    uri = AS_ENVIRONMENT_SAYS.of(lake)
-    where = AS_ENVIRONMENT_SAYS.server or redacted(uri)
+    require_reachable(tracking)
+    uri = tracking.of(lake)
+    where = tracking.address or uri
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
         return f"{where}, which will be created on the first run"
     _ask_less_often()

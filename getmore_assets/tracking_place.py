@@ -14,6 +14,7 @@ from urllib.request import urlopen
 
 from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
+from getmore_assets.records import Record
 
 EXPERIMENT = "getmore"  # the experiment that is not named
 _PATIENCE_S = 10
@@ -48,6 +49,11 @@ class Tracking:
             return ""
         uri = urlsplit(redacted(self.elsewhere))
         return f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """The server or store that is named, without credentials; empty where runs are tracked in the lake."""
+        return self.server or redacted(self.elsewhere)
 
     def of(self, lake: Lake) -> str:
         """Return the URI for the client."""
@@ -93,10 +99,15 @@ def runs_known(lake: Lake, where: Tracking = AS_ENVIRONMENT_SAYS) -> set[str] | 
         return set()
 
 
-def lost(lake: Lake, runs: Iterable[str | None], where: Tracking = AS_ENVIRONMENT_SAYS) -> set[str]:
-    """Return which of some runs the lake's own store does not know; none where runs are tracked elsewhere."""
+def lost(lake: Lake, records: Iterable[Record], where: Tracking = AS_ENVIRONMENT_SAYS) -> list[Record]:
+    """Return the records whose run the lake's own store should know and does not.
+
+    None where runs are tracked elsewhere now; and none of the runs that were, as their records say.
+    """
     known = runs_known(lake, where)
-    return set() if known is None else {run for run in runs if run} - known
+    if known is None:
+        return []
+    return [one for one in records if one.mlflow_run_id and not one.tracked_at and one.mlflow_run_id not in known]
 
 
 def run_url(experiment_id: str, run_id: str, server: str = "") -> str:

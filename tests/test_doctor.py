@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
 
@@ -54,6 +55,23 @@ def test_this_machine_can_run_the_line(ran):
     assert {"python", "dagster", "CPU", "GPU", "disk", "MiniLM", "hub", "constraints"} <= set(found)
     assert all(one["fix"] for one in printed["found"] if one["state"] != "ok")
     assert not list(ran.lake.root.glob(".*doctor*"))
+
+
+def test_where_a_project_tracked_its_runs_is_looked_at_without_being_named(ran_copy):
+    """As by `build_definitions(tracking_uri=…)`: the command knows the place from the records alone."""
+    gone, store = "http://127.0.0.1:9", f"sqlite:///{ran_copy.lake.root}/mlflow.db"
+    for stage, place in (("base_model", gone), ("warmed_model", store), ("finetuned_model", store)):
+        record = replace(ran_copy.records.get(stage), mlflow_run_id="theirs", tracked_at=place)
+        ran_copy.records.put(record)
+    done = getmore("doctor", str(ran_copy.file), "--json")
+    assert done.returncode == 0, done.stdout
+    found = json.loads(done.stdout)["found"]
+    own, first, second = [(one["state"], one["found"]) for one in found if one["about"] == "MLflow"]
+    assert own == ("ok", store)
+    assert first[0] == "warning"
+    assert first[1].startswith(f"{gone}, which has 1 of this lake's runs; does not answer")
+    assert second == ("ok", f"{store}, which has 2 of this lake's runs")
+    assert not [one for one in found if one["about"] == "damage: MLflow"]
 
 
 def test_a_fit_that_was_replaced_is_found_beside_other_damage(ran_copy):

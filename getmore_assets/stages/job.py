@@ -147,7 +147,7 @@ def do(job: Job, make: Callable[[Job], StageResult], used: dict[str, str], track
         log.error("%s failed: %s", job.station, error)
         raise
     seconds, peak = job.meter.seconds, job.meter.peak_rss_mb
-    return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), job.run)
+    return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), job.run, job.tracking)
 
 
 def track_again(lake: Lake, record: Record) -> Record:
@@ -161,13 +161,14 @@ def track_again(lake: Lake, record: Record) -> Record:
     tags = _tags(lake, record.station, record.task, record.fingerprint, code, made_in)
     with tracked(lake, f"{record.task} {record.station}", tags) as run:
         _log(run, task, record)
-    return _tracked_in(record, run)
+    return _tracked_in(record, run, AS_ENVIRONMENT_SAYS)
 
 
-def _tracked_in(record: Record, run: TrackedRun | None) -> Record:
+def _tracked_in(record: Record, run: TrackedRun | None, where: Tracking) -> Record:
     if run is None:
         return record
-    return replace(record, mlflow_run_id=run.id, mlflow_url=run_url(run.experiment_id, run.id, run.server))
+    url = run_url(run.experiment_id, run.id, run.server)
+    return replace(record, mlflow_run_id=run.id, mlflow_url=url, tracked_at=where.address)
 
 
 def _tags(lake: Lake, station: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:

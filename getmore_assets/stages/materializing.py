@@ -99,6 +99,6 @@ def _tell_of_others(task: Task, found: dict[str, Record]) -> None:
 
 
 def _warn_untracked(lake: Lake, record: Record, where: tracking_place.Tracking) -> None:
-    if tracking_place.lost(lake, [record.mlflow_run_id], where):
+    if tracking_place.lost(lake, [record], where):
         said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
         log.warning(said, record.station, record.mlflow_run_id)

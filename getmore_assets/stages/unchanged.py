@@ -34,7 +34,7 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
         stages, statuses = needed(task, last), stage_statuses(task)
         records = [statuses[stage.name].record for stage in stages]
         there = {one.station: one for one in records if one and _stands(lake, task, one)}
-        if len(there) < len(stages) or tracking_place.lost(lake, (one.mlflow_run_id for one in there.values())):
+        if len(there) < len(stages) or tracking_place.lost(lake, there.values()):
             return None
         for stage in stages:
             damage.require_whole(lake, stage.name)

@@ -6,7 +6,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from mlflow import MlflowClient
 
 import getmore_assets
-from getmore_assets import build_definitions
+from getmore_assets import build_definitions, damage
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records
@@ -189,8 +189,11 @@ def test_mlflow_is_where_the_project_says(ran_copy, tmp_path, monkeypatch):
     client = MlflowClient(store)
     (run,) = client.search_runs([client.get_experiment_by_name("warmups").experiment_id])
     assert run.data.tags["dagster.run_id"] == done.run_id
-    assert ran_copy.records.get("base_model").mlflow_run_id == run.info.run_id
+    record = ran_copy.records.get("base_model")
+    assert (record.mlflow_run_id, record.tracked_at) == (run.info.run_id, store)
     assert client.get_model_version("tiny.base_model", "1").run_id == run.info.run_id
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert damage.untracked(ran_copy.lake) == []  # though the lake's own store does not know the run
 
 
 def test_what_is_no_source_is_refused():
