@@ -2,14 +2,16 @@
 
 `python -m tests.drives.embedded [--out FILE.json]`; about fifteen minutes. Events of `existing_project.py`:
 materialize, backfill of five targets, a change upstream, cancel, retry from failure, wipe and again, checks; of the
-others, which have one target and no partitions, the same without backfill and sensors. Runs are started and read by the
-webserver. The existing project is changed in four places: its asset changes with a file, targets are partitions that
-the sensor adds, runs are one process, and a selection waits for an approval, so that nothing is trained.
+others, which have one target and no partitions, the same without backfill. Runs are started and read by the webserver.
+The existing project is changed in four places: its asset changes with a file, targets are partitions that the sensor
+adds, runs are one process, and a selection waits for an approval, so that nothing is trained. The component's target is
+a file that changes, watched by a sensor, and its selection waits for an approval, too.
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from getmore_assets.corpus import python_docs
 from getmore_assets.lake import Lake
 from getmore_assets.records import STATIONS, Records
 
@@ -51,6 +54,7 @@ RETRY = """mutation($params: ReexecutionParams!) { launchPipelineReexecution(ree
 BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) { __typename
   ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 TERMINATE = """mutation($run: String!) { terminateRun(runId: $run) { __typename } }"""
+STEPS = """query($run: ID!) { runOrError(runId: $run) { ... on Run { stepStats { status } } } }"""
 SENSOR = """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename } }"""
 
 
@@ -94,6 +98,7 @@ EXISTING = Example(
     "json",
     ("my_docs", *(f"wanted_{name}" for name in TARGETS)),
 )
+COMPONENT = Example(("component",), ("-m", "mine.definitions"), ("warm",), "first")
 SMALL = (
     Example(
         ("two_pipelines.py", "docstrings.py"),
@@ -110,7 +115,7 @@ SMALL = (
         first=("my_docs", "wanted"),
         after=("topics",),
     ),
-    Example(("component",), ("-m", "mine.definitions"), ("warm",), "first"),
+    COMPONENT,
 )
 
 
@@ -129,6 +134,11 @@ class Project:
                 text = text.replace(old, new)
             (home / "existing_project.py").write_text(text)
             (home / "more").touch()
+        if example is COMPONENT:
+            self.wanted.write_text(_rows(0, 200))
+            task = self.wanted.with_name("first.yaml")
+            text = re.sub(r"train: {.*}", f"train: {{path: {self.wanted.name}}}", task.read_text())
+            task.write_text(f"{text}approval: true\n")
         (home / "dagster").mkdir()
         (home / "dagster" / "dagster.yaml").write_text(
             "telemetry: {enabled: false}\nnux: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 2}}\n"
@@ -143,6 +153,11 @@ class Project:
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(home / "component" / "src")]),
         }
         self.environment.pop("GETMORE_SENSORS", None)
+
+    @property
+    def wanted(self) -> Path:
+        """The target of the component's task."""
+        return self.home / "component" / "src" / "mine" / "defs" / "warm" / "tasks" / "wanted.jsonl"
 
     def start(self) -> None:
         """Start the webserver, then the daemon: at once, both would set up the instance's new databases."""
@@ -212,6 +227,11 @@ class Project:
         """Wait for runs to end, and return their statuses."""
         self.wait("runs to end", lambda: all(self.runs()[run]["status"] in ENDED for run in runs))
         return [self.runs()[run]["status"] for run in runs]
+
+    def at_work(self, run: str) -> bool:
+        """Whether a step of a run has ended well, and another one is at work."""
+        steps = {step["status"] for step in self.ask(STEPS, run=run)["runOrError"]["stepStats"]}
+        return steps >= {"SUCCESS", "IN_PROGRESS"}
 
     def new_runs(self, before: set[str], count: int) -> list[dict[str, Any]]:
         """Wait for so many runs that were not there before, and for their end."""
@@ -291,7 +311,7 @@ def drive(project: Project, report: Callable[[str, str, bool], None]) -> None:
 
 
 def drive_small(project: Project, report: Callable[[str, str, bool], None]) -> None:
-    """The same without backfill and sensors, as there is one target and no partition."""
+    """The same without backfill, as there is one target and no partition."""
     project.start()
     own = project.example
     if own.first:
@@ -302,8 +322,31 @@ def drive_small(project: Project, report: Callable[[str, str, bool], None]) -> N
     if own.after:
         said = project.ended(project.launch([[name] for name in own.after]))
         report("an asset that reads the subset", said[0], said == ["SUCCESS"])
+    if own is COMPONENT:
+        _watched(project, report)
     _broken_off(project, report)
     _wiped(project, report)
+
+
+def _rows(start: int, end: int) -> str:
+    texts = [text for text, _, _ in python_docs.read(["dagster"], [])]
+    return "".join(json.dumps({"text": text}) + "\n" for text in texts[start:end])
+
+
+def _watched(project: Project, report: Callable[[str, str, bool], None]) -> None:
+    """A sensor looks at the one target of a project without partitions."""
+    before, selected = set(project.runs()), project.selection(project.example.task)
+    project.ask(SENSOR, sensor={**project.repository, "sensorName": "warm_target_changes"})
+    (first,) = project.new_runs(before, 1)
+    same = project.status("selected_subset") == "cached" and project.selection(project.example.task) == selected
+    report("the sensor looks first", f"{first['pipelineName']} {first['status']}", same)
+    before = set(project.runs())
+    with project.wanted.open("a") as target:
+        target.write(_rows(200, 300))
+    (second,) = project.new_runs(before, 1)
+    held = second["status"] == "SUCCESS" and project.selection(project.example.task) not in (None, selected)
+    said = f"{second['pipelineName']} {second['status']}"
+    report("the target changes, without partitions", said, held and second["pipelineName"] == "warm_select")
 
 
 def _broken_off(project: Project, report: Callable[[str, str, bool], None]) -> None:
@@ -311,8 +354,7 @@ def _broken_off(project: Project, report: Callable[[str, str, bool], None]) -> N
     records = project.records(own.task)
     shutil.rmtree(records.lake.root / "records" / own.task)
     run = project.launch(own.selected, own.target)
-    project.wait("its start", lambda: project.runs()[run]["status"] == "STARTED")
-    time.sleep(4)
+    project.wait("a step at work", lambda: project.at_work(run))
     project.ask(TERMINATE, run=run)
     said = project.ended(run)
     report("a run is cancelled", said[0], said == ["CANCELED"])

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 QUIET_S = 75  # two ticks and a half: long enough for a run that should not be
 RUNS = """{ runsOrError(limit: 200) { ... on Runs { results {
   runId status startTime endTime tags { key value } } } } }"""
+STEPS = """query($run: ID!) { runOrError(runId: $run) { ... on Run { stepStats { status } } } }"""
 CHECK = """query($asset: AssetKeyInput!) { assetCheckExecutions(assetKey: $asset, checkName: "no_target_stands_failed",
   limit: 1) { status evaluation { success metadataEntries { label } } } }"""
 
@@ -108,6 +109,10 @@ class Site:
         tagged = [{**run, **{t["key"]: t["value"] for t in run["tags"]}} for run in reversed(found)]
         return [{**run, "target": run["dagster/partition"]} for run in tagged]
 
+    def is_at_work(self, run: str) -> bool:
+        """Whether a step of a run is at work."""
+        return any(step["status"] == "IN_PROGRESS" for step in self.ask(STEPS, run=run)["runOrError"]["stepStats"])
+
     def wait(self, what: str, seen: Callable[[], Any], seconds: float = 300) -> Any:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -178,7 +183,6 @@ def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:  # noqa
 
     site.kill("daemon")
     site.append("two", 3)
-    time.sleep(5)
     site.start("daemon")
     found = new()
     report(
@@ -186,8 +190,7 @@ def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:  # noqa
     )
 
     site.append("two", 3)
-    site.wait("its run", lambda: site.runs()[count:] and site.runs()[-1]["status"] == "STARTED")
-    time.sleep(8)
+    site.wait("a step of its run", lambda: site.runs()[count:] and site.is_at_work(site.runs()[-1]["runId"]))
     site.kill("daemon")  # and with it the run
     site.start("daemon")
     found = new()
