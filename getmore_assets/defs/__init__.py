@@ -1,5 +1,5 @@
-"""All that Dagster sees: one file a station, in the order of the line, then sensors, jobs, resources.
+"""All that Dagster sees: assets and checks made from the table of stages, jobs, sensors and the resource.
 
-Belongs here: assets as thin shells, their metadata, their checks. Does not: work. `from __future__ import annotations`
-must not be used in this package: Dagster reads the annotations.
+Belongs here: definitions as thin shells, and what Dagster shows of a record. Does not: work (`stages/`).
+`from __future__ import annotations` must not be used in this package: Dagster reads the annotations.
 """

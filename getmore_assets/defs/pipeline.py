@@ -1,7 +1,7 @@
 """The pipeline as it stands in one Dagster project: what its parts are called, and which tasks are its targets.
 
-Belongs here: names, partitions, and the way from a partition to a task. Does not: a stage (`table.py`), or making
-definitions from these (`definitions.py`).
+Belongs here: names, partitions, and the way from a partition to a task. Does not: a stage (`stages/table.py`), or
+making definitions from these (`project.py`).
 """
 
 import json
@@ -23,7 +23,7 @@ PIPELINE = "getmore/pipeline"  # the tag of a run of a pipeline that has a key p
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Names and tasks of the pipeline in one project. `definitions.build_definitions` says what each field means."""
+    """Names and tasks of the pipeline in one project. `project.build_definitions` says what each field means."""
 
     key_prefix: tuple[str, ...] = ()
     tasks: Path | tuple[Task, ...] | None = None

@@ -1,7 +1,7 @@
-"""Sensors: every task file is a target, and what changes is selected anew.
+"""Sensors: every task file is a target, and what changes is selected again.
 
-Belongs here: looking at what is, and the sensors that do. Does not: the comparison with what
-was (`reselection/watch.py`).
+Belongs here: looking at what is, and the sensors that do. Does not: the comparison with what was
+(`reselection/watch.py`).
 """
 
 import os
@@ -34,9 +34,10 @@ _WATCHING = (
         "target_changes",
         Looks(lambda task: target.sources_of(task).values(), target.source_version),
         True,
-        "Runs the line for every new target and, once for each new version of a target's data, again: from the version "
-        "it saw, after that target's last run has ended. Compaction and vacuum are no new version. Where the task asks "
-        "for an approval it runs as far as the subset, and on when that is approved, whichever sensor asked for it.",
+        "Runs the pipeline for every new target and, once for each new version of a target's data, again: from the "
+        "version it saw, after that target's last run has ended. Compaction and vacuum are no new version. Where the "
+        "task asks for an approval it runs as far as the subset, and on when that is approved, whichever sensor asked "
+        "for it.",
     ),
     (
         "pool_changes",

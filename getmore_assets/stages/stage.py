@@ -1,7 +1,7 @@
 """A stage of the pipeline as data: what it reads, what its result depends on, and how Dagster shows it.
 
 Belongs here: the shape of an entry of the table (`table.py`), and the cache key that follows from it. Does not: an
-entry, which stands in the module of its stage, or making Dagster's definitions from it (`assets.py`).
+entry, which stands in the module of its stage, or making Dagster's definitions from it (`defs/assets.py`).
 """
 
 from collections.abc import Callable, Mapping
