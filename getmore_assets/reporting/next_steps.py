@@ -23,11 +23,13 @@ def next_steps(task: Task, gains: dict[str, Gain], gates: list[Gate], kind: str)
         gates: Whether the task can tell selections apart.
         kind: The verdict on all comparisons at once.
     """
-    said = [gate.remedy for gate in gates if gate.passed is False]
-    if kind == BETTER:
-        said.append("Use the model: `getmore export TASK.yaml --format finetuned_model --to FOLDER`")
-        said.append("Look at what it forgot, under Cost and forgetting, before you do")
-    elif kind == WORSE:
+    remedies = [gate.remedy for gate in gates if gate.passed is False]
+    if kind == BETTER:  # a gate that failed is then no reason to doubt the result
+        said = ["Use the model: `getmore export TASK.yaml --format finetuned_model --to FOLDER`"]
+        said += ["Look at what it forgot, under Cost and forgetting, before you do", *remedies]
+    else:
+        said = remedies
+    if kind == WORSE:
         ahead = [shown(other) for other, gain in gains.items() if judgement(gain) == WORSE]
         said.append(f"Use {ahead[0]} instead, or try `selection.selector: got-d-rounds`")
     elif kind == LEVEL:

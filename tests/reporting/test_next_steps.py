@@ -52,9 +52,16 @@ def test_a_verdict_has_a_next_step(kind, gains, said):
 
 def test_a_gate_in_the_way_comes_first_and_one_that_could_not_be_looked_at_last():
     gates = [Gate("oracle", None, "add `target` to `compare`"), Gate("dose", False, "too short", "Warm up longer")]
-    found = next_steps(task(5), {"none": gain(1, p=0.001)}, gates, BETTER)
+    found = next_steps(task(5), {"none": gain(0.5)}, gates, UNKNOWN)
     assert found[0] == "Warm up longer"
     assert found[-1] == "Add `target` to `compare`"
+
+
+def test_a_model_that_is_better_is_used_whatever_gate_failed():
+    gates = [Gate("dose", False, "too short", "Warm up longer")]
+    found = next_steps(task(5), {"none": gain(1, p=0.001)}, gates, BETTER)
+    assert "finetuned_model" in found[0]
+    assert found[-1] == "Warm up longer"
 
 
 @pytest.mark.parametrize(
