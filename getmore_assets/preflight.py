@@ -106,7 +106,10 @@ def _models_fingerprint(task: Task, models: dict[str, Path]) -> str:
         ]
         for field, folder in models.items()
     }
-    recipes = [[recipe.max_length, recipe.lora] for recipe in (task.warmup, task.finetune)]
+    recipes = [
+        [recipe.max_length, recipe.lora, *([recipe.packing] if recipe.packing != "joined" else [])]
+        for recipe in (task.warmup, task.finetune)
+    ]
     labelled = [task.target.label or task.target.train.label, task.target.is_of_pairs]
     encoder = [task.encoder.max_length, task.encoder.adapt]
     return fingerprint("models", version("transformers"), files, recipes, labelled, encoder, task.base_model.objective)

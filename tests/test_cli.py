@@ -186,6 +186,12 @@ def case_label_in_train_only(f, tmp, src):
     return "no label in validation"
 
 
+def case_isolated_texts_of_a_masked_model(f, tmp, src):
+    f["base_model"] = {"model": "small", "objective": "masked"}
+    f["warmup"] = {"packing": "isolated"}
+    return "warmup.packing is `isolated`, which a causal model's attention alone can be"
+
+
 def case_unknown_key(f, tmp, src):
     f["warmpu"] = {}
     return "warmpu: unknown key (did you mean `warmup`?)"

@@ -161,6 +161,14 @@ class Task(Section):
         return self
 
     @model_validator(mode="after")
+    def _texts_can_be_isolated(self) -> "Task":
+        isolated = [name for name in ("warmup", "finetune") if getattr(self, name).packing == "isolated"]
+        if isolated and self.base_model.objective != "causal":
+            what = f"{isolated[0]}.packing is `isolated`, which a causal model's attention alone can be"
+            raise ValueError(f"{what}: set base_model.objective to causal, or take it out")
+        return self
+
+    @model_validator(mode="after")
     def _batches_can_be_shared_out(self) -> "Task":
         count, base = self.launch.train.processes, self.base_model
         made = ("base_model.small", base.small) if base.model == "small" else ("base_model.head", base.head)

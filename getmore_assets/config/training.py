@@ -69,12 +69,16 @@ class Training(Section):
     gradient_accumulation_steps: int = Field(1, ge=1, description="batches that a step adds up")
     gradient_checkpointing: bool = Field(False, description="less memory, more time: activations are computed twice")
     lora: Lora | None = None
+    packing: Literal["joined", "isolated"] = Field(
+        "joined",
+        description="of texts into blocks: whether a token sees the text before its own; isolated: causal models only",
+    )
 
     @property
     def decides_nothing(self) -> set[str]:
         """Fields that no model depends on, and those that, as nobody asks for them, are as if they did not exist."""
         fields = type(self).model_fields
-        added = ("gradient_accumulation_steps", "lora")
+        added = ("gradient_accumulation_steps", "lora", "packing")
         return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
 
     def steps(self, items: int) -> int:

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 _BATCH = 1000
+_IGNORED = -100  # Transformers' label of a token that is not predicted
 
 
 class Blocks(Dataset[dict[str, Any]]):
@@ -23,13 +24,18 @@ class Blocks(Dataset[dict[str, Any]]):
         tokenizer: A fast tokenizer.
         length: Tokens in a block. Texts that together are shorter make one block of their own length.
         most: At most this many blocks.
+        isolated: Whether each text is alone in its block: positions start again at 0 with each text, by which a causal
+            model's attention ends at the text, and the first token of a text is not predicted from the text before it.
     """
 
-    def __init__(self, texts: list[str], tokenizer: Any, length: int, most: int | None = None) -> None:
+    def __init__(
+        self, texts: list[str], tokenizer: Any, length: int, most: int | None = None, *, isolated: bool = False
+    ) -> None:
         separator = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
         first = [tokenizer.cls_token_id] if tokenizer.cls_token_id is not None else []
         body = length - len(first)
         stream = array("i")  # 4 bytes a token, where a list has 36
+        starts = array("q")
         self.rows = 0
         for start in range(0, len(texts), _BATCH):
             if most is not None and len(stream) >= most * body:
@@ -37,6 +43,7 @@ class Blocks(Dataset[dict[str, Any]]):
             for tokens in tokenizer(texts[start : start + _BATCH], add_special_tokens=False)["input_ids"]:
                 if most is None or len(stream) < most * body:
                     self.rows += 1
+                    starts.append(len(stream))
                     stream.extend(tokens)
                     stream.append(separator)
         count = min(len(stream) // body, most if most is not None else len(stream))
@@ -44,14 +51,33 @@ class Blocks(Dataset[dict[str, Any]]):
         rest = np.frombuffer(stream, np.int32)[: number * body].reshape(number, -1)
         heads = np.tile(np.array(first, np.int64), (number, 1))
         self._blocks = torch.from_numpy(np.hstack([heads, rest]))
+        self._positions = _positions(np.frombuffer(starts, np.int64), number, rest.shape[1]) if isolated else None
 
     def __len__(self) -> int:
         return len(self._blocks)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self._blocks[index], "labels": self._blocks[index]}
+        tokens = self._blocks[index]
+        if self._positions is None:
+            return {"input_ids": tokens, "labels": tokens}
+        positions = self._positions[index]
+        return {"input_ids": tokens, "labels": tokens.masked_fill(positions == 0, _IGNORED), "position_ids": positions}
 
     @property
     def tokens(self) -> int:
         """Tokens in all blocks."""
         return self._blocks.numel()
+
+
+def _positions(starts: np.ndarray, number: int, length: int) -> torch.Tensor:
+    """The place of every token in its text or, where that began in an earlier block, in its block: `[number, length]`.
+
+    Args:
+        starts: The place of each text's first token in the stream: `[texts]`, int64.
+        number: How many blocks there are.
+        length: Tokens in a block.
+    """
+    stream = np.arange(number * length)
+    began = starts[np.searchsorted(starts, stream, side="right") - 1]
+    blocks = stream // length * length
+    return torch.from_numpy((stream - np.maximum(began, blocks)).reshape(number, length))

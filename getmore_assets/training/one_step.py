@@ -6,7 +6,7 @@ a task names (`preflight.py`), or training (`fit.py`).
 
 import copy
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,14 @@ class Candidate:
             return next(f"{name}.weight" for name, module in model.named_modules() if module is held)
         return "\0"  # of a model without one, or that takes more than a configuration: no name ends so
 
-    def language_model(self, objective: str, named: str, lengths: dict[str, int], loras: dict[str, Lora]) -> None:
+    def language_model(
+        self,
+        objective: str,
+        named: str,
+        lengths: dict[str, int],
+        loras: dict[str, Lora],
+        isolated: Sequence[str] = (),
+    ) -> None:
         """Take one step of language modelling.
 
         Args:
@@ -115,6 +122,7 @@ class Candidate:
             named: The field that says so.
             lengths: Of a block in tokens, by field.
             loras: The adapters to put on, by field.
+            isolated: The fields that ask for texts to be kept apart within a block.
 
         Raises:
             BadInput: No token separates texts, none masks, the architecture does not go with the objective, a length is
@@ -127,6 +135,8 @@ class Candidate:
             return
         require_whole(kind, self.folder, self.where)
         reach.require_direction(model, self.tokenizer, objective, named)
+        for field in isolated:
+            reach.require_isolation(model, self.tokenizer, field)
         reach.require_positions(model.base_model, self.tokenizer, self.folder, lengths)
         for field, asked in loras.items():
             try:

@@ -126,7 +126,7 @@ def warm_up(
 ) -> tuple[Blocks, FitResult]:
     """Pre-fine-tune in place on the texts, in blocks, at most `most` of them."""
     set_seed(seed)
-    blocks = Blocks(texts, tokenizer, recipe.max_length, most)
+    blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
     if most is not None and len(blocks) < most:
         raise RuntimeError(f"the selection holds {len(blocks)} blocks of tokens where {most} are to be compared")
     collate = language_models.collator(tokenizer, objective)
@@ -159,7 +159,10 @@ def fine_tune(
     if not held.classes or not recipe.epochs:
         done = FitResult(0, 0.0, [])
         if recipe.epochs:
-            train, validation = (Blocks(s.texts, tokenizer, length) for s in (held.train, held.validation))
+            isolated = recipe.packing == "isolated"
+            train, validation = (
+                Blocks(one.texts, tokenizer, length, isolated=isolated) for one in (held.train, held.validation)
+            )
             done = fit(
                 model,
                 train,

@@ -1,9 +1,11 @@
-"""How far a model reads: in which direction, and over how many positions.
+"""How far a model reads: in which direction, over how many positions, and whether beyond its own text.
 
-Belongs here: finding both out from a model in hand. Does not: the step that is tried of it (`one_step.py`).
+Belongs here: finding these out from a model in hand. Does not: the step that is tried of it (`one_step.py`).
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,44 @@ def require_direction(model: Any, tokenizer: Any, objective: str, named: str) ->
         why = "read later tokens too" if sees else "do not read later tokens"
         what = f"{kind} models {why}, so they are not trained with the {objective} objective"
         raise BadInput(named, what, f"Set it to {other}, or take another model")
+
+
+@torch.inference_mode()
+def require_isolation(model: Any, tokenizer: Any, named: str) -> None:
+    """Refuse a causal model whose attention goes on across texts where positions begin again.
+
+    Args:
+        model: With a language-modelling head.
+        tokenizer: Its fast tokenizer.
+        named: The field that asks for isolated texts.
+
+    Raises:
+        BadInput: A token sees the text before its own.
+    """
+    short = tokenizer.decode(tokenizer(SAMPLE_TEXTS[0], add_special_tokens=False)["input_ids"][:3])
+    block = Blocks([short, *SAMPLE_TEXTS], tokenizer, SHORT, isolated=True)[0]
+    ids, positions = block["input_ids"][None], block["position_ids"][None]
+    at = int((positions[0] == 0).nonzero()[1])
+    other = ids.clone()
+    other[0, 0] = (other[0, 0] + 1) % int(ids.max())
+    with uncached(model):
+        first, second = (model(input_ids=one, position_ids=positions).logits[0, at:] for one in (ids, other))
+    if not torch.equal(first, second):
+        what = f"{model.config.model_type} models do not keep texts of a block apart by their positions"
+        raise BadInput(named, what, "Set it to joined, or take another model")
+
+
+@contextmanager
+def uncached(model: Any) -> Iterator[None]:
+    """Within it, the model keeps no keys and values, with which Transformers would not see where texts begin.
+
+    The Trainer keeps none either.
+    """
+    before, model.config.use_cache = getattr(model.config, "use_cache", None), False
+    try:
+        yield
+    finally:
+        model.config.use_cache = before
 
 
 @torch.inference_mode()

@@ -30,7 +30,8 @@ def _try_base(model: Candidate, task: Task) -> None:
     recipes = {"warmup": task.warmup, "finetune": task.finetune}
     lengths = {f"{name}.max_length": recipe.max_length for name, recipe in recipes.items()}
     loras = {f"{name}.lora": recipe.lora for name, recipe in recipes.items() if recipe.lora}
-    model.language_model(task.base_model.objective, "base_model.objective", lengths, loras)
+    isolated = [f"{name}.packing" for name, recipe in recipes.items() if recipe.packing == "isolated"]
+    model.language_model(task.base_model.objective, "base_model.objective", lengths, loras, isolated)
     if task.target.label or task.target.train.label:
         model.classifier(task.target.is_of_pairs, task.finetune.pooling)
 

@@ -22,7 +22,7 @@ from transformers import (
 from getmore_assets import preflight
 from getmore_assets.config import Lora, Small, Task
 from getmore_assets.errors import BadInput
-from getmore_assets.training import language_models
+from getmore_assets.training import language_models, reach
 from getmore_assets.training.one_step import Candidate
 from tests.conftest import task_fields
 
@@ -217,6 +217,17 @@ def test_weights_that_the_library_would_not_find_are_refused(tokenizers, tmp_pat
         what = "its files lack .* of the body's weights"
     with pytest.raises(BadInput, match=what):
         try_base(folder)
+
+
+def test_texts_are_isolated_by_models_that_keep_them_apart_and_by_no_others(tokenizers, tmp_path, monkeypatch):
+    model = GPT2LMHeadModel.from_pretrained(gpt2(tokenizers, tmp_path / "m")).eval()
+    tokenizer = tokenizers["causal"]
+    reach.require_isolation(model, tokenizer, "warmup.packing")
+    assert model.config.use_cache
+    whole = model.forward
+    monkeypatch.setattr(model, "forward", lambda input_ids, position_ids: whole(input_ids=input_ids))
+    with pytest.raises(BadInput, match=r"^warmup\.packing: gpt2 models do not keep texts of a block apart"):
+        reach.require_isolation(model, tokenizer, "warmup.packing")
 
 
 def test_a_head_that_is_missing_is_no_fault(saved):

@@ -144,3 +144,14 @@ def test_pairs_are_read_as_the_tokenizer_reads_pairs(headless):
     rows = classifier.Labelled(["One.\n\nTwo."], ["a"], ["a", "b"], tokenizer, 64, pairs=True)
     assert rows[0]["input_ids"] == tokenizer("One.", "Two.")["input_ids"]
     assert rows[0]["input_ids"] != tokenizer("One.\n\nTwo.")["input_ids"]
+
+
+def test_isolated_texts_make_another_model_of_the_same_tokens(texts, tmp_path):
+    losses = []
+    for packing in ("joined", "isolated"):
+        model, tokenizer = language_models.new_small(SHAPE, "causal", texts, 64)
+        recipe = Training(max_length=32, batch_size=8, packing=packing)
+        blocks, done = phases.warm_up(model, tokenizer, "causal", texts[:40], recipe, 0, 20, tmp_path / packing)
+        assert len(blocks) == 20
+        losses.append(done.curve[-1]["loss"])
+    assert losses[0] != losses[1]
