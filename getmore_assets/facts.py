@@ -217,6 +217,7 @@ class SelectionFacts(RankingFacts):
         excluded: Rows that could not.
         left_pool: Those of them that overlap the target: id, origin, reason.
         left_pool_rows: How many these are.
+        also_in_train: Selected rows that are rows of target train.
         n_tokens: Words and marks of the selected rows.
         domains: Share of each domain in them.
     """
@@ -229,5 +230,6 @@ class SelectionFacts(RankingFacts):
     excluded: int
     left_pool: list[dict[str, str | None]] = Field(default_factory=list)
     left_pool_rows: int = 0
+    also_in_train: int = 0
     n_tokens: int
     domains: dict[str, float] = Field(default_factory=dict)

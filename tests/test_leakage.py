@@ -9,6 +9,7 @@ from getmore_assets.corpus.identity import content_id
 from getmore_assets.corpus.passages import clean
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
+from getmore_assets.reporting.dropped import dropped
 from getmore_assets.task_files import load_task
 from getmore_assets.workers import train
 from getmore_assets.workers.contracts import OnPool
@@ -24,7 +25,7 @@ def one_word_changed(text):
 def planted(sources, tmp_path_factory):
     """A pool with one test sentence in it four times over, each otherwise; and a task that selects from it.
 
-    Train holds that sentence as well, with one word changed.
+    Train holds that sentence as well, with one word changed, and the pool holds a row of train.
     """
     home = tmp_path_factory.mktemp("planted")
     test = pl.read_ndjson(sources / "test.jsonl")["text"]
@@ -38,10 +39,12 @@ def planted(sources, tmp_path_factory):
         "inside": f"{passage} {sentence} {passage}"[:999],
     }
     rows = [{"text": text, "source": "planted", "domain": "planted"} for text in leaks.values()]
+    train = pl.read_ndjson(sources / "train.jsonl")
+    taught = train["text"].filter(train["text"].str.len_chars().is_between(150, 600))[0]
+    rows.append({"text": taught, "source": "planted", "domain": "planted"})
     pl.concat([pool, pl.DataFrame(rows)]).write_parquet(home / "pool.parquet")
     fields = task_fields(sources, home / "lake")
     fields["candidates"][0]["path"] = str(home / "pool.parquet")
-    train = pl.read_ndjson(sources / "train.jsonl")
     near = pl.DataFrame({"text": f"{one_word_changed(sentence)} indeed", "label": "email"})
     pl.concat([train, near]).write_ndjson(home / "train.jsonl")
     fields["target"]["train"] = str(home / "train.jsonl")
@@ -66,6 +69,15 @@ def test_what_was_planted_is_found_and_is_no_candidate(planted):
     kinds = records.get("leakage").facts
     assert kinds["exact"] >= 1
     assert kinds["near"] >= 1
+
+
+def test_a_selected_row_that_is_a_row_of_train_is_told(planted):
+    _, _, records = planted
+    selected = records.get("selected_subset")
+    taught = set(records.get("target_data").table_ref().scan().filter(split="train").collect()["id"])
+    twice = [one for one in selected.table_ref().scan().collect()["id"] if one in taught]
+    assert selected.facts["also_in_train"] == len(twice) == 1
+    assert "selection: 1 selected row is a row of target train" in dropped({"selected_subset": selected})
 
 
 def test_no_base_model_is_trained_on_what_leaks(planted):

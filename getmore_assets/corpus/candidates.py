@@ -10,7 +10,7 @@ import polars as pl
 
 from getmore_assets.config import Budget, Task
 from getmore_assets.corpus.pool import pool_key, scan_pool
-from getmore_assets.corpus.target import evaluated_ids
+from getmore_assets.corpus.target import ids_of
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 
@@ -89,7 +89,7 @@ def find(
     Then rows that have no vector (the ids in `without`), and far domains; without `triage`, no domain is too far.
     """
     nothing = pl.DataFrame(schema={"id": pl.String}) if without is None else without
-    evaluated, leaks = evaluated_ids(target, task), leaks_of(leakage, task).select("id", "kind", "of", of_split="split")
+    evaluated, leaks = ids_of(target, task), leaks_of(leakage, task).select("id", "kind", "of", of_split="split")
     near = pl.lit(True) if triage is None else pl.col("domain").is_in(kept_domains(triage, task)["domain"].implode())
     overlaps = pl.format("overlaps the target's {}: {} of {}", "of_split", "kind", "of")
     out = [  # the station that takes a row out, when, and why

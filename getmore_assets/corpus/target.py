@@ -5,6 +5,7 @@ refusing what cannot be trained on. Does not: the pool.
 """
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 import polars as pl
@@ -184,12 +185,12 @@ def shares_of(quotas: Quotas, names: list[str]) -> list[tuple[str, float]]:
     return [(name, wanted[name] / total) for name in names if wanted.get(name)]
 
 
-def evaluated_ids(table: TableRef, task: Task) -> pl.DataFrame:
-    """The ids that nothing may be trained on: id and split (joined by + where in several).
+def ids_of(table: TableRef, task: Task, splits: Collection[str] = EVALUATION) -> pl.DataFrame:
+    """The ids of the rows that nothing may be trained on, or of other splits: id and split (joined by + where several).
 
-    A row is looked for whole and as the passages that the pool would hold it in.
+    A row has its own id, and those of the passages that the pool would hold it in.
     """
-    rows = table.of_target(task.name).filter(pl.col("split").is_in(EVALUATION))
+    rows = table.of_target(task.name).filter(pl.col("split").is_in(splits))
     held = [
         (id_, split)
         for split, whole, text in rows.select("split", "id", "text").collect().iter_rows()

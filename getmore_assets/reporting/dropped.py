@@ -1,6 +1,6 @@
-"""Which rows were dropped on the way, and why, in words: for the terminal and the report.
+"""Which rows were dropped on the way and why, and which rows were kept though they stand twice, in words.
 
-Belongs here: counting what the records of the stages say. Does not: dropping anything.
+Belongs here: counting what the records of the stages say, for the terminal and the report. Does not: dropping anything.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections import Counter
 from getmore_assets.corpus.pool import PoolFacts
 from getmore_assets.corpus.reading import counts_in, remarks
 from getmore_assets.corpus.target import TargetFacts
-from getmore_assets.facts import EmbeddingFacts
+from getmore_assets.facts import EmbeddingFacts, SelectionFacts
 from getmore_assets.records import Record
 
 _MANY = 0.05  # of a split: from which on it is said how to keep the rows
@@ -18,7 +18,7 @@ _OVERLAP = re.compile(r"overlaps (\S+):")
 
 
 def dropped(made: dict[str, Record]) -> list[str]:
-    """Return one sentence for each kind of row that was read and not used.
+    """Return one sentence for each kind of row that was read and not used, or is used in two places.
 
     Args:
         made: The records of a task's stages, by name; those that are not there are passed over.
@@ -37,6 +37,9 @@ def dropped(made: dict[str, Record]) -> list[str]:
         said.append(
             f"corpus and target: {without:,} {many} without a token that the encoder knows, so without a vector"
         )
+    if twice := (SelectionFacts.of(made["selected_subset"]).also_in_train if "selected_subset" in made else 0):
+        many = "row is a row" if twice == 1 else "rows are rows"
+        said.append(f"selection: {twice:,} selected {many} of target train")
     return said
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
-from getmore_assets.corpus.target import evaluated_ids
+from getmore_assets.corpus.target import ids_of
 from getmore_assets.facts import EmbeddingFacts, PotentialsFacts, SelectionFacts
 from getmore_assets.json_models import JsonObject
 from getmore_assets.reporting import figures
@@ -52,7 +52,15 @@ def _select(job: Job) -> StageResult:
     if cuts_scores(decider(job.task.selection, made.facts())):
         figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), job.figure("scores"))
     ranking = {**made.facts().given(), **_change(job, choice.rows)}
-    facts = SelectionFacts(encoder=encoder, epsilon=epsilon, ledger=ledger, **_counts(choice), **ranking)
+    train = ids_of(tables.target_data, job.task, ["train"])
+    facts = SelectionFacts(
+        encoder=encoder,
+        epsilon=epsilon,
+        ledger=ledger,
+        also_in_train=choice.rows.join(train, on="id", how="semi").height,
+        **_counts(choice),
+        **ranking,
+    )
     return StageResult(choice.rows.height, facts.given(), table, {"parquet": str(exported)}, choice.hash)
 
 
@@ -99,7 +107,7 @@ def the_budget_is_kept(of: Checked) -> Finding:
 @check(reads=("target_data",), blocking=True)
 def nothing_evaluated_is_selected(of: Checked) -> Finding:
     """Nothing that the target is validated or tested on is selected."""
-    evaluated = evaluated_ids(of.of("target_data").table_ref(), of.task)
+    evaluated = ids_of(of.of("target_data").table_ref(), of.task)
     found = of.rows.select("id").collect().join(evaluated, on="id").sort("id")
     return Finding(passed=not found.height, metadata={"found": found.height, "first": found["id"].head(20).to_list()})
 

@@ -33,7 +33,7 @@ def train_is_apart_from_test(of: Checked) -> Finding:
     table = record.table_ref()
     rows = of.rows.collect()
     train = rows.filter(pl.col("split") == "train").unique("id", maintain_order=True)
-    shared = train.join(target.evaluated_ids(table, task), on="id")
+    shared = train.join(target.ids_of(table, task), on="id")
     leaks = target.guard_of(rows).leaks(train)
     return Finding(
         passed=not shared.height and (not leaks.height or task.leakage == "allow"),

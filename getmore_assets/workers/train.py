@@ -16,7 +16,7 @@ from pydantic import Field
 
 from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, TARGET, Task
 from getmore_assets.corpus import pool, readers
-from getmore_assets.corpus.target import evaluated_ids, general_texts, guard_of
+from getmore_assets.corpus.target import general_texts, guard_of, ids_of
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
@@ -249,7 +249,7 @@ def _target(spec: OnPool) -> pl.LazyFrame:
 
 def _pool_sample(spec: OnPool, rows: int) -> list[str]:
     """Texts of the pool, those with the smallest ids, without what any model is evaluated on or what overlaps it."""
-    task, evaluated = spec.task, evaluated_ids(spec.target_data, spec.task)
+    task, evaluated = spec.task, ids_of(spec.target_data, spec.task)
     held = pool.scan_pool(spec.raw_corpus, pool.pool_key(task))
     held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
     sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
