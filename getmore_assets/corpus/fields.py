@@ -119,6 +119,7 @@ class _Batch:
             texts.append(rendered.text)
             reasons.append(reason)
             self.reading.not_text += rendered.left_out
+            self.reading.other_branches += rendered.other_branches
         blank = meanings.text(pl.Series(texts, dtype=pl.String))
         said = pl.lit(" and ".join(f"`{column}`" for column in named) + " ") + blank.reasons
         self.reasons.append(pl.select(pl.coalesce(pl.Series(reasons, dtype=pl.String), said)).to_series())

@@ -1,4 +1,4 @@
-"""Files of JSON: one object a line, or one list of objects, each object decoded strictly.
+"""Files of JSON: one object a line, or one list of objects, alone or in an object; each object decoded strictly.
 
 Belongs here: lines to rows, and what is no file of JSON lines though some lines look so. Does not: lines (`lines.py`),
 elements of a list (`json_list.py`), or what a value means (`meanings.py`).
@@ -20,6 +20,10 @@ from getmore_assets.errors import BadInput
 
 def read(path: Path, columns: Columns, reading: Reading) -> Batches:
     """Yield the rows of a file of JSON lines, or of one list: the columns asked for, or all."""
+    rows_of = json_list.rows_of(path)
+    if rows_of and rows_of.keys:
+        reading.dialect = f"its rows are those of its list `{'.'.join(rows_of.keys)}`"
+        reading.beside += rows_of.beside
 
     def rows() -> Iterator[tuple[int, Row, int]]:
         for line in _objects(path):
@@ -45,8 +49,9 @@ def read(path: Path, columns: Columns, reading: Reading) -> Batches:
 
 
 def _objects(path: Path) -> Iterator[Line]:
-    """What an object each is expected in: the elements of a list, else lines."""
-    return json_list.elements(path) if json_list.is_list(path) else lines(path)
+    """What an object each is expected in: the rows of one value of JSON, else lines."""
+    rows = json_list.rows_of(path)
+    return lines(path) if rows is None else json_list.elements(path, rows)
 
 
 def _keys(path: Path) -> set[str]:
@@ -72,7 +77,7 @@ def _refuse_one_document(path: Path, number: int, text: str) -> None:
         json.loads(begun)
     except json.JSONDecodeError as error:
         if begun[0] in "[{" and error.pos >= len(begun):
-            what = "is one value of JSON over several lines, neither one object a line nor a list of objects"
+            what = "is one value of JSON over several lines, neither a list of objects nor an object that is mostly one"
             fix = "Write its rows one a line, as with `jq -c '.messages[]'` where they are under `messages`"
             raise BadInput(str(path), what, fix) from None
     except RecursionError:

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from getmore_assets.corpus.rendering import in_pieces
+
 #: A character that is neither white space nor invisible (control characters, byte order marks, zero-width spaces).
 _VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
 _LARGEST = float(np.finfo(np.float32).max)
@@ -50,7 +52,7 @@ class Proved:
 
 
 def text(column: pl.Series) -> Proved:
-    """Strings with at least one visible character."""
+    """Strings with at least one visible character; of JSON also text in pieces (`rendering.in_pieces`)."""
     if column.dtype == pl.Object:
         return _each(column, _text_of)
     if column.dtype == pl.Null or isinstance(column.dtype, _STRINGS):
@@ -175,6 +177,7 @@ def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | Non
 def _text_of(value: Any) -> tuple[str | None, str | None]:
     if value is None:
         return None, "is null or blank"
+    value = value if (pieces := in_pieces(value)) is None else pieces
     if not isinstance(value, str):
         return None, f"is {_named(value)}, not text"
     return (value, None) if _is_visible(value) else (None, "is null or blank")

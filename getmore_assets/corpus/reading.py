@@ -44,6 +44,8 @@ class SourceCounts(Facts):
         longer_than_a_passage: Rows that are longer than a passage and are kept whole.
         folded: Rows or passages whose text another one has; None before the pool is made.
         not_text: Parts of messages that are no text.
+        other_branches: Messages of trees of messages that are not on the branch that is read.
+        beside: Objects in other lists of files that are one object, by the lists' keys.
     """
 
     field: str
@@ -62,6 +64,8 @@ class SourceCounts(Facts):
     longer_than_a_passage: int = 0
     folded: int | None = 0
     not_text: int = 0
+    other_branches: int = 0
+    beside: dict[str, int] = Field(default_factory=dict)
 
 
 @dataclass
@@ -71,7 +75,7 @@ class Reading:
     Attributes:
         source: What is read.
         format: The format it was read as.
-        dialect: What was found of a file of delimited text that its name does not tell.
+        dialect: What was found of a file of delimited text, or of one value of JSON, that its name does not tell.
         files: How many files were read.
         unchanged: Files that were read for the pool before, are as they were, and were not read again.
         left_out: Files and folders under the source's path that were not read, each with the reason.
@@ -86,6 +90,8 @@ class Reading:
         gathered: Whether its files were found by a folder or a glob, and so belong together.
         cuts: Whether rows are cut into passages, which those of messages must not be.
         not_text: Parts of messages that are no text (images, audio) and so are in no text.
+        other_branches: Messages of trees of messages that are not on the branch that is read.
+        beside: Objects in other lists of files that are one object, by the lists' keys.
     """
 
     source: Source
@@ -105,6 +111,8 @@ class Reading:
     gathered: bool = False
     cuts: bool = False
     not_text: int = 0
+    other_branches: int = 0
+    beside: Counter[str] = field(default_factory=Counter)
 
     def bad(self, where: str, what: str, fix: str = "Mend the row, or set `bad_rows: skip` on this source") -> None:
         """Count a bad row by its reason, or refuse it.
@@ -140,6 +148,8 @@ class Reading:
             longer_than_a_passage=self.longer,
             folded=self.folded,
             not_text=self.not_text,
+            other_branches=self.other_branches,
+            beside=dict(self.beside),
         )
 
 
@@ -181,6 +191,9 @@ def remarks(told: SourceCounts) -> list[str]:
         said.append(f"{_of(told.folded, 'duplicate')} folded")
     if told.not_text:
         said.append(f"{_of(told.not_text, 'part')} of messages not text")
+    if told.other_branches:
+        said.append(f"{_of(told.other_branches, 'message')} on earlier branches of conversations not read")
+    said += [f"{_of(count, 'object')} in `{keys}` not read" for keys, count in told.beside.items()]
     return said
 
 

@@ -7,7 +7,7 @@ are told of a shape (`exports/trainers.py`).
 |---|---|
 | messages | one of messages with `role` and `content` |
 | conversations | one of messages with `from` and `value` (ShareGPT) |
-| chat-export | one of messages with any other keys, which no trainer takes as they are |
+| chat-export | one of messages with any other keys, or a tree of them, which no trainer takes as they are |
 | alpaca | `instruction`, `input` or `context`, `output` or `response` |
 | prompt-completion | `prompt`, and `completion` or `response`: texts, or messages |
 | preference | `chosen`, `rejected`, and mostly the prompt: `prompt`, `question` or messages |
@@ -29,7 +29,7 @@ CHAT_EXPORT = "chat-export"
 _ASKED = ("prompt", "question", "instruction", "messages", "conversations", "conversation")
 _ANSWERED = ("completion", "response")
 _MORE, _DONE = ("input", "context"), ("output", "response")
-_CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue", "chat", "turns")
+_CHATS = ("messages", "conversations", "conversation", "dialog", "dialogue", "chat", "turns", "mapping")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ _DOMAIN = {
     "pile",
 }
 _SOURCE = {"source", "origin", "dataset", "site", "publisher", "journal", "corpus", "provider", "file", "filename"}
+_SOURCE |= {"from", "author", "sender", "user", "username"}
 _NONE = {"id", "ids", "uid", "uuid", "guid", "key", "url", "uri", "link", "lang", "language", "date", "time", "year"}
 _NONE |= {"month", "timestamp", "license", "licence", "hash", "md5", "sha", "split", "fold", "index", "idx", "version"}
 _PAIRS = (("1", "2"), ("a", "b"), ("premise", "hypothesis"))  # how the names of a pair's two texts end

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from getmore_assets.corpus import formats
+from getmore_assets.corpus import formats, meanings
 from getmore_assets.corpus.reading import Reading, Row
-from getmore_assets.corpus.rendering import NotTextError, render
+from getmore_assets.corpus.rendering import NotTextError, in_pieces, render
 from getmore_assets.corpus.shapes import Recognised, recognise
 from getmore_assets.drafting.files import SourceFiles
 from getmore_assets.errors import BadInput
@@ -91,12 +91,13 @@ class Table:
     partly: tuple[str, ...] = ()
 
 
-def look(found: SourceFiles, most: int) -> Table:
+def look(found: SourceFiles, most: int, filled_column: str | None = None) -> Table:
     """Read rows from the start of a table (of many parts: of the first and of the last) and count what they hold.
 
     Args:
         found: What to read.
         most: Rows, about.
+        filled_column: Count the rows alone that have text in this column.
 
     Raises:
         NoTextsError: It has no rows.
@@ -111,7 +112,7 @@ def look(found: SourceFiles, most: int) -> Table:
     rows, whole = 0, files == filled
     for file in files:
         names, start = set(), rows
-        for batch in _batches(found, file):
+        for batch in _batches(found, file, filled_column):
             if rows - start >= max(1, most // len(files)):
                 whole = False
                 break
@@ -153,10 +154,10 @@ def _unusable(batches: list[pl.DataFrame], shape: Recognised) -> int:
     return count
 
 
-def _batches(found: SourceFiles, file: Path) -> Iterator[pl.DataFrame]:
+def _batches(found: SourceFiles, file: Path, filled: str | None) -> Iterator[pl.DataFrame]:
     try:
         for _, batch in formats.READERS[found.kind](file, None, Reading(found.source())):
-            yield batch
+            yield batch.filter(meanings.text(batch[filled]).reasons.is_null()) if filled in batch.columns else batch
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadInput(str(file), f"cannot be read ({str(error).splitlines()[0]})", "Mend it or leave it out") from None
 
@@ -199,10 +200,13 @@ def _column(name: str, parts: list[pl.Series], rows: int) -> Column:
 
 
 def _of_one_kind(part: pl.Series) -> pl.Series:
-    """A column of JSON whose values are plain but for a few: those few are as if they were null."""
+    """A column of JSON whose values are plain but for a few: those few are as if they were null.
+
+    Text in pieces is text.
+    """
     if part.dtype != pl.Object:
         return part
-    values = part.to_list()
+    values = [value if (pieces := in_pieces(value)) is None else pieces for value in part]
     kinds = Counter(type(value) for value in values if value is not None)
     kind, count = kinds.most_common(1)[0] if kinds else (type(None), 0)
     if kind not in (str, int, float, bool) or 2 * count <= kinds.total():

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from getmore_assets.config import LEXICAL, Corpus, Encoder, Task
+from getmore_assets.corpus.shapes import CHAT_EXPORT
 from getmore_assets.drafting.column_roles import Role, domain_and_source_of, label_of, pair_of, text_of
 from getmore_assets.drafting.column_samples import NoTextsError, Table, look
 from getmore_assets.drafting.sides import PoolAndTarget
@@ -137,7 +138,7 @@ def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
     for number, table in enumerate(pool):
         text = text_of(table)
         assert isinstance(text.column, str)
-        domain, source = domain_and_source_of(table, _texts(table, text))
+        domain, source = domain_and_source_of(_rows_with_text(table, text, _POOL_ROWS), _texts(table, text))
         field, named = f"candidates.{number}", table.found.source().model_dump(exclude_unset=True)
         named |= {"text": text.column}
         choices += [
@@ -146,7 +147,9 @@ def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
         ]
         if table.shape:
             named |= {"whole_rows": True}
-            choices.append(Choice(f"{field}.whole_rows", True, "trainers take such rows as they are, never cut"))
+            taken = table.shape.name != CHAT_EXPORT
+            why = "trainers take such rows as they are, never cut" if taken else "a conversation is one text, never cut"
+            choices.append(Choice(f"{field}.whole_rows", True, why))
         if table.found.kind == "text":
             why = f"text has no columns, so the {'folder' if len(table.found.files) > 1 else 'file'}'s name is used"
             source, domain = Role(None, "text has no columns, so the file's name is used"), Role(None, why)
@@ -161,7 +164,8 @@ def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[JsonObject,
     choices, others = [], [table for split, table in splits.items() if split != "train"]
     text, pair = text_of(splits["train"]), pair_of(splits["train"])
     texts = _texts(splits["train"], text)
-    label = label_of(splits["train"], others, [*texts, *(pair.column if pair and pair.column else [])])
+    told = _rows_with_text(splits["train"], text, _TARGET_ROWS)
+    label = label_of(told, others, [*texts, *(pair.column if pair and pair.column else [])])
     if pair and isinstance(pair.column, list) and label.column and text.column in pair.column:
         text, texts = pair, pair.column
     fields: JsonObject = {}
@@ -184,6 +188,14 @@ def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[JsonObject,
     choices += [_choice("target.text", text), _choice("target.label", label)]
     fields["text"] = text.column
     return fields | ({"label": label.column} if label.column else {}), choices
+
+
+def _rows_with_text(table: Table, text: Role, most: int) -> Table:
+    """A look at the rows with a text alone: in an export, notices without one have a kind as well."""
+    column = table.columns.get(text.column) if isinstance(text.column, str) else None
+    if column is None or not column.is_text or column.filled == 1:
+        return table
+    return look(table.found, most, column.name)
 
 
 def _texts(table: Table, text: Role) -> list[str]:

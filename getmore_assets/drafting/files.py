@@ -29,7 +29,7 @@ SPLITS = {
 TARGET = {"target", "targets", "wanted", "downstream"}
 POOL = {"pool", "corpus", "corpora", "candidate", "candidates", "crawl", "unlabeled", "unlabelled", "web"}
 _TELLING = TARGET | POOL | {word for words in SPLITS.values() for word in words}
-_NOT_ROWS = "JSON, but neither one object a line nor a list of objects"
+_NOT_ROWS = "JSON, but neither one object a line nor a list of objects, alone or in an object"
 _ABOUT = re.compile(r"(?i)^(readme|licen[cs]e|copying|notice|changelog|citation|contributing)\b")
 
 
@@ -121,7 +121,7 @@ def _not_read(path: Path) -> str | None:
         return "no format that is read"
     if kind == "text" and _ABOUT.match(path.name):
         return "says something about the data"
-    return None if path.suffix != ".json" or json_list.is_list(path) or _is_json_lines(path) else _NOT_ROWS
+    return None if path.suffix != ".json" or json_list.rows_of(path) or _is_json_lines(path) else _NOT_ROWS
 
 
 def _found(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> SourceFiles:

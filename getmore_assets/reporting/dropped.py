@@ -27,7 +27,8 @@ def dropped(made: dict[str, Record]) -> list[str]:
     if target := made.get("target_data"):
         said += _of_target(TargetFacts.of(target))
     if "raw_corpus" in made and target:
-        said += [f"{one.field}: {remark}" for one in counts_in(made) for remark in remarks(one) if one.skipped]
+        partly = [one for one in counts_in(made) if one.skipped or one.other_branches or one.beside]
+        said += [f"{one.field}: {remark}" for one in partly for remark in remarks(one)]
     if pool := made.get("raw_corpus"):
         said += _of_pool(PoolFacts.of(pool))
     if (leaks := made.get("leakage")) and leaks.rows:

@@ -134,14 +134,14 @@ def test_a_column_that_the_first_rows_lack_is_null_in_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"text": "outer", "messages": [\n{"role":"user","content":"x","text":"inner"}\n]}\n', "over several lines"),
+        ('{"text": "the outer text is the longer part", "of": [\n{"text":"inner"}\n]}\n', "over several lines"),
         ('[\n"a",\n{"text": "b"}\n]\n', "over several lines"),
     ],
 )
 def test_one_value_of_json_is_no_json_lines_whatever_its_lines_look_like(tmp_path, content, said):
     (tmp_path / "a.json").write_text(content)
     for bad_rows in ("error", "skip"):
-        with pytest.raises(BadInput, match=f"{said}.*one object a line"):
+        with pytest.raises(BadInput, match=f"{said}.*rows one a line"):
             read(tmp_path / "a.json", bad_rows=bad_rows)
 
 

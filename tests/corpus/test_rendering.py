@@ -37,6 +37,14 @@ def said(*contents, role="user"):
         ({"m": [{"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["a", "b"]}}]}, "m", "a\nb"),
         ({"m": [{"sender": "human", "text": "said", "content": [{"type": "text", "text": "said"}]}]}, "m", "said"),
         ({"m": [{"sender": "human", "text": "said"}]}, "m", "said"),
+        ({"text": ["See ", {"type": "link", "text": "https://a.org"}, "."]}, "text", "See https://a.org."),
+        ({"m": [{"from": "Ann", "text": ["a", {"type": "bold", "text": "b"}]}]}, "m", "ab"),
+        (
+            {"m": [{"from": None, "from_id": "user7", "text": "of an account that is gone"}]},
+            "m",
+            "of an account that is gone",
+        ),
+        ({"m": [{"author": {"role": "tool"}, "content": {"content_type": "code", "text": "x = 1"}}]}, "m", "x = 1"),
     ],
 )
 def test_the_text_of_a_row(row, text, rendered):
@@ -50,6 +58,35 @@ def test_calls_of_tools_are_rendered_as_json_without_the_keys_of_other_calls():
     assert json.loads(first) == CALL
     assert "Köln" in first
     assert second == "4 °C"
+
+
+def node(parent, said, written, **content):
+    content = content or {"content_type": "text", "parts": [said]}
+    message = None if said is None else {"author": {"role": "user"}, "content": content, "create_time": written}
+    return {"message": message, "parent": parent, "children": []}
+
+
+def test_of_a_tree_of_messages_the_branch_that_ends_last_is_rendered_and_the_others_counted():
+    tree = {
+        "root": node(None, None, None),
+        "b": node("a", "first answer", 2.0),
+        "a": node("root", "question", 1.0),
+        "c": node("b", "thanks", 3),
+        "d": node("a", "second answer", 4.0),
+        "e": node("d", "thoughts", 5.0, content_type="thoughts", thoughts=[{"content": "hm"}]),
+    }
+    rendered = render({"mapping": tree}, "mapping")
+    assert rendered.text == "question\nsecond answer"
+    assert (rendered.left_out, rendered.other_branches) == (1, 2)
+    assert is_messages(tree)
+    circle = {"a": node("b", "one", 1.0), "b": node("a", "two", 2.0)}
+    assert render({"mapping": circle}, "mapping").text == ""
+
+
+def test_what_is_no_text_of_an_exported_chat_is_counted():
+    notices = [{"type": "service", "actor": "Ann", "text": ""}, {"from": "Ann", "photo": "a.jpg", "text": ""}]
+    rendered = render({"m": [*notices, {"from": "Ann", "text": "said"}]}, "m")
+    assert (rendered.text, rendered.left_out) == ("said", 2)
 
 
 def test_parts_that_are_no_text_are_counted_and_left_out():

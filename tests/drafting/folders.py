@@ -88,6 +88,47 @@ def chat_export(texts):
     }
 
 
+def chatgpt(texts):
+    """Conversations as trees: a node a message, and two answers to a question that was asked again."""
+
+    def talk(number):
+        said = {"root": (None, None, None)}
+        said |= {"hidden": ("root", "system", ""), "asked": ("hidden", "user", next(texts)[:80])}
+        said |= {f"answer{n}": ("asked", "assistant", next(texts)) for n in range(2)}
+        nodes = {}
+        for at, (name, (parent, role, text)) in enumerate(said.items()):
+            content = {"content_type": "text", "parts": [text]}
+            message = {"id": name, "author": {"role": role}, "create_time": 1.7e9 + at, "content": content}
+            children = [other for other, (above, _, _) in said.items() if above == name]
+            nodes[name] = {"id": name, "message": role and message, "parent": parent, "children": children}
+        return {"title": f"Talk {number}", "mapping": nodes, "current_node": "answer1", "conversation_id": str(number)}
+
+    return {
+        "conversations.json": json.dumps([talk(n) for n in range(100)]),
+        "good-conversations.json": json.dumps([talk(n) for n in range(20)]),
+        "user.json": json.dumps({"id": "user-1"}),
+    }
+
+
+def telegram(texts):
+    """One chat as the desktop application exports it: notices among messages, and text in pieces where it has links."""
+
+    def message(number):
+        if number % 10 == 0:
+            return {"id": number, "type": "service", "actor": "Ann", "action": "join_group", "text": ""}
+        said = ["See ", {"type": "link", "text": "https://example.org"}, f" {next(texts)}"]
+        text = said if number % 7 == 0 else next(texts)
+        return {"id": number, "type": "message", "from": ["Ann", "Bob"][number % 2], "from_id": "user1", "text": text}
+
+    def chat(count):
+        return {"name": "Ann", "type": "personal_chat", "id": 7, "messages": [message(n) for n in range(count)]}
+
+    return {
+        "export/result.json": json.dumps(chat(200), indent=1, ensure_ascii=False),
+        "wanted/result.json": json.dumps(chat(60), indent=1, ensure_ascii=False),
+    }
+
+
 def titles(texts):
     """Papers named by their titles: words in these, and dots, say nothing of what the files are for."""
     names = ("2017_U.S._trade", "2013_Real_targets", "2015_A_test_of_dev_tools", "2011_The_corpus", "2012_Plain")
@@ -156,6 +197,8 @@ FOLDERS: dict[Callable, tuple[str, str | None] | str] = {
     thesis: ("thesis/*.tex", None),
     chat: ("good-answers.jsonl", None),
     chat_export: ("good-conversations.json", None),
+    chatgpt: ("good-conversations.json", None),
+    telegram: ("wanted/result.json", None),
     titles: ("chapters/*.tex", None),
     alike: "--target autumn.csv or --target spring.csv",
     alone: "a task needs two things: a target and a candidate pool",

@@ -117,7 +117,7 @@ def test_what_is_no_data_is_left_out_with_the_reason(lay, tmp_path):
         "d/README.md": "says something about the data",
         "d/loop": "a link to a folder; name the folder itself",
         "d/notes.txt": "text beside tables; name it to have it read",
-        "d/one.json": "JSON, but neither one object a line nor a list of objects",
+        "d/one.json": "JSON, but neither one object a line nor a list of objects, alone or in an object",
         "d/slides.pptx": "no format that is read",
     }
 
