@@ -22,8 +22,9 @@ from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, require
 log = logging.getLogger(__name__)
 
 _ABOUT = (
-    "A run for each model of a task, and one for its scorecard, whose child runs are one selector with one seed each: "
-    "select those to compare them."
+    "A run for each model of a task, and one for its scorecard. Under the scorecard's run is a run for each selector, "
+    "with its means over the seeds: expand it in the chart view, and each metric has a bar a selector. Below are "
+    "runs for each seed."
 )
 _NUMBER = (int, float)
 
@@ -88,14 +89,15 @@ class TrackedRun:
         rows = [Metric(re.sub(r"[^\w\-. :/]", "_", name), float(value), stamp, 0) for name, value in numbers.items()]
         self.client.log_batch(self.id, metrics=rows)
 
-    def child(self, name: str, note: str, params: JsonObject, metrics: JsonObject) -> None:
-        """Add a finished run under this one; `note` describes it on its page, in Markdown."""
+    def child(self, name: str, note: str, params: JsonObject, metrics: JsonObject) -> "TrackedRun":
+        """Add a finished run under this one and return it; `note` describes it on its page, in Markdown."""
         tags = {"mlflow.parentRunId": self.id, "mlflow.note.content": note}
         run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
         own = TrackedRun(self.client, run.info.run_id, self.experiment_id, self.server)
         own.log_params(params)
         own.log_metrics(metrics)
         self.client.set_terminated(own.id, "FINISHED")
+        return own
 
     def log_curve(self, curve: list[dict[str, float]]) -> None:
         """Losses by step."""

@@ -151,9 +151,10 @@ def test_links_to_the_servers_hold_no_login(monkeypatch):
 def test_a_run_has_children_that_are_described_and_comparable(lake):
     with tracked(lake, "t scorecard", TAGS) as run:
         for seed in range(2):
-            run.child(
+            made = run.child(
                 f"t knn seed {seed}", "a note", {"selector": "knn", "seed": seed, "unset": None}, {"micro_f1": 0.5}
             )
+        below = made.child("below", "another", {}, {})
     client = MlflowClient(Tracking().of(lake))
     children = client.search_runs([run.experiment_id], f"tags.`mlflow.parentRunId` = '{run.id}'")
     assert sorted(child.data.params["seed"] for child in children) == ["0", "1"]
@@ -161,3 +162,5 @@ def test_a_run_has_children_that_are_described_and_comparable(lake):
     assert all(child.data.metrics == {"micro_f1": 0.5} for child in children)
     assert all(child.data.tags["mlflow.note.content"] == "a note" for child in children)
     assert {child.info.status for child in children} == {"FINISHED"}
+    (grandchild,) = client.search_runs([run.experiment_id], f"tags.`mlflow.parentRunId` = '{made.id}'")
+    assert grandchild.info.run_id == below.id

@@ -21,6 +21,7 @@ from getmore_assets.pods import PodRequest
 from getmore_assets.records import FROM_PYTHON, Record, now, tables_of, write_atomically
 from getmore_assets.tracking import TrackedRun, tracked
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, dagster_url, run_url
+from getmore_assets.training_facts import Scored
 from getmore_assets.workers.contracts import OfStage, Result, Spec, Worker
 
 log = logging.getLogger(__name__)
@@ -253,7 +254,8 @@ def _log(run: TrackedRun, task: Task, record: Record) -> None:
     run.set_tags(record.lineage)
     for stage, table in tables_of(record.lineage).items():
         run.log_table(stage, table)
-    run.log_metrics({**record.facts, **record.facts.get("metrics", {}), "rows": record.rows})
+    scored, metrics = record.facts.get("scored", []), record.facts.get("metrics", {})
+    run.log_metrics({**record.facts, **({} if scored else metrics), "rows": record.rows})
     run.log_curve(record.facts.get("curve", []))
     if "model" in record.folders:
         version = run.register(f"{record.task}.{record.station}", Path(record.folders["model"]))
@@ -261,9 +263,16 @@ def _log(run: TrackedRun, task: Task, record: Record) -> None:
     for figure in record.figures.values():
         if Path(figure).is_file():
             run.log_file(Path(figure))
-    for scored in record.facts.get("scored", []):  # of the scorecard: compare them in MLflow's own plots
-        who, seed = scored["selector"], scored["seed"]
-        note = f"`{who}`, seed {seed}, on the scorecard of target `{record.task}`; at equal tokens with its siblings"
-        params = {"selector": who, "seed": seed}
-        measured = {name: value for name, value in scored.items() if name not in ("seed", "target")}
-        run.child(f"{record.task} {who} seed {seed}", note, params, measured)
+    for who in reversed(dict.fromkeys(one["selector"] for one in scored)):  # MLflow shows the newest first
+        means = {name.removeprefix(f"{who}/"): mean for name, mean in metrics.items() if name.startswith(f"{who}/")}
+        _log_selector(run, {"target": record.task, "selector": who}, means, [s for s in scored if s["selector"] == who])
+
+
+def _log_selector(run: TrackedRun, of: dict[str, str], means: dict[str, float], scored: list[Scored]) -> None:
+    """A run for a selector on a scorecard, and one for each seed under it: MLflow draws a bar a run for each metric."""
+    who = of["selector"]
+    note = f"`{who}` on the scorecard of target `{of['target']}`, at equal tokens with its siblings: "
+    mean = run.child(who, f"{note}means over {len(scored)} seeds", {**of, "seeds": len(scored)}, means)
+    for one in scored:
+        measured = {name: value for name, value in one.items() if name not in ("seed", "target")}
+        mean.child(f"{who} seed {one['seed']}", f"{note}seed {one['seed']}", {**of, "seed": one["seed"]}, measured)

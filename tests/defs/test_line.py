@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import pytest
 from deltalake import DeltaTable
 from mlflow import MlflowClient
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -74,6 +75,22 @@ def test_the_scorecard_has_every_selector_and_seed_at_equal_tokens(ran):
     assert hashes[0] != hashes[1]
     assert Path(ran.printed["report"]).is_file()
     assert len(ran.printed["verdict"]) == 2
+
+
+def test_mlflow_has_a_run_for_each_selector_with_its_means_and_one_for_each_seed_under_it(ran):
+    client, run = MlflowClient(Tracking().of(ran.lake)), ran.records.get("scorecard").mlflow_run_id
+    experiment = client.get_run(run).info.experiment_id
+
+    def under(parent):
+        return client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+
+    selectors = under(run)
+    assert {one.info.run_name for one in selectors} == {"got-d", "none", "random"}
+    for one in selectors:
+        seeds = [seed.data.metrics["perplexity"] for seed in under(one.info.run_id)]
+        assert len(seeds) == 2
+        assert one.data.metrics["perplexity"] == pytest.approx(sum(seeds) / 2)
+    assert not [name for name in client.get_run(run).data.metrics if "/" in name]
 
 
 def test_models_load_with_plain_transformers(ran):
