@@ -29,7 +29,7 @@ def judged_by(task: Task) -> list[Any]:
 
 def _target_is_near(job: Job, last: Record) -> str | None:
     """The last model stands where what it came from does and `drift.rows` lets the change of target train pass."""
-    same = all(last.inputs[name] == job.inputs[name].data_version for name in ("base_model", "warmed_model"))
+    same = last.inputs["warmed_model"] == job.inputs["warmed_model"].data_version
     target, before = TargetFacts.of(job.inputs["target_data"]), FineTuningFacts.of(last)
     if not same or before.evaluated_version != target.evaluated_version or job.task.drift.rows is None:
         return None
@@ -46,7 +46,6 @@ def _fine_tune(job: Job) -> StageResult:
         act="fine_tune",
         raw_corpus=job.table("raw_corpus"),
         target_data=job.table("target_data"),
-        base=job.model("base_model"),
         classes=target.labels,
         warmed=job.model("warmed_model"),
         folder=folder,
@@ -75,7 +74,7 @@ STAGE = Stage(
     code_version="6",
     settings=lambda task: [task.finetune, *judged_by(task)],
     make=_fine_tune,
-    reads=("raw_corpus", "target_data", "base_model", "warmed_model"),
+    reads=("raw_corpus", "target_data", "warmed_model"),
     versions={"raw_corpus": "held_out_version"},  # the general text that forgetting is measured on
     keep=_target_is_near,
     tracked=True,

@@ -33,7 +33,6 @@ class WarmUpSpec(OnLake):
 class OnTarget(OnPool):
     """Of a training that is scored on the target; `classes` are its labels, in order."""
 
-    base: Path
     classes: list[str]
 
 
@@ -75,6 +74,7 @@ class CompareSpec(OnTarget):
     """Warm up and fine-tune for every run; `selections` are the ids behind each hash, in order."""
 
     act: Literal["compare"]
+    base: Path
     runs: list[ComparedRun]
     selections: dict[str, list[str]]
 
