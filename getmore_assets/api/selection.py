@@ -143,7 +143,7 @@ def select(
         domain: The column of the candidates that names a row's domain.
         source: The column of the candidates that names a row's source.
         label: The column of the target that holds a label.
-        validation: What epochs are chosen by; without it a tenth of the target.
+        validation: Chooses the best epoch; without it, a tenth of the target does.
         test: What is scored on; without it a tenth of the target. Candidates that overlap it are not selected.
         name: Of the target: results of one name replace each other.
         lake: The folder of all results.

@@ -145,7 +145,7 @@ class Target(Section):
     """The examples of what is wanted. Without `validation` or `test`, a tenth of train is held out for each."""
 
     train: AnySource = Field(description="what is fine-tuned on and selected for; never the split you test on")
-    validation: AnySource | None = Field(None, description="what epochs are chosen by; without it a tenth of train")
+    validation: AnySource | None = Field(None, description="chooses the best epoch; without it, a tenth of train does")
     test: AnySource | None = Field(None, description="what is scored on, once; without it a tenth of train")
     negative: AnySource | None = Field(None, description="examples of what to move away from, for `contrast`")
     text: Text | Pair = Field("text", description="as in a source; for every split")

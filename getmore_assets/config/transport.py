@@ -99,8 +99,8 @@ class Drift(Section):
         "distance of unit vectors)"
     )  # fmt: skip
     overlap: float = Field(
-        1.0, gt=0, le=1, description="Jaccard similarity with the selection that a model was warmed up on, from which "
-        "on that model stands"
+        1.0, gt=0, le=1, description="keep the current model where the new selection overlaps the one it was warmed up "
+        "on by at least this (Jaccard)",
     )  # fmt: skip
 
     @property

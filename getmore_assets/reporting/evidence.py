@@ -1,4 +1,4 @@
-"""What lies in the lake that a report shows: ranks, texts, potentials, and vectors of a sample.
+"""What a report shows of the results in the lake: ranks, texts, potentials, and vectors of a sample.
 
 Belongs here: reading it, at the versions that a task's records name. Does not: wording or drawing it.
 """

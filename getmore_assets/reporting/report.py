@@ -61,7 +61,7 @@ def write(
         path: Where.
         task: Whose it is.
         made: The records of all stations before the scorecard, in order.
-        evidence: What lies in the lake of the selection.
+        evidence: The selection's rows and potentials, read from the lake.
         scores: The scorecard: one row per selector and seed.
         curves: Of it; none where none was asked for.
         gates: Whether the task can tell selections apart.

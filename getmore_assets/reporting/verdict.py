@@ -97,7 +97,7 @@ def sentences(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[
             lines.append(f"{chosen} against {name}: {amount}, one seed: no verdict")
             continue
         amount += f" (95 %, {gain.n} seeds; p {gain.p:.2g} after Holm)"
-        unseen = f"not shown to be worth it: {chosen} against {name}: {amount}; {_visible(gain)}"
+        unseen = f"no measurable benefit: {chosen} against {name}: {amount}; {_visible(gain)}"
         if not tells:
             unseen = f"this task cannot tell: {chosen} against {name}: {amount}"
         level = f"not worth it over {name}: {chosen} is level with it within {gain.margin:.2g}: {amount}"
@@ -132,7 +132,7 @@ def headline(gains: dict[str, Gain], chosen: str, cannot_tell: str | None = None
     found = [(judgement(gain), shown(other)) for other, gain in gains.items()]
     opening = {
         WORSE: "Do not use this",
-        UNKNOWN: "Not shown to be worth it",
+        UNKNOWN: "No measurable benefit",
         LEVEL: "Not worth it over every rival",
         BETTER: "Worth it",
     }

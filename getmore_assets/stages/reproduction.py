@@ -29,7 +29,7 @@ def find(lake: Lake, run: str) -> Record:
     """The making of a selection that a Dagster run, an MLflow run of a model that came of it, or its hash names.
 
     Raises:
-        BadInput: There is no such lake, or it remembers no such making.
+        BadInput: There is no such lake, or no such selection in it.
     """
     if not lake.root.is_dir():
         raise BadInput(f"lake {lake.root}", "there is no such lake", "Name the lake of the task file")

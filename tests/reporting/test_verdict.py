@@ -13,7 +13,7 @@ AHEAD, SAME, SPREAD = [5.0, 5.2, 4.9], [0.1, 0.0, -0.1], [9.0, -9.0, 1.0]  # per
     [
         ([100.0, 101.0, 102.0], [110.0, 111.2, 112.1], "got-d is better than random"),
         ([110.0, 111.2, 112.1], [100.0, 101.0, 102.0], "do not use this"),
-        ([100.0, 105.0, 110.0], [103.0, 100.0, 111.0], "not shown to be worth it"),
+        ([100.0, 105.0, 110.0], [103.0, 100.0, 111.0], "no measurable benefit"),
         ([100.0], [110.0], "one seed: no verdict"),
     ],
 )
@@ -73,7 +73,7 @@ def test_f1_is_better_when_higher():
         (
             {"none": AHEAD, "knn": SAME, "dsir": SPREAD},
             "unknown",
-            "Not shown to be worth it: got-d is not told apart from dsir, level with knn, better than no warm-up.",
+            "No measurable benefit: got-d is not told apart from dsir, level with knn, better than no warm-up.",
         ),
         (
             {"none": AHEAD, "knn": [-one for one in AHEAD]},
