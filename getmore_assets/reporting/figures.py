@@ -71,18 +71,33 @@ def _names(axes: Any, names: list[str]) -> None:
     axes.invert_yaxis()
 
 
+def _legend_below(figure: Any) -> None:
+    """A legend in one line under the axes, where it hides no bar and no point."""
+    figure.legend(frameon=False, fontsize=8, ncols=3, markerscale=2, loc="outside lower center")
+
+
+def _whole_steps(axes: Any, name: str) -> None:
+    """An axis along steps or passes: there is no step 2.5."""
+    axes.set_xlabel(name)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _commonest(names: pl.Series) -> list[str]:
+    """Names by how often they are there, ties in order of the alphabet."""
+    return names.value_counts().sort(["count", names.name], descending=[True, False])[names.name].to_list()
+
+
 def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
     """Shares of domains among the candidates and in the selection."""
-    names = selected["domain"].value_counts(sort=True)["domain"].to_list()
-    names = (names + [n for n in pool["domain"].value_counts(sort=True)["domain"] if n not in names])[:_MOST_BARS]
-    figure, axes = _canvas("Domains: candidates and selection", 1.2 + 0.28 * len(names))
+    names = list(dict.fromkeys(name for frame in (selected, pool) for name in _commonest(frame["domain"])))[:_MOST_BARS]
+    figure, axes = _canvas("Domains: candidates and selection", 1.4 + 0.28 * len(names))
     at = np.arange(len(names))
     for frame, offset, colour, label in ((pool, 0.2, _GREY, "candidates"), (selected, -0.2, _ORANGE, "selected")):
         shares = [100 * (frame["domain"] == name).sum() / frame.height for name in names]
         axes.barh(at - offset, shares, 0.38, color=colour, label=label)
     _names(axes, names)
     axes.set_xlabel("% of rows")
-    axes.legend(frameon=False)
+    _legend_below(figure)
     return _save(figure, path)
 
 
@@ -114,7 +129,7 @@ def difference(changed: Difference, path: Path) -> Path:
     """Rows that came into the selection and rows that left it, by domain."""
     names = list(dict.fromkeys([*changed.domains_added, *changed.domains_dropped]))[:_MOST_BARS]
     title = f"Since the last selection: {changed.added} in, {changed.dropped} out (Jaccard {changed.jaccard:.3f})"
-    figure, axes = _canvas(title, 1.2 + 0.28 * len(names))
+    figure, axes = _canvas(title, 1.4 + 0.28 * len(names))
     for counts, sign, colour, label in (
         (changed.domains_added, 1, _ORANGE, "in"),
         (changed.domains_dropped, -1, _GREY, "out"),
@@ -123,7 +138,7 @@ def difference(changed: Difference, path: Path) -> Path:
     _names(axes, names)
     axes.axvline(0, color=INK, lw=0.8)
     axes.set_xlabel("rows")
-    axes.legend(frameon=False)
+    _legend_below(figure)
     return _save(figure, path)
 
 
@@ -140,7 +155,7 @@ def convergence(history: Sequence[tuple[int, float, float]], tolerance: float, p
     axes.axhline(tolerance, color=_GREY, ls="--", lw=1)
     axes.yaxis.set_major_formatter("{x:g}")  # the usual ones write powers as formulas
     axes.yaxis.set_minor_formatter(mpl.ticker.LogFormatter())
-    axes.set_xlabel("pass")
+    _whole_steps(axes, "pass")
     axes.set_ylabel("L1 error of the target marginal")
     axes.legend(frameon=False, fontsize=8)
     return _save(figure, path)
@@ -153,7 +168,7 @@ def curve(points: Sequence[Mapping[str, float]], title: str, path: Path) -> Path
         found = [(p["step"], p[name]) for p in points if name in p]
         if found:
             axes.plot(*zip(*found, strict=True), "o-", ms=3, color=colour, label=name)
-    axes.set_xlabel("step")
+    _whole_steps(axes, "step")
     if axes.lines:  # a model that was not trained has no curve, and matplotlib warns of a legend of nothing
         axes.legend(frameon=False)
     return _save(figure, path)
@@ -214,7 +229,7 @@ def costs(seconds: dict[str, list[float]], path: Path) -> Path:
         axes.barh(at, parts[:, number], 0.6, left=starts[:, number], color=colour, label=label)
     _names(axes, [shown(selector) for selector in seconds])
     axes.set_xlabel("seconds")
-    figure.legend(frameon=False, fontsize=8, ncols=3, markerscale=2, loc="outside lower center")
+    _legend_below(figure)
     return _save(figure, path)
 
 
@@ -226,5 +241,5 @@ def landscape(found: Landscape, path: Path) -> Path:
     axes.plot(*found.target.T, "+", ms=4.5, color=_BLUE, mew=1.1, label=f"{len(found.target):,} rows of the target")
     for name, set_label, share in zip(("First", "Second"), (axes.set_xlabel, axes.set_ylabel), found.held, strict=True):
         set_label(f"{name} component, {share:.1%} of the variance")
-    figure.legend(frameon=False, fontsize=8, ncols=3, markerscale=2, loc="outside lower center")
+    _legend_below(figure)
     return _save(figure, path)

@@ -8,7 +8,7 @@ import math
 from getmore_assets.config import Task
 from getmore_assets.reporting.gates import Gate
 from getmore_assets.reporting.statistics import shown
-from getmore_assets.reporting.verdict import BETTER, LEVEL, UNKNOWN, WORSE, Gain, judgement
+from getmore_assets.reporting.verdict import BETTER, LEVEL, UNKNOWN, WORSE, Gain, judgement, visible
 
 _MOST_SEEDS = 30  # beyond which a difference is too small to be worth showing
 _FEWEST_SEEDS = 5
@@ -47,8 +47,7 @@ def _so_far(gains: dict[str, Gain]) -> str:
     found = [gain for gain in gains.values() if not math.isnan(gain.smallest)]
     if not found:
         return "one seed shows nothing of the noise"
-    widest = max(found, key=lambda gain: gain.smallest)
-    return f"{widest.n} seeds show differences from about {widest.smallest:.2g} on"
+    return visible(max(found, key=lambda gain: gain.smallest))
 
 
 def _seeds_needed(gains: dict[str, Gain]) -> str | None:

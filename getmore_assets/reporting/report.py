@@ -26,10 +26,10 @@ from getmore_assets.reporting.evidence import Evidence
 from getmore_assets.reporting.gates import Gate, failed
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
-from getmore_assets.training_facts import Training
+from getmore_assets.training_facts import BaseModelFacts, Training
 
 _MARKS = {verdict.BETTER: "✓", verdict.LEVEL: "≈", verdict.WORSE: "✗", verdict.UNKNOWN: "?", "said": "·"}
-_TRAINED = {"base_model": "the base (or its head)", "warmed_model": "the warm-up", "finetuned_model": "fine-tuning"}
+_TRAINED = {"base_model": "the base model", "warmed_model": "the warm-up", "finetuned_model": "fine-tuning"}
 _SECTIONS = {
     "verdict": "Verdict",
     "scorecard": "Scorecard",
@@ -190,7 +190,10 @@ def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves:
     chosen, metric, summary = task.selection.called, statistics.main_metric(scores), statistics.summary(scores)
     seeds = per_seed(scores, metric)
     alt = "; ".join(f"{statistics.shown(selector)}: {found[metric]}" for selector, found in summary.items())
-    caption = f"{metric} on the target's test split ({test:,} rows): mean over the seeds, 95 % interval, and each seed."
+    caption = (
+        f"{metric} on the target's test split ({test:,} rows): mean over the seeds, 95 % interval, and each seed. The "
+        "verdict compares the runs seed by seed, so it may tell selectors apart whose intervals overlap."
+    )
     drawings.add("scorecard", "Scorecard", f"{alt}.", caption, figures.scorecard, summary, seeds, metric, chosen)
     seconds = statistics.costs(scores)
     alt = "; ".join(f"{statistics.shown(selector)}: {sum(parts):,.0f} s" for selector, parts in seconds.items())
@@ -207,7 +210,8 @@ def _of_selection(drawings: _Drawings, made: dict[str, Record], evidence: Eviden
     most = rows.mix(judged, "domain")[:3]
     alt = "; ".join(f"{one.name}: {one.before:.1%} of the candidates, {one.after:.1%} of the picks" for one in most)
     caption = "Share of each domain among the candidates and among the picks."
-    drawings.add("composition", "Domains before and after", f"{alt}.", caption, figures.composition, judged, picked)
+    if judged["domain"].n_unique() > 1:
+        drawings.add("composition", "Domains before and after", f"{alt}.", caption, figures.composition, judged, picked)
     if "scores" in made["selected_subset"].figures:
         values, cut = judged["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
         alt = f"{len(values):,} scores from {values.min():.4g} to {values.max():.4g}; the cut is at {cut:.4g}."
@@ -234,9 +238,14 @@ def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> N
         alt = (
             f"{history[0][2]:.3g} at the first pass, {history[-1][2]:.3g} at the last; the tolerance is {tolerance:g}."
         )
-        caption = "L1 error of the target marginal, pass by pass, on samples of growing size; dashed: the tolerance."
+        caption = (
+            "L1 error of the target marginal, pass by pass: at larger ε first, then on samples of growing size. "
+            "Dashed: the tolerance, which the last pass over all candidates must meet."
+        )
         drawings.add("convergence", "Convergence", alt, caption, figures.convergence, history, tolerance)
     domains = TriageFacts.of(made["domain_triage"]).domains
+    if len(domains) < 2:
+        return
     named = [f"{plain.name(one.domain)} {one.distance:.3f}" for one in domains[:3]]
     caption = "Transport distance of a sample of each domain from the target, nearest first."
     drawings.add(
@@ -245,8 +254,10 @@ def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> N
 
 
 def _of_training(drawings: _Drawings, made: dict[str, Record]) -> None:
-    for station, what in _TRAINED.items():
+    of_head = bool(BaseModelFacts.of(made["base_model"]).head_trained)
+    for station, trained in _TRAINED.items():
         points = Training.of(made[station]).curve
+        what = f"{trained}'s new head" if of_head and station == "base_model" else trained
         losses = [point["loss"] for point in points if "loss" in point]
         if losses:
             title, alt = f"Loss of {what}", f"From {losses[0]:.3g} to {losses[-1]:.3g}, at {len(losses)} points."

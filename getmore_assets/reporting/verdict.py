@@ -11,6 +11,7 @@ import polars as pl
 
 from getmore_assets.config import REFERENCES
 from getmore_assets.reporting import p_values
+from getmore_assets.reporting.seeds import range_of
 from getmore_assets.reporting.statistics import (
     CHARACTER,
     HIGHER_IS_BETTER,
@@ -34,12 +35,14 @@ class Gain(Interval):
         level: Whether the difference is shown to be less than `margin` (two one-sided tests).
         margin: The difference that does not matter, in the metric's unit.
         smallest: The difference that so many seeds would show four times in five.
+        largest: The largest difference that the metric can have.
     """
 
     p: float = math.nan
     level: bool = False
     margin: float = math.nan
     smallest: float = math.nan
+    largest: float = math.inf
 
 
 def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
@@ -53,7 +56,7 @@ def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
     theirs = {other: scores.filter(pl.col("selector") == other) for other in others}
     ahead = {other: differences(mine, rows, metric) for other, rows in theirs.items()}
     adjusted = p_values.holm({other: p_values.p_value(values) for other, values in ahead.items()})
-    found = {}
+    found, (low, high) = {}, range_of(metric)
     for other, values in ahead.items():
         margin = margin_of(metric, theirs[other][metric].drop_nulls().to_list())
         found[other] = Gain(
@@ -62,6 +65,7 @@ def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
             level=p_values.p_equivalence(values, margin) < p_values.ALPHA,
             margin=margin,
             smallest=p_values.smallest_shown(values),
+            largest=high - low,
         )
     return found
 
@@ -97,7 +101,7 @@ def sentences(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[
             lines.append(f"{chosen} against {name}: {amount}, one seed: no verdict")
             continue
         amount += f" (95 %, {gain.n} seeds; p {gain.p:.2g} after Holm)"
-        unseen = f"no measurable benefit: {chosen} against {name}: {amount}; {_visible(gain)}"
+        unseen = f"no measurable benefit: {chosen} against {name}: {amount}; {visible(gain)}"
         if not tells:
             unseen = f"this task cannot tell: {chosen} against {name}: {amount}"
         level = f"not worth it over {name}: {chosen} is level with it within {gain.margin:.2g}: {amount}"
@@ -117,7 +121,10 @@ def difference(metric: str, gain: Gain) -> str:
     return f"{metric} {'higher' if higher else 'lower'} by {replace(gain, mean=abs(gain.mean))}"
 
 
-def _visible(gain: Gain) -> str:
+def visible(gain: Gain) -> str:
+    """Return what so many seeds can show, in words."""
+    if gain.smallest > gain.largest:
+        return f"{gain.n} seeds show no difference that this metric can have"
     return f"{gain.n} seeds show differences from about {gain.smallest:.2g} on"
 
 

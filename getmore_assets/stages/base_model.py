@@ -28,7 +28,8 @@ def _make(job: Job) -> StageResult:
     tables = {name: job.table(name) for name in ("raw_corpus", "target_data")}
     done = job.launch(TRAIN_BASE, BaseSpec(**job.common, **tables, act="base", folder=folder))
     if done.curve:
-        figures.curve(done.curve, "Training of the base (or of its head)", job.figure("curve"))
+        what = "head of the base model" if done.head_trained else "base model"
+        figures.curve(done.curve, f"Training of the {what}", job.figure("curve"))
     return StageResult(done.rows, {**done.given(), "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})
 
 

@@ -31,6 +31,12 @@ def test_too_few_seeds_are_the_first_thing_to_mend():
     assert "one seed shows nothing of the noise" in one[0]
 
 
+def test_a_difference_that_the_metric_cannot_have_is_not_named():
+    wide = Gain(0.1, 1.6, 2, p=0.9, smallest=2.4, largest=1.0)
+    (found,) = next_steps(task(2), {"none": wide}, [], UNKNOWN)
+    assert found.endswith("2 seeds show no difference that this metric can have")
+
+
 def test_how_many_seeds_a_difference_needs_is_said_where_it_is_worth_it():
     near = next_steps(task(5), {"none": gain(0.5, smallest=1.0)}, [], UNKNOWN)
     assert near == ["About 20 seeds would show a difference like that from no warm-up (0.5): `--seeds 20`"]
