@@ -120,8 +120,8 @@ def could_be_messages(value: Any) -> bool:
     """Whether a value looks like messages or one message, whatever may be wrong with it."""
     if isinstance(value, Mapping):  # one message; an object with some content is none
         return _is_tree(value) or (_has(value, _ROLES) and _has(value, (*_SAID, *_CALLS)))
-    first = value[0] if isinstance(value, list) and value else None
-    return isinstance(first, Mapping) and _has(first, (*_ROLES, *_SAID))
+    several = value if isinstance(value, list) else []  # a notice, which has neither, may be the first
+    return any(isinstance(one, Mapping) and _has(one, (*_ROLES, *_SAID)) for one in several)
 
 
 def is_messages(value: Any) -> bool:

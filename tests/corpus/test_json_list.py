@@ -123,3 +123,19 @@ def test_an_object_over_several_lines_without_a_list_is_refused(tmp_path):
         (tmp_path / "a.json").write_text(json.dumps(content, indent=1))
         with pytest.raises(BadInput, match="one value of JSON over several lines"):
             of(tmp_path / "a.json")
+
+
+def test_all_chats_of_an_export_are_a_row_each_whatever_their_first_message_is(tmp_path):
+    notice = {"id": 1, "type": "service", "actor": "Ann", "action": "create_group", "text": ""}
+    said = {
+        "id": 2,
+        "type": "message",
+        "from": None,
+        "from_id": "user1",
+        "text": ["See ", {"type": "link", "text": "a.org"}],
+    }
+    chats = [{"name": name, "id": n, "messages": [notice, said]} for n, name in enumerate("AB")]
+    export = {"personal_information": {}, "contacts": {"list": [{"id": 1}]}, "chats": {"list": chats}}
+    (tmp_path / "result.json").write_text(json.dumps(export, indent=1))
+    found = of(tmp_path / "result.json", text="messages", whole_rows=True)
+    assert found["text"].to_list() == ["See a.org"] * 2
