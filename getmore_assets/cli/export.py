@@ -29,7 +29,7 @@ def export(
     """Write the selected rows, or the models trained on them, as files.
 
     parquet, jsonl, csv and huggingface (for `datasets.load_from_disk`) hold the rows in order of rank: id, text, score,
-    rank, domain, source; or, of sources with `whole_rows`, each row as it stands there, one file a shape.
+    rank, domain, source; or, of sources with `whole_rows`, each row unchanged, one file a shape.
     llama-factory, axolotl and trl are the rows and the block that these trainers read them by.
     hub is a data set with a card. warmed_model and finetuned_model are copies of the models, each with a model card.
     What an export left in FOLDER before is replaced; other files are never touched.

@@ -34,7 +34,7 @@ _Row = tuple[str, Any, str]
 @click.option(
     "--to", default="task.yaml", show_default=True, type=click.Path(dir_okay=False), help="The task file to write."
 )
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @json_option
 def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_json: bool) -> None:
     """Draft a task file from a look at your files.
