@@ -3,8 +3,8 @@
 Belongs here: the problem, the passes over it, the solvers, the plan of a solve, domain triage. Takes arrays and files,
 returns arrays: no tables, no ids. Does not: what is selected with the potentials (`selection/`).
 
-From the bottom: `rows` (where candidates lie), `problem` (costs and weights), `passes` (one sweep over the candidates:
-on a CPU, on a GPU, over shards), `marginal` (what the plan should fulfil), `anderson` (acceleration), `state` and
-`solver` (the loop), `paper` (the published loop), `plan` (bytes and seconds beforehand), `triage` (a small solve for
-each domain), `stability` (the choice at other ε).
+From the bottom: `rows` (where candidates are stored), `problem` (costs and weights), `passes` (one sweep over the
+candidates: on a CPU, on a GPU, over shards), `marginal` (the constraint on the target marginal), `anderson`
+(acceleration), `state` and `solver` (the loop), `paper` (the published loop), `plan` (estimated bytes and seconds),
+`triage` (a small solve for each domain), `stability` (the selection at other ε).
 """

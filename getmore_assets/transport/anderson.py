@@ -1,4 +1,4 @@
-"""Anderson acceleration of a fixed-point map (type II; Walker & Ni 2011, eq. 2.1), kept from running away.
+"""Anderson acceleration of a fixed-point map (type II; Walker & Ni 2011, eq. 2.1), with restarts against divergence.
 
 Belongs here: combining past steps. Does not: the map.
 """
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _MEMORY = 8  # past steps that are combined
-_RUN_AWAY = 30.0  # times the least error so far, beyond which past steps are forgotten
+_RUN_AWAY = 30.0  # restart when the error exceeds the least error so far by this factor
 _RIDGE = 1e-10
 
 
 @dataclass
 class Anderson:
-    """The steps so far.
+    """The history of the iteration, and the extrapolation from it.
 
     Attributes:
         steps: The last points: each `[m]`, float64.
-        residuals: What the map would have added at each.
-        best: The point with the least error, its residual, and that error.
+        residuals: The map's update at each of these points: `[m]`.
+        best: The point with the least error, its residual and its error.
     """
 
     steps: list[np.ndarray] = field(default_factory=list)
@@ -27,18 +27,18 @@ class Anderson:
     best: tuple[np.ndarray, np.ndarray, float] | None = None
 
     def next(self, point: np.ndarray, residual: np.ndarray, error: float, weight: np.ndarray) -> np.ndarray:
-        """The point whose residual would be least if the map were linear.
+        """Return the point whose residual would be least if the map were linear: `[m]`.
 
         Args:
             point: Where the map was evaluated: `[m]`.
-            residual: What it would add there.
-            error: How far that is from a fixed point, by the measure that decides.
-            weight: How much each component of a residual counts: `[m]`.
+            residual: The map's update at the point: `[m]`.
+            error: The solver's convergence error at the point.
+            weight: Weight of each component of a residual: `[m]`.
         """
         if self.best is None or error < self.best[2]:
             self.best = point.copy(), residual.copy(), error
         elif not error <= _RUN_AWAY * self.best[2]:
-            # The map is not linear enough here: take its own step from the best point, which always gains.
+            # The map is not linear enough here: take the plain step from the best point, which always lowers the error.
             point, residual, _ = self.best
             self.steps, self.residuals = [], []
         self.steps = [*self.steps[-_MEMORY:], point.copy()]
@@ -55,14 +55,14 @@ class Anderson:
         return np.asarray(point + residual - (d_step + d_residual) @ mix)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """For a file: steps and residuals, each `[remembered, m]`, and the best point with its error."""
-        found = {"steps": np.array(self.steps), "residuals": np.array(self.residuals)}
+        """Return the history as arrays for a file: steps and residuals, each `[steps, m]`; the best point and error."""
+        arrays = {"steps": np.array(self.steps), "residuals": np.array(self.residuals)}
         if self.best is not None:
-            found |= {"best": np.array(self.best[:2]), "best_error": np.array(self.best[2])}
-        return found
+            arrays |= {"best": np.array(self.best[:2]), "best_error": np.array(self.best[2])}
+        return arrays
 
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray]) -> "Anderson":
-        """From a file, as `arrays` gives them: `[remembered, m]`."""
+        """Restore the history from what `arrays` returned: `[steps, m]` each."""
         best = (*arrays["best"], float(arrays["best_error"])) if "best" in arrays else None
         return cls(list(arrays["steps"]), list(arrays["residuals"]), best)

@@ -1,6 +1,6 @@
-"""How far two targets are from one another.
+"""The distance between two targets.
 
-Belongs here: the debiased transport distance of two weighted sets. Does not: what is done about it.
+Belongs here: the debiased transport distance of two weighted sets. Does not: what follows from it (`reselection/`).
 """
 
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from getmore_assets.transport.solver import solve
 
 SAMPLE = 4096
 _TOLERANCE = 1e-2
-_EPSILON = 0.05  # times the mean cost between the two
+_EPSILON = 0.05  # times the mean cost between the two sets
 
 
 class Points(NamedTuple):
-    """A weighted set: `y` `[m, d]`, float32, in an order that is random; `b` `[m]`, summing to 1."""
+    """A weighted set: `y` `[m, d]`, float32, in random order; `b` `[m]`, summing to 1."""
 
     y: np.ndarray
     b: np.ndarray
@@ -31,7 +31,7 @@ def divergence(one: Points, other: Points, memory_mb: int) -> float:
     Args:
         one: α.
         other: β.
-        memory_mb: Of a pass.
+        memory_mb: Memory limit of a pass, in MiB.
     """
     a, b = (Points(p.y[:SAMPLE], p.b[:SAMPLE] / p.b[:SAMPLE].sum()) for p in (one, other))
     epsilon = _EPSILON * pose(a.y, b.y, b.b, a.b).mean_cost

@@ -1,7 +1,7 @@
 """The exact transport problem, without entropy: a linear program, solved by POT's network simplex.
 
-Belongs here: that solve where it is small enough, its refusal elsewhere, and how far ε moves a choice on a sample. Does
-not: the solver for problems of any size (`solver.py`), or whether ε moved the choice too far (the asset check).
+Belongs here: that solve, the refusal of problems too large for it, and how far ε moves the selection on a sample. Does
+not: the solver for problems of any size (`solver.py`), or whether ε moved the selection too far (the asset check).
 """
 
 import time
@@ -16,12 +16,12 @@ from getmore_assets.transport.solver import NotConvergedError, Solution, solve
 from getmore_assets.transport.stability import SHARES, jaccard
 
 _MIB = 2**20
-_ENTRY_BYTES = 40  # of the cost matrix: it, the plan, and the arcs of the network
+_ENTRY_BYTES = 40  # per entry of the cost matrix: the cost, the plan and the arcs of the network
 _MOST_ENTRIES = 10**8  # 4 GB
 _MOST_STEPS = 10**8
-#: ε / mean cost at which the rows of an exact plan are read: so near 0 that a row goes to its one or two targets.
+#: ε / mean cost at which the rows of an exact plan are read: so near 0 that a row's mass goes to one or two targets.
 SHARP = 1e-3
-SAMPLE = 1024  # candidates that an entropic and an exact choice are compared on
+SAMPLE = 1024  # candidates on which the entropic and the exact selection are compared
 _SAMPLE_TARGETS = 4096
 _TOLERANCE = 5e-3
 
@@ -32,13 +32,13 @@ def require_exact_room(n: int, m: int, memory_mb: int) -> float:
     Args:
         n: Candidates.
         m: Targets.
-        memory_mb: The limit set on working memory.
+        memory_mb: The limit on working memory.
 
     Returns:
-        The memory it will take, in MiB.
+        The memory that the solve takes, in MiB.
 
     Raises:
-        BadInput: It has more than 100 million entries, or does not fit the limit.
+        BadInput: The cost matrix has more than 100 million entries, or does not fit the limit.
     """
     needed, what = _ENTRY_BYTES * n * m / _MIB, f"{n:,} candidates against {m:,} targets are {n * m:,} entries"
     if n * m > _MOST_ENTRIES:
@@ -51,14 +51,14 @@ def require_exact_room(n: int, m: int, memory_mb: int) -> float:
 
 
 def solve_exactly(problem: Problem) -> Solution:
-    """Solve the linear program: the least cost, and potentials that prove it (f_i + g_j <= C_ij).
+    """Solve the linear program: the least cost, and the dual potentials that prove it (f_i + g_j <= C_ij).
 
     Args:
-        problem: Of a size that `require_exact_room` lets pass.
+        problem: Of a size that `require_exact_room` accepts.
 
     Returns:
-        g with Σ_j b_j g_j = 0, f its c-transform min_j (C_ij - g_j), and as `epsilon` that at which rows of the plan
-        are read. Potentials of a linear program need not be unique.
+        g with Σ_j b_j g_j = 0 and its c-transform f_i = min_j (C_ij - g_j). `epsilon` is the value at which rows of the
+        plan are read. Potentials of a linear program need not be unique.
 
     Raises:
         NotConvergedError: After 100 million steps of the simplex.
@@ -86,23 +86,24 @@ def solve_exactly(problem: Problem) -> Solution:
 
 
 def costs(problem: Problem) -> np.ndarray:
-    """The whole cost matrix: `[n, m]`, float64."""
+    """Return the whole cost matrix: `[n, m]`, float64."""
     x, u = problem.block(0, problem.n)
     products = x.astype(np.float64) @ problem.y.astype(np.float64).T
-    found: np.ndarray = np.reshape(u, (-1, 1)) + problem.v - problem.kappa * products
-    return found
+    matrix: np.ndarray = np.reshape(u, (-1, 1)) + problem.v - problem.kappa * products
+    return matrix
 
 
 @dataclass(frozen=True)
 class MovedChoice:
-    """The exact choice beside the entropic one, on a sample.
+    """The exact and the entropic selection compared on a sample.
 
     Attributes:
-        candidates: Of the sample.
-        targets: Of the sample.
+        candidates: Number of candidates in the sample.
+        targets: Number of target rows in the sample.
         exact_cost: The optimum without entropy.
         entropic_cost: The dual objective at ε.
-        jaccard: Share of the candidates with the lowest f, and the Jaccard similarity of the two.
+        jaccard: For each selected share of the candidates (lowest f first): the share, and the Jaccard similarity of
+            the two selections.
     """
 
     candidates: int
@@ -113,15 +114,15 @@ class MovedChoice:
 
 
 def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> MovedChoice | None:
-    """How far ε moves what is chosen, on the first 1,024 candidates and 4,096 targets: the exact choice beside ours.
+    """Compare the entropic with the exact selection on the first 1,024 candidates and 4,096 targets.
 
     Args:
-        problem: The whole problem, its target marginal not relaxed.
-        epsilon: At which it is solved, absolute.
-        memory_mb: Of a pass.
+        problem: The whole problem, without a relaxed target marginal.
+        epsilon: Regularisation of the entropic solve, absolute.
+        memory_mb: Memory limit of a pass, in MiB.
 
     Returns:
-        None where no solve of the sample converged.
+        The comparison; None where one of the two solves did not converge.
     """
     sample = problem.only(min(SAMPLE, problem.n))
     if problem.m > _SAMPLE_TARGETS:
@@ -133,6 +134,6 @@ def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> MovedC
         entropic = solve(best_pass(sample, memory_mb), epsilon, tolerance=_TOLERANCE)
     except NotConvergedError:
         return None
-    one, other = (np.argsort(found.f, kind="stable") for found in (exact, entropic))
+    one, other = (np.argsort(solution.f, kind="stable") for solution in (exact, entropic))
     overlaps = [{"share": share, "jaccard": jaccard(one, other, share)} for share in SHARES]
     return MovedChoice(sample.n, sample.m, exact.dual, entropic.dual, overlaps)

@@ -1,12 +1,12 @@
-"""The published loop, so that published settings can be repeated: Sinkhorn with momentum as OTT-JAX has it.
+"""The published loop, which reproduces published settings: Sinkhorn with momentum as in OTT-JAX.
 
 Belongs here: that loop. Does not: the solver this project recommends (`solver.py`).
 
 The authors call OTT-JAX (log-sum-exp mode, one inner iteration) on PointCloud(target, candidates) with ε 0.1, momentum
 1.3, threshold 0.1, at most 2,000 iterations. An iteration updates the candidate potential, then the target's, each
-over-relaxed (Thibault et al. 2021), and stops on the L1 error of the *candidate* marginal. The candidate potential at
-the stop, over-relaxed, is what they rank by. Here both updates of an iteration come out of one pass; the error of an
-iteration comes out of the next.
+over-relaxed (Thibault et al. 2021), and stops on the L1 error of the *candidate* marginal. The authors rank by the
+over-relaxed candidate potential at the stop. Here one pass computes both updates of an iteration; the next pass
+computes the iteration's error.
 """
 
 import logging
@@ -26,15 +26,15 @@ def solve_as_published(
     """Iterate as the authors do.
 
     Args:
-        tile_pass: The operator, with its problem; all weights positive.
+        tile_pass: The pass over the problem; all weights are positive.
         epsilon: Absolute.
         momentum: Between 0 and 2; 1 is plain Sinkhorn.
         threshold: L1 error of the candidate marginal at which to stop.
         max_passes: Iterations before giving up.
 
     Returns:
-        g and f as they stand at the stop, up to a constant in each (f is not the c-transform of g); `error` is that of
-        the candidate marginal.
+        g and f at the stop, each up to a constant (f is not the c-transform of g); `error` is the error of the
+        candidate marginal.
 
     Raises:
         NotConvergedError: After `max_passes`.

@@ -1,6 +1,6 @@
-"""What a solve will take, said before it is begun.
+"""The estimated memory and time of a solve, before it starts.
 
-Belongs here: bytes, tiles, seconds, and the refusal of what cannot fit. Does not: solving.
+Belongs here: bytes, tiles, seconds, and the refusal of a solve that cannot fit. Does not: solving.
 """
 
 import shutil
@@ -17,25 +17,25 @@ from getmore_assets.transport.passes import TilePass
 from getmore_assets.transport.passes.cpu import tile_rows
 
 _MIB = 2**20
-_CALIBRATED = 3e7  # entries of the cost matrix: enough for every core, and a small part of a second
-# A solve takes about the time of this / √(ε / mean cost) passes: 2.9, 4.3 and 7.1 were met at 0.1, 0.05 and 0.02.
+_CALIBRATED = 3e7  # entries of the cost matrix in the timed sample: they occupy every core for a fraction of a second
+# A solve takes the time of about _PASSES / √(ε / mean cost) passes: measured 2.9, 4.3 and 7.1 at 0.1, 0.05 and 0.02.
 _PASSES = 1.0
 _ANDERSON_VECTORS = 40
 _MOST_THREADS = 32
-_FIXED_MB = 48  # compiled kernels, threads and what the allocator keeps, measured
+_FIXED_MB = 48  # compiled kernels, threads and the allocator's reserve, measured
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The solve beforehand.
+    """The expected resources of a solve.
 
     Attributes:
-        memory_mb: Working memory beside the candidates, in MiB.
-        disk_mb: The candidates' vectors, in a file that passes read, in MiB.
+        memory_mb: Working memory, without the candidates, in MiB.
+        disk_mb: The file of the candidates' vectors, which passes read, in MiB.
         tile_rows: Candidates in a tile.
-        seconds_per_pass: From a calibration on this device.
-        passes: Expected work, in the time of precise passes over all candidates.
-        seconds: Expected.
+        seconds_per_pass: Measured by a calibration on this device.
+        passes: Expected work, in precise passes over all candidates.
+        seconds: Expected time.
     """
 
     memory_mb: float
@@ -53,12 +53,12 @@ def require_room(n: int, m: int, d: int, memory_mb: int, device: torch.device, f
         n: Candidates.
         m: Targets.
         d: Width of a vector.
-        memory_mb: The limit set on working memory.
+        memory_mb: The limit on working memory.
         device: Where passes run.
         folder: Where the candidates' vectors will be written.
 
     Returns:
-        The working memory it will take, in MiB.
+        The working memory that the solve takes, in MiB.
 
     Raises:
         BadInput: The limit, the machine's memory or the disk is too small.
@@ -72,17 +72,17 @@ def require_room(n: int, m: int, d: int, memory_mb: int, device: torch.device, f
     needed += keep_mb(n, m, d, memory_mb) if device.type == "cpu" else 0.0
     free = psutil.virtual_memory().available / _MIB
     if needed > free:
-        what = f"{needed:,.0f} MiB are to be filled and {free:,.0f} are free on this machine"
+        what = f"the solve takes {needed:,.0f} MiB and {free:,.0f} are free on this machine"
         raise BadInput("transport.memory_mb", what, "Lower it, use fewer targets, or a machine with more memory")
-    wanted, there = 4 * n * d / _MIB, shutil.disk_usage(folder).free / _MIB
-    if wanted > there:
-        what = f"the candidates' vectors take {wanted:,.0f} MiB and {there:,.0f} are free"
+    vectors, free_disk = 4 * n * d / _MIB, shutil.disk_usage(folder).free / _MIB
+    if vectors > free_disk:
+        what = f"the candidates' vectors take {vectors:,.0f} MiB and {free_disk:,.0f} are free"
         raise BadInput(str(folder), what, "Free disk space, or keep fewer domains with triage.keep")
     return needed
 
 
 def _needed_mb(m: int, d: int, n: int, tiles: int) -> float:
-    """What a solve cannot do without, with so many bytes of tiles."""
+    """Return the least memory of a solve, in MiB, whose tiles take `tiles` bytes."""
     return (3 * 4 * m * d + 8 * n + _ANDERSON_VECTORS * 8 * m + tiles) / _MIB + _FIXED_MB
 
 
@@ -91,32 +91,32 @@ def _tiles(m: int, d: int, threads: int) -> int:
 
 
 def keep_mb(n: int, m: int, d: int, memory_mb: int) -> float:
-    """Memory in which a solve on a CPU keeps the kernel from pass to pass, in MiB: what the limit leaves.
+    """Return the memory left under the limit for keeping the kernel from pass to pass on a CPU, in MiB.
 
-    It is the same on any number of threads up to 32, so that a solve is, too.
+    It is the same for any number of threads up to 32, so that the results of a solve are the same, too.
     """
     return max(0.0, min(4 * n * m / _MIB, memory_mb - _needed_mb(m, d, n, _tiles(m, d, _MOST_THREADS))))
 
 
 def calibrate(tile_pass: TilePass, epsilon: float, memory_mb: float, keep: float = 0.0) -> Plan:
-    """Run a little of a pass, and say how long the solve will be.
+    """Run a small part of a pass, and estimate how long the solve takes.
 
     Args:
-        tile_pass: The operator that will be used.
+        tile_pass: The pass that the solve will use.
         epsilon: Absolute.
         memory_mb: From `require_room`.
         keep: From `keep_mb`, where the pass keeps the kernel.
     """
     problem = tile_pass.problem
     sample, g = min(problem.n, int(_CALIBRATED / problem.m) + 1), np.zeros(problem.m)
-    tile_pass(g, 2 * epsilon, min(sample, tile_rows(problem.m)))  # starts threads, packs for the first time
+    tile_pass(g, 2 * epsilon, min(sample, tile_rows(problem.m)))  # warm-up: starts threads, packs for the first time
     times = [time.monotonic()]
-    for _ in range(2):  # at an ε that is no solve's: what a pass keeps is of no use to it
+    for _ in range(2):  # at an ε that no solve uses: the solve must not find a kernel that was kept here
         tile_pass(g, 1.01 * epsilon, sample)
         times.append(time.monotonic())
     first, again = (np.diff(times) * problem.n / sample).tolist()
     passes = max(1.0, _PASSES / float(np.sqrt(epsilon / problem.mean_cost)))
-    kept = min(1.0, keep * _MIB / (2 * problem.n * problem.m))  # of the candidates, in half precision
+    kept = min(1.0, keep * _MIB / (2 * problem.n * problem.m))  # share of the candidates, kernel in half precision
     seconds = first + (passes - 1) * (kept * again + (1 - kept) * first)
     disk = 4 * problem.n * problem.y.shape[1] / _MIB
     return Plan(memory_mb, disk, tile_rows(problem.m), first, passes, seconds)

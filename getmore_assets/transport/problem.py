@@ -1,6 +1,6 @@
 """The transport problem: candidates, targets, weights, cost.
 
-Belongs here: what a cost is, and refusing numbers that cannot be solved with. Does not: solving.
+Belongs here: the costs, and the refusal of vectors and weights that a solve cannot use. Does not: solving.
 
 Every cost here is C_ij = u_i + v_j - κ x̂_i·ŷ_j, so that one matrix product of x̂ and ŷ serves all of them:
 
@@ -19,19 +19,19 @@ from getmore_assets.transport.rows import Rows
 
 Cost = Literal["unit", "cosine", "sqeuclidean"]
 _BLOCK = 8192
-_LONGEST = 1e15  # an entry of a vector
-_SHORT, _LONG = 1e-20, 1e20  # squared lengths between which float32 does
-_UNIT = 1e-6  # how far from 1 a length may be and be taken for 1
+_LONGEST = 1e15  # largest absolute entry of a vector
+_SHORT, _LONG = 1e-20, 1e20  # bounds of squared lengths that float32 represents safely
+_UNIT = 1e-6  # a length that differs from 1 by no more counts as 1
 _KAPPA = {"unit": 2.0, "cosine": 1.0, "sqeuclidean": 2.0}
-_CONSTANT = {"unit": 1.0, "cosine": 0.0, "sqeuclidean": 0.0}  # the part of u that is the same for all
+_CONSTANT = {"unit": 1.0, "cosine": 0.0, "sqeuclidean": 0.0}  # the part of u that is the same for all candidates
 
 
 class BadVectorError(ValueError):
-    """A vector or a weight that no plan can be computed with.
+    """A vector or weight for which no plan can be computed.
 
     Attributes:
         side: candidate or target.
-        row: Its row.
+        row: Row of the vector or weight.
         what: What is wrong with it.
     """
 
@@ -46,13 +46,13 @@ class Problem:
 
     Attributes:
         x: Candidates: `[n, d]`, float32. For every k the first k must be a random sample of all.
-        y: Targets as the product takes them (ŷ): `[m, d]`, float32.
-        log_b: Log of target weights: `[m]`, float64; -inf where a target has none.
-        v: The cost's part of each target: `[m]`, float64.
+        y: The transformed targets ŷ of the cost's product: `[m, d]`, float32.
+        log_b: Log of target weights: `[m]`, float64; -inf for weight 0.
+        v: The term v_j of the cost: `[m]`, float64.
         a: Candidate weights: `[n]`, float64, summing to 1; None for 1/n each.
-        cost: Which cost.
-        scale: 1/|x| of each candidate: `[n]`, float32; None where all are 1 or the cost does not ask.
-        centre: ȳ: `[d]`, float32; None but for sqeuclidean.
+        cost: unit, cosine or sqeuclidean.
+        scale: 1/|x| of each candidate: `[n]`, float32; None where all are 1 or the cost does not need it.
+        centre: ȳ: `[d]`, float32, for sqeuclidean; else None.
         mean_cost: Σ_ij a_i b_j C_ij: the unit of a relative ε.
     """
 
@@ -68,12 +68,12 @@ class Problem:
 
     @property
     def n(self) -> int:
-        """Candidates."""
+        """Number of candidates."""
         return int(self.x.shape[0])
 
     @property
     def m(self) -> int:
-        """Targets."""
+        """Number of targets."""
         return len(self.y)
 
     @property
@@ -88,8 +88,8 @@ class Problem:
         return _KAPPA[self.cost]
 
     def block(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray | float]:
-        """x̂ (`[stop - start, d]`, float32) and u (`[stop - start]`, float64, or one number) of some candidates."""
-        # Torch wants memory that could be written to, so what is mapped for reading is copied.
+        """Return x̂ (`[stop - start, d]`, float32) and u (`[stop - start]`, float64, or one number) of candidates."""
+        # Torch needs writable memory, so a read-only memory map is copied.
         raw = np.require(np.asarray(self.x[start:stop]), np.float32, ["C", "W"])
         if self.centre is not None:
             moved = raw - self.centre
@@ -98,14 +98,14 @@ class Problem:
         return scaled, _CONSTANT[self.cost]
 
     def bias(self, g: np.ndarray, epsilon: float) -> np.ndarray:
-        """What a pass adds to κ x̂·ŷ/ε: log b_j + (g_j - v_j)/ε, `[m]`, float32."""
+        """Return the bias that a pass adds to κ x̂·ŷ/ε: log b_j + (g_j - v_j)/ε, `[m]`, float32."""
         return np.asarray(self.log_b + (g - self.v) / epsilon, np.float32)
 
     def weights(self, n: int) -> np.ndarray | None:
-        """Weights of the first n candidates among themselves: `[n]`, float64; None for 1/n each.
+        """Return the weights of the first n candidates, scaled to sum to 1: `[n]`, float64; None for 1/n each.
 
         Raises:
-            ValueError: They weigh nothing.
+            ValueError: The weights sum to 0.
         """
         if self.a is None:
             return None
@@ -115,7 +115,7 @@ class Problem:
         return np.asarray(self.a[:n] / total)
 
     def only(self, n: int) -> "Problem":
-        """The problem of the first n candidates; its unit stays that of all."""
+        """Return the problem of the first n candidates; `mean_cost` stays that of all candidates."""
         scale = None if self.scale is None else self.scale[:n]
         return replace(self, x=self.x[:n], a=self.weights(n), scale=scale)
 
@@ -123,19 +123,19 @@ class Problem:
 def pose(
     x: Rows, y: np.ndarray, b: np.ndarray | None = None, a: np.ndarray | None = None, cost: Cost = "unit"
 ) -> Problem:
-    """Look at every number once, and put the problem in the form that passes take.
+    """Check every number once, and build the problem in the form that passes use.
 
     Args:
         x: Candidates: `[n, d]`, float32, read in blocks.
         y: Targets: `[m, d]`, float32.
-        b: Target weights: `[m]`, not negative; None for equal ones. Scaled to sum to 1.
+        b: Target weights: `[m]`, not negative; None for equal weights. Scaled to sum to 1.
         a: Candidate weights: `[n]`, likewise.
         cost: unit, cosine or sqeuclidean.
 
     Raises:
         BadVectorError: A vector holds NaN or infinity, has no direction (all zero) where the cost needs one, or is too
             long for float32; a weight is negative or not finite.
-        ValueError: No candidates, no targets, or other widths or counts than wanted.
+        ValueError: There are no candidates or no targets, or widths or counts do not match.
     """
     y = np.asarray(y, np.float32)
     if not x.shape[0] or not len(y) or x.shape[1] != y.shape[1]:
@@ -156,7 +156,7 @@ def pose(
 def _scan(
     x: Rows, a: np.ndarray | None, cost: Cost, centre: np.ndarray | None
 ) -> tuple[np.ndarray | None, np.ndarray, float]:
-    """One read of all candidates: their scale, and the weighted means of x̂ and u."""
+    """Read all candidates once, and return their scale and the weighted means of x̂ and u."""
     n = int(x.shape[0])
     scale, mean_x, mean_u = np.ones(n, np.float32), np.zeros(x.shape[1]), _CONSTANT[cost]
     for start in range(0, n, _BLOCK):
@@ -180,21 +180,21 @@ def _squares(vectors: np.ndarray) -> np.ndarray:
 
 
 def _inverse_lengths(side: str, raw: np.ndarray, start: int) -> np.ndarray:
-    """1/|x| of each row, float32."""
+    """Return 1/|x| of each row, float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", raw, raw)
     if ((squares > _SHORT) & (squares < _LONG)).all():  # NaN compares false
         return np.asarray(1 / np.sqrt(squares))
     _require_usable(side, raw, start, long=False)
-    largest = np.abs(raw).max(axis=1, keepdims=True)  # scaled by it first, squares stay within float32
+    largest = np.abs(raw).max(axis=1, keepdims=True)  # divide by it first: squares then stay within float32
     return np.asarray(1 / (largest[:, 0] * np.linalg.norm(raw / largest, axis=1)))
 
 
 def _require_usable(side: str, raw: np.ndarray, start: int, long: bool) -> None:
-    """Refuse rows that are not finite, and either too long for a distance or without a direction."""
+    """Refuse rows that are not finite; also rows that are too long (for a distance) or all zero (for a direction)."""
     largest = np.abs(raw).max(axis=1)
     unusable = (
-        (largest > _LONGEST, "is too long: its squared length leaves float32")
+        (largest > _LONGEST, "is too long: its squared length exceeds float32")
         if long
         else (largest == 0, "is all zero and so has no direction")
     )

@@ -1,7 +1,7 @@
-"""Where candidate vectors lie: in memory, or in a file that is read a piece at a time.
+"""The matrix of candidate vectors: in memory, or in a file that is read in pieces.
 
-Belongs here: what a matrix of candidates must offer, and the file that offers it without filling memory. Does not:
-which vectors these are.
+Belongs here: the interface of such a matrix, and the file that has it without filling memory. Does not: which vectors
+these are.
 """
 
 from pathlib import Path
@@ -19,19 +19,19 @@ class Rows(Protocol):
         ...
 
     def __getitem__(self, rows: slice, /) -> Any:
-        """`[stop - start, d]`; what `np.asarray` takes."""
+        """Return the rows, as something that `np.asarray` accepts: `[stop - start, d]`."""
         ...
 
 
 class NpyFile:
-    """A matrix in an `.npy` file. Slices are read, not mapped, so its pages never count as this process's memory.
+    """A matrix in an `.npy` file. Slices are read, not mapped, so pages of the file do not count as process memory.
 
     Args:
-        path: Float32, two dimensions, in C order.
-        rows: Only the first so many.
+        path: The file: float32, two dimensions, in C order.
+        rows: Number of rows from the first on; None for all.
 
     Raises:
-        ValueError: The file holds something else.
+        ValueError: The file has another dtype, number of dimensions or order.
     """
 
     def __init__(self, path: Path, rows: int | None = None) -> None:
@@ -46,7 +46,7 @@ class NpyFile:
         self.shape: tuple[int, int] = (shape[0] if rows is None else min(rows, shape[0]), shape[1])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """The rows, in memory of their own. Threads may call this side by side."""
+        """Return a copy of the rows. Threads may call this concurrently."""
         start, stop, _ = rows.indices(self.shape[0])
         out = np.empty((max(0, stop - start), self.shape[1]), np.float32)
         with self._path.open("rb", buffering=0) as file:

@@ -1,9 +1,10 @@
-"""The semi-dual solve: find the target potential g whose plan has the wanted target marginal.
+"""The semi-dual solve: find the target potential g whose plan fulfils the constraint on the target marginal.
 
 Belongs here: the loop, its stages, its stopping rule. Does not: how a pass is computed (`passes/`).
 
-The map of Sinkhorn's update (`marginal.py`), one pass each, is iterated with Anderson acceleration, first on a sample
-of the candidates with ε falling to the wanted one, then on larger samples, then on all, each from the last g.
+The loop iterates Sinkhorn's update (`marginal.py`), one pass each, with Anderson acceleration: first on a sample of the
+candidates while ε falls to its final value, then on larger samples, then on all candidates. Each stage starts from the
+last g.
 """
 
 import logging
@@ -22,15 +23,15 @@ from getmore_assets.transport.state import State
 log = logging.getLogger(__name__)
 
 FIRST_SAMPLE = 4096
-_GROWTH = 4  # a sample is this many times the one before: its marginal is off by half as much
+_GROWTH = 4  # size of a sample relative to the sample before: halves the sampling error of the marginal
 _FALL = 4  # ε falls by this factor
-_COARSE_PASSES = 200  # a sample that has not converged by then is left for the next
-_COARSE_ERROR = 5e-3  # the first sample is left at this error: the next moves the marginal by more
-_ON_THE_WAY = 0.05  # error that is enough while ε falls
-_BELOW_NOISE = 0.5  # a sample is left when its error falls below this share of what the next will show
-_GOOD_START = 0.5  # error over all candidates up to which an earlier g is gone on from
-_ROUGH_ERROR = 5e-5  # of a rough pass, times mean cost / ε (measured: benchmarks/README.md)
-_STALLED = 0.7  # a rough pass that leaves more of the error than this has met its own
+_COARSE_PASSES = 200  # passes after which a sample that has not converged gives way to the next sample
+_COARSE_ERROR = 5e-3  # error at which the first sample ends: the next sample changes the marginal by more
+_ON_THE_WAY = 0.05  # error at which a stage ends while ε falls
+_BELOW_NOISE = 0.5  # a sample ends when its error is below this share of the next sample's first error
+_GOOD_START = 0.5  # largest first error, over all candidates, with which an earlier g is used as the start
+_ROUGH_ERROR = 5e-5  # error of a low-precision pass, times mean cost / ε (measured: benchmarks/README.md)
+_STALLED = 0.7  # a low-precision pass that leaves a larger share of the error has reached its precision
 _SAVE_EVERY_S = 0.2
 
 
@@ -40,17 +41,17 @@ class NotConvergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Solution:
-    """Potentials and the evidence that they are those of the problem.
+    """The potentials, and the evidence that they solve the problem.
 
     Attributes:
-        g: Target potential: `[m]`, float64, with Σ_j b_j g_j = 0 unless the target marginal is relaxed; 0 where b is.
+        g: Target potential: `[m]`, float64, with Σ_j b_j g_j = 0 unless the target marginal is relaxed; 0 where b is 0.
         f: Candidate potential, the c-transform of g: `[n]`, float32.
         marginal: Target marginal of the final plan: `[m]`, float64.
         epsilon: The regularisation, absolute.
         error: L1 error of the target marginal of the final plan.
         dual: The dual's value at (f, g): the entropic transport cost when the error is 0.
-        gap: |primal - dual|, the primal's value being that of the final plan, whose rows are exact and whose columns
-            are off by `error`: an estimate of how far the dual's value is from the optimum.
+        gap: |primal - dual|, an estimate of the dual's distance from the optimum. The primal is the value of the final
+            plan, whose candidate marginal is exact and whose target marginal is off by `error`.
         history: (candidates, ε, L1 error) of each pass.
         full_passes: Passes over all candidates.
         passes: Work of all passes, in passes over all candidates.
@@ -83,16 +84,16 @@ def solve(
     """Solve for g.
 
     Args:
-        tile_pass: The operator, with its problem.
+        tile_pass: The pass over the problem.
         epsilon: Regularisation, absolute, in the unit of the cost.
         tolerance: L1 error of the target marginal at which to stop.
         max_passes: Passes over all candidates before giving up.
-        relaxation: τ, absolute: what a unit of KL divergence of the target marginal from b costs. None: col = b.
-        start: An earlier g to go on from: `[m]`.
-        state: A file to go on from, and to keep up to date.
+        relaxation: τ, absolute: the cost of a unit of KL divergence of the target marginal from b. None: col = b.
+        start: An earlier g to start from: `[m]`.
+        state: A file to resume from, and to save the state of the loop in.
 
     Raises:
-        NotConvergedError: After `max_passes`, with the error reached and the settings that would help.
+        NotConvergedError: After `max_passes`; the message has the remaining error and the settings that would help.
     """
     began = last_saved = time.monotonic()
     problem = tile_pass.problem
@@ -134,7 +135,7 @@ def solve(
 
 
 def _near_enough(now: State, stages: list[tuple[int, float]], epsilon: float, tolerance: float) -> bool:
-    """Whether the step just taken leaves less error than the next stage will find anyway."""
+    """Return whether the error of this stage is so small that the next stage will add more."""
     size, eps = stages[now.stage]
     if eps > epsilon:
         return now.error <= max(tolerance, _ON_THE_WAY)
@@ -144,17 +145,17 @@ def _near_enough(now: State, stages: list[tuple[int, float]], epsilon: float, to
 
 
 def _rough_will_do(now: State, rough_error: float, tolerance: float) -> bool:
-    """Whether a rough pass now leaves no more passes to be made than a precise one would."""
+    """Return whether a low-precision pass now leaves no more passes to do than a precise pass would."""
 
-    def still(error: float) -> int:
+    def passes_left(error: float) -> int:
         return max(0, math.ceil(math.log(error / tolerance) / -math.log(now.rate)))
 
-    after = now.expected * now.rate  # NaN, where nothing is known, compares false
-    return bool(now.expected > tolerance and still(after + rough_error) <= still(after))
+    after = now.expected * now.rate  # NaN where unknown, which compares false
+    return bool(now.expected > tolerance and passes_left(after + rough_error) <= passes_left(after))
 
 
 def _stages(problem: Problem, epsilon: float) -> list[tuple[int, float]]:
-    """(candidates, ε) of each stage: ε falls on the smallest sample, then the sample grows."""
+    """Return (candidates, ε) of each stage: ε falls on the smallest sample, then the sample grows."""
     first = min(max(FIRST_SAMPLE, problem.m), problem.n)
     falling, eps = [], problem.mean_cost
     while eps > epsilon:
@@ -165,7 +166,7 @@ def _stages(problem: Problem, epsilon: float) -> list[tuple[int, float]]:
         sizes.append(first)
         first *= _GROWTH
     sizes.append(problem.n)
-    if problem.a is not None:  # a sample that weighs nothing says nothing
+    if problem.a is not None:  # drop samples whose weights are all 0
         sizes = [size for size in sizes if problem.a[:size].sum() > 0]
         falling = [stage for stage in falling if stage[0] in sizes]
     return falling + [(size, epsilon) for size in sizes]

@@ -1,6 +1,6 @@
-"""How much the choice depends on ε: the overlap of what is chosen at half and at twice the ε.
+"""How much the selection depends on ε: its overlap with the selections at ε/2 and 2ε.
 
-Belongs here: that overlap, on a sample. Does not: whether it is enough (the asset check).
+Belongs here: that overlap, on a sample. Does not: whether the overlap is large enough (the asset check).
 """
 
 import math
@@ -20,14 +20,14 @@ _MAX_PASSES = 100
 def choice_overlap(
     problem: Problem, g: np.ndarray, epsilon: float, relaxation: float | None, memory_mb: int
 ) -> list[dict[str, float | None]]:
-    """Jaccard similarity of the lowest f at ε with those at ε/2 and 2ε, among the first 8,192 candidates.
+    """Return the Jaccard similarity of the lowest f at ε with those at ε/2 and 2ε, among the first 8,192 candidates.
 
     Args:
         problem: The whole problem.
-        g: Its target potential, to start from: `[m]`.
-        epsilon: At which it was solved, absolute.
-        relaxation: Of its target marginal, absolute; the same at every ε.
-        memory_mb: Of a pass.
+        g: The solved target potential, to start from: `[m]`.
+        epsilon: Regularisation of that solve, absolute.
+        relaxation: τ of the target marginal, absolute; the same at every ε.
+        memory_mb: Memory limit of a pass, in MiB.
 
     Returns:
         One entry for each factor (0.5, 2) and share of the sample: factor, share, jaccard; None where no solve
@@ -58,7 +58,7 @@ def choice_overlap(
 
 
 def jaccard(one: np.ndarray | None, other: np.ndarray | None, share: float) -> float | None:
-    """Jaccard similarity of the first so large a share of two orders (`[n]`, int64); None where one is not known."""
+    """Return the Jaccard similarity of the first `share` of two orders (`[n]`, int64); None where an order is None."""
     if one is None or other is None:
         return None
     k = math.ceil(share * len(one))

@@ -1,6 +1,6 @@
-"""Where a solve stands: enough to go on exactly as if it had not stopped.
+"""The state of a solve: enough to resume exactly as if it had not stopped.
 
-Belongs here: what the loop remembers, and keeping it in a file. Does not: what the loop decides.
+Belongs here: the loop's variables, and saving them in a file. Does not: what the loop decides (`solver.py`).
 """
 
 from dataclasses import dataclass, field
@@ -10,23 +10,23 @@ import numpy as np
 
 from getmore_assets.transport.anderson import Anderson
 
-_RATES = (0.02, 0.9)  # believed
+_RATES = (0.02, 0.9)  # a measured rate is clipped to this range
 _NUMBERS = ("stage", "passes", "entry", "error", "rate", "expected", "precise")
 
 
 @dataclass
 class State:
-    """What the loop remembers.
+    """The variables of the loop.
 
     Attributes:
-        g: Target potential.
-        stage: Which.
-        passes: In this stage.
+        g: Target potential: `[m]`.
+        stage: Number of the current stage.
+        passes: Passes in this stage.
         entry: Error of the first pass of this stage.
         error: Error of the last pass of this stage.
-        rate: What a pass multiplied the error by, last time it could be seen.
-        expected: Error that the next pass should show; NaN where unknown.
-        precise: Whether rough passes have been seen to gain nothing more.
+        rate: Error of the last pass, divided by that of the pass before it in the same stage.
+        expected: Expected error of the next pass; NaN where unknown.
+        precise: Whether low-precision passes no longer lower the error.
         anderson: Steps in this stage.
         history: (candidates, ε, error) of all passes.
     """
@@ -43,7 +43,7 @@ class State:
     history: list[tuple[int, float, float]] = field(default_factory=list)
 
     def saw(self, size: int, eps: float, error: float) -> None:
-        """Take note of a pass."""
+        """Update the state after a pass."""
         if self.passes:
             self.rate = float(np.clip(error / self.error, *_RATES))
         else:
@@ -53,11 +53,11 @@ class State:
         self.history.append((size, eps, error))
 
     def enter(self, stage: int, expected: float) -> None:
-        """Go on to another stage with the g of this one."""
+        """Enter another stage with the present g."""
         self.stage, self.passes, self.anderson, self.expected = stage, 0, Anderson(), expected
 
     def save(self, path: Path) -> None:
-        """Keep it, in one piece or not at all."""
+        """Save the state atomically."""
         partial = path.with_suffix(".partial.npz")
         arrays = {f"anderson_{name}": array for name, array in self.anderson.arrays().items()}
         arrays |= {name: np.array(getattr(self, name)) for name in _NUMBERS}
@@ -67,7 +67,7 @@ class State:
 
     @classmethod
     def load(cls, path: Path) -> "State":
-        """What was kept."""
+        """Load a saved state."""
         with np.load(path, allow_pickle=False) as stored:
             kept = {k.removeprefix("anderson_"): stored[k] for k in stored.files if k.startswith("anderson_")}
             history = [(int(n), float(e), float(r)) for n, e, r in stored["history"]]

@@ -1,6 +1,6 @@
-"""Domain triage: how far each domain of the pool is from the target, by a small solve on a sample of each.
+"""Domain triage: the distance of each domain of the pool from the target, by a small solve on a sample of the domain.
 
-Belongs here: distances and their order. Does not: which domains are kept, and where samples come from.
+Belongs here: distances and their order. Does not: which domains are kept, or where samples come from.
 """
 
 import logging
@@ -20,13 +20,13 @@ TOLERANCE = 1e-2
 
 @dataclass(frozen=True)
 class Distance:
-    """How far a domain is.
+    """The distance of a domain from the target.
 
     Attributes:
-        domain: Its name.
-        sampled: Rows the distance was measured on.
+        domain: Name of the domain.
+        sampled: Number of rows in the sample.
         distance: Entropic transport cost between sample and target.
-        error: L1 error of the target marginal it was stopped at.
+        error: L1 error of the target marginal at which the solve stopped.
     """
 
     domain: str
@@ -38,14 +38,14 @@ class Distance:
 def distances(
     samples: Mapping[str, np.ndarray], y: np.ndarray, b: np.ndarray, epsilon: float, memory_mb: int
 ) -> list[Distance]:
-    """Every domain's distance, nearest first (GOT-D, appendix C.2; there 10,000 rows of each).
+    """Return every domain's distance, nearest first (GOT-D, appendix C.2, with 10,000 rows of each domain).
 
     Args:
-        samples: Vectors of each domain: `[k, d]`, float32. A smaller sample measures further: give equal ones.
+        samples: Vectors of each domain: `[k, d]`, float32. A smaller sample gives a larger distance: pass equal sizes.
         y: Targets: `[m, d]`, float32.
         b: Target weights: `[m]`.
-        epsilon: Regularisation, times the mean cost over all domains: the same for all, so that they can be compared.
-        memory_mb: Of a pass.
+        epsilon: Regularisation, times the mean cost over all domains: the same ε for all, so that distances compare.
+        memory_mb: Memory limit of a pass, in MiB.
     """
     problems = {domain: pose(x, y, b) for domain, x in samples.items()}
     unit = float(np.mean([problem.mean_cost for problem in problems.values()]))

@@ -1,7 +1,7 @@
-"""From an earlier solve to a new one: what of it can be gone on from, and when it needs no new solve at all.
+"""Warm starts: reuse an earlier solve for a changed target or pool.
 
-Belongs here: carrying g over to another target, and bringing f and the marginal in line with another pool. Does not:
-the solver.
+Belongs here: carrying g over to another target, and updating f and the marginal for another pool, which needs no new
+solve. Does not: the solver.
 """
 
 import numpy as np
@@ -12,12 +12,12 @@ _BLOCK = 2048
 
 
 def carried_over(g: np.ndarray, y: np.ndarray, new_y: np.ndarray) -> np.ndarray:
-    """A g to start from for targets that had none: that of the nearest which had one, `[k]`, float64.
+    """Return the initial g of new targets: each gets the g of the nearest earlier target: `[k]`, float64.
 
     Args:
-        g: `[m]`.
-        y: The targets it belongs to: `[m, d]`, unit length.
-        new_y: `[k, d]`, unit length.
+        g: Target potential of the earlier targets: `[m]`.
+        y: The earlier targets: `[m, d]`, unit length.
+        new_y: The new targets: `[k, d]`, unit length.
     """
     start = np.empty(len(new_y))
     for at in range(0, len(new_y), _BLOCK):
@@ -28,20 +28,20 @@ def carried_over(g: np.ndarray, y: np.ndarray, new_y: np.ndarray) -> np.ndarray:
 def moved_marginal(
     marginal: np.ndarray, n: int, g: np.ndarray, epsilon: float, came: TilePass | None, went: TilePass | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The target marginal at the same g after candidates came and went: exact, from a pass over these alone.
+    """Return the target marginal at the same g after candidates were added and removed: exact, from passes over these.
 
-    With equal weights the marginal is the mean of the candidates' rows of the plan, and a row depends on no other.
+    With equal weights the marginal is the mean of the candidates' rows of the plan, and no row depends on another.
 
     Args:
-        marginal: `[m]`, float64, of n candidates.
-        n: How many there were.
-        g: Target potential.
+        marginal: Target marginal before the change: `[m]`, float64.
+        n: Number of candidates before the change.
+        g: Target potential: `[m]`.
         epsilon: Absolute.
-        came: The pass of those that are new, None where there are none.
-        went: The pass of those that are gone.
+        came: The pass over the added candidates; None where there are none.
+        went: The pass over the removed candidates; None where there are none.
 
     Returns:
-        The new marginal, and f of those that came: `[k]`, float32.
+        The new marginal: `[m]`, and f of the added candidates: `[k]`, float32.
     """
     total, count, f = n * marginal, n, np.empty(0, np.float32)
     if came is not None:

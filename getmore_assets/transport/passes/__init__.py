@@ -1,4 +1,4 @@
-"""One sweep over the candidates: the candidate potential, and the target marginal of the plan it makes.
+"""One sweep over the candidates, which computes the candidate potential and the plan's target marginal.
 
 Belongs here: what a pass computes, and the ways to compute it (`cpu`, `gpu`, `sharded`). Does not: the loop.
 
@@ -7,9 +7,9 @@ With weights a, b and cost C (see `problem`), a target potential g gives
     z_ij = log b_j + (g_j - C_ij)/ε          one matrix product, plus a bias for each target
     f_i  = -ε log Σ_j exp z_ij               the c-transform of g (semi-dual; Peyré & Cuturi 2019, eq. 4.43)
     p_ij = exp(z_ij + f_i/ε)                 the row soft-max: the plan is P_ij = a_i p_ij, its rows sum to a_i
-    col_j = Σ_i a_i p_ij                     the target marginal, which equals b_j for the g that is sought
+    col_j = Σ_i a_i p_ij                     the target marginal, which equals b_j at the solution g
 
-so one product and one sweep of exponentials a tile give f and col together.
+so one matrix product and one sweep of exponentials per tile give both f and col.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from getmore_assets.transport.problem import Problem
 
 @dataclass(frozen=True)
 class OverRelaxation:
-    """Over-relaxation of f, as the published loop has it: f ← (1 - momentum) old + momentum f.
+    """Over-relaxation of f as in the published loop: f ← (1 - momentum) old + momentum f.
 
-    The target marginal is then that of the plan with the over-relaxed f, whose rows do not sum to a.
+    The target marginal is computed from the plan with the over-relaxed f, whose rows do not sum to a.
 
     Attributes:
-        old: `[n]`, float32.
-        momentum: Between 0 and 2; 1 is none.
+        old: f of the iteration before: `[n]`, float32.
+        momentum: Between 0 and 2; 1 leaves f unchanged.
     """
 
     old: np.ndarray
@@ -36,11 +36,11 @@ class OverRelaxation:
 
 
 class TilePass(Protocol):
-    """What a solver needs to know of the candidates."""
+    """A sweep over the candidates of a problem: all that a solver sees of them."""
 
     @property
     def problem(self) -> Problem:
-        """The problem that is swept over."""
+        """The problem whose candidates are swept over."""
         ...
 
     def __call__(
@@ -51,9 +51,9 @@ class TilePass(Protocol):
         Args:
             g: Target potential: `[m]`, float64.
             epsilon: Absolute, in the unit of the cost.
-            n: How many.
+            n: Number of candidates.
             inertia: Over-relaxation of f.
-            of: How many the n are part of, where they have no weights of their own: each weighs 1/of; 1/n without it.
+            of: Number of candidates over all shards, where candidates have equal weights: each weighs 1/of. None: 1/n.
 
         Returns:
             f: `[n]`, float32, and col: `[m]`, float64.
@@ -61,15 +61,15 @@ class TilePass(Protocol):
         ...
 
     def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
-        """A col (`[m]`, float64) that may be off by some thousandths of its sum, sooner.
+        """Return a low-precision col (`[m]`, float64), faster, with an error of some thousandths of its sum.
 
-        For the way to g, never for its last step. Arguments as above.
+        Only for intermediate iterations, never for the last one. The arguments are those of a full pass.
         """
         ...
 
 
 def best_pass(problem: Problem, memory_mb: int) -> TilePass:
-    """The pass for the device that is there."""
+    """Return the pass for this machine's device: GPU where there is one, else CPU."""
     from getmore_assets.device import best_device
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.passes.gpu import GpuPass

@@ -1,11 +1,11 @@
-"""A pass on the CPU: each core takes tiles of its own that stay in its caches.
+"""A pass on the CPU: each core works on its own tiles, which stay in its caches.
 
 Belongs here: threads, tile shape, the matrix product. Does not: what is computed (`passes/__init__.py`).
 
-Torch's float32 product on x86 is MKL's, which on processors of other makers takes its 256-bit kernels; oneDNN, in the
-same torch, picks them by instruction set. So where torch has oneDNN the targets are packed for it once a pass (what
-torch.compile makes of a linear layer too), and elsewhere the plain product is taken. A barrier after every operation on
-a tile this small costs as much as the operation, so operations run on one thread and tiles run side by side.
+Torch's float32 product on x86 is MKL's, which uses its 256-bit kernels on processors that are not Intel's; oneDNN, in
+the same torch, picks kernels by instruction set. So where torch has oneDNN, a pass packs the targets for it once (as
+torch.compile does for a linear layer); elsewhere it uses the plain product. A barrier after every operation on a tile
+this small costs as much as the operation, so each operation runs on one thread, and tiles run in parallel.
 """
 
 from collections.abc import Callable
@@ -22,16 +22,16 @@ from getmore_assets.transport.problem import Problem
 _TILE_BYTES = 2 * 2**20  # of z
 _MOST_ROWS, _STEP = 512, 16
 Terms = np.ndarray | float  # u of some candidates, or one number for all
-_CHUNK_TILES = 8  # tiles whose marginals are summed by one thread; fixed, so that the sum is the same on any number
+_CHUNK_TILES = 8  # tiles whose marginals one thread sums; fixed, so that the sum does not depend on the thread count
 
 
 def tile_rows(m: int) -> int:
-    """Candidates in a tile of m targets."""
+    """Return the number of candidates in a tile, for m targets."""
     return min(_MOST_ROWS, max(1, round(_TILE_BYTES / (4 * m * _STEP))) * _STEP)
 
 
 def chunk_rows(m: int) -> int:
-    """Candidates that one thread sweeps over, of m targets."""
+    """Return the number of candidates in a chunk, which one thread sweeps over, for m targets."""
     return tile_rows(m) * _CHUNK_TILES
 
 
@@ -39,10 +39,10 @@ class CpuPass:
     """A pass over candidates in memory or in a file. Its results are bit for bit the same on any number of threads.
 
     Args:
-        problem: What to sweep over.
-        threads: How many tiles side by side; as many as torch would use.
-        rows: Candidates in a tile; as many as fit a core's cache.
-        keep_mb: Memory in which the kernel of the first candidates is kept from pass to pass, in MiB.
+        problem: The problem whose candidates are swept over.
+        threads: Tiles in parallel; None for torch's number of threads.
+        rows: Candidates in a tile; None for as many as fit a core's cache.
+        keep_mb: Memory for the kernel of the first candidates, which is kept from pass to pass, in MiB.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class CpuPass:
         problem, f = self.problem, np.empty(n, np.float32)
 
         def shares(first: int, exact: np.ndarray) -> torch.Tensor | float:
-            """Keep f of the candidates from `first` on; returns the sums of their rows of the plan."""
+            """Store f of the candidates from `first` on, and return the sums of their rows of the plan."""
             at = slice(first, first + len(exact))
             if inertia is None:
                 f[at] = exact
@@ -96,8 +96,8 @@ class CpuPass:
     def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """See `TilePass`: bfloat16 products, where the processor has instructions for them.
 
-        The product is rounded to 8 bits, so what of it is common to all targets, and cancels in the soft-max, is taken
-        out beforehand.
+        The product is rounded to 8 bits. So the part that is the same for all targets, which cancels in the soft-max,
+        is subtracted beforehand.
         """
         if not self._halves:
             return self(g, epsilon, n, of=of)[1]
@@ -121,7 +121,7 @@ class CpuPass:
         return self._sum(sweep, product, n, of, g, epsilon, lambda _, _exact: 1.0)
 
     def let_go(self) -> None:
-        """Free what is kept from pass to pass; the next pass makes it again."""
+        """Free the kernel that is kept from pass to pass; the next pass computes it again."""
         if self._kept is not None:
             self._kept.let_go()
 
@@ -129,10 +129,10 @@ class CpuPass:
         return torch.from_numpy(self.problem.y * np.float32(self.problem.kappa / epsilon))
 
     def _packed(self, y: torch.Tensor, bias: torch.Tensor | None) -> Product:
-        """The product with targets packed by a thread of the pool.
+        """Return the product with packed targets; a thread of the pool packs them.
 
-        Torch would open a parallel region for it in this thread, whose other threads then spin for a fifth of a second:
-        thirty times what a pass over a small domain takes.
+        In this thread torch would open a parallel region, whose other threads then spin for a fifth of a second: thirty
+        times the duration of a pass over a small domain.
         """
         return self._pool.submit(_product, y, bias, self.rows).result()
 
@@ -146,9 +146,10 @@ class CpuPass:
         epsilon: float,
         shares: Callable[[int, np.ndarray], torch.Tensor | float],
     ) -> np.ndarray:
-        """The marginals of all chunks of the first n candidates, added in order: `[m]`, float64.
+        """Return the marginals of all chunks of the first n candidates, added in order: `[m]`, float64.
 
-        Chunks whose kernel is kept are summed from it, the others by `sweep`, with the product that it takes.
+        The marginal of a chunk whose kernel is kept comes from the kernel, that of another chunk from `sweep`, called
+        with the result of `product`.
         """
         problem, chunk, weights = self.problem, self.rows * _CHUNK_TILES, self.problem.weights(n)
         starts, log_w, kept = range(0, n, chunk), problem.log_b + g / epsilon, self._kept
@@ -161,22 +162,22 @@ class CpuPass:
         computed = product() if kept is None or kept.rows < n else None
 
         @torch.inference_mode()
-        def one(start: int) -> np.ndarray:
+        def chunk_marginal(start: int) -> np.ndarray:
             stop = min(start + chunk, n)
             share = np.full(stop - start, 1 / (of or n)) if weights is None else weights[start:stop]
             a = torch.from_numpy(share.astype(np.float32))
             if kept is not None and stop <= kept.rows:
-                there = kept.chunk(start, stop, problem.block, kernel, self.rows)
+                kept_chunk = kept.chunk(start, stop, problem.block, kernel, self.rows)
 
                 def weigh(part: slice, exact: np.ndarray) -> torch.Tensor:
                     return a[part] * shares(start + part.start, exact)
 
-                return kept.sweep(there, stop - start, log_w, epsilon, weigh).numpy()
+                return kept.sweep(kept_chunk, stop - start, log_w, epsilon, weigh).numpy()
             assert computed is not None
             return sweep(computed, start, *problem.block(start, stop), a).numpy()
 
         total = np.zeros(problem.m)
-        for col in self._pool.map(one, starts):
+        for col in self._pool.map(chunk_marginal, starts):
             total += col
         return total
 
@@ -186,12 +187,12 @@ def _tiles(count: int, rows: int) -> list[slice]:
 
 
 def _f(top: torch.Tensor, largest: torch.Tensor, epsilon: float, u: np.ndarray | float) -> np.ndarray:
-    """-ε log Σ exp z of each row: 1/max p is the sum that the soft-max divided by, so it needs no sweep of its own."""
+    """Return f of each row, u - ε log Σ exp z. The sum is exp(max z) / max p of the soft-max p: no sweep of its own."""
     return u - epsilon * (top.double() - largest.double().log()).numpy()
 
 
 def _product(y: torch.Tensor, bias: torch.Tensor | None, rows: int) -> Product:
-    """The map x -> x yᵀ + bias, for tiles of about `rows` rows."""
+    """Return the map x -> x yᵀ + bias, for tiles of about `rows` rows."""
     if has_onednn():
         packed = torch.ops.mkldnn._reorder_linear_weight(y, rows)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")  # type: ignore[no-any-return]
@@ -201,7 +202,7 @@ def _product(y: torch.Tensor, bias: torch.Tensor | None, rows: int) -> Product:
 
 
 def has_onednn() -> bool:
-    """Whether torch has the packed product."""
+    """Return whether torch has oneDNN's packed product."""
     return (
         torch.backends.mkldnn.is_available()
         and torch.backends.cpu.get_cpu_capability().startswith(("AVX2", "AVX512"))

@@ -1,7 +1,7 @@
-"""A pass on a GPU: large tiles, the candidates kept on the card where they fit.
+"""A pass on a GPU: large tiles; the candidates stay on the card where they fit.
 
-Belongs here: what lies on the card. Does not: what is computed (`passes/__init__.py`). Products are float32, without
-TensorFloat-32 but in a rough pass: its three lost digits would show in the marginal.
+Belongs here: what is in the card's memory. Does not: what is computed (`passes/__init__.py`). Products are float32.
+Only low-precision passes use TensorFloat-32: its three lost digits would show in the marginal.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ class GpuPass:
     """A pass in torch's own operations, on any device.
 
     Args:
-        problem: What to sweep over.
-        device: Where.
+        problem: The problem whose candidates are swept over.
+        device: Where the pass runs.
         memory_mb: Memory of a pass, in MiB: half of it is a tile's (see `plan.require_room`).
     """
 
@@ -71,16 +71,16 @@ class GpuPass:
                     relaxed = (1 - inertia.momentum) * inertia.old[start:stop] + inertia.momentum * exact
                     f[start:stop], a = relaxed, a * np.exp((relaxed - exact) / epsilon)
                 col += (self._moved(a.astype(np.float32)) / total) @ z
-        found: np.ndarray = col.cpu().numpy()
-        return found
+        marginal: np.ndarray = col.cpu().numpy()
+        return marginal
 
     def _moved(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)
 
-    def _fits(self, wanted: int) -> bool:
+    def _fits(self, size: int) -> bool:
         if self._device.type != "cuda":
             return False
-        return wanted < _KEPT_SHARE * torch.cuda.mem_get_info(self._device)[0]
+        return size < _KEPT_SHARE * torch.cuda.mem_get_info(self._device)[0]
 
     def _block(self, start: int, stop: int) -> tuple[torch.Tensor, np.ndarray | float]:
         if start not in self._kept:

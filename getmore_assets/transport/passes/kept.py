@@ -1,16 +1,16 @@
 """The kernel of the first candidates, kept from pass to pass: a pass over these takes two matrix-vector products.
 
-Belongs here: what is kept, and a sweep over it. Does not: how many candidates are kept (`plan.py`), or the product that
-the kernel is made from (`cpu.py`).
+Belongs here: the kept kernel, and a sweep over it. Does not: the memory for it (`plan.py`), or the product that it is
+computed from (`cpu.py`).
 
-With s_ij = (κ x̂_i·ŷ_j - v_j)/ε, K_ij = exp(s_ij - max_j s_ij) depends on nothing but the problem and ε. A pass at g
-weighs it by w_j = exp(log b_j + g_j/ε):
+With s_ij = (κ x̂_i·ŷ_j - v_j)/ε, the kernel K_ij = exp(s_ij - max_j s_ij) depends only on the problem and ε. A pass at g
+weights its columns by w_j = exp(log b_j + g_j/ε):
 
     r_i = Σ_j K_ij w_j,   f_i = u_i - ε (max_j s_ij + log r_i),   col_j = w_j Σ_i (a_i / r_i) K_ij
 
-K is kept in float32; where that does not fit all candidates, in half precision, scaled by 2¹⁵ so that entries down to
-2e-9 of a row's largest keep 11 bits. Sums are float32 in both. Half precision moves f by 3e-5 ε (root mean square, at
-ε = 0.05 of the mean cost), a tenth of what is left of the marginal error moves it by.
+K is float32 where all candidates fit. Otherwise it is in half precision, scaled by 2¹⁵ so that entries down to 2e-9 of
+a row's largest keep 11 bits. Sums are float32 in both. Half precision changes f by 3e-5 ε (root mean square, at ε =
+0.05 of the mean cost), a tenth of the change that the remaining marginal error causes.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 _SCALE = 2.0**15  # of half precision: its largest number is 65,504
-# log(max w / min w) up to which a kernel serves, in half precision and in float32: beyond it, entries that it rounds to
-# zero might count.
+# The largest log(max w / min w) for a kernel in half precision and in float32: beyond it, entries that are rounded to
+# zero might matter.
 WIDEST_HALF, WIDEST = 16.0, 70.0
 Product = Callable[[torch.Tensor], torch.Tensor]
 #: x̂ and u of candidates, from the first to the one after the last.
@@ -35,17 +35,17 @@ class _Chunk:
 
 
 class KeptKernel:
-    """Chunks of the kernel at one ε; another ε lets go of them.
+    """Chunks of the kernel at one ε; another ε frees them.
 
     Args:
-        size: Bytes that it may fill.
+        size: Limit of the kernel's memory, in bytes.
         n: Candidates of the problem.
         m: Targets of the problem.
-        chunk_rows: Candidates of a chunk.
+        chunk_rows: Candidates in a chunk.
 
     Attributes:
-        half: Whether it is in half precision.
-        rows: How many candidates it holds: the first ones.
+        half: Whether the kernel is in half precision.
+        rows: Number of candidates whose kernel is kept, counted from the first.
     """
 
     def __init__(self, size: int, n: int, m: int, chunk_rows: int) -> None:
@@ -64,9 +64,9 @@ class KeptKernel:
         self._chunks: dict[int, _Chunk] = {}
 
     def serves(self, log_w: np.ndarray, epsilon: float) -> bool:
-        """Whether it can be weighed with these weights (`[m]`, their logarithms, -inf for none).
+        """Return whether the kernel is precise enough for the weights w, given as log w: `[m]`, -inf for a weight of 0.
 
-        Where half precision cannot, it goes on in float32, with fewer candidates, until ε is another.
+        Where half precision is not enough, the kernel is float32 from then on, of fewer candidates, until ε changes.
         """
         if epsilon != self._epsilon:
             self._epsilon = epsilon
@@ -79,11 +79,16 @@ class KeptKernel:
 
     @property
     def _log_scale(self) -> float:
-        """The logarithm of what every entry is multiplied by."""
+        """Return the logarithm of the factor by which every entry is scaled."""
         return float(np.log(_SCALE)) if self.half else 0.0
 
     def lacks(self, starts: range, n: int) -> bool:
-        """Whether a chunk of the first n candidates that it may hold, each from one of `starts` on, is to be made."""
+        """Return whether a chunk that is to be kept is not computed yet, among the chunks of the first n candidates.
+
+        Args:
+            starts: The first candidate of each chunk.
+            n: Number of candidates.
+        """
         ends = ((start, min(start + starts.step, n)) for start in starts)
         return any(stop <= self.rows and not self._has(start, stop) for start, stop in ends)
 
@@ -91,7 +96,7 @@ class KeptKernel:
         return start in self._chunks and self._chunks[start].rows >= stop - start
 
     def chunk(self, start: int, stop: int, block: Block, product: Product | None, tile_rows: int) -> _Chunk:
-        """The chunk from `start` to `stop` or beyond; made by `product` (x̂ -> s) where it is not there."""
+        """Return the chunk from `start` to `stop` or beyond, computed by `product` (x̂ -> s) where it is missing."""
         if not self._has(start, stop):
             assert product is not None
             self._chunks[start] = self._made(*block(start, stop), product, tile_rows)
@@ -99,7 +104,7 @@ class KeptKernel:
 
     def _made(self, x: np.ndarray, u: np.ndarray | float, product: Product, tile_rows: int) -> _Chunk:
         rows, top = torch.from_numpy(x), torch.empty(len(x))
-        # In one piece, made before the products: else each product leaves a hole that the next does not fit.
+        # Allocate in one piece before the products: otherwise each product leaves a gap that the next does not fit.
         kernel = torch.empty(len(x), self._m, dtype=torch.float16 if self.half else torch.float32)
         tiles = torch.split(kernel, tile_rows)
         for number, tile in enumerate(tiles):
@@ -124,11 +129,12 @@ class KeptKernel:
         """Sweep over the first candidates of a chunk.
 
         Args:
-            chunk: Of `chunk`.
+            chunk: From the method `chunk`.
             count: How many of its candidates.
-            log_w: `[m]`, float64.
+            log_w: log w: `[m]`, float64.
             epsilon: Absolute.
-            weigh: From some rows of the chunk and their f (float64) to their weights in the marginal (float32).
+            weigh: Takes a slice of the chunk's rows and their f (float64), returns their weights in the marginal
+                (float32).
 
         Returns:
             The marginal: `[m]`, float64.

@@ -1,6 +1,6 @@
-"""A pass on the nodes of a Ray cluster: g goes out, f and an m-vector come back from each.
+"""A pass on the nodes of a Ray cluster: each gets g and returns f of its candidates and an m-vector.
 
-Belongs here: the actor that holds a part of the candidates, and sending it there. Does not: which part
+Belongs here: the actor that holds a part of the candidates, and sending the part there. Does not: which part
 (`sharded.py`), or the sweep (`cpu.py`, `gpu.py`).
 """
 
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[TilePass]:
-    """A pass whose candidates lie in the memory of a cluster's nodes, shared out among its workers.
+    """A pass whose candidates are in the memory of a cluster's nodes, divided among its workers.
 
-    They go through Ray's object store, once, block by block. There they stay until the end, spilled to disk where it is
-    full: a worker that is lost is started on another node, and fetches its part again.
+    The candidates go through Ray's object store once, block by block. They stay in the store until the end, spilled to
+    disk where it is full: Ray restarts a lost worker on another node, where it fetches its part again.
 
     Args:
-        problem: What to sweep over.
+        problem: The problem whose candidates are swept over.
         memory_mb: Memory of a tile on a GPU, in MiB.
         place: The cluster.
 
@@ -50,10 +50,10 @@ def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[
 
 
 class Sweeper(Worker):
-    """The actor.
+    """The actor: a worker process that sweeps over its part of the candidates.
 
     Args:
-        threads: That torch may use.
+        threads: Threads of torch.
         memory_mb: Memory of a tile on a GPU, in MiB.
     """
 
@@ -65,15 +65,15 @@ class Sweeper(Worker):
     def sweep(
         self, part: list[Any], g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None, of: int | None
     ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
-        """Potential (`[n]`, float32) and marginal (`[m]`, float64), and whether they were asked for before."""
+        """Return potential (`[n]`, float32), marginal (`[m]`, float64), and whether this call is a repeated one."""
         return self._over(part)(g, epsilon, n, inertia, of), self.again()
 
     def rough(self, part: list[Any], g: np.ndarray, epsilon: float, n: int, of: int | None) -> tuple[np.ndarray, bool]:
-        """The marginal (`[m]`, float64), and whether it was asked for before."""
+        """Return the low-precision marginal (`[m]`, float64), and whether this call is a repeated one."""
         return self._over(part).rough(g, epsilon, n, of), self.again()
 
     def _over(self, part: list[Any]) -> TilePass:
-        """The pass over its part, which is fetched with the first call: one that replaces another has that call too."""
+        """Return the pass over the actor's part, fetched with the first call: a restarted actor is called again."""
         import ray
 
         if self._pass is None:
@@ -83,29 +83,29 @@ class Sweeper(Worker):
                 block = ray.get(reference)
                 x[at : at + len(block)] = block
                 at += len(block)
-            # What Ray hands over is read-only.
+            # Arrays from Ray's object store are read-only.
             self._pass = best_pass(replace(problem, x=x, y=problem.y.copy()), self._memory_mb)
         return self._pass
 
 
 class _ActorSweep:
-    """The pass of an actor.
+    """The pass that an actor computes.
 
     Args:
-        problem: That it is of.
-        actor: Who sweeps.
-        part: A reference to its part without the candidates, and to their blocks.
+        problem: The actor's part of the problem.
+        actor: The actor.
+        part: References to the part without its candidates, and to the candidates' blocks.
     """
 
     def __init__(self, problem: Problem, actor: Any, part: Any) -> None:
-        self.problem, self._actor, self._part = problem, actor, [part]  # in a list, it is the actor that fetches it
+        self.problem, self._actor, self._part = problem, actor, [part]  # Ray does not fetch references in a list
 
     def __call__(
         self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
-        found: tuple[np.ndarray, np.ndarray] = _answer(self._actor.sweep.remote(self._part, g, epsilon, n, inertia, of))
-        return found
+        f_col: tuple[np.ndarray, np.ndarray] = _answer(self._actor.sweep.remote(self._part, g, epsilon, n, inertia, of))
+        return f_col
 
     def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """See `TilePass`."""
@@ -113,10 +113,10 @@ class _ActorSweep:
         return col
 
 
-def _answer(asked: Any) -> Any:
+def _answer(reference: Any) -> Any:
     import ray
 
-    found, again = ray.get(asked)
+    result, again = ray.get(reference)
     if again:
         log.warning("solve: a worker was lost, its shard was built on another and asked again")
-    return found
+    return result

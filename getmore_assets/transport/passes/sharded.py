@@ -1,6 +1,6 @@
-"""A pass over candidates that lie in several places: each place answers with f of its own and an m-vector.
+"""A pass over candidates that are split into shards: each shard returns f of its candidates and an m-vector.
 
-Belongs here: dealing out and adding up. Does not: where the places are, or how they are reached (`remote.py`).
+Belongs here: splitting and adding up. Does not: where the shards are, or how they are reached (`remote.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 class ShardedPass:
-    """A pass over what `deal` dealt out. On the CPU f is, for the same g, that of one place to the bit.
+    """A pass over the parts that `deal` returns. On the CPU f is bit for bit that of an undivided pass at the same g.
 
-    Col is summed shard by shard, in their order: where one place would add up in another, the last of the float64 bits.
+    Col is summed shard by shard. An undivided pass adds in another order, so the last bits of the float64 sum differ.
 
     Args:
-        problem: All of it.
-        shards: A pass for each of its parts.
+        problem: The whole problem.
+        shards: A pass for each of the parts.
     """
 
     def __init__(self, problem: Problem, shards: Sequence[TilePass]) -> None:
@@ -37,47 +37,48 @@ class ShardedPass:
         """See `TilePass`."""
         f = np.empty(n, np.float32)
 
-        def one(shard: TilePass, rows: list[slice]) -> np.ndarray:
+        def sweep(shard: TilePass, rows: list[slice]) -> np.ndarray:
             old = inertia and replace(inertia, old=np.concatenate([inertia.old[block] for block in rows]))
-            mine, col = shard(g, epsilon, _count(rows), old, of or n)
+            shard_f, col = shard(g, epsilon, _count(rows), old, of or n)
             for number, block in enumerate(rows):
-                f[block] = mine[number * self._block : (number + 1) * self._block]
+                f[block] = shard_f[number * self._block : (number + 1) * self._block]
             return col
 
-        return f, self._sum(one, n)
+        return f, self._sum(sweep, n)
 
     def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
         """See `TilePass`."""
         return self._sum(lambda shard, rows: shard.rough(g, epsilon, _count(rows), of or n), n)
 
     def _sum(self, work: Callable[[TilePass, list[slice]], np.ndarray], n: int) -> np.ndarray:
-        """The marginals of all shards that hold some of the first n candidates: `[m]`, float64."""
+        """Return the sum of the marginals of all shards that hold some of the first n candidates: `[m]`, float64."""
         dealt = [_rows(number, len(self._shards), self._block, n) for number in range(len(self._shards))]
-        asked = [(shard, rows) for shard, rows in zip(self._shards, dealt, strict=True) if rows]
-        with ThreadPoolExecutor(len(asked)) as pool:
-            total: np.ndarray = np.sum(list(pool.map(lambda one: work(*one), asked)), axis=0)
+        nonempty = [(shard, rows) for shard, rows in zip(self._shards, dealt, strict=True) if rows]
+        with ThreadPoolExecutor(len(nonempty)) as pool:
+            total: np.ndarray = np.sum(list(pool.map(lambda pair: work(*pair), nonempty)), axis=0)
         return total
 
 
 def deal(problem: Problem, count: int) -> list[Problem]:
-    """The parts of a problem without weights of candidates: blocks are dealt out in turn, as cards are.
+    """Split a problem with equal candidate weights: blocks are dealt to the parts in turn, like cards.
 
-    So any first candidates of all are the first of each part. A block is what one thread of a `CpuPass` sweeps over.
+    So the first k candidates of the problem are the first candidates of each part, for any k. A block is the chunk that
+    one thread of a `CpuPass` sweeps over.
 
     Args:
-        problem: All of it.
-        count: Parts; fewer where there are not so many blocks.
+        problem: The whole problem.
+        count: Number of parts; there are fewer where the problem has fewer blocks.
     """
     assert problem.a is None
     block = chunk_rows(problem.m)
     count = min(count, -(-problem.n // block))
     dealt = [_rows(number, count, block, problem.n) for number in range(count)]
-    scales = [None if problem.scale is None else np.concatenate([problem.scale[one] for one in rows]) for rows in dealt]
+    scales = [None if problem.scale is None else np.concatenate([problem.scale[at] for at in rows]) for rows in dealt]
     return [replace(problem, x=_Dealt(problem.x, rows), scale=s) for rows, s in zip(dealt, scales, strict=True)]
 
 
 class _Dealt:
-    """The candidates of one part, one block after the other."""
+    """The candidates of one part, block after block."""
 
     def __init__(self, x: Rows, rows: list[slice]) -> None:
         self._x, self._rows = x, rows
@@ -85,7 +86,7 @@ class _Dealt:
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])
-        size = self._rows[0].stop - self._rows[0].start  # all are of one size but the last
+        size = self._rows[0].stop - self._rows[0].start  # of every block but the last
         found = [np.empty((0, self.shape[1]), np.float32)]
         for number in range(start // size, -(-stop // size)):
             first, block = number * size, self._rows[number]
@@ -94,7 +95,7 @@ class _Dealt:
 
 
 def _rows(number: int, count: int, block: int, n: int) -> list[slice]:
-    """The blocks of the first n that one of so many parts has."""
+    """Return the blocks of the first n candidates that belong to part `number` of `count` parts."""
     return [slice(start, min(start + block, n)) for start in range(number * block, n, count * block)]
 
 
