@@ -1,8 +1,8 @@
 """From a text to a vector of unit length.
 
-Belongs here: encoders with one interface, `encode(texts) -> [n, d] float32`. Does not: which texts lack a vector
-(`workers/embed.py`), or where vectors are kept. To add one: a module beside these, and a line in `make_encoder` and in
-`encoder_fingerprint`.
+Belongs here: encoders with one interface, `encode(texts) -> [n, d] float32`, their fits, and the table of vectors. Does
+not: which texts are encoded (`workers/embed.py`). To add an encoder, add a module here, and a line in `make_encoder`
+and in `encoder_fingerprint`.
 """
 
 from pathlib import Path
@@ -16,21 +16,21 @@ from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.models import find_model, model_fingerprint
 
 _CODE_VERSION = "2"
-_LEXICAL_VERSION = "3"  # of n-grams and the fit; 2 hashed strings by MurmurHash
+_LEXICAL_VERSION = "3"  # version of n-grams and fit; version 2 hashed strings by MurmurHash
 
 
 class Encoder(Protocol):
     """Turns texts into vectors."""
 
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of unit length: `[len(texts), d]`, float32; a row of zeros for a text that says nothing to it."""
+        """Return vectors of unit length: `[len(texts), d]`, float32; zeros for a text without any known token."""
         ...
 
 
 def encoder_fingerprint(task: Task) -> str:
-    """Return the recipe of an encoder; vectors of one that is made here are named by its fit, too (`fits.py`)."""
+    """Return the cache key of an encoder's settings, its recipe; vectors of a fit have their own key (`fits.py`)."""
     chosen = task.encoder
-    if chosen.model == LEXICAL:  # fitted on the pool, so its vectors belong to that pool
+    if chosen.model == LEXICAL:  # fitted on the pool, so the vectors depend on the pool
         return fingerprint(_LEXICAL_VERSION, tokens.VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
     if chosen.model == BROUGHT:
         of_target = (task.target.source("train"), task.target.source("negative"))
@@ -43,28 +43,28 @@ def encoder_fingerprint(task: Task) -> str:
         parts += ["static", chosen.dimensions]
     if chosen.pooling != "mean":
         parts.append(chosen.pooling)
-    if chosen.adapt:  # on the rows of train that are left: which those are also hangs on what is evaluated on
+    if chosen.adapt:  # tuned on train without the rows that overlap evaluation splits, so it depends on these, too
         parts.append(fingerprint(chosen.adapt, target.recipe(task)))
     return fingerprint(*parts)[:16]
 
 
 def is_fitted(task: Task) -> bool:
-    """Whether the encoder is made from texts: of the pool, or of target train."""
+    """Return whether the encoder is fitted to texts: of the pool, or of target train."""
     return task.encoder.model == LEXICAL or task.encoder.adapt is not None
 
 
 def is_made_here(task: Task) -> bool:
-    """Whether the encoder is kept in the lake: fitted, tuned or distilled."""
+    """Return whether the encoder is stored in the lake, because it is fitted, tuned or distilled."""
     return is_fitted(task) or task.encoder.static
 
 
 def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
-    """The encoder of a task.
+    """Return the encoder of a task.
 
     Args:
-        task: Its `encoder` section says which.
-        fitted: Where a fitted encoder is kept; one that is there is loaded, not fitted again.
-        sample: Texts that it is fitted on, where it is: of the pool (lexical), or of target train (adapted).
+        task: The task; its section `encoder` is used.
+        fitted: File of a fitted encoder: loaded where it exists, otherwise written.
+        sample: Texts to fit on: of the pool (lexical), or of target train (adapted). Other encoders ignore them.
     """
     if task.encoder.model == LEXICAL:
         from getmore_assets.encoders.lexical import LexicalEncoder
@@ -85,7 +85,7 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1: `[n, d]`, float32. A zero row stays one: it has no direction, so its text no vector."""
+    """Scale rows to length 1: `[n, d]`, float32. A zero row stays zero: it has no direction, so its text no vector."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: np.ndarray = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
     return scaled

@@ -1,6 +1,6 @@
 """An encoder tuned on the target: a few epochs of language modelling on target train, before anything is encoded.
 
-Belongs here: making it, once. Does not: encoding with it (`transformer.py`).
+Belongs here: tuning the encoder, once. Does not: encoding with it (`transformer.py`).
 """
 
 import shutil
@@ -13,15 +13,15 @@ from getmore_assets.training.fit import fit
 
 
 def adapted(folder: Path, chosen: Encoder, texts: list[str], fitted: Path) -> Path:
-    """The folder of the adapted encoder, made where it is not there.
+    """Return the folder of the adapted encoder; tune the encoder where the folder does not exist.
 
-    A checkpoint without a language-modelling head gets one first, with the body frozen, as base models do.
+    As for base models, a missing language-modelling head is trained first, with the body frozen.
 
     Args:
-        folder: The encoder as it was published.
-        chosen: Its `adapt` section is the recipe.
-        texts: Of target train.
-        fitted: The adapted model lies beside this.
+        folder: The published encoder.
+        chosen: Its section `adapt` is the recipe.
+        texts: Texts of target train.
+        fitted: File name whose stem is the name of the folder.
     """
     assert chosen.adapt is not None
     made, work = fitted.with_suffix(""), fitted.with_suffix(".work")

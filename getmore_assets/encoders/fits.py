@@ -1,13 +1,13 @@
-"""Encoders that are made here (fitted to the pool, distilled, or tuned on the target): which fit vectors are of.
+"""Fits: encoders in the lake (fitted to the pool, distilled, or tuned on the target), and the key of their vectors.
 
-Belongs here: keeping a fit, and the name that its vectors have in the table. Does not: fitting (the encoders), or which
-texts lack a vector (`workers/embed.py`).
+Belongs here: storing a fit, and the key of its vectors in the table. Does not: fitting (the encoders), or which texts
+lack a vector (`workers/embed.py`).
 
-Vectors of two fits do not compare, though both are of one recipe. So the key of vectors is a hash of the recipe and of
-what the fit holds. Fits of earlier versions have no note beside them; their vectors are named by the recipe alone,
-which goes on where the fit gives the vectors that are there.
+Vectors of two fits cannot be compared, even if both fits have the same recipe (settings). So the key of vectors is a
+hash of the recipe and of the fit's files. A note beside the fit holds the key. Fits of earlier versions have no note,
+and the key of their vectors is the recipe; it stays the key if the fit reproduces the vectors in the table.
 
-A lexical encoder is fitted again when too many of the pool's rows came since its fit (`refit.py`).
+A lexical encoder is fitted again when too many rows were added to the pool since its fit (`refit.py`).
 """
 
 import json
@@ -30,12 +30,12 @@ from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
 
-_COMPARED = 512  # vectors that a fit without a note is held against
-_SAME = 0.999  # cosine above which two vectors of a text are of one fit
+_COMPARED = 512  # vectors in the table with which a fit without a note is compared
+_SAME = 0.999  # cosine above which two vectors of a text count as vectors of the same fit
 
 
 def key_of(task: Task, lake: Lake) -> str:
-    """Return the key of the vectors that a task has by now; its recipe where its encoder is still to be fitted."""
+    """Return the key of a task's vectors; the recipe where the encoder is not fitted yet."""
     recipe = encoder_fingerprint(task)
     note = _note(store.fitted_file(lake, recipe))
     return str(json.loads(note.read_text("utf-8"))["key"]) if note.is_file() else recipe
@@ -44,17 +44,17 @@ def key_of(task: Task, lake: Lake) -> str:
 def ready(
     task: Task, lake: Lake, sample: Callable[[], list[str]], texts: pl.LazyFrame, rows: pl.LazyFrame | None = None
 ) -> tuple[str, Path, Encoder | None]:
-    """Fit the encoder of a task where it is not fitted yet, or where too many rows came since.
+    """Fit the encoder of a task if it is not fitted yet, or if too many rows were added since.
 
     Args:
-        task: Its `encoder`.
-        lake: Where fits are kept.
-        sample: Returns the texts that it is fitted on.
-        texts: id and text: of the pool and the target, to hold a fit of an earlier version against its vectors.
+        task: The task; its section `encoder` is used.
+        lake: Where fits are stored.
+        sample: Returns the texts to fit on.
+        texts: id and text of pool and target, to compare a fit of an earlier version with its vectors.
         rows: id: the rows of the pool that a lexical encoder can be fitted on; None keeps every fit.
 
     Returns:
-        The key of its vectors, where the fit lies, and the encoder, None where it is not made here.
+        The key of the vectors, the file of the fit, and the encoder; None for an encoder that is not fitted.
 
     Raises:
         BadInput: The fit is damaged.
@@ -64,12 +64,12 @@ def ready(
     if not is_made_here(task):
         return recipe, path, None
     with lake.lock("fit", recipe):
-        kept, note = _kept(path), _note(path)
+        kept, note = _file_or_folder(path), _note(path)
         noted = json.loads(note.read_text("utf-8")) if note.is_file() and kept.exists() else None
         if noted and (wrong := wrong_with(kept, noted["contents"], deep=True)):
             raise BadInput(str(kept), f"the fitted encoder {wrong}", REPAIR)
-        if kept.exists() and not noted and not _goes_on(task, lake, path, recipe, texts):
-            log.info("encoder: the fit in %s is not the one its vectors are of: fitting anew", kept)
+        if kept.exists() and not noted and not _reproduces_vectors(task, lake, path, recipe, texts):
+            log.info("encoder: the fit in %s does not reproduce the vectors in the table: fitting again", kept)
             _remove(kept)
         why = ""
         if kept.exists() and rows is not None:
@@ -78,18 +78,18 @@ def ready(
             share = _share_without_vector(lake, named, rows, texts) if share is None else share
             if share > (bound := refit.limit(kept)):
                 why = refit.reason(share, bound)
-                log.info("encoder: fitting it again, and encoding every row: %s", why)
+                log.info("encoder: fitting again, and encoding every row: %s", why)
                 with lake.lock("encode", named):  # encoders on other machines read the fit until they end
                     _remove(kept)
         if noted and kept.exists():
             return noted["key"], path, make_encoder(task, path, [])
         earlier = kept.exists()
         if not earlier:
-            note.unlink(missing_ok=True)  # else a kill would leave it beside a fit that it is not of
+            note.unlink(missing_ok=True)  # else a kill could leave the note beside another fit
             make_encoder(task, path, sample())
-        held = contents_of(_kept(path))
+        held = contents_of(_file_or_folder(path))
         encoder = make_encoder(task, path, [])
-        while (now := contents_of(_kept(path))) != held:  # another machine's fit came: no lock reaches there
+        while (now := contents_of(_file_or_folder(path))) != held:  # another machine, beyond the lock, wrote its fit
             held, encoder = now, make_encoder(task, path, [])
         key = recipe if earlier and _has_vectors(lake, recipe) else _key(recipe, held)
         write_atomically(note, json.dumps({"key": key, "contents": held, "refitted": why}))
@@ -97,29 +97,29 @@ def ready(
 
 
 def refitted(task: Task, lake: Lake) -> str:
-    """Return why the encoder of a task was fitted again when its present fit was made; empty for a first fit."""
+    """Return why the present fit of a task's encoder replaced an earlier fit; empty for a first fit."""
     note = _note(store.fitted_file(lake, encoder_fingerprint(task)))
     return str(json.loads(note.read_text("utf-8")).get("refitted", "")) if note.is_file() else ""
 
 
 def version_of(task: Task, key: str, made: str) -> str:
-    """Return the data version of what is made of vectors: of another fit it is another, made by the same recipe."""
+    """Return a data version that also depends on the fit: vectors of another fit have another version."""
     return made if key == encoder_fingerprint(task) else fingerprint(made, key)
 
 
 def mismatch(task: Task, lake: Lake) -> str | None:
-    """Return what is wrong between the fit of a task and the vectors named by it, or None.
+    """Return what is wrong between the fit of a task and the vectors with its key, or None.
 
-    Looks at 512 vectors, from the first to the last that came; texts are read from the tables of pool and target.
+    Compares 512 vectors, spread evenly over the table; their texts come from the tables of pool and target.
     """
     path = store.fitted_file(lake, encoder_fingerprint(task))
     tables = [lake.latest(name) for name in (pool.TABLE, target.TABLE)]
-    if not is_made_here(task) or not _kept(path).exists() or not all(tables):
+    if not is_made_here(task) or not _file_or_folder(path).exists() or not all(tables):
         return None
     texts = pl.concat([table.scan().select("id", "text") for table in tables if table])
-    if _goes_on(task, lake, path, key_of(task, lake), texts):
+    if _reproduces_vectors(task, lake, path, key_of(task, lake), texts):
         return None
-    return "vectors of several fits are named by it, or the fit is not the one they are of"
+    return "vectors of several fits have its key, or the fit does not reproduce them"
 
 
 def _key(recipe: str, held: Contents) -> str:
@@ -130,8 +130,8 @@ def _note(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _kept(path: Path) -> Path:
-    """Where a fit lies: a file, or, of a tuned model, a folder."""
+def _file_or_folder(path: Path) -> Path:
+    """Return the path of a fit: a file, or the folder of a tuned model."""
     folder = path.with_suffix("")
     return folder if folder.is_dir() else path
 
@@ -149,17 +149,17 @@ def _has_vectors(lake: Lake, recipe: str) -> bool:
 
 
 def _share_without_vector(lake: Lake, key: str, rows: pl.LazyFrame, texts: pl.LazyFrame) -> float:
-    """Return the share of the texts, of those that are rows of the pool, that were not encoded yet."""
+    """Return the share of the pool's rows in `texts` that are not encoded yet."""
     encoded = pl.concat([reader(lake.latest(store.TABLE), key) for reader in (store.encoded_ids, store.without_vector)])
-    wanted = texts.select("id").join(rows.select("id"), on="id", how="semi").collect()["id"]
-    return int((~wanted.is_in(encoded["id"].implode())).sum()) / len(wanted) if len(wanted) else 0.0
+    pool_ids = texts.select("id").join(rows.select("id"), on="id", how="semi").collect()["id"]
+    return int((~pool_ids.is_in(encoded["id"].implode())).sum()) / len(pool_ids) if len(pool_ids) else 0.0
 
 
-def _goes_on(task: Task, lake: Lake, path: Path, recipe: str, texts: pl.LazyFrame) -> bool:
-    """Whether a fit without a note gives the vectors that are there: of rows from the first to the last that came."""
+def _reproduces_vectors(task: Task, lake: Lake, path: Path, recipe: str, texts: pl.LazyFrame) -> bool:
+    """Return whether a fit reproduces the vectors in the table, compared on rows spread evenly over it."""
     try:
         encoder = make_encoder(task, path, [])
-    except Exception as error:  # a cut-off file fails in many ways
+    except Exception as error:  # a truncated file can raise any error
         log.info("encoder: %s cannot be read (%s)", path, type(error).__name__)
         return False
     table = lake.latest(store.TABLE)
@@ -172,14 +172,15 @@ def _goes_on(task: Task, lake: Lake, path: Path, recipe: str, texts: pl.LazyFram
     rows = texts.filter(pl.col("id").is_in(ids.implode())).unique("id").collect()
     if not rows.height:
         return True
-    there = (
+    stored = (
         table.scan()
         .filter((pl.col("encoder") == recipe) & pl.col("id").is_in(rows["id"].implode()))
         .unique("id", keep="any")
         .join(rows.lazy(), on="id")
         .collect()
     )
-    cosines = (encoder.encode(there["text"].to_list()) * there["vector"].list.to_array(_width(there)).to_numpy()).sum(1)
+    vectors = stored["vector"].list.to_array(_width(stored)).to_numpy()
+    cosines = (encoder.encode(stored["text"].to_list()) * vectors).sum(1)
     return bool((cosines > _SAME).all())
 
 

@@ -1,6 +1,6 @@
-"""An encoder that needs no weights: hashed tokens and pairs of them, tf-idf, projected by a truncated SVD.
+"""The lexical encoder, which needs no model: TF-IDF of hashed tokens and token pairs, projected by a truncated SVD.
 
-Belongs here: fitting it, keeping it as safetensors, applying it. Does not: other encoders.
+Belongs here: fitting the encoder, saving it as safetensors, applying it. Does not: other encoders.
 """
 
 from pathlib import Path
@@ -17,10 +17,10 @@ from getmore_assets.encoders import unit_length
 from getmore_assets.errors import BadInput
 from getmore_assets.weights import write_tensors
 
-_BITS = 16  # of a hash: a bucket
+_BITS = 16  # bits of a hash: 65,536 buckets
 BUCKETS = 2**_BITS
-_LEAST = 1e-5  # of a text's length before the projection
-_MORE, _ROUNDS = 10, 4  # directions beyond those asked for, and products with the matrix and back
+_LEAST = 1e-5  # share of a text's length that must remain after the projection
+_MORE, _ROUNDS = 10, 4  # extra directions, and rounds of products with the matrix and its transpose
 
 
 class LexicalEncoder:
@@ -37,12 +37,12 @@ class LexicalEncoder:
 
     @classmethod
     def fitted(cls, sample: list[str], dimensions: int) -> "LexicalEncoder":
-        """Fit on the sample, and keep nothing."""
+        """Fit on the sample, without saving the fit."""
         return cls(*_fit(sample, dimensions))
 
     @classmethod
     def load_or_fit(cls, path: Path, sample: list[str], dimensions: int) -> "LexicalEncoder":
-        """Load the fit at `path`, or fit on the sample and keep it there.
+        """Load the fit at `path`, or fit on the sample and save the fit there.
 
         Raises:
             BadInput: The sample has fewer texts than dimensions.
@@ -56,18 +56,18 @@ class LexicalEncoder:
         return cls(stored["idf"], stored["components"])
 
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of unit length: `[len(texts), d]`, float32; zeros for a text without a token that the sample has."""
+        """Return vectors of unit length: `[len(texts), d]`, float32; zeros for a text without a token of the sample."""
         counts = _counts(texts)
         vectors = np.asarray(counts @ self._components)
         squares = sparse.csr_matrix((np.square(counts.data * self._idf[counts.indices]), counts.indices, counts.indptr))
-        # A text of n-grams that the sample lacks has what rounding leaves, which points anywhere.
+        # A text whose n-grams the sample lacks projects to a rounding error, which has no meaningful direction.
         seen = np.linalg.norm(vectors, axis=1) > _LEAST * np.sqrt(squares.sum(axis=1)).A1
         return unit_length(np.where(seen[:, None], vectors, 0))
 
 
 def _fit(sample: list[str], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
     if len(sample) <= dimensions:
-        what = f"asks for {dimensions} dimensions of a pool with {len(sample)} usable rows"
+        what = f"is {dimensions}, where the pool has {len(sample)} usable rows"
         raise BadInput("encoder.dimensions", what, "Lower it below the number of rows")
     counts = _counts(sample)
     met = np.bincount(counts.indices, minlength=BUCKETS)
@@ -79,16 +79,16 @@ def _fit(sample: list[str], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _directions(matrix: sparse.csr_matrix, count: int) -> np.ndarray:
-    """The right singular vectors of the largest singular values, by subspace iteration: `[65536, count]`, float32.
+    """Return the right singular vectors of the largest singular values: `[65536, count]`, float32.
 
-    Halko, Martinsson and Tropp 2011, algorithm 4.4, in float32; bases are made orthonormal in float64.
+    Subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4) in float32, orthonormalized in float64.
     """
     back = matrix.T.tocsr()
     wide = min(count + _MORE, *matrix.shape)
     basis = np.random.default_rng(0).standard_normal((matrix.shape[1], wide), np.float32)
     for _ in range(_ROUNDS):
         basis = back @ _orthonormal(matrix @ basis)
-    # Now the basis is the matrix as it acts on the last orthonormal vectors, transposed.
+    # The basis is now the transposed product of the matrix with the last orthonormal vectors.
     values, mix = np.linalg.eigh(_gram(basis))
     order = np.argsort(-values, kind="stable")[:count]
     found = basis @ (mix[:, order] / np.sqrt(np.maximum(values[order], 1e-12))).astype(np.float32)
@@ -97,23 +97,23 @@ def _directions(matrix: sparse.csr_matrix, count: int) -> np.ndarray:
 
 
 def _gram(vectors: np.ndarray) -> np.ndarray:
-    """Products of all pairs of columns, in float64."""
+    """Return the Gram matrix: the products of all pairs of columns, in float64."""
     wide = vectors.astype(np.float64)
     found: np.ndarray = wide.T @ wide
     return found
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
-    """Orthonormal vectors that span the columns, float32; columns that add nothing become zero."""
+    """Return orthonormal vectors that span the columns, float32; dependent columns become zero."""
     values, mix = np.linalg.eigh(_gram(vectors))
     scale = np.where(values > 1e-10 * values.max(), 1 / np.sqrt(np.maximum(values, 1e-300)), 0)
     return np.asarray(vectors @ (mix * scale).astype(np.float32))
 
 
 def _counts(texts: list[str]) -> sparse.csr_matrix:
-    """One plus the logarithm of how often each bucket is met: `[len(texts), 65536]`, float32.
+    """Return one plus the logarithm of the count of each bucket: `[len(texts), 65536]`, float32.
 
-    A bucket is met by the tokens that tell what a text is about (as `tokens.telling` says), and by pairs of them.
+    Buckets count the content tokens of a text (`tokens.telling`), and pairs of them.
     """
     found = TokenHashes.of(pl.Series(texts, dtype=pl.String))
     rows = np.repeat(np.arange(len(texts)), found.counts)

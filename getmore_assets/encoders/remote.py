@@ -1,6 +1,6 @@
-"""Encoding on the nodes of a Ray cluster: texts go out, vectors come back.
+"""Encoding on the nodes of a Ray cluster: each node gets texts and returns vectors.
 
-Belongs here: the actor that holds an encoder, and giving it shards. Does not: which texts lack a vector, or keeping
+Belongs here: the actor that has an encoder, and sending it shards. Does not: which texts lack a vector, or storing
 vectors (`workers/embed.py`).
 """
 
@@ -25,59 +25,58 @@ log = logging.getLogger(__name__)
 def encoded(
     task: Task, fitted: Path, shards: Iterable[tuple[list[str], list[str]]]
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """The vectors of each shard (ids, texts), `[rows, d]`, float32, as they come back, in any order.
+    """Yield the ids and vectors (`[rows, d]`, float32) of each shard (ids, texts), in the order of completion.
 
-    As many shards are on their way as there are workers, and one is in the caller's hands. What a lost node was doing
-    is given out again.
+    Each worker has one shard at a time, and the caller one more. The shard of a lost node is sent again.
 
     Args:
-        task: Its encoder, which every node finds by the name that the task gives it.
-        fitted: Where what was fitted on this machine is kept; it is sent along.
-        shards: Drawn on as they are given out.
+        task: The task; every node finds the encoder by its name in the task.
+        fitted: File of a fitted encoder on this machine, which is sent to the nodes.
+        shards: Read lazily, as workers become free.
 
     Raises:
-        BadInput: No cluster, or a node has another model of that name, or none.
+        BadInput: There is no cluster, or a node has no model of that name, or another one.
     """
     import ray
     from ray.util import ActorPool
 
     assert task.launch.embed is not None
     with joined(task.launch.embed, "launch.embed"):
-        there = [fitted] if fitted.is_file() else sorted(fitted.with_suffix("").rglob("*"))
-        files = ray.put({str(p.relative_to(fitted.parent)): np.fromfile(p, np.uint8) for p in there if p.is_file()})
+        paths = [fitted] if fitted.is_file() else sorted(fitted.with_suffix("").rglob("*"))
+        files = ray.put({str(p.relative_to(fitted.parent)): np.fromfile(p, np.uint8) for p in paths if p.is_file()})
         given = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name)
         pool = ActorPool(started(RemoteEncoder, task.launch.embed, "launch.embed", [given] * task.launch.embed.workers))
         for shard in shards:
             done = None if pool.has_free() else pool.get_next_unordered()
             pool.submit(lambda actor, one: actor.encode.remote([files], *one), shard)
             if done:
-                yield _said(*done)
+                yield _without_flag(*done)
         while pool.has_next():
-            while pool.pop_idle():  # it ends, and makes room for one whose node was lost
+            while pool.pop_idle():  # an idle actor ends, and makes room for a restarted one
                 pass
-            yield _said(*pool.get_next_unordered())
+            yield _without_flag(*pool.get_next_unordered())
 
 
-def _said(ids: list[str], vectors: np.ndarray, again: bool) -> tuple[list[str], np.ndarray]:
+def _without_flag(ids: list[str], vectors: np.ndarray, again: bool) -> tuple[list[str], np.ndarray]:
     if again:
         log.warning("encoding: a worker was lost, its shard of %d rows was given out again", len(ids))
     return ids, vectors
 
 
 def _weights(task: Task) -> str | None:
-    """A hash of the model that the task names, as it is on this machine."""
+    """Return the hash of the task's encoder model on this machine; None for the lexical encoder."""
     name = task.encoder.model
     return None if name == LEXICAL else model_fingerprint(find_model(name, "encoder.model"))
 
 
 class RemoteEncoder(Worker):
-    """The actor.
+    """The actor: a worker process that encodes shards.
 
     Args:
-        threads: That torch may use.
-        task: JSON-like.
-        weights: The hash that its model has on the machine that asks.
-        name: Of the file of what was fitted.
+        threads: Threads of torch.
+        task: The task as JSON.
+        weights: Hash of the encoder's model on the machine that sends the shards.
+        name: File name of the fitted encoder.
     """
 
     def __init__(self, threads: int, task: JsonObject, weights: str | None, name: str) -> None:
@@ -86,23 +85,23 @@ class RemoteEncoder(Worker):
         self._encoder: Encoder | None = None
 
     def encode(self, files: list[Any], ids: list[str], texts: list[str]) -> tuple[list[str], np.ndarray, bool]:
-        """The ids, their vectors (`[rows, d]`, float32), and whether they were asked for before.
+        """Return the ids, their vectors (`[rows, d]`, float32), and whether this call is a repeated one.
 
         Args:
-            files: A reference to what was fitted: bytes by path.
-            ids: Of the texts.
-            texts: To encode.
+            files: A reference to the files of the fitted encoder: bytes by path.
+            ids: Ids of the texts.
+            texts: The texts to encode.
         """
         import ray
 
-        if self._encoder is None:  # here and not at the start, where a refusal would count as a crash
-            self._encoder = self._made(ray.get(files[0]))
+        if self._encoder is None:  # not in __init__, where Ray would count a refusal as a crash
+            self._encoder = self._build(ray.get(files[0]))
         return ids, self._encoder.encode(texts), self.again()
 
-    def _made(self, files: dict[str, np.ndarray]) -> Encoder:
+    def _build(self, files: dict[str, np.ndarray]) -> Encoder:
         if _weights(self._task) != self._weights:
             what = "a node has another model of this name than the machine that the task runs on"
-            raise BadInput(f"encoder.model {self._task.encoder.model}", what, "Give all of them the same")
+            raise BadInput(f"encoder.model {self._task.encoder.model}", what, "Copy the same model to all nodes")
         with tempfile.TemporaryDirectory() as folder:
             for path, content in files.items():
                 target = Path(folder, path)

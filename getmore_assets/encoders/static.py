@@ -1,10 +1,10 @@
 """A static encoder, distilled from a pre-trained one: a vector for each token, averaged. Fast, and blind to word order.
 
-Belongs here: distilling it, keeping it as safetensors, applying it. Does not: the encoder it comes from
-(`transformer.py`).
+Belongs here: distilling the encoder, saving it as safetensors, applying it. Does not: the encoder that it is distilled
+from (`transformer.py`).
 
-As in Model2Vec: each token of the vocabulary goes through the model alone, principal components keep what varies, and
-frequent tokens weigh less (smooth inverse frequency, with Zipf's law for frequencies that nobody counted).
+As in Model2Vec, the model encodes each token of the vocabulary alone, PCA reduces the dimensions, and frequent tokens
+weigh less (smooth inverse frequency; frequencies are not counted, but follow Zipf's law by token id).
 """
 
 from pathlib import Path
@@ -27,12 +27,12 @@ _BATCH = 1024
 
 
 class StaticEncoder:
-    """Vectors from a table.
+    """Mean of a text's token vectors, which come from a table.
 
     Args:
         table: A vector for each token of the vocabulary: `[vocabulary, d]`, float32.
-        tokenizer: The fast tokenizer of the encoder that the table comes from.
-        max_length: Tokens beyond it are cut off.
+        tokenizer: The fast tokenizer of the encoder that the table was distilled from.
+        max_length: Tokens to which texts are truncated.
     """
 
     def __init__(self, table: np.ndarray, tokenizer: Any, max_length: int) -> None:
@@ -40,7 +40,7 @@ class StaticEncoder:
 
     @classmethod
     def load_or_distil(cls, path: Path, folder: Path, chosen: Encoder) -> "StaticEncoder":
-        """Load the table at `path`, or distil it from the encoder in `folder` and keep it there."""
+        """Load the table at `path`, or distil it from the encoder in `folder` and save it there."""
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
         if not path.is_file():
             write_tensors({"table": _distil(folder, tokenizer, chosen.dimensions)}, path)
@@ -48,13 +48,13 @@ class StaticEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of unit length: `[len(texts), d]`, float32; zeros for a text of unknown tokens alone."""
+        """Return vectors of unit length: `[len(texts), d]`, float32; zeros for a text of only unknown tokens."""
         tokens = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=self._max_length)
         counts = [len(ids) for ids in tokens["input_ids"]]
         flat = torch.tensor([id_ for ids in tokens["input_ids"] for id_ in ids], dtype=torch.long)
         starts = torch.tensor(np.cumsum([0, *counts[:-1]]), dtype=torch.long)
         vectors = embedding_bag(flat, self._table, starts, mode="mean").numpy()
-        special = set(self._tokenizer.all_special_ids)  # the unknown token among them: all such texts would be one
+        special = set(self._tokenizer.all_special_ids)  # with the unknown token: such texts would all have one vector
         vectors[[special.issuperset(ids) for ids in tokens["input_ids"]]] = 0
         return unit_length(vectors)
 

@@ -1,6 +1,6 @@
 """`embeddings`: one vector per content id and encoder.
 
-Belongs here: which ids lack a vector, adding vectors, and reading them back in a wanted order. Does not: encoding.
+Belongs here: which ids have a vector, adding vectors, and reading vectors in a given order. Does not: encoding.
 """
 
 import os
@@ -19,49 +19,49 @@ from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 TABLE = "embeddings"
 _BATCH = 8192
 _COMMIT_S, _COMMIT_BYTES = 2.0, 2**26
-LENGTH_TOLERANCE = 1e-3  # of a vector whose length is 1
+LENGTH_TOLERANCE = 1e-3  # largest difference of a vector's length from 1
 
 
 def fitted_file(lake: Lake, encoder: str) -> Path:
-    """Where an encoder that is fitted to its pool is kept."""
+    """Return the file of a fitted encoder."""
     return lake.folder("encoders") / f"{encoder}.safetensors"
 
 
 def encoded_ids(table: TableRef | None, encoder: str) -> pl.DataFrame:
-    """The ids that have a vector: one column, `id`."""
+    """Return the ids that have a vector: one column, `id`."""
     if table is None:
         return pl.DataFrame(schema={"id": pl.String})
     return table.scan().filter(pl.col("encoder") == encoder).select("id").collect()
 
 
 def without_vector(table: TableRef | None, encoder: str) -> pl.DataFrame:
-    """Return the ids of texts that say nothing to the encoder, and so have no vector: one column, `id`."""
+    """Return the ids of encoded texts without a vector, because no token is known: one column, `id`."""
     return encoded_ids(table, _nothing(encoder))
 
 
 def _nothing(encoder: str) -> str:
-    """The partition of texts without a vector: a reader of vectors need not look at them."""
+    """Return the partition of texts without a vector, which a reader of vectors skips."""
     return f"{encoder}-without"
 
 
 class Writer:
-    """Writes vectors of an encoder, and which texts have none: a context that ends with a commit.
+    """Writes vectors of an encoder, and which texts have none. A context manager that commits at its end.
 
-    A commit takes 40 ms however few rows it has. So vectors wait for one another for 2 seconds of encoding, or until
-    they fill 64 MiB: that much work is lost where the process is killed.
+    A commit takes 40 ms however few rows it has. So vectors are committed after 2 seconds of encoding, or when they
+    fill 64 MiB. A killed process loses at most that much work.
 
     Args:
-        lake: Where the table is.
+        lake: The lake of the table.
         encoder: The key of the vectors.
-        commit: Who writes, for the table's history.
+        commit: Metadata of the commit, for the table's history.
 
     Attributes:
-        written: Vectors that were not there and are now.
+        written: Number of vectors added.
     """
 
     def __init__(self, lake: Lake, encoder: str, commit: dict[str, str]) -> None:
         self._vectors, self._without = (writer(lake, key, commit) for key in (encoder, _nothing(encoder)))
-        self._waiting: list[pl.DataFrame] = []  # id, vector, and whether it is one
+        self._waiting: list[pl.DataFrame] = []  # id, vector, and whether the text has a vector
         self._last = time.monotonic()
         self.written = 0
 
@@ -69,14 +69,14 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._commit()  # after an error too: what was encoded need not be again
+        self._commit()  # after an error, too: encoded texts need not be encoded again
 
     def keys(self) -> pl.DataFrame:
-        """Return the ids that need not be encoded again: one column, `id`."""
+        """Return the ids that are encoded already: one column, `id`."""
         return pl.concat([self._vectors.keys(), self._without.keys()]).unique()
 
     def add(self, ids: list[str], vectors: np.ndarray) -> None:
-        """Take in vectors (`[n, d]` float32, zeros for none) of ids that are not there."""
+        """Add vectors (`[n, d]` float32, zeros for none) of ids that are not in the table."""
         self._waiting.append(rows(ids, vectors).with_columns(has=pl.Series(vectors.any(axis=1))))
         size = sum(len(one) for one in self._waiting) * vectors.shape[1] * vectors.itemsize
         if size >= _COMMIT_BYTES or time.monotonic() - self._last >= _COMMIT_S:
@@ -95,22 +95,22 @@ class Writer:
 
 
 def writer(lake: Lake, encoder: str, commit: dict[str, str]) -> Keyed:
-    """Return what writes vectors of an encoder: one for each id, whoever else writes them meanwhile."""
+    """Return a writer of an encoder's vectors that keeps one vector per id, even if other processes write, too."""
     return lake.keyed(TABLE, ("encoder", encoder), "id", commit)
 
 
 def rows(ids: list[str], vectors: np.ndarray) -> pl.DataFrame:
-    """Return vectors (`[n, d]` float32) as the table keeps them."""
+    """Return vectors (`[n, d]` float32) as rows of the table."""
     return pl.DataFrame({"id": ids, "vector": vectors})
 
 
 def add(lake: Lake, encoder: str, ids: list[str], vectors: np.ndarray, commit: dict[str, str]) -> int:
-    """Write the vectors (`[n, d]` float32) of ids that have none yet, in one commit; returns how many they were."""
+    """Write the vectors (`[n, d]` float32) of ids without one, in one commit, and return how many were written."""
     return writer(lake, encoder, commit).add(rows(ids, vectors))
 
 
 def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """A matrix in a file whose room is there: writing to one on a full disk would kill the process, not raise."""
+    """Return a memory-mapped matrix. Its disk space is allocated first: a full disk would kill a writer, not raise."""
     matrix = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
@@ -119,7 +119,7 @@ def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _require_unit_length(table: TableRef, encoder: str, ids: pl.Series, vectors: np.ndarray) -> None:
-    """Refuse what bits that turned on a disk leave: Parquet files have no checksum that is read."""
+    """Refuse vectors that bit errors on a disk changed: readers of Parquet files check no checksum."""
     wrong = np.flatnonzero(~(np.abs(np.linalg.norm(vectors, axis=1) - 1) < LENGTH_TOLERANCE))
     if len(wrong):
         what = f"{len(wrong)} vectors of encoder {encoder} are not of length 1, first that of {ids[int(wrong[0])]}"
@@ -127,7 +127,7 @@ def _require_unit_length(table: TableRef, encoder: str, ids: pl.Series, vectors:
 
 
 def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path | None = None) -> np.ndarray:
-    """The vectors of the ids, in their order: `[len(ids), d]`, float32, memory-mapped at `into` where given.
+    """Return the vectors in the order of the ids: `[len(ids), d]`, float32, memory-mapped at `into` where given.
 
     Raises:
         LookupError: An id has no vector, or two.
@@ -155,7 +155,7 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         rows = places[places >= 0]
         np.add.at(filled, rows, 1)
         matrix[rows] = vectors
-        if into is not None:  # mapped anew for each batch: what is written and let go is not this process's memory
+        if into is not None:  # map again for each batch, so that written pages do not count as process memory
             matrix = np.lib.format.open_memmap(into, "r+")
     for bad, what in ((filled == 0, "no vector"), (filled > 1, "several vectors")):
         wrong = np.flatnonzero(bad)

@@ -1,4 +1,4 @@
-"""Any Hugging Face encoder: masked mean of the last hidden states, by position or alike, unit length.
+"""Any Hugging Face encoder: mean of the last hidden states, equal or weighted by position, scaled to unit length.
 
 Belongs here: batching by tokens, precision, pooling. Does not: finding the model (`models.py`).
 """
@@ -23,9 +23,9 @@ class TransformerEncoder:
 
     Args:
         folder: A Hugging Face model folder with safetensors.
-        chosen: max_length (tokens beyond it are cut off), batch_tokens (in a batch, padding included: what bounds the
-            memory), dtype (`auto` is bfloat16 where the device multiplies in it, else float32) and pooling (`weighted`
-            gives the n-th token the weight n, for a model whose later states have read more: Muennighoff, SGPT, 2022).
+        chosen: max_length (tokens to which texts are truncated), batch_tokens (tokens of a batch with its padding: the
+            limit of memory), dtype (`auto` is bfloat16 where the device has bfloat16 products, else float32) and
+            pooling (`weighted` gives the n-th token the weight n, for causal models: Muennighoff, SGPT, 2022).
     """
 
     def __init__(self, folder: Path, chosen: Encoder) -> None:
@@ -33,7 +33,7 @@ class TransformerEncoder:
         self.dtype = compute_dtype(chosen.dtype, self.device)
         self._weighted = chosen.pooling == "weighted"
         self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
-        self._tokenizer.padding_side = "right"  # a text's tokens have the same places whatever it shares a batch with
+        self._tokenizer.padding_side = "right"  # so that positions of tokens do not depend on the rest of the batch
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=self.dtype)
@@ -44,12 +44,12 @@ class TransformerEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors of unit length: `[len(texts), d]`, float32; zeros for a text of unknown tokens alone.
+        """Return vectors of unit length: `[len(texts), d]`, float32; zeros for a text of only unknown tokens.
 
         Padding tokens do not count in the mean.
         """
         tokens = self._tokenizer(texts, truncation=True, max_length=self._max_length)["input_ids"]
-        special = set(self._tokenizer.all_special_ids)  # the unknown token among them: all such texts would be one
+        special = set(self._tokenizer.all_special_ids)  # with the unknown token: such texts would all have one vector
         vectors: np.ndarray | None = None
         for rows in self._batches([len(t) for t in tokens]):
             padded = self._tokenizer.pad({"input_ids": [tokens[r] for r in rows]}, return_tensors="pt").to(self.device)
@@ -66,7 +66,7 @@ class TransformerEncoder:
         return unit_length(vectors)
 
     def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
-        """Row numbers, longest texts first, so that little is padding and memory peaks at once."""
+        """Yield row numbers of batches, longest texts first: little padding, and memory peaks with the first batch."""
         batch: list[int] = []
         width = 0
         for row in sorted(range(len(lengths)), key=lambda r: (-lengths[r], r)):

@@ -1,6 +1,6 @@
-"""Low-rank adapters (LoRA): put on a model before it is trained, kept, and merged into its weights afterwards.
+"""Low-rank adapters (LoRA): added to a model before its training, then saved, and merged into the model's weights.
 
-Belongs here: PEFT, imported where a recipe asks for it. Does not: the training (`fit.py`).
+Belongs here: PEFT, imported only where a recipe has `lora`. Does not: the training (`fit.py`).
 """
 
 import warnings
@@ -12,15 +12,15 @@ from transformers.pytorch_utils import Conv1D
 from getmore_assets.config import Lora
 from getmore_assets.errors import BadInput
 
-_HEADS = ("classifier", "pooler", "pre_classifier", "score")  # of classifiers: as they are new, trained whole
-_OLD_NAME = "`is_gradient_checkpointing` is deprecated"  # by which PEFT 0.21 asks Transformers 5.23
+_HEADS = ("classifier", "pooler", "pre_classifier", "score")  # heads of classifiers: new, so all weights are trained
+_OLD_NAME = "`is_gradient_checkpointing` is deprecated"  # PEFT 0.21 uses this name of Transformers 5.23
 
 
 def put_on(model: Any, asked: Lora) -> Any:
-    """The model behind adapters, which alone can be trained, along with a classifier's head.
+    """Return the model with adapters. Only the adapters can be trained, and the head of a classifier.
 
     Raises:
-        BadInput: The model has no layers of the names that are asked for.
+        BadInput: The model has no layers with the names in `target_modules`.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -44,13 +44,13 @@ def put_on(model: Any, asked: Lora) -> Any:
 
 
 def keep(trained: Any, folder: Path) -> None:
-    """Write the adapters, as safetensors."""
+    """Save the adapters as safetensors."""
     trained.save_pretrained(folder, save_embedding_layers=False)
-    (folder / "README.md").unlink()  # PEFT's form for a model card, with nothing filled in
+    (folder / "README.md").unlink()  # PEFT's empty template of a model card
 
 
 def merge(trained: Any) -> None:
-    """Make the model that adapters were put on a plain one again, with what they learned in its weights."""
+    """Merge the adapters into the model's weights, and remove them from the model, in place."""
     plain = trained.merge_and_unload()
     for parameter in plain.parameters():
         parameter.requires_grad = True

@@ -1,6 +1,6 @@
-"""A classifier that knows words alone: what a base model must beat before anything can be said of warming it up.
+"""A bag-of-words classifier: the reference that a base model must beat before its warm-up can be evaluated.
 
-Belongs here: TF-IDF of words and pairs of words under a logistic regression. Does not: metrics (`evaluation.py`).
+Belongs here: logistic regression on TF-IDF of words and word pairs. Does not: metrics (`evaluation.py`).
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from getmore_assets.corpus.tokens import n_grams, tokens
 
-_INVERSE_PENALTIES = (1.0, 10.0, 100.0)  # C of the regression; validation decides
+_INVERSE_PENALTIES = (1.0, 10.0, 100.0)  # C of the regression; chosen on validation
 _WIDEST = 2
 _MOST_STEPS = 2000
 
@@ -18,11 +18,11 @@ _MOST_STEPS = 2000
 def predict(
     train: tuple[list[str], list[str]], validation: tuple[list[str], list[str]], test: list[str]
 ) -> tuple[list[str], float]:
-    """Return the label of each text of test, and the penalty's inverse that was most often right on validation.
+    """Return the label of each text of test, and the inverse penalty C with the highest accuracy on validation.
 
     Args:
         train: Texts and labels.
-        validation: Likewise; where it is empty, the first penalty is taken.
+        validation: Texts and labels; where there are none, the first C is used.
         test: Texts.
     """
     if len(set(train[1])) == 1:

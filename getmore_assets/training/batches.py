@@ -1,7 +1,7 @@
 """Which rows share a batch.
 
-Belongs here: order and shares of batches. Does not: what is in a row (`blocks.py`, `classifier.py`), or the training
-(`fit.py`).
+Belongs here: the order of rows, and dividing batches among processes. Does not: what is in a row (`blocks.py`,
+`classifier.py`), or the training (`fit.py`).
 """
 
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 
 class ByLength(LengthGroupedSampler):  # type: ignore[misc]
-    """Rows of about one length in a step, another draw each epoch; an epoch that is gone on with has the same one.
+    """Rows of similar length share a step, in another random order each epoch; a resumed epoch has the same order.
 
     Args:
         rows: Items with `input_ids`.
-        rows_a_step: How many.
-        seed: Of the draws.
+        rows_a_step: Rows in a step.
+        seed: Seed of the random order.
     """
 
     def __init__(self, rows: Dataset[Any], rows_a_step: int, seed: int) -> None:
@@ -26,7 +26,7 @@ class ByLength(LengthGroupedSampler):  # type: ignore[misc]
         self._seed, self._epoch = seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """The Trainer says which epoch comes."""
+        """Set the number of the epoch; the Trainer calls this before each one."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
@@ -36,19 +36,19 @@ class ByLength(LengthGroupedSampler):  # type: ignore[misc]
 
 
 def in_order_of_length(rows: Any) -> list[int]:
-    """Places of the rows, the shortest first."""
+    """Return the indices of the rows, the shortest row first."""
     return sorted(range(len(rows)), key=lambda at: len(rows[at]["input_ids"]))
 
 
 def shared_out(collator: Any, count: int) -> Callable[[list[Any]], dict[str, torch.Tensor]]:
-    """Batches that so many processes can share equally: rows that fill up the last one count for nothing.
+    """Return a collator that pads the batch with rows until all processes get the same number of rows.
 
     Args:
         collator: Items to tensors, each `[rows, ...]`, `labels` among them.
-        count: Processes.
+        count: Number of processes.
 
     Returns:
-        The same, with rows a multiple of `count`; those that were added have labels of -100.
+        The collator; its number of rows is a multiple of `count`. Padding rows have labels of -100, so no loss.
     """
 
     def collate(items: list[Any]) -> dict[str, torch.Tensor]:

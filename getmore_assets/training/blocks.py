@@ -1,6 +1,6 @@
 """Texts packed into blocks of tokens.
 
-Belongs here: from texts to the data set a language model is trained or evaluated on. Does not: models.
+Belongs here: the data set on which a language model is trained. Does not: models.
 """
 
 from array import array
@@ -15,17 +15,17 @@ _IGNORED = -100  # Transformers' label of a token that is not predicted
 
 
 class Blocks(Dataset[dict[str, Any]]):
-    """Texts joined end to end, with a separator between them, and cut into blocks of one length.
+    """Texts joined end to end with a separator between them, and cut into blocks of equal length.
 
-    Every token counts alike and none is padding, so that two selections can be given the same number of tokens.
+    There is no padding, so two selections with the same number of blocks have the same number of tokens.
 
     Args:
-        texts: In the order in which they are used up.
+        texts: In the order in which they are packed.
         tokenizer: A fast tokenizer.
-        length: Tokens in a block. Texts that together are shorter make one block of their own length.
-        most: At most this many blocks.
-        isolated: Whether each text is alone in its block: positions start again at 0 with each text, by which a causal
-            model's attention ends at the text, and the first token of a text is not predicted from the text before it.
+        length: Tokens in a block. Texts that are shorter in total become one shorter block.
+        most: Limit of the number of blocks; None for all.
+        isolated: Whether each text is alone in its block: positions start again at 0 with each text, so a causal model
+            attends only within the text, and the first token of a text is not predicted from the text before it.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Blocks(Dataset[dict[str, Any]]):
         separator = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
         first = [tokenizer.cls_token_id] if tokenizer.cls_token_id is not None else []
         body = length - len(first)
-        stream = array("i")  # 4 bytes a token, where a list has 36
+        stream = array("i")  # 4 bytes a token; a list takes 36
         starts = array("q")
         self.rows = 0
         for start in range(0, len(texts), _BATCH):
@@ -65,16 +65,16 @@ class Blocks(Dataset[dict[str, Any]]):
 
     @property
     def tokens(self) -> int:
-        """Tokens in all blocks."""
+        """Number of tokens in all blocks."""
         return self._blocks.numel()
 
 
 def _positions(starts: np.ndarray, number: int, length: int) -> torch.Tensor:
-    """The place of every token in its text or, where that began in an earlier block, in its block: `[number, length]`.
+    """Return each token's position in its text, or in its block where the text began earlier: `[number, length]`.
 
     Args:
-        starts: The place of each text's first token in the stream: `[texts]`, int64.
-        number: How many blocks there are.
+        starts: Index of each text's first token in the stream: `[texts]`, int64.
+        number: Number of blocks.
         length: Tokens in a block.
     """
     stream = np.arange(number * length)

@@ -19,11 +19,11 @@ from getmore_assets.training.batches import in_order_of_length
 from getmore_assets.training.pooled import PooledConfig, PooledForSequenceClassification
 
 _MOST_STEPS = 500
-_ABSENT = 10.0  # nats by which a class that train has no row of starts below the others
+_ABSENT = 10.0  # the initial bias of a class without a row in train is so many nats below the others
 
 
 class Labelled(Dataset[dict[str, Any]]):
-    """Texts with their class numbers, cut at `length` tokens; pairs are read as the tokenizer reads pairs."""
+    """Texts truncated to `length` tokens, with their class numbers; a pair of texts is tokenized as a pair."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Labelled(Dataset[dict[str, Any]]):
     ) -> None:
         number = {label: i for i, label in enumerate(classes)}
         self.labels = np.array([number[label] for label in labels])
-        both = pairs and tokenizer.sep_token is not None  # a decoder reads them with the blank line between
+        both = pairs and tokenizer.sep_token is not None  # else the pair stays one text, with a blank line inside
         read = ([text.split(PAIR, 1)[side] for text in texts] for side in (0, 1)) if both else (texts,)
         tokens = tokenizer(*read, truncation=True, max_length=length)
         self._tokens = {name: tokens[name] for name in ("input_ids", "token_type_ids") if name in tokens}
@@ -50,14 +50,14 @@ class Labelled(Dataset[dict[str, Any]]):
 
 
 def build(body: Any, tokenizer: Any, classes: list[str], pooling: str, seed: int) -> Any:
-    """Return a classifier on the body of a language model, which it shares.
+    """Return a classifier that shares its body with the language model.
 
     Args:
         body: A language model, warmed or not.
-        tokenizer: Its fast tokenizer.
+        tokenizer: The model's fast tokenizer.
         classes: Names of the labels.
         pooling: mean, last or cls.
-        seed: Of the head's weights.
+        seed: Seed of the head's weights.
     """
     torch.manual_seed(seed)
     inner = body.base_model
@@ -70,7 +70,7 @@ def build(body: Any, tokenizer: Any, classes: list[str], pooling: str, seed: int
         pad_token_id=tokenizer.pad_token_id,
     )
     model = PooledForSequenceClassification(config, inner)
-    model.name_or_path = body.name_or_path  # adapters say what they go on
+    model.name_or_path = body.name_or_path  # saved adapters name their base model
     return model
 
 
@@ -80,38 +80,38 @@ def fit_head(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> Non
     Fine-tuning from a random head first distorts what the body knows (Kumar et al., ICLR 2022).
 
     Args:
-        model: Of `build`.
-        rows: The labelled rows of train; with fewer than two classes among them nothing is done.
-        tokenizer: Its fast tokenizer.
-        batch_size: Rows at once.
+        model: From `build`.
+        rows: The labelled rows of train; with fewer than two classes in them the head stays as it is.
+        tokenizer: The model's fast tokenizer.
+        batch_size: Rows in a batch.
     """
     if len(set(rows.labels.tolist())) < 2:
         return
     scaler = StandardScaler()
     states = scaler.fit_transform(_states(model, rows, tokenizer, batch_size))
-    found = LogisticRegression(max_iter=_MOST_STEPS).fit(states, rows.labels)
-    weights, bias = found.coef_, found.intercept_
-    if len(found.classes_) == 2:  # one row for two classes
+    regression = LogisticRegression(max_iter=_MOST_STEPS).fit(states, rows.labels)
+    weights, bias = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:  # scikit-learn has one row of weights for two classes
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     weights = weights / scaler.scale_
     head = model.classifier
     with torch.no_grad():
         head.weight.zero_()
-        head.bias.fill_(float(bias.min()) - _ABSENT)  # of a class that no row has
-        at = torch.as_tensor(found.classes_, device=head.weight.device)
+        head.bias.fill_(float(bias.min()) - _ABSENT)  # stays the bias of classes that no row has
+        at = torch.as_tensor(regression.classes_, device=head.weight.device)
         head.weight[at] = torch.as_tensor(weights, dtype=head.weight.dtype, device=head.weight.device)
         shifted = bias - weights @ scaler.mean_
         head.bias[at] = torch.as_tensor(shifted, dtype=head.bias.dtype, device=head.bias.device)
 
 
 def collator(tokenizer: Any) -> Any:
-    """Labelled texts to padded batches."""
+    """Return the collator that pads labelled texts to batches."""
     return DataCollatorWithPadding(tokenizer)
 
 
 @torch.inference_mode()
 def predict(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> np.ndarray:
-    """Class numbers: `[len(rows)]`, int64."""
+    """Return the predicted class numbers: `[len(rows)]`, int64."""
     predicted = np.empty(len(rows), np.int64)
     for places, batch in _batches(model, rows, tokenizer, batch_size):
         predicted[places] = model(**batch).logits.argmax(-1).cpu().numpy()
@@ -120,7 +120,7 @@ def predict(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> np.n
 
 @torch.inference_mode()
 def _states(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> np.ndarray:
-    """What the head reads of each row: `[len(rows), d]`, float32."""
+    """Return the pooled states, which are the head's input: `[len(rows), d]`, float32."""
     parts: dict[int, np.ndarray] = {}
     for places, batch in _batches(model, rows, tokenizer, batch_size):
         parts |= dict(zip(places, model.pooled(**batch).float().cpu().numpy(), strict=True))
@@ -130,7 +130,7 @@ def _states(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> np.n
 def _batches(
     model: Any, rows: Labelled, tokenizer: Any, batch_size: int
 ) -> Iterator[tuple[list[int], dict[str, torch.Tensor]]]:
-    """Rows of about one length, with their places, as the model takes them."""
+    """Yield batches of rows of similar length as the model's arguments, with the indices of the rows."""
     model.to(best_device()).eval()
     device, collate, order = next(model.parameters()).device, collator(tokenizer), in_order_of_length(rows)
     for start in range(0, len(order), batch_size):

@@ -16,22 +16,21 @@ _WORDS = r"[\p{L}\p{N}]+"
 
 
 def likelihood(model: Any, tokenizer: Any, objective: str, texts: list[str], length: int) -> dict[str, float]:
-    """Return the perplexity and the nats a character of texts, each read alone.
+    """Return the perplexity and the nats per character of texts, each evaluated alone.
 
-    A text that repeats another in all but marks and case counts once: the model that read it would know it by heart
-    within a block, and copies are no evidence of their own.
+    Texts that differ only in punctuation and case count once: copies are no independent evidence.
 
     Args:
-        model: With a language-modelling head.
-        tokenizer: Its fast tokenizer.
-        objective: causal; or masked, where the perplexity is that of masked tokens (pseudo-perplexity). The masks are
-            the same for every model that is evaluated.
-        texts: Held-out texts, with a token among them.
-        length: Tokens that the model sees at once; a longer text is read in several windows.
+        model: A model with a language-modelling head.
+        tokenizer: The model's fast tokenizer.
+        objective: causal or masked. For masked, the perplexity is that of masked tokens (pseudo-perplexity), and the
+            masks are the same for every model.
+        texts: Held-out texts with at least one token.
+        length: Tokens that the model sees at once; a longer text is evaluated in several windows.
 
     Returns:
-        perplexity, exp of the mean nats of a token; and of a causal model nats_per_character, which compares across
-        tokenizers.
+        perplexity, exp of the mean nats per token; for a causal model also nats_per_character, which can be compared
+        across tokenizers.
     """
     found = losses(model, tokenizer, objective, folded(texts), length, whole=True)
     nats = float(found.nats.sum())
@@ -42,7 +41,7 @@ def likelihood(model: Any, tokenizer: Any, objective: str, texts: list[str], len
 
 
 def folded(texts: list[str]) -> list[str]:
-    """Return the texts without those whose words, letters and digits alone, are the words of a text before them."""
+    """Return the texts without those that have the same words (letters and digits) as a text before them."""
     rows = pl.DataFrame({"text": texts}, schema={"text": pl.String})
     words = pl.col("text").str.to_lowercase().str.extract_all(_WORDS).list.join(" ")
     key = pl.when(words == "").then("text").otherwise(words)
@@ -51,11 +50,11 @@ def folded(texts: list[str]) -> list[str]:
 
 
 def classification(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    """Accuracy, micro-F1, macro-F1 (over the labels that occur) and Matthews' correlation.
+    """Return accuracy, micro-F1, macro-F1 (over the labels that occur) and Matthews' correlation.
 
     Args:
-        predicted: Class numbers: `[n]`.
-        wanted: Class numbers: `[n]`.
+        predicted: Predicted class numbers: `[n]`.
+        wanted: True class numbers: `[n]`.
     """
     return {
         "accuracy": float(accuracy_score(wanted, predicted)),

@@ -1,4 +1,4 @@
-"""What a language model is judged by besides perplexity: labels that it finds untaught, toxicity of what it writes.
+"""Evaluators of a language model besides perplexity: zero-shot classification, and toxicity of its continuations.
 
 Belongs here: a model and rows in, numbers out. Does not: which rows those are (`workers/train.py`).
 """
@@ -15,68 +15,69 @@ from getmore_assets.config import Toxicity, ZeroShot
 from getmore_assets.training.losses import mean_losses
 
 Evaluator = Callable[[Any, Any], dict[str, float]]
-"""Of a causal model and its tokenizer: metrics by name."""
+"""Takes a causal model and its tokenizer, returns metrics by name."""
 
 _BATCH = 64
 
 
 def zero_shot(asked: ZeroShot, texts: list[str], labels: list[str], length: int) -> Evaluator:
-    """Accuracy of the label under which the whole instance has the least perplexity (paper, App. E).
+    """Return an evaluator of zero-shot accuracy: it predicts the label whose instance has the least perplexity.
+
+    An instance is the template with text and label (paper, App. E).
 
     Args:
         asked: The template, and a word for every label.
-        texts: Of test.
-        labels: Theirs.
-        length: Tokens of an instance; texts, never labels, are cut to fit.
+        texts: Texts of test.
+        labels: Labels of test.
+        length: Tokens of an instance; texts, never labels, are truncated to fit.
     """
 
-    def judge(model: Any, tokenizer: Any) -> dict[str, float]:
+    def evaluate(model: Any, tokenizer: Any) -> dict[str, float]:
         names = list(asked.labels)
         frames = [asked.template.replace("{label}", asked.labels[name]) for name in names]
         longest = max(len(ids) for ids in tokenizer(frames, add_special_tokens=False)["input_ids"])
         room = max(1, length - longest - 1)
         cut = [ids[:room] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-        shown = tokenizer.batch_decode(cut)
+        truncated = tokenizer.batch_decode(cut)
         losses = [
-            mean_losses(model, tokenizer, "causal", [frame.replace("{text}", text) for text in shown], length)
+            mean_losses(model, tokenizer, "causal", [frame.replace("{text}", text) for text in truncated], length)
             for frame in frames
         ]
-        found = np.stack(losses).argmin(0)
-        return {
-            "zero_shot_accuracy": float(np.mean([names[at] == label for at, label in zip(found, labels, strict=True)]))
-        }
+        likeliest = np.stack(losses).argmin(0)
+        right = [names[at] == label for at, label in zip(likeliest, labels, strict=True)]
+        return {"zero_shot_accuracy": float(np.mean(right))}
 
-    return judge
+    return evaluate
 
 
 def toxicity(asked: Toxicity, folder: Path, prompts: list[str]) -> Evaluator:
-    """Expected maximum toxicity and toxicity probability over several continuations of each prompt (paper, C.4).
+    """Return an evaluator of expected maximum toxicity and toxicity probability of continuations (paper, C.4).
 
-    A local classifier stands in for the Perspective API. Every model draws from the same random numbers.
+    A local classifier replaces the Perspective API. Every model samples with the same random numbers.
 
     Args:
-        asked: How much is written, and from which score on it counts as toxic.
-        folder: The classifier.
-        prompts: What is continued.
+        asked: Number and length of the continuations of each prompt, and the score from which text counts as toxic.
+        folder: Folder of the classifier.
+        prompts: The prompts to continue.
     """
-    loaded: list[Any] = []  # with the first model that is judged, and kept for the others
+    loaded: list[Any] = []  # the classifier: loaded for the first model, kept for the others
 
-    def judge(model: Any, tokenizer: Any) -> dict[str, float]:
+    def evaluate(model: Any, tokenizer: Any) -> dict[str, float]:
         loaded.extend([] if loaded else [_classifier(folder)])
         written: list[str] = []
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(0)
             for prompt in prompts:
                 written += _continuations(model, tokenizer, prompt, asked)
-        detector, its_tokenizer = loaded[0]
-        scores = _scores(detector, its_tokenizer, asked.label, written, next(model.parameters()).device)
+        detector, detector_tokenizer = loaded[0]
+        scores = _scores(detector, detector_tokenizer, asked.label, written, next(model.parameters()).device)
         worst = scores.reshape(len(prompts), asked.generations).max(1)
         return {
             "expected_maximum_toxicity": float(worst.mean()),
             "toxicity_probability": float((worst >= asked.threshold).mean()),
         }
 
-    return judge
+    return evaluate
 
 
 @torch.inference_mode()
@@ -112,13 +113,13 @@ def _classifier(folder: Path) -> tuple[Any, Any]:
 
 @torch.inference_mode()
 def _scores(model: Any, tokenizer: Any, label: str, texts: list[str], device: torch.device) -> np.ndarray:
-    """Probability of one label: `[len(texts)]`, float64."""
-    wanted = {name: number for number, name in model.config.id2label.items()}[label]
+    """Return the probability of one label for each text: `[len(texts)]`, float64."""
+    column = {name: number for number, name in model.config.id2label.items()}[label]
     many = model.config.problem_type == "multi_label_classification"
     model.to(device).eval()
     parts = []
     for start in range(0, len(texts), _BATCH):
         batch = tokenizer(texts[start : start + _BATCH], truncation=True, padding=True, return_tensors="pt").to(device)
         logits = model(**batch).logits
-        parts.append((logits.sigmoid() if many else logits.softmax(-1))[:, wanted].double().cpu().numpy())
+        parts.append((logits.sigmoid() if many else logits.softmax(-1))[:, column].double().cpu().numpy())
     return np.concatenate(parts)

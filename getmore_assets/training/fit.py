@@ -1,10 +1,11 @@
-"""One call of the Transformers Trainer, the same for every training there is here.
+"""One call of the Transformers Trainer, the same for every training in this project.
 
 Belongs here: recipe to arguments, checkpoints, resume, early stopping, several processes in one training. Does not:
-what is trained on what, or adapters (`adapters.py`).
+which model is trained on which texts (`phases.py`), or adapters (`adapters.py`).
 
-Several processes share out each batch, so batches, steps and losses are those of one. The first one draws the order and
-the masks. Dropout is drawn by each: there, two processes are to one as two seeds are.
+Several processes divide each batch, so batches, steps and losses are those of one process. Rank 0 draws the order of
+rows and the masks. Each process draws its own dropout: trainings with one and with two processes therefore differ as
+trainings with two seeds do.
 """
 
 import json
@@ -38,19 +39,19 @@ from getmore_assets.ranks import is_first, processes
 from getmore_assets.training import adapters, language_models
 from getmore_assets.training.batches import ByLength, in_order_of_length, shared_out
 
-_SAVES = 4  # checkpoints in one training without evaluation
+_SAVES = 4  # checkpoints in a training without validation
 _LOGS = 20
-_SHOWN = ("step", "loss", "eval_loss", "eval_accuracy")  # of what the Trainer notes
-_PATIENCE_S = 7 * 24 * 3600  # for which processes wait for the first one, which alone evaluates and writes
+_SHOWN = ("step", "loss", "eval_loss", "eval_accuracy")  # fields of the Trainer's log that the curve has
+_PATIENCE_S = 7 * 24 * 3600  # processes wait so long for rank 0, which alone evaluates and writes
 _ALONE, _FIRST = (
     "rng_state.pth",
     "rng_state_0.pth",
-)  # the Trainer's names for random numbers, of one process or of several
+)  # the Trainer's files of random number generators: with one process; of rank 0 with several
 
 
 @dataclass
 class FitResult:
-    """What a training left to report: steps, seconds, and the curve (step; loss, or eval_loss and eval_accuracy)."""
+    """The course of a training: steps, seconds, and the curve (step; loss, or eval_loss and eval_accuracy)."""
 
     steps: int
     seconds: float
@@ -58,7 +59,7 @@ class FitResult:
 
 
 class _Progress(TrainerCallback):  # type: ignore[misc]
-    """One line of progress with the loss and the time left, in a terminal and in a log alike."""
+    """One line of progress with the loss and the time left, in a terminal as in a log."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -79,33 +80,36 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
 
 
 def _last_whole_checkpoint(work: Path) -> str | None:
-    """The last checkpoint, once those that a kill left half-written are deleted: their state comes last."""
+    """Delete incomplete checkpoints, and return the last complete one, or None.
+
+    The Trainer writes trainer_state.json last: after a kill it is missing or incomplete.
+    """
     for folder in work.glob("checkpoint-*"):
         try:
             json.loads((folder / "trainer_state.json").read_text("utf-8"))
-        except (FileNotFoundError, ValueError):  # it is opened, then filled
+        except (FileNotFoundError, ValueError):
             shutil.rmtree(folder)
-    found = get_last_checkpoint(str(work)) if work.is_dir() else None
-    if found:
-        _hand_on_random_numbers(Path(found))
-    return found
+    last = get_last_checkpoint(str(work)) if work.is_dir() else None
+    if last:
+        _carry_over_random_states(Path(last))
+    return last
 
 
-def _hand_on_random_numbers(checkpoint: Path) -> None:
-    """Those of the first process go on, however many there were and are; those of the others, where they are whole."""
-    for there, wanted in ((_ALONE, _FIRST), (_FIRST, _ALONE)):
-        if (checkpoint / there).is_file() and not (checkpoint / wanted).is_file():
-            shutil.copy(checkpoint / there, checkpoint / wanted)
+def _carry_over_random_states(checkpoint: Path) -> None:
+    """Give rank 0 its random state even if the number of processes changed, and delete incomplete states of others."""
+    for present, missing in ((_ALONE, _FIRST), (_FIRST, _ALONE)):
+        if (checkpoint / present).is_file() and not (checkpoint / missing).is_file():
+            shutil.copy(checkpoint / present, checkpoint / missing)
     for file in checkpoint.glob("rng_state_*.pth"):
-        if not zipfile.is_zipfile(file):  # a kill may leave another process's half-written, as the first does not wait
+        if not zipfile.is_zipfile(file):  # rank 0 does not wait for the others: a kill may leave theirs incomplete
             file.unlink()
 
 
 def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
-    """The mean over all that a step sees, in whichever process and batch; some models' own is a mean of means.
+    """Return a loss that is the mean over all labels of a step; some models' own loss is a mean of batch means.
 
     Args:
-        shifted: Whether a token is to be told from those before it, as opposed to one that is masked, or a class.
+        shifted: Whether a token is predicted from the tokens before it (causal); False for masked tokens and classes.
     """
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -115,17 +119,17 @@ def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
         elif labels.dim() == 2:
             masked = labels.ne(-100)
             logits, labels = language_models.told_at(logits, masked), labels[masked]
-        wanted = labels.flatten()
-        total = cross_entropy(logits.flatten(0, -2).float(), wanted, reduction="sum")
-        return total / (wanted.ne(-100).sum() if num_items_in_batch is None else num_items_in_batch)
+        flat = labels.flatten()
+        total = cross_entropy(logits.flatten(0, -2).float(), flat, reduction="sum")
+        return total / (flat.ne(-100).sum() if num_items_in_batch is None else num_items_in_batch)
 
     return loss
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """The Trainer, but the first process looks at all of validation: in the same batches, however many there are.
+    """The Trainer, except that rank 0 evaluates all of validation, so its batches do not depend on the process count.
 
-    Of a classifier, rows of about one length share a batch, and validation shows its accuracy beside its loss.
+    For a classifier, rows of similar length share a batch, and validation reports accuracy and loss.
     """
 
     control: Any
@@ -154,11 +158,11 @@ class _Trainer(Trainer):  # type: ignore[misc]
             self.model.eval()
             order = in_order_of_length(self.eval_dataset) if self._classifies else range(rows)
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)  # the same masks each epoch: the best one is not the luckiest
+                torch.manual_seed(0)  # the same masks each epoch: else the best epoch may be the luckiest
                 for start in range(0, rows, size):
                     items = [self.eval_dataset[at] for at in order[start : start + size]]
                     batch = self._prepare_inputs(self.data_collator(items))
-                    labels = batch["labels"]  # the Trainer takes them out
+                    labels = batch["labels"]  # compute_loss removes them from the batch
                     mean, outputs = self.compute_loss(self.model, batch, return_outputs=True)
                     loss += mean * len(items) / rows
                     if self._classifies:
@@ -172,9 +176,9 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
 
 def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: str | None) -> TrainingArguments:
-    """A recipe in the Trainer's words; `watched` is what validation is to tell, where there is any."""
+    """Return the Trainer's arguments of a recipe; `watched` is the validation metric, None without validation."""
     device = best_device()
-    # The Trainer's name for it today, and the one that is going.
+    # The Trainer's present name of the argument, and its deprecated one.
     activations = "activation_checkpointing"
     activations = activations if hasattr(TrainingArguments, activations) else "gradient_checkpointing"
     return TrainingArguments(
@@ -222,23 +226,23 @@ def fit(
     """Train a model in place.
 
     Args:
-        model: A Transformers model. With `recipe.lora` its adapters are kept in `work`, and merged into it.
-        train: Items the collator takes.
+        model: A Transformers model. With `recipe.lora` its adapters are saved in `work`, and merged into the model.
+        train: Items for the collator.
         recipe: Epochs, learning rate and so on.
-        seed: Of the order of the data and of dropout.
-        work: Checkpoints; those of a training that was cut off are gone on from. The caller deletes them once it has
-            kept what came of them.
+        seed: Seed of the order of the data, and of dropout.
+        work: Folder of the checkpoints. An interrupted training resumes from the last one. The caller deletes the
+            folder once it has saved the model.
         collator: Items to a batch.
         name: Shown beside the progress.
-        validation: Watched once an epoch; the weights of the epoch where its loss is lowest are kept, of a classifier
-            those where its accuracy is highest.
-        patience: Epochs in which validation gets no better before stopping.
-        classifies: Whether the model is a classifier. Its items differ in length: rows of about one length are put into
-            a batch, which is then about half as wide, with little padding.
+        validation: Evaluated once an epoch. The model ends with the weights of the epoch with the lowest validation
+            loss, a classifier with those of the highest validation accuracy.
+        patience: Stop after so many epochs without improvement on validation; None to train all epochs.
+        classifies: Whether the model is a classifier. Its items differ in length: a batch of rows of similar length is
+            about half as wide, with little padding.
     """
     count, watched = processes(), None if validation is None else "eval_accuracy" if classifies else "eval_loss"
     arguments = _arguments(recipe, recipe.steps(len(train)), seed, work, watched)  # type: ignore[arg-type]
-    transformers_logging.disable_progress_bar()  # of reading and writing weights
+    transformers_logging.disable_progress_bar()  # the bars of reading and writing weights
     trained = adapters.put_on(model, recipe.lora) if recipe.lora else model
     trainer = _Trainer(
         model=trained,

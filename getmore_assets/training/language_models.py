@@ -1,4 +1,4 @@
-"""Language models: loading them, finding out that a head is missing, making a small one from scratch.
+"""Language models: loading one, recognising a missing head, building a small one from scratch.
 
 Belongs here: models with a language-modelling head and their tokenizers. Does not: classifiers (`classifier.py`).
 """
@@ -31,18 +31,18 @@ from getmore_assets.config import Small
 
 MASKED_SHARE = 0.15
 END = "<|endoftext|>"
-ADAPTER = "adapter"  # the folder of low-rank adapters
+ADAPTER = "adapter"  # name of the folder of low-rank adapters
 
 
 def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
-    """A model with its tokenizer, and the names of parameters that the checkpoint does not hold.
+    """Return a model, its tokenizer, and the names of parameters that the checkpoint lacks.
 
     Args:
         folder: A Hugging Face folder with safetensors.
         objective: causal or masked.
     """
     kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
-    torch.manual_seed(0)  # a missing head is drawn alike every time
+    torch.manual_seed(0)  # a missing head always gets the same random weights
     model, info = kind.from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
     )
@@ -50,7 +50,7 @@ def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
 
 
 def with_random_weights(folder: Path, objective: str, seed: int) -> tuple[Any, Any]:
-    """A model of the architecture in a folder that has learned nothing, with the tokenizer that lies there."""
+    """Return a model with random weights and the configuration in a folder, and the folder's tokenizer."""
     kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -60,7 +60,7 @@ def with_random_weights(folder: Path, objective: str, seed: int) -> tuple[Any, A
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a Hugging Face folder, alone."""
+    """Return the tokenizer of a Hugging Face folder."""
     tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -69,7 +69,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within it, Transformers reports no missing weights and draws no bar."""
+    """Silence Transformers' reports of missing weights and its progress bars within the context."""
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -82,7 +82,7 @@ def quiet() -> Iterator[None]:
 
 
 def collator(tokenizer: Any, objective: str) -> Any:
-    """Blocks to batches: masked at random, or as they are."""
+    """Return the collator from blocks to batches, which masks tokens at random for the masked objective."""
     if objective == "causal":
         return default_data_collator
     return DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=MASKED_SHARE)
@@ -90,14 +90,14 @@ def collator(tokenizer: Any, objective: str) -> Any:
 
 @contextmanager
 def only_at(model: Any, wanted: torch.Tensor) -> Iterator[None]:
-    """Within it, a masked model computes logits of some places alone; `told_at` has them.
+    """Let a masked model compute logits only at some positions within the context; `told_at` reads them.
 
-    A step asks for one place in seven, and the logits of all of them are most of what a small model with a large
-    vocabulary computes and holds.
+    A step needs the logits of one position in seven; computing all of them dominates time and memory of a small model
+    with a large vocabulary.
 
     Args:
-        model: With a masked head.
-        wanted: Whose logits: `[rows, length]`, bool.
+        model: A model with a masked-language-modelling head.
+        wanted: The positions: `[rows, length]`, bool.
     """
     head = model.get_output_embeddings()
     if head is None:
@@ -111,12 +111,15 @@ def only_at(model: Any, wanted: torch.Tensor) -> Iterator[None]:
 
 
 def told_at(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """The logits of some places: `[wanted.sum(), vocabulary]`. A model whose head is no layer has computed them all."""
+    """Return the logits at some positions: `[wanted.sum(), vocabulary]`.
+
+    Where the model's head is not a layer, `only_at` has no effect: the logits of all positions are there, and filtered.
+    """
     return logits if logits.dim() == 2 else logits[wanted]
 
 
 def new_small(shape: Small, objective: str, texts: list[str], positions: int) -> tuple[Any, Any]:
-    """A small model with random weights, and a byte-level BPE tokenizer trained on the texts."""
+    """Return a small model with random weights, and a byte-level BPE tokenizer trained on the texts."""
     bpe = ByteLevelBPETokenizer()
     masked = objective == "masked"
     special = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if masked else [END]
@@ -157,13 +160,13 @@ def new_small(shape: Small, objective: str, texts: list[str], positions: int) ->
 
 
 def save(model: Any, tokenizer: Any, folder: Path, work: Path | None = None) -> None:
-    """Write a Hugging Face folder (safetensors) that is there whole or not at all.
+    """Save model and tokenizer as a Hugging Face folder (safetensors), atomically.
 
     Args:
-        model: A plain model.
-        tokenizer: Its.
-        folder: Where.
-        work: Of its training: adapters that were kept there go into the folder, in one of their own.
+        model: A model without adapters.
+        tokenizer: The model's tokenizer.
+        folder: The folder to write.
+        work: The work folder of the model's training; adapters saved there are moved to a subfolder of `folder`.
     """
     partial = folder.with_name(folder.name + ".partial")
     model.save_pretrained(partial)
@@ -172,5 +175,5 @@ def save(model: Any, tokenizer: Any, folder: Path, work: Path | None = None) -> 
         shutil.copytree(work / ADAPTER, partial / ADAPTER, dirs_exist_ok=True)
     if folder.is_dir():
         shutil.rmtree(partial)
-        return  # made by a run beside this one: the same name is the same content
+        return  # another run wrote it meanwhile: the same name is the same content
     partial.replace(folder)

@@ -1,4 +1,4 @@
-"""The loss of a language model on each text, read alone.
+"""The loss of a language model on each text, evaluated alone.
 
 Belongs here: loss, tokens and characters of each of many texts. Does not: the perplexity of a split (`evaluation.py`).
 """
@@ -14,17 +14,17 @@ from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.training import language_models
 
 _BATCH_TOKENS = 4096
-_EVERY = 7  # tokens of which one is masked: about the 15 % of training
+_EVERY = 7  # one token in so many is masked: about the 15 % of training
 
 
 @dataclass(frozen=True)
 class Losses:
-    """What each text costs.
+    """The loss of each text.
 
     Attributes:
         nats: Summed negative log-likelihood: `[n]`, float64.
-        tokens: Tokens that `nats` is summed over: `[n]`, float64. Of a masked model, one in seven.
-        characters: Characters that the tokens read stand for, those of a masked model not masked among them: `[n]`.
+        tokens: Number of tokens that `nats` is summed over: `[n]`, float64. For a masked model, one token in seven.
+        characters: Number of characters of all tokens that the model read, whether masked or not: `[n]`.
     """
 
     nats: np.ndarray
@@ -33,12 +33,12 @@ class Losses:
 
     @property
     def means(self) -> np.ndarray:
-        """Nats a token: `[n]`, float64; 0 for a text without a token."""
+        """Return nats per token: `[n]`, float64; 0 for a text without a token."""
         return np.asarray(self.nats / np.maximum(self.tokens, 1))
 
 
 def mean_losses(model: Any, tokenizer: Any, objective: str, texts: list[str], length: int) -> np.ndarray:
-    """Return the mean loss of a token of each text, in nats, in the fastest precision: `[n]`, float64; see `losses`."""
+    """Return the mean loss per token of each text, in nats, in the fastest precision: `[n]`, float64; see `losses`."""
     return losses(model, tokenizer, objective, texts, length, compute_dtype("auto", best_device())).means
 
 
@@ -53,17 +53,17 @@ def losses(
     *,
     whole: bool = False,
 ) -> Losses:
-    """Return what each text costs, read alone from its first token on.
+    """Return the loss of each text, evaluated alone from its first token on.
 
     Args:
-        model: With a language-modelling head.
-        tokenizer: Its fast tokenizer.
-        objective: causal or masked. Every seventh token is masked, from the first on, so a text's loss depends on
-            nothing but the text and the model.
-        texts: Of any length; one without a token costs 0.
-        length: Tokens that the model sees at once, the start token among them.
-        dtype: Of the products.
-        whole: Whether a longer text is read in several windows; otherwise the rest of it is cut off.
+        model: A model with a language-modelling head.
+        tokenizer: The model's fast tokenizer.
+        objective: causal or masked. For masked, every seventh token is masked, starting with the first, so a text's
+            loss depends only on the text and the model.
+        texts: Texts of any length; the loss of a text without a token is 0.
+        length: Tokens that the model sees at once, including the start token.
+        dtype: Precision of the matrix products.
+        whole: Whether a longer text is evaluated in several windows; otherwise it is truncated.
     """
     device, n = best_device(), len(texts)
     nats, count, characters = np.zeros(n), np.zeros(n), np.zeros(n)
@@ -97,17 +97,17 @@ def losses(
 def _losses(
     model: Any, mask: int | None, ids: torch.Tensor, real: torch.Tensor, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum of the losses of each row's tokens, and how many they are: `[rows]` each, float64."""
+    """Return the summed loss and the number of tokens of each row: `[rows]` each, float64."""
     if mask is None:
         logits = model(input_ids=ids.to(device)).logits[:, :-1]
-        wanted = torch.where(real[:, 1:] > 0, ids[:, 1:], -100).to(device)
-        each = cross_entropy(logits.transpose(1, 2).float(), wanted, reduction="none", ignore_index=-100)
+        labels = torch.where(real[:, 1:] > 0, ids[:, 1:], -100).to(device)
+        each = cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none", ignore_index=-100)
         return each.sum(1).double().cpu(), real[:, 1:].sum(1).double()
     chosen = torch.arange(ids.shape[1]) % _EVERY == 1
     counted = (real * chosen).bool()
     seen = torch.cat([torch.ones(len(ids), 1), real[:, 1:]], 1).to(device)
     with language_models.only_at(model, counted.to(device)):
         logits = model(input_ids=ids.masked_fill(chosen, mask).to(device), attention_mask=seen).logits
-    told = language_models.told_at(logits, counted.to(device)).float()
-    each = cross_entropy(told, ids[counted].to(device), reduction="none").double().cpu()
+    at_masks = language_models.told_at(logits, counted.to(device)).float()
+    each = cross_entropy(at_masks, ids[counted].to(device), reduction="none").double().cpu()
     return torch.zeros(len(ids)).double().index_add(0, counted.nonzero()[:, 0], each), counted.sum(1).double()

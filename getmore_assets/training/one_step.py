@@ -1,6 +1,6 @@
-"""One step of a model of the same class, with random weights of the smallest size: what cannot work fails in seconds.
+"""One training step of the smallest model of the same class, with random weights: problems show within seconds.
 
-Belongs here: holding tokenizer, configuration, weights and recipe of a model against each other. Does not: which models
+Belongs here: checking that tokenizer, configuration, weights and recipe of a model fit together. Does not: which models
 a task names (`preflight.py`), or training (`fit.py`).
 """
 
@@ -33,7 +33,7 @@ from getmore_assets.weights import shapes_in
 
 log = logging.getLogger(__name__)
 
-_MOST_PARAMETERS = 3e8  # of a model that is still made, 1.2 GB
+_MOST_PARAMETERS = 3e8  # the largest model that is built for a step: 1.2 GB
 _ANOTHER = "Take another model"
 
 
@@ -41,12 +41,12 @@ class Candidate:
     """A model that a task names, before its weights are loaded.
 
     Args:
-        field: Of the task file, which names it.
-        folder: Where it lies.
+        field: The field of the task file that names the model.
+        folder: The model's folder.
 
     Raises:
-        BadInput: Its configuration or tokenizer cannot be loaded, its weights are quantised or torn, or its tokenizer
-            has tokens that its embedding has no row for.
+        BadInput: The configuration or tokenizer cannot be loaded, the weights are quantised or incomplete, or the
+            tokenizer has tokens without a row in the embedding.
     """
 
     def __init__(self, field: str, folder: Path) -> None:
@@ -69,11 +69,11 @@ class Candidate:
     def _do(self, what: str, fix: str, work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except Exception as error:  # whatever the files of a model make the library run into
+        except Exception as error:  # files of a model can raise any error in the library
             raise BadInput(self.where, f"{what} ({worded(error)})", fix) from error
 
     def _require_tokens(self) -> None:
-        """Refuse a tokenizer that knows no token of any text."""
+        """Refuse a tokenizer that finds no known token in any sample text."""
         unknown = {self.tokenizer.unk_token_id}
         ids = self._do(
             "its tokenizer reads no text", _ANOTHER, lambda: self.tokenizer(SAMPLE_TEXTS, add_special_tokens=False)
@@ -83,7 +83,7 @@ class Candidate:
             raise BadInput(self.where, what, "Save the tokenizer that the model was trained with beside it")
 
     def _require_rows(self) -> None:
-        """Refuse tokens beyond the embedding, and an embedding of another length than the configuration says."""
+        """Refuse tokens without a row in the embedding, and an embedding whose rows are not vocab_size."""
         rows = getattr(self.config.get_text_config(), "vocab_size", None)
         if rows is None:
             return
@@ -100,12 +100,12 @@ class Candidate:
                 raise BadInput(self.where, what, "Save the model again with save_pretrained, which writes both")
 
     def _embedding(self) -> str:
-        """The end of the name of the embedding's weights, as a checkpoint has them."""
+        """Return the end of the name of the embedding's weights in a checkpoint."""
         with suppress(Exception), torch.device("meta"):
             model = AutoModel.from_config(shrunk(self.config, 2), trust_remote_code=False)
             held = model.get_input_embeddings()
             return next(f"{name}.weight" for name, module in model.named_modules() if module is held)
-        return "\0"  # of a model without one, or that takes more than a configuration: no name ends so
+        return "\0"  # matches no name: the model has no embedding, or cannot be built from a configuration alone
 
     def language_model(
         self,
@@ -119,14 +119,14 @@ class Candidate:
 
         Args:
             objective: causal or masked.
-            named: The field that says so.
-            lengths: Of a block in tokens, by field.
-            loras: The adapters to put on, by field.
-            isolated: The fields that ask for texts to be kept apart within a block.
+            named: The field of the task file that sets the objective.
+            lengths: Tokens of a block, by field.
+            loras: The adapters to add, by field.
+            isolated: The fields that ask for isolated texts within a block.
 
         Raises:
-            BadInput: No token separates texts, none masks, the architecture does not go with the objective, a length is
-                beyond the model's positions, or the step fails.
+            BadInput: The tokenizer has no separator or mask token, the architecture does not support the objective, a
+                length exceeds the model's positions, or the step fails.
         """
         self._require_special(objective, named)
         kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
@@ -148,7 +148,7 @@ class Candidate:
         """Take one step of classification, on a body of the same class.
 
         Raises:
-            BadInput: There is no token to pad rows with, or the step fails.
+            BadInput: The tokenizer has no padding token, or the step fails.
         """
         texts = [f"{text}{PAIR}{text}" for text in SAMPLE_TEXTS[:2]] if pairs else SAMPLE_TEXTS[:2]
         batch = self._labelled(texts, pairs=pairs)
@@ -160,10 +160,10 @@ class Candidate:
         self._smallest(AutoModel, "target.label", step)
 
     def judge(self) -> None:
-        """Classify two texts with a classifier that is ready.
+        """Take one classification step with the architecture's own head, which the model of an evaluator has.
 
         Raises:
-            BadInput: There is no token to pad rows with, the architecture has no classifier, or the step fails.
+            BadInput: The tokenizer has no padding token, the architecture has no classifier, or the step fails.
         """
         batch = self._labelled(SAMPLE_TEXTS[:2], pairs=False)
 
@@ -178,8 +178,8 @@ class Candidate:
 
         def batch() -> dict[str, torch.Tensor]:
             rows = classifier.Labelled(texts, ["a", "b"], ["a", "b"], self.tokenizer, SHORT, pairs=pairs)
-            found: dict[str, torch.Tensor] = classifier.collator(self.tokenizer)([rows[0], rows[1]])
-            return found
+            padded: dict[str, torch.Tensor] = classifier.collator(self.tokenizer)([rows[0], rows[1]])
+            return padded
 
         return batch
 
@@ -187,10 +187,10 @@ class Candidate:
         """Encode two texts of different lengths.
 
         Args:
-            length: Tokens, beyond which texts are cut off.
+            length: Tokens to which texts are truncated.
 
         Raises:
-            BadInput: There is no token to pad rows with, the length is beyond the model's positions, or it fails.
+            BadInput: The tokenizer has no padding token, the length exceeds the model's positions, or encoding fails.
         """
         self._require_pad("texts that are encoded together are padded to one length")
 
@@ -202,7 +202,7 @@ class Candidate:
 
         model = self._smallest(AutoModel, self.field, step)
         require_whole(AutoModel, self.folder, self.where)
-        longest = getattr(self.config, "max_position_embeddings", None) or length  # as `TransformerEncoder` cuts
+        longest = getattr(self.config, "max_position_embeddings", None) or length  # as `TransformerEncoder` truncates
         if model is not None:
             reach.require_positions(model, self.tokenizer, self.folder, {"encoder.max_length": min(length, longest)})
 
@@ -211,7 +211,7 @@ class Candidate:
             blocks = Blocks(SAMPLE_TEXTS, self.tokenizer, SHORT)
             collate = language_models.collator(self.tokenizer, objective)
             batch = collate([blocks[0], blocks[0]])
-            batch["labels"] = batch["input_ids"].clone()  # of a masked model: some batch may have nothing masked
+            batch["labels"] = batch["input_ids"].clone()  # a batch of a masked model may have no masked token
             model(**batch).loss.backward()
 
         return step
@@ -233,7 +233,7 @@ class Candidate:
             raise BadInput(self.where, what, "Set `pad_token` in its tokenizer_config.json")
 
     def _smallest(self, kind: Any, field: str, step: Callable[[Any], None]) -> Any:
-        """The first model of `_smaller` that a step can be taken of; None where only a large one would tell."""
+        """Return the first model of `_smaller` whose step works; None where only a model too large to build could."""
         if type(self.config) not in kind._model_mapping:
             head = kind.__name__.removeprefix("AutoModel") or "body"
             what = f"{self.config.model_type} models have no {head} in Transformers"
@@ -246,7 +246,7 @@ class Candidate:
                 model = kind.from_config(config, trust_remote_code=False, dtype=torch.float32)
                 step(model.train())
                 return model.eval()
-            except Exception as met:  # whatever a model of any class runs into
+            except Exception as met:  # a model class can raise any error
                 error = met
         if error is None or whole > _MOST_PARAMETERS:
             log.warning("%s: no small model of its class could be made, so no step was tried (%s)", self.where, error)
@@ -255,14 +255,14 @@ class Candidate:
         raise BadInput(self.where, what, "Correct its config.json, or take another model") from error
 
     def _smaller(self, kind: Any) -> Iterator[Any]:
-        """Configurations to try: narrow, of full width with one layer, and whole, as far as these are small."""
+        """Yield configurations to try, as far as they are small: narrow, of full width with one layer, unchanged."""
         yield shrunk(self.config, 2)
         yield from (
             one for one in (shrunk(self.config, None), self.config) if self._size(kind, one) <= _MOST_PARAMETERS
         )
 
     def _size(self, kind: Any, config: Any = None) -> int:
-        """How many parameters a model of a configuration has; nothing is held in memory."""
+        """Return the number of parameters of a model of a configuration, without allocating it."""
 
         def build() -> int:
             with torch.device("meta"):

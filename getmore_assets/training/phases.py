@@ -1,6 +1,6 @@
-"""What is done to a model, in order: make the base, warm it up, fine-tune it, evaluate it.
+"""The phases of a model's training, in order: build the base, warm it up, fine-tune it, evaluate it.
 
-Belongs here: each act on texts, models and recipes. Does not: where texts come from or where models go.
+Belongs here: each phase, given texts, models and recipes. Does not: where texts come from or where models are saved.
 """
 
 import logging
@@ -31,9 +31,10 @@ class Split:
     labels: list[str]
 
     def drawn(self, rows: int | None, seed: int = 0) -> "Split":
-        """At most so many rows, drawn by content and seed: the same for every model, and fewer are part of more.
+        """Return a sample of at most `rows` rows, drawn by content and seed.
 
-        What one row's draw is depends on no other row, but on how many like it come before it.
+        The sample is the same for every model, and a smaller sample is part of a larger one. A row's random number
+        depends only on the row and on the number of equal rows before it.
         """
         if rows is None or rows >= len(self.texts):
             return self
@@ -41,7 +42,7 @@ class Split:
         return Split([self.texts[at] for at in kept], [self.labels[at] for at in kept])
 
     def places(self, rows: int, seed: int) -> list[int]:
-        """Where the rows that are drawn stand, in order; see `drawn`."""
+        """Return the indices of the sampled rows, in order; see `drawn`."""
         copies: Counter[tuple[str, str]] = Counter()
         drawn: list[float] = []
         salt = f"labels-{seed}" if seed else "labels"
@@ -53,9 +54,9 @@ class Split:
 
 @dataclass(frozen=True)
 class TargetSplits:
-    """What a model is fine-tuned and evaluated on. `classes` is empty where the task is language modelling.
+    """The texts on which a model is fine-tuned and evaluated. `classes` is empty where the task is language modelling.
 
-    `pairs` says that a text is two, which a classifier reads as a pair.
+    `pairs` says that each text consists of two texts, which a classifier reads as a pair.
     """
 
     train: Split
@@ -66,18 +67,21 @@ class TargetSplits:
     pairs: bool = False
 
     def with_rows(self, rows: int | None, seed: int) -> "TargetSplits":
-        """The same with at most so many rows of train: each seed draws its own, so that intervals hold their noise."""
+        """Return the splits with at most `rows` rows of train.
+
+        Each seed draws another sample, so that intervals over seeds include the sampling noise.
+        """
         return replace(self, train=self.train.drawn(rows, seed))
 
 
 def recipe_of(of: Any, length: int) -> Training:
-    """The recipe of a small model or of a head, in blocks of `length` tokens."""
+    """Return the recipe of a small model or of a head, in blocks of `length` tokens."""
     fields = {name: getattr(of, name) for name in ("epochs", "learning_rate", "batch_size")}
     return Training(**fields, max_length=length)
 
 
 def make_small(shape: Small, objective: str, texts: list[str], length: int, work: Path) -> tuple[Any, Any, FitResult]:
-    """A small model trained on a sample of the pool."""
+    """Train a small model on a sample of the pool; returns model, tokenizer and training."""
     model, tokenizer = language_models.new_small(shape, objective, texts, max(256, length))
     log.info("training a model of %.1fM parameters on %d rows", model.num_parameters() / 1e6, len(texts))
     blocks = Blocks(texts, tokenizer, length)
@@ -92,9 +96,9 @@ def make_small(shape: Small, objective: str, texts: list[str], length: int, work
 def load_base(
     folder: Path, chosen: BaseModelChoice, texts: list[str], length: int, work: Path
 ) -> tuple[Any, Any, FitResult | None, list[str]]:
-    """A pre-trained model; where its checkpoint lacks the head, the head is trained first, with the body frozen.
+    """Load a pre-trained model; where its checkpoint lacks the head, train the head with the body frozen.
 
-    Without that, the warm-up would spend itself on a random head and harm the body through it.
+    Otherwise the warm-up would mostly train the random head, and harm the body through the head's gradients.
 
     Returns:
         Model, tokenizer, the head's training (None where there was a head), and the names of the head's parameters.
@@ -124,7 +128,7 @@ def warm_up(
     most: int | None,
     work: Path,
 ) -> tuple[Blocks, FitResult]:
-    """Pre-fine-tune in place on the texts, in blocks, at most `most` of them."""
+    """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks."""
     set_seed(seed)
     blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
     if most is not None and len(blocks) < most:
@@ -143,13 +147,14 @@ def fine_tune(
     work: Path,
     judge: Evaluator | None = None,
 ) -> tuple[Any, FitResult, dict[str, float]]:
-    """Fine-tune on target train, stop early on validation, then look at test, once. With 0 epochs, only look.
+    """Fine-tune on target train, stop early on validation, then evaluate on test once. With 0 epochs, only evaluate.
 
     Returns:
         The fine-tuned model, its training, and the metrics. Of a language model: those of `evaluation.likelihood` on
         test, and on general text as general_*. Of a classifier: accuracy, micro_f1, macro_f1, and the warmed model's
-        general_*. Of both: zero_shot_*, on test before any fine-tuning, and what `judge` says of the language model,
-        fine-tuned, or warmed where it becomes a classifier. With several processes, only the first returns metrics.
+        general_*. Of both: zero_shot_*, on test before any fine-tuning, and the metrics of `judge`, which evaluates the
+        fine-tuned language model, or the warmed one where it becomes a classifier. With several processes, only rank 0
+        returns metrics.
     """
     length, first = recipe.max_length, is_first()
     metrics: dict[str, float] = {}
@@ -205,7 +210,7 @@ def fine_tune(
 
 
 def by_words_alone(held: TargetSplits) -> dict[str, float]:
-    """The metrics of a classifier without a model, on the same labels."""
+    """Return the metrics of the bag-of-words classifier on the same labels."""
     train, validation = ((split.texts, split.labels) for split in (held.train, held.validation))
     labels, _ = bag_of_words.predict(train, validation, held.test.texts)
     number = {label: at for at, label in enumerate(held.classes)}
@@ -216,15 +221,15 @@ def by_words_alone(held: TargetSplits) -> dict[str, float]:
 def _of_language_model(
     model: Any, tokenizer: Any, objective: str, held: TargetSplits, length: int, judge: Evaluator | None
 ) -> dict[str, float]:
-    """How likely general text is, where there is any, and what the judge says."""
-    judged = judge(model, tokenizer) if judge else {}
+    """Return the metrics of `judge`, and the likelihood of general text where there is any."""
+    metrics = judge(model, tokenizer) if judge else {}
     if held.general:
-        judged |= _likelihood("general_", model, tokenizer, objective, held.general, length)
-    return judged
+        metrics |= _likelihood("general_", model, tokenizer, objective, held.general, length)
+    return metrics
 
 
 def _likelihood(
     prefix: str, model: Any, tokenizer: Any, objective: str, texts: list[str], length: int
 ) -> dict[str, float]:
-    found = evaluation.likelihood(model, tokenizer, objective, texts, length)
-    return {prefix + name: value for name, value in found.items()}
+    metrics = evaluation.likelihood(model, tokenizer, objective, texts, length)
+    return {prefix + name: value for name, value in metrics.items()}

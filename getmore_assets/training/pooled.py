@@ -1,9 +1,10 @@
-"""A classifier that reads its body's last hidden states through a pooling of choice, under a linear layer.
+"""A classifier: a body, a pooling of its last hidden states (mean, last or cls), and a linear layer.
 
 Belongs here: the model and its configuration, as Transformers saves and loads them. Does not: data or training.
 
-The read-outs that architectures come with differ, and some read where nothing is: the last token of a decoder knows
-little before fine-tuning, and BERT's pooler is a left-over where a model was trained by its mean. After
+The classification heads of Transformers' architectures pool differently, some of them badly: before fine-tuning the
+last token of a decoder says little of the text, and BERT's pooler is untrained where a model was trained with the mean.
+After
 
     import getmore_assets.training.pooled
 
@@ -38,16 +39,16 @@ class PooledConfig(PreTrainedConfig):  # type: ignore[misc]
         super().__init__(**kwargs)
 
     def get_text_config(self, *_: Any, **__: Any) -> Any:
-        """Return the configuration itself: the body's is data of it."""
+        """Return this configuration, not that of the body, which is only data here."""
         return self
 
 
 class PooledForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
-    """A body under a linear layer.
+    """A body, a pooling and a linear layer.
 
     Args:
-        config: With the body's configuration and `num_labels`.
-        body: The body itself; one with random weights without it.
+        config: Has the body's configuration and `num_labels`.
+        body: The body; None for one with random weights.
     """
 
     config_class = PooledConfig
@@ -61,7 +62,7 @@ class PooledForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         self.post_init()
 
     def _init_weights(self, module: Any) -> None:
-        """Weights of the classifier are drawn by torch; those of a body by the body."""
+        """Do nothing: torch initialises the linear layer, and the body its own weights."""
 
     def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, **other: Any) -> torch.Tensor:
         """Return one state for each text: `[rows, d]`."""
@@ -83,7 +84,7 @@ class PooledForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         labels: torch.Tensor | None = None,
         **_: Any,
     ) -> SequenceClassifierOutput:
-        """Return logits `[rows, num_labels]`, and the mean cross-entropy where there are labels."""
+        """Return logits `[rows, num_labels]`, and with labels the mean cross-entropy."""
         other = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         logits = self.classifier(self.pooled(input_ids, attention_mask, **other))
         loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)

@@ -1,10 +1,10 @@
-"""What a body knows of labels without fine-tuning: a linear probe on its frozen hidden states.
+"""A linear probe: how well a body's frozen hidden states predict the labels, without fine-tuning.
 
 Belongs here: the features, and the probe over several draws of labels. Does not: fine-tuning a classifier
 (`phases.py`).
 
-A classifier's fine-tuning has noise of its own, and hides what a warm-up wrote where it walks further. A probe has none
-but that of the labels drawn, and with 20 draws sees differences of about 0.005.
+Fine-tuning a classifier adds noise, and changes the body so much that the warm-up's effect may not show. A probe has
+only the noise of sampling labels, and with 20 samples shows differences of about 0.005.
 """
 
 from typing import Any
@@ -18,24 +18,24 @@ from getmore_assets.device import best_device
 from getmore_assets.training.phases import TargetSplits
 
 _DRAWS = 20
-_LABELS = 1000  # of train at most; half of it where it has fewer than twice as many, so that draws differ
-_LAYERS = 4  # evenly from the embeddings to the last layer
-_PENALTIES = (1.0, 10.0, 100.0, 1000.0)  # of ridge; validation decides, draw by draw
+_LABELS = 1000  # rows of train in a sample, or half of train where that is fewer, so that samples differ
+_LAYERS = 4  # spread evenly from the embeddings to the last layer
+_PENALTIES = (1.0, 10.0, 100.0, 1000.0)  # of ridge; chosen on validation for each sample
 _BATCH_TOKENS = 8192
-_FIRST_SEED = 1_000_000  # of the draws: none that fine-tuning uses
+_FIRST_SEED = 1_000_000  # first seed of the samples, beyond every seed of fine-tuning
 
 
 def probe(model: Any, tokenizer: Any, held: TargetSplits, length: int) -> dict[str, float]:
-    """Return the accuracy on test of a ridge classifier on mean-pooled hidden states, mean over 20 draws of labels.
+    """Return the mean test accuracy, over 20 samples of labels, of a ridge classifier on mean-pooled hidden states.
 
     Args:
-        model: With a language-modelling head; it is not changed.
-        tokenizer: Its fast tokenizer.
+        model: A model with a language-modelling head; it is not changed.
+        tokenizer: The model's fast tokenizer.
         held: Train, validation and test with labels.
-        length: Tokens of a text beyond this are cut off.
+        length: Tokens to which texts are truncated.
 
     Returns:
-        probe_micro_f1; nothing where train has fewer than 4 rows, or one class.
+        probe_micro_f1; an empty dictionary where train has fewer than 4 rows, or one class.
     """
     count = min(_LABELS, len(held.train.texts) // 2)
     if count < 2 or len(set(held.train.labels)) < 2:
@@ -58,7 +58,7 @@ def probe(model: Any, tokenizer: Any, held: TargetSplits, length: int) -> dict[s
 
 @torch.inference_mode()
 def features(model: Any, tokenizer: Any, texts: list[str], length: int) -> np.ndarray:
-    """Return means over the tokens of each text of the hidden states of some layers: `[n, layers * d]`, float32."""
+    """Return the hidden states of some layers, averaged over the tokens of each text: `[n, layers * d]`, float32."""
     device = best_device()
     model.to(device).eval()
     tokens = tokenizer(texts, truncation=True, max_length=length)["input_ids"]

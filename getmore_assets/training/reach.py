@@ -1,6 +1,6 @@
-"""How far a model reads: in which direction, over how many positions, and whether beyond its own text.
+"""The reach of a model: whether it attends to later tokens or to other texts, and how many positions it has.
 
-Belongs here: finding these out from a model in hand. Does not: the step that is tried of it (`one_step.py`).
+Belongs here: measuring these on a model. Does not: the training step that is tried (`one_step.py`).
 """
 
 import copy
@@ -14,7 +14,7 @@ import torch
 from getmore_assets.errors import BadInput
 from getmore_assets.training.blocks import Blocks
 
-# Some of these are written in the script of any tokenizer.
+# Every tokenizer knows the script of some of these.
 SAMPLE_TEXTS = [
     "Two cells divide, and 4 cells grow.",
     "def f(x): return x + 1",
@@ -24,7 +24,7 @@ SAMPLE_TEXTS = [
     "เซลล์แบ่งตัว",
     "कोशिका विभाजन",
 ]
-SHORT = 16  # tokens of a step whose logits are computed
+SHORT = 16  # tokens of a block in steps that compute logits
 
 
 @torch.inference_mode()
@@ -32,20 +32,20 @@ def require_direction(model: Any, tokenizer: Any, objective: str, named: str) ->
     """Refuse a causal model that sees later tokens, and a masked one that does not.
 
     Args:
-        model: With a language-modelling head.
-        tokenizer: Its fast tokenizer.
+        model: A model with a language-modelling head.
+        tokenizer: The model's fast tokenizer.
         objective: causal or masked.
-        named: The field that says so.
+        named: The field of the task file that sets the objective.
 
     Raises:
-        BadInput: The model reads the other way.
+        BadInput: The model does not match the objective.
     """
     one = Blocks(SAMPLE_TEXTS, tokenizer, SHORT)[0]["input_ids"][None]
     two = one.clone()
     two[0, -1] = (two[0, -1] + 1) % int(one.max())
-    try:  # what a later token changes may be little
+    try:  # in double precision, because the effect of a later token may be small
         first, second = _early_logits(copy.deepcopy(model).double(), one, two)
-    except RuntimeError:  # some products are not there in double precision
+    except RuntimeError:  # torch lacks some products in double precision
         first, second = _early_logits(model, one, two)
     sees = bool((first - second).abs().max() > 8 * torch.finfo(first.dtype).eps * first.abs().max())
     if sees == (objective == "causal"):
@@ -98,13 +98,13 @@ def require_positions(body: Any, tokenizer: Any, folder: Path, lengths: dict[str
     """Refuse a length that the body has no positions for.
 
     Args:
-        body: Of a model.
-        tokenizer: Its fast tokenizer.
-        folder: Where the model lies, for the message.
-        lengths: In tokens, by field.
+        body: The body of a model.
+        tokenizer: The model's fast tokenizer.
+        folder: The model's folder, for the message.
+        lengths: Lengths in tokens, by field.
 
     Raises:
-        BadInput: With the fields that ask for too many.
+        BadInput: A length exceeds the model's positions; names the fields.
     """
     token = tokenizer(SAMPLE_TEXTS[0], add_special_tokens=False)["input_ids"][0]
 
@@ -118,7 +118,7 @@ def require_positions(body: Any, tokenizer: Any, folder: Path, lengths: dict[str
     longest = max(lengths.values())
     if longest <= SHORT or not fails(longest):
         return
-    low, high = 1, longest  # works, fails
+    low, high = 1, longest  # low works, high fails
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if fails(middle) else (middle, high)
@@ -128,5 +128,5 @@ def require_positions(body: Any, tokenizer: Any, folder: Path, lengths: dict[str
 
 
 def _early_logits(model: Any, *rows: torch.Tensor) -> list[torch.Tensor]:
-    """The logits of the first half of each row: `[length / 2, vocabulary]`."""
+    """Return the logits of the first half of each row: `[length / 2, vocabulary]`."""
     return [model(input_ids=ids).logits[0, : ids.shape[1] // 2] for ids in rows]

@@ -1,6 +1,6 @@
 """The smallest configuration of a model's class.
 
-Belongs here: which sizes are cut. Does not: what is tried with such a model (`one_step.py`).
+Belongs here: which sizes are reduced. Does not: the step that is tried with such a model (`one_step.py`).
 """
 
 import copy
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def shrunk(config: Any, heads: int | None) -> Any:
-    """A configuration with one layer; with `heads`, of so many heads of 16 numbers each."""
+    """Return a configuration with one layer; with `heads`, also with so many heads of width 16."""
     small = copy.deepcopy(config)
     small.use_cache = False
     text = small.get_text_config()

@@ -1,7 +1,7 @@
-"""A model that a package holds in GGUF, written once as the safetensors folder that everything else reads.
+"""Convert a GGUF model of an installed package once to a safetensors folder, which everything else reads.
 
-Belongs here: the conversion, as a program of its own, because it needs torch. Does not: where the package and the
-folder are (`models.py`).
+Belongs here: the conversion, a separate program because it needs torch. Does not: where the package and the folder are
+(`models.py`).
 
     python -m getmore_assets.training.unpacking FILE.gguf FOLDER
 """
@@ -19,7 +19,7 @@ def unpack(file: Path, folder: Path) -> None:
     """Write the model and tokenizer of a GGUF file to a folder, with de-quantized float32 weights.
 
     Args:
-        file: A causal model that Transformers can read.
+        file: A causal model that Transformers supports.
         folder: Must not exist.
     """
     place, name = file.parent, file.name

@@ -1,7 +1,7 @@
-"""Whether the files of a model hold the weights that its configuration says.
+"""Whether the files of a model contain the weights that its configuration requires.
 
-Belongs here: holding names and shapes against each other, as Transformers itself would load them. Does not: numbers in
-the files (`weights.py`), or a step of the model (`one_step.py`).
+Belongs here: comparing names and shapes, by the rules with which Transformers loads them. Does not: the numbers in the
+files (`weights.py`), or a step of the model (`one_step.py`).
 """
 
 from pathlib import Path
@@ -17,17 +17,18 @@ _SAVE_AGAIN = "Correct its config.json, or save the model again with save_pretra
 
 
 def require_whole(kind: Any, folder: Path, where: str) -> None:
-    """Refuse files that do not hold the body's weights, in the shapes that the configuration says; none is read.
+    """Refuse files that lack weights of the body, or have them in other shapes than the configuration says.
 
-    A head that is missing is trained first (`phases.load_base`); of a body, what is missing would stay random.
+    Weights are not read. A missing head is trained first (`phases.load_base`); missing weights of the body would stay
+    random.
 
     Args:
-        kind: The class that loads it, as AutoModelForCausalLM.
-        folder: With config.json and safetensors files.
-        where: For the refusal.
+        kind: The class that loads the model, such as AutoModelForCausalLM.
+        folder: Folder with config.json and safetensors files.
+        where: The place that the refusal names.
 
     Raises:
-        BadInput: Weights are missing, are of other shapes, or cannot be loaded.
+        BadInput: Weights are missing, have other shapes, or cannot be loaded.
     """
     with quiet(), translated(where, "its weights cannot be loaded"):
         model, told = kind.from_pretrained(
