@@ -1,6 +1,6 @@
-"""How many rows of a ranking the budget takes.
+"""The rows of a ranking that are within the budget.
 
-Belongs here: a budget in rows, tokens or as a fraction, and the rows that fit it. Does not: ranks (`ranking.py`).
+Belongs here: a budget in rows, tokens or as a fraction, and the rows within it. Does not: ranks (`ranking.py`).
 """
 
 import math
@@ -11,12 +11,12 @@ from getmore_assets.config import Budget
 
 
 def resolved(budget: Budget, candidates: int) -> Budget:
-    """The budget in rows or tokens: a fraction is one of all candidates, also where a ranking holds some of them."""
+    """Return the budget in rows or tokens. A fraction is of all candidates, even if a ranking has only some of them."""
     return budget if budget.fraction is None else Budget(rows=math.ceil(budget.fraction * candidates))
 
 
 def within_budget(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:
-    """The first rows within the budget, in rows or tokens; a token budget is not exceeded."""
+    """Return the first rows within a budget of rows or tokens; a token budget is not exceeded."""
     assert budget.fraction is None
     if budget.rows is not None:
         return ranked.head(budget.rows)

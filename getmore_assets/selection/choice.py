@@ -1,6 +1,6 @@
-"""From a ranking to the selected rows, and every candidate's fate.
+"""From a ranking to the selected rows, and the decision about every row of the pool.
 
-Belongs here: putting ranks, budget and texts together. Does not: ranks (`selectors.py`), or where the result is kept.
+Belongs here: joining ranks, budget and texts. Does not: ranks (`selectors.py`), or where the result is stored.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Choice:
     """A selection.
 
     Attributes:
-        rows: The selected: id, source, domain, n_tokens, score, rank, text, nearest_target_ids, method, budget.
+        rows: The selected rows: id, source, domain, n_tokens, score, rank, text, nearest_target_ids, method, budget.
         ranked: Every candidate, by rank: id, rank, score.
-        found: The candidates, and who is none and why.
+        found: The eligible candidates, and the excluded rows with reasons.
     """
 
     rows: pl.DataFrame
@@ -32,11 +32,11 @@ class Choice:
 
     @property
     def hash(self) -> str:
-        """Names the selection."""
+        """Return a hash of the selected ids and their order, which identifies the selection."""
         return hash_lines(self.rows["id"].to_list())
 
     def ledger(self) -> pl.DataFrame:
-        """Every row's fate: selected, not selected, or excluded; by which station, and why; rank and score."""
+        """Return the decision about every row (selected, not selected, excluded), stage and reason, rank and score."""
         last, ids = self.rows.height, self.ranked.lazy().select("id")
         unranked = self.found.eligible_rows.select("id").join(ids, on="id", how="anti").collect()
         judged = pl.concat([self.ranked, unranked], how="diagonal").select(
@@ -60,17 +60,17 @@ class Choice:
 
 
 def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.DataFrame) -> Choice:
-    """The rows of a ranking that fit the budget.
+    """Return the rows of a ranking that are within the budget.
 
     Args:
-        task: Its selection.
-        tables: To select from.
-        encoder: Fingerprint of the encoder whose vectors the potentials belong to.
-        epsilon: At which they were solved for, absolute.
+        task: The task; its section `selection` is used.
+        tables: The tables to select from.
+        encoder: Key of the vectors that the potentials were solved with.
+        epsilon: Regularisation of that solve, absolute.
         ranked: Candidates with rank and score.
 
     Raises:
-        BadInput: The budget asks for more than there is, or is smaller than the first row.
+        BadInput: The budget exceeds the candidates, or is smaller than the first row.
     """
     found, chosen = tables.candidates(task, encoder), task.selection
     found.require_budget(chosen.budget)

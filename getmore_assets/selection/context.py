@@ -1,6 +1,6 @@
-"""What a selector chooses from: candidates, target, potentials, vectors, texts and, where it asks one, a model.
+"""The input of a selector: candidates, target, potentials, vectors, texts and, where a selector needs it, the model.
 
-Belongs here: reading them at their versions, once for all selectors of a task. Does not: choosing.
+Belongs here: reading them at their versions, once for all selectors of a task. Does not: selecting.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _BATCH = 8192
 
 @dataclass(frozen=True)
 class Tables:
-    """What a selection is made from, each at its version."""
+    """The tables that a selection reads, each at its version."""
 
     raw_corpus: TableRef
     target_data: TableRef
@@ -34,25 +34,25 @@ class Tables:
     ot_potentials: TableRef
 
     def candidates(self, task: Task, encoder: str) -> candidates.Candidates:
-        """Who may be chosen, and who may not and why; `encoder` is the key of the vectors."""
+        """Return the eligible candidates, and the excluded rows with reasons; `encoder` is the key of the vectors."""
         without = store.without_vector(self.embeddings, encoder)
         return candidates.find(task, *(getattr(self, name) for name in candidates.STATIONS), without=without)
 
 
 @dataclass(frozen=True)
 class SelectionContext:
-    """What a selector chooses from.
+    """The input of a selector.
 
     Attributes:
-        task: Its transport, base model and warm-up settings count.
-        lake: Where what is computed once (losses) is kept.
-        tables: Each at its version.
-        encoder: Fingerprint of the encoder whose vectors the potentials belong to.
-        epsilon: At which they were solved for, absolute.
-        relaxation: Of the target marginal, at which they were solved for, absolute; None for none.
-        base: The base model's folder; None where no selector asks for it.
-        work: A folder of this run's own.
-        spared: Seconds that losses which were read had taken when they were measured: they count as the selector's.
+        task: The task; its settings of transport, base model and warm-up are used.
+        lake: The lake, which stores losses that were computed once.
+        tables: The tables, each at its version.
+        encoder: Key of the vectors that the potentials were solved with.
+        epsilon: Regularisation of that solve, absolute.
+        relaxation: Relaxation of the target marginal in that solve, absolute; None for none.
+        base: The base model's folder; None where no selector needs it.
+        work: A folder that only this run uses.
+        spared: Compute seconds of losses that were read from the lake: they are part of the selector's cost.
     """
 
     task: Task
@@ -67,12 +67,12 @@ class SelectionContext:
 
     @cached_property
     def eligible(self) -> pl.DataFrame:
-        """The candidates: id, source, domain, n_tokens, in order of id."""
+        """The eligible candidates: id, source, domain, n_tokens, in order of id."""
         return self.tables.candidates(self.task, self.encoder).eligible
 
     @property
     def n_tokens(self) -> np.ndarray:
-        """Words and punctuation marks of each candidate: `[n]`, float64."""
+        """Number of words and punctuation marks of each candidate: `[n]`, float64."""
         counts: np.ndarray = self.eligible["n_tokens"].to_numpy().astype(np.float64)
         return counts
 
@@ -90,11 +90,11 @@ class SelectionContext:
     def points(self) -> pl.DataFrame:
         """The target's points: id, weight, potential, in order of id.
 
-        Where the task lets a target change with no new solve, a point that came since has the potential of the nearest
-        that the solve was for.
+        Where the task allows the target to drift without a new solve, a point added since the solve has the potential
+        of the nearest solved point.
 
         Raises:
-            LookupError: A point has no potential, and the task lets no change pass.
+            LookupError: A point has no potential, and the task allows no drift.
         """
         solved = self._potentials("target")
         joined = self.rows.join(solved, on="id", how="left", maintain_order="left")
@@ -113,7 +113,7 @@ class SelectionContext:
         """The potential of each candidate: `[n]`, float64.
 
         Raises:
-            LookupError: A candidate has none.
+            LookupError: A candidate has no potential.
         """
         of_pool = self._potentials("candidate")
         joined = self.eligible.join(of_pool, on="id", how="left", maintain_order="left")
@@ -139,12 +139,12 @@ class SelectionContext:
         return store.load(self.tables.embeddings, self.encoder, self.rows["id"])
 
     def nearness(self) -> pl.DataFrame:
-        """The domains by their distance to the target: domain and nearness, from 1."""
+        """The domains, nearest to the target first: domain and nearness (rank, from 1)."""
         mine = self.tables.domain_triage.of_target(self.task.name)
         return mine.select("domain", "nearness").collect()
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Texts of all candidates, or of some, in batches, each with its rows' places among them: `[rows]`, int64."""
+        """Yield the texts of some candidates or all, in batches, with their indices among these: `[rows]`, int64."""
         wanted = self.eligible["id"] if ids is None else ids
         place = pl.DataFrame({"id": wanted, "place": np.arange(wanted.len())})
         rows = pool.scan_pool(self.tables.raw_corpus, pool.pool_key(self.task)).select("id", "text")
@@ -154,18 +154,18 @@ class SelectionContext:
                 yield met["place"].to_numpy(), met["text"].to_list()
 
     def texts_at(self, places: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Texts of the candidates at some places (`[k]`, int64), or of all, in batches, as `texts` gives them."""
+        """Yield the texts of the candidates at some indices (`[k]`, int64), or of all, in batches as `texts` does."""
         return self.texts(None if places is None else self.eligible["id"].gather(places))
 
     def texts_of(self, ids: list[str]) -> list[str]:
-        """The texts of some candidates, in their order."""
+        """Return the texts of some candidates, in the order of `ids`."""
         return pool.texts_of(self.tables.raw_corpus, self.task, ids)
 
     def split(self, name: str, most: int | None = None) -> list[str]:
-        """Texts of a split of the target, in order; of more than `most`, so many that are drawn by content."""
+        """Return texts of a split of the target, in order; with `most`, a sample of so many, drawn by content."""
         rows = self.split_rows(name).sort("row").select("id", "text").collect()
         return (rows if most is None else drawn(rows, most))["text"].to_list()
 
     def split_rows(self, name: str) -> pl.LazyFrame:
-        """The rows of a split of the target: row, id, text, label, domain."""
+        """Return the rows of a split of the target: row, id, text, label, domain."""
         return self.tables.target_data.of_target(self.task.name).filter(pl.col("split") == name)

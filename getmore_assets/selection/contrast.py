@@ -1,4 +1,4 @@
-"""Contrast: the potentials against what is to be moved away from (paper, section 3.1, GOT-D contrast).
+"""Contrast: the potentials against a negative target, from which the selection moves away (paper, section 3.1).
 
 Belongs here: the second transport problem, between pool and `target.negative`. Does not: the first (`ot_potentials`).
 """
@@ -16,16 +16,16 @@ from getmore_assets.transport.solver import solve
 
 
 def potentials(context: SelectionContext) -> tuple[np.ndarray, JsonObject]:
-    """The potential of each candidate against the negative target: `[n]`, float64; and how the solve converged.
+    """Return the potential of each candidate against the negative target, `[n]`, float64, and facts of the solve.
 
-    High where weight on the candidate takes the pool away from the negative target.
+    A high potential means that weight on the candidate moves the pool away from the negative target.
 
     Raises:
         BadInput: The task has no negative target.
     """
     points = points_of(context.tables.target_data, context.task.name, "negative", context.without_vector)
     if not points.height:
-        raise BadInput("target.negative", "is not given, and the selector `contrast` flees it", "Give its rows")
+        raise BadInput("target.negative", "is not given, and the selector `contrast` needs it", "Give its rows")
     y = store.load(context.tables.embeddings, context.encoder, points["id"])
     settings = context.task.transport
     problem = pose(context.x, y, points["weight"].to_numpy())

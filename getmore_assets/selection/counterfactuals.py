@@ -1,11 +1,11 @@
-"""In what order selectors take rows, and so what another score or another budget would change for one of them.
+"""Which score or budget would change the decision about a row.
 
-Belongs here: what is true of a row's place in the order of a selector. Does not: how each selector picks
-(`selectors/`), the rest of a row's way through the line (`explain.py`), or choosing (`selectors.py`).
+Belongs here: the counterfactuals of a row's rank. Does not: how each selector picks (`selectors/`), the decisions of
+other stages about the row (`explain.py`), or selecting (`selectors.py`).
 
-A rank says which budget takes a row only where all candidates stand in one order that the budget has no part in. Other
-selectors pick one row after the other until the budget is spent; what they leave follows by a score that decides
-nothing, and with a larger budget they would have gone on in their own way.
+A rank says which budget selects a row only if the order of the candidates does not depend on the budget. Other
+selectors pick row by row until the budget is spent. The rows that they leave follow by a score that decides nothing: a
+larger budget would pick among them in another order.
 """
 
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from getmore_assets.selectors import KINDS
 from getmore_assets.selectors.kind import Kind, Picking
 
 _QUOTAS = Picking(
-    how="the parts of the target take turns, each in an order of its own; what no turn took follows by lowest score",
+    how="the parts of the target take turns, each in its own order; rows that no turn took follow by lowest score",
     anew="with another budget, the parts of the target take another number of turns",
-    sooner="it would have to come sooner in a part's own order, or that part have a larger share in `quotas`",
-    later="candidates that come sooner in a part's own order, or a smaller share for it, might leave it out",
+    sooner="it would have to rank higher in a part's own order, or that part have a larger share in `quotas`",
+    later="candidates that rank higher in a part's own order, or a smaller share for it, might leave it out",
 )
 
 
 def decider(chosen: Selector, facts: RankingFacts) -> Selector:
-    """The selector whose order it is, by what the chosen one found out: of a race, the winner."""
-    return next((one for one in chosen.entrants if one.called == facts.winner), chosen)
+    """Return the selector that ranked the rows: the winner for a race, else the chosen selector."""
+    return next((entrant for entrant in chosen.entrants if entrant.called == facts.winner), chosen)
 
 
 def cuts_scores(chosen: Selector) -> bool:
-    """Whether it takes the lowest of scores that say something of their rows, and of nothing else."""
+    """Return whether the selector takes the lowest scores, and scores depend only on the rows (not on chance)."""
     return _is_by_score(chosen) and not chosen.draws
 
 
@@ -47,7 +47,7 @@ def _kind(chosen: Selector) -> Kind:
 
 
 def _picking(chosen: Selector) -> Picking | None:
-    """How it picks one row after the other, where it does."""
+    """Return how the selector picks row by row; None where it does not."""
     if chosen.quotas:
         return _QUOTAS
     return _kind(chosen).picking(chosen)
@@ -55,14 +55,14 @@ def _picking(chosen: Selector) -> Picking | None:
 
 @dataclass(frozen=True)
 class Position:
-    """A candidate's place in a ranking, and what it hangs on.
+    """A candidate's place in a ranking, and what would change it.
 
     Attributes:
-        chosen: Whose ranking it is; a race's is the winner's.
-        facts: What that found out.
-        budget: In rows or tokens.
-        ranked: By rank, as far as the candidate and the first row that is not paid for, at least: score, n_tokens.
-        rank: The candidate's, from 1.
+        chosen: The selector that ranked the rows; for a race, the winner.
+        facts: Facts of that selector's ranking.
+        budget: The budget in rows or tokens.
+        ranked: score and n_tokens by rank, at least to the candidate and to the first row beyond the budget.
+        rank: Rank of the candidate, from 1.
     """
 
     chosen: Selector
@@ -73,36 +73,37 @@ class Position:
 
     @property
     def score(self) -> float:
-        """The candidate's."""
+        """The candidate's score."""
         return float(self.ranked["score"][self.rank - 1])
 
     @property
     def cut(self) -> float | None:
-        """The score of the last row that is paid for; None where it is not one order of scores that is cut."""
+        """The score of the last row within the budget; None where rows are not selected by lowest score."""
         return float(self.ranked["score"][self._paid - 1]) if _is_by_score(self.chosen) else None
 
     @property
     def why(self) -> str:
-        """Rank and score, where the budget ends, and how the order came about."""
-        said = f"rank {self.rank:,} of {self.ranked.height:,}, score {self.score:.6g}; budget {self._paid:,} rows"
+        """Rank and score, the budget, and how the selector orders rows."""
+        place = f"rank {self.rank:,} of {self.ranked.height:,}, score {self.score:.6g}; budget {self._paid:,} rows"
         if self.cut is not None:
-            return f"{said}, cut-off score {self.cut:.6g}"
+            return f"{place}, cut-off score {self.cut:.6g}"
         picking = _picking(self.chosen)
-        return f"{said}; {picking.how}{self._round}" if picking else f"{said}, in the order of the other tool"
+        return f"{place}; {picking.how}{self._round}" if picking else f"{place}, in the order of the other tool"
 
     @property
     def change(self) -> list[str]:
-        """What would change the decision: leave the row out where it is taken, else take it."""
+        """Changes that would reverse the decision: leave out a selected row, or select another."""
         picking, taken = _picking(self.chosen), self.rank <= self._paid
         if picking is None:
             change = self._to_drop_out() if taken else self._to_be_taken()
         elif not taken:
-            unknown = f"{picking.anew}: a larger one may take it, but its rank does not say which"
+            unknown = f"{picking.anew}: a larger budget may take it, but its rank does not say how large"
             change = [picking.sooner, *self._in_the_last_round(), unknown]
         elif self._smaller_budgets_agree:
             change = [self._smaller_budget, picking.later]
         else:
-            change = [f"{picking.anew}: a smaller one may leave it out, but its rank does not say which", picking.later]
+            unknown = f"{picking.anew}: a smaller budget may leave it out, but its rank does not say how small"
+            change = [unknown, picking.later]
         if self.chosen.draws:
             change.append(f"another `seed` draws other scores, and might {'leave it out' if taken else 'take it'}")
         return change
@@ -113,12 +114,12 @@ class Position:
 
     @cached_property
     def _tokens(self) -> np.ndarray:
-        """Of the first 0, 1, 2, … rows: `[len(ranked) + 1]`, int64."""
+        """Tokens of the first 0, 1, 2, … rows: `[len(ranked) + 1]`, int64."""
         return np.concatenate([[0], self.ranked["n_tokens"].to_numpy()]).cumsum()
 
     @property
     def _round(self) -> str:
-        """Which round picked it, where that is known."""
+        """The round that picked the row, where it is known."""
         by_round = self.facts.picks_by_round
         if by_round is None:
             return ""
@@ -128,9 +129,10 @@ class Position:
 
     @property
     def _smaller_budgets_agree(self) -> bool:
-        """Whether a smaller budget takes the same rows as far as it reaches, though they are picked one by one.
+        """Whether a smaller budget takes the first of the same picks, for a selector that picks row by row.
 
-        In tokens, nearest neighbours do not: what is too little for the next turn is spent on what follows.
+        For nearest neighbours with a budget in tokens it does not: tokens that do not suffice for the next pick are
+        spent on a later, shorter row.
         """
         if self.chosen.quotas:
             return _picking(self.chosen.model_copy(update={"quotas": None})) is None
@@ -164,23 +166,23 @@ class Position:
         return [*change, more] if more else change
 
     def _sooner(self) -> list[str]:
-        """How much sooner it would have to come, for the budget to pay for it where it is then."""
+        """Return how much higher the row would have to rank to be within the budget, as text."""
         price, spend = self._tokens, self.budget.tokens
         if spend is None:
             price, spend = np.arange(len(self._tokens)), self._paid
         own = price[self.rank] - price[self.rank - 1]
-        last = int(np.searchsorted(price[: self._paid + 1] + own, spend, side="right"))  # of the ranks that would do
+        last = int(np.searchsorted(price[: self._paid + 1] + own, spend, side="right"))  # last rank within the budget
         if not last:
             return [f"it has {own:,} tokens, more than the budget: at no rank would it be taken"]
         if _kind(self.chosen).of_another_tool:
             return [f"the other tool would have to put it {self.rank - last:,} places earlier"]
         score = float(self.ranked["score"][last - 1])
-        if self.score == score:  # its id alone comes too late
+        if self.score == score:  # equal scores: only the order of ids leaves the row out
             return []
         return [f"its score would have to be lower by {self.score - score:.6g}, to {score:.6g}"]
 
     def _in_the_last_round(self) -> list[str]:
-        """How far it is from the cut of the last round, where that took the lowest potentials and no less."""
+        """Return the distance from the cut-off of the last round, if that round took the lowest potentials."""
         asked = self.chosen.rounds
         in_rounds = "rounds" in _kind(self.chosen).settings
         if self.chosen.quotas or not in_rounds or asked.damping or self.budget.tokens:

@@ -2,11 +2,11 @@
 
 Belongs here: the rounds, on hashed n-grams. Does not: hashing (`dsir.py`), or transport (`rounds.py`).
 
-Cynical selection (Axelrod, 2017) adds the sentence that lowers the cross-entropy of the target under the picks so far
-most. Here the picks count with the pool, as GOT-D counts them: the model ends at λ p_U + (1 - λ) p_S, p_U the n-grams
-of the picks and p_S those of the pool, and the derivative of KL(p_T ‖ s p_U + (1 - s) p_S) says what is still missing.
-So a row scores the mean of p_T / (s p_U + (1 - s) p_S) over its n-grams, after r of R rounds with s = λ r / R. No
-encoder and no model is asked.
+Cynical selection (Axelrod, 2017) adds the sentence that most lowers the cross-entropy of the target under the picks so
+far. Here picks and pool count together, as in GOT-D: the model ends at λ p_U + (1 - λ) p_S, where p_U are the n-grams
+of the picks and p_S those of the pool, and the derivative of KL(p_T ‖ s p_U + (1 - s) p_S) shows which n-grams are
+missing. So the score of a row is the mean of p_T / (s p_U + (1 - s) p_S) over its n-grams, after r of R rounds with
+s = λ r / R. It needs no encoder and no model.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from getmore_assets.corpus.tokens import tokens
 from getmore_assets.selection.dsir import Batches, hashed
 
 _ROUNDS = 24
-_SHARE = 0.9  # λ: how far the warm-up is taken to move the model from the pool to the picks
-_AMONG = 20  # times the budget: the rows, best first by the pool's n-grams alone, that rounds look at again
+_SHARE = 0.9  # λ: the assumed effect of the warm-up, from 0 (model of the pool) to 1 (model of the picks)
+_AMONG = 20  # times the budget: rounds pick among so many rows, the best by the pool's n-grams alone
 
 
 def pick(
@@ -29,13 +29,13 @@ def pick(
     """Pick in rounds, each an equal part of the budget.
 
     Args:
-        texts: Returns texts in batches with their places among those asked for: all, or the rows of some places.
+        texts: Takes indices of candidates, or None for all; returns their texts in batches, with indices among these.
         target: Texts of target train.
-        price: What each candidate costs: `[n]`.
-        budget: How much may be spent, in that unit.
+        price: Price of each candidate, 1 or its tokens: `[n]`.
+        budget: The budget in the same unit.
 
     Returns:
-        Places of the picks in order: `[k]`, int64; and the score of every candidate, lowest first: `[n]`, float64.
+        Indices of the picks in order: `[k]`, int64; and the score of every candidate, lowest first: `[n]`, float64.
     """
     n = len(price)
     prior = _shares(np.sum([_counts(_hashed(some)) for _, some in texts(None)], axis=0))
@@ -67,7 +67,7 @@ def pick(
 
 
 def _hashed(texts: list[str]) -> csr_matrix:
-    """Hash words alone: with marks, a target with markup would pick whatever has brackets."""
+    """Hash words without punctuation: otherwise a target with markup would pick rows with brackets."""
     return hashed(tokens(pl.Series(texts, dtype=pl.String)))
 
 
@@ -77,11 +77,11 @@ def _counts(rows: csr_matrix) -> np.ndarray:
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
-    """Counts as a distribution in which no n-gram has the share 0: one more is counted of each."""
+    """Return counts as a distribution, with one added to each count, so that no n-gram has the share 0."""
     return np.asarray((counts + 1) / (counts + 1).sum())
 
 
 def _means(rows: csr_matrix) -> csr_matrix:
-    """Each row divided by its n-grams."""
+    """Return each row divided by its number of n-grams."""
     lengths = np.asarray(rows.sum(1))[:, 0]
     return rows.multiply(1 / np.maximum(lengths, 1)[:, None]).tocsr()

@@ -1,6 +1,6 @@
-"""Where the plan sends a candidate: the target rows that most of its mass goes to.
+"""Rows of the transport plan: the target rows that get most of a candidate's mass.
 
-Belongs here: the plan's rows of some candidates, from the potentials. Does not: what is made of them (`choice.py`,
+Belongs here: computing the plan's rows of some candidates from the potentials. Does not: their use (`choice.py`,
 `explain.py`).
 """
 
@@ -45,18 +45,19 @@ def destinations(
 def nearest_targets(
     x: np.ndarray, y: np.ndarray, g: np.ndarray, b: np.ndarray, epsilon: float, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k targets to which the plan sends most of each row, most first: `[len(x), k]`, int64; and the shares of it.
+    """Return the k targets to which the plan sends most of each row's mass, and their shares of it.
 
     Args:
-        x: Rows: `[n, d]`, unit length. One block: the cost matrix is held.
+        x: Rows: `[n, d]`, unit length. The whole cost matrix is in memory, so pass one block of rows.
         y: Targets: `[m, d]`, unit length.
         g: Target potential: `[m]`.
         b: Target weights: `[m]`.
         epsilon: The regularisation, absolute.
-        k: How many, at most m.
+        k: Number of targets, at most m.
 
     Returns:
-        Their places, and the shares of a row's whole mass that go there: `[len(x), k]`, float32.
+        Indices of the targets, largest share first: `[len(x), k]`, int64; and shares of the row's mass: `[len(x), k]`,
+        float32.
     """
     with np.errstate(divide="ignore"):
         mass = (2 * x @ y.T + g.astype(np.float32)) / np.float32(epsilon) + np.log(b).astype(np.float32)

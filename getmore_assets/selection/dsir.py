@@ -1,7 +1,7 @@
 """DSIR: importance resampling on hashed n-grams (Xie et al., NeurIPS 2023).
 
-Belongs here: hashed n-grams, the two models of them, and the draw. Does not: the original's quality filter, which its
-authors apply to web text before it.
+Belongs here: hashed n-grams, the models of target and pool, and the Gumbel noise. Does not: the original's quality
+filter, which its authors apply to web text beforehand.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from getmore_assets.corpus.identity import draws
 from getmore_assets.corpus.tokens import n_grams, words_and_marks
 
-_BUCKETS, _WIDEST = 10_000, 2  # the original's
+_BUCKETS, _WIDEST = 10_000, 2  # as in the original
 _SMOOTHING = 1e-8
 _HASHING = HashingVectorizer(
     n_features=_BUCKETS, analyzer=partial(n_grams, widest=_WIDEST), alternate_sign=False, norm=None
@@ -25,12 +25,12 @@ Batches = Iterator[tuple[np.ndarray, list[str]]]
 
 
 def log_weights(n: int, pool: Batches, again: Batches, target: list[str]) -> np.ndarray:
-    """Log of target density over pool density of each candidate, up to a constant: `[n]`, float64.
+    """Return the log of target density over pool density of each candidate, up to a constant: `[n]`, float64.
 
     Args:
-        n: Candidates.
-        pool: Their places and texts, in batches.
-        again: The same, a second time: the first pass counts, the second weighs.
+        n: Number of candidates.
+        pool: Indices and texts of the candidates, in batches, for counting n-grams.
+        again: The same batches once more, for computing the weights.
         target: Texts of target train.
     """
     raw = np.zeros(_BUCKETS)
@@ -45,7 +45,7 @@ def log_weights(n: int, pool: Batches, again: Batches, target: list[str]) -> np.
 
 
 def hashed(tokens: pl.Series) -> csr_matrix:
-    """Return how often each text, a list of tokens, has the n-grams of each bucket: `[n, 10,000]`, float64."""
+    """Return the number of n-grams of each text (a list of tokens) in each bucket: `[n, 10,000]`, float64."""
     return _HASHING.transform(tokens.to_list())
 
 
@@ -54,7 +54,10 @@ def _hashed(texts: list[str]) -> csr_matrix:
 
 
 def gumbel(ids: pl.Series, seed: int) -> np.ndarray:
-    """Gumbel noise that depends on id and seed alone: `[n]`. The highest sums are a draw without replacement."""
+    """Return Gumbel noise that depends only on id and seed: `[n]`.
+
+    The rows with the highest sums of log weight and noise are a weighted sample without replacement.
+    """
     uniform = draws(ids, f"dsir-{seed}")
     noise: np.ndarray = -np.log(-np.log(np.clip(uniform, 1e-300, 1 - 1e-16)))
     return noise

@@ -1,7 +1,7 @@
-"""Why one row is in a selection or out of it, and what would change the decision.
+"""Why a row is in a selection or not, and what would change the decision.
 
-Belongs here: putting together what the stages decided about a row. Does not: deciding, or what a place in the order of
-a selector hangs on (`counterfactuals.py`).
+Belongs here: collecting the decisions of all stages about a row. Does not: deciding, or the counterfactuals of a row's
+rank (`counterfactuals.py`).
 """
 
 import unicodedata
@@ -23,25 +23,25 @@ from getmore_assets.selection.context import Tables
 from getmore_assets.selection.counterfactuals import Position, decider
 from getmore_assets.selection.destinations import destinations
 
-_PASSED = (*candidates.STATIONS[:-1], "embeddings", candidates.STATIONS[-1])  # in the order that they take rows out
+_PASSED = (*candidates.STATIONS[:-1], "embeddings", candidates.STATIONS[-1])  # in the order in which they exclude rows
 _ORDER = {**{name: at for at, name in enumerate(_PASSED)}, "selected_subset": len(_PASSED)}
-_FEWEST = 8  # characters of an id that name a row
+_FEWEST = 8  # least number of an id's characters that identify a row
 _ELSEWHERE = "the same text would have to leave what the target is evaluated on"
 _OVERLAPPED = "the row that it overlaps would have to leave what the target is evaluated on; or set `leakage: allow`"
-_GONE = "(has left the target since the solve, which stands as the task lets such change pass)"
+_GONE = "(has left the target since the solve, which was kept because the drift is within the task's limit)"
 
-#: What was taken out of each split of the target, as `TargetFacts` has it: id, origin and reason of each row.
+#: The rows taken out of each split of the target, as in `TargetFacts`: id, origin and reason of each row.
 Left = dict[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """A target row that the plan sends a candidate to.
+    """A target row that gets mass of a candidate in the plan.
 
     Attributes:
-        id: Of the target row.
-        share: Of the candidate's mass that goes there, 0 to 1.
-        text: Of the target row; where it has left the target since the solve, that it has.
+        id: Id of the target row.
+        share: Share of the candidate's mass that goes to the target row, 0 to 1.
+        text: Text of the target row; a note instead where the row has left the target since the solve.
     """
 
     id: str
@@ -51,19 +51,19 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One row's way through the line.
+    """The decisions of all stages about one row.
 
     Attributes:
-        row: The pool's: id, text, source, domain, origin, n_tokens. Of a row that is the target's alone: id, text,
-            domain, origin; text and domain are empty where it was taken out of the target, which keeps neither.
-        decision: selected, not selected, or excluded; of a row that is the target's alone, which splits it is in, or
-            was taken out of.
-        stages: What each station decided: (station, decision, reason).
-        rank: Among the candidates, from 1; None where it is none.
-        score: By which its selector ranks it, where it ranks by one; None where it is no candidate.
-        cut: The score of the last row that was selected; None where it is not one order of scores that was cut.
-        nearest: Where the plan sends it, most first.
-        change: What would have had to be otherwise.
+        row: Of a pool row: id, text, source, domain, origin, n_tokens. Of a row that is only in the target: id, text,
+            domain, origin; text and domain are empty if the row was taken out of the target, where they are not stored.
+        decision: selected, not selected, or excluded; for a row that is only in the target, the splits that have it, or
+            that it was taken out of.
+        stages: Each stage's decision: (stage, decision, reason).
+        rank: Rank among the candidates, from 1; None for a row that is no candidate.
+        score: Score of the selector; None for a row that is no candidate.
+        cut: The score of the last selected row; None where rows are not selected by lowest score.
+        nearest: Target rows that get the row's mass, largest share first.
+        change: Changes that would reverse the decision.
     """
 
     row: dict[str, object]
@@ -77,10 +77,10 @@ class Explanation:
 
 
 def of_task(task: Task, name: str) -> Explanation:
-    """Explain one row of the selection that was made last; `name` as in `explain`.
+    """Explain one row of the last selection; `name` as in `explain`.
 
     Raises:
-        BadInput: Nothing has been selected yet, or no row, or more than one, has that name.
+        BadInput: Nothing has been selected yet, or `name` matches no row or several rows.
     """
     records = Records(Lake(task.lake), task.name)
     made = records.get("selected_subset")
@@ -96,14 +96,15 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
     """Explain one row.
 
     Args:
-        task: Whose selection.
-        tables: That it was made from, each at its version.
-        facts: What the selection left: its ledger, encoder, epsilon, number of candidates, and what its selector found.
-        left: What was taken out of the target.
-        name: The row's id, the first eight characters of it or more, or its text; of the pool, or else of the target.
+        task: The task of the selection.
+        tables: The tables that the selection read, each at its version.
+        facts: Facts of the selection: ledger, encoder, epsilon, number of candidates, and facts of the selector.
+        left: Rows that were taken out of the target.
+        name: The row's id, its first eight characters or more, or the row's text; searched in the pool, then in the
+            target.
 
     Raises:
-        BadInput: No row, or more than one, has that name.
+        BadInput: `name` matches no row or several rows.
     """
     row = _row(tables.raw_corpus, task, name)
     if row is None:
@@ -111,7 +112,7 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
     ledger = facts.ledger.of_target(task.name)
     fate = ledger.filter(pl.col("id") == row["id"]).collect()
     if not fate.height:
-        raise BadInput(f"row {row['id']}", "came to the pool after this selection was made", "Run the pipeline again")
+        raise BadInput(f"row {row['id']}", "was added to the pool after this selection", "Run the pipeline again")
     decision, station, reason, rank = (fate[column][0] for column in ("decision", "station", "reason", "rank"))
     stages = _in_target(task, tables, left, str(row["id"]))
     stages += [(name, "passed", "") for name in _PASSED[: _ORDER[station]]]
@@ -126,14 +127,14 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
     if place.chosen is not chosen:
         winner = place.chosen.called
         why = f"{winner} won; {why}"
-        change.append(f"another budget is raced for anew: what is said of budgets holds while {winner} wins")
+        change.append(f"another budget has a race of its own: the budgets above hold as long as {winner} wins it")
     stages.append((station, decision, f"{chosen.called}: {why}"))
     nearest = _nearest(task, tables, facts.encoder, facts.epsilon, str(row["id"]))
     return Explanation(row, decision, stages, rank, place.score, place.cut, nearest, change)
 
 
 def _row(raw_corpus: TableRef, task: Task, name: str) -> dict[str, object] | None:
-    """The row of the pool that has a name; None where none has."""
+    """Return the pool row that `name` matches, or None."""
     rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
     columns = ["id", "text", "source", "domain", "origin", "n_tokens", "duplicate_of", "held_out"]
     found = _called(rows.select(columns), name, 2)
@@ -147,12 +148,12 @@ def _is_id(name: str) -> bool:
 
 
 def _called(rows: pl.LazyFrame, name: str, most: int | None = None) -> pl.DataFrame:
-    """The rows that have that id, or else that text, or else that piece in their texts, which are stored clean."""
+    """Return the rows with that id, else with that text, else with that piece of text; stored texts are clean."""
     text = pl.col("text")
     piece = unicodedata.normalize("NFC", name)
     ways = [pl.col("id").str.starts_with(name.lower())] if _is_id(name) else []
     ways += [text == clean(name), text.str.contains(piece, literal=True)]
-    if clean(name) not in ("", piece.strip(" \t\n")):  # copied out of a file, with its line ends and control characters
+    if clean(name) not in ("", piece.strip(" \t\n")):  # text copied from a file, with line ends and control characters
         ways.append(text.str.contains(clean(name), literal=True))
     for way in ways:
         found = (rows.filter(way) if most is None else rows.filter(way).head(most)).collect()
@@ -166,10 +167,10 @@ def _badly_named(name: str, what: str) -> BadInput:
 
 
 def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation:
-    """Explain a row that no row of the pool is: of the target, or taken out of it."""
+    """Explain a row that is not in the pool: a row of the target, or one that was taken out of the target."""
     mine = tables.target_data.of_target(task.name)
     rows = _called(mine.select("id", "text", "domain", "origin"), name).to_dicts()
-    id_ = name.lower() if _is_id(name) else content_id(clean(name))  # of what was taken out, the text is not kept
+    id_ = name.lower() if _is_id(name) else content_id(clean(name))  # the text of rows taken out is not stored
     gone = [one for some in left.values() for one in some if one["id"].startswith(id_)]
     found = [*rows, *({"id": one["id"], "text": "", "domain": "", "origin": one["origin"]} for one in gone)]
     if len({one["id"] for one in found}) != 1:
@@ -187,7 +188,7 @@ def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation
 
 
 def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[str, str, str]]:
-    """Which splits of the target a text is in, and which it was taken out of and why, if any."""
+    """Return the splits of the target that have a text, and those that it was taken out of, with reasons."""
     rows = tables.target_data.of_target(task.name).filter(pl.col("id") == id_)
     splits = rows.select("split").unique().collect()["split"]
     gone = {(split, one["reason"]) for split, some in left.items() for one in some if one["id"] == id_}
@@ -198,7 +199,7 @@ def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[s
 
 
 def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], station: str) -> list[str]:
-    """What would have kept a row in that a station took out."""
+    """Return the changes that would make a row a candidate which a stage excluded."""
     if station == "domain_triage":
         triage = tables.domain_triage.of_target(task.name).collect()
         place = triage.filter(pl.col("domain") == row["domain"])["nearness"][0]
@@ -212,7 +213,7 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
     if station == "target_data":
         return [_ELSEWHERE]
     if row["held_out"]:
-        return ["`corpus.held_out` would have to be smaller: the row is kept to measure forgetting on"]
+        return ["`corpus.held_out` would have to be smaller: the row is held out to measure forgetting"]
     return [
         f"row {row['duplicate_of']}, which it copies, would have to leave the pool: it stands for both",
         f"or `corpus.near_duplicates` would have to be above {task.corpus.near_duplicates}",
@@ -220,7 +221,7 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stati
 
 
 def _place(task: Task, tables: Tables, facts: SelectionFacts, ledger: pl.LazyFrame, rank: int) -> Position:
-    """The place of the candidate that has a rank, with all that come before it or are selected, and the next."""
+    """Return the position of the candidate at a rank, with all rows before it, all selected rows, and the next row."""
     reach = pl.max_horizontal(pl.lit(rank), (pl.col("decision") == "selected").sum() + 1)
     tokens = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "n_tokens")
     ranked = ledger.filter(pl.col("rank") <= reach).select("id", "rank", "score").join(tokens, on="id").sort("rank")
@@ -229,7 +230,7 @@ def _place(task: Task, tables: Tables, facts: SelectionFacts, ledger: pl.LazyFra
 
 
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:
-    """The target rows that the plan sends the row to, with their shares."""
+    """Return the target rows that get the row's mass in the plan, with their shares."""
     (ids,), (shares,) = destinations(task, tables, encoder, epsilon, [id_])
     rows = tables.target_data.of_target(task.name).filter((pl.col("split") == "train") & pl.col("id").is_in(ids))
     texts = dict(rows.select("id", "text").collect().iter_rows())

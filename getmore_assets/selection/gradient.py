@@ -7,10 +7,10 @@ import numpy as np
 
 
 def calibrated_gradient(f: np.ndarray) -> np.ndarray:
-    """s_i = f_i - mean of the other f: `[n]`, float64 (LAVA, ICLR 2023; GOT-D eq. 4).
+    """Return s_i = f_i - mean of the other f: `[n]`, float64 (LAVA, ICLR 2023; GOT-D eq. 4).
 
-    How fast the distance from pool to target changes when weight moves from all others to row i: the most negative
-    rows pull the pool towards the target fastest.
+    s_i is the rate at which the distance from pool to target changes when weight moves from all other rows to row i:
+    weight on the rows with the most negative s_i lowers the distance fastest.
     """
     f = f.astype(np.float64)
     if len(f) == 1:

@@ -1,6 +1,6 @@
-"""Another tool's choice: its rows, their ids, or their places in pool files, as an order of candidates.
+"""The selection of another tool, given as rows, ids or row numbers in pool files, as an order of candidates.
 
-Belongs here: what such files mean, refusing what means nothing, and whether they have changed. Does not: reading rows
+Belongs here: reading such files, refusing those that cannot be understood, their version. Does not: reading rows
 (`corpus/readers.py`).
 """
 
@@ -15,18 +15,18 @@ from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 
 _FIX = "Give text rows, `id`, or `index` with `pool`"
-_SEVERAL = "Of several, name the column that says which as `imported.file_name`, and each of them in `imported.pools`"
-_ONLY = ""  # the name of a file that places count in where it is the only one
-_FILE_NAMES = ("file name", "file_name", "filename")  # columns that say which file a place is in; the first is LESS's
+_SEVERAL = "For several files, name the column of file names as `imported.file_name`, and each file in `imported.pools`"
+_ONLY = ""  # name of the pool file where there is only one
+_FILE_NAMES = ("file name", "file_name", "filename")  # columns with the file of a row number; the first is LESS's
 _WITH = {"score": pl.Float64, "origin": pl.String}
 _IDS = {"id": pl.String, **_WITH}
 _PLACES = {"file": pl.String, "place": pl.Int64, **_WITH}
 
 
 def read(chosen: Imported, task: Task) -> pl.DataFrame:
-    """The ids that were chosen, best first: id, and origin (`file:row`) for whoever must say which is wrong.
+    """Return the chosen ids, best first: id, and origin (`file:row`) for messages.
 
-    A row that is longer than a passage stands for all its passages, where the pool is cut into them.
+    Where the pool is cut into passages, a longer row stands for all its passages.
 
     Raises:
         BadInput: A column is missing, a place is in no pool file, or a file or a row cannot be read.
@@ -49,10 +49,10 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
 
 
 def check(chosen: Imported, task: Task) -> None:
-    """Refuse what `read` would, in less time: no id of a text is made.
+    """Refuse the files that `read` refuses, in less time: texts are not hashed.
 
     Raises:
-        BadInput: As `read` does.
+        BadInput: As in `read`.
     """
     if chosen.id is not None:
         rows = _ids(chosen).height
@@ -64,17 +64,17 @@ def check(chosen: Imported, task: Task) -> None:
 
 
 def version(chosen: Imported, task: Task) -> str:
-    """Changes when, and only when, what was chosen may have: with its file, and with those that its places count in.
+    """Return a version of the selection's file and of the pool files that its row numbers refer to.
 
     Raises:
-        BadInput: There is no such file, or it is not said which its places count in.
+        BadInput: The file does not exist, or it is unknown which pool file its row numbers refer to.
     """
     own = readers.file_version(chosen.place) if chosen.is_array else readers.data_version(_as_source(chosen))
     return fingerprint(own, {name: readers.data_version(of) for name, of in _pools(chosen, task).items()})
 
 
 def _pools(chosen: Imported, task: Task) -> dict[str, Source]:
-    """The files that places count in, by name; none where it names rows otherwise."""
+    """Return the pool files that row numbers refer to, by name; empty where rows are named by text or id."""
     if not chosen.counts:
         return {}
     found = chosen.pools
@@ -88,18 +88,18 @@ def _pools(chosen: Imported, task: Task) -> dict[str, Source]:
         if (number := len(readers.paths(of))) > 1:
             what = f"is {number} files, where the places in {chosen.path} count in one"
             raise BadInput(of.path, what, f"Name that one in `imported.pool`. {_SEVERAL}")
-    # A row that were left out would move all after it.
+    # Read all rows: a row left out would change the numbers of all rows after it.
     return {name: of.model_copy(update={"sample": None, "bad_rows": "error"}) for name, of in found.items()}
 
 
 def _texts_at(places: pl.DataFrame, chosen: Imported, task: Task) -> Iterator[pl.DataFrame]:
-    """Batches of the rows at places in pool files: text, file, place, and origin."""
+    """Yield batches of the rows with the given numbers in pool files: text, file, place, and origin."""
     for name, of in _pools(chosen, task).items():
         here, height = places.filter(pl.col("file") == name), 0
-        wanted = here["place"].unique().sort().to_numpy()
+        numbers = here["place"].unique().sort().to_numpy()
         for batch in readers.read(of):
-            met = wanted[slice(*np.searchsorted(wanted, (height, height + batch.height)))]
-            yield batch[met - height].select("text", "origin", pl.Series("place", met), file=pl.lit(name))
+            inside = numbers[slice(*np.searchsorted(numbers, (height, height + batch.height)))]
+            yield batch[inside - height].select("text", "origin", pl.Series("place", inside), file=pl.lit(name))
             height += batch.height
         outside = here.filter((pl.col("place") < 0) | (pl.col("place") >= height))
         if outside.height:
@@ -108,7 +108,7 @@ def _texts_at(places: pl.DataFrame, chosen: Imported, task: Task) -> Iterator[pl
 
 
 def _texts(chosen: Imported) -> Iterator[pl.DataFrame]:
-    """Batches of rows of text: text, score, origin."""
+    """Yield batches of rows given as text: text, score, origin."""
     for batch in readers.read(_as_source(chosen)):
         label = batch["label"].alias(chosen.score or "").str.strip_chars()
         score = _numbers(label, batch["origin"]) if chosen.score else _unscored(batch)
@@ -116,12 +116,12 @@ def _texts(chosen: Imported) -> Iterator[pl.DataFrame]:
 
 
 def _as_source(chosen: Imported) -> Source:
-    """Where it lies; a score column travels in the place of the label."""
+    """Return the file as a source; its label column is the score."""
     return Source(**chosen.model_dump(include=set(Rows.model_fields), exclude_unset=True), label=chosen.score)
 
 
 def _ids(chosen: Imported) -> pl.DataFrame:
-    """Id, score and origin, of a table with a column of ids."""
+    """Return id, score and origin from a table with a column of ids."""
     assert chosen.id is not None
     parts = [pl.DataFrame(schema=_IDS)]
     for table, origins in _tables(chosen):
@@ -132,7 +132,7 @@ def _ids(chosen: Imported) -> pl.DataFrame:
 
 
 def _places(chosen: Imported) -> pl.DataFrame:
-    """The name of its file, place, score and origin, of an index array or of a table with a column of places."""
+    """Return file name, row number, score and origin from an index array, or from a table with a column of numbers."""
     if chosen.is_array:
         return _array(chosen.place)
     assert chosen.index is not None
@@ -151,7 +151,7 @@ def _places(chosen: Imported) -> pl.DataFrame:
 
 
 def _files(chosen: Imported, table: pl.DataFrame, origins: pl.Series) -> pl.Series:
-    """What the file of each place is called, said in the task or not."""
+    """Return the file name of each row number, from the task's column or from a usual one."""
     told = chosen.file_name or next((name for name in _FILE_NAMES if name in table.columns), None)
     if told is None:
         return pl.repeat(_ONLY, table.height, eager=True).alias("file")
@@ -174,7 +174,7 @@ def _array(path: str) -> pl.DataFrame:
 
 
 def _tables(chosen: Imported) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """Batches of a table without text, and the origins of its rows."""
+    """Yield batches of a table without text, and the origins of its rows."""
     for table, origins in readers.read_whole(_as_source(chosen)):
         yield table.rename(str.strip), origins  # LESS writes a space after each comma
 
@@ -196,7 +196,7 @@ def _unscored(rows: pl.DataFrame) -> pl.Series:
 
 
 def _numbers(column: pl.Series, origins: pl.Series) -> pl.Series:
-    """A column as float64; of CSV it is text."""
+    """Return a column as float64; columns of CSV files are text."""
     plain = column.dtype.is_numeric() or column.dtype == pl.String
     numbers = column.cast(pl.Float64, strict=False) if plain else _unscored(column.to_frame())
     _require(numbers.is_not_null() & numbers.is_not_nan(), column, origins, "no number")
@@ -209,7 +209,7 @@ def _require_some(chosen: Imported, rows: int) -> None:
 
 
 def _require(good: pl.Series, column: pl.Series, origins: pl.Series, what: str) -> None:
-    """Refuse the first row of a column that is not good."""
+    """Refuse a column at its first row that is not good."""
     if not good.all(ignore_nulls=False):
         row = int(np.argmin(good.fill_null(False)))
         raise BadInput(origins[row], f"`{column.name}` is {column[row]!r:.80}, which is {what}", "Mend the row")

@@ -1,9 +1,9 @@
-"""Random rows of the domains that triage found nearest: what the domain label alone is worth.
+"""Random rows of the domains nearest to the target: a baseline that uses only the domain label.
 
 Belongs here: which domains, and the order of rows. Does not: how near a domain is (`transport/triage.py`).
 
 Continued pre-training on the nearest domain is the simplest rival of any selector (Gururangan et al., "Don't Stop
-Pretraining", ACL 2020): what a selector gains over these rows it gains by looking into the domain.
+Pretraining", ACL 2020): a selector's gain over these rows is due to its selection within the domain.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from getmore_assets.corpus.identity import draws
 from getmore_assets.selection.ranking import rank_by_score
 
 _SPARE = (
-    2.0  # times the budget that the domains must hold: a comparison at equal tokens takes more rows than the budget
+    2.0  # size of the nearest domains, times the budget: a comparison at equal tokens may need more than the budget
 )
 
 
@@ -21,15 +21,15 @@ def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spen
     """Rank the rows of the nearest domains at random, then those of each domain after them.
 
     Args:
-        eligible: The candidates: id, domain, and whatever else.
-        nearness: domain and nearness, from 1.
-        price: What each candidate costs: `[n]`.
+        eligible: The candidates: id, domain, and other columns.
+        nearness: domain and nearness (rank, from 1).
+        price: Price of each candidate, 1 or its tokens: `[n]`.
         spend: The budget, in the same unit.
-        seed: Of the draw.
+        seed: Seed of the random order.
 
     Returns:
-        The candidates by `rank`, from 1, with `score`: 0 to 1 in the domains that are drawn from together, and one more
-        for each domain after them.
+        The candidates by `rank`, from 1, with `score`: 0 to 1 in the nearest domains, 1 to 2 in the next domain, and so
+        on.
     """
     rows = eligible.with_columns(pl.Series("price", price)).join(nearness, on="domain", how="left")
     held = rows.group_by("domain", "nearness").agg(pl.col("price").sum()).sort("nearness", nulls_last=True)

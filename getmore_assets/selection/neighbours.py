@@ -1,6 +1,6 @@
 """Nearness to the target: round-robin over nearest neighbours, and nearest to the mean.
 
-Belongs here: what ranks by similarity alone, the baselines that transport must beat. Does not: transport.
+Belongs here: the baselines that rank by similarity alone, which transport must beat. Does not: transport.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ import torch
 from getmore_assets.transport.rows import Rows
 
 _BLOCK = 8192  # candidates at a time
-_FIRST = 64  # neighbours looked up for each target at first
-_ENTRY = 12  # bytes of a neighbour: its place and its similarity
+_FIRST = 64  # neighbours of each target in the first search
+_ENTRY = 12  # bytes of a neighbour: index and similarity
 
 
 def nearness_to_mean(x: Rows, y: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Minus the cosine similarity of each candidate with the target's mean: `[n]`, float64; smallest first."""
+    """Return minus the cosine similarity of each candidate with the target's mean: `[n]`, float64."""
     mean = (b @ y).astype(np.float32)
     mean /= max(float(np.linalg.norm(mean)), 1e-12)
     out = np.empty(x.shape[0])
@@ -26,7 +26,7 @@ def nearness_to_mean(x: Rows, y: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def nearness(x: Rows, y: np.ndarray, memory_mb: int) -> np.ndarray:
-    """Minus the cosine similarity of each candidate with its nearest target: `[n]`, float64; smallest first."""
+    """Return minus the cosine similarity of each candidate with its nearest target: `[n]`, float64."""
     targets, out = torch.from_numpy(np.ascontiguousarray(y)), np.empty(x.shape[0])
     step = max(1, min(_BLOCK, memory_mb * 2**20 // 2 // (4 * len(y))))
     for start in range(0, x.shape[0], step):
@@ -36,33 +36,33 @@ def nearness(x: Rows, y: np.ndarray, memory_mb: int) -> np.ndarray:
 
 @dataclass
 class _Queue:
-    """The nearest candidates of one target: places and similarities, `[k]`, nearest first, and where its turn is."""
+    """The nearest candidates of one target: indices and similarities, `[k]`, nearest first, and the next to take."""
 
     places: np.ndarray
     similarity: np.ndarray
     at: int = 0
 
     def has_one(self, taken: np.ndarray) -> bool:
-        """Go to the first that is not taken (`[n]`, bool); whether there is one."""
+        """Go to the next candidate that is not taken (`[n]`, bool), and return whether there is one."""
         while self.at < len(self.places) and taken[self.places[self.at]]:
             self.at += 1
         return self.at < len(self.places)
 
 
 def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory_mb: int) -> np.ndarray:
-    """Each target takes its nearest candidate that is left, in turn, until the budget is spent: `[k]` places.
+    """Let each target take its nearest remaining candidate in turn, until the budget is spent; returns indices: `[k]`.
 
-    Within a turn the closest pairs come first, so that a turn that the budget cuts off is cut off at its worst.
+    Within a turn the closest pairs come first: where the budget ends within a turn, the farthest pairs are dropped.
 
     Args:
         x: Candidates: `[n, d]`, unit length.
         y: Targets: `[m, d]`, unit length.
-        price: What each candidate costs: `[n]`.
-        budget: How much may be spent.
-        memory_mb: Of neighbours and of looking for them, in MiB.
+        price: Price of each candidate, 1 or its tokens: `[n]`.
+        budget: The budget, in the same unit.
+        memory_mb: Memory limit of neighbours and their search, in MiB.
     """
     n, m = x.shape[0], len(y)
-    # A quarter of the memory for all queues, and one for those that take their place; `nearest` takes the rest.
+    # A quarter of the memory is for all queues, a quarter for their replacements, and the rest for `nearest`.
     most = max(1, memory_mb * 2**20 // 4 // (_ENTRY * m))
     taken, spent = np.zeros(n, bool), 0.0
     order: list[int] = []
@@ -70,17 +70,17 @@ def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory
     head, similarity, behind = np.empty(m, np.int64), np.empty(m, np.float32), np.arange(m)
     while len(order) < n:
         ended = [target for target in behind if not queues[target].has_one(taken)]
-        if ended:  # these alone look further, among what is left
+        if ended:  # only these targets search again, among the remaining candidates
             longest = max(len(queues[target].places) for target in ended)
             k = min(max(_FIRST, 4 * longest), most, n - len(order))
             for target, places, near in zip(ended, *nearest(x, y[ended], k, memory_mb, taken), strict=True):
-                queues[target] = _Queue(places.copy(), near.copy())  # a view would keep what all others found
+                queues[target] = _Queue(places.copy(), near.copy())  # a view would keep the arrays of all targets
         for target in behind:
             queue = queues[target]
             head[target], similarity[target] = queue.places[queue.at], queue.similarity[queue.at]
         for target in np.argsort(-similarity, kind="stable"):
             row = head[target]
-            if taken[row]:  # a closer target took it in this turn: wait for the next
+            if taken[row]:  # a closer target took it in this turn: this target takes another one in the next turn
                 continue
             if spent + price[row] > budget:
                 return np.array(order, np.int64)
@@ -93,17 +93,17 @@ def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory
 def nearest(
     x: Rows, y: np.ndarray, k: int, memory_mb: int, taken: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest candidates of each target, nearest first: places `[m, k]`, int64, and similarities, float32.
+    """Return the k nearest candidates of each target, nearest first: indices `[m, k]`, int64; similarities, float32.
 
     Args:
         x: Candidates: `[n, d]`, unit length.
         y: Targets: `[m, d]`, unit length.
-        k: How many, at most as many as are not taken.
-        memory_mb: Of a tile of targets, with what is found for all of them, in MiB.
-        taken: Candidates that are left out: `[n]`, bool.
+        k: Number of candidates, at most those that are not taken.
+        memory_mb: Memory limit of a tile of targets with the results of all targets, in MiB.
+        taken: Candidates to leave out: `[n]`, bool.
     """
     places, similarity = np.empty((len(y), k), np.int64), np.empty((len(y), k), np.float32)
-    # Of a target: its products with a block, the best of these, and both they and the best before, again in order.
+    # Memory per target: products with a block, the best of these, and the merge with the best so far.
     step = max(1, memory_mb * 2**20 // 4 // (4 * _BLOCK + 6 * _ENTRY * k))
     for start in range(0, len(y), step):
         tile = slice(start, start + step)
@@ -114,10 +114,10 @@ def nearest(
 def _nearest(x: Rows, targets: torch.Tensor, k: int, taken: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     best, places = torch.empty(len(targets), 0), torch.empty(len(targets), 0, dtype=torch.int64)
     for start in range(0, x.shape[0], _BLOCK):
-        found = targets @ _block(x, start, _BLOCK).T
+        products = targets @ _block(x, start, _BLOCK).T
         if taken is not None:
-            found[:, torch.from_numpy(taken[start : start + _BLOCK])] = -torch.inf
-        here, at = found.topk(min(k, found.shape[1]), 1)
+            products[:, torch.from_numpy(taken[start : start + _BLOCK])] = -torch.inf
+        here, at = products.topk(min(k, products.shape[1]), 1)
         best, places = torch.cat([best, here], 1), torch.cat([places, at + start], 1)
         best, order = best.topk(min(k, best.shape[1]), 1)
         places = places.gather(1, order)

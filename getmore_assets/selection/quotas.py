@@ -1,11 +1,11 @@
 """Quotas: a share of the budget for each part of the target, so that a large part does not drown a small one.
 
-Belongs here: the context of one part, and whose turn it is. Does not: how a selector chooses within a part
+Belongs here: the context of one part, and the order of turns. Does not: how a selector ranks for a part
 (`selectors.py`).
 
-Each part is a target of its own: a selector ranks the same candidates for it, for GOT-D by potentials that are solved
-for between the pool and that part alone. Then the parts take turns, the one that is furthest behind its share first;
-a row that two parts want is the first one's, and the other takes its next.
+Each part is a target of its own: a selector ranks the same candidates for the part, GOT-D by potentials solved between
+the pool and that part alone. Then the parts take turns; the next turn is for the part furthest behind its share. A row
+belongs to the first part that takes it; other parts take their next row.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from getmore_assets.transport.solver import Solution, solve
 
 @dataclass(frozen=True)
 class Part(SelectionContext):
-    """The context of one part: the candidates of the whole, and those rows of target train that are in the part.
+    """The context of one part: all candidates, and the rows of target train in the part.
 
     Attributes:
-        whole: The context it is a part of.
-        by: The column that says which part a row of train is in.
-        name: Of the part, as that column holds it.
+        whole: The context of the whole target.
+        by: The column with the part of a row of train.
+        name: Name of the part: a value of that column.
     """
 
     whole: SelectionContext
@@ -40,17 +40,17 @@ class Part(SelectionContext):
 
     @cached_property
     def eligible(self) -> pl.DataFrame:
-        """The candidates of the whole."""
+        """The candidates of the whole context."""
         return self.whole.eligible
 
     @cached_property
     def x(self) -> NpyFile:
-        """Their vectors: `[n, d]`."""
+        """Vectors of the candidates: `[n, d]`, in a file."""
         return self.whole.x
 
     @cached_property
     def rows(self) -> pl.DataFrame:
-        """Its points: id and weight, in order of id."""
+        """The part's points: id and weight, in order of id."""
         return weighed(self.split_rows("train").join(self.whole.without_vector.lazy(), on="id", how="anti"))
 
     @cached_property
@@ -66,7 +66,7 @@ class Part(SelectionContext):
 
     @cached_property
     def points(self) -> pl.DataFrame:
-        """Its points: id, weight, potential, in order of id."""
+        """The part's points: id, weight, potential, in order of id."""
         return self.rows.with_columns(pl.Series("potential", self._solved.g))
 
     @cached_property
@@ -75,13 +75,13 @@ class Part(SelectionContext):
         return self._solved.f.astype(np.float64)
 
     def split_rows(self, name: str) -> pl.LazyFrame:
-        """The rows of a split of the target; of train, those of this part."""
+        """Return the rows of a split of the target; for train, only those of this part."""
         rows = super().split_rows(name)
         return rows.filter(pl.col(self.by) == self.name) if name == "train" else rows
 
 
 def parts(context: SelectionContext, quotas: Quotas) -> list[tuple[Part, float]]:
-    """The parts of a context, by name, each with its share of the budget; the shares sum to 1."""
+    """Return the parts of a context, by name, each with its share of the budget; the shares sum to 1."""
     names = sorted(context.split_rows("train").select(quotas.by).collect()[quotas.by].drop_nulls().unique())
     given = {name: getattr(context, name) for name in (field.name for field in fields(SelectionContext))}
     return [(Part(**given, whole=context, by=quotas.by, name=name), share) for name, share in shares_of(quotas, names)]
@@ -90,13 +90,13 @@ def parts(context: SelectionContext, quotas: Quotas) -> list[tuple[Part, float]]
 def in_turn(
     orders: Sequence[np.ndarray], wanted: Sequence[float], price: np.ndarray, spend: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Let parts take turns until the budget is spent, or nothing is left.
+    """Let parts take turns until the budget is spent, or no candidate is left.
 
     Args:
-        orders: Of each part, all candidates in its order: `[n]`.
-        wanted: Its share of the budget.
-        price: What each candidate costs: `[n]`.
-        spend: How much may be spent, in that unit.
+        orders: All candidates in the order of each part: `[n]`.
+        wanted: Share of the budget of each part.
+        price: Price of each candidate, 1 or its tokens: `[n]`.
+        spend: The budget, in the same unit.
 
     Returns:
         The candidates in the order in which they were taken: `[k]`, and the number of the part that took each: `[k]`.

@@ -1,7 +1,7 @@
-"""A race: selectors are tried with small warm-ups, and the target's validation split says which gets the budget.
+"""A race: several selectors are tried in small warm-ups; the one with the lowest validation loss gets the budget.
 
-Belongs here: the heats and who wins. Does not: selectors, or warm-ups (`trials.py`). Test is not looked at, so what a
-race chooses may be compared on it like any other selection.
+Belongs here: the trial runs and the winner. Does not: selectors, or warm-ups (`trials.py`). A race does not read the
+test split, so its selection can be compared on test like any other.
 """
 
 import logging
@@ -21,13 +21,13 @@ _MOST_TEXTS = 1000
 
 @dataclass(frozen=True)
 class TrialRun:
-    """How one entrant did.
+    """The trial result of one contestant.
 
     Attributes:
-        entrant: Its name.
-        loss: On target validation after its small warm-up: mean of a token, in nats.
-        blocks: It was warmed up on.
-        seconds: To choose and to warm up.
+        entrant: Name of the contestant.
+        loss: Loss on target validation after the small warm-up: mean per token, in nats.
+        blocks: Number of blocks in the warm-up.
+        seconds: Time of selecting and warming up.
     """
 
     entrant: str
@@ -39,12 +39,12 @@ class TrialRun:
 def run(
     trials: Trials, entrants: dict[str, Callable[[], list[str]]], seeds: tuple[int, ...] = (0, 1)
 ) -> list[TrialRun]:
-    """Warm the base up on what each entrant would choose first, at equal tokens; the best comes first.
+    """Warm the base up on the first picks of each contestant, at equal tokens; return the results, best first.
 
     Args:
-        trials: To warm up with.
-        entrants: Name → the ids it chooses of a small budget, best first.
-        seeds: Each entrant's loss is the mean over these.
+        trials: The trials, which warm up and measure losses.
+        entrants: For each contestant's name, a function that returns its ids for a small budget, best first.
+        seeds: Seeds of the warm-ups; a contestant's loss is the mean over them.
     """
     chosen, seconds = {}, {}
     for name, choose in entrants.items():

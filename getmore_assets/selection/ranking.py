@@ -1,6 +1,6 @@
-"""What a selector makes of its context: a ranking of all candidates, by scores or by picks.
+"""The ranking of all candidates, which a selector returns: by score, or by order of picks.
 
-Belongs here: the ranking, and the ways to one. Does not: the budget (`budget.py`), or any selector.
+Belongs here: the ranking, and functions that build one. Does not: the budget (`budget.py`), or any selector.
 """
 
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ from getmore_assets.selection.context import SelectionContext
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a selector makes of its context.
+    """The result of a selector.
 
     Attributes:
-        rows: Every candidate by `rank`, from 1, with its `score`, the smallest first.
-        facts: What else it found out (JSON-like).
+        rows: All candidates with `rank`, from 1, and `score` (lower is better), in order of rank.
+        facts: Further results of the selector (JSON-like).
     """
 
     rows: pl.DataFrame
@@ -29,17 +29,17 @@ class Ranking:
 
 
 def rank_by_score(candidates: pl.DataFrame) -> pl.DataFrame:
-    """Candidates with a `rank` from 1, smallest score first; equal scores in order of id."""
+    """Return candidates with a `rank` from 1, smallest score first; equal scores in order of id."""
     return numbered(candidates.sort("score", "id"))
 
 
 def numbered(candidates: pl.DataFrame) -> pl.DataFrame:
-    """Candidates with a `rank` from 1, in the order they are in."""
+    """Return candidates with a `rank` from 1, in their present order."""
     return candidates.with_row_index("rank", 1).with_columns(pl.col("rank").cast(pl.Int64))
 
 
 def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Candidates with a `rank` and a `score` drawn from id and seed: the same order on any machine."""
+    """Return candidates with `rank` and `score`, a hash of id and seed: the same order on any machine."""
     drawn = draws(candidates["id"], f"random-{seed}")
     return rank_by_score(candidates.with_columns(pl.Series("score", drawn)))
 
@@ -50,13 +50,13 @@ def by_score(context: SelectionContext, scores: np.ndarray, **facts: Any) -> Ran
 
 
 def by_order(context: SelectionContext, order: np.ndarray, scores: np.ndarray, **facts: Any) -> Ranking:
-    """Return what was picked, in order, then the rest by score.
+    """Return the picks in order, then the other candidates by score.
 
     Args:
-        context: The candidates.
-        order: Places of the picks: `[k]`, int64.
-        scores: Of every candidate: `[n]`.
-        facts: What else was found out.
+        context: The context with the candidates.
+        order: Indices of the picks: `[k]`, int64.
+        scores: Score of every candidate: `[n]`.
+        facts: Further results of the selector.
     """
     turn = np.full(context.eligible.height, len(order), np.int64)
     turn[order] = np.arange(len(order))
@@ -67,7 +67,7 @@ def by_order(context: SelectionContext, order: np.ndarray, scores: np.ndarray, *
 
 
 def price(context: SelectionContext, budget: Budget) -> tuple[np.ndarray, float]:
-    """Return what each candidate costs, `[n]`, and how much may be spent."""
+    """Return the price of each candidate, 1 or its tokens: `[n]`, and the budget in the same unit."""
     if budget.tokens is not None:
         return context.n_tokens, float(budget.tokens)
     assert budget.rows is not None

@@ -1,13 +1,12 @@
-"""GOT-D in rounds: re-solve with the picks in the pool's weights, so that what is served already is asked for no more.
+"""GOT-D in rounds: solve again with the picks in the pool's weights, so that later rounds pick what is still missing.
 
-Belongs here: the rounds and the distance that they bring down. Does not: λ (`strength.py`), or one-shot GOT-D
-(`gradient.py`).
+Belongs here: the rounds, and the distance before each. Does not: λ (`strength.py`), or one-shot GOT-D (`gradient.py`).
 
-The paper takes the first-order term of OT(λ D_U + (1 - λ) D_S, D_R) in λ (Eq. 7), once, at D_S; so nothing keeps it
-from picking the same thing over and over. Here a share of the budget is picked, the plan is solved for again (from the
-last g: a few passes), and the gradient there says what is still missing. After r of R rounds the weights are
-a = s D_U + (1 - s) D_S with s = λ r / R: picks weigh what they will weigh in the end, and what is not picked yet still
-stands as the pool. So the rounds walk in equal steps from D_S to λ D_U + (1 - λ) D_S, and one round is the paper.
+The paper uses the first-order term of OT(λ D_U + (1 - λ) D_S, D_R) in λ (Eq. 7) once, at D_S. So nothing prevents it
+from picking many similar rows. Here each round picks a share of the budget, the potentials are solved again (from the
+last g: a few passes), and the gradient at the new weights shows what is still missing. After r of R rounds the weights
+are a = s D_U + (1 - s) D_S with s = λ r / R: the picks have the share that they reach at the end, and the pool stands
+for the rows not yet picked. So rounds go in equal steps from D_S to λ D_U + (1 - λ) D_S, and one round is the paper.
 """
 
 import logging
@@ -24,26 +23,26 @@ from getmore_assets.transport.solver import NotConvergedError, Solution, solve
 
 log = logging.getLogger(__name__)
 
-_SPARE = 8  # how many times what a round may take is looked through for rows that need not wait
-_WARM_PASSES = 60  # a start that needs more is worse than none
-_TOLERANCE = 5e-3  # of the marginal: rounds rank, and the next one corrects
+_SPARE = 8  # damping considers so many times the rows that a round can take
+_WARM_PASSES = 60  # a warm start that needs more passes is worse than a start from scratch
+_TOLERANCE = 5e-3  # L1 error of the marginal: enough for ranking, and the next round corrects it
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The transport problem that rounds solve again and again.
+    """The transport problem that each round solves with other candidate weights.
 
     Attributes:
         x: Candidates: `[n, d]`, unit length.
         y: Targets: `[m, d]`, unit length.
         b: Target weights: `[m]`.
-        n_tokens: Of each candidate: `[n]`; a pick weighs as many.
+        n_tokens: Tokens of each candidate, which are the weight of a pick: `[n]`.
         epsilon: Absolute.
-        relaxation: Of the target marginal, absolute; None for none.
-        max_passes: Over all candidates, before a solve gives up.
-        memory_mb: Of a pass.
-        known: g (`[m]`) and f (`[n]`) of the pool alone, where they are solved for already: one round is then, to the
-            row, the selection by these.
+        relaxation: Relaxation of the target marginal, absolute; None for none.
+        max_passes: Passes over all candidates before a solve gives up.
+        memory_mb: Memory limit of a pass, in MiB.
+        known: g (`[m]`) and f (`[n]`) of the pool alone, where they are solved already: one round then selects exactly
+            the rows of `got-d`.
     """
 
     x: Rows
@@ -57,7 +56,7 @@ class Plan:
     known: tuple[np.ndarray, np.ndarray] | None = None
 
     def weights(self, picks: np.ndarray, share: float) -> np.ndarray:
-        """λ D_U + (1 - λ) D_S: `[n]`, summing to 1. A pick counts by its tokens, for that is what is trained on."""
+        """Return λ D_U + (1 - λ) D_S: `[n]`, summing to 1. Picks weigh by tokens, because training counts tokens."""
         a = np.full(len(self.n_tokens), (1 - share) / len(self.n_tokens))
         if len(picks):
             a[picks] += share * self.n_tokens[picks] / self.n_tokens[picks].sum()
@@ -67,12 +66,12 @@ class Plan:
     def solve(
         self, picks: np.ndarray, share: float, start: np.ndarray | None, tolerance: float = _TOLERANCE
     ) -> Solution:
-        """The potentials between λ D_U + (1 - λ) D_S and the target; those of every candidate, picked or not.
+        """Solve for the potentials between λ D_U + (1 - λ) D_S and the target, of all candidates, picked or not.
 
         Args:
-            picks: Places of what is picked: `[k]`, int64.
+            picks: Indices of the picks: `[k]`, int64.
             share: λ.
-            start: A g to go on from: `[m]`; None solves from coarse to fine.
+            start: A g to start from: `[m]`; None solves from coarse to fine.
             tolerance: L1 error of the target marginal.
 
         Raises:
@@ -96,9 +95,9 @@ class Plan:
     def potentials(
         self, picks: np.ndarray, share: float, start: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """The potentials g (`[m]`) and f (`[n]`, float64), and the distance; of the pool alone those that are known.
+        """Return the potentials g (`[m]`) and f (`[n]`, float64), and the distance; without picks the known potentials.
 
-        Arguments as of `solve`.
+        The arguments are those of `solve`.
         """
         if not len(picks) and self.known is not None:
             g, f = self.known
@@ -108,7 +107,7 @@ class Plan:
 
 
 def plan_of(context: SelectionContext) -> Plan:
-    """The transport problem of a ground, with weights that may be moved."""
+    """Return the transport problem of a selection context."""
     settings = context.task.transport
     return Plan(
         context.x,
@@ -125,14 +124,14 @@ def plan_of(context: SelectionContext) -> Plan:
 
 @dataclass(frozen=True)
 class Picks:
-    """What rounds picked.
+    """The picks of all rounds.
 
     Attributes:
-        order: Candidates in the order in which they were picked: `[k]`.
-        score: Potential at which each was: `[k]`, float64.
-        f: Potentials after the last round, for what was not picked: `[n]`, float64.
-        costs: OT(s D_U + (1 - s) D_S, D_R) before each round, entropic; the first is that of the pool alone.
-        by_round: How many each round picked.
+        order: Indices of the picks, in order: `[k]`.
+        score: Potential of each pick in its round: `[k]`, float64.
+        f: Potentials in the last round, which order the rows that were not picked: `[n]`, float64.
+        costs: OT(s D_U + (1 - s) D_S, D_R) before each round, entropic; the first is the distance of the pool alone.
+        by_round: Number of picks of each round.
     """
 
     order: np.ndarray
@@ -156,12 +155,12 @@ def pick(
 
     Args:
         plan: The problem.
-        price: What each candidate costs: `[n]`, 1 or its tokens.
-        budget: How much may be spent, in that unit.
-        rounds: How many.
+        price: Price of each candidate, 1 or its tokens: `[n]`.
+        budget: The budget, in the same unit.
+        rounds: Number of rounds.
         share: λ.
-        damping: Cosine similarity to a pick of the same round from which a row must wait for the next.
-        bonus: Added to every potential, in its unit: `[n]`, float64, or one number.
+        damping: Cosine similarity: a row that is at least so similar to a pick of the same round is postponed.
+        bonus: Added to the potentials, in their unit: `[n]`, float64, or one number.
     """
     n = len(plan.n_tokens)
     taken, spent, g = np.zeros(n, bool), 0.0, None
@@ -189,16 +188,17 @@ def pick(
 
 
 def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
-    """Candidates that are left, the lowest first: `[k]`; with damping, those too near to one before them wait.
+    """Return the remaining candidates in the order of the round: `[k]`.
 
-    They come after all others that are looked at: until these pay for what is left, and not for ever.
+    Without damping this is the order of potentials. With damping, rows are read in this order until enough of them fill
+    the round's budget; those that are too similar to a row before them are moved behind these.
 
     Args:
         x: All candidates: `[n, d]`, unit length.
-        ranked: Places of those that are left, the lowest first: `[k]`.
-        left: How much the round may spend.
-        price: What each candidate costs: `[n]`.
-        damping: As of `pick`.
+        ranked: Indices of the remaining candidates, lowest potential first: `[k]`.
+        left: Budget of the round.
+        price: Price of each candidate: `[n]`.
+        damping: As in `pick`.
     """
     if damping is None:
         return ranked
@@ -209,7 +209,7 @@ def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, dampin
     while seen < len(look) and paid < left:
         waits[seen] = kept > 0 and float((vectors[:kept] @ vectors[seen]).max()) >= damping
         if not waits[seen]:
-            vectors[kept] = vectors[seen]  # the kept move up, over what was seen, so that they lie side by side
+            vectors[kept] = vectors[seen]  # overwrite read vectors, so that those of kept rows are contiguous
             kept, paid = kept + 1, paid + price[look[seen]]
         seen += 1
     look, waits = look[:seen], waits[:seen]
@@ -217,7 +217,7 @@ def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, dampin
 
 
 def _rows(x: Rows, rows: np.ndarray) -> np.ndarray:
-    """Some rows of a matrix that gives slices: `[len(rows), d]`."""
+    """Return some rows of a matrix that can only be sliced: `[len(rows), d]`."""
     out = np.empty((len(rows), x.shape[1]), np.float32)
     block = 65_536
     for start in range(0, x.shape[0], block):

@@ -1,7 +1,7 @@
-"""Every selector under one interface: a ground, a budget and a seed in; all candidates by rank out.
+"""One interface for all selectors: selection context and budget in, all candidates by rank out.
 
-Belongs here: asking a selector, once or for each part of the target. Does not: which selectors there are
-(`getmore_assets/selectors/`), or how one chooses.
+Belongs here: calling a selector, once or for each part of the target. Does not: which selectors there are
+(`getmore_assets/selectors/`), or how they rank.
 """
 
 import math
@@ -17,16 +17,16 @@ from getmore_assets.selectors import KINDS
 
 
 def rank(context: SelectionContext, chosen: Selector, budget: Budget) -> Ranking:
-    """Let a selector choose.
+    """Rank all candidates with a selector.
 
     Args:
-        context: What from.
+        context: The input of the selector.
         chosen: The selector and its settings.
-        budget: How much will be taken of it. Selectors that pick one after the other stop there; what they left follows
-            in the order of their last scores.
+        budget: The budget of the selection. Selectors that pick row by row stop there; the other rows follow in the
+            order of their last scores.
 
     Raises:
-        BadInput: The selector cannot choose from this context.
+        BadInput: The selector cannot rank this context.
     """
     budget = resolved(budget, context.eligible.height)
     if chosen.quotas:

@@ -1,11 +1,12 @@
-"""λ: how far a warm-up moves the model from what it was trained on to what it is warmed up on.
+"""λ: how far a warm-up moves the model from its training data D_P towards the warm-up data D_U.
 
-Belongs here: the estimate, from four losses. Does not: the warm-up that they are measured around (`trials.py`).
+Belongs here: the estimate, from four losses. Does not: the warm-up around which losses are measured (`trials.py`).
 
-The paper's Lemma 1 has the warmed model minimise the loss on λ D_U + (1 - λ) D_P and takes λ to be small. Measured: let
-the losses on D_P and on D_U be quadratic with the same curvature h around their minima, d apart, with the base at
-that of D_P. A warm-up that goes the share λ of the way raises the loss on D_P by h λ² d²/2 and lowers that on D_U by
-h (2λ - λ²) d²/2. Their ratio r = λ / (2 - λ) knows neither h nor d, so λ = 2r / (1 + r).
+In the paper's Lemma 1 the warmed model minimises the loss on λ D_U + (1 - λ) D_P, with an assumed small λ. Here λ is
+estimated. Let the losses on D_P and on D_U be quadratic with the same curvature h around two minima at a distance d,
+and let the base be at the minimum of D_P. A warm-up over the share λ of the way raises the loss on D_P by h λ² d²/2
+and lowers the loss on D_U by h (2λ - λ²) d²/2. The ratio of both, r = λ / (2 - λ), does not depend on h or d, so
+λ = 2r / (1 + r).
 """
 
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LossChanges:
-    """Mean losses of a token before and after a warm-up, in nats.
+    """Mean losses per token before and after a warm-up, in nats.
 
     Attributes:
-        pool: On general text of the pool that was not trained on: before, after.
-        picks: On picks that were not trained on: before, after.
-        target: On the target's validation split: before, after.
+        pool: Losses on general text of the pool outside the warm-up: before, after.
+        picks: Losses on picks outside the warm-up: before, after.
+        target: Losses on the target's validation split: before, after.
     """
 
     pool: tuple[float, float]
@@ -27,10 +28,10 @@ class LossChanges:
 
 
 def strength(moves: LossChanges) -> float:
-    """λ, between 0 and 1.
+    """Return λ, between 0 and 1.
 
-    Where the picks' loss did not fall, nothing moved: 0. Where the pool's fell too, the base was not at its minimum and
-    r says nothing: what holds for the model is then what it is taught, so 1.
+    If the loss on picks did not fall, the warm-up had no effect: 0. If the loss on the pool fell, too, the base was not
+    at its minimum, and r is meaningless: the model then follows the data it is trained on, so 1.
     """
     rise = moves.pool[1] - moves.pool[0]
     fall = moves.picks[0] - moves.picks[1]

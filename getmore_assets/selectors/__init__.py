@@ -1,7 +1,7 @@
-"""Every selector, one file each. To add one: a file here with a `KIND`, and a test of it; nothing else is touched.
+"""The selectors, one file each. To add a selector, add a file with a `KIND` here, and a test; change no other file.
 
-Belongs here: what a selector is called, its settings and needs, and the few lines from a selection context to a
-ranking. Does not: the algorithms (`selection/`), or the settings' types (`config/selection.py`).
+Belongs here: name, settings and needs of each selector, and the few lines from a selection context to a ranking. Does
+not: the algorithms (`selection/`), or the settings' types (`config/selection.py`).
 """
 
 from importlib import import_module

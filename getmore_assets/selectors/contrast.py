@@ -1,4 +1,4 @@
-"""`contrast`: towards the target and away from a negative one."""
+"""`contrast`: the gradient towards the target and away from a negative target."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`cynical`: the n-grams that pool and picks lack of the target's, in rounds."""
+"""`cynical`: rows with n-grams of the target that pool and picks lack, in rounds."""
 
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 _PICKING = Picking(
-    how="each round picks by the n-grams that pool and picks lack so far; what no round picked follows by score",
-    anew="with another budget, rounds of another size pick anew",
-    sooner="its n-grams would have to be more of those that the target has and the picks before it lack",
-    later="candidates with more of the n-grams that are lacking might leave it out",
+    how="each round picks rows with n-grams that pool and picks lack so far; rows that no round picked follow by score",
+    anew="with another budget, rounds of another size pick other rows",
+    sooner="it would have to have more of the target's n-grams that the picks before it lack",
+    later="candidates with more of the missing n-grams might leave it out",
 )
 
 
@@ -28,8 +28,8 @@ def _rank(context: "SelectionContext", _chosen: "Selector", budget: "Budget") ->
 
 KIND = Kind(
     name="cynical",
-    ranks_by="the n-grams that pool and picks lack of the target's, in rounds: what `got-d-rounds` is in KL of "
-    "n-grams, with no encoder",
+    ranks_by="the target's n-grams that pool and picks lack, in rounds: `got-d-rounds` with the KL divergence of "
+    "n-grams in place of transport, without an encoder",
     rank=_rank,
     settings=("quotas",),
     plans=True,

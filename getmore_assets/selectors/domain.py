@@ -1,4 +1,4 @@
-"""`domain`: random rows of the domains that triage found nearest."""
+"""`domain`: random rows of the domains that are nearest by triage."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _PICKING = Picking(
     how="rows of the nearest domains, as many domains as hold twice the budget, are drawn at random",
     anew="with another budget, rows of more or of fewer domains are drawn",
-    sooner="its draw would have to be lower, or its domain among the nearest",
-    later="a higher draw, or a domain that is further from the target, might leave it out",
+    sooner="its random number would have to be lower, or its domain among the nearest",
+    later="a higher random number, or a domain that is further from the target, might leave it out",
 )
 
 
@@ -28,7 +28,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
 
 KIND = Kind(
     name="domain",
-    ranks_by="a hash within the nearest domains, as many as hold twice the budget: what a domain label alone is worth",
+    ranks_by="a hash within the nearest domains, as many as hold twice the budget: the gain of a domain label alone",
     rank=_rank,
     settings=("seed",),
     plans=True,

@@ -1,4 +1,4 @@
-"""`got-d-rounds`: the same in rounds, so that what is picked already counts in the pool when the next is picked."""
+"""`got-d-rounds`: GOT-D in rounds, in which the rows picked so far count in the pool's weights."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 _PICKING = Picking(
-    how="each round picks by potentials that count the picks so far; what no round picked follows by the last ones",
-    anew="with another budget, rounds of another size pick anew",
-    sooner="its potential would have to be among the lowest of what is left in one of the rounds",
+    how="each round picks by potentials that count the picks so far; rows that no round picked follow by the last ones",
+    anew="with another budget, rounds of another size pick other rows",
+    sooner="its potential would have to be among the lowest of the remaining rows in one of the rounds",
     later="candidates with a lower potential in the round that picks it might leave it out",
 )
 
@@ -48,15 +48,15 @@ def _asks_a_model(chosen: "Selector") -> bool:
 
 def _picking(chosen: "Selector") -> Picking | None:
     asked = chosen.rounds
-    once = asked.rounds == 1 and asked.damping is None and not asked.loss  # GOT-D, once, by another name
+    once = asked.rounds == 1 and asked.damping is None and not asked.loss  # the same as `got-d`
     return None if once else _PICKING
 
 
 KIND = Kind(
     name="got-d-rounds",
     ranks_by="the same in rounds: after r of R, the picks so far count in the pool's weights, a = s D_U + (1−s) D_S "
-    "with s = λ r/R, and the plan is solved for again from the last g. A pick weighs its tokens. `damping` lets near "
-    "copies of a pick wait; `loss` adds the cross-entropy difference",
+    "with s = λ r/R, and potentials are solved again from the last g. A pick's weight is its number of tokens. "
+    "`damping` postpones near copies of a pick; `loss` adds the cross-entropy difference",
     rank=_rank,
     settings=("rounds", "quotas"),
     reads=frozenset({VECTORS, POTENTIALS}),

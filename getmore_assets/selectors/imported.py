@@ -1,4 +1,4 @@
-"""`imported`: what another tool chose, in its order."""
+"""`imported`: the rows that another tool chose, in its order."""
 
 from typing import TYPE_CHECKING
 
@@ -19,24 +19,24 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
     from getmore_assets.selection.ranking import Ranking, by_order
 
     assert chosen.imported is not None
-    wanted = imported.read(chosen.imported, context.task)
+    rows = imported.read(chosen.imported, context.task)
     place = context.eligible.select("id").with_columns(place=np.arange(context.eligible.height))
-    met = wanted.join(place, on="id", how="left", maintain_order="left")
-    lost = met.filter(pl.col("place").is_null())
-    if lost.height == met.height:
-        what = f"none of its {met.height} rows may be chosen, the first is {lost['origin'][0]}"
-        raise BadInput(chosen.imported.path, what, "Check that it was chosen from this pool")
-    order = met["place"].drop_nulls().to_numpy()
+    joined = rows.join(place, on="id", how="left", maintain_order="left")
+    others = joined.filter(pl.col("place").is_null())
+    if others.height == joined.height:
+        what = f"none of its {joined.height} rows may be chosen, the first is {others['origin'][0]}"
+        raise BadInput(chosen.imported.path, what, "Check that these rows were chosen from this pool")
+    order = joined["place"].drop_nulls().to_numpy()
     scores = np.full(context.eligible.height, float(len(order)))
     scores[order] = np.arange(len(order))
-    facts = {"imported": met.height, "not_candidates": lost.height, "first": lost["origin"].head(10).to_list()}
+    facts = {"imported": joined.height, "not_candidates": others.height, "first": others["origin"].head(10).to_list()}
     taken = by_order(context, order, scores, **facts)
-    return Ranking(taken.rows.head(len(order)), facts)  # what the other tool left out is not its choice
+    return Ranking(taken.rows.head(len(order)), facts)  # only rows that the other tool chose
 
 
 KIND = Kind(
     name="imported",
-    ranks_by="what another tool chose: rows, ids, or places in pool files",
+    ranks_by="the order in which another tool gives rows, ids, or row numbers in pool files",
     rank=_rank,
     settings=("imported",),
     of_another_tool=True,

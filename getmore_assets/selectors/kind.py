@@ -1,7 +1,7 @@
-"""A selector as data: its settings, what it reads, how it ranks, and how a row's place in its ranking is explained.
+"""A selector as data: its settings, what it reads, how it ranks, and how a row's rank is explained.
 
-Belongs here: the shape of a declaration. Does not: a declaration, which stands in the file of its selector. Task files
-are read with these, so nothing heavy is imported here or in those files; `rank` imports what it needs.
+Belongs here: the class of a declaration. Does not: a declaration, which is in the file of its selector. Reading a task
+file imports all declarations, so these files import nothing heavy at their top; `rank` imports what it needs.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ VECTORS, POTENTIALS = "vectors", "potentials"
 
 @dataclass(frozen=True)
 class Picking:
-    """How a selector picks one row after the other, so that no single order of scores says what it takes.
+    """The explanation of a selector that picks row by row, so that its scores alone do not decide.
 
     Attributes:
-        how: It picks, and what follows the picks.
-        anew: What another budget does.
-        sooner: What would have to change for a row to be taken.
-        later: What would leave a row out.
+        how: How it picks, and in which order the other rows follow.
+        anew: The effect of another budget.
+        sooner: A change that would select a row.
+        later: A change that would leave a row out.
     """
 
     how: str
@@ -46,18 +46,19 @@ class Kind:
     """One selector.
 
     Attributes:
-        name: In the task file.
-        ranks_by: What it ranks candidates by, for the table of the documentation.
+        name: Name in the task file.
+        ranks_by: What candidates are ranked by, for the table in the documentation.
         rank: Ranks all candidates of a selection context for a budget.
-        settings: The fields of the task file's selector that it has; `seed` where it draws, `quotas` where it looks at
-            the target's rows, so that each part of the target can have a choice of its own.
-        reads: VECTORS, POTENTIALS or both: what computing them takes is part of its cost.
-        asks_a_model: Whether the base model must be there before it can choose.
-        plans: Whether its first picks hang on how much will be picked.
-        picking: How it picks one by one; None where it takes the lowest scores.
-        of_another_tool: Whether its order is given from outside.
-        rows_nest: Whether a smaller budget of rows takes the head of a larger one's picks, though it picks one by one.
-        to_be_taken: What, besides score and budget, would have it take a row; empty where nothing is known.
+        settings: Fields of the task file's selector that apply: `seed` for a selector that draws at random, `quotas`
+            for a selector that reads the target's rows, so that each part of the target can have its own ranking.
+        reads: VECTORS, POTENTIALS or both: the time of computing them is part of the selector's cost.
+        asks_a_model: Whether the selector needs the base model.
+        plans: Whether the first picks depend on the budget.
+        picking: How the selector picks row by row; None where it takes the lowest scores.
+        of_another_tool: Whether the order comes from another tool.
+        rows_nest: For a selector that picks row by row: whether a smaller budget of rows takes the first of the same
+            picks.
+        to_be_taken: A change besides score and budget that would select a row; empty where none is known.
     """
 
     name: str
@@ -74,5 +75,5 @@ class Kind:
 
 
 def always(_chosen: "Selector") -> bool:
-    """Return True: of a selector that asks a model, whatever its settings."""
+    """Return True: for a selector that needs the base model with any settings."""
     return True

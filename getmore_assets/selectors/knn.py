@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 _PICKING = Picking(
-    how="each target row takes, in its turn, the nearest candidate left; what no turn took follows by nearness",
+    how="target rows take turns, each with its nearest remaining candidate; rows that no turn took follow by nearness",
     anew="with another budget, target rows take another number of turns",
-    sooner="a target row would have to find it, in its turn, the nearest left: its score does not decide that",
-    later="candidates that are nearer to the target rows might leave it out: a turn takes the nearest left",
+    sooner="it would have to be the nearest remaining candidate in some target row's turn: its score does not decide",
+    later="candidates nearer to the target rows might leave it out: a turn takes the nearest remaining one",
 )
 
 

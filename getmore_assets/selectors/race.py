@@ -1,4 +1,4 @@
-"""`race`: small warm-ups on what several selectors would choose first; the winner gets the budget."""
+"""`race`: small warm-ups on the first picks of several selectors; the winner gets the budget."""
 
 from typing import TYPE_CHECKING
 
