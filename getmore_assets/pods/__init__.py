@@ -1,8 +1,8 @@
 """A pod of Kubernetes that a worker runs in.
 
-Belongs here: making it, following it to its end, and taking it away. Does not: what a worker's exit code means
-(`launch.py`). Kubernetes' client is an extra: it is imported only where a task asks for a pod. Dagster pipes' client is
-not used: it would need a context of Dagster's in the library, and results come over the lake's volume anyway.
+Belongs here: creating it, watching it to its end, and deleting it. Does not: the meaning of a worker's exit code
+(`launch.py`). Kubernetes' client is an extra: it is imported only where a task names a pod. Dagster Pipes is not used:
+its client needs a Dagster context, which the library does not have, and results come over the lake's volume anyway.
 """
 
 import signal
@@ -20,16 +20,18 @@ __all__ = ["PodExit", "PodRequest", "require_lake", "run"]
 
 
 def run(wanted: PodRequest, arguments: list[str], environment: dict[str, str], processes: int) -> PodExit:
-    """Run Python in a pod, with its log in ours. The pod is deleted however this ends, an earlier one before it starts.
+    """Run Python in a pod, and write its log to stderr.
+
+    A pod left by an earlier run is deleted first. This pod is deleted at the end, also after an error.
 
     Args:
-        wanted: The pod.
-        arguments: Of `python`.
-        environment: Variables to set beside the image's.
-        processes: How many the arguments start.
+        wanted: The pod to create.
+        arguments: Arguments of `python`.
+        environment: Environment variables to add to those of the image.
+        processes: Number of processes that the arguments start.
 
     Raises:
-        BadInput: The lake cannot be seen from it, no cluster answers, or it does not take the pod.
+        BadInput: The pod would not see the lake, no cluster answers, or the cluster refuses the pod.
     """
     require_lake(wanted.place, wanted.field, wanted.lake)
     with _killed_by_exception():
@@ -50,7 +52,7 @@ def run(wanted: PodRequest, arguments: list[str], environment: dict[str, str], p
 
 @contextmanager
 def _killed_by_exception() -> Iterator[None]:
-    """Let SIGTERM end this process by an exception, so that the pod is deleted; unless somebody else handles it."""
+    """Let SIGTERM raise an exception, so that the pod is deleted; keep a handler that is set already."""
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

@@ -1,7 +1,7 @@
 """The part of a cluster's API that one pod needs.
 
-Belongs here: finding the cluster, asking it, and wording what it refuses. Does not: what the pod is like
-(`manifest.py`), or when it has ended (`following.py`).
+Belongs here: finding the cluster, sending requests, and turning refusals into messages. Does not: the manifest of the
+pod (`manifest.py`), or when it has ended (`following.py`).
 """
 
 import json
@@ -19,18 +19,18 @@ from getmore_assets.pods.manifest import GRACE_S, PodRequest, described
 
 log = logging.getLogger(__name__)
 
-OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # there, where this process is in a pod
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # exists in a pod
 LOOK_EVERY_S = 1.0
-PATIENCE_S = 300  # with a cluster that does not answer, and with a node that does not end a pod
-ANSWER_S = (10, 60)  # for a connection, and for an answer
+PATIENCE_S = 300  # wait so long for a cluster that does not answer, and for a node that does not end a pod
+ANSWER_S = (10, 60)  # timeouts of a connection and of an answer
 
 
 class PodLostError(Exception):
-    """The pod did not come, or went before its worker ended; the message follows `the worker`.
+    """The pod did not start, or disappeared before its worker ended; the message continues `the worker`.
 
     Args:
         said: The message.
-        taken: Whether the worker was ended from outside (memory, pre-emption, a lost node), so that another try may do.
+        taken: Whether the worker was ended from outside (memory, pre-emption, a lost node), so that a retry may work.
     """
 
     def __init__(self, said: str, taken: bool = False) -> None:
@@ -40,7 +40,7 @@ class PodLostError(Exception):
 
 @contextmanager
 def refusals(wanted: PodRequest, host: str) -> Iterator[None]:
-    """Say what the cluster says to a request, as a refusal where it is for the user to mend."""
+    """Turn errors of a request into messages: a refusal where the user can correct it, else a lost pod."""
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
@@ -62,7 +62,7 @@ def refusals(wanted: PodRequest, host: str) -> Iterator[None]:
 
 
 def _message(error: Any) -> str:
-    """What the cluster says is wrong."""
+    """Return the cluster's message of an error."""
     with suppress(ValueError, TypeError, KeyError):
         return redacted(str(json.loads(error.body)["message"]))
     return str(error.reason)
@@ -95,7 +95,7 @@ class Cluster:
         self._may_be_there = False
 
     def pod(self, name: str) -> Any | None:
-        """A pod of the namespace, as the cluster has it."""
+        """Return the cluster's present description of a pod in the namespace, or None."""
         from kubernetes.client import ApiException
 
         try:
@@ -106,16 +106,16 @@ class Cluster:
             raise
 
     def earlier(self) -> set[str]:
-        """The pods that a launcher which was killed may have left: of this station, or of this work."""
+        """Return the pods that a killed launcher may have left: those of this stage, or of this work."""
         selector = f"getmore/work={self.wanted.labels['getmore/work']}"
         found = self.api.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=ANSWER_S)
         return {self.wanted.name, *(pod.metadata.name for pod in found.items)}
 
     def clear(self, name: str) -> None:
-        """Delete a pod, and wait until it is gone: it must not write beside another.
+        """Delete a pod, and wait until it has ended: two pods must not write at the same time.
 
         Raises:
-            Lost: Its node does not end it.
+            PodLostError: The pod's node does not end it.
         """
         until = time.monotonic() + PATIENCE_S
         if (found := self.pod(name)) is None:
@@ -130,7 +130,7 @@ class Cluster:
             time.sleep(LOOK_EVERY_S)
 
     def create(self, arguments: list[str], environment: dict[str, str], processes: int) -> None:
-        """Make the pod."""
+        """Create the pod."""
         from kubernetes.client import ApiException
 
         body = described(self.wanted, arguments, environment, processes, self._owner())
@@ -143,7 +143,7 @@ class Cluster:
         log.info("%s: pod %s in namespace %s", self.wanted.station, self.wanted.name, self.namespace)
 
     def _owner(self) -> list[Any]:
-        """The pod that this process runs in, with which the cluster takes the worker's away; none elsewhere."""
+        """Return the owner reference to this process's pod, if any: the cluster deletes the worker's pod with it."""
         from kubernetes.client import V1OwnerReference
 
         if not OWN_NAMESPACE.is_file() or OWN_NAMESPACE.read_text("utf-8").strip() != self.namespace:
@@ -152,7 +152,7 @@ class Cluster:
         return [V1OwnerReference("v1", kind="Pod", name=own.metadata.name, uid=own.metadata.uid)] if own else []
 
     def delete_or_say(self) -> None:
-        """Delete the pod; where that cannot be done now, the next run does it."""
+        """Delete the pod; if that fails, warn, and leave it to the next run."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 

@@ -1,7 +1,7 @@
-"""Following a pod to the end of its worker.
+"""Watching a pod until its worker ends.
 
-Belongs here: its log, and telling from what the cluster says of it whether it ended, how, and why it does not start.
-Does not: what an exit code means (`launch.py`).
+Belongs here: the pod's log, and reading from the cluster's description whether the worker ended, how, and why it does
+not start. Does not: the meaning of an exit code (`launch.py`).
 """
 
 import codecs
@@ -18,9 +18,9 @@ from getmore_assets.pods.manifest import WORKER
 
 log = logging.getLogger(__name__)
 
-_SILENCE_S = 300  # after which a log is asked for anew, as its connection may be gone
+_SILENCE_S = 300  # without a line for so long, the log is requested again: its connection may be lost
 _LAST_WORDS_S = 30
-_CHARS = 2000  # of the end of a log
+_CHARS = 2000  # length of the end of a log that messages show
 _HOPELESS = {
     "ImagePullBackOff",
     "InvalidImageName",
@@ -32,12 +32,12 @@ _HOPELESS = {
 
 @dataclass(frozen=True)
 class PodExit:
-    """How a worker ended in its pod.
+    """The end of a worker in its pod.
 
     Attributes:
-        code: As subprocess has it: an exit code, or a signal with a minus. None where the pod came to nothing.
-        said: The end of its log, where the code is an error's; or why there is no code, to follow `the worker`.
-        taken: Whether it was ended from outside, so that another try may do.
+        code: As in subprocess: an exit code, or minus a signal. None if the worker did not run to its end.
+        said: The end of the log if the code is an error; without a code the reason, which continues `the worker`.
+        taken: Whether the worker was ended from outside, so that a retry may work.
     """
 
     code: int | None
@@ -46,10 +46,10 @@ class PodExit:
 
 
 def followed(cluster: Cluster) -> PodExit:
-    """Wait for the worker of a pod that was made, its log on stderr.
+    """Wait for the worker of a created pod, and write its log to stderr.
 
     Raises:
-        Lost: It does not start, its pod was taken away, or the cluster answers no more.
+        PodLostError: The worker does not start, its pod was deleted, or the cluster no longer answers.
     """
     started, field, place = time.monotonic(), cluster.wanted.field, cluster.wanted.place
     speaker: threading.Thread | None = None
@@ -83,7 +83,7 @@ def followed(cluster: Cluster) -> PodExit:
 
 
 def _looked_at(cluster: Cluster) -> Any | None:
-    """The pod as it is; a cluster may be away for a while."""
+    """Return the cluster's present description of the pod; wait for a cluster that does not answer for a while."""
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
@@ -96,17 +96,17 @@ def _looked_at(cluster: Cluster) -> Any | None:
                 raise PodLostError(
                     f"was left: the cluster has not answered for {PATIENCE_S} s; run again to go on"
                 ) from error
-            log.warning("the cluster does not answer (%s), and is asked again", type(error).__name__)
+            log.warning("the cluster does not answer (%s); trying again", type(error).__name__)
             time.sleep(LOOK_EVERY_S)
 
 
 def _state(pod: Any) -> Any | None:
-    """The state of the worker's container: waiting, running or terminated. Others may have been put beside it."""
+    """Return the state of the worker's container: waiting, running or terminated. The pod may have other containers."""
     return next((one.state for one in pod.status.container_statuses or [] if one.name == WORKER), None)
 
 
 def _waits(pod: Any, state: Any | None) -> list[str]:
-    """The reason and the message of what a pod waits for."""
+    """Return the reason and the message of a pod that waits."""
     unmet = [one for one in pod.status.conditions or [] if one.type == "PodScheduled" and one.status == "False"]
     for why in [*unmet, state.waiting if state else None]:
         if why and why.reason:
@@ -115,7 +115,7 @@ def _waits(pod: Any, state: Any | None) -> list[str]:
 
 
 def _ended(pod: Any, last: Any | None, field: str) -> PodExit:
-    """The end of a worker that is known to have ended."""
+    """Return the exit of a worker that has ended."""
     if last and last.exit_code <= 128 and last.reason not in ("StartError", "ContainerCannotRun"):
         return PodExit(last.exit_code, redacted(last.message or "")[-_CHARS:].strip() if last.exit_code else "")
     driven = [one for one in pod.status.conditions or [] if one.type == "DisruptionTarget" and one.status == "True"]
@@ -142,7 +142,7 @@ _FIXES = {
 
 
 def _speak(cluster: Cluster) -> None:
-    """Write the worker's log to stderr while it comes; after a break, what came since, a second of it twice perhaps."""
+    """Stream the worker's log to stderr. After a lost connection it continues, and may repeat the last second."""
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 

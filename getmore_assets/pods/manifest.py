@@ -1,6 +1,6 @@
-"""What the pod of a worker is like.
+"""The manifest of a worker's pod.
 
-Belongs here: its name, its labels, its description as Kubernetes takes it. Does not: making it (`api.py`).
+Belongs here: name, labels and manifest. Does not: creating the pod (`api.py`).
 """
 
 import hashlib
@@ -13,20 +13,20 @@ from getmore_assets.config import Pod
 from getmore_assets.errors import BadInput
 
 WORKER = "worker"  # the container's name
-GRACE_S = 5  # between SIGTERM and SIGKILL; a worker keeps nothing at its end
+GRACE_S = 5  # seconds between SIGTERM and SIGKILL; a worker has nothing to save at its end
 
 
 @dataclass(frozen=True)
 class PodRequest:
-    """A pod that is wanted.
+    """A pod to create for a worker.
 
     Attributes:
-        place: What it is like.
-        field: Of the task file, that asks for it.
-        lake: Whose work it does.
-        work: The folder of that work, which is one launcher's at a time.
+        place: The task file's settings of the pod.
+        field: The field of the task file with these settings.
+        lake: The lake.
+        work: The worker's folder, which one launcher uses at a time.
         task: The task's name.
-        station: That is made.
+        station: The stage.
         run: Dagster's id of the run.
     """
 
@@ -40,12 +40,12 @@ class PodRequest:
 
     @property
     def name(self) -> str:
-        """The same for the same station of the same task, so that what a killed run left is found."""
+        """The pod's name, the same for the same stage of the same task, by which a run finds a pod left by a kill."""
         return f"getmore-{self.station.replace('_', '-')}-{self._hash(self.lake, self.task, self.station)}"
 
     @property
     def labels(self) -> dict[str, str]:
-        """What it is for. Other tasks may do the same work, and find by `getmore/work` what one of them left."""
+        """The pod's labels. Other tasks may share the work; they find a pod that was left by its `getmore/work`."""
         return {
             "app.kubernetes.io/managed-by": "getmore-assets",
             "getmore/task": self.task[:63].rstrip("-_"),
@@ -62,7 +62,7 @@ def require_lake(place: Pod, field: str, lake: Path) -> None:
     """Refuse a lake that a pod would not see.
 
     Raises:
-        BadInput: It does not lie below `mount_path`.
+        BadInput: The lake is not below `mount_path`.
     """
     if not Path(os.path.normpath(lake)).is_relative_to(place.mount_path):
         what = f"is {place.mount_path}, and the lake {lake} does not lie below it"
@@ -73,7 +73,7 @@ def require_lake(place: Pod, field: str, lake: Path) -> None:
 def described(
     wanted: PodRequest, arguments: list[str], environment: dict[str, str], processes: int, owner: list[Any]
 ) -> Any:
-    """The pod as the API takes it."""
+    """Return the pod's manifest as an object of Kubernetes' client."""
     from kubernetes import client as k8s
 
     place, name = wanted.place, "lake"
@@ -82,14 +82,14 @@ def described(
     cards = {"nvidia.com/gpu": str(place.gpus)} if place.gpus else {}
     claim = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=place.volume_claim)
     volumes, mounts = [k8s.V1Volume(name=name, persistent_volume_claim=claim)], [(name, place.mount_path)]
-    if processes > 1:  # what NCCL shares between processes does not fit into the 64 MiB that a container has
+    if processes > 1:  # NCCL's shared memory does not fit into a container's default of 64 MiB
         volumes.append(k8s.V1Volume(name="shm", empty_dir=k8s.V1EmptyDirVolumeSource(medium="Memory")))
         mounts.append(("shm", "/dev/shm"))  # noqa: S108 - in a container, its own
     container = k8s.V1Container(
         name=WORKER,
         image=place.image,
         command=["python", *arguments],
-        working_dir=str(Path.cwd()),  # what relative paths of the task file start at
+        working_dir=str(Path.cwd()),  # relative paths of the task file start here
         env=[
             k8s.V1EnvVar(name=key, value=value)
             for key, value in {**_variables(place, processes), **environment}.items()
@@ -101,7 +101,8 @@ def described(
         ),
         termination_message_policy="FallbackToLogsOnError",
     )
-    # Our own user, so that each may change what the other wrote; the image's where we are root, as no worker is.
+    # This process's user, so that launcher and worker may change each other's files; for root the image's user, because
+    # no worker runs as root.
     ours = {"run_as_user": os.getuid(), "run_as_group": os.getgid()} if os.getuid() else {}
     taint = k8s.V1Toleration(key="nvidia.com/gpu", operator="Exists", effect="NoSchedule")
     spec = k8s.V1PodSpec(
@@ -125,7 +126,7 @@ def described(
 
 
 def _variables(place: Pod, processes: int) -> dict[str, str]:
-    """What a worker is given of our environment, which is where models are and no secret, and its threads."""
+    """Return the environment variables for a worker: where models are, and the number of threads; no secret."""
     found = {name: os.environ[name] for name in ("HF_HOME", "HF_HUB_OFFLINE") if name in os.environ}
     if not Path(found.get("HF_HOME", "")).is_relative_to(place.mount_path):
         found.pop("HF_HOME", None)

@@ -1,6 +1,6 @@
-"""The programs that are launched: embed, triage, solve, select, train. Torch is imported in no other process.
+"""The workers: programs that run in processes of their own. Only these processes import torch.
 
-Belongs here: the frame every worker runs in, and reading a worker's inputs out of the lake. Does not: the work.
+Belongs here: the frame of every worker: spec in, result or error out. Does not: the work.
 """
 
 import importlib
@@ -24,11 +24,11 @@ from getmore_assets.facts import Facts
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
 
-Work = Callable[[Any], Facts]  # of a spec of its own (`contracts.py`)
+Work = Callable[[Any], Facts]  # takes the worker's own spec (`contracts.py`)
 
-PARENT = "GETMORE_PARENT"  # the environment variable with the process id of whoever launched this worker
+PARENT = "GETMORE_PARENT"  # the environment variable with the process id of this worker's launcher
 REFUSED = 3  # exit code of a worker whose input cannot be used
-_SCARCE_MB = 8  # free disk below which an error may well come of it
+_SCARCE_MB = 8  # with less free disk, the full disk is a likely cause of an error
 POTENTIALS = "ot_potentials"  # the table of the solve worker
 TRIAGE = "domain_triage"  # the table of the triage worker
 
@@ -40,7 +40,7 @@ def entry(worker: str) -> Work:
 
 
 def run(work: Work) -> None:
-    """Answer the spec named by argument 1 in the file named by argument 2, and exit."""
+    """Do the work of the spec in the file of argument 1, write the result to the file of argument 2, and exit."""
     logging.basicConfig(
         level=progress.level() if is_first() else logging.ERROR, format="%(message)s", stream=sys.stderr
     )
@@ -49,10 +49,10 @@ def run(work: Work) -> None:
 
 
 def see_one_gpu() -> None:
-    """Let this process see one GPU, the first that it may use, wherever it runs; each process of several takes its own.
+    """Restrict this process to one GPU: the first that it may use, or with several processes the one of its rank.
 
-    With several GPUs, the Trainer would take them all (DataParallel): other batches than the recipe's, and another
-    loss. The variable counts until CUDA is first used.
+    With several GPUs, the Trainer would use all of them (DataParallel), with other batches than the recipe's, and
+    another loss. The environment variable has an effect until CUDA is first used.
     """
     if processes() == 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
@@ -61,8 +61,8 @@ def see_one_gpu() -> None:
 def answer(work: Work, spec: Path, result: Path) -> int:
     """Do the work of a spec, write its result, and return the exit code.
 
-    An error is written to the result too, for the launcher. With several processes, rank 0 writes the result, and the
-    first process that fails writes its error.
+    An error is written to the result file, too, for the launcher. With several processes, rank 0 writes the result, and
+    the first process that fails writes its error.
 
     Raises:
         Exception: The work failed.
@@ -88,14 +88,14 @@ def answer(work: Work, spec: Path, result: Path) -> int:
 
 
 def _require_same(version: str) -> None:
-    """Refuse another version of this package than the launcher has: an image may bring one."""
+    """Refuse to run if the launcher has another version of this package: an image of a pod may differ."""
     if version != __version__:
         what = f"has getmore-assets {__version__}, and the run has {version}"
-        raise BadInput("the image in `launch`", what, "Name one with the version of the run")
+        raise BadInput("the image in `launch`", what, "Name an image with the version of the run")
 
 
 def end_with(parent: int) -> None:
-    """End this process as soon as its parent is gone, so that a killed run leaves no worker that goes on writing."""
+    """End this process as soon as its parent ends, so that no worker of a killed run keeps writing."""
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
@@ -105,6 +105,6 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-# Here, and not in `run`, because a parent may be killed while a worker still imports torch.
+# At import, not in `run`: the parent may be killed while the worker imports torch.
 if PARENT in os.environ:
     end_with(int(os.environ[PARENT]))

@@ -1,6 +1,6 @@
-"""What each worker is asked and what it answers: the two sides of `spec.json` and `result.json`.
+"""The spec and the result of each worker, as models of `spec.json` and `result.json`.
 
-Belongs here: the shape of both, and which worker takes which. Does not: a worker's work, or starting one (`launch.py`).
+Belongs here: these models, and which worker has which. Does not: a worker's work, or starting a worker (`launch.py`).
 An answer that a stage records is one of `facts.py`.
 Fields that were not given are not written, so that a fact of a record is one that somebody found.
 """
@@ -18,7 +18,7 @@ from getmore_assets.lake import TableRef
 
 
 class Contract(Given):
-    """What a worker is asked; fields that it does not know are refused."""
+    """A part of a spec; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +29,7 @@ Result = TypeVar("Result", bound=Facts)
 
 @dataclass(frozen=True)
 class Worker(Generic[Spec, Result]):
-    """A worker: the name of its module, what it is asked and what it answers."""
+    """A worker: the name of its module, and the types of its spec and its result."""
 
     name: str
     spec: type[Spec]
@@ -37,7 +37,7 @@ class Worker(Generic[Spec, Result]):
 
 
 class OfStage(TypedDict):
-    """What every spec of a stage has in common."""
+    """The fields that every spec of a stage has."""
 
     task: Task
     lake: Path
@@ -46,13 +46,13 @@ class OfStage(TypedDict):
 
 
 class OnLake(Contract):
-    """Of a worker that reads and writes tables.
+    """The spec of a worker that reads and writes tables.
 
     Attributes:
-        task: What is made.
-        lake: The root of the lake that is written to.
-        work: A folder to go on from after a crash.
-        commit: What a commit to a table says of who made it.
+        task: The task.
+        lake: Root folder of the lake.
+        work: A folder with the worker's state, from which it resumes after a crash.
+        commit: Metadata of commits to tables: who writes.
     """
 
     task: Task
@@ -62,20 +62,20 @@ class OnLake(Contract):
 
 
 class OnPool(OnLake):
-    """Of a worker that reads the texts of pool and target."""
+    """The spec of a worker that reads the texts of pool and target."""
 
     raw_corpus: TableRef
     target_data: TableRef
 
 
 class EmbedSpec(OnPool):
-    """Give every candidate of the kept domains and every point of the target a vector."""
+    """Encode every candidate of the kept domains, and every point of the target."""
 
     domain_triage: TableRef
 
 
 class Embedded(Encoding):
-    """What was encoded, in `seconds`, as `EmbeddingFacts` says."""
+    """The result of encoding, with its time in `seconds`; the other fields are those of `EmbeddingFacts`."""
 
     without_vector: int
     seconds: float
@@ -89,7 +89,7 @@ class TriageSpec(OnPool):
 
 
 class OnVectors(OnPool):
-    """Of a worker that reads the vectors of all who may be chosen, which `encoder` is the key of."""
+    """The spec of a worker that reads the vectors of all eligible candidates; `encoder` is the key of the vectors."""
 
     leakage: TableRef
     domain_triage: TableRef
@@ -104,7 +104,7 @@ class SolveSpec(OnVectors):
 
 
 class AskedRanking(Contract):
-    """A ranking that a selector is asked for; it goes to `<path>.parquet`, its facts to `<path>.json`."""
+    """A ranking to compute; the worker writes it to `<path>.parquet`, and its facts to `<path>.json`."""
 
     selector: Selector
     budget: Budget
@@ -115,12 +115,12 @@ class SelectSpec(OnVectors):
     """Let selectors rank the candidates, and measure subsets.
 
     Attributes:
-        epsilon: Of the potentials, absolute.
-        relaxation: Of the target marginal, absolute; None for none.
-        base: The folder of the base model, where a selector asks it.
-        choices: The rankings.
-        measured: Sets of ids, by name, whose distance is asked for.
-        share: λ of that distance.
+        epsilon: Regularisation of the potentials, absolute.
+        relaxation: Relaxation of the target marginal, absolute; None for none.
+        base: The folder of the base model; None where no selector needs it.
+        choices: The rankings to compute.
+        measured: Sets of ids, by name, whose distance to the target is computed.
+        share: λ in that distance.
     """
 
     ot_potentials: TableRef
@@ -133,21 +133,21 @@ class SelectSpec(OnVectors):
 
 
 class Selected(Facts):
-    """How many rankings are there, and the distance of each set that was measured."""
+    """The number of rankings, and the distance of each measured set."""
 
     choices: int
     distances: dict[str, float]
 
 
 class TryModelsSpec(Contract):
-    """Take one step of a small copy of each model, by the field of the task file that names it."""
+    """Take one step of a small copy of each model; `models` are folders by the task file's field that names them."""
 
     task: Task
     models: dict[str, Path]
 
 
 class Tried(Facts):
-    """How many models were tried."""
+    """The number of models tried."""
 
     models: int
 

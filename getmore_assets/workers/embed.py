@@ -28,14 +28,14 @@ _READ_AT_ONCE = 8 * SHARD_ROWS
 
 @dataclass(frozen=True)
 class EncodedTable:
-    """The embeddings table after a filling.
+    """The embeddings table after `fill`.
 
     Attributes:
-        table: At its version.
+        table: The table at its version.
         encoder: The key of the vectors.
-        encoded: Rows whose vectors this filling added.
-        reused: Rows whose vectors were there.
-        without: Rows whose texts say nothing to the encoder: they have no vector.
+        encoded: Number of rows whose vectors were added.
+        reused: Number of rows that had vectors already.
+        without: Number of rows without a vector, because the encoder knows no token of their texts.
     """
 
     table: TableRef
@@ -46,7 +46,7 @@ class EncodedTable:
 
 
 def embed(spec: EmbedSpec) -> Embedded:
-    """Give every candidate of the kept domains and every point of the target a vector."""
+    """Encode every candidate of the kept domains, and every point of the target."""
     started = time.monotonic()
     kept = candidates.kept_domains(spec.domain_triage, spec.task).lazy()
     rows = may_be_candidates(spec.task, spec.raw_corpus)
@@ -64,27 +64,28 @@ def embed(spec: EmbedSpec) -> Embedded:
 
 
 def may_be_candidates(task: Task, raw_corpus: TableRef) -> pl.LazyFrame:
-    """The rows of the pool (id, text, domain) that some target may choose: no copies, nothing held out."""
+    """Return the rows of the pool (id, text, domain) that may be candidates: no copies, none held out."""
     rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
     return rows.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out")).select("id", "text", "domain")
 
 
 def fill(spec: OnPool, wanted: pl.LazyFrame) -> EncodedTable:
-    """Encode what has no vector yet, of some rows of the pool and of the target's points.
+    """Encode those rows of the pool, and those of the target's points, that have no vector yet.
 
     Args:
-        spec: Whose task names the encoder, and whose lake has the table of vectors.
-        wanted: id and text.
+        spec: The spec, with the task's encoder and the lake of the table of vectors.
+        wanted: id and text of the rows of the pool.
     """
     task, lake = spec.task, Lake(spec.lake)
     points = spec.target_data.of_target(task.name).filter(pl.col("split").is_in(COMPARED))
     points = points.select("id", "text").unique("id")
-    # Only ids that are missing are held: a pool's are many.
+    # Keep only the missing ids in memory: a pool has many ids.
     both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
     count = sum(ids.select(pl.len()).collect().item() for ids in both)
     rows = may_be_candidates(task, spec.raw_corpus) if task.encoder.model == LEXICAL else None
     key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(spec), pl.concat([wanted, points]), rows)
-    # Two tasks on one pool: the second waits and finds the vectors. Where no lock reaches, both encode, one writes.
+    # Of two tasks on one pool, the second waits, and then finds the vectors. On hosts that do not share locks, both
+    # encode, and one of them writes.
     with lake.lock("encode", key), store.Writer(lake, key, spec.commit) as writer:
         has = writer.keys().lazy()
         missing = pl.concat([ids.join(has, on="id", how="anti").collect() for ids in both])
@@ -115,7 +116,7 @@ def _encoded(
 
 
 def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
-    """The ids and texts of missing rows; no id stands twice in one of the frames."""
+    """Yield the ids and texts of missing rows; ids are unique within each frame."""
     wanted = IdIndex.of(missing["id"])
     done = np.zeros(len(wanted), np.bool_)
     for frame in rows:
@@ -131,7 +132,7 @@ def _to_fit_on(spec: OnPool) -> list[str]:
     if spec.task.encoder.model == LEXICAL:
         rows = may_be_candidates(spec.task, spec.raw_corpus)
         last = rows.select("id").bottom_k(LEXICAL_SAMPLE, by="id").max().collect().item()
-        rows = rows.filter(pl.col("id") <= last).sort("id")  # else every text would be sorted
+        rows = rows.filter(pl.col("id") <= last).sort("id")  # filter first, or every text would be sorted
     else:
         rows = spec.target_data.of_target(spec.task.name).filter(pl.col("split") == "train").sort("row")
     return rows.select("text").collect()["text"].to_list()

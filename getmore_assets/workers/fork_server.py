@@ -1,7 +1,7 @@
-"""A warm interpreter that workers are forked from, so that torch and transformers are imported once a run.
+"""The fork server: an interpreter that has imported torch and transformers, from which the workers of a run are forked.
 
-Belongs here: the program that `forks.py` starts, and the life of a forked worker. Does not: what a worker does. The
-server has one thread and runs no model, so that a fork is safe, and each worker opens the GPU for itself.
+Belongs here: the program that `forks.py` starts, and starting and ending a forked worker. Does not: what a worker does.
+The server has one thread and runs no model, so forking is safe, and each worker opens the GPU by itself.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ def serve(channel: socket.socket) -> None:
     A request is `{"worker": …, "spec": path, "result": path}`; the answer `{"code": …, "peak_mb": …}`, where a negative
     code is the signal that ended the worker. The server ends, and its worker with it, when the other side closes.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group: the worker's to act on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the worker handles it
     for line in channel.makefile("r", encoding="utf-8"):
         asked = json.loads(line)
         work = None
@@ -38,7 +38,7 @@ def serve(channel: socket.socket) -> None:
                 work = entry(asked["worker"])
         except Exception:
             traceback.print_exc()
-        gc.freeze()  # a worker that collects garbage neither looks through what was imported nor copies its pages
+        gc.freeze()  # so that garbage collection in a worker does not visit, and so copy, the imported modules' pages
         pid = os.fork()
         if pid == 0:
             channel.close()
@@ -51,15 +51,16 @@ def serve(channel: socket.socket) -> None:
 def _ends_with(channel: socket.socket) -> Iterator[None]:
     """End this process by a signal as soon as the launcher closes the channel.
 
-    An import of torch takes seconds, on a busy machine a minute, and holds the interpreter for a part of it: only the
-    kernel can end the process then. The launcher sends nothing while it waits, so that the signal means one thing.
+    Importing torch takes seconds, a minute on a busy machine, and blocks the interpreter part of the time: then only
+    the kernel can end the process. The launcher sends nothing while it waits, so the signal can only mean a closed
+    channel.
     """
     number = channel.fileno()
     flags = fcntl.fcntl(number, fcntl.F_GETFL)
     fcntl.fcntl(number, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(number, fcntl.F_SETFL, flags | os.O_ASYNC)  # the default action of SIGIO ends a process
     try:
-        if select.select([channel], [], [], 0)[0]:  # closed before: there was no signal
+        if select.select([channel], [], [], 0)[0]:  # closed before the signal was set up
             sys.exit(1)
         yield
     finally:
@@ -67,7 +68,7 @@ def _ends_with(channel: socket.socket) -> Iterator[None]:
 
 
 def _wait(pid: int, channel: socket.socket) -> tuple[int, float]:
-    """Wait for a worker; kill it where the launcher goes away first."""
+    """Wait for a worker, and return its exit code and peak memory in MiB; kill it if the launcher ends first."""
     worker = os.pidfd_open(pid)
     ready, _, _ = select.select([worker, channel.fileno()], [], [])
     if worker not in ready:
@@ -80,7 +81,7 @@ def _wait(pid: int, channel: socket.socket) -> tuple[int, float]:
 
 
 def _work(work: object, spec: Path, result: Path) -> NoReturn:
-    """Do the work in the forked process, and end it as a program of its own would end."""
+    """Do the work in the forked process, and exit as a separate program would."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     end_with(os.getppid())
     see_one_gpu()

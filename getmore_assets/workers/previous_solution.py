@@ -1,7 +1,7 @@
-"""An earlier solve of the same target, and how far it serves the target and the pool of today.
+"""An earlier solve of the same target, and its use for the present target and pool.
 
-Belongs here: reading it back, the drift, and scoring what came with no new solve. Does not: the new solve (`solve.py`),
-or how much drift is let pass (`config.Drift`).
+Belongs here: reading it from the table, the drift, and scoring added candidates without a new solve. Does not: a new
+solve (`solve.py`), or the limits of drift (`config.Drift`).
 """
 
 import logging
@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreviousSolution:
-    """A solve as its table holds it.
+    """An earlier solve, read from its table.
 
     Attributes:
         candidates: id and potential, in order of id.
         targets: id, weight, potential and marginal, in order of id.
         y: Vectors of the targets: `[m, d]`, float32.
         epsilon: Absolute.
-        relaxation: Of the target marginal, absolute; None for none.
-        recipe: Whether it was made with today's settings and code.
+        relaxation: Relaxation of the target marginal, absolute; None for none.
+        recipe: Whether the solve had the present settings and code.
     """
 
     candidates: pl.DataFrame
@@ -47,7 +47,7 @@ class PreviousSolution:
     recipe: bool
 
     def start(self, ids: list[str], y: np.ndarray) -> np.ndarray:
-        """A g (`[m]`) for the targets of today (`[m, d]`) to start from: theirs, or the nearest one that had any."""
+        """Return an initial g (`[m]`) for the present targets (`[m, d]`); a new target gets that of the nearest one."""
         place = {id_: at for at, id_ in enumerate(self.targets["id"])}
         g = self.targets["potential"].to_numpy()
         known = np.array([place.get(id_, -1) for id_ in ids])
@@ -57,7 +57,7 @@ class PreviousSolution:
         return start
 
     def drift(self, points: pl.DataFrame, y: np.ndarray, memory_mb: int) -> dict[str, float]:
-        """How far the targets of today (id, weight; their vectors, `[m, d]`) are from those it was solved for."""
+        """Return the drift of the present targets (id, weight; vectors `[m, d]`) from those of the solve."""
         rows = weight_changed(self.targets, points)
         before, now = (
             Points(vectors, frame["weight"].to_numpy()) for vectors, frame in ((self.y, self.targets), (y, points))
@@ -66,7 +66,7 @@ class PreviousSolution:
 
 
 def read(spec: EarlierSolve | None, task: Task, embeddings: TableRef, encoder: str) -> PreviousSolution | None:
-    """The earlier solve that a spec names; None where it names none."""
+    """Return the earlier solve that a spec names, or None."""
     if spec is None:
         return None
     rows = spec.table.of_target(task.name).sort("id")
@@ -78,14 +78,14 @@ def read(spec: EarlierSolve | None, task: Task, embeddings: TableRef, encoder: s
 
 @dataclass(frozen=True)
 class Rescored:
-    """Potentials at the g of an earlier solve: of every candidate of today.
+    """Potentials of all present candidates at the g of an earlier solve.
 
     Attributes:
-        f: In order of the candidates: `[n]`, float64.
-        marginal: Of the targets it was solved for: `[m]`, float64.
+        f: Potentials in the order of the candidates: `[n]`, float64.
+        marginal: Marginal of the targets of the earlier solve: `[m]`, float64.
         error: L1 error of that marginal.
-        came: Candidates that were scored.
-        went: Candidates that left.
+        came: Number of added candidates.
+        went: Number of removed candidates.
     """
 
     f: np.ndarray
@@ -98,14 +98,14 @@ class Rescored:
 def rescore(
     earlier: PreviousSolution, ids: pl.Series, task: Task, embeddings: TableRef, encoder: str, work: Path
 ) -> Rescored:
-    """Score the candidates that came at the g of the earlier solve; a pass over what came and what went, no solve.
+    """Score the added candidates at the g of the earlier solve: one pass over added and removed candidates, no solve.
 
     Args:
-        earlier: The solve.
-        ids: Of the candidates of today, in order.
-        task: Its transport settings.
-        embeddings: The vectors.
-        encoder: Whose.
+        earlier: The earlier solve.
+        ids: Ids of the present candidates, in order.
+        task: The task, with its transport settings.
+        embeddings: The table of vectors.
+        encoder: Key of the vectors.
         work: A folder for the vectors that a pass reads.
     """
     now = pl.DataFrame({"id": ids})
@@ -131,5 +131,5 @@ def rescore(
     scored = pl.concat([earlier.candidates, came.with_columns(pl.Series("potential", f.astype(np.float64)))])
     found = now.join(scored, on="id", how="left", maintain_order="left")["potential"].to_numpy()
     error = TargetMarginal(b, earlier.relaxation).error(g, marginal)
-    log.info("%d candidates came, %d went: marginal error at the earlier g %.2e", came.height, went.height, error)
+    log.info("%d candidates added, %d removed: marginal error at the earlier g %.2e", came.height, went.height, error)
     return Rescored(found, marginal, error, came.height, went.height)

@@ -1,6 +1,6 @@
 """Let selectors rank the candidates.
 
-Belongs here: from tables to rankings in files, each made once. Does not: selectors (`selection/`).
+Belongs here: from tables to rankings in files. Does not: selectors (`selection/`).
 """
 
 import json
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def select(spec: SelectSpec) -> Selected:
-    """Write each choice's ranking beside its facts, at `<path>.parquet` and `<path>.json`.
+    """Write the ranking of each choice to `<path>.parquet`, and its facts to `<path>.json`.
 
-    A ranking that is there is not made again, so that what was cut off goes on where it stopped.
+    A ranking whose files exist is not computed again: an interrupted worker resumes with the next ranking.
     """
     context = SelectionContext(
         spec.task,
@@ -55,10 +55,10 @@ def select(spec: SelectSpec) -> Selected:
 
 
 def _distance(context: SelectionContext, ids: list[str], share: float) -> float:
-    """OT(λ D_U + (1 - λ) D_S, D_R) of a subset, entropic, at the ε of the potentials (paper, Eq. 7).
+    """Return the entropic OT(λ D_U + (1 - λ) D_S, D_R) of a subset, at the ε of the potentials (paper, Eq. 7).
 
     Raises:
-        LookupError: One of the ids is no candidate's.
+        LookupError: An id is not the id of a candidate.
     """
     place = context.eligible.select("id", place=pl.int_range(pl.len()))
     met = pl.DataFrame({"id": ids}).join(place, on="id", how="left", maintain_order="left")["place"]

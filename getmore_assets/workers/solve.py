@@ -39,12 +39,12 @@ log = logging.getLogger(__name__)
 def solve(spec: SolveSpec) -> SolveFacts:
     """Write f for every candidate and g for every target row.
 
-    Where the spec names an earlier solve, it is gone on from; and where the task lets so much drift pass, it stands,
-    and only candidates that are new to it are scored.
+    The solve starts from an earlier one, if the spec names one. If the task allows the drift since then, the earlier
+    solve is kept, and only added candidates are scored.
     """
     task, lake, work = spec.task, Lake(spec.lake), spec.work
     embeddings, target, encoder = spec.embeddings, spec.target_data, spec.encoder
-    # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages want.
+    # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages require.
     without = store.without_vector(embeddings, encoder)
     found = candidates.find(task, *(getattr(spec, name) for name in candidates.STATIONS), without=without)
     eligible, points = found.eligible, points_of(target, task.name, without=without)
@@ -125,7 +125,7 @@ def _solve(
             state=state,
         )
     if isinstance(tile_pass, CpuPass):
-        tile_pass.let_go()  # the memory is wanted for the solves that follow
+        tile_pass.let_go()  # the next solves need the memory
     overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
     found = None if relaxation else moved_by_epsilon(problem, epsilon, settings.memory_mb)
     moved = Moved(**vars(found)) if found else None

@@ -1,7 +1,7 @@
 """A worker in several processes on this machine: torchrun, with torchrun's arguments.
 
-Belongs here: what torchrun by itself does not do, which is to end with its parent, and as its first failed process did.
-Does not: anything that a worker does.
+Belongs here: two things that torchrun does not do: ending with its parent, and exiting with the code of the first
+failed process. Does not: a worker's work.
 """
 
 import os
@@ -14,7 +14,7 @@ from torch.distributed.run import parse_args, run
 from getmore_assets.workers import PARENT
 
 if __name__ == "__main__":
-    os.environ[PARENT] = str(os.getpid())  # this process watches its own parent already: the workers watch this one
+    os.environ[PARENT] = str(os.getpid())  # the workers watch this process, which watches its own parent
     try:
         run(parse_args(sys.argv[1:]))
     except ChildFailedError as error:

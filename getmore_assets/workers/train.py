@@ -1,6 +1,6 @@
-"""Make the base model, warm it up, fine-tune it, or do both for every selector and seed of a comparison.
+"""Build the base model, warm it up, fine-tune it, or do both for every selector and seed of a comparison.
 
-Belongs here: texts out of the lake, models and results into it. Does not: the phases themselves (`training/phases.py`).
+Belongs here: reading texts from the lake, writing models and results. Does not: the phases (`training/phases.py`).
 """
 
 import json
@@ -45,7 +45,7 @@ from getmore_assets.workers.training_contracts import (
 def train(
     spec: Annotated[BaseSpec | WarmUpSpec | FineTuneSpec | CompareSpec, Field(discriminator="act")],
 ) -> BaseModelFacts | WarmUpFacts | FineTuningFacts | Compared:
-    """Do what `spec.act` names."""
+    """Run the training command that `spec.act` names."""
     _require_devices()
     match spec:
         case BaseSpec():
@@ -61,7 +61,7 @@ def train(
 def _require_devices() -> None:
     cards = torch.cuda.device_count()
     if 0 < cards < processes():
-        what = f"{processes()} processes, where {cards} GPUs are"
+        what = f"{processes()} processes, where the machine has {cards} GPUs"
         raise BadInput("launch.train.processes", what, "Set it to at most their number")
 
 
@@ -92,7 +92,7 @@ def _base(spec: BaseSpec) -> BaseModelFacts:
 
 
 def _origin(task: Task, base: Path) -> Path:
-    """The checkpoint that the base was made from: the base itself where it was made here."""
+    """Return the checkpoint that the base was trained from; the base itself where it was trained from scratch."""
     chosen = task.base_model.model
     return base if chosen == "small" else find_model(chosen, "base_model.model")
 
@@ -152,7 +152,7 @@ def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
 
 
 def _compare(spec: CompareSpec) -> Compared:
-    """Each run's result is a file of its own, so that a comparison that was cut off goes on where it stopped."""
+    """Run a comparison. Each run has its own result file, so an interrupted comparison resumes with the next run."""
     _require_enough(spec)
     held = _held(spec)
     judge = _judge(spec.task, held)
@@ -169,13 +169,13 @@ def _compare(spec: CompareSpec) -> Compared:
 
 
 def _require_enough(spec: CompareSpec) -> None:
-    """Refuse, before anything is trained, a selection that is shorter than the one it is compared with."""
+    """Refuse a selection with fewer blocks than it is compared at, before anything is trained."""
     _, tokenizer, _ = language_models.load(spec.base, spec.task.base_model.objective)
     wanted: dict[tuple[str, str], int] = {}
     for one in spec.runs:
         if one.warms:
             key = one.selector, one.warms.hash
-            wanted[key] = max(one.warms.blocks, wanted.get(key, 0))  # on shares of the budget it is fewer
+            wanted[key] = max(one.warms.blocks, wanted.get(key, 0))  # runs on shares of the budget have fewer blocks
     for (name, hash_), blocks in wanted.items():
         texts = _texts(spec, WarmsOn(hash=hash_, blocks=blocks), tokenizer)
         there = len(Blocks(texts, tokenizer, spec.task.warmup.max_length, blocks))
@@ -185,7 +185,7 @@ def _require_enough(spec: CompareSpec) -> None:
 
 
 def _texts(spec: CompareSpec, warms: WarmsOn, tokenizer: Any) -> list[str]:
-    """The texts of a selection; or the target's own train text (TAPT), as often as it takes to fill the blocks."""
+    """Return the texts of a selection; for `target`, the train texts (TAPT), repeated until they fill the blocks."""
     if warms.hash != TARGET:
         return pool.texts_of(spec.raw_corpus, spec.task, spec.selections[warms.hash])
     rows = _target(spec).filter(pl.col("split") == "train").sort("row").select("text").collect()
@@ -195,7 +195,7 @@ def _texts(spec: CompareSpec, warms: WarmsOn, tokenizer: Any) -> list[str]:
 
 
 def _start(one: ComparedRun) -> tuple[WarmsOn | None, int]:
-    """What a run's warmed model depends on, within a comparison."""
+    """Return the key of a run's warmed model within a comparison."""
     return one.warms, one.seed
 
 
@@ -221,7 +221,7 @@ def _one(
 
 
 def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, again: bool) -> tuple[Any, Any, Numbers]:
-    """The base warmed up on a selection, and what that cost; kept where it is asked for again, with fewer labels."""
+    """Return the base warmed up on a selection, and the cost; `again` keeps the model for runs with fewer labels."""
     objective, kept = spec.task.base_model.objective, spec.work / "warmed"
     folder = kept / f"{warms.hash}-{warms.blocks}-{one.seed}"
     noted = folder.with_suffix(".json")
@@ -235,7 +235,7 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
     if is_first():
-        shutil.rmtree(kept, ignore_errors=True)  # of the runs before
+        shutil.rmtree(kept, ignore_errors=True)  # the model of earlier runs
         if again:
             kept.mkdir()
             write_atomically(noted, json.dumps(cost))
@@ -248,7 +248,7 @@ def _target(spec: OnPool) -> pl.LazyFrame:
 
 
 def _pool_sample(spec: OnPool, rows: int) -> list[str]:
-    """Texts of the pool, those with the smallest ids, without what any model is evaluated on or what overlaps it."""
+    """Return texts of the pool with the smallest ids, without evaluation rows and rows that overlap these."""
     task, evaluated = spec.task, ids_of(spec.target_data, spec.task)
     held = pool.scan_pool(spec.raw_corpus, pool.pool_key(task))
     held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
@@ -277,7 +277,7 @@ def _held(spec: OnTarget) -> phases.TargetSplits:
 
 
 def _judge(task: Task, held: phases.TargetSplits) -> Evaluator | None:
-    """What a language model of this task is judged by besides perplexity."""
+    """Return the task's evaluator of language models besides perplexity, or None."""
     found: list[Evaluator] = []
     if held.classes:
         found.append(lambda model, tokenizer: probe(model, tokenizer, held, task.finetune.max_length))

@@ -1,7 +1,6 @@
-"""What the worker that trains is asked and what it answers, act by act.
+"""The specs and results of the worker that trains, one of each per command (`act`).
 
-Belongs here: the shape of both. Does not: what all contracts have in common
-(`contracts.py`), or the training (`train.py`).
+Belongs here: these models. Does not: what all contracts have in common (`contracts.py`), or the training (`train.py`).
 """
 
 from pathlib import Path
@@ -14,7 +13,7 @@ from getmore_assets.workers.contracts import Contract, OnLake, OnPool, Worker
 
 
 class BaseSpec(OnPool):
-    """Make the base model, in `folder`."""
+    """Build the base model in `folder`."""
 
     act: Literal["base"]
     folder: Path
@@ -31,7 +30,7 @@ class WarmUpSpec(OnLake):
 
 
 class OnTarget(OnPool):
-    """Of a training that is scored on the target; `classes` are its labels, in order."""
+    """The spec of a training that is evaluated on the target; `classes` are the target's labels, in order."""
 
     classes: list[str]
 
@@ -46,7 +45,7 @@ class FineTuneSpec(OnTarget):
 
 
 class WarmsOn(Contract):
-    """What a run is warmed up on: the hash of the rows, or `target` for the target's own text; and blocks of tokens."""
+    """The warm-up data of a run: the hash of its rows, or `target` for the target's own text; and blocks of tokens."""
 
     hash: str
     blocks: int
@@ -56,11 +55,11 @@ class ComparedRun(Contract):
     """A run of a comparison.
 
     Attributes:
-        selector: By its name in the comparison.
-        seed: Of the trainings.
-        warms: What it is warmed up on; None for no warm-up.
-        labels: Rows of target train it is fine-tuned on at most; None for all.
-        result: The file that its metrics go to.
+        selector: Name of the selector in the comparison.
+        seed: Seed of the trainings.
+        warms: Data of the warm-up; None for no warm-up.
+        labels: Limit of target train rows in fine-tuning; None for all rows.
+        result: The file for the metrics.
     """
 
     selector: str
@@ -71,7 +70,7 @@ class ComparedRun(Contract):
 
 
 class CompareSpec(OnTarget):
-    """Warm up and fine-tune for every run; `selections` are the ids behind each hash, in order."""
+    """Warm up and fine-tune for every run; `selections` are the ids of each hash, in order."""
 
     act: Literal["compare"]
     base: Path
@@ -80,7 +79,7 @@ class CompareSpec(OnTarget):
 
 
 class Compared(Facts):
-    """How many runs a comparison made."""
+    """The number of runs in a comparison."""
 
     runs: int
 

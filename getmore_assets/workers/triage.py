@@ -25,7 +25,7 @@ def triage(spec: TriageSpec) -> TriageFacts:
     # Ids are hashes, so the smallest of a domain are a random sample of it.
     eligible = candidates.find(task, raw_corpus, target, spec.leakage).eligible
     sample = eligible.group_by("domain", maintain_order=True).head(task.triage.sample)
-    drawn = pl.col("id").is_in(sample["id"].implode())  # a join would hold every text in memory
+    drawn = pl.col("id").is_in(sample["id"].implode())  # a join would keep every text in memory
     texts = may_be_candidates(task, raw_corpus).filter(drawn).select("id", "text")
     started = time.monotonic()
     filled = fill(spec, texts)

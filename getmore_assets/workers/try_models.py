@@ -1,4 +1,4 @@
-"""Take one step of each model that a task names, small and with random weights, before anything expensive.
+"""Take one step with a small random copy of each model that a task names, before anything expensive.
 
 Belongs here: from the spec to the checks. Does not: the checks (`training/one_step.py`).
 """
@@ -10,7 +10,7 @@ from getmore_assets.workers.contracts import Tried, TryModelsSpec
 
 
 def try_models(spec: TryModelsSpec) -> Tried:
-    """Refuse a base model, an encoder or a judge's classifier that cannot do what the task asks of it."""
+    """Refuse a base model, an encoder or a toxicity classifier that cannot do what the task needs."""
     task = spec.task
     for field, folder in spec.models.items():
         model = Candidate(field, folder)
