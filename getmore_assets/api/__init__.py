@@ -1,7 +1,7 @@
 """The pipeline from Python, for notebooks and scripts, without Dagster.
 
-Belongs here: frames, paths and data sets in, results with frames out. Does not: work; the stages do it as they do for
-the command and for Dagster's assets, in the same lake, so what one of them made the others reuse.
+Belongs here: frames, paths and data sets in, results with frames out. Does not: the work. The stages do it, as for the
+command and for Dagster's assets, in the same lake, so all three share cached results.
 """
 
 from getmore_assets.api.arrays import embed, solve

@@ -1,4 +1,4 @@
-"""Vectors and transport potentials of what is in memory, without a lake.
+"""Vectors of texts and transport potentials of arrays in memory, without a lake.
 
 Belongs here: `embed` and `solve` as functions of texts and arrays. Does not: encoders or the solver.
 """
@@ -16,7 +16,7 @@ from getmore_assets.task_files import task_of
 if TYPE_CHECKING:
     from getmore_assets.transport.solver import Solution
 
-#: What a task must have, and an encoder does not look at.
+#: Required fields of a task that an encoder does not read.
 _NOWHERE: JsonObject = {"name": "embed", "candidates": ["memory"], "target": {"train": "memory"}}
 
 
@@ -29,7 +29,7 @@ def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> n
         **settings: Any other field of `encoder` in the task file, as `dimensions=128`.
 
     Returns:
-        `[len(texts), d]`, float32; a row of zeros for a text that says nothing to the encoder.
+        `[len(texts), d]`, float32; a row of zeros for a text without any token that the encoder knows.
 
     Raises:
         BadInput: The model is not here, or a setting is unknown.
@@ -53,15 +53,15 @@ def solve(
 ) -> "Solution":
     """Solve the entropic optimal transport between candidates and a target, as the pipeline does.
 
-    GOT-D takes the candidates with the lowest f first.
+    GOT-D selects the candidates with the lowest f first.
 
     Args:
         candidates: Vectors of unit length, in random order: `[n, d]`, float32.
         target: Vectors of unit length: `[m, d]`, float32.
-        weights: Of the target's rows; all alike without them: `[m]`.
+        weights: Weights of the target's rows: `[m]`; None for equal weights.
         epsilon: Regularisation, times the mean cost.
         tolerance: L1 error of the target marginal at which to stop.
-        memory_mb: Most memory for one pass.
+        memory_mb: Memory limit of a pass, in MiB.
 
     Returns:
         The solution: f `[n]` and g `[m]`, the marginal, and the evidence of convergence.

@@ -1,4 +1,4 @@
-"""Comparing selectors by the models that come of them.
+"""Comparing selectors by the models that are trained on their selections.
 
 Belongs here: `compare`, and what it returns. Does not: the work (`stages/`).
 """
@@ -22,12 +22,12 @@ from getmore_assets.stages.running import run
 
 @dataclass(frozen=True)
 class Comparison:
-    """Selectors side by side at the same tokens and recipe.
+    """The result of a comparison of selectors at the same tokens and recipe.
 
     Attributes:
-        task: What was compared.
-        selection: The chosen selector's rows.
-        records: What every stage left, by name.
+        task: The task of the comparison.
+        selection: The selection of the chosen selector.
+        records: The materialization record of each stage, by name.
     """
 
     task: Task
@@ -36,23 +36,23 @@ class Comparison:
 
     @property
     def record(self) -> Record:
-        """What the stage `scorecard` left."""
+        """The materialization record of the stage `scorecard`."""
         return self.records["scorecard"]
 
     @cached_property
     def scorecard(self) -> pl.DataFrame:
-        """A row a selector and seed: the tokens, every metric, and the seconds."""
+        """One row per selector and seed: tokens, every metric, and seconds."""
         rows = self.record.table_ref().of_target(self.task.name)
         return rows.drop("target").collect()
 
     @property
     def verdict(self) -> list[str]:
-        """Whether the warm-up was worth it, in sentences."""
+        """The verdict whether the warm-up was worth it, as sentences."""
         return comparison.read(self.record).verdict
 
     @property
     def models(self) -> dict[str, Path]:
-        """The folders of the models after the warm-up and after fine-tuning, for Transformers."""
+        """Folders, for Transformers, of the model after the warm-up and of the model after fine-tuning."""
         return {name: Path(self.records[name].folders["model"]) for name in ("warmed_model", "finetuned_model")}
 
     def report(self) -> Path:
@@ -63,7 +63,7 @@ class Comparison:
         return f"<Comparison for {self.task.name}: {comparison.read(self.record).headline}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict, and every table of the scorecard."""
+        """Return the HTML for notebooks: the verdict, and every table of the scorecard."""
         found = comparison.read(self.record)
         parts = [f"<p>{escape(line)}</p>" for line in [found.headline, *found.verdict]]
         for table in found.tables:
@@ -92,15 +92,15 @@ def compare(
     lake: str | Path = ".getmore",
     **settings: Any,
 ) -> Comparison:
-    """Train a model on what each selector chooses, and say whether the warm-up was worth it.
+    """Train a model on the selection of each selector, and decide whether the warm-up was worth it.
 
     Args:
         candidates: As in `select`.
         target: As in `select`.
-        selectors: What the chosen one is compared with; `none` is no warm-up.
-        seeds: How often each model is trained and scored.
+        selectors: Selectors that the chosen one is compared with; `none` is no warm-up.
+        seeds: Number of seeds with which each model is trained and evaluated.
         budget: As in `select`.
-        selector: The chosen one.
+        selector: The chosen selector.
         text: As in `select`.
         domain: As in `select`.
         source: As in `select`.
@@ -115,8 +115,8 @@ def compare(
         The comparison, with `.scorecard`, `.verdict`, `.report()` and `.selection`.
 
     Raises:
-        BadInput: A source or a setting is refused; it says what to do.
-        CheckFailedError: What was made does not hold what it must.
+        BadInput: A source or a setting is refused; the message says what to do.
+        CheckFailedError: A blocking check of a stage failed.
     """
     task = build_task(
         candidates,

@@ -1,6 +1,6 @@
-"""Selecting rows for a target, and saying why.
+"""Selecting rows for a target, and explaining the decision about a row.
 
-Belongs here: `select`, `explain`, and what `select` returns. Does not: the work (`stages/`).
+Belongs here: `select`, `explain`, and the result of `select`. Does not: the work (`stages/`).
 """
 
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ class Selection:
     """The rows that were selected for a target.
 
     Attributes:
-        task: What was selected, from what, and how.
-        record: What the stage `selected_subset` left.
-        statuses: Of each stage that was needed: materialized, cached or kept.
+        task: The task of the selection.
+        record: The materialization record of the stage `selected_subset`.
+        statuses: Status of each stage that was needed: materialized, cached or kept.
     """
 
     task: Task
@@ -65,22 +65,22 @@ class Selection:
         """Return why a row is selected or not.
 
         Args:
-            row: The row's id, the first eight characters of it or more, or a piece of its text that no other has.
+            row: The row's id, its first eight characters or more, or a piece of text that only this row has.
 
         Raises:
-            BadInput: No row has that id or text, or more than one has.
+            BadInput: `row` matches no row or several rows.
         """
         return of_task(self.task, row)
 
     @cached_property
     def domains(self) -> pl.DataFrame:
-        """How much of each domain was selected: domain, selected, candidates (rows), share (of the selection)."""
+        """Rows of each domain: domain, selected, candidates, share (of the selection)."""
         counts = self.scores.group_by("domain").agg(pl.col("selected").sum(), pl.len().alias("candidates"))
         share = (pl.col("selected") / pl.col("selected").sum()).alias("share")
         return counts.with_columns(share).sort("selected", "domain", descending=[True, False])
 
     def report(self) -> str:
-        """Return the selection in words: how much, of which domains, and how sure the solve is."""
+        """Return a summary of the selection as text: its size, its domains, and the convergence of the solve."""
         facts, solved = SelectionFacts.of(self.record), self.record.lineage
         lines = [
             f"{self.task.name}: {self.record.rows:,} of {facts.candidates:,} candidates selected by "
@@ -97,7 +97,7 @@ class Selection:
         return f"<Selection of {self.record.rows} rows for {self.task.name}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the domains, and the first rows."""
+        """Return the HTML for notebooks: the domains, and the first rows."""
         domains = self.domains.head(_SHOWN_DOMAINS)
         first = self.selected.head(_SHOWN_ROWS).select(
             "rank", pl.col("score").round(4), "domain", pl.col("text").str.slice(0, _SHOWN_TEXT)
@@ -107,7 +107,7 @@ class Selection:
 
 
 def _table(frame: pl.DataFrame) -> str:
-    """A table whose cells are text and nothing else: what a corpus holds is not to be rendered."""
+    """Return an HTML table with escaped cells: a notebook must not render HTML of a corpus."""
     head = "".join(f"<th>{escape(name)}</th>" for name in frame.columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in frame.iter_rows())
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -131,21 +131,22 @@ def select(
 ) -> Selection:
     """Select, from many candidates, the rows to warm a model up on for a target.
 
-    What was made before in the same lake, by this function, by the command or by Dagster's assets, is reused.
+    Results of earlier runs in the same lake, by this function, the command or Dagster's assets, are cached.
 
     Args:
         candidates: The rows to choose from: a path, a frame of polars or pandas, a PyArrow table, a
             `datasets.Dataset`, a list of texts or of dicts; or the fields of a source, as a task file has them.
-        target: Examples of what is wanted, of the same kinds. Never the rows that you test on.
-        budget: How many rows; a fraction of the candidates, as a float; or `{"tokens": 100_000}`.
-        selector: Which method chooses, as `got-d`, `got-d-rounds`, `knn`, `dsir`.
-        text: The column that holds the text, of candidates and target.
+        target: Examples of the target, of the same kinds. Never the rows that you test on.
+        budget: A number of rows, a fraction of the candidates as a float, or `{"tokens": 100_000}`.
+        selector: The method of selection, as `got-d`, `got-d-rounds`, `knn`, `dsir`.
+        text: The column that holds the text, in candidates and target.
         domain: The column of the candidates that names a row's domain.
         source: The column of the candidates that names a row's source.
         label: The column of the target that holds a label.
-        validation: Chooses the best epoch; without it, a tenth of the target does.
-        test: What is scored on; without it a tenth of the target. Candidates that overlap it are not selected.
-        name: Of the target: results of one name replace each other.
+        validation: Rows for early stopping; without them a tenth of the target is held out.
+        test: Rows for the final evaluation; without them a tenth of the target is held out. Candidates that overlap
+            them are not selected.
+        name: Name of the target: a new result replaces the last one of the same name.
         lake: The folder of all results.
         **settings: Any other field of the task file, as `encoder={"model": "minilm"}`.
 
@@ -153,8 +154,8 @@ def select(
         The selection, with `.selected`, `.scores`, `.explain(row)`, `.report()`, `.to_pandas()` and `.to_hf()`.
 
     Raises:
-        BadInput: A source or a setting is refused; it says what to do.
-        CheckFailedError: What was made does not hold what it must.
+        BadInput: A source or a setting is refused; the message says what to do.
+        CheckFailedError: A blocking check of a stage failed.
     """
     task = build_task(
         candidates,
@@ -177,11 +178,11 @@ def explain(selection: Selection | Task | str | Path, row: str) -> Explanation:
     """Return why a row is selected or not.
 
     Args:
-        selection: What `select` returned, a task, or a task file, of which the last selection counts.
-        row: The row's id, the first eight characters of it or more, or a piece of its text that no other has.
+        selection: A result of `select`; or a task or task file, for its last selection.
+        row: The row's id, its first eight characters or more, or a piece of text that only this row has.
 
     Raises:
-        BadInput: Nothing has been selected, or no row has that id or text, or more than one has.
+        BadInput: Nothing has been selected, or `row` matches no row or several rows.
     """
     if isinstance(selection, Selection):
         return selection.explain(row)

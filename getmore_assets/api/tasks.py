@@ -1,4 +1,4 @@
-"""From what a caller gives to a task.
+"""From the arguments of a call to a task.
 
 Belongs here: sources of every kind, the budget, the fields of the task file. Does not: running a task.
 """
@@ -18,7 +18,7 @@ from getmore_assets.task_files import task_of
 #: A path, the fields of a source as a task file has them, or rows: a frame of polars or pandas, a PyArrow table, a
 #: `datasets.Dataset`, a list of texts or of dicts.
 Source = Any
-#: How much is selected: a number of rows, a fraction of the pool (a float), or `{"tokens": 100_000}`.
+#: The budget of a selection: a number of rows, a fraction of the pool (a float), or `{"tokens": 100_000}`.
 Budget = int | float | Mapping[str, Any]
 
 
@@ -36,10 +36,10 @@ def build_task(
     selector: str,
     settings: Mapping[str, Any],
 ) -> Task:
-    """Return the task of a call of `select` or `compare`, which say what the arguments mean.
+    """Return the task of a call of `select` or `compare`, where the arguments are explained.
 
     Raises:
-        BadInput: A source is nothing that can be read, or a field is unknown or has a wrong value.
+        BadInput: A source cannot be read, or a field is unknown or has a wrong value.
     """
     place = Lake(lake)
     require_writable(place.root)
@@ -70,7 +70,7 @@ def _budget(budget: Budget) -> Mapping[str, Any]:
 
 
 def _source(given: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
-    """Return the fields of a source; rows are kept in the lake, under a name that tells what they hold."""
+    """Return the fields of a source; rows in memory are written to the lake, to a file named by their hash."""
     if isinstance(given, Mapping):
         return {**fields, **given}
     if isinstance(given, str | Path):

@@ -1,11 +1,11 @@
 """A selection and its models as files for other tools: rows, blocks for trainers, model folders.
 
-Belongs here: formats, model cards, and the folders they are put in. Does not: what is selected or trained.
+Belongs here: formats, model cards, and the folders with both. Does not: selecting or training.
 """
 
-#: The models among them.
+#: The formats that are models.
 MODELS = ("warmed_model", "finetuned_model")
-#: What can be exported, by the name that a user gives; `formats.py` knows how.
+#: Names of all formats; `formats.py` writes them.
 FORMATS = (
     "parquet",
     "jsonl",

@@ -1,7 +1,7 @@
-"""The card of an exported model: where it comes from, how it was trained, and whether that was worth it.
+"""The card of an exported model: its origin, its training, and its scores.
 
-Belongs here: what `card.md` is filled with. Does not: copying the model. Cards are published: no text of a corpus and
-no path of this machine stands in one.
+Belongs here: the values of the template `card.md`. Does not: copying the model. Cards are published, so they contain no
+text of a corpus and no path of this machine.
 """
 
 import json
@@ -25,12 +25,12 @@ _MADE_FROM_THE_POOL = "small"
 
 
 def text(made: Record, comes_from: Origin, scorecard: Record | None) -> str:
-    """The card, Markdown with YAML front matter.
+    """Return the card: Markdown with YAML front matter.
 
     Args:
-        made: The warmed or the fine-tuned model.
-        comes_from: Its selection and runs.
-        scorecard: The last one of the task; another model's is not shown.
+        made: Record of the warmed or the fine-tuned model.
+        comes_from: The model's selection and runs.
+        scorecard: The task's last scorecard; ignored if it is of another model.
     """
     from huggingface_hub import ModelCard, ModelCardData
     from jinja2 import Environment
@@ -42,7 +42,7 @@ def text(made: Record, comes_from: Origin, scorecard: Record | None) -> str:
     recipes = {"warm-up": task.warmup.model_dump(exclude_none=True)}
     if finetuned:
         recipes["fine-tuning"] = task.finetune.model_dump(exclude_none=True)
-    environment = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - Markdown, of what the task's owner wrote
+    environment = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - Markdown, from the task of its owner
     environment.filters |= {"cell": _cell, "shown": shown}
     data = ModelCardData(
         library_name="transformers",
@@ -75,12 +75,12 @@ def _base(model: str) -> str:
 
 
 def _shown(model: str) -> str:
-    """A model's name without the path that leads to it."""
+    """Return a model's name without the folders before it."""
     return Path(model).expanduser().resolve().name if is_folder(model) else model
 
 
 def _scores(made: Record, comes_from: Origin, scorecard: Record | None) -> JsonObject | None:
-    """What the card says of a scorecard, where that scorecard was made with this model."""
+    """Return the card's scores from a scorecard of this model, or None."""
     if scorecard is None or scorecard.inputs.get(made.station) != made.data_version:
         return None
     facts, measured = ScorecardFacts.of(scorecard), scorecard.lineage["selection_hash"]
@@ -94,5 +94,5 @@ def _scores(made: Record, comes_from: Origin, scorecard: Record | None) -> JsonO
 
 
 def _cell(value: str) -> str:
-    """Text that neither ends a table's cell nor its line."""
+    """Return text without characters that end a table's cell or line."""
     return " ".join(str(value).replace("|", "\\|").split())

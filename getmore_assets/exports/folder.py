@@ -1,6 +1,6 @@
-"""The folder that a user names: nothing that is not this command's own is overwritten there.
+"""The folder of an export, in which only files of earlier exports are overwritten.
 
-Belongs here: putting outputs into a folder, and the list of them. Does not: what they hold.
+Belongs here: writing outputs into a folder, and the list of them. Does not: their contents.
 """
 
 import os
@@ -18,7 +18,7 @@ from getmore_assets.exports.origin import Origin
 from getmore_assets.json_models import JsonObject
 from getmore_assets.records import write_atomically
 
-#: What an export wrote into a folder, and what each of it comes from. (No JSON: `datasets` would take it for rows.)
+#: The list of outputs in a folder and their origin. (Not JSON: `datasets` would read it as rows.)
 LIST = "getmore_export.yaml"
 
 
@@ -27,9 +27,9 @@ class Output:
     """A file, or a folder, that an export writes.
 
     Attributes:
-        name: Directly under the folder that is exported to.
-        write: Given the path to write to, which is not there yet.
-        comes_from: For the list.
+        name: File name in the folder of the export.
+        write: Writes the output to a path, which does not exist yet.
+        comes_from: Origin of the output, for the list.
     """
 
     name: str
@@ -38,9 +38,9 @@ class Output:
 
 
 def put(folder: Path, outputs: Sequence[Output]) -> dict[str, Path]:
-    """Write outputs into a folder, each whole or not at all; returns their paths by name.
+    """Write outputs into a folder, each atomically, and return their paths by name.
 
-    What an earlier export left there, and nobody changed since, is replaced; other files are left alone.
+    Unchanged outputs of an earlier export are replaced; other files are kept.
 
     Raises:
         BadInput: The folder cannot be written to, or something else is where an output would be.
@@ -62,8 +62,8 @@ def _fill(folder: Path, outputs: Sequence[Output]) -> None:
         for output in outputs:
             _remove(partials[output.name])
             output.write(partials[output.name])
-        # Until the hashes are known the list says that these are an export's, whatever they hold: a process killed
-        # here leaves nothing that the next one would not replace.
+        # List the outputs without hashes first: if the process is killed here, the next export may replace them
+        # whatever they contain.
         listed |= {one.name: {"comes_from": asdict(one.comes_from), "sha256": None} for one in outputs}
         _write(folder, listed)
         for name, partial in partials.items():

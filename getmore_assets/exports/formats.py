@@ -1,7 +1,7 @@
-"""The formats: what each consists of.
+"""The formats of exports.
 
-Belongs here: a selection, or a model, in every format. Does not: which rows (`rows.py`), what a model card says
-(`card.py`), how trainers are told of it (`trainers.py`), or how files get into the user's folder (`folder.py`).
+Belongs here: writing a selection, or a model, in every format. Does not: which rows (`rows.py`), the text of a model
+card (`card.py`), the configuration of trainers (`trainers.py`), or replacing files in the user's folder (`folder.py`).
 """
 
 import shutil
@@ -24,7 +24,7 @@ from getmore_assets.exports.trainers import TRAINERS, Described
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
 
-_PATTERN = ("*", "?", "[", "::")  # what `datasets`, with which the trainers read, takes for more than a name
+_PATTERN = ("*", "?", "[", "::")  # trainers read with `datasets`, which gives these characters a meaning
 
 
 def _jsonl(part: Part, path: Path) -> None:
@@ -37,7 +37,7 @@ def _jsonl(part: Part, path: Path) -> None:
 
 def _csv(part: Part, path: Path) -> None:
     if part.frame is None:
-        raise NoCommonFormError("a row of messages or lists is no row of CSV")
+        raise NoCommonFormError("CSV cannot hold a row of messages or lists")
     part.frame.write_csv(path)
 
 
@@ -60,17 +60,17 @@ def _huggingface(part: Part, path: Path) -> None:
     made.save_to_disk(str(path))
 
 
-#: Format → how its files or folders end, and how rows are written there.
+#: Format → suffix of its files or folders, and the function that writes rows.
 _ROWS: dict[str, tuple[str, Callable[[Part, Path], None]]] = {
     "parquet": (".parquet", _parquet),
     "jsonl": (".jsonl", _jsonl),
     "csv": (".csv", _csv),
     "huggingface": ("", _huggingface),
 }
-_HUB = "hub"  # a folder as the hub shows a data set: rows and a card
+_HUB = "hub"  # a data set's folder for the hub: rows and a card
 assert (*_ROWS, _HUB, *TRAINERS, *MODELS) == FORMATS
 
-#: The parts of a task that what a station left must have been made with.
+#: The sections of a task that must be unchanged since an exported stage was materialized.
 _MADE_WITH = {
     "selected_subset": ("selection",),
     "warmed_model": ("warmup",),
@@ -79,17 +79,17 @@ _MADE_WITH = {
 
 
 def export(task: Task, formats: Sequence[str], folder: Path, every: bool = False) -> dict[str, Path]:
-    """Write a selection, or the models that came of it, into a folder; returns what was written by name.
+    """Write a selection, or the models trained on it, into a folder; returns the paths of the outputs by name.
 
     Args:
-        task: Whose; what was made of it last.
-        formats: Of `FORMATS`. Rows stand in order of rank; whole rows as they stand in their source.
-        folder: As the user gave it, and as blocks for trainers name it; made where it is missing.
-        every: All candidates with their scores, in place of the selected rows with their texts.
+        task: The task whose last selection or models are exported.
+        formats: Names in `FORMATS`. Rows are in order of rank; whole rows are as in their source.
+        folder: The path that the user gave, which blocks for trainers contain; created if it is missing.
+        every: Export all candidates with their scores instead of the selected rows with their texts.
 
     Raises:
-        BadInput: A format is unknown or does not go with `every`, nothing has been made yet, it was made with other
-            settings than the task has now, or the folder holds something else where an output would be.
+        BadInput: A format is unknown or does not support `every`, nothing is materialized yet, it was materialized with
+            other settings than the task has now, or another file is where an output would be.
     """
     for one in formats:
         if one not in FORMATS:
@@ -104,7 +104,7 @@ def export(task: Task, formats: Sequence[str], folder: Path, every: bool = False
 
 
 def _of_selection(records: Records, task: Task, formats: Sequence[str], folder: Path, every: bool) -> list[Output]:
-    """Rows, and the blocks that name the files that they are in."""
+    """Return the outputs of a selection: rows, and the blocks for trainers, which name the files of rows."""
     made = _made(records, task, "selected_subset")
     comes_from = origin(records, made)
     trainers = [one for one in TRAINERS if one in formats]
@@ -134,7 +134,7 @@ def _of_selection(records: Records, task: Task, formats: Sequence[str], folder: 
 
 
 def _read_by_trainers(part: Part) -> str:
-    """The format that trainers read rows from: of rows with types it is one that has these types."""
+    """Return the format from which trainers read rows: Parquet where rows have types that JSON lacks."""
     return "parquet" if part.whole and not part.whole[0].is_json else "jsonl"
 
 
@@ -148,7 +148,7 @@ def _write_rows(one: str, part: Part, path: Path) -> None:
 
 
 def _write_dataset(parts: Sequence[Part], comes_from: Origin, path: Path) -> None:
-    """A folder with the rows as Parquet, and the card that says where they come from."""
+    """Write a folder with the rows as Parquet, and a card with their origin."""
     (path / "data").mkdir(parents=True)
     columns = {}
     for part in parts:
@@ -163,7 +163,7 @@ def _write_text(text: str, path: Path) -> None:
 
 
 def _model(records: Records, made: Record) -> Output:
-    """A copy of a model's folder, with a card."""
+    """Return the output of a model: a copy of its folder, with a card."""
     comes_from = origin(records, made)
     text = card.text(made, comes_from, records.get("scorecard"))
 
@@ -175,7 +175,7 @@ def _model(records: Records, made: Record) -> Output:
 
 
 def _made(records: Records, task: Task, station: str) -> Record:
-    """What a station left, if it was made with what the task says now."""
+    """Return the record of a stage; refuse a record of other settings than the task has now."""
     verb = "run" if station in MODELS else "select"
     record = records.require(station, f"Run `{verb}` first")
     then = Task.model_validate(record.settings)

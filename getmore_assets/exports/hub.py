@@ -1,7 +1,7 @@
 """A data set or a model on the Hugging Face hub.
 
-Belongs here: the folder of a data set as the hub shows it, and putting a folder there. Does not: a model's card
-(`card.py`). The token comes from the environment, and is not logged.
+Belongs here: the card of a data set, and uploading a folder. Does not: a model's card (`card.py`). The token comes from
+the environment, and is not logged.
 """
 
 import os
@@ -20,7 +20,7 @@ def dataset_card(comes_from: Origin, columns: dict[str, list[str]]) -> str:
 
     Args:
         comes_from: The selection and its runs.
-        columns: Of each file of rows, by its name.
+        columns: Columns of each file of rows, by file name.
     """
     from huggingface_hub import DatasetCardData
     from jinja2 import Environment
@@ -35,10 +35,10 @@ def dataset_card(comes_from: Origin, columns: dict[str, list[str]]) -> str:
 
 
 def repository(to: str) -> str | None:
-    """Return the repository that `hf://owner/name` names; None where it is no such address.
+    """Return the repository of an address `hf://owner/name`; None for another kind of address.
 
     Raises:
-        BadInput: It names none.
+        BadInput: The address has no valid repository.
     """
     if not to.startswith(HUB_PREFIX):
         return None
@@ -49,11 +49,11 @@ def repository(to: str) -> str | None:
 
 
 def publish(folder: Path, name: str, kind: str) -> str:
-    """Put a folder into a repository of the hub in one commit; what an earlier export left there is replaced.
+    """Upload a folder to a repository of the hub in one commit, which replaces the files of earlier exports.
 
     Args:
-        folder: With a `README.md`, the card.
-        name: Of the repository, `owner/name`; a new one is private.
+        folder: A folder with the card as `README.md`.
+        name: Name of the repository, `owner/name`; a new repository is private.
         kind: dataset or model.
 
     Returns:
@@ -79,7 +79,7 @@ def publish(folder: Path, name: str, kind: str) -> str:
             commit_message="getmore export",
             delete_patterns=["data/*", "*.safetensors"],
         )
-    except Exception as error:  # of the hub's client, or of the HTTP client below it, of which there are several
+    except Exception as error:  # the hub's client and its various HTTP clients raise errors of different classes
         why = str(error).replace(token, "…").splitlines()[0][:200]
         fix = "Check that the token may write there, and that the hub can be reached"
         raise BadInput(place, f"cannot be written to ({why})", fix) from None

@@ -1,6 +1,6 @@
-"""What an exported thing comes from: the selection, its versions, the runs.
+"""The origin of an export: the selection, table versions, runs.
 
-Belongs here: gathering that from the records. Does not: how it is shown (`card.py`, `folder.py`).
+Belongs here: collecting these from the records. Does not: showing them (`card.py`, `folder.py`).
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ _SELECTION = "selected_subset"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a selection, or a model that was warmed up on one, comes from.
+    """The origin of a selection, or of a model that was warmed up on it.
 
     Attributes:
-        task: Its name.
-        selection_hash: Names the selected rows and their order.
-        selector: What chose them.
-        called: What the task calls the selector.
+        task: Name of the task.
+        selection_hash: Hash of the selected ids and their order.
+        selector: Name of the selector.
+        called: The task's own name of the selector.
         budget: Rows, tokens or fraction.
-        rows: That were selected.
-        words: In them, with punctuation marks.
-        candidates: That there were to choose from.
-        tables: The version of each station's Delta table.
-        dagster_run_id: Of the making of what is exported.
-        mlflow_run_id: Of a model's; None for a selection.
-        made_at: UTC, ISO 8601.
+        rows: Number of selected rows.
+        words: Number of words and punctuation marks in these rows.
+        candidates: Number of candidates.
+        tables: The version of each stage's Delta table.
+        dagster_run_id: Dagster run that materialized the export.
+        mlflow_run_id: MLflow run of a model; None for a selection.
+        made_at: Time of the materialization: UTC, ISO 8601.
     """
 
     task: str
@@ -47,11 +47,12 @@ class Origin:
 
 
 def origin(records: Records, record: Record) -> Origin:
-    """Where what a station left comes from.
+    """Return the origin of a stage's record.
 
     Args:
-        records: Of the task.
-        record: Of the selected subset, or of a model. A model that was kept names the selection it was made from.
+        records: The task's records.
+        record: The record of the selected subset, or of a model. The origin of a kept model is the selection that it
+            was trained on.
     """
     tags = {**record.lineage, **record.own_tags()}
     versions = {stage: table.version for stage, table in tables_of(tags).items()}

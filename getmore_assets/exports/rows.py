@@ -1,7 +1,7 @@
 """The rows that are exported.
 
-Belongs here: the selected rows with their texts or as they stand in their sources, and all candidates with scores. Does
-not: how they are written.
+Belongs here: the selected rows, with their texts or as they are in their sources, and all candidates with scores. Does
+not: writing them (`formats.py`).
 """
 
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ _TEXTS = Shape("text", {"text": "text"})
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one shape, in order of rank: what goes into one file.
+    """Rows of one shape, in order of rank: the contents of one file.
 
     Attributes:
-        name: Of the file, without its end.
-        shape: Of the rows.
-        frame: Rows of text, with what the selection says of them; None where whole rows are kept.
-        whole: Rows as they stand in their source.
+        name: Name of the file, without suffix.
+        shape: Shape of the rows.
+        frame: Rows of text with the columns of the selection; None for whole rows.
+        whole: Whole rows, as they are in their source.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Part:
 
 
 def parts(selection: Record) -> list[Part]:
-    """The selected rows by shape: whole ones as they stand in their sources, the others with their texts."""
+    """Return the selected rows by shape: whole rows as they are in their sources, other rows with their texts."""
     rows, task = selected(selection), Task.model_validate(selection.settings)
     if not pool.keeps_whole_rows(task):
         return [Part("selected", _TEXTS, rows)]
@@ -51,7 +51,7 @@ def parts(selection: Record) -> list[Part]:
 
 
 def _whole(task: Task, rows: pl.DataFrame) -> Iterator[Part]:
-    """Whole rows by shape and columns (lines of JSON: whatever they are), in the order of their sources."""
+    """Yield whole rows by shape and columns (lines of JSON: by shape only), in the order of their sources."""
     shapes = {
         number: shape_of(task.candidates[number].texts, [one.value() for one in payloads.of_columns(of_source)])
         for (number,), of_source in sorted(rows.partition_by("candidate", as_dict=True).items())
@@ -67,7 +67,7 @@ def _whole(task: Task, rows: pl.DataFrame) -> Iterator[Part]:
 
 
 def _names(found: list[Part]) -> Iterator[str]:
-    """`selected`, or one with the shape's name for each part where there are several."""
+    """Yield the name of each part: `selected`; with the shape's name where there are several parts."""
     seen: dict[str, int] = {}
     for one in found:
         number = seen[one.shape.name] = seen.get(one.shape.name, 0) + 1
@@ -76,21 +76,21 @@ def _names(found: list[Part]) -> Iterator[str]:
 
 
 def selected(selection: Record) -> pl.DataFrame:
-    """The selected rows in order of rank: id, text, score, rank, domain, source."""
+    """Return the selected rows in order of rank: id, text, score, rank, domain, source."""
     rows = selection.table_ref().of_target(selection.task).sort("rank")
     return rows.select("id", "text", "score", "rank", "domain", "source").collect()
 
 
 def all_candidates(selection: Record) -> Part:
-    """Every candidate with its score, as one file."""
+    """Return all candidates with their scores, as one file."""
     return Part("candidates", _TEXTS, candidates(selection))
 
 
 def candidates(selection: Record) -> pl.DataFrame:
-    """Every candidate in order of rank: id, score, rank, selected, domain, source, origin (its file and row).
+    """Return all candidates in order of rank: id, score, rank, selected, domain, source, origin (file and row).
 
-    Their texts are in the table `raw_corpus`, and in the files that `origin` names. Where another tool chose, score and
-    rank are null for what it did not name.
+    Their texts are in the table `raw_corpus`, and in the files that `origin` names. For an imported selection, score
+    and rank of rows that the other tool did not name are null.
     """
     ledger = SelectionFacts.of(selection).ledger.of_target(selection.task)
     judged = ledger.filter(pl.col("decision") != "excluded")

@@ -1,7 +1,7 @@
-"""The block by which a trainer reads exported rows: LLaMA-Factory, axolotl, TRL.
+"""The configuration block with which a trainer reads exported rows: LLaMA-Factory, axolotl, TRL.
 
-Belongs here: a shape of rows in a trainer's own words. Does not: the rows (`rows.py`), or which files are written
-(`formats.py`). To add a trainer: a function and a line in `TRAINERS`.
+Belongs here: describing a shape of rows in a trainer's configuration. Does not: the rows (`rows.py`), or which files
+are written (`formats.py`). To add a trainer, add a function and a line in `TRAINERS`.
 """
 
 import json
@@ -22,12 +22,12 @@ _LOADERS = {".jsonl": "json", ".parquet": "parquet"}
 
 @dataclass(frozen=True)
 class Described:
-    """A file of rows that a block names.
+    """A file of rows that a block describes.
 
     Attributes:
-        name: What a trainer may call it.
-        file: Where it lies, as the user named the folder.
-        shape: Of its rows.
+        name: Name of the data set for the trainer.
+        file: Path of the file, below the folder as the user wrote it.
+        shape: Shape of the rows.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Described:
 
     @property
     def loader(self) -> str:
-        """The name of its format in `datasets`."""
+        """The name of the file's format in `datasets`."""
         return _LOADERS[self.file.suffix]
 
 
-#: Blocks: their text by the name of the file they go into.
+#: Text of blocks, by the name of their file.
 Blocks = dict[str, str]
 
 
 def _llama_factory(files: Sequence[Described]) -> Blocks:
-    """All files in one list."""
+    """Return one block that lists all files."""
     entries = {one.name: {"file_name": one.file.name, **_llama_factory_entry(one)} for one in files}
     return {"dataset_info.json": json.dumps(entries, indent=2, ensure_ascii=False) + "\n"}
 
@@ -76,7 +76,7 @@ def _llama_factory_entry(one: Described) -> JsonObject:
 
 
 def _axolotl(files: Sequence[Described]) -> Blocks:
-    """A file each: how it trains, `rl`, is one setting for all that it reads."""
+    """Return one block per file: axolotl's setting `rl` holds for all data sets in a block."""
     return {f"axolotl{_suffix(one, files)}.yaml": _axolotl_block(one) for one in files}
 
 
@@ -118,7 +118,7 @@ def _axolotl_preference(one: Described, mapping: JsonObject) -> JsonObject:
 
 
 def _trl(files: Sequence[Described]) -> Blocks:
-    """A file each: TRL joins what one mixture names into one table."""
+    """Return one block per file: TRL joins the data sets of a block into one table."""
     return {f"trl{_suffix(one, files)}.yaml": _trl_block(one) for one in files}
 
 
@@ -153,7 +153,7 @@ def _not_taken(trainer: str, one: Described) -> BadInput:
     return BadInput(f"format {trainer}", f"takes no rows that are made of {made_of}{holds}", _FIX)
 
 
-#: Format → its blocks for some files.
+#: Format → the function that returns its blocks for some files.
 TRAINERS: dict[str, Callable[[Sequence[Described]], Blocks]] = {
     "llama-factory": _llama_factory,
     "axolotl": _axolotl,
