@@ -1,7 +1,7 @@
 """Where stages run.
 
-Belongs here: fields, their defaults and their limits. None of them decides what a stage computes. Does not: starting
-anything (`launch.py`, `cluster.py`, `pods/`).
+Belongs here: fields, their defaults and their limits. No field changes a stage's result. Does not: starting anything
+(`launch.py`, `cluster.py`, `pods/`).
 """
 
 from pydantic import Field, model_validator
@@ -35,7 +35,7 @@ class Pod(Section):
 
 
 class Processes(Section):
-    """How many processes of one machine do a stage's work together, and where."""
+    """The number of processes that share a stage's work on one machine, and which machine."""
 
     processes: int = Field(
         1, ge=1, description="under torchrun, one a GPU where there are GPUs; batches are shared out"
@@ -72,6 +72,6 @@ class Launch(Section):
     train: Processes = Processes()
 
     def pods(self) -> dict[str, Pod]:
-        """The pods that are asked for, by the field that asks."""
+        """The pods of all stages, by field of the task file."""
         places = {"embed": self.embed, "solve": self.solve, "train": self.train}
         return {f"launch.{name}.pod": place.pod for name, place in places.items() if place and place.pod}

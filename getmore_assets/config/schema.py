@@ -1,6 +1,6 @@
 """The JSON schema of the task file, for editors and for other programs.
 
-Belongs here: making it, and the comment by which editors find it. Does not: fields (the modules beside this one).
+Belongs here: building the schema, and the comment by which editors find it. Does not: fields (the other modules here).
 """
 
 import json
@@ -20,14 +20,14 @@ def task_schema() -> JsonObject:
 
 
 def _accept_short_forms(definitions: JsonObject) -> None:
-    """Let a source be its path alone, and a selector its name alone, as the reader of task files does."""
+    """Accept a path in place of a source, and a name in place of a selector, as the reader of task files does."""
     for one in definitions.values():
         one.get("properties", {}).pop(BASE, None)  # no task file sets it
     for name in ("Source", "Selector"):
         whole = definitions.pop(name)
         definitions[f"{name}Fields"] = whole
         definitions[name] = {"anyOf": [{"type": "string"}, {"$ref": f"#/$defs/{name}Fields"}]}
-    # `asset` stands in place of `path`.
+    # A source has `path` or `asset`.
     source = definitions["SourceFields"]
     source["required"] = [field for field in source.get("required", []) if field != "path"]
     source["anyOf"] = [{"required": ["path"]}, {"required": ["asset"]}]
@@ -40,5 +40,5 @@ def write_schema(path: Path) -> Path:
 
 
 def language_server_line(schema: Path, folder: Path) -> str:
-    """Return the first line of a task file in a folder, by which editors find the schema."""
+    """Return the comment for the first line of a task file in a folder, by which editors find the schema."""
     return f"# yaml-language-server: $schema={Path(os.path.relpath(schema, folder)).as_posix()}"

@@ -1,4 +1,4 @@
-"""Which rows, how many, and chosen by what.
+"""The selection: selectors with their settings, and the budget.
 
 Belongs here: the settings of selectors and the budget. Does not: which selectors there are (`selectors/`).
 """
@@ -16,9 +16,9 @@ NONE: Literal["none"] = "none"
 TARGET: Literal["target"] = "target"
 BAG_OF_WORDS: Literal["bag-of-words"] = "bag-of-words"
 RANDOM_INIT: Literal["random-init"] = "random-init"
-#: What shows whether a task can tell selections apart: the target's own text, and what a base model must beat.
+#: Reference arms, which show whether a task can tell selections apart: target text, and references for the base model.
 REFERENCES = (TARGET, BAG_OF_WORDS, RANDOM_INIT)
-#: What a selection is compared with that selects nothing.
+#: Names in `compare` that select nothing.
 UNSELECTED = (NONE, *REFERENCES)
 DEFAULT = "got-d"
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ else:
 
 
 class Budget(Section):
-    """How much may be selected: exactly one of rows, tokens (words and punctuation marks) and fraction of the pool."""
+    """The size of the selection: exactly one of rows, tokens (words and punctuation marks) and fraction of the pool."""
 
     rows: int | None = Field(None, ge=1)
     tokens: int | None = Field(None, ge=1)
@@ -42,7 +42,7 @@ class Budget(Section):
 
 
 class Rounds(Section):
-    """GOT-D in rounds: what is picked already counts in the pool's weights when the next is picked."""
+    """GOT-D in rounds: the rows picked so far count in the pool's weights when further rows are picked."""
 
     rounds: int = Field(8, ge=1, description="how often potentials are solved for; 1 is the paper")
     lambda_: float | Literal["auto"] = Field(
@@ -80,7 +80,7 @@ class Quotas(Section):
 
 
 class Imported(Rows):
-    """What another tool chose: its rows, their ids, or their places in pool files, best first."""
+    """The selection of another tool: rows, ids, or row numbers in pool files, best first."""
 
     path: str = Field(min_length=1, description="its rows, wherever a source may lie, or an index array (.npy)")
     id: str | None = Field(None, description="the column with ids as this project writes them, in place of texts")
@@ -106,27 +106,27 @@ class Imported(Rows):
 
     @property
     def is_array(self) -> bool:
-        """Whether it is an index array, which holds places and nothing else."""
+        """Whether the file is an index array, which holds only row numbers."""
         return self.path.endswith(".npy")
 
     @property
     def counts(self) -> bool:
-        """Whether it names rows by their places in pool files."""
+        """Whether rows are given by row numbers in pool files."""
         return self.index is not None or self.is_array
 
 
 class Selector(Section):
-    """What chooses the rows, with its settings.
+    """A selector with its settings.
 
-    `none` stands for no warm-up, `target` for one on the target's own text, `bag-of-words` for a classifier without a
-    model, and `random-init` for the base model with random weights, where others are compared with them.
+    In `compare`, `none` is no warm-up, `target` a warm-up on the target's own text, `bag-of-words` a classifier without
+    a model, and `random-init` the base model with random weights.
     """
 
     selector: Name = DEFAULT
     name: str | None = Field(None, min_length=1, description="what the scorecard calls it; the selector without it")
     seed: int = Field(0, description="of selectors that draw")
     rounds: Rounds = Rounds()
-    push: float = Field(0.5, ge=0, le=1, description="of contrast: 1 only flees target.negative, 0 only seeks train")
+    push: float = Field(0.5, ge=0, le=1, description="of contrast: weight of target.negative; at 0 only train counts")
     quotas: Quotas | None = None
     imported: Imported | None = None
     entrants: list["AnySelector"] = Field([], description="of race: the selectors that run")
@@ -154,39 +154,39 @@ class Selector(Section):
 
     @property
     def called(self) -> str:
-        """Its name in the scorecard."""
+        """The selector's name in the scorecard."""
         return self.name or self.selector
 
     @property
     def kind(self) -> Kind | None:
-        """The selector as it is declared; None for what selects nothing."""
+        """The selector's declaration; None for a name that selects nothing."""
         return KINDS.get(self.selector)
 
     @property
     def draws(self) -> bool:
-        """Whether another seed gives another selection."""
+        """Whether the selection depends on the seed."""
         return self.kind is not None and "seed" in self.kind.settings
 
     @property
     def plans(self) -> bool:
-        """Whether it chooses for the whole budget, so that what it would take of a smaller one is not its head."""
+        """Whether the first picks depend on the budget, so that a smaller budget is not a prefix of a larger one."""
         return self.quotas is not None or (self.kind is not None and self.kind.plans)
 
     @property
     def reads(self) -> frozenset[str]:
-        """What it chooses by, of vectors and potentials: what their making costs is its cost too."""
+        """Which of vectors and potentials the selector reads; the time of computing them is part of its cost."""
         own = frozenset() if self.kind is None else self.kind.reads
         return own.union(*(one.reads for one in self.entrants))
 
     @property
     def imports(self) -> list[Imported]:
-        """What other tools chose: its own, and that of the entrants of a race."""
+        """The imported selections: the selector's own, and those of the contestants of a race."""
         own = [self.imported] if self.imported else []
         return [*own, *(chosen for one in self.entrants for chosen in one.imports)]
 
     @property
     def asks_a_model(self) -> bool:
-        """Whether the base model must be made before it can choose."""
+        """Whether the selector needs the base model."""
         asks = self.kind is not None and self.kind.asks_a_model(self)
         return asks or any(one.asks_a_model for one in self.entrants)
 
@@ -203,7 +203,7 @@ AnySelector = Annotated[Selector, BeforeValidator(_selector_from_name)]
 
 
 class Selection(Selector):
-    """Which rows, and how many."""
+    """The selector, and the budget."""
 
     budget: Budget = Budget(fraction=0.05)
 
@@ -214,5 +214,5 @@ class Selection(Selector):
         return self
 
     def only_selector(self) -> Selector:
-        """The same without the budget, as the selectors that it is compared with are given."""
+        """Return the selector without the budget, like the selectors in `compare`."""
         return Selector.model_validate(self.model_dump(exclude={"budget"}))

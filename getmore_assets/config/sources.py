@@ -1,6 +1,6 @@
 """Where text comes from: sources, the target's splits, and how the pool is cleaned.
 
-Belongs here: fields, their defaults and their limits. Does not: opening what they name (`preflight.py`).
+Belongs here: fields, their defaults and their limits. Does not: opening files (`preflight.py`).
 """
 
 import operator
@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 PYTHON_DOCS = "python-docs"
 HUB_PREFIX = "hf://"
-#: The path of rows of an asset that has not been looked up.
+#: The prefix of the path of an asset whose materialization has not been looked up.
 ASSET_PREFIX = "asset:"
-#: The field with the folder that a path is relative to: `task_files` fills it in, no task file sets it.
+#: The field with the folder that a path is relative to: set by `task_files`, never in a task file.
 BASE = "base"
 #: A column's name in a template of columns.
 TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")
@@ -41,7 +41,7 @@ _TEXT = (
 
 
 class Rows(Section):
-    """Rows of text, and where they lie."""
+    """Rows of text, and their location."""
 
     path: str = Field(
         min_length=1,
@@ -84,7 +84,7 @@ class Rows(Section):
 
     @property
     def place(self) -> str:
-        """The path as this process opens it: joined to the folder that it is relative to."""
+        """The path to open: joined to the folder that it is relative to."""
         return str(Path(self.base, self.path)) if self.base else self.path
 
     @property
@@ -96,7 +96,7 @@ class Rows(Section):
 
 
 class Source(Rows):
-    """Where rows come from, and under which names their fields lie."""
+    """A source of rows, with the names of their columns."""
 
     source: str | None = Field(None, description="the column that names a row's source; the file's name without it")
     domain: str | None = Field(
@@ -142,7 +142,7 @@ SPLITS = ("train", "validation", "test", "negative")
 
 
 class Target(Section):
-    """The examples of what is wanted. Without `validation` or `test`, a tenth of train is held out for each."""
+    """The examples of the target. Without `validation` or `test`, a tenth of train is held out for each."""
 
     train: AnySource = Field(description="what is fine-tuned on and selected for; never the split you test on")
     validation: AnySource | None = Field(None, description="chooses the best epoch; without it, a tenth of train does")
@@ -153,12 +153,12 @@ class Target(Section):
 
     @property
     def is_of_pairs(self) -> bool:
-        """Whether a row is two texts, which a classifier reads as a pair."""
+        """Whether a row has two texts, which a classifier reads as a pair."""
         source = self.source("train")
         return source is not None and isinstance(source.text, list)
 
     def source(self, split: str) -> Source | None:
-        """The source of a split, with the target's own field names filled in; what is moved away from has no labels."""
+        """Return the source of a split, with the target's column names filled in; `negative` has no labels."""
         found: Source | None = getattr(self, split)
         if found is None:
             return None

@@ -1,6 +1,6 @@
 """The task file as a whole.
 
-Belongs here: what one target is and what is done with it. Does not: the parts (the modules beside this one).
+Belongs here: the top level of the task file. Does not: its sections (the other modules here).
 """
 
 import re
@@ -18,7 +18,7 @@ from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, 
 
 
 class Task(Section):
-    """One target and what to do with it."""
+    """A task: one target, and the pipeline for it."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results", examples=["mine"]
@@ -57,7 +57,7 @@ class Task(Section):
     toxicity: Toxicity | None = None
     curves: Curves = Curves()
     launch: Launch = Launch()
-    seeds: int = Field(3, ge=1, le=100, description="how often each model is trained and scored: what intervals are of")
+    seeds: int = Field(3, ge=1, le=100, description="how many seeds each model is trained and evaluated with")
 
     @property
     def waits_for_assets(self) -> bool:
@@ -66,14 +66,14 @@ class Task(Section):
 
     @property
     def of_target(self) -> list[Source]:
-        """The sources that are read beside the candidates: the target's, and general text."""
+        """The sources besides the candidates: those of the target, and general text."""
         found = [*(getattr(self.target, split) for split in SPLITS), self.general]
         return [source for source in found if source is not None]
 
     def with_sources(self, change: Callable[[Source], Source]) -> "Task":
         """Return this task with each of its sources changed: of the candidates, the target and general text.
 
-        It is this task itself where no source is another, so that what was found of it is known again.
+        Where no source changes, the same object is returned, so that results remembered for it can be used.
         """
         before = {split: source for split in SPLITS if (source := getattr(self.target, split)) is not None}
         target = {split: change(source) for split, source in before.items()}
@@ -92,12 +92,12 @@ class Task(Section):
 
     @property
     def quotas(self) -> list[Quotas]:
-        """Those of every selector that has some."""
+        """The quotas of all selectors that have any."""
         return [one.quotas for one in (self.selection, *self.compare) if one.quotas]
 
     @property
     def unselected(self) -> list[str]:
-        """What the selectors are compared with that selects nothing."""
+        """The entries of `compare` that select nothing."""
         return [name for name in UNSELECTED if any(one.selector == name for one in self.compare)]
 
     @field_validator("lake")

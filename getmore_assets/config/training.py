@@ -1,4 +1,4 @@
-"""Models and the recipes they are trained by.
+"""Models and their training recipes.
 
 Belongs here: fields, their defaults and their limits. Does not: training.
 """
@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 
 from getmore_assets.config.sources import AnySource, Section
 
-#: auto is bfloat16 where the device multiplies in it, else float32.
+#: auto is bfloat16 where the device has bfloat16 products, else float32.
 DType = Literal["auto", "float32", "bfloat16"]
 
 
 class Small(Section):
-    """The shape and training of the model that `base_model.model: small` makes from the pool."""
+    """The architecture and training of the model that `base_model.model: small` trains on the pool."""
 
     layers: int = Field(3, ge=1)
     width: int = Field(192, ge=16)
@@ -28,7 +28,7 @@ class Small(Section):
 
 
 class Head(Section):
-    """How a language-modelling head that a checkpoint lacks is trained, with the body frozen."""
+    """The training of a language-modelling head that the checkpoint lacks, with the body frozen."""
 
     rows: int = Field(4000, ge=1)
     epochs: float = Field(1.0, gt=0)
@@ -37,7 +37,7 @@ class Head(Section):
 
 
 class BaseModelChoice(Section):
-    """The model before."""
+    """The base model: the model before the warm-up."""
 
     model: str = Field("small", description="small | minilm | smollm2 | a hub id | a folder")
     objective: Literal["causal", "masked"] = "causal"
@@ -46,10 +46,10 @@ class BaseModelChoice(Section):
 
 
 class Lora(Section):
-    """Low-rank adapters that are trained in place of the weights, and merged into them afterwards; PEFT's names."""
+    """Low-rank adapters, trained instead of the weights and merged into them afterwards; with PEFT's names."""
 
     rank: int = Field(8, ge=1)
-    alpha: float = Field(16, gt=0, description="what the adapters add is scaled by alpha / rank")
+    alpha: float = Field(16, gt=0, description="the adapters' output is scaled by alpha / rank")
     dropout: float = Field(0.05, ge=0, lt=1)
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = Field(
         "all-linear", description="which layers get one: all linear ones but the head, or those of these names"
@@ -76,13 +76,16 @@ class Training(Section):
 
     @property
     def decides_nothing(self) -> set[str]:
-        """Fields that no model depends on, and those that, as nobody asks for them, are as if they did not exist."""
+        """Fields outside the cache key: those that do not change the model, and newer fields at their defaults.
+
+        A newer field at its default must not change the cache keys of earlier versions.
+        """
         fields = type(self).model_fields
         added = ("gradient_accumulation_steps", "lora", "packing")
         return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
 
     def steps(self, items: int) -> int:
-        """Steps of a training on so many blocks or rows."""
+        """Return the number of steps of a training on `items` blocks or rows."""
         batches = math.ceil(items / self.batch_size)
         return max(1, math.ceil(math.ceil(batches / self.gradient_accumulation_steps) * self.epochs))
 
@@ -101,7 +104,7 @@ class FineTuning(Training):
 
 
 class ZeroShot(Section):
-    """The label that a causal model finds by itself: the one under which the whole instance is least perplexing."""
+    """Zero-shot classification by a causal model: it predicts the label whose instance has the least perplexity."""
 
     template: str = Field("{text}\n{label}", description="the instance, with {text} and {label}")
     labels: dict[str, str] = Field(min_length=2, description="a word for every label of the target")
@@ -115,7 +118,7 @@ class ZeroShot(Section):
 
 
 class Toxicity(Section):
-    """How toxic what a causal model writes is, by a local classifier."""
+    """The toxicity of a causal model's continuations, by a local classifier."""
 
     prompts: AnySource
     classifier: str = Field(min_length=1, description="a hub id or a folder of a sequence classifier")
@@ -127,13 +130,13 @@ class Toxicity(Section):
 
 
 class Curves(Section):
-    """How the comparison goes on with fewer labels, and with smaller budgets, than the task has."""
+    """Further comparisons with fewer labels, with smaller budgets, and on slices of the pool."""
 
     labels: list[int] = Field(default=[], description="rows of target train to fine-tune on, with and without warm-up")
     budgets: list[float] = Field(default=[], description="shares of the budget to warm up on, for every selector")
 
     quantiles: int = Field(
-        0, ge=0, description="slices of the pool, nearest to farthest, to warm up on: does nearer mean better here?"
+        0, ge=0, description="slices of the pool, nearest to farthest, to warm up on: shows whether nearer is better"
     )
 
     @model_validator(mode="after")

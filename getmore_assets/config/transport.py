@@ -11,13 +11,13 @@ from getmore_assets.config.sources import Section
 from getmore_assets.config.training import DType
 
 LEXICAL = "lexical"
-LEXICAL_SAMPLE = 20_000  # rows of the pool that the lexical encoder is fitted on at most
+LEXICAL_SAMPLE = 20_000  # most rows of the pool that the lexical encoder is fitted on
 BROUGHT = "brought"
-WITHOUT_WEIGHTS = (LEXICAL, BROUGHT)  # encoders that are no model with a folder
+WITHOUT_WEIGHTS = (LEXICAL, BROUGHT)  # encoders without a model folder
 
 
 class Adapt(Section):
-    """A few epochs of language modelling on target train, so that distances mean what matters there (paper, C.1.2)."""
+    """A few epochs of language modelling on target train, to adapt distances to the target (paper, C.1.2)."""
 
     objective: Literal["causal", "masked"] = "masked"
     epochs: float = Field(3.0, gt=0)
@@ -26,7 +26,7 @@ class Adapt(Section):
 
 
 class Encoder(Section):
-    """How a text becomes a vector."""
+    """The encoder, from texts to vectors."""
 
     model: str = Field("lexical", description="minilm | lexical | brought | a hub id | a folder")
     max_length: int = Field(256, ge=8, description="tokens")
@@ -53,7 +53,7 @@ class Encoder(Section):
 
 
 class Triage(Section):
-    """How the pool's domains are measured against the target before all of it is encoded."""
+    """Domain triage: distances of the pool's domains from the target, on samples, before the pool is encoded."""
 
     sample: int = Field(2000, ge=1, description="rows of each domain that are encoded for it (the paper: 10,000)")
     epsilon: float = Field(0.05, gt=0, description="entropic regularisation, times the mean cost")
@@ -79,7 +79,7 @@ class Transport(Section):
     memory_mb: int = Field(1024, ge=1, description="limit of the solve's working memory")
 
     def absolute(self, mean_cost: float) -> tuple[float, float | None]:
-        """Epsilon and target_relaxation in the unit of the cost, of a problem with this mean cost."""
+        """Return epsilon and target_relaxation in the unit of the cost, for a problem with this mean cost."""
         unit = mean_cost if self.epsilon_is == "relative" else 1.0
         return self.epsilon * unit, None if self.target_relaxation is None else self.target_relaxation * unit
 
@@ -91,9 +91,9 @@ class Transport(Section):
 
 
 class Drift(Section):
-    """How much change keeps the last result; by default none."""
+    """The drift up to which the last result is kept; none by default."""
 
-    rows: float | None = Field(None, ge=0, le=1, description="share of the target's weight on rows that came or went")
+    rows: float | None = Field(None, ge=0, le=1, description="share of the target's weight on added or removed rows")
     distance: float | None = Field(
         None, ge=0, description="transport distance between the target now and the one selected for (debiased; squared "
         "distance of unit vectors)"
@@ -105,11 +105,11 @@ class Drift(Section):
 
     @property
     def lets_targets_change(self) -> bool:
-        """Whether an earlier solve may stand for a target that changed at all."""
+        """Whether an earlier solve may be kept for a target that changed."""
         return self.rows is not None or self.distance is not None
 
     def lets_pass(self, rows: float, distance: float | None) -> bool:
-        """Whether the earlier solve stands for a target that changed this much; what is not set is not looked at."""
+        """Return whether the earlier solve is kept for a target with this drift; only limits that are set count."""
         if rows == 0:
             return True
         if not self.lets_targets_change:

@@ -1,5 +1,5 @@
-"""A task file drafted from a look at the user's files.
+"""Drafting a task file from the user's files (`getmore init`).
 
-Belongs here: finding data under folders, guessing which is pool and which target, what the columns mean, and writing it
-down with reasons. Does not: opening formats (`corpus/formats.py`), or running anything.
+Belongs here: finding data in folders, inferring pool, target and the roles of columns, and writing these down with
+reasons. Does not: reading formats (`corpus/formats.py`), or running anything.
 """

@@ -1,6 +1,6 @@
 """Which column of a table is the text, the label, the domain, the source.
 
-Belongs here: guessing by what a column holds, helped by its name. Does not: reading (`column_samples.py`).
+Belongs here: inferring roles from the values and the name of a column. Does not: reading (`column_samples.py`).
 """
 
 import re
@@ -31,20 +31,20 @@ _SOURCE = {"source", "origin", "dataset", "site", "publisher", "journal", "corpu
 _SOURCE |= {"from", "author", "sender", "user", "username"}
 _NONE = {"id", "ids", "uid", "uuid", "guid", "key", "url", "uri", "link", "lang", "language", "date", "time", "year"}
 _NONE |= {"month", "timestamp", "license", "licence", "hash", "md5", "sha", "split", "fold", "index", "idx", "version"}
-_PAIRS = (("1", "2"), ("a", "b"), ("premise", "hypothesis"))  # how the names of a pair's two texts end
+_PAIRS = (("1", "2"), ("a", "b"), ("premise", "hypothesis"))  # suffixes of the column names of a pair's two texts
 _EVALUATED = {"test", "validation", "valid", "val", "dev"}
-_SHORT = 40  # characters of a name for a kind of row
-_MOST_LABELS, _MOST_DOMAINS = 50, 100  # where the column's name does not say that it is one
+_SHORT = 40  # most characters of a label, domain or source
+_MOST_LABELS, _MOST_DOMAINS = 50, 100  # most different values, unless the column's name shows its role
 
 
 @dataclass(frozen=True)
 class Role:
-    """A column that was chosen for a part, or that none was.
+    """The column chosen for a role, if any.
 
     Attributes:
-        column: Its name; two of a pair; None where there is none.
-        why: What tells.
-        others: The columns that could have been.
+        column: Name of the column; two names for a pair; None where no column has the role.
+        why: Reason for the choice.
+        others: Other columns that could have the role.
     """
 
     column: str | list[str] | None
@@ -53,17 +53,17 @@ class Role:
 
 
 def text_of(table: Table) -> Role:
-    """The column with the text, or the template of columns that rows of a trainer's shape are made of.
+    """Return the column with the text; for rows of a trainer's shape, the template of their columns.
 
     Raises:
-        NoTextsError: No column holds any.
+        NoTextsError: No column holds texts.
     """
     if shape := table.shape:
         others = [c for c in table.columns.values() if c.name not in shape.columns]
         texts = [c for c in others if c.is_text and c.holds == "words"]
         return Role(shape.text, f"rows of the shape {shape.name}", _names(texts))
     columns = [c for c in table.columns.values() if c.is_text and c.holds in ("words", "values")]
-    columns = [c for c in columns if c.distinct > 1 or c.rows == 1]  # as a system prompt, the same in every row
+    columns = [c for c in columns if c.distinct > 1 or c.rows == 1]  # no columns like a system prompt
     likely = [c for c in columns if c.holds == "words" and not _called(c, _NONE)] or [
         c for c in columns if _called(c, _TEXT) and not _called(c, _NONE)
     ]
@@ -72,8 +72,8 @@ def text_of(table: Table) -> Role:
         held = {c.name: "one value in all rows" if c.distinct == 1 < c.rows else c.holds for c in columns}
         there = "; ".join(f"`{name}` holds {what}" for name, what in held.items()) or "there are none"
         raise NoTextsError(table.found.named, f"no column holds texts: {there}", "Write texts into a column of strings")
-    # A name outweighs length, but not any length: `comment` may be three words beside the review.
-    # What repeats is less likely: of ten instructions for all rows the answers are the texts.
+    # A matching name outweighs length, but not any length: `comment` may be three words beside a whole review.
+    # Values that repeat are less likely texts: with ten instructions for all rows, the answers are the texts.
     likely.sort(
         key=lambda c: (
             -c.length * c.filled * c.distinct / c.rows * (20 if c.name == "text" else 5 if _called(c, _TEXT) else 1)
@@ -83,7 +83,7 @@ def text_of(table: Table) -> Role:
 
 
 def pair_of(table: Table) -> Role | None:
-    """Two columns that are a pair of texts by their names, or None."""
+    """Return two columns whose names show that they are a pair of texts, or None."""
     texts = [c.name for c in table.columns.values() if c.is_text and c.holds == "words"]
     for one in texts:
         for first, second in _PAIRS:
@@ -94,10 +94,10 @@ def pair_of(table: Table) -> Role | None:
 
 
 def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
-    """The column with the labels of a target, which all of its splits have, none with a label that train lacks.
+    """Return the column with the labels of a target: every split has it, with no label that train lacks.
 
     Raises:
-        BadInput: A column says that some rows are a test split.
+        BadInput: The values of a column show that some rows are a test split.
     """
     _refuse_mixed(train)
     found, seen = [], []
@@ -121,12 +121,12 @@ def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
 
 
 def is_called_label(column: str) -> bool:
-    """Whether a column's name says that it holds labels."""
+    """Return whether a column's name shows that it holds labels."""
     return bool(_LABEL & set(_words(column)))
 
 
 def domain_and_source_of(table: Table, texts: list[str]) -> tuple[Role, Role]:
-    """The column that names a row's domain, and the one that names its source, where there are such."""
+    """Return the columns with the domain and with the source of a row, where there are such columns."""
     kinds = [c for c in _kinds(table, texts) if c.filled > 0.5]
     repeated = [c for c in kinds if c.holds != "numbers" and 2 <= c.distinct <= c.rows / 3]
     domain = _first(kinds, _DOMAIN) or _fewest([c for c in repeated if not _called(c, _SOURCE)])
@@ -157,7 +157,7 @@ def _refuse_mixed(train: Table) -> None:
 
 
 def _kinds(table: Table, texts: list[str]) -> list[Column]:
-    """Columns of short values that are no texts, ids or dates."""
+    """Return the columns of short values that are no texts, ids or dates."""
     short = (c for c in table.columns.values() if c.holds in ("words", "values", "numbers") and c.length <= _SHORT)
     return [c for c in short if c.name not in texts and not _called(c, _NONE)]
 
@@ -181,7 +181,7 @@ def _called(column: Column, names: set[str]) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a column's name: `docText` and `doc_text` have two."""
+    """Return the words of a column's name: `docText` and `doc_text` have two."""
     return re.findall(r"[a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).lower())
 
 

@@ -1,6 +1,6 @@
-"""What the columns of a table hold: enough to tell a text from a label from an id.
+"""Samples of a table's columns, with statistics that tell texts, labels and ids apart.
 
-Belongs here: reading some rows, and counting. Does not: which column plays which part (`column_roles.py`).
+Belongs here: reading some rows, and counting. Does not: which column has which role (`column_roles.py`).
 """
 
 import re
@@ -18,35 +18,35 @@ from getmore_assets.corpus.shapes import Recognised, recognise
 from getmore_assets.drafting.files import SourceFiles
 from getmore_assets.errors import BadInput
 
-_LONGEST_NAME = 80  # characters; what is longer is a row where the names should be
+_LONGEST_NAME = 80  # characters; a longer name shows that the first line is a row, not names
 _SHOWN = 3
 _MOST_VALUES = 1000
-_MOST_SHAPED = 200  # rows that a shape is told from
-_MOST_TEXTS = 200  # files of text that are opened
+_MOST_SHAPED = 200  # rows from which a trainer's shape is recognised
+_MOST_TEXTS = 200  # most text files that are opened
 _STRINGS = (pl.String, pl.Categorical, pl.Enum, pl.Null)
-_YEAR = re.compile(r"(19|20)\d\d|nan|inf(inity)?", re.IGNORECASE)  # reads as a number, and may be a column's name
-_JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*[\[\]{\"\d-])"  # how an object or a list of JSON begins
+_YEAR = re.compile(r"(19|20)\d\d|nan|inf(inity)?", re.IGNORECASE)  # parses as a number, but may be a column's name
+_JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*[\[\]{\"\d-])"  # the beginning of a JSON object or list
 _TIME = r"^(\d{4}-\d\d(-\d\d)?([T ]\d\d:.*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d\d:\d\d(:\d\d)?)$"
 
 
 class NoTextsError(BadInput):
-    """A table without rows, or without a column of texts: no part of a task, and no fault either."""
+    """A table without rows or without texts: it cannot be part of a task, but may be left out without an error."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """What one column holds, in the rows that were looked at.
+    """Statistics of one column in the sampled rows.
 
     Attributes:
-        name: Of the column.
-        holds: words (several a value), values (strings of one piece), numbers (strings of digits too), other (lists,
+        name: Name of the column.
+        holds: words (several per value), values (strings without spaces), numbers (also as strings), other (lists,
             objects, also as JSON in a string, bytes, times), or nothing.
-        is_text: Whether it is stored as strings, which a text column must be.
-        rows: How many have a value, neither null nor blank.
-        filled: Those as a share of all, 0 to 1.
-        length: Mean characters of a filled value.
-        distinct: How many different filled values there are.
-        values: The commonest of them, at most 1,000.
+        is_text: Whether the column is stored as strings, as a text column must be.
+        rows: Number of filled values, neither null nor blank.
+        filled: Share of filled values, 0 to 1.
+        length: Mean number of characters of a filled value.
+        distinct: Number of different filled values.
+        values: The most frequent values, at most 1,000.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Column:
     values: tuple[str, ...]
 
     def said(self) -> str:
-        """What it holds, in a few words."""
+        """Return a short description of the values."""
         if self.holds == "nothing":
             return "nothing"
         if self.holds == "words":
@@ -70,16 +70,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A look at what was found.
+    """A sample of a table.
 
     Attributes:
-        found: What was looked at.
-        rows: How many were.
-        whole: Whether those are all of them.
-        columns: By name, in their order.
-        shape: What trainers call rows of such columns; None of rows of text.
-        unusable: How many rows hold nothing, or no messages, in the columns of that shape.
-        partly: The columns that only some files have.
+        found: The files of the table.
+        rows: Number of sampled rows.
+        whole: Whether the sample is the whole table.
+        columns: The columns by name, in their order.
+        shape: The trainer's shape of the rows; None for rows of text.
+        unusable: Number of rows that have nothing, or no messages, in the columns of that shape.
+        partly: Columns that only some files have.
     """
 
     found: SourceFiles
@@ -92,16 +92,16 @@ class Table:
 
 
 def look(found: SourceFiles, most: int, filled_column: str | None = None) -> Table:
-    """Read rows from the start of a table (of many parts: of the first and of the last) and count what they hold.
+    """Read rows from the start of a table (of several files: of the first and of the last), and count their values.
 
     Args:
-        found: What to read.
-        most: Rows, about.
-        filled_column: Count the rows alone that have text in this column.
+        found: The files of the table.
+        most: Approximate limit of rows.
+        filled_column: Count only rows with text in this column; None for all rows.
 
     Raises:
-        NoTextsError: It has no rows.
-        BadInput: It cannot be read, or has no names of columns; by file and row.
+        NoTextsError: The table has no rows.
+        BadInput: The table cannot be read, or has no column names; names file and row.
     """
     filled = tuple(file for file in found.files if file.is_dir() or file.stat().st_size) or found.files
     ends = tuple(dict.fromkeys([filled[0], filled[-1]]))
@@ -136,14 +136,14 @@ def look(found: SourceFiles, most: int, filled_column: str | None = None) -> Tab
 
 
 def _rows(batch: pl.DataFrame, columns: list[str]) -> Iterator[Row]:
-    """Rows as Python has them, of columns that are there."""
+    """Yield rows as Python objects, with those of the columns that exist."""
     there = [column for column in columns if column in batch.columns]
     for values in zip(*(batch[column].to_list() for column in there), strict=True):
         yield dict(zip(there, values, strict=True))
 
 
 def _unusable(batches: list[pl.DataFrame], shape: Recognised) -> int:
-    """How many rows a reading with the shape's text would find bad."""
+    """Return the number of rows that the reader would refuse with the shape's text."""
     count = 0
     for batch in batches:
         for row in _rows(batch, shape.columns):
@@ -163,7 +163,7 @@ def _batches(found: SourceFiles, file: Path, filled: str | None) -> Iterator[pl.
 
 
 def _refuse_odd(found: SourceFiles, file: Path, names: set[str]) -> None:
-    """Refuse what is no table of the kind that its name says, with a line of names at the top."""
+    """Refuse a file that is no table of the format in its name, or has no column names in its first line."""
     if found.kind not in ("csv", "tsv") or not names:
         return
     first = ", ".join(sorted(names))
@@ -200,9 +200,9 @@ def _column(name: str, parts: list[pl.Series], rows: int) -> Column:
 
 
 def _of_one_kind(part: pl.Series) -> pl.Series:
-    """A column of JSON whose values are plain but for a few: those few are as if they were null.
+    """Return a JSON column with mostly plain values as a plain column; its few other values become null.
 
-    Text in pieces is text.
+    Text in pieces is joined, and counts as text.
     """
     if part.dtype != pl.Object:
         return part
@@ -221,5 +221,5 @@ def _holds(filled: pl.Series) -> str:
         return "numbers"
     if filled.str.contains(_JSON).mean() > 0.5 or filled.str.contains(_TIME).mean() > 0.5:  # type: ignore[operator]
         return "other"
-    several = filled.str.contains(r"\s") | filled.str.contains(r"[^\x00-\x7f]{8}")  # not all writing has spaces
+    several = filled.str.contains(r"\s") | filled.str.contains(r"[^\x00-\x7f]{8}")  # some scripts have no spaces
     return "words" if several.mean() > 0.5 else "values"  # type: ignore[operator]

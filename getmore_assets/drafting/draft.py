@@ -1,8 +1,7 @@
-"""A task put together from what was found, with the reason for every choice.
+"""A draft of a task from the user's data, with the reason for every choice.
 
-Belongs here: which guesses become which fields. Does not: the guesses (`sides.py`, `column_roles.py`), proof that the
-task can
-be run (`proposal.py`), or the file it is written to (`writing.py`).
+Belongs here: turning inferred roles into fields of the task. Does not: inferring them (`sides.py`, `column_roles.py`),
+checking that the task can be run (`proposal.py`), or writing the task file (`writing.py`).
 """
 
 import math
@@ -20,9 +19,9 @@ from getmore_assets.drafting.sides import PoolAndTarget
 from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import unreadable_in
 
-_POOL_ROWS, _TARGET_ROWS = 20_000, 200_000  # that are looked at; of a target all, as labels may be rare
+_POOL_ROWS, _TARGET_ROWS = 20_000, 200_000  # sizes of samples; larger for targets, because labels may be rare
 _ROWS_A_DIMENSION = 4
-_FEW = 0.05  # of the letters
+_FEW = 0.05  # share of letters that counts as few
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,10 @@ class Choice:
     """One value of the task file.
 
     Attributes:
-        field: Its dotted name.
-        value: What was written; None where it was left at its default.
-        why: What told.
-        others: What it could have been.
+        field: Dotted name of the field.
+        value: The value; None where the field has its default.
+        why: Reason for the choice.
+        others: Alternatives.
     """
 
     field: str
@@ -42,19 +41,19 @@ class Choice:
     others: tuple[str, ...] = ()
 
     def said(self) -> str:
-        """Why, and what else it could have been."""
+        """Return the reason and the alternatives as text."""
         alternatives = f"; alternative{'s' * (len(self.others) > 1)}: {', '.join(self.others)}" if self.others else ""
         return self.why + alternatives
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a task file is written from.
+    """The contents of a task file.
 
     Attributes:
-        fields: Of the task, as the file will hold them.
-        choices: Every guess among them, and those where nothing was found.
-        left: What is under the paths and not used, and why.
+        fields: Fields of the task, as in the file.
+        choices: All inferred fields, including those for which nothing was found.
+        left: Unused files under the given paths, with reasons.
     """
 
     fields: JsonObject
@@ -63,10 +62,10 @@ class Draft:
 
 
 def drafted(sides: PoolAndTarget) -> Draft:
-    """The task of one way to tell the target from the pool, from a look at all of its files.
+    """Return the draft of a task for one assignment of pool and target, from samples of all files.
 
     Raises:
-        BadInput: A file cannot be read, or holds no texts.
+        BadInput: A file cannot be read, or has no texts.
     """
     splits = {split: look(found, _TARGET_ROWS) for split, found in sides.target.items()}
     pool, left = _with_texts(sides)
@@ -92,10 +91,10 @@ def drafted(sides: PoolAndTarget) -> Draft:
 
 
 def _with_texts(sides: PoolAndTarget) -> tuple[list[Table], dict[str, str]]:
-    """The tables of the pool that hold texts, and the others with the reason.
+    """Return the tables of the pool with texts, and the reasons for leaving out the others.
 
     Raises:
-        BadInput: One cannot be read, or none holds texts.
+        BadInput: A table cannot be read, or no table has texts.
     """
     tables, left, refused = [], dict[str, str](), list[NoTextsError]()
     for found in sides.pool:
@@ -113,7 +112,7 @@ def _with_texts(sides: PoolAndTarget) -> tuple[list[Table], dict[str, str]]:
 
 
 def _passages(table: Table, source: JsonObject) -> int:
-    """How many rows of the pool a table becomes, about: long texts are cut, whole rows are not."""
+    """Estimate the number of pool rows of a table: long texts are cut into passages, whole rows are not."""
     column = table.columns.get(source["text"]) if isinstance(source["text"], str) else None
     if column is None or source.get("whole_rows"):
         return table.rows
@@ -121,7 +120,7 @@ def _passages(table: Table, source: JsonObject) -> int:
 
 
 def _foreign(pool: list[Table], candidates: list[JsonObject]) -> float:
-    """The share of letters beyond Latin in the pool's texts that were looked at; 0 where they are few."""
+    """Return the share of non-Latin letters in the sampled texts of the pool; 0 where they are few."""
     texts = [v for table, source in zip(pool, candidates, strict=True) for v in _values(table, source["text"])]
     seen = pl.Series(texts, dtype=pl.String)
     letters, latin = (int(seen.str.count_matches(p).sum()) for p in (r"\p{L}", r"\p{Latin}"))
@@ -199,7 +198,7 @@ def _rows_with_text(table: Table, text: Role, most: int) -> Table:
 
 
 def _texts(table: Table, text: Role) -> list[str]:
-    """The columns that a table's text is made of."""
+    """Return the columns of a table's text."""
     return table.shape.columns if table.shape else [str(text.column)]
 
 
@@ -215,7 +214,7 @@ def _looked(table: Table) -> str:
 
 
 def _bad_rows(table: Table, columns: list[str], field: str, choices: list[Choice]) -> dict[str, str]:
-    """`bad_rows: skip` where a row that was looked at has no text, or no label."""
+    """Return `bad_rows: skip` where a sampled row has no text or no label, and note the choice."""
     plain = [column for column in columns if table.shape is None or column not in table.shape.columns]
     empty = max([round((1 - table.columns[c].filled) * table.rows) for c in plain], default=0)
     empty = max(empty, table.unusable)

@@ -1,7 +1,7 @@
-"""The data under folders and files: what a task file could name, each as one source.
+"""The data under files and folders, grouped into sources for a task file.
 
-Belongs here: finding files, putting the parts of one table together, splits of saved data sets. Does not: looking into
-a table (`column_samples.py`), or which is pool and which target (`sides.py`).
+Belongs here: finding files, grouping the files of one table, splits of saved data sets. Does not: reading a table
+(`column_samples.py`), or which source is pool or target (`sides.py`).
 """
 
 import json
@@ -18,9 +18,9 @@ from getmore_assets.corpus.lines import LONGEST_ROW
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
-_MANY = 5  # files of one shape are a collection; fewer may as well be a corpus, a target and its splits
+_MANY = 5  # so many files with the same columns are one table; fewer may be a corpus, a target and its splits
 _WITH_COLUMNS = ("csv", "tsv", "jsonl", "parquet")
-#: Words in the names of files that set one apart from those beside it.
+#: Words in file names that show a split.
 SPLITS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev", "development", "eval"),
@@ -35,14 +35,14 @@ _ABOUT = re.compile(r"(?i)^(readme|licen[cs]e|copying|notice|changelog|citation|
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """One thing that a source of a task file can name.
+    """The files of one source.
 
     Attributes:
-        path: As the task file will name it: a file, a glob of the parts of one table, or a folder.
-        kind: Its format, a key of `formats.READERS`.
-        files: What it stands for; of a Delta table or a saved data set the folder.
-        split: Of a saved data set with several; else None.
-        size: In bytes.
+        path: Path for the task file: a file, a glob of the files of one table, or a folder.
+        kind: Format, a key of `formats.READERS`.
+        files: The files; the folder for a Delta table or a saved data set.
+        split: The split, for a saved data set with several splits; else None.
+        size: Size in bytes.
     """
 
     path: str
@@ -53,19 +53,19 @@ class SourceFiles:
 
     @property
     def named(self) -> str:
-        """Its path, and its split where it has several."""
+        """The path, with the split of a data set with several splits."""
         return f"{self.path} (split {self.split})" if self.split else self.path
 
     def source(self) -> Source:
-        """A source that names it, and no column yet."""
+        """The source for a task file, without names of columns."""
         return Source(path=self.path, **({"split": self.split} if self.split else {}))
 
 
 def find(given: list[str]) -> tuple[list[SourceFiles], dict[str, str]]:
-    """Everything readable under some paths, in order of path, and what was left out with why.
+    """Return all readable data under some paths, in order of path, and the reasons for leaving out other files.
 
     Raises:
-        BadInput: A path that was given does not exist, or is of no format that is read; or nothing is left.
+        BadInput: A given path does not exist or has an unknown format, or there is no readable data.
     """
     found: list[SourceFiles] = []
     left: dict[str, str] = {}
@@ -84,7 +84,7 @@ def find(given: list[str]) -> tuple[list[SourceFiles], dict[str, str]]:
 
 
 def _under(folder: Path, left: dict[str, str]) -> list[SourceFiles]:
-    """The data in a folder and the folders in it."""
+    """Return the data in a folder and its subfolders."""
     if (folder / "_delta_log").is_dir():
         kind, whole, _ = resolve(Source(path=str(folder)))
         return [_found(str(folder), kind, tuple(whole))]
@@ -109,7 +109,7 @@ def _under(folder: Path, left: dict[str, str]) -> list[SourceFiles]:
 
 
 def _not_read(path: Path) -> str | None:
-    """Why a thing in a folder is no data, or None."""
+    """Return why an entry of a folder is no data, or None."""
     if not path.exists():
         return "a link to what is not there"
     if not (path.is_file() or path.is_dir()):
@@ -125,13 +125,13 @@ def _not_read(path: Path) -> str | None:
 
 
 def _found(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> SourceFiles:
-    """With its size; that of a split is its own folder's."""
+    """Return the files of a source with their size; the size of a split is that of the split's folder."""
     every = [p for f in files for p in (f.joinpath(split or "").rglob("*") if f.is_dir() else [f])]
     return SourceFiles(path, kind, files, split, sum(p.stat().st_size for p in every if p.is_file()))
 
 
 def _splits(folder: Path) -> list[str | None]:
-    """The splits of a saved data set; [None] where it is but one."""
+    """Return the splits of a saved data set; [None] for a data set without splits."""
     names = folder / "dataset_dict.json"
     try:
         return list(json.loads(names.read_text("utf-8"))["splits"]) if names.is_file() else [None]
@@ -140,7 +140,7 @@ def _splits(folder: Path) -> list[str | None]:
 
 
 def _is_json_lines(path: Path) -> bool:
-    """Whether the first line of a `.json` file is an object: the name alone does not say so."""
+    """Return whether the first line of a `.json` file is an object, so that the file is JSON lines."""
     with path.open("rb") as stream:
         try:
             return isinstance(json.loads(stream.readline(LONGEST_ROW)), dict)
@@ -149,9 +149,9 @@ def _is_json_lines(path: Path) -> bool:
 
 
 def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
-    """The files of one folder, those that belong together put under a glob.
+    """Group the files of one folder into tables: a path or glob, and its files.
 
-    Together belong all texts; files whose names differ in their numbers alone; and many files with the same columns.
+    One table are all text files, files whose names differ only in numbers, and many files with the same columns.
     """
     if len(paths) >= _MANY and (whole := _of_one_shape(paths, kind)):
         return {whole: tuple(paths)}
@@ -163,13 +163,13 @@ def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
     for pattern, parts in alike.items():
         if len(parts) > 1 and _stands_for(pattern, parts):
             tables[pattern] = tuple(parts)
-        else:  # alone, or the glob would take in others
+        else:  # a single file, or the glob would match other files, too
             tables |= {str(part): (part,) for part in parts}
     return tables
 
 
 def _of_one_shape(paths: list[Path], kind: str) -> str | None:
-    """The glob of files that all have the same columns, and nothing in their names that sets one apart; or None."""
+    """Return the glob of files that have the same columns and no name of a split; else None."""
     suffixes = {_ending(path) for path in paths}
     told = set.intersection(*(_plain_words(path) for path in paths))
     apart = any((_plain_words(path) - told) & _TELLING for path in paths)
@@ -181,7 +181,7 @@ def _of_one_shape(paths: list[Path], kind: str) -> str | None:
 
 
 def _ending(path: Path) -> str:
-    """What of a file's name tells its format and compression; a title before it may have dots as well."""
+    """Return the suffixes of a file name for format and compression; other dots belong to the title."""
     return path.name[len(formats.plain_name(path)) :]
 
 
@@ -190,7 +190,7 @@ def _plain_words(path: Path) -> set[str]:
 
 
 def _columns(path: Path, kind: str) -> tuple[str, ...] | None:
-    """The names of a table's columns, by its first rows; None where it has none, or cannot be read."""
+    """Return the column names of a table from its first rows; None where there are none, or the file is unreadable."""
     reading = Reading(Source(path=str(path)))
     try:
         batch = next(iter(formats.READERS[kind](path, None, reading)), None)
@@ -200,7 +200,7 @@ def _columns(path: Path, kind: str) -> tuple[str, ...] | None:
 
 
 def _stands_for(pattern: str, parts: list[Path]) -> bool:
-    """Whether a glob means those files and no others; where a name has a bracket it may mean none."""
+    """Return whether a glob matches exactly these files; with a bracket in a name it may match none."""
     try:
         return resolve(Source(path=pattern, format="text")).paths == parts
     except BadInput:

@@ -1,7 +1,7 @@
 """The task that `getmore init` proposes: the likeliest one that a run would accept.
 
-Belongs here: trying one way after the other against the preflight of a run, and saying why one was refused. Does not:
-the ways (`sides.py`, `weighing.py`), or putting a task together (`draft.py`).
+Belongs here: checking one assignment of pool and target after the other with the preflight of a run, and the reasons
+for refusals. Does not: the assignments (`sides.py`, `weighing.py`), or drafting a task (`draft.py`).
 """
 
 import os
@@ -21,17 +21,17 @@ from getmore_assets.json_models import JsonObject
 
 
 def propose(given: list[str], target: str | None = None, choose: Callable[[list[Way]], Way] | None = None) -> Draft:
-    """Look at some files and folders, and return the likeliest task that they are for and that can be run.
+    """Return the likeliest task for some files and folders that can be run.
 
-    Every draft is held against the preflight that a run begins with; where it is refused, the next way is tried.
+    Every draft is checked with the preflight of a run; if it is refused, the next assignment is tried.
 
     Args:
         given: Paths, relative to the working directory.
         target: The target's training examples, where the user names them.
-        choose: Asked which of several ways is meant, where neither names nor labels nor sizes tell.
+        choose: Asks the user for one of several assignments, where names, labels and sizes do not decide.
 
     Raises:
-        BadInput: Something cannot be read; no way could be run; or several could, and there is nobody to ask.
+        BadInput: A file cannot be read, no assignment can be run, or several can and `choose` is None.
     """
     try:
         ways = weigh(tell_apart(given, target))
@@ -56,7 +56,7 @@ def propose(given: list[str], target: str | None = None, choose: Callable[[list[
 
 
 def _first_that_runs(ways: list[Way], near: list[Way]) -> tuple[list[tuple[Way, Draft]], list[tuple[Way, BadInput]]]:
-    """The drafts that can be run among the ways that are near each other, else the first one; and the refusals."""
+    """Return the drafts that can be run among equally likely assignments, else the first draft; and the refusals."""
     made: list[tuple[Way, Draft]] = []
     refused: list[tuple[Way, BadInput]] = []
     for way in ways:
@@ -79,10 +79,10 @@ def _none_runs(refused: list[tuple[Way, BadInput]]) -> BadInput:
 
 
 def _proved(made: Draft) -> Draft:
-    """A draft that the preflight of a run accepts, bad rows skipped where there are any.
+    """Return a draft that the preflight of a run accepts, with `bad_rows: skip` where there are bad rows.
 
     Raises:
-        BadInput: It does not.
+        BadInput: The preflight refuses the draft.
     """
     try:
         _preflight(made.fields)
@@ -104,7 +104,7 @@ def _preflight(fields: JsonObject) -> None:
 
 
 def _skipping(fields: JsonObject) -> JsonObject:
-    """The fields, with bad rows of every source left out."""
+    """Return the fields with `bad_rows: skip` in every source."""
 
     def skip(source: Any) -> JsonObject:
         return {**({"path": source} if isinstance(source, str) else source), "bad_rows": "skip"}
@@ -114,7 +114,7 @@ def _skipping(fields: JsonObject) -> JsonObject:
 
 
 def relative_to(made: Draft, folder: Path) -> Draft:
-    """The draft with every path relative to the folder of the task file, which is where a task's paths start."""
+    """Return the draft with every path relative to the folder of the task file, as paths in task files are."""
 
     def moved(source: Any) -> Any:
         if isinstance(source, str):

@@ -1,7 +1,7 @@
-"""Which of the data is the target, with its splits, and which the candidate pool: every way to tell them apart.
+"""Assigning data to target (with its splits) and candidate pool: every assignment that names allow.
 
-Belongs here: names of files and folders. Does not: what is in them (`column_samples.py`,
-`column_roles.py`), or which way is the likeliest where names do not tell (`weighing.py`).
+Belongs here: names of files and folders. Does not: their contents (`column_samples.py`, `column_roles.py`), or which
+assignment is the likeliest where names do not decide (`weighing.py`).
 """
 
 import re
@@ -18,14 +18,14 @@ _FIX = "Say which is the target: --target FILE, its training examples"
 
 @dataclass(frozen=True)
 class PoolAndTarget:
-    """One way to tell the pool from the target.
+    """One assignment of data to pool and target.
 
     Attributes:
-        name: Of the target.
+        name: Name of the target.
         pool: The candidates.
-        target: By split; train is always there.
-        why: What tells that this is the target; empty where names do not.
-        left: What is neither, by name, and why.
+        target: The target's files by split; always with train.
+        why: Reason for the choice of the target; empty where names do not decide.
+        left: Data in neither, by name, with reasons.
     """
 
     name: str
@@ -37,7 +37,7 @@ class PoolAndTarget:
 
 @dataclass(frozen=True)
 class _Named:
-    """What a name says: the split, whether target or pool, and the words that its other splits share with it."""
+    """Data with the meaning of its name: split, target or pool, and the words that the set's other splits share."""
 
     found: SourceFiles
     split: str | None
@@ -46,14 +46,14 @@ class _Named:
 
 
 def tell_apart(given: list[str], target: str | None) -> list[PoolAndTarget]:
-    """Find the data under some paths, and every way to tell the pool from the target; one where names tell.
+    """Find the data under some paths, and return every possible assignment; only one where names decide.
 
     Args:
         given: Files and folders.
-        target: The target's training examples, where the user names them; splits that lie beside them are found.
+        target: The target's training examples, where the user names them; splits in the same folder are found.
 
     Raises:
-        BadInput: Something cannot be read, or nothing can be the target, or the pool.
+        BadInput: A file cannot be read, or no data can be the target or the pool.
     """
     found, left = find(given)
     if target is None:
@@ -80,7 +80,7 @@ def tell_apart(given: list[str], target: str | None) -> list[PoolAndTarget]:
 def _way(
     train: _Named, why: str, everything: list[_Named], found: list[SourceFiles], left: dict[str, str], given: list[str]
 ) -> PoolAndTarget:
-    """The sides, where these are the training examples."""
+    """Return the assignment in which `train` is the training examples."""
     splits = {"train": train.found}
     for one in everything:
         if one is not train and one.split and one.says != "pool" and _is_of(one, train):
@@ -100,7 +100,7 @@ def _way(
 
 
 def _without(one: SourceFiles, own: list[SourceFiles]) -> list[SourceFiles]:
-    """What is left of files that were put together, where the target is one of them; else they stay together."""
+    """Return grouped files without the target's own file; the group unchanged where it has no file of the target."""
     named = {file.resolve() for target in own for file in target.files}
     rest = tuple(file for file in one.files if file.resolve() not in named)
     if one in own or len(rest) == len(one.files):
@@ -109,14 +109,14 @@ def _without(one: SourceFiles, own: list[SourceFiles]) -> list[SourceFiles]:
 
 
 def _call(train: _Named) -> str:
-    """A name for the task: of the target's file, else of the nearest folder that has one."""
+    """Return a name for the task: from the target's file, else from the nearest folder with a meaningful name."""
     folders, at = train.family, train.family.index("/")
     own = folders[at + 1 :] or folders[:at] or _words(train.found.files[0].absolute().parent.name)
     return "-".join(own)[:80].strip("-") or "task"
 
 
 def _beside(target: Path) -> list[SourceFiles]:
-    """What lies beside a target's file and has the name of a split."""
+    """Return the data in the folder of a target's file that is named like a split."""
     if not target.is_file():
         return []
     names = [str(p) for p in sorted(target.parent.iterdir()) if p.is_file() and formats.kind_of(p)]
@@ -125,13 +125,13 @@ def _beside(target: Path) -> list[SourceFiles]:
 
 
 def _is_of(one: _Named, train: _Named) -> bool:
-    """Whether a split is of the same set: alike in name, or with no name but its own in the same folder."""
+    """Return whether a split belongs to the set of `train`: similar name, or only the split's name, same folder."""
     bare = one.split != "train" and one.family[-1] == "/" and train.family[: len(one.family)] == one.family
     return one.family == train.family or bare
 
 
 def _named(found: list[SourceFiles]) -> list[_Named]:
-    """What names say. Folders that all have in common say nothing."""
+    """Return the data with the meaning of names. Folders that all data share have no meaning."""
     folders = [one.files[0].absolute().parent.parts for one in found]
     shared = 0
     while len({parts[shared : shared + 1] for parts in folders}) == 1 and folders[0][shared:]:
@@ -142,7 +142,7 @@ def _named(found: list[SourceFiles]) -> list[_Named]:
 def _name(found: SourceFiles, folders: list[str]) -> _Named:
     name = re.sub(r"\.(jsonl?|ndjson|parquet|csv|tsv|txt|md|rst|text|tex|gz|zst)\b", "", Path(found.path).name.lower())
     by_name, by_folder = _words(name) + _words(found.split or ""), _words(" ".join(folders))
-    # What stands nearest to the data speaks: the split, the file's name, then the folders.
+    # The nearest name decides: the split, then the file's name, then the folders.
     nearest = [*reversed(by_name), *reversed(by_folder)]
     word = next((w for w in nearest if w in _SPLIT_OF), None)
     says = next(("target" if w in TARGET else "pool" for w in nearest if w in TARGET | POOL), None)
@@ -155,7 +155,7 @@ def _words(name: str) -> list[str]:
 
 
 def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Named, str]]:
-    """What may be the training examples, and what tells: one where names tell, else all that they do not rule out."""
+    """Return possible training examples with reasons: one where names decide, else all that names do not exclude."""
     if len(everything) == 1:
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = f"is all that is read ({others})" if others else "is all there is"
@@ -168,7 +168,7 @@ def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Na
             families.setdefault(one.family, []).append(one)
     with_train = [family for family in families.values() if any(one.split == "train" for one in family)]
     by_name = [family for family in families.values() if any(one.says == "target" for one in family)]
-    if not by_name:  # a set with a train split that is the larger part of all this may as well be the pool
+    if not by_name:  # a set with a train split may be the pool if it is the larger part of the data
         by_name = [family for family in with_train if 2 * sum(one.found.size for one in family) < total]
     if len(by_name) == 1:
         return [(_only_train(by_name[0], "the target"), "its name says so")]
@@ -188,7 +188,7 @@ def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Na
 
 
 def _only_train(own: list[_Named], what: str) -> _Named:
-    """The one that is trained on, of what is the target's."""
+    """Return the training examples among the target's data."""
     train = [one for one in own if one.split == "train"] or [one for one in own if one.split is None]
     if not train and len(own) == 1:
         fix = "Give the training examples: what is selected for must not be what is tested on"

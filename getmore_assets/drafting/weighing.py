@@ -1,7 +1,7 @@
-"""Which way to tell the target from the pool is the likeliest, where names do not tell: by labels, then by size.
+"""Ranking assignments of pool and target by likelihood, where names do not decide: by labels, then by size.
 
-Belongs here: a look into what could be the target. Does not: names (`sides.py`), or whether a way can be run
-(`draft.py`).
+Belongs here: sampling the data that could be the target. Does not: names (`sides.py`), or whether a task can be run
+(`proposal.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -11,20 +11,20 @@ from getmore_assets.drafting.column_samples import NoTextsError, look
 from getmore_assets.drafting.files import SourceFiles
 from getmore_assets.drafting.sides import PoolAndTarget
 
-_LOOKED_AT = 2000  # rows
-_CLEARLY = 5  # times: a target of this part of another's size is clearly the smaller one
-_NOTES = 20  # text files that are fewer than this are rather notes than examples
+_LOOKED_AT = 2000  # rows in a sample
+_CLEARLY = 5  # one target is clearly smaller than another if its size is less by this factor
+_NOTES = 20  # fewer text files than this are more likely notes than examples
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to tell the target from the pool, and what speaks for it.
+    """An assignment of pool and target, with its likelihood.
 
     Attributes:
-        sides: The way; `why` says what speaks for it.
-        place: 0 where a column is called as labels are, 1 where one has values that repeat, 2 where there is none, 3
-            where the target is a few text files.
-        size: Of the target's training examples, in bytes.
+        sides: The assignment, with its reason in `why`.
+        place: Lower is likelier: 0 for a column named like labels, 1 for a column with repeated values, 2 for neither,
+            3 for a target of a few text files.
+        size: Size of the target's training examples, in bytes.
     """
 
     sides: PoolAndTarget
@@ -33,20 +33,20 @@ class Way:
 
     @property
     def target(self) -> str:
-        """What `--target` names it by."""
+        """The name of the target for `--target`."""
         return self.sides.target["train"].path
 
     def is_near(self, other: "Way") -> bool:
-        """Whether neither labels nor size set two ways clearly apart."""
+        """Return whether neither labels nor sizes decide between two assignments."""
         small, large = sorted((self.size, other.size))
         return self.place == other.place and large < _CLEARLY * small
 
 
 def weigh(ways: list[PoolAndTarget]) -> list[Way]:
-    """Every way that makes sense, the likeliest first.
+    """Return the assignments that make sense, the likeliest first.
 
     Args:
-        ways: Of `tell_apart`; one alone is not looked into.
+        ways: Assignments from `tell_apart`; a single one is not sampled.
 
     Raises:
         BadInput: A file cannot be read.
@@ -78,7 +78,7 @@ def weigh(ways: list[PoolAndTarget]) -> list[Way]:
 
 
 def _label(train: SourceFiles) -> str | None:
-    """The column with labels of what could be training examples, where it has one."""
+    """Return the label column of possible training examples, or None."""
     table = look(train, _LOOKED_AT)
     text = text_of(table)
     texts = table.shape.columns if table.shape else [str(text.column)]
@@ -87,7 +87,7 @@ def _label(train: SourceFiles) -> str | None:
 
 
 def said_size(size: float) -> str:
-    """A number of bytes in words."""
+    """Return a number of bytes as text."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}"

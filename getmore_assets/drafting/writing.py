@@ -1,8 +1,7 @@
-"""The task file: what was chosen with its reasons, and every other field of the schema, commented out at its default.
+"""Writing the task file: chosen fields with reasons, and all other fields of the schema, commented out at defaults.
 
-Belongs here: YAML with comments. Does not: choosing (`draft.py`). Descriptions and defaults are read from the schema,
-so they cannot go stale. A line that begins with `#` and one space is prose; with
-none or several it is a setting.
+Belongs here: YAML with comments. Does not: choosing (`draft.py`). Descriptions and defaults come from the schema, so
+they are always current. A line that begins with `#` and one space is prose; with no space or several it is a setting.
 """
 
 import inspect
@@ -31,15 +30,15 @@ _HEAD = (
 
 
 def write(made: Draft, given: list[str], file: str) -> str:
-    """The text of a task file.
+    """Return the text of a task file.
 
     Args:
-        made: What it says.
-        given: What was looked at.
-        file: Where it will lie, for the commands at its top.
+        made: The draft.
+        given: The paths from which the task was drafted.
+        file: Path of the task file, for the commands at its top.
 
     Returns:
-        YAML that loads as exactly what was chosen, with every other field at its default.
+        YAML that loads as exactly the chosen fields, with every other field at its default.
     """
     said = [line.format(given=", ".join(given), file=file) for line in _HEAD]
     lines = [line for one in said for line in _prose(one, "# ")]
@@ -52,7 +51,7 @@ def write(made: Draft, given: list[str], file: str) -> str:
 
 
 def _section(model: type[Section], given: JsonObject, reasons: dict[str, str], at: str, indent: int) -> Iterator[str]:
-    """The lines of one section: its fields in the schema's order."""
+    """Yield the lines of one section: its fields in the schema's order."""
     for name, field in _settings(model):
         key, dotted = field.alias or name, f"{at}{name}"
         if not indent:
@@ -60,7 +59,7 @@ def _section(model: type[Section], given: JsonObject, reasons: dict[str, str], a
         value = given.get(key)
         nested = section_in(field.annotation)
         if key not in given:
-            if indent < 4 or at.startswith("candidates.0."):  # of several sources, the first shows what there is
+            if indent < 4 or at.startswith("candidates.0."):  # only the first of several sources shows all fields
                 yield from _default(key, field, reasons.get(dotted), indent)
         elif isinstance(value, dict) and nested:
             yield from _line(indent, f"{key}:", reasons.get(dotted) or _about(field))
@@ -74,12 +73,12 @@ def _section(model: type[Section], given: JsonObject, reasons: dict[str, str], a
 
 
 def _settings(model: type[Section]) -> list[tuple[str, FieldInfo]]:
-    """The fields of a section that a task file may set."""
+    """Return the fields of a section that a task file may set."""
     return [(name, field) for name, field in model.model_fields.items() if name != BASE]
 
 
 def _item(model: type[Section], item: JsonObject, reasons: dict[str, str], at: str, indent: int) -> Iterator[str]:
-    """A section as one of a list: its first setting bears the dash."""
+    """Yield the lines of a section as an item of a list: its first setting has the dash."""
     dash = " " * (indent + 2)
     for line in _section(model, item, reasons, at, indent + 2):
         if line.startswith(dash) and not line.strip().startswith("#"):
@@ -90,7 +89,7 @@ def _item(model: type[Section], item: JsonObject, reasons: dict[str, str], at: s
 
 
 def _default(key: str, field: FieldInfo, reason: str | None, indent: int) -> Iterator[str]:
-    """A field that was not chosen, commented out; of a section, all that is in it."""
+    """Yield the lines of a field at its default, commented out; for a section, with all its fields."""
     value = field.get_default(call_default_factory=True)
     about = _plain(reason or "") or _about(field)
     if isinstance(value, Section) and not value.model_fields_set:
@@ -102,7 +101,7 @@ def _default(key: str, field: FieldInfo, reason: str | None, indent: int) -> Ite
 
 
 def _about(field: FieldInfo) -> str:
-    """What the schema says of a field: its description, what may be chosen, or what its section is."""
+    """Return the schema's text about a field: its description, its choices, or the docstring of its section."""
     nested, kind = section_in(field.annotation), field.annotation
     choices = " | ".join(map(str, get_args(kind))) if get_origin(kind) is not None and not nested else ""
     if field.description or not nested:
@@ -113,7 +112,7 @@ def _about(field: FieldInfo) -> str:
 
 
 def _line(indent: int, setting: str, about: str, off: bool = False) -> Iterator[str]:
-    """A setting with its comment beside it, or above where it is long."""
+    """Yield a setting with its comment beside it, or above it where the line would be long."""
     line, about = f"{'#' * off}{' ' * indent}{setting}", _plain(about)
     beside = f"{line:<{_COMMENTS_AT}}  # {about}" if about else line
     if len(beside) <= _WIDE:
@@ -125,25 +124,25 @@ def _line(indent: int, setting: str, about: str, off: bool = False) -> Iterator[
 
 
 def _prose(text: str, margin: str) -> list[str]:
-    """A comment over as many lines as it needs."""
+    """Return a comment, wrapped to lines."""
     wrapper = textwrap.TextWrapper(_WIDE, margin, margin, break_on_hyphens=False, break_long_words=False)
     return wrapper.wrap(_plain(text))
 
 
 def _dumped(value: Any) -> Any:
-    """A default as the task file writes it."""
+    """Return a default as a value for YAML."""
     if isinstance(value, Section):
         return value.model_dump(mode="json", exclude_unset=True)
     return [_dumped(one) for one in value] if isinstance(value, list) else value
 
 
 def _flow(value: Any) -> str:
-    """A value on one line."""
-    if isinstance(value, str) and "\n" in value:  # PyYAML would fold it over several
+    """Return a value as YAML on one line."""
+    if isinstance(value, str) and "\n" in value:  # PyYAML would fold it over several lines
         return json.dumps(value, ensure_ascii=False)
     return yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10**9).strip()[1:-1]
 
 
 def _plain(text: str) -> str:
-    """Text as it may stand in a comment: nothing in it can end the line."""
+    """Return text for a comment, without characters that end a line."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
