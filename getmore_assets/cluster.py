@@ -1,7 +1,7 @@
-"""A Ray cluster that a station's work is spread over.
+"""A Ray cluster over which a stage's work is spread.
 
-Belongs here: joining and leaving it, starting actors on it. Does not: what they do (`encoders/remote.py`,
-`transport/passes/remote.py`). Ray is an extra: it is imported only where a task asks for it.
+Belongs here: joining and leaving the cluster, starting actors. Does not: the actors' work (`encoders/remote.py`,
+`transport/passes/remote.py`). Ray is an extra: it is imported only where a task names a cluster.
 """
 
 import logging
@@ -14,14 +14,14 @@ from typing import Any
 from getmore_assets.config import Elsewhere
 from getmore_assets.errors import BadInput
 
-_LIVES = 10  # how often an actor is started again: what kills every process it is given to must end
+_LIVES = 10  # restarts of an actor; limited, because some work may kill every process
 
 
 class Worker:
-    """An actor: a process on some node that is started on another when it dies, and is then asked again.
+    """An actor: a process on some node. If it dies, Ray restarts it on another node and repeats the call.
 
     Args:
-        threads: That torch may use.
+        threads: Threads of torch.
     """
 
     def __init__(self, threads: int) -> None:
@@ -31,24 +31,24 @@ class Worker:
         self._first = True
 
     def again(self) -> bool:
-        """Whether what is asked of it now was asked before, of the process that it replaces."""
+        """Return whether the present call repeats a call to a process that died."""
         import ray
 
         first, self._first = self._first, False
-        with warnings.catch_warnings(action="ignore"):  # what Ray asks by itself is deprecated by itself
+        with warnings.catch_warnings(action="ignore"):  # Ray calls its own deprecated function
             return first and bool(ray.get_runtime_context().was_current_actor_reconstructed)
 
 
 @contextmanager
 def joined(place: Elsewhere, field: str) -> Iterator[None]:
-    """Be part of a cluster.
+    """Join a cluster, and leave it at the end of the context.
 
     Args:
-        place: Which.
-        field: Of the task file, that says so.
+        place: The cluster.
+        field: The field of the task file that names the cluster.
 
     Raises:
-        BadInput: None answers there.
+        BadInput: No cluster answers.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
@@ -66,13 +66,13 @@ def joined(place: Elsewhere, field: str) -> Iterator[None]:
 
 
 def started(kind: type[Worker], place: Elsewhere, field: str, arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Actors, spread over the nodes: one for each tuple of arguments that follow `threads`.
+    """Start actors, spread over the nodes: one for each tuple of arguments after `threads`.
 
-    On processors an actor reserves nothing, so that those of a lost node always find room on another. A GPU is an
-    actor's own.
+    On CPUs an actor reserves nothing, so that actors of a lost node can always restart on another. On GPUs each actor
+    reserves one.
 
     Raises:
-        BadInput: The cluster has GPUs, and fewer than workers are asked for.
+        BadInput: The cluster has GPUs, but fewer than workers.
     """
     import ray
 
@@ -81,7 +81,7 @@ def started(kind: type[Worker], place: Elsewhere, field: str, arguments: Iterabl
     if 0 < gpus < place.workers:
         raise BadInput(f"{field}.workers", f"{place.workers}, where the cluster has {gpus} GPUs", f"Set it to {gpus}")
     reserved = {"num_cpus": 0, "num_gpus": 1} if gpus else {}
-    # Asking again is not counted: Ray does it several times before it takes a node for lost. Starting again is.
+    # Restarts are limited; repeated calls are not: Ray repeats calls several times before it declares a node lost.
     again = {"max_restarts": _LIVES, "max_task_retries": -1}
     actor = ray.remote(kind).options(scheduling_strategy="SPREAD", **again, **reserved)
     return [actor.remote(max(1, cpus // place.workers), *one) for one in arguments]

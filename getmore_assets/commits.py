@@ -1,11 +1,11 @@
-"""Writers at once: a commit is made at the version that its writer looked at, or not at all.
+"""Concurrent writers: a commit lands on the version that its writer has read, or not at all.
 
-Belongs here: comparing and committing, and the writer of tables whose rows have a key. Does not: reading tables, or
-what they mean (`lake.py` and its callers).
+Belongs here: compare-and-commit, and the writer of tables whose rows have a key. Does not: reading tables, or what they
+mean (`lake.py` and its callers).
 
-Delta accepts one commit a version on any file system that can create a file only where there is none. A writer looks at
-version v, and commits v + 1 or fails; where it failed it looks again. Locks only keep writers of one machine from
-failing often: nothing is wrong where a lock does not reach.
+Delta accepts one commit per version on any file system that can create a file exclusively. A writer reads version v,
+and commits v + 1 or fails; after a failure it reads again. Locks are not needed for correctness: they only make
+failures rare among writers of one machine.
 """
 
 import random
@@ -18,22 +18,22 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
-_PATIENCE_S = 10  # how long a writer waits for its turn before it tries without
+_PATIENCE_S = 10  # a writer waits so long for the lock, then writes without it
 _PAUSE_S = 0.05
 
 
 def commit_properties(commit: dict[str, str]) -> CommitProperties:
-    """Return what a commit says of itself; it fails where another one was made since the table was looked at."""
+    """Return the metadata of a commit, which fails if another commit was made since the table was read."""
     return CommitProperties(custom_metadata=commit, max_commit_retries=0)
 
 
 def compare_and_commit(path: str, write: Callable[[DeltaTable | None], None], lock: FileLock) -> int:
-    """Write one commit on top of the table as it is; where another writer was faster, look and write again.
+    """Write one commit on top of the present table; if another writer was faster, read and write again.
 
     Args:
         path: The table.
-        write: Writes one commit to the table it is given (None: there is none yet), by `commit_properties`.
-        lock: Held meanwhile where it can be had.
+        write: Writes one commit with `commit_properties` to a table (None: the table does not exist yet).
+        lock: Held during the commit, if it can be acquired.
 
     Returns:
         The version of the commit.
@@ -46,20 +46,20 @@ def compare_and_commit(path: str, write: Callable[[DeltaTable | None], None], lo
                 write(table)
                 return version + 1
             except Exception:
-                if not _has_moved(path, version):  # nobody was faster: the error is the writer's own
+                if not _has_moved(path, version):  # no other commit was made: the error has another cause
                     raise
-            time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311 - no secret hangs on it
+            time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311 - not for a secret
 
 
 class Keyed:
-    """Adds rows to one partition of a table in which each key stands once, however many writers add the same keys.
+    """Adds rows to one partition of a table and keeps each key unique, even if several writers add the same keys.
 
     Args:
         path: The table.
         partition: The partition column and its value.
-        key: The column that names a row within the partition.
-        commit: Who writes, for the table's history.
-        lock: Held while a commit is made, where it can be had.
+        key: The column with the key of a row, unique within the partition.
+        commit: Metadata of commits, for the table's history.
+        lock: Held during a commit, if it can be acquired.
     """
 
     def __init__(self, path: str, partition: tuple[str, str], key: str, commit: dict[str, str], lock: FileLock) -> None:
@@ -69,15 +69,15 @@ class Keyed:
         self._keys = pl.DataFrame(schema={key: pl.String})
 
     def keys(self) -> pl.DataFrame:
-        """Return the keys that stand in the partition by now: one column."""
+        """Return the present keys of the partition: one column."""
         self._look(_open(self._path))
         return self._keys
 
     def add(self, rows: pl.DataFrame) -> int:
-        """Append the rows whose key is not there, in one commit; returns how many they were.
+        """Append the rows with new keys, in one commit, and return their number.
 
         Args:
-            rows: All columns of the table but the partition's; no key twice.
+            rows: All columns of the table except the partition's; keys are unique.
         """
         column, value = self._partition
         rows = storable(rows.select(pl.lit(value).alias(column), pl.all()))
@@ -86,7 +86,7 @@ class Keyed:
         def write(table: DeltaTable | None) -> None:
             nonlocal written
             self._look(table)
-            # The inner join hashes the few rows; an anti join would hash all keys that are known.
+            # The inner join hashes the few rows; an anti join would hash all keys of the partition.
             met = rows.select(self._key).join(self._keys, on=self._key)
             fresh = rows.join(met, on=self._key, how="anti", maintain_order="left")
             written = fresh.height
@@ -105,7 +105,7 @@ class Keyed:
         return written
 
     def _look(self, table: DeltaTable | None) -> None:
-        """Read the keys of the files that came since the last look."""
+        """Read the keys of the files added since the last look."""
         if table is None or table.version() == self._version:
             return
         column, value = self._partition
@@ -118,7 +118,7 @@ class Keyed:
 
 
 def storable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows as Delta can keep them: no fixed-size lists (they cannot be read back), no unsigned integers."""
+    """Return rows with types that Delta supports: no fixed-size lists (not readable), no unsigned integers."""
     casts = []
     for name, dtype in rows.schema.items():
         if isinstance(dtype, pl.Array):
@@ -142,7 +142,7 @@ def _has_moved(path: str, version: int) -> bool:
 
 @contextmanager
 def _turn(lock: FileLock) -> Iterator[None]:
-    """Hold a lock, unless it cannot be had: its holder may be stopped, or the file system may have no locks."""
+    """Hold a lock, or go on without it: its holder may be suspended, or the file system may have no locks."""
     try:
         lock.acquire(timeout=_PATIENCE_S)
     except (Timeout, OSError, NotImplementedError):

@@ -1,7 +1,7 @@
-"""What files and folders hold, as a hash, and whether they still hold it.
+"""Hashes of files and folders, and whether their contents still match.
 
-Belongs here: hashing what a station leaves outside of tables, and looking at it again. Does not: tables (`lake.py`), or
-what is done about damage (`repair.py`).
+Belongs here: hashing a stage's files outside of tables, and checking them. Does not: tables (`lake.py`), or repairing
+damage (`repair.py`).
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from safetensors import safe_open
 from getmore_assets.corpus.identity import file_hash
 
 GONE = "is gone"
-_ALWAYS_HASHED = 64 * 2**20  # bytes up to which a file is read again each time; above, its size and time stand for it
+_ALWAYS_HASHED = 64 * 2**20  # bytes; larger files are not read at each check, but compared by size and time
 
 #: `sha256` of the contents, and `stat`: sizes and times of the files when they were hashed.
 Contents = dict[str, str]
 
 
 def contents_of(path: Path) -> Contents:
-    """Hash a file, or every file of a folder with its name."""
+    """Hash a file, or all files of a folder with their names."""
     return {"sha256": _hash(path), "stat": _stat(path)}
 
 
@@ -30,9 +30,9 @@ def wrong_with(path: Path, expected: Contents | None, deep: bool = False) -> str
 
     Args:
         path: The file or folder.
-        expected: What it held when it was made; None in records of earlier versions, which say nothing of it: then
-            only a file that cannot be read is found.
-        deep: Whether to read large files again though their sizes and times are as they were.
+        expected: Contents when the file or folder was written. None, in records of earlier versions: then only
+            unreadable files count as wrong.
+        deep: Whether to read large files even if their sizes and times are unchanged.
     """
     if not path.exists():
         return GONE
@@ -61,7 +61,7 @@ def _stat(path: Path) -> str:
 
 
 def _is_readable(path: Path) -> bool:
-    """Whether a file has the form that its name promises."""
+    """Return whether a file can be read as the format that its suffix names."""
     try:
         if path.suffix == ".parquet":
             pl.read_parquet(path)
@@ -72,6 +72,6 @@ def _is_readable(path: Path) -> bool:
             json.loads(path.read_text("utf-8"))
         elif path.suffix == ".html":
             return path.read_text("utf-8").rstrip().endswith("</html>")
-    except Exception:  # each reader has kinds of its own
+    except Exception:  # each reader has its own exceptions
         return False
     return path.stat().st_size > 0

@@ -1,7 +1,7 @@
 """Workers forked from a warm interpreter, on a system that can fork.
 
-Belongs here: starting the interpreter, asking it for a worker, ending it. Does not: the interpreter's own program
-(`workers/fork_server.py`), or processes that are started anew (`launch.py`).
+Belongs here: starting the interpreter, requesting a worker, ending it. Does not: the interpreter's own program
+(`workers/fork_server.py`), or workers in new processes (`launch.py`).
 """
 
 import atexit
@@ -19,17 +19,17 @@ from getmore_assets.workers import PARENT
 
 @dataclass(frozen=True)
 class Exit:
-    """How a worker ended: its exit code, or minus the signal that killed it, and its peak resident memory in MiB."""
+    """The end of a worker: its exit code, or minus the signal that killed it, and its peak resident memory in MiB."""
 
     code: int
     peak_mb: float
 
 
 class ForkServer:
-    """A process that imports what workers need once, and forks each of them.
+    """A process that imports the workers' modules once, and forks each worker.
 
-    It serves one request at a time, and as long as the environment of this process stays as it was: a worker that reads
-    a variable at import would see the old value.
+    It handles one request at a time. When the environment of this process changes, a new server is started: a forked
+    worker would not see variables that its modules read at import.
     """
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class ForkServer:
             try:
                 channel.sendall(json.dumps(asked).encode() + b"\n")
                 line = channel.makefile("r", encoding="utf-8").readline()
-            except BaseException:  # Ctrl-C: the worker ends with the server
+            except BaseException:  # such as Ctrl-C: end the server, and with it the worker
                 self.end()
                 raise
             if line:
                 return Exit(**json.loads(line))
-            code = self.end()  # killed by the system, as a rule
+            code = self.end()  # the server is gone, usually killed by the system
             return Exit(code or 1, 0.0)
 
     def _ready(self, environment: dict[str, str]) -> socket.socket:
@@ -89,9 +89,9 @@ class ForkServer:
             self._process = None
 
 
-#: Where workers write their messages: a file descriptor, or None for where this process writes its own.
+#: The file descriptor for messages of workers; None for stderr of this process.
 STDERR: int | None = None
-#: A server needs `fork` and `pidfd_open`, and forking a process with Apple's frameworks loaded is not safe.
+#: A server needs `fork` and `pidfd_open`. On macOS, forking a process that has loaded Apple's frameworks is not safe.
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")
 SERVER = ForkServer()
 atexit.register(SERVER.end)

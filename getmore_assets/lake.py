@@ -1,7 +1,7 @@
-"""Delta tables: read at a version, append, replace a partition, and how each commit says who made it.
+"""Delta tables: read at a version, append, replace a partition, with the writer in the metadata of each commit.
 
-Belongs here: every read and write of a table, and the casts its columns need. Does not: what a table means, or how
-writers at once keep out of each other's way (`commits.py`).
+Belongs here: every read and write of a table, and the casts that its columns need. Does not: what a table means, or
+how concurrent writers commit (`commits.py`).
 """
 
 import hashlib
@@ -22,22 +22,22 @@ from filelock import FileLock, Timeout
 
 from getmore_assets.commits import Keyed, commit_properties, compare_and_commit, storable
 
-# Commits that change how a table is stored, not what it holds.
+# Commits that change how a table is stored, not its rows.
 _MAINTENANCE = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CHANGE COLUMN", "ADD FEATURE"}
 
 
-#: What was last seen of Delta tables: by path, the data version and the newest commit then. JSON-like.
+#: The last look at each Delta table: by path, the data version, and the newest commit at that time. JSON-like.
 Seen = dict[str, tuple[str, int]]
 
 
 def delta_data_version(path: str, at: int | None = None, seen: Seen | None = None) -> str:
-    """What a Delta table holds, as `table id:last data commit`; compaction and vacuum do not change it.
+    """Return the data version of a Delta table, `table id:last data commit`; compaction and vacuum do not change it.
 
     Args:
         path: The table.
-        at: A version of it; the newest without one.
-        seen: What was seen of it before, brought up to date. With it the answer survives log clean-up, after which the
-            log may not name the last data commit any more; without it the oldest commit still in the log stands in.
+        at: A version of the table; None for the newest.
+        seen: Earlier looks at tables; updated. After a log clean-up the log may lack the last data commit: then the
+            data version comes from `seen`, or without it from the oldest commit still in the log.
     """
     table = DeltaTable(path, version=at)
     newest, table_id = table.version(), str(table.metadata().id)
@@ -47,7 +47,7 @@ def delta_data_version(path: str, at: int | None = None, seen: Seen | None = Non
     version = f"{table_id}:{oldest if changed is None else changed}"
     if seen is not None:
         before, until = seen.get(path, ("", -1))
-        # Nothing but maintenance since it was seen, and no commit since then is missing from the log.
+        # Only maintenance since the last look, and the log has all commits since then.
         if changed is None and before.startswith(table_id) and until >= oldest - 1:
             version = before
         seen[path] = (version, newest)
@@ -55,25 +55,25 @@ def delta_data_version(path: str, at: int | None = None, seen: Seen | None = Non
 
 
 def unreadable_in(path: Path) -> str | None:
-    """The first character of a path under which a Delta table cannot be read back (by polars or deltalake), or None."""
+    """Return the first character of a path with which polars or deltalake cannot read a Delta table back, or None."""
     odd = re.search(r"[^\w/+~@=,:;!$&'()*.-]", str(path.absolute()), re.ASCII)
     return odd[0] if odd else None
 
 
 def file_sizes(table: DeltaTable) -> dict[Path, int]:
-    """The files of a table at its version, in the order in which they were added, with their sizes in bytes."""
+    """Return the files of a table at its version, in the order in which they were added, with sizes in bytes."""
     added = pl.DataFrame(table.get_add_actions(flatten=True)).sort("modification_time", maintain_order=True)
     root = Path(table.table_uri.removeprefix("file://"))
     return {root / unquote(path): size for path, size in added.select("path", "size_bytes").rows()}
 
 
 def unfinished(path: Path) -> Path:
-    """Return a hidden name beside a path for a file that is being written, as no other process of any host has."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")  # process ids are equal on several hosts
+    """Return a hidden file name beside a path, for writing the file; no other process of any host uses the name."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")  # process ids are not unique across hosts
 
 
 def newest_version(path: str) -> int:
-    """The newest version of a Delta table."""
+    """Return the newest version of a Delta table."""
     return DeltaTable(path).version()
 
 
@@ -85,42 +85,43 @@ class TableRef:
     version: int
 
     def scan(self) -> pl.LazyFrame:
-        """The rows of that version."""
+        """Scan the rows of that version."""
         return pl.scan_delta(self.path, version=self.version)
 
     def of_target(self, name: str) -> pl.LazyFrame:
-        """The rows of that version that are a target's, by the name of its task."""
+        """Scan the rows of one target, given by the name of its task."""
         return self.scan().filter(pl.col("target") == name)
 
 
 class Lake:
-    """Everything a project makes, under one folder: `tables/`, `models/`, `records/`, `work/`."""
+    """The folder of all results of a project: `tables/`, `models/`, `records/`, `work/`."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
 
     def table(self, name: str) -> str:
-        """Where a table lies."""
+        """Return the path of a table."""
         return str(self.root / "tables" / name)
 
     def folder(self, *parts: str) -> Path:
-        """A folder of the lake, made where it is missing."""
+        """Return a folder of the lake; create it if it is missing."""
         path = self.root.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def is_writable(self) -> bool:
-        """Whether something can be made in it: it is not there yet, or on a disk and in a folder open to writing."""
+        """Return whether this process can write to the lake; a lake that does not exist yet counts as writable."""
         return not self.root.exists() or os.access(self.root, os.W_OK)
 
     def lock(self, *name: str) -> FileLock:
-        """Return a lock that ends with its process, so that two runs do not do the same work at once.
+        """Return a lock that prevents two runs from doing the same work at once; it is released with its process.
 
         Args:
-            name: Its kind, then what it locks: `("station", "news", "embeddings")`. Locks of two kinds share no file.
+            name: The kind of lock, then what it locks: `("station", "news", "embeddings")`. Each kind has its own
+                files.
         """
         root = self.root / "locks"
-        if not self.is_writable():  # nobody writes: the lock of readers lies where they may make a file
+        if not self.is_writable():  # nobody writes here: readers lock a file in a folder where they may create one
             place = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
             root = Path(tempfile.gettempdir()) / f"getmore-{os.getuid()}-{place}"
         folder = root.joinpath(*name[:-1])
@@ -128,7 +129,7 @@ class Lake:
         return FileLock(folder / f"{name[-1]}.lock")
 
     def is_locked(self, *name: str) -> bool:
-        """Whether some process holds a lock."""
+        """Return whether some process holds a lock."""
         lock = self.lock(*name)
         try:
             lock.acquire(blocking=False)
@@ -138,16 +139,16 @@ class Lake:
         return False
 
     def latest(self, name: str) -> TableRef | None:
-        """The newest version of a table, or None where there is none yet."""
+        """Return the newest version of a table, or None if the table does not exist yet."""
         try:
             return TableRef(self.table(name), DeltaTable(self.table(name)).version())
         except TableNotFoundError:
             return None
 
     def holds(self, ref: TableRef) -> bool:
-        """Whether that version of a table is there, each file of the size that the log says.
+        """Return whether that version of a table can be read, and each file has the size in the log.
 
-        Log clean-up, VACUUM and damage end that.
+        It cannot be read after log clean-up, VACUUM or damage.
         """
         try:
             sizes = file_sizes(DeltaTable(ref.path, version=ref.version))
@@ -156,26 +157,26 @@ class Lake:
         return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
 
     def keyed(self, name: str, partition: tuple[str, str], key: str, commit: dict[str, str]) -> Keyed:
-        """Return the writer of a table that several tasks or stages add rows to: each key is written once.
+        """Return a writer for a table to which several tasks or stages add rows: each key is written once.
 
         Args:
             name: The table.
             partition: The partition column and its value, which all rows have.
-            key: The column that names a row within the partition.
-            commit: Who writes, for the table's history.
+            key: The column with the key of a row, unique within the partition.
+            commit: Metadata of the commit, for the table's history.
         """
         return Keyed(self.table(name), partition, key, commit, self.lock("commit", name))
 
     def append(self, name: str, rows: pl.DataFrame, partition_by: list[str], commit: dict[str, str]) -> None:
-        """Add rows in one commit, whether or not such rows are there."""
+        """Add rows in one commit, without a check for equal rows."""
         path, properties = self.table(name), commit_properties(commit)
         write_deltalake(path, storable(rows), mode="append", partition_by=partition_by, commit_properties=properties)
 
     def replace(self, name: str, rows: pl.DataFrame, key: dict[str, str], commit: dict[str, str]) -> TableRef:
-        """Put rows in the place of those whose partition columns equal `key`, in one commit.
+        """Replace the rows whose partition columns equal `key`, in one commit.
 
         Returns:
-            The table at the version of that commit, whatever other writers committed since.
+            The table at the version of that commit, even if other writers have committed since.
         """
         path, properties = self.table(name), commit_properties(commit)
         rows = storable(rows.with_columns(pl.lit(value, pl.String).alias(column) for column, value in key.items()))
@@ -185,7 +186,7 @@ class Lake:
             if table is None:
                 write_deltalake(path, rows, mode="error", partition_by=list(key), commit_properties=properties)
                 return
-            # A column that is new since the table was made is null in the rows of others.
+            # A column added since the table was created is null in the rows of other partitions.
             write_deltalake(
                 table, rows, mode="overwrite", predicate=predicate, schema_mode="merge", commit_properties=properties
             )
@@ -193,7 +194,7 @@ class Lake:
         return TableRef(path, compare_and_commit(path, write, self.lock("commit", name)))
 
     def delete_where(self, name: str, predicate: str, commit: dict[str, str]) -> None:
-        """Take the rows out for which a SQL condition holds, in one commit."""
+        """Delete the rows for which a SQL condition holds, in one commit."""
 
         def delete(table: DeltaTable | None) -> None:
             assert table is not None, f"{name} was never written"
@@ -203,7 +204,7 @@ class Lake:
 
 
 def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:
-    """A list column as a matrix: `[rows, d]`, float32."""
+    """Return a list column as a matrix: `[rows, d]`, float32."""
     width = rows[column].list.len().max()
     if width is None:
         return np.empty((0, 0), np.float32)
@@ -212,5 +213,5 @@ def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:
 
 
 def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """A scan in batches, so that memory is bounded by `rows` and not by the table."""
+    """Yield a scan in batches, so that memory is bounded by `rows` and not by the table."""
     yield from frame.collect_batches(chunk_size=rows, maintain_order=True)

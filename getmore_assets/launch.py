@@ -1,7 +1,7 @@
-"""Where a worker runs: its own process on this machine, or several, or a pod.
+"""Launching a worker: in a process of its own on this machine, in several, or in a pod.
 
-Belongs here: starting a worker, waiting for it, and turning its end into a result or an error. Does not: what a worker
-does, the interpreter that workers are forked from (`forks.py`), or what a pod is (`pods/`).
+Belongs here: starting a worker, waiting for it, and turning its exit into a result or an error. Does not: a worker's
+work, the interpreter that workers are forked from (`forks.py`), or pods (`pods/`).
 """
 
 import json
@@ -26,15 +26,15 @@ from getmore_assets.workers.contracts import Result, Spec, Worker
 log = logging.getLogger(__name__)
 
 _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-# To glibc, for those that may train: keep what a step gives back for the next. Else each large tensor is fetched from
-# the system anew, page by page (benchmarks/README.md, kept_memory).
+# For glibc, in workers that may train: keep freed memory for the next step. Otherwise each large tensor gets new pages
+# from the system (benchmarks/README.md, kept_memory).
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 _MAY_TRAIN = ("train", "select")
-_SHARED_S = 60  # until what another machine wrote to a volume is seen on this one; NFS says no for so long by default
+_SHARED_S = 60  # a file that another machine wrote may appear so late: NFS caches missing names so long by default
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
 
 
-# How a system ends what is in its way: too much memory (SIGKILL), a machine that stops or is taken away (SIGTERM).
+# Signals with which a system ends processes: out of memory (SIGKILL), shutdown or pre-emption (SIGTERM), hang-up.
 _BY_THE_SYSTEM = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -43,7 +43,7 @@ class WorkerFailedError(RuntimeError):
 
 
 class WorkerKilledError(WorkerFailedError):
-    """A worker was ended from outside, by the system or its cluster: it may well succeed at the next try."""
+    """A worker was ended from outside, by the system or its cluster: a retry may succeed."""
 
 
 def launch(
@@ -58,16 +58,16 @@ def launch(
 
     Args:
         worker: One of `workers.contracts`.
-        spec: What it is asked.
-        work: A folder for the spec, the result and what the worker keeps to go on from.
-        processes: How many of it, under torchrun where there are several (of train).
-        pod: That it runs in; on this machine without it.
-        meter: Told of the worker's peak memory, where it runs on this machine.
+        spec: The worker's spec.
+        work: A folder for the spec, the result, and the state from which the worker resumes.
+        processes: Number of processes; several (only for train) run under torchrun.
+        pod: The pod to run in; None for this machine.
+        meter: Counts the worker's peak memory, where it runs on this machine.
 
     Raises:
-        BadInput: The worker refused its input, or the cluster the pod.
-        WorkerKilledError: It was ended from outside.
-        WorkerFailedError: It crashed.
+        BadInput: The worker refused its input, or the cluster refused the pod.
+        WorkerKilledError: The worker was ended from outside.
+        WorkerFailedError: The worker crashed.
     """
     asked, answered = work / "spec.json", work / "result.json"
     answered.unlink(missing_ok=True)
@@ -101,7 +101,7 @@ def launch(
 
 
 def settings(worker: str) -> dict[str, str]:
-    """The environment of a worker; what this process is told about memory goes on."""
+    """Return the environment variables of a worker; this process's own settings of memory are kept."""
     kept = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()} if worker in _MAY_TRAIN else {}
     return _QUIET | kept
 
@@ -132,7 +132,7 @@ def _run_anew(arguments: list[str], processes: int, own: dict[str, str]) -> Exit
 
 def _wait_for(answered: Path, pod: pods.PodRequest) -> None:
     until = time.monotonic() + _SHARED_S
-    while answered.name not in os.listdir(answered.parent):  # noqa: PTH208 - asks the server, where is_file may remember
+    while answered.name not in os.listdir(answered.parent):  # noqa: PTH208 - asks the file server; is_file may be cached
         if time.monotonic() > until:
             what = f"{pod.place.volume_claim}: the worker ended there, and its result is not in {answered.parent}"
             fix = f"Name the claim of the volume that is mounted at {pod.place.mount_path} on this machine"
@@ -141,6 +141,6 @@ def _wait_for(answered: Path, pod: pods.PodRequest) -> None:
 
 
 def _loopback() -> str:
-    """The network interface that leads nowhere but to this machine."""
+    """Return the name of the loopback network interface."""
     found = psutil.net_if_addrs().items()
     return next(name for name, addresses in found if any(one.address == "127.0.0.1" for one in addresses))

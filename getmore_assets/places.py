@@ -1,7 +1,7 @@
-"""Files that lie elsewhere: copied here by ETag, so that every reader works on a file of this machine.
+"""Remote files: copied to this machine by ETag, so that every reader works on a local file.
 
-Belongs here: `s3://`, `gs://`, `az://`, `https://` and `file://`: listing, copying, resuming, writing back, and what is
-said when that fails. Credentials come from the environment (each store's own variables) and are not logged. Does not:
+Belongs here: `s3://`, `gs://`, `az://`, `https://` and `file://`: listing, copying, resuming, writing back, and their
+error messages. Credentials come from the environment (each store's own variables) and are not logged. Does not:
 what a folder or glob means (`corpus/file_lists.py`), or data sets of the hub
 (`corpus/hugging_face.py`).
 """
@@ -25,7 +25,7 @@ from getmore_assets.records import write_atomically
 
 _SCHEMES = ("s3://", "gs://", "az://", "https://", "http://")
 _FILE = "file://"
-_ATTEMPTS = 4  # to copy one file, each going on where the one before stopped
+_ATTEMPTS = 4  # attempts to copy a file; each resumes where the one before stopped
 _CLIENT = {"connect_timeout": "10s", "timeout": "600s"}
 _RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _WILD = "*?["
@@ -60,17 +60,17 @@ _OTHER = "the connection was lost or the server failed", "Try again"
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is a URL of a place that files are copied from."""
+    """Return whether a path is the URL of a remote place."""
     return path.startswith(_SCHEMES)
 
 
 def local(path: str) -> Path:
-    """Return where a path lies on this machine; what lies elsewhere is copied first, as far as it changed.
+    """Return the local path of a path or URL; remote files that changed are copied first.
 
-    A URL stands for what the same path would stand for here: a file, a folder, or a glob.
+    A URL means what the same local path would mean: a file, a folder, or a glob.
 
     Raises:
-        BadInput: The place cannot be reached, refuses access, or does not hold the file.
+        BadInput: The place cannot be reached, refuses access, or does not have the file.
     """
     if path.startswith(_FILE):
         return _of_file_url(path)
@@ -97,7 +97,7 @@ def local(path: str) -> Path:
 
 
 def _of_file_url(url: str) -> Path:
-    """The path of a URL, in which `?` and `#` are characters of names."""
+    """Return the path of a URL, in which `?` and `#` are part of file names."""
     host, slash, rest = url.removeprefix(_FILE).partition("/")
     if host not in ("", "localhost") or not slash:
         raise BadInput(url, f"names another machine, `{host}`", "Write file:///folder/file, with three strokes")
@@ -105,7 +105,7 @@ def _of_file_url(url: str) -> Path:
 
 
 def named(text: str) -> str:
-    """Return a text in which copies on this machine are called by their URLs."""
+    """Return a text in which paths of local copies are replaced by their URLs."""
     for scheme in _SCHEMES:
         text = text.replace(f"{_cache() / scheme.removesuffix('://')}/", scheme)
     return text
@@ -113,10 +113,10 @@ def named(text: str) -> str:
 
 @contextmanager
 def naming() -> Iterator[None]:
-    """Within it, a refusal that names a copy on this machine names its URL.
+    """Replace paths of local copies by their URLs in refusals raised within the context.
 
     Raises:
-        BadInput: What was raised inside.
+        BadInput: The refusal, with URLs.
     """
     try:
         yield
@@ -126,7 +126,7 @@ def naming() -> Iterator[None]:
 
 @contextmanager
 def writable(folder: str) -> Iterator[Path]:
-    """A folder of this machine to write to; what it then holds is put where `folder` says.
+    """Yield a local folder to write to; at the end of the context, its files are written to `folder`.
 
     Raises:
         BadInput: The place cannot be reached, or refuses access.
@@ -167,7 +167,7 @@ def _mirror(root: str) -> Path:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Scheme with bucket or host, and the key: no logins, which would be kept in names of files."""
+    """Return the scheme with bucket or host, and the key; refuse logins, which would get into names of local files."""
     scheme, _, rest = url.partition("://")
     host, _, key = rest.partition("/")
     if "@" in host:
@@ -192,14 +192,14 @@ def _store(root: str) -> Any:
 
 @contextmanager
 def _said(where: str) -> Iterator[None]:
-    """Turn what a store raises into a refusal that says why and what to do."""
+    """Turn errors of a store into refusals that say why and what to do."""
     try:
         yield
     except BadInput:
         raise
     except Exception as error:  # each store has errors of its own
         what, fix = _reason(error)
-        raise BadInput(where, f"cannot be read or written: {what}", fix) from None  # its text may show a signed URL
+        raise BadInput(where, f"cannot be read or written: {what}", fix) from None  # hide signed URLs
 
 
 def _reason(error: Exception) -> tuple[str, str]:
@@ -208,7 +208,7 @@ def _reason(error: Exception) -> tuple[str, str]:
 
 
 def _listed(url: str, root: str, key: str, may_be_empty: bool = False) -> dict[str, tuple[str, int]]:
-    """The files that a URL stands for: by key, the version (ETag, or time and size) and the bytes."""
+    """Return the files of a URL: by key, the version (ETag, or time and size) and the size in bytes."""
     with _said(url):
         store = _store(root)
         if root.startswith("http"):
@@ -225,14 +225,14 @@ def _listed(url: str, root: str, key: str, may_be_empty: bool = False) -> dict[s
 
 
 def _fixed(pattern: str) -> str:
-    """The folders of a glob before the first part with a mark."""
+    """Return the folders of a glob before its first part with a wildcard."""
     parts = pattern.split("/")
     first = next(number for number, part in enumerate(parts) if any(mark in part for mark in _WILD))
     return "/".join(parts[:first])
 
 
 def _stands_for(key: str, name: str) -> bool:
-    """Whether a file is meant by a key: it is the file, lies under the folder, or is matched by the glob."""
+    """Return whether a key means a file: the key is the file, a folder above it, or a glob that matches it."""
     return not key or name == key or name.startswith(f"{key}/") or _matches(key.split("/"), name.split("/"))
 
 
@@ -245,10 +245,10 @@ def _matches(pattern: list[str], parts: list[str]) -> bool:
 
 
 def _copy(root: str, name: str, version: str, size: int, to: Path) -> None:
-    """Copy one file whole, or leave what was there before.
+    """Copy one file atomically.
 
     Raises:
-        BadInput: After several attempts it is not whole.
+        BadInput: The copy is still incomplete after several attempts.
     """
     to.parent.mkdir(parents=True, exist_ok=True)
     partial = to.with_name(f".{to.name}.partial")
@@ -274,7 +274,7 @@ def _copy(root: str, name: str, version: str, size: int, to: Path) -> None:
 
 
 def _append(root: str, name: str, version: str, size: int, partial: Path) -> None:
-    """Append the bytes of a file that are not there yet, of the same version."""
+    """Append the missing bytes of a file, all of the same version."""
     with partial.open("ab") as file:
         start = file.tell()
         if start >= size:

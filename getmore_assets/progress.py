@@ -1,6 +1,6 @@
-"""How far a long piece of work is: a bar on a terminal, a plain line now and then in a pipe or a log.
+"""Progress of long work: a bar on a terminal, a plain line now and then in a pipe or a log.
 
-Belongs here: the one choice between the two. Does not: what is counted.
+Belongs here: the choice between the two. Does not: what is counted.
 """
 
 import logging
@@ -10,20 +10,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-#: Environment variables that tell workers the level of their messages, and how often (in seconds) a line is written.
+#: Environment variables for workers: the level of messages, and the seconds between two lines of progress.
 LEVEL, EVERY = "GETMORE_LOG_LEVEL", "GETMORE_LINE_EVERY"
 _LINE_EVERY_S = 30
-_SILENT_S = 1  # what is done sooner needs no line
+_SILENT_S = 1  # work that ends sooner writes no line
 _LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} left{postfix}"
 
 
 def level() -> int:
-    """The level of messages that a worker writes."""
+    """Return the level of messages that a worker writes."""
     return logging.getLevelNamesMapping().get(os.environ.get(LEVEL, ""), logging.INFO)
 
 
 class _Lines:
-    """Takes what a bar draws over and over, and writes each drawing as a line of its own."""
+    """A stream for a bar that writes each drawing of the bar as a line of its own."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -39,13 +39,13 @@ class _Lines:
 
 
 def progress(total: int, what: str, unit: str, done: int = 0) -> Any:
-    """A tqdm bar that is closed at the end of a `with`; `update(n)` counts.
+    """Return a tqdm bar to use in a `with`; `update(n)` counts.
 
     Args:
-        total: How many there are to do.
-        what: Is done.
-        unit: Of the count, in the singular.
-        done: How many were done before, by a process that was cut off.
+        total: Number of units in all.
+        what: Name of the work.
+        unit: Name of a unit, in the singular.
+        done: Number of units done before, by an interrupted process.
     """
     if sys.stderr.isatty():
         return tqdm(total=total, initial=done, desc=what, unit=unit)

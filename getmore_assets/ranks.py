@@ -1,6 +1,6 @@
-"""Which of several processes this is, where torchrun started the same worker more than once.
+"""The rank of this process, where torchrun runs a worker in several processes.
 
-Belongs here: what torchrun says in the environment. Does not: starting them (`launch.py`), or what they share
+Belongs here: torchrun's environment variables. Does not: starting processes (`launch.py`), or dividing work among them
 (`training/fit.py`).
 """
 
@@ -8,10 +8,10 @@ import os
 
 
 def is_first() -> bool:
-    """Whether this process is the one that evaluates, writes and says what is going on."""
+    """Return whether this process has rank 0, which evaluates, writes and logs."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def processes() -> int:
-    """How many do this work together."""
+    """Return the number of processes of this worker."""
     return int(os.environ.get("WORLD_SIZE", "1"))

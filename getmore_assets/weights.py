@@ -1,6 +1,6 @@
-"""Safetensors files without a model: writing one whole or not at all, and what can be said of those on disk.
+"""Safetensors files without a model: writing one atomically, and checking files on disk.
 
-Belongs here: names, shapes and numbers of tensors. Does not: where models lie (`models.py`), or models.
+Belongs here: names, shapes and numbers of tensors. Does not: finding models (`models.py`), or loading them.
 """
 
 import json
@@ -14,29 +14,29 @@ from safetensors.numpy import save
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import unfinished
 
-#: Of each floating type: an integer of its width, and the exponent's bits. All of them are set in a NaN or an infinity.
+#: For each floating type: an integer type of the same width, and the exponent's bits, all set in a NaN or an infinity.
 _EXPONENTS = {
     "F64": ("<u8", 0x7FF0 << 48),
     "F32": ("<u4", 0x7F80 << 16),
     "F16": ("<u2", 0x7C00),
-    "BF16": ("<u2", 0x7F80),  # numpy has no such type, which is why bits are looked at
+    "BF16": ("<u2", 0x7F80),  # numpy lacks this type, so bits are compared
 }
 _WHOLE = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"}
-_AT_ONCE = 1 << 22  # numbers
-_LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
+_AT_ONCE = 1 << 22  # numbers that are checked at once
+_LONGEST_HEADER = 100_000_000  # bytes, the limit of safetensors
 _POINTER = b"version https://git-lfs"
 
 
 def write_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
-    """Write a safetensors file, of which no half is ever seen; the caller holds the lock of the file.
+    """Write a safetensors file atomically; the caller holds the lock of the file.
 
-    `save_file` of the library writes beside the file under a name of its own, which a killed process leaves for ever.
+    The library's `save_file` is not used: it writes to a temporary name, which a killed process never deletes.
 
     Args:
         tensors: By name, of any shape: `[...]`.
         path: The file.
     """
-    for left in path.parent.glob(f".{path.name}.*.partial"):  # of a process that was killed
+    for left in path.parent.glob(f".{path.name}.*.partial"):  # left by a killed process
         left.unlink(missing_ok=True)
     partial = unfinished(path)
     partial.write_bytes(save(tensors))
@@ -44,13 +44,13 @@ def write_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
 
 
 def not_finite(file: Path) -> tuple[int, list[str]]:
-    """How many tensors a safetensors file holds, and the names of those with a NaN or an infinity.
+    """Return the number of tensors in a safetensors file, and the names of those with a NaN or an infinity.
 
     Raises:
-        SafetensorError: The file is torn, or something else.
-        ValueError: A tensor is of a type whose numbers cannot be told.
+        SafetensorError: The file is truncated, or is no safetensors file.
+        ValueError: A tensor has a type whose numbers cannot be checked.
     """
-    with safe_open(file, framework="numpy"):  # holds the header against the length of the file
+    with safe_open(file, framework="numpy"):  # checks the header against the length of the file
         pass
     raw = np.memmap(file, np.uint8, "r")
     start = 8 + int.from_bytes(raw[:8].tobytes(), "little")
@@ -65,14 +65,14 @@ def not_finite(file: Path) -> tuple[int, list[str]]:
 
 
 def shapes_in(folder: Path, where: str) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor in a folder's safetensors files, by name.
+    """Return the shape of every tensor in a folder's safetensors files, by name.
 
     Args:
-        folder: With the weights, and the index that lists their files where there are several.
-        where: For the refusal.
+        folder: A folder with weights, and with an index of their files where there are several.
+        where: The place that the refusal names.
 
     Raises:
-        BadInput: A file is torn or a Git LFS pointer, or the index names one that is not there.
+        BadInput: A file is truncated or a Git LFS pointer, or a file in the index does not exist.
     """
     index = folder / "model.safetensors.index.json"
     try:
@@ -99,7 +99,7 @@ def shapes_in(folder: Path, where: str) -> dict[str, tuple[int, ...]]:
 
 
 def headers_hash(folder: Path) -> str:
-    """A hash of names, types and shapes of the weights in a folder; the numbers are not read."""
+    """Return a hash of names, types and shapes of the weights in a folder, without reading the numbers."""
     digest = sha256()
     for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as raw:
