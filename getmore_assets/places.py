@@ -100,7 +100,7 @@ def _of_file_url(url: str) -> Path:
     """Return the path of a URL, in which `?` and `#` are part of file names."""
     host, slash, rest = url.removeprefix(_FILE).partition("/")
     if host not in ("", "localhost") or not slash:
-        raise BadInput(url, f"names another machine, `{host}`", "Write file:///folder/file, with three strokes")
+        raise BadInput(url, f"names another machine, `{host}`", "Write file:///folder/file, with three slashes")
     return Path(f"/{unquote(rest)}")
 
 
@@ -173,7 +173,7 @@ def _split(url: str) -> tuple[str, str]:
     if "@" in host:
         raise BadInput(url, "holds a login", "Take it out, and give the credentials in the environment")
     if not host or ".." in key.split("/"):
-        raise BadInput(url, "is no address of a file, folder or glob", "Give it as s3://bucket/folder/file.jsonl")
+        raise BadInput(url, "is not the address of a file, folder or glob", "Write it as s3://bucket/folder/file.jsonl")
     return f"{scheme}://{host}", key.strip("/")
 
 
@@ -212,16 +212,16 @@ def _listed(url: str, root: str, key: str, may_be_empty: bool = False) -> dict[s
     with _said(url):
         store = _store(root)
         if root.startswith("http"):
-            found = [store.head(key)]
+            files = [store.head(key)]
         else:
             folder = key if not any(mark in key for mark in _WILD) else _fixed(key)
-            found = list(store.list(f"{folder}/" if folder else None).collect())
-            found = [one for one in found if _stands_for(key, one["path"])]
-            if not found and folder == key:
-                found = [] if may_be_empty else [store.head(key)]
-    if not found and not may_be_empty:
+            files = list(store.list(f"{folder}/" if folder else None).collect())
+            files = [one for one in files if _stands_for(key, one["path"])]
+            if not files and folder == key:
+                files = [] if may_be_empty else [store.head(key)]
+    if not files and not may_be_empty:
         raise BadInput(url, "no such file, folder or glob", "Correct the path")
-    return {one["path"]: (one["e_tag"] or f"{one['last_modified']} {one['size']}", one["size"]) for one in found}
+    return {one["path"]: (one["e_tag"] or f"{one['last_modified']} {one['size']}", one["size"]) for one in files}
 
 
 def _fixed(pattern: str) -> str:
@@ -267,7 +267,7 @@ def _copy(root: str, name: str, version: str, size: int, to: Path) -> None:
             else:
                 break
         if (have := partial.stat().st_size) != size:
-            raise BadInput(url, f"has {have:,} bytes, where {size:,} were announced", "Write the file again")
+            raise BadInput(url, f"has {have:,} bytes, but its size is given as {size:,}", "Write the file again")
         partial.replace(to)
     finally:
         partial.unlink(missing_ok=True)

@@ -84,18 +84,18 @@ def shapes_in(folder: Path, where: str) -> dict[str, tuple[int, ...]]:
     if missing := sorted(name for name in listed if not (folder / name).is_file()):
         what = f"its index names {missing[0]}, which is not there ({len(missing)} of {len(listed)} files are missing)"
         raise BadInput(where, what, "Download the model again, or copy its files whole")
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(file, framework="numpy") as opened:
-                found |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             with file.open("rb") as raw:
                 pointer = raw.read(len(_POINTER)) == _POINTER
             why = "a Git LFS pointer, not the weights" if pointer else f"torn ({error})"
             fix = "Run `git lfs pull` in the model's folder" if pointer else "Download or copy the file again"
             raise BadInput(where, f"its {file.name} is {why}", fix) from None
-    return found
+    return shapes
 
 
 def headers_hash(folder: Path) -> str:
@@ -112,7 +112,7 @@ def _finite(raw: np.ndarray, kind: str, where: str) -> bool:
     if kind in _WHOLE:
         return True
     if kind not in _EXPONENTS:
-        raise ValueError(f"{where}: whether numbers of type {kind} are finite cannot be told")
+        raise ValueError(f"{where}: numbers of type {kind} cannot be checked for NaN and infinity")
     integer, exponent = _EXPONENTS[kind]
     bits, mask = raw.view(integer), np.array(exponent, integer)
     return not any(((bits[at : at + _AT_ONCE] & mask) == mask).any() for at in range(0, len(bits), _AT_ONCE))

@@ -28,7 +28,7 @@ class Section(BaseModel):
 
 def _column_or_template(text: str) -> str:
     if TEMPLATE_COLUMN.search(text) and set("{}") & set(TEMPLATE_COLUMN.sub("", text)):
-        raise ValueError("a brace of the template belongs to no column: write each column as {name}")
+        raise ValueError("the template has a brace outside of a column: write each column as {name}")
     return text
 
 

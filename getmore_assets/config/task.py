@@ -114,7 +114,7 @@ class Task(Section):
             return lake
         home = str(Path(lake).expanduser()) if lake[1:2] in ("", "/") else lake
         if home.startswith("~"):
-            raise ValueError("only `~/` is read as a home: write the whole path")
+            raise ValueError("only `~/` is expanded to a home folder: write the whole path")
         return home
 
     @model_validator(mode="after")
@@ -152,10 +152,10 @@ class Task(Section):
     def _can_be_judged(self) -> "Task":
         judges = [name for name in ("zero_shot", "toxicity") if getattr(self, name) is not None]
         if judges and self.base_model.objective != "causal":
-            raise ValueError(f"`{judges[0]}` judges what a causal model says: set base_model.objective to causal")
+            raise ValueError(f"`{judges[0]}` evaluates causal models: set base_model.objective to causal")
         labelled = self.target.label is not None or self.target.train.label is not None
         if self.zero_shot and not labelled:
-            raise ValueError("`zero_shot` needs `target.label`, to tell whether the label it finds is right")
+            raise ValueError("`zero_shot` needs `target.label`: predictions are compared with the labels")
         if labelled and not self.finetune.epochs and not self.zero_shot:
             raise ValueError("finetune.epochs is 0, so no classifier learns the labels: take `target.label` out")
         return self

@@ -190,7 +190,7 @@ def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[JsonObject,
 
 
 def _rows_with_text(table: Table, text: Role, most: int) -> Table:
-    """A look at the rows with a text alone: in an export, notices without one have a kind as well."""
+    """Return a sample of only the rows with text: in a chat export, notices without text have a kind, too."""
     column = table.columns.get(text.column) if isinstance(text.column, str) else None
     if column is None or not column.is_text or column.filled == 1:
         return table

@@ -91,16 +91,16 @@ def _directions(matrix: sparse.csr_matrix, count: int) -> np.ndarray:
     # The basis is now the transposed product of the matrix with the last orthonormal vectors.
     values, mix = np.linalg.eigh(_gram(basis))
     order = np.argsort(-values, kind="stable")[:count]
-    found = basis @ (mix[:, order] / np.sqrt(np.maximum(values[order], 1e-12))).astype(np.float32)
-    signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])])
-    return np.ascontiguousarray(found * np.where(signs == 0, 1, signs), dtype=np.float32)
+    directions = basis @ (mix[:, order] / np.sqrt(np.maximum(values[order], 1e-12))).astype(np.float32)
+    signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
+    return np.ascontiguousarray(directions * np.where(signs == 0, 1, signs), dtype=np.float32)
 
 
 def _gram(vectors: np.ndarray) -> np.ndarray:
     """Return the Gram matrix: the products of all pairs of columns, in float64."""
     wide = vectors.astype(np.float64)
-    found: np.ndarray = wide.T @ wide
-    return found
+    gram: np.ndarray = wide.T @ wide
+    return gram
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
@@ -115,12 +115,12 @@ def _counts(texts: list[str]) -> sparse.csr_matrix:
 
     Buckets count the content tokens of a text (`tokens.telling`), and pairs of them.
     """
-    found = TokenHashes.of(pl.Series(texts, dtype=pl.String))
-    rows = np.repeat(np.arange(len(texts)), found.counts)
-    tells = found.long | found.alone
-    sparse_ones = 2 * np.bincount(rows[tells], minlength=len(texts)) < found.counts
+    tokens = TokenHashes.of(pl.Series(texts, dtype=pl.String))
+    rows = np.repeat(np.arange(len(texts)), tokens.counts)
+    tells = tokens.long | tokens.alone
+    sparse_ones = 2 * np.bincount(rows[tells], minlength=len(texts)) < tokens.counts
     tells |= sparse_ones[rows]
-    hashes, rows = found.hashes[tells], rows[tells].astype(np.uint64)
+    hashes, rows = tokens.hashes[tells], rows[tells].astype(np.uint64)
     pairs = rows[:-1] == rows[1:]
     grams = np.concatenate([hashes, mixed(hashes, 2)[pairs]]) >> np.uint64(64 - _BITS)
     keys = np.concatenate([rows, rows[:-1][pairs]]) << np.uint64(_BITS) | grams

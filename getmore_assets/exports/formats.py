@@ -144,7 +144,7 @@ def _write_rows(one: str, part: Part, path: Path) -> None:
     except NoCommonFormError as error:
         others = "jsonl" if part.whole[0].is_json else "parquet or huggingface"
         what = f"cannot hold the rows of {part.name} unchanged: {error}"
-        raise BadInput(f"format {one}", what, f"Export {others}, which hold each as it stands") from None
+        raise BadInput(f"format {one}", what, f"Export {others}, which keep rows unchanged") from None
 
 
 def _write_dataset(parts: Sequence[Part], comes_from: Origin, path: Path) -> None:

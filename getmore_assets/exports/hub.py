@@ -68,7 +68,7 @@ def publish(folder: Path, name: str, kind: str) -> str:
     token = next((os.environ[one] for one in _TOKENS if os.environ.get(one)), None)
     if token is None:
         fix = "Set HF_TOKEN to a token that may write, from the settings of your account on the hub"
-        raise BadInput(place, "needs a token, and none is in the environment", fix)
+        raise BadInput(place, "needs a token, and the environment has none", fix)
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
     try:
         api.create_repo(name, repo_type=kind, private=True, exist_ok=True)

@@ -44,10 +44,10 @@ def parts(selection: Record) -> list[Part]:
     kept = pool.scan_pool(selection.input_table("raw_corpus"), pool.pool_key(task))
     kept = kept.select("id", "candidate", *payloads.SCHEMA).join(rows.lazy().select("id"), on="id", how="semi")
     joined = rows.join(kept.collect(), on="id", how="left", maintain_order="left")
-    found = [Part("", _TEXTS, joined.filter(pl.col("payload").is_null()).select(rows.columns))]
-    found = [one for one in found if one.frame is not None and one.frame.height]
-    found += _whole(task, joined.filter(pl.col("payload").is_not_null()))
-    return [Part(name, one.shape, one.frame, one.whole) for name, one in zip(_names(found), found, strict=True)]
+    listed = [Part("", _TEXTS, joined.filter(pl.col("payload").is_null()).select(rows.columns))]
+    listed = [one for one in listed if one.frame is not None and one.frame.height]
+    listed += _whole(task, joined.filter(pl.col("payload").is_not_null()))
+    return [Part(name, one.shape, one.frame, one.whole) for name, one in zip(_names(listed), listed, strict=True)]
 
 
 def _whole(task: Task, rows: pl.DataFrame) -> Iterator[Part]:

@@ -52,7 +52,7 @@ def refusals(wanted: PodRequest, host: str) -> Iterator[None]:
             fix = "Let its account do what deploy/kubernetes/workers.yaml lists, within the quota"
             raise BadInput(wanted.field, f"the cluster does not allow it: {said}", fix) from None
         if error.status in (400, 404, 422):
-            raise BadInput(wanted.field, f"the cluster does not take it: {said}", "Correct the field") from None
+            raise BadInput(wanted.field, f"the cluster refuses it: {said}", "Correct the field") from None
         raise PodLostError(f"got no pod: the cluster says {error.status}: {said}") from None
     except HTTPError as error:
         what = f"no cluster answers at {host} ({type(getattr(error, 'reason', error)).__name__})"
@@ -121,11 +121,11 @@ class Cluster:
         if (found := self.pod(name)) is None:
             return
         if not found.metadata.deletion_timestamp:
-            log.warning("pod %s was left by a run that was killed, and is deleted", name)
+            log.warning("deleting pod %s, which a killed run left", name)
         self._delete(name)
         while self.pod(name) is not None:
             if time.monotonic() > until:
-                fix = f"see to its node, or kubectl delete pod {name} --namespace {self.namespace} --force"
+                fix = f"check its node, or kubectl delete pod {name} --namespace {self.namespace} --force"
                 raise PodLostError(f"was not started: pod {name} of an earlier run does not end; {fix}")
             time.sleep(LOOK_EVERY_S)
 
@@ -138,7 +138,7 @@ class Cluster:
         try:
             self.api.create_namespaced_pod(self.namespace, body, _request_timeout=ANSWER_S)
         except ApiException as error:
-            self._may_be_there = error.status is None or error.status >= 500  # else one of that name is somebody else's
+            self._may_be_there = error.status is None or error.status >= 500  # else a pod of that name is not ours
             raise
         log.info("%s: pod %s in namespace %s", self.wanted.station, self.wanted.name, self.namespace)
 

@@ -65,7 +65,7 @@ def require_lake(place: Pod, field: str, lake: Path) -> None:
         BadInput: The lake is not below `mount_path`.
     """
     if not Path(os.path.normpath(lake)).is_relative_to(place.mount_path):
-        what = f"is {place.mount_path}, and the lake {lake} does not lie below it"
+        what = f"is {place.mount_path}, and the lake {lake} is not below it"
         fix = f"Mount the volume of the claim {place.volume_claim} at one place here and in pods, with the lake on it"
         raise BadInput(f"{field}.mount_path", what, fix)
 
@@ -127,11 +127,11 @@ def described(
 
 def _variables(place: Pod, processes: int) -> dict[str, str]:
     """Return the environment variables for a worker: where models are, and the number of threads; no secret."""
-    found = {name: os.environ[name] for name in ("HF_HOME", "HF_HUB_OFFLINE") if name in os.environ}
-    if not Path(found.get("HF_HOME", "")).is_relative_to(place.mount_path):
-        found.pop("HF_HOME", None)
+    variables = {name: os.environ[name] for name in ("HF_HOME", "HF_HUB_OFFLINE") if name in os.environ}
+    if not Path(variables.get("HF_HOME", "")).is_relative_to(place.mount_path):
+        variables.pop("HF_HOME", None)
     if place.cpu:
-        found["OMP_NUM_THREADS"] = str(max(1, place.cpu // processes))
+        variables["OMP_NUM_THREADS"] = str(max(1, place.cpu // processes))
     if processes > 1:
-        found["GLOO_SOCKET_IFNAME"] = "lo"
-    return found
+        variables["GLOO_SOCKET_IFNAME"] = "lo"
+    return variables

@@ -35,10 +35,10 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     if chosen.id is not None:
         rows = _ids(chosen)
     elif chosen.counts:
-        places, found = _places(chosen), [pl.DataFrame(schema={"file": pl.String, "place": pl.Int64, "id": pl.String})]
+        places, ids = _places(chosen), [pl.DataFrame(schema={"file": pl.String, "place": pl.Int64, "id": pl.String})]
         for texts in _texts_at(places, chosen, task):
-            found.append(pool.passages_of(texts, longest).select("file", "place", "id"))
-        rows = places.join(pl.concat(found), on=["file", "place"], how="inner", maintain_order="left_right")
+            ids.append(pool.passages_of(texts, longest).select("file", "place", "id"))
+        rows = places.join(pl.concat(ids), on=["file", "place"], how="inner", maintain_order="left_right")
     else:
         parts = [pool.passages_of(texts, longest).select(*_IDS) for texts in _texts(chosen)]
         rows = pl.concat([pl.DataFrame(schema=_IDS), *parts])
@@ -77,19 +77,19 @@ def _pools(chosen: Imported, task: Task) -> dict[str, Source]:
     """Return the pool files that row numbers refer to, by name; empty where rows are named by text or id."""
     if not chosen.counts:
         return {}
-    found = chosen.pools
-    if not found:
+    pools = chosen.pools
+    if not pools:
         of = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
         if of is None:
             what = "counts in a pool file, but several are candidates"
             raise BadInput(chosen.path, what, f"Name it in `imported.pool`. {_SEVERAL}")
-        found = {_ONLY: of}
-    for of in found.values():
+        pools = {_ONLY: of}
+    for of in pools.values():
         if (number := len(readers.paths(of))) > 1:
             what = f"is {number} files, where the places in {chosen.path} count in one"
             raise BadInput(of.path, what, f"Name that one in `imported.pool`. {_SEVERAL}")
     # Read all rows: a row left out would change the numbers of all rows after it.
-    return {name: of.model_copy(update={"sample": None, "bad_rows": "error"}) for name, of in found.items()}
+    return {name: of.model_copy(update={"sample": None, "bad_rows": "error"}) for name, of in pools.items()}
 
 
 def _texts_at(places: pl.DataFrame, chosen: Imported, task: Task) -> Iterator[pl.DataFrame]:

@@ -22,7 +22,7 @@ class Picking:
 
     Attributes:
         how: How it picks, and in which order the other rows follow.
-        anew: The effect of another budget.
+        anew: The effect of a changed budget.
         sooner: A change that would select a row.
         later: A change that would leave a row out.
     """

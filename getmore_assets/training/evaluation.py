@@ -32,11 +32,11 @@ def likelihood(model: Any, tokenizer: Any, objective: str, texts: list[str], len
         perplexity, exp of the mean nats per token; for a causal model also nats_per_character, which can be compared
         across tokenizers.
     """
-    found = losses(model, tokenizer, objective, folded(texts), length, whole=True)
-    nats = float(found.nats.sum())
-    measured = {"perplexity": math.exp(nats / found.tokens.sum())}
+    text_losses = losses(model, tokenizer, objective, folded(texts), length, whole=True)
+    nats = float(text_losses.nats.sum())
+    measured = {"perplexity": math.exp(nats / text_losses.tokens.sum())}
     if objective == "causal":
-        measured["nats_per_character"] = nats / float(found.characters.sum())
+        measured["nats_per_character"] = nats / float(text_losses.characters.sum())
     return measured
 
 

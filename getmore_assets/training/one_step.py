@@ -57,7 +57,7 @@ class Candidate:
         )
         if kind := getattr(self.config, "quantization_config", None):
             method = kind.get("quant_method", "") if isinstance(kind, dict) else kind
-            what = f"its weights are quantised ({method}), which cannot be trained or encoded with here"
+            what = f"its weights are quantised ({method}); quantised models cannot be trained or used as encoders here"
             raise BadInput(self.where, what, "Take the model in float32, float16 or bfloat16")
         again = "Save the tokenizer beside the model with save_pretrained"
         self.tokenizer = self._do(
@@ -80,7 +80,7 @@ class Candidate:
         )
         if all(set(row) <= unknown for row in ids["input_ids"]):
             what = "its tokenizer has no token for any of seven texts in six scripts"
-            raise BadInput(self.where, what, "Save the tokenizer that the model was trained with beside it")
+            raise BadInput(self.where, what, "Save the tokenizer that the model was trained with in the model's folder")
 
     def _require_rows(self) -> None:
         """Refuse tokens without a row in the embedding, and an embedding whose rows are not vocab_size."""
@@ -219,7 +219,7 @@ class Candidate:
     def _require_special(self, objective: str, named: str) -> None:
         tokenizer = self.tokenizer
         if tokenizer.eos_token_id is None and tokenizer.sep_token_id is None:
-            what = "its tokenizer has neither an eos_token nor a sep_token, one of which stands between texts"
+            what = "its tokenizer has neither an eos_token nor a sep_token, and one of them must separate texts"
             raise BadInput(self.where, what, "Set `eos_token` in its tokenizer_config.json")
         if objective == "masked" and tokenizer.mask_token_id is None:
             what = "its tokenizer has no mask_token, which the masked objective needs"
@@ -249,7 +249,7 @@ class Candidate:
             except Exception as met:  # a model class can raise any error
                 error = met
         if error is None or whole > _MOST_PARAMETERS:
-            log.warning("%s: no small model of its class could be made, so no step was tried (%s)", self.where, error)
+            log.warning("%s: no small model of its class could be built, so no step was tried (%s)", self.where, error)
             return None
         what = f"one step of a model of its class with random weights fails ({worded(error)})"
         raise BadInput(self.where, what, "Correct its config.json, or take another model") from error

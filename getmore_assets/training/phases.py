@@ -132,7 +132,7 @@ def warm_up(
     set_seed(seed)
     blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
     if most is not None and len(blocks) < most:
-        raise RuntimeError(f"the selection holds {len(blocks)} blocks of tokens where {most} are to be compared")
+        raise RuntimeError(f"the selection has {len(blocks)} blocks of tokens, and the comparison needs {most}")
     collate = language_models.collator(tokenizer, objective)
     return blocks, fit(model, blocks, recipe, seed, work, collate, name=f"warm-up, seed {seed}")
 

@@ -43,7 +43,7 @@ def probe(model: Any, tokenizer: Any, held: TargetSplits, length: int) -> dict[s
     splits = {name: getattr(held, name) for name in ("train", "validation", "test")}
     states = {name: features(model, tokenizer, split.texts, length) for name, split in splits.items()}
     labels = {name: np.array(split.labels) for name, split in splits.items()}
-    found = []
+    accuracies = []
     for draw in range(_DRAWS):
         rows = held.train.places(count, _FIRST_SEED + draw)
         if len(set(labels["train"][rows])) < 2:
@@ -52,8 +52,8 @@ def probe(model: Any, tokenizer: Any, held: TargetSplits, length: int) -> dict[s
         scaled = {name: scaler.transform(of) for name, of in states.items()}
         models = [RidgeClassifier(alpha).fit(scaled["train"][rows], labels["train"][rows]) for alpha in _PENALTIES]
         best = max(models, key=lambda one: one.score(scaled["validation"], labels["validation"]))
-        found.append(best.score(scaled["test"], labels["test"]))
-    return {"probe_micro_f1": float(np.mean(found))} if found else {}
+        accuracies.append(best.score(scaled["test"], labels["test"]))
+    return {"probe_micro_f1": float(np.mean(accuracies))} if accuracies else {}
 
 
 @torch.inference_mode()

@@ -57,15 +57,15 @@ def require_direction(model: Any, tokenizer: Any, objective: str, named: str) ->
 
 @torch.inference_mode()
 def require_isolation(model: Any, tokenizer: Any, named: str) -> None:
-    """Refuse a causal model whose attention goes on across texts where positions begin again.
+    """Refuse a causal model that attends to earlier texts of a block although positions start again with each text.
 
     Args:
-        model: With a language-modelling head.
-        tokenizer: Its fast tokenizer.
-        named: The field that asks for isolated texts.
+        model: A model with a language-modelling head.
+        tokenizer: The model's fast tokenizer.
+        named: The field of the task file that sets isolated texts.
 
     Raises:
-        BadInput: A token sees the text before its own.
+        BadInput: A token's logits depend on the text before its own.
     """
     short = tokenizer.decode(tokenizer(SAMPLE_TEXTS[0], add_special_tokens=False)["input_ids"][:3])
     block = Blocks([short, *SAMPLE_TEXTS], tokenizer, SHORT, isolated=True)[0]
@@ -82,9 +82,9 @@ def require_isolation(model: Any, tokenizer: Any, named: str) -> None:
 
 @contextmanager
 def uncached(model: Any) -> Iterator[None]:
-    """Within it, the model keeps no keys and values, with which Transformers would not see where texts begin.
+    """Switch the model's key-value cache off within the context, as in training.
 
-    The Trainer keeps none either.
+    With the cache, Transformers does not recognise from the positions where texts begin.
     """
     before, model.config.use_cache = getattr(model.config, "use_cache", None), False
     try:

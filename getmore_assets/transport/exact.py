@@ -54,7 +54,7 @@ def solve_exactly(problem: Problem) -> Solution:
     """Solve the linear program: the least cost, and the dual potentials that prove it (f_i + g_j <= C_ij).
 
     Args:
-        problem: Of a size that `require_exact_room` accepts.
+        problem: A problem whose size `require_exact_room` accepts.
 
     Returns:
         g with Σ_j b_j g_j = 0 and its c-transform f_i = min_j (C_ij - g_j). `epsilon` is the value at which rows of the

@@ -37,7 +37,7 @@ def choice_overlap(
 
     def order(factor: float) -> np.ndarray | None:
         try:
-            found = solve(
+            solution = solve(
                 tile_pass,
                 factor * epsilon,
                 tolerance=_TOLERANCE,
@@ -47,7 +47,7 @@ def choice_overlap(
             )
         except NotConvergedError:
             return None
-        return np.argsort(found.f, kind="stable")
+        return np.argsort(solution.f, kind="stable")
 
     orders = {factor: order(factor) for factor in (1.0, 0.5, 2.0)}
     return [

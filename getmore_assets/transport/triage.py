@@ -49,9 +49,9 @@ def distances(
     """
     problems = {domain: pose(x, y, b) for domain, x in samples.items()}
     unit = float(np.mean([problem.mean_cost for problem in problems.values()]))
-    found = []
+    measured = []
     for domain, problem in problems.items():
         solution = solve(best_pass(problem, memory_mb), epsilon * unit, tolerance=TOLERANCE)
         log.info("distance of %s, %d rows: %.4f", domain, problem.n, solution.dual)
-        found.append(Distance(domain, problem.n, solution.dual, solution.error))
-    return sorted(found, key=lambda one: (one.distance, one.domain))
+        measured.append(Distance(domain, problem.n, solution.dual, solution.error))
+    return sorted(measured, key=lambda one: (one.distance, one.domain))

@@ -180,8 +180,8 @@ def _require_enough(spec: CompareSpec) -> None:
         texts = _texts(spec, WarmsOn(hash=hash_, blocks=blocks), tokenizer)
         there = len(Blocks(texts, tokenizer, spec.task.warmup.max_length, blocks))
         if there < blocks:
-            what = f"fills {there} blocks of tokens where {blocks} are compared"
-            raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let it choose more rows")
+            what = f"fills {there} blocks of tokens, and the comparison needs {blocks}"
+            raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let the selector choose more rows")
 
 
 def _texts(spec: CompareSpec, warms: WarmsOn, tokenizer: Any) -> list[str]:

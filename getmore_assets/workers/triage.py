@@ -42,11 +42,11 @@ def triage(spec: TriageSpec) -> TriageFacts:
     at = sample.join(place, on="id", maintain_order="left").group_by("domain", maintain_order=True).agg("at")
     samples = {str(domain): vectors[rows] for domain, rows in at.rows()}
     y = vectors[points.join(place, on="id", maintain_order="left")["at"].to_numpy()]
-    found = distances(samples, y, points["weight"].to_numpy(), task.triage.epsilon, task.transport.memory_mb)
+    measured = distances(samples, y, points["weight"].to_numpy(), task.triage.epsilon, task.transport.memory_mb)
     counts = dict(eligible["domain"].value_counts().rows())
     rows = pl.DataFrame(
-        [{"nearness": i + 1, "rows": counts[one.domain], **one.__dict__} for i, one in enumerate(found)]
-    ).with_columns(kept=pl.col("nearness") <= (task.triage.keep or len(found)))
+        [{"nearness": i + 1, "rows": counts[one.domain], **one.__dict__} for i, one in enumerate(measured)]
+    ).with_columns(kept=pl.col("nearness") <= (task.triage.keep or len(measured)))
     written = lake.replace(TRIAGE, rows, {"target": task.name}, spec.commit)
     return TriageFacts(
         version=written.version,

@@ -19,7 +19,7 @@ from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.passes.kept import KeptKernel, Product
 from getmore_assets.transport.problem import Problem
 
-_TILE_BYTES = 2 * 2**20  # of z
+_TILE_BYTES = 2 * 2**20  # size of z in a tile
 _MOST_ROWS, _STEP = 512, 16
 Terms = np.ndarray | float  # u of some candidates, or one number for all
 _CHUNK_TILES = 8  # tiles whose marginals one thread sums; fixed, so that the sum does not depend on the thread count

@@ -13,7 +13,7 @@ import torch
 from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.problem import Problem
 
-_KEPT_SHARE = 0.6  # of the card's free memory that candidates may fill
+_KEPT_SHARE = 0.6  # candidates may fill this share of the card's free memory
 
 
 class GpuPass:
@@ -22,13 +22,13 @@ class GpuPass:
     Args:
         problem: The problem whose candidates are swept over.
         device: Where the pass runs.
-        memory_mb: Memory of a pass, in MiB: half of it is a tile's (see `plan.require_room`).
+        memory_mb: Memory limit of a pass, in MiB; a tile takes half of it (see `plan.require_room`).
     """
 
     def __init__(self, problem: Problem, device: torch.device, memory_mb: int) -> None:
         self.problem, self._device = problem, device
         m, d = problem.y.shape
-        self.rows = max(1, memory_mb * 2**20 // 2 // (4 * (m + d)))  # of a tile: its vectors, and its row of the plan
+        self.rows = max(1, memory_mb * 2**20 // 2 // (4 * (m + d)))  # a tile has vectors and rows of the plan
         self._y = torch.from_numpy(problem.y).to(device).T.contiguous()
         self._kept: dict[int, tuple[torch.Tensor, np.ndarray | float]] = {}
         self._keeps = self._fits(problem.n * problem.y.shape[1] * 4)
