@@ -16,7 +16,7 @@ class Pod(Section):
 
     image: str = Field(min_length=1, description="with this package, in the version that the run has")
     namespace: str | None = Field(
-        None, description="that of the run's own pod, or of kubectl's current context, without it"
+        None, description="without it, that of the run's own pod, or of kubectl's current context"
     )
     volume_claim: str = Field(min_length=1, description="the claim of the volume that the lake lies on")
     mount_path: str = Field(
@@ -28,9 +28,9 @@ class Pod(Section):
     memory: str | None = Field(None, pattern=r"^[1-9]\d*[MGT]i?$", description="in requests and limits, as 16Gi")
     node_selector: dict[str, str] = Field({}, description="labels of the nodes that will do")
     service_account: str | None = Field(None, description="whose pull secrets are used; its token is not mounted")
-    start_timeout: int = Field(900, ge=1, description="seconds that it may wait for a node and its image")
+    start_timeout: int = Field(900, ge=1, description="seconds that the pod may wait for a node and its image")
     active_deadline_seconds: int = Field(
-        _DAY, ge=1, description="that it may live, also where the run that made it was killed"
+        _DAY, ge=1, description="limit of the pod's life in seconds, even if the run that created it is killed"
     )
 
 
@@ -66,7 +66,7 @@ class Launch(Section):
     """Where each stage runs."""
 
     embed: Elsewhere | None = Field(
-        None, description="encoding, also that for domain_triage; on this machine without it"
+        None, description="encoding, including that of domain_triage; on this machine without it"
     )
     solve: Elsewhere | None = Field(None, description="the passes over the candidates; on this machine without it")
     train: Processes = Processes()

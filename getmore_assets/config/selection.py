@@ -44,16 +44,16 @@ class Budget(Section):
 class Rounds(Section):
     """GOT-D in rounds: the rows picked so far count in the pool's weights when further rows are picked."""
 
-    rounds: int = Field(8, ge=1, description="how often potentials are solved for; 1 is the paper")
+    rounds: int = Field(8, ge=1, description="number of rounds, each with a solve; 1 is the paper")
     lambda_: float | Literal["auto"] = Field(
         AUTO,
         alias="lambda",
         description="how far the warm-up moves the model from the pool to the picks, 0 to 1; auto: measured",
     )
     damping: float | None = Field(
-        None, gt=0, le=1, description="cosine similarity to a pick of the same round from which a row must wait"
+        None, gt=0, le=1, description="a row this similar (cosine) to a pick of the same round waits for the next round"
     )
-    loss: float = Field(0.0, ge=0, description="weight of the cross-entropy difference: what the model does not know")
+    loss: float = Field(0.0, ge=0, description="weight of the cross-entropy difference (`moore-lewis`)")
 
     @model_validator(mode="after")
     def _lambda_is_a_share(self) -> "Rounds":
@@ -69,7 +69,7 @@ class Quotas(Section):
         "domain", description="the column of target.train that says which part a row is in; a domain is the file's name"
     )
     shares: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        {}, description="of the budget, for each part; all parts alike without it"
+        {}, description="share of the budget for each part; equal shares without it"
     )
 
     @model_validator(mode="after")
@@ -83,11 +83,13 @@ class Imported(Rows):
     """The selection of another tool: rows, ids, or row numbers in pool files, best first."""
 
     path: str = Field(min_length=1, description="its rows, wherever a source may lie, or an index array (.npy)")
-    id: str | None = Field(None, description="the column with ids as this project writes them, in place of texts")
-    index: str | None = Field(None, description="the column with places (from 0) in a pool file, in place of texts")
-    pool: AnySource | None = Field(None, description="the file that places count in; the only candidate without it")
-    file_name: str | None = Field(None, description="the column with the name of the file (in `pools`) a place is in")
-    pools: dict[str, AnySource] = Field({}, description="where places count in each of several files: name and file")
+    id: str | None = Field(None, description="the column with this project's ids, in place of texts")
+    index: str | None = Field(None, description="the column with row numbers (from 0) of a pool file")
+    pool: AnySource | None = Field(
+        None, description="the file of the row numbers; without it, the only candidate source"
+    )
+    file_name: str | None = Field(None, description="the column with the file (a name in `pools`) of each row number")
+    pools: dict[str, AnySource] = Field({}, description="for row numbers in several files: name and file")
     score: str | None = Field(None, description="the column to order by, highest first; the file's order without it")
 
     @model_validator(mode="after")
@@ -123,14 +125,14 @@ class Selector(Section):
     """
 
     selector: Name = DEFAULT
-    name: str | None = Field(None, min_length=1, description="what the scorecard calls it; the selector without it")
+    name: str | None = Field(None, min_length=1, description="name in the scorecard; without it, the selector's name")
     seed: int = Field(0, description="of selectors that draw")
     rounds: Rounds = Rounds()
     push: float = Field(0.5, ge=0, le=1, description="of contrast: weight of target.negative; at 0 only train counts")
     quotas: Quotas | None = None
     imported: Imported | None = None
-    entrants: list["AnySelector"] = Field([], description="of race: the selectors that run")
-    share: float = Field(0.25, gt=0, le=1, description="of race: the share of the budget that each is tried on")
+    entrants: list["AnySelector"] = Field([], description="of race: the selectors that take part")
+    share: float = Field(0.25, gt=0, le=1, description="of race: the share of the budget for each trial")
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> "Selector":

@@ -65,7 +65,7 @@ class Rows(Section):
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(
         None,
         exclude_if=lambda delimiter: delimiter is None,  # as `quoting`
-        description="of CSV and TSV: what separates fields; without it a comma or tab, or what the header tells",
+        description="of CSV and TSV: the separator of fields; without it a comma or tab, or as the header shows",
     )
     quoting: Literal["standard", "none"] | None = Field(
         None,
@@ -118,7 +118,7 @@ class Source(Rows):
         None,
         ge=1,
         exclude_if=lambda longest: longest is None,
-        description="of whole rows: the most characters of text; a longer row is bad, see `bad_rows`",
+        description="of whole rows: the longest text, in characters; a longer row is bad, see `bad_rows`",
     )
 
     @model_validator(mode="after")
@@ -144,10 +144,10 @@ SPLITS = ("train", "validation", "test", "negative")
 class Target(Section):
     """The examples of the target. Without `validation` or `test`, a tenth of train is held out for each."""
 
-    train: AnySource = Field(description="what is fine-tuned on and selected for; never the split you test on")
+    train: AnySource = Field(description="the examples to select for and to fine-tune on; never the split you test on")
     validation: AnySource | None = Field(None, description="chooses the best epoch; without it, a tenth of train does")
-    test: AnySource | None = Field(None, description="what is scored on, once; without it a tenth of train")
-    negative: AnySource | None = Field(None, description="examples of what to move away from, for `contrast`")
+    test: AnySource | None = Field(None, description="evaluated once, at the end; without it, a tenth of train is")
+    negative: AnySource | None = Field(None, description="examples that `contrast` moves away from")
     text: Text | Pair = Field("text", description="as in a source; for every split")
     label: str | None = Field(None, description="the column that holds the label; without it language modelling")
 

@@ -28,7 +28,7 @@ class Task(Section):
         min_length=1, description="the sources of the corpus to select from", examples=["[{path: corpus/*.jsonl}]"]
     )
     target: Target = Field(
-        description="the examples of what is wanted", examples=["{train: train.jsonl, text: text, label: label}"]
+        description="the examples of the target", examples=["{train: train.jsonl, text: text, label: label}"]
     )
     general: AnySource | None = Field(
         None, description="general text to measure forgetting on, instead of held-out rows"
@@ -36,8 +36,8 @@ class Task(Section):
     corpus: Corpus = Corpus()
     leakage: Literal["drop", "error", "allow"] = Field(
         "drop",
-        description="what is done with rows of pool and train that overlap validation or test: leave them out, refuse "
-        "them, or use them",
+        description="rows of pool and train that overlap validation or test: leave them out (drop), refuse them "
+        "(error) or use them (allow)",
     )
     encoder: Encoder = Encoder()
     base_model: BaseModelChoice = BaseModelChoice()
@@ -50,8 +50,8 @@ class Task(Section):
     finetune: FineTuning = FineTuning()
     compare: list[AnySelector] = Field(
         [Selector(selector=NONE), Selector(selector="random")],
-        description="what the chosen selector is compared with, at equal tokens; `none` is no warm-up, `target` one on "
-        "the target's own train text, `bag-of-words` no model, `random-init` the base model with random weights",
+        description="selectors that the chosen one is compared with, at equal tokens; `none` is no warm-up, `target` "
+        "one on the target's own train text, `bag-of-words` no model, `random-init` the base model with random weights",
     )
     zero_shot: ZeroShot | None = None
     toxicity: Toxicity | None = None

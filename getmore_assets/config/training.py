@@ -52,7 +52,7 @@ class Lora(Section):
     alpha: float = Field(16, gt=0, description="the adapters' output is scaled by alpha / rank")
     dropout: float = Field(0.05, ge=0, lt=1)
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = Field(
-        "all-linear", description="which layers get one: all linear ones but the head, or those of these names"
+        "all-linear", description="layers with adapters: all linear layers but the head, or the layers with these names"
     )
 
 
@@ -93,14 +93,14 @@ class Training(Section):
 class FineTuning(Training):
     """The recipe on the target's train split."""
 
-    rows: int | None = Field(None, ge=1, description="at most so many rows of train, drawn by content; all without it")
+    rows: int | None = Field(None, ge=1, description="size of a sample of train, drawn by content; all rows without it")
     epochs: float = Field(3.0, ge=0, description="0 leaves the warmed model as it is")
     learning_rate: float = Field(2e-4, gt=0)
     pooling: Literal["mean", "last", "cls"] = Field(
-        "mean", description="of a classifier: which states it reads, the mean, or those of the last or the first token"
+        "mean", description="of a classifier: the states that it reads: their mean, or those of the last or first token"
     )
     warmup_ratio: float = Field(0.1, ge=0, le=1, description="share of the steps in which the learning rate rises")
-    patience: int | None = Field(1, ge=1, description="epochs in which validation gets no better before stopping")
+    patience: int | None = Field(1, ge=1, description="stop after so many epochs without improvement on validation")
 
 
 class ZeroShot(Section):

@@ -39,7 +39,8 @@ class Encoder(Section):
         "mean", description="of hidden states; weighted: by position, for models that read from left to right"
     )
     adapt: Adapt | None = Field(
-        None, description="tune the encoder on target train first: another target, or another version, encodes all anew"
+        None,
+        description="tune the encoder on target train first; another version of the target encodes all rows again",
     )
     dtype: DType = "auto"
 
@@ -57,7 +58,7 @@ class Triage(Section):
 
     sample: int = Field(2000, ge=1, description="rows of each domain that are encoded for it (the paper: 10,000)")
     epsilon: float = Field(0.05, gt=0, description="entropic regularisation, times the mean cost")
-    keep: int | None = Field(None, ge=1, description="the nearest domains that may be chosen from; all without it")
+    keep: int | None = Field(None, ge=1, description="number of nearest domains to select from; all without it")
 
 
 class Transport(Section):

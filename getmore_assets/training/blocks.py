@@ -24,7 +24,7 @@ class Blocks(Dataset[dict[str, Any]]):
         tokenizer: A fast tokenizer.
         length: Tokens in a block. Texts that are shorter in total become one shorter block.
         most: Limit of the number of blocks; None for all.
-        isolated: Whether each text is alone in its block: positions start again at 0 with each text, so a causal model
+        isolated: Whether texts in a block are kept apart: positions start again at 0 with each text, so a causal model
             attends only within the text, and the first token of a text is not predicted from the text before it.
     """
 
