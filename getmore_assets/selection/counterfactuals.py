@@ -97,12 +97,12 @@ class Position:
         if picking is None:
             change = self._to_drop_out() if taken else self._to_be_taken()
         elif not taken:
-            unknown = f"{picking.anew}: a larger budget may take it, but its rank does not say how large"
+            unknown = f"{picking.anew}: a larger one may take it, but its rank does not say how large"
             change = [picking.sooner, *self._in_the_last_round(), unknown]
         elif self._smaller_budgets_agree:
             change = [self._smaller_budget, picking.later]
         else:
-            unknown = f"{picking.anew}: a smaller budget may leave it out, but its rank does not say how small"
+            unknown = f"{picking.anew}: a smaller one may leave it out, but its rank does not say how small"
             change = [unknown, picking.later]
         if self.chosen.draws:
             change.append(f"another `seed` draws other scores, and might {'leave it out' if taken else 'take it'}")

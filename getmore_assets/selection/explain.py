@@ -127,7 +127,7 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
     if place.chosen is not chosen:
         winner = place.chosen.called
         why = f"{winner} won; {why}"
-        change.append(f"another budget has a race of its own: the budgets above hold as long as {winner} wins it")
+        change.append(f"another budget has a race of its own: what is said of budgets holds while {winner} wins")
     stages.append((station, decision, f"{chosen.called}: {why}"))
     nearest = _nearest(task, tables, facts.encoder, facts.epsilon, str(row["id"]))
     return Explanation(row, decision, stages, rank, place.score, place.cut, nearest, change)

@@ -15,7 +15,7 @@ from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 
 _FIX = "Give text rows, `id`, or `index` with `pool`"
-_SEVERAL = "For several files, name the column of file names as `imported.file_name`, and each file in `imported.pools`"
+_SEVERAL = "Of several, name the column that says which as `imported.file_name`, and each of them in `imported.pools`"
 _ONLY = ""  # name of the pool file where there is only one
 _FILE_NAMES = ("file name", "file_name", "filename")  # columns with the file of a row number; the first is LESS's
 _WITH = {"score": pl.Float64, "origin": pl.String}
