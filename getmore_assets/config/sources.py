@@ -144,7 +144,7 @@ SPLITS = ("train", "validation", "test", "negative")
 class Target(Section):
     """The examples of the target. Without `validation` or `test`, a tenth of train is held out for each."""
 
-    train: AnySource = Field(description="the examples to select for and to fine-tune on; never the split you test on")
+    train: AnySource = Field(description="what is fine-tuned on and selected for; never the split you test on")
     validation: AnySource | None = Field(None, description="chooses the best epoch; without it, a tenth of train does")
     test: AnySource | None = Field(None, description="evaluated once, at the end; without it, a tenth of train is")
     negative: AnySource | None = Field(None, description="examples that `contrast` moves away from")
