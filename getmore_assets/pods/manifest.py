@@ -65,7 +65,7 @@ def require_lake(place: Pod, field: str, lake: Path) -> None:
         BadInput: The lake is not below `mount_path`.
     """
     if not Path(os.path.normpath(lake)).is_relative_to(place.mount_path):
-        what = f"is {place.mount_path}, and the lake {lake} is not below it"
+        what = f"is {place.mount_path}, and the lake {lake} does not lie below it"
         fix = f"Mount the volume of the claim {place.volume_claim} at one place here and in pods, with the lake on it"
         raise BadInput(f"{field}.mount_path", what, fix)
 
