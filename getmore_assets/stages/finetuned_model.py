@@ -17,10 +17,14 @@ from getmore_assets.stages.warmed_model import SEED
 from getmore_assets.training_facts import FineTuningFacts
 from getmore_assets.workers.training_contracts import FINE_TUNE, FineTuneSpec
 
+_HEAD = "head 2"  # how a classifier's head is fitted; another name trains classifiers again, and no language model
+
 
 def judged_by(task: Task) -> list[Any]:
-    """What besides the recipe its metrics depend on: how the language model is judged, and by which files."""
+    """What besides the recipe its metrics depend on: how the model is judged, by which files, and from which head."""
     found: list[Any] = [asked for asked in (task.zero_shot, task.toxicity) if asked]
+    if (task.target.label or task.target.train.label) and task.finetune.epochs:
+        found.append(_HEAD)
     if task.toxicity:
         classifier = find_model(task.toxicity.classifier, "toxicity.classifier")
         found += [readers.data_version(task.toxicity.prompts), model_fingerprint(classifier)]

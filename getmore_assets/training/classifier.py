@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from torch.utils.data import Dataset
 from transformers import DataCollatorWithPadding
 
@@ -19,6 +19,9 @@ from getmore_assets.training.batches import in_order_of_length
 from getmore_assets.training.pooled import PooledConfig, PooledForSequenceClassification
 
 _MOST_STEPS = 500
+_LEAST_SPREAD = 0.1  # of a state, as a share of the mean of all
+_FOLDS = 3
+_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # inverse, as scikit-learn has them: the first is the strongest
 _ABSENT = 10.0  # the initial bias of a class without a row in train is so many nats below the others
 
 
@@ -77,7 +80,9 @@ def build(body: Any, tokenizer: Any, classes: list[str], pooling: str, seed: int
 def fit_head(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> None:
     """Set the head to a logistic regression on the frozen body's states.
 
-    Fine-tuning from a random head first distorts what the body knows (Kumar et al., ICLR 2022).
+    Fine-tuning from a random head first distorts what the body knows (Kumar et al., ICLR 2022). So does a head with
+    large weights, whose logits a small step of the body moves far: the penalty on them is chosen on left-out folds, and
+    states that hardly vary, as the dead ones of some models, are not blown up to the spread of the others.
 
     Args:
         model: From `build`.
@@ -87,21 +92,53 @@ def fit_head(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> Non
     """
     if len(set(rows.labels.tolist())) < 2:
         return
-    scaler = StandardScaler()
-    states = scaler.fit_transform(_states(model, rows, tokenizer, batch_size))
-    regression = LogisticRegression(max_iter=_MOST_STEPS).fit(states, rows.labels)
+    states = _states(model, rows, tokenizer, batch_size).astype(np.float64)
+    mean, spread = states.mean(0), states.std(0)
+    spread = np.maximum(spread, _LEAST_SPREAD * np.sqrt((spread**2).mean()) or 1.0)
+    states = (states - mean) / spread
+    regression = LogisticRegression(C=_penalty(states, rows.labels), max_iter=_MOST_STEPS).fit(states, rows.labels)
     weights, bias = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:  # scikit-learn has one row of weights for two classes
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-    weights = weights / scaler.scale_
+    weights = weights / spread
     head = model.classifier
     with torch.no_grad():
         head.weight.zero_()
         head.bias.fill_(float(bias.min()) - _ABSENT)  # stays the bias of classes that no row has
         at = torch.as_tensor(regression.classes_, device=head.weight.device)
         head.weight[at] = torch.as_tensor(weights, dtype=head.weight.dtype, device=head.weight.device)
-        shifted = bias - weights @ scaler.mean_
+        shifted = bias - weights @ mean
         head.bias[at] = torch.as_tensor(shifted, dtype=head.bias.dtype, device=head.bias.device)
+
+
+def _penalty(states: np.ndarray, labels: np.ndarray) -> float:
+    """The strongest penalty whose log loss on left-out folds is within a standard error of the least, inverted.
+
+    Classes with fewer rows than folds are left aside; without two others, it is the strongest of all.
+
+    Args:
+        states: Standardised: `[n, d]`.
+        labels: Class numbers: `[n]`.
+    """
+    often = np.bincount(labels)[labels] >= _FOLDS
+    if len(set(labels[often].tolist())) < 2:
+        return _PENALTIES[0]
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    losses = np.stack(
+        [
+            -cross_val_score(
+                LogisticRegression(C=penalty, max_iter=_MOST_STEPS),
+                states[often],
+                labels[often],
+                cv=folds,
+                scoring="neg_log_loss",
+            )
+            for penalty in _PENALTIES
+        ]
+    )
+    means, error = losses.mean(1), losses.std(1, ddof=1) / np.sqrt(_FOLDS)
+    best = int(means.argmin())
+    return _PENALTIES[int(np.argmax(means <= means[best] + error[best]))]
 
 
 def collator(tokenizer: Any) -> Any:

@@ -48,6 +48,34 @@ def test_the_head_starts_as_a_regression_on_frozen_states(body):
     assert (classifier.predict(two, some, tokenizer, 16) == np.array([0, 1] * 10)).all()
 
 
+def test_states_that_hardly_vary_get_no_weights_that_stop_fine_tuning(body):
+    """A weight of 1e30 on a dead state makes every gradient infinite, which clipping turns into none."""
+    texts, model, tokenizer = body
+    labels = [("a", "b")["the" in text] for text in texts]
+    network = classifier.build(model, tokenizer, ["a", "b"], "mean", 0)
+    pooled = network.pooled
+
+    def with_dead_states(*given, **more):
+        states = pooled(*given, **more).clone()
+        states[:, 0] = 1e-33 * states[:, 0]
+        return states
+
+    network.pooled = with_dead_states
+    rows = classifier.Labelled(texts, labels, ["a", "b"], tokenizer, 32)
+    classifier.fit_head(network, rows, tokenizer, 16)
+    assert network.classifier.weight.abs().max() < 1e3
+
+
+def test_a_head_is_penalised_until_it_does_as_well_on_rows_that_it_was_not_fitted_to():
+    drawn = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 40)
+    noise = drawn.normal(size=(120, 200))
+    assert classifier._penalty(noise, labels) == min(classifier._PENALTIES)
+    told = noise + 3 * np.eye(200)[labels]
+    assert classifier._penalty(told, labels) > min(classifier._PENALTIES)
+    assert classifier._penalty(noise[:4], np.array([0, 1, 2, 2])) == min(classifier._PENALTIES)
+
+
 def test_its_folder_is_loaded_as_any_classifier(body, tmp_path):
     texts, model, tokenizer = body
     network = classifier.build(model, tokenizer, ["a", "b"], "last", 0)
