@@ -4,6 +4,7 @@ Belongs here: names, shapes and numbers of tensors. Does not: finding models (`m
 """
 
 import json
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,7 +31,8 @@ _POINTER = b"version https://git-lfs"
 def write_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
     """Write a safetensors file atomically; the caller holds the lock of the file.
 
-    The library's `save_file` is not used: it writes to a temporary name, which a killed process never deletes.
+    The library's `save_file` is not used: it writes to a temporary name, which a killed process never deletes. Here the
+    next writer deletes it; if that is on a machine which the lock does not reach, this one writes the file again.
 
     Args:
         tensors: By name, of any shape: `[...]`.
@@ -38,9 +40,12 @@ def write_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
     """
     for left in path.parent.glob(f".{path.name}.*.partial"):  # left by a killed process
         left.unlink(missing_ok=True)
-    partial = unfinished(path)
-    partial.write_bytes(save(tensors))
-    partial.replace(path)
+    while True:
+        partial = unfinished(path)
+        partial.write_bytes(save(tensors))
+        with suppress(FileNotFoundError):
+            partial.replace(path)
+            return
 
 
 def not_finite(file: Path) -> tuple[int, list[str]]:

@@ -1,9 +1,12 @@
 """Weights are looked at as they lie in the file, whatever their type."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import load_file
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
@@ -61,3 +64,11 @@ def test_a_file_is_written_whole_and_what_a_killed_process_left_of_it_goes(tmp_p
     assert sorted(tmp_path.iterdir()) == [others, path]
     save_arrays(tensors, tmp_path / "by the library")
     assert path.read_bytes() == (tmp_path / "by the library").read_bytes()
+
+
+def test_a_writer_beyond_the_lock_takes_no_file_from_another(tmp_path):
+    path = tmp_path / "fit.safetensors"
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(lambda number: write_tensors({"w": np.full(9, number)}, path), range(200)))
+    assert load_file(path)["w"].std() == 0
+    assert list(tmp_path.iterdir()) == [path]
