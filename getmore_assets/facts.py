@@ -8,8 +8,9 @@ selector alone knows of its ranking.
 
 from typing import TYPE_CHECKING, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 
+from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.json_models import Given
 from getmore_assets.lake import TableRef
 
@@ -24,8 +25,17 @@ class Facts(Given):
 
     @classmethod
     def of(cls, record: "Record") -> Self:
-        """Return the facts of a record."""
-        return cls.model_validate(record.facts)
+        """Return the facts of a record.
+
+        Raises:
+            BadInput: The record lacks a fact, or holds one of another type: it is damaged.
+        """
+        try:
+            return cls.model_validate(record.facts)
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = f"its record is damaged: fact `{'.'.join(map(str, first['loc']))}`: {first['msg']}"
+            raise BadInput(f"{record.station} of {record.task}", what, REPAIR) from None
 
 
 class LeakageFacts(Facts):

@@ -1,9 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
-from pydantic import ValidationError
 
 from getmore_assets.corpus.pool import PoolFacts
+from getmore_assets.errors import BadInput
 from getmore_assets.facts import PotentialsFacts, RankingFacts, SelectionFacts
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
@@ -12,7 +12,7 @@ from tests.selection.test_explain import NO_SELECTION
 
 
 def of(**facts):
-    return SimpleNamespace(facts=facts)
+    return SimpleNamespace(facts=facts, station="selected_subset", task="tiny")
 
 
 def test_the_facts_of_every_version_are_read():
@@ -23,7 +23,8 @@ def test_the_facts_of_every_version_are_read():
 
 
 def test_what_every_version_wrote_must_be_there():
-    with pytest.raises(ValidationError, match="selection_hash"):
+    what = r"selected_subset of tiny: its record is damaged: fact `selection_hash`: Field required.*getmore repair"
+    with pytest.raises(BadInput, match=what):
         SelectionFacts.of(of(n_tokens=3))
 
 
