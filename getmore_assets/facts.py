@@ -180,7 +180,7 @@ class SolveFacts(Facts):
 
 
 class PotentialsFacts(SolveFacts):
-    """A solve that stands: its evidence, and what it was asked.
+    """The solve behind the present potentials: its evidence, and its inputs.
 
     Attributes:
         targets: Rows of the target's side.

@@ -3,8 +3,8 @@
 Belongs here: finding the list, and where an element ends, in pieces of bounded size. Does not: decoding elements
 (`json_lines.py`).
 
-The value is a list of objects, or an object of which one list of objects takes more than half (`messages`, or
-`chats.list`). An object whose list is a conversation in a trainer's form (a role and what was said) is one row itself.
+The file is a list of objects, or an object with one list of objects (`messages`, or `chats.list`) that takes more than
+half of its bytes. An object whose list is a conversation with roles, as trainers read it, is one row.
 """
 
 import json
@@ -178,7 +178,7 @@ def _placed(signs: Iterator[_Sign]) -> Iterator[tuple[tuple[str, ...] | None, _S
 
 
 def _key(held: bytearray) -> str:
-    """The key that stands before a value."""
+    """Return the key before a value."""
     try:
         return str(json.loads(held.strip().removesuffix(b":")))
     except ValueError:

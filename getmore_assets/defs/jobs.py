@@ -52,7 +52,7 @@ def asset_jobs(pipeline: Pipeline) -> list[Any]:
     return found
 
 
-def let_train(context: dg.OpExecutionContext, line: Line) -> None:
+def approve_selection(context: dg.OpExecutionContext, line: Line) -> None:
     """Approve a target's selection, so that models are trained on it (`approval: true` in the task file)."""
     task = line.task()
     lake = Lake(task.lake)
@@ -78,7 +78,7 @@ def write_files(context: dg.OpExecutionContext, line: Line, config: Export) -> N
 
 
 JOBS = [
-    TargetJob("approve", let_train),
+    TargetJob("approve", approve_selection),
     TargetJob("export", write_files, Export),
     TargetJob("check", every_check),
     *query_jobs.JOBS,

@@ -31,7 +31,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataVal
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns))
 
 
-def foretell(context: dg.OpExecutionContext, line: Line) -> None:
+def plan_run(context: dg.OpExecutionContext, line: Line) -> None:
     """What a run of a target would compute, on how many rows, and what that took last; nothing of it runs."""
     found = run_plan.plan(line.task())
     columns = ["stage", "cached", "rows", "seconds", "peak_rss_mb", "why", "how"]
@@ -86,7 +86,7 @@ class Making(dg.Config):
     )
 
 
-def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> None:
+def reproduce_selection(context: dg.OpExecutionContext, line: Line, config: Making) -> None:
     """Repeat a target's selection and compare it with what it was; fails where another one comes out."""
     task = line.task()
     lake = Lake(task.lake)
@@ -101,8 +101,8 @@ def make_again(context: dg.OpExecutionContext, line: Line, config: Making) -> No
 
 
 JOBS = [
-    TargetJob("plan", foretell),
+    TargetJob("plan", plan_run),
     TargetJob("compare", show_scorecard),
     TargetJob("explain", explain_row, Row),
-    TargetJob("reproduce", make_again, Making),
+    TargetJob("reproduce", reproduce_selection, Making),
 ]

@@ -43,7 +43,7 @@ def located(task: Task, instance: dg.DagsterInstance, load: Mapping[dg.AssetKey,
             the lake, where other stages find them.
 
     Raises:
-        BadInput: An asset without a path cannot be loaded through its IO manager, or what it loads is not a frame.
+        BadInput: An asset has no path, and its IO manager cannot load it or does not return a frame.
     """
 
     def change(source: Source) -> Source:

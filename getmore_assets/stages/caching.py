@@ -50,7 +50,7 @@ def missing_inputs(lake: Lake, record: Record) -> list[str]:
 
 
 def _readable(job: Job, record: Record) -> Record:
-    """A record that is used again, with versions of its inputs that can be read: the same data, made again since."""
+    """Return a reused record; where a version in its lineage was deleted, with the present version of the same data."""
     today, tables = lineage(job), tables_of(record.lineage)
     moved = [stage for stage, table in tables_of(today).items() if tables.get(stage, table) != table]
     gone = {name: today[name] for name in (f"table.{stage}" for stage in moved if not job.lake.holds(tables[stage]))}

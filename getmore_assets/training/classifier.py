@@ -81,8 +81,8 @@ def fit_head(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> Non
     """Set the head to a logistic regression on the frozen body's states.
 
     Fine-tuning from a random head first distorts what the body knows (Kumar et al., ICLR 2022). So does a head with
-    large weights, whose logits a small step of the body moves far: the penalty on them is chosen on left-out folds, and
-    states that hardly vary, as the dead ones of some models, are not blown up to the spread of the others.
+    large weights: a small step of the body changes its logits a lot. So the penalty on the weights is chosen by cross-
+    validation, and states that hardly vary (some models have dead ones) are not scaled up to unit variance.
 
     Args:
         model: From `build`.
@@ -112,9 +112,9 @@ def fit_head(model: Any, rows: Labelled, tokenizer: Any, batch_size: int) -> Non
 
 
 def _penalty(states: np.ndarray, labels: np.ndarray) -> float:
-    """The strongest penalty whose log loss on left-out folds is within a standard error of the least, inverted.
+    """Choose the inverse penalty by cross-validated log loss: the strongest within one standard error of the best.
 
-    Classes with fewer rows than folds are left aside; without two others, it is the strongest of all.
+    Classes with fewer rows than folds are left out; if fewer than two remain, the strongest penalty is taken.
 
     Args:
         states: Standardised: `[n, d]`.
