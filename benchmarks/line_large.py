@@ -9,6 +9,7 @@ size is `getmore select` in a new lake, one after another.
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,8 +51,14 @@ def write_pool(shared: Path, folder: Path, count: int) -> None:
         part.write_parquet(folder / f"{start:09}.parquet", row_group_size=20_000)
 
 
+def _cpu_seconds() -> float:
+    """CPU seconds, user and system, of the commands that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
 def select(shared: Path, count: int) -> dict[str, Any]:
-    """Seconds and peak memory, by station."""
+    """Seconds and peak memory, by stage."""
     with tempfile.TemporaryDirectory(prefix="getmore-line-") as folder:
         home, data = Path(folder), shared.absolute() / "data"
         write_pool(shared, home / "pool", count)
@@ -66,24 +73,25 @@ def select(shared: Path, count: int) -> dict[str, Any]:
         }
         (home / "task.yaml").write_text(yaml.safe_dump(fields), "utf-8")
         command = [sys.executable, "-m", "getmore_assets.cli", "select", str(home / "task.yaml"), "--json"]
-        began = time.monotonic()
+        began, used = time.monotonic(), _cpu_seconds()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - began
+        seconds, used = time.monotonic() - began, _cpu_seconds() - used
         if done.returncode:
             sys.exit(done.stderr)
-        stations = {one["name"]: one for one in json.loads(done.stdout.splitlines()[-1])["stations"]}
+        stages = {one["name"]: one for one in json.loads(done.stdout.splitlines()[-1])["stages"]}
         return {
             "rows": count,
             "text_mib": sum(file.stat().st_size for file in (home / "pool").iterdir()) / 2**20,
             "lake_mib": sum(file.stat().st_size for file in (home / "lake").rglob("*") if file.is_file()) / 2**20,
             "seconds": seconds,
-            "peak_rss_mb": max(one["peak_rss_mb"] for one in stations.values()),
-            "stations": {name: [one["seconds"], one["peak_rss_mb"]] for name, one in stations.items()},
+            "cpu_seconds": used,
+            "peak_rss_mb": max(one["peak_rss_mb"] for one in stages.values()),
+            "stages": {name: [one["seconds"], one["peak_rss_mb"]] for name, one in stages.items()},
         }
 
 
 def main() -> None:
-    """Measure each size, fit a line."""
+    """Measure each size, fit a line to the CPU seconds, which other work on the machine lengthens least."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES)
@@ -95,16 +103,17 @@ def main() -> None:
     for count in sizes:
         rows.append(select(given.shared, count))
         print(rows[-1], flush=True)
-    n, seconds = np.array(sizes) / 1e6, np.array([row["seconds"] for row in rows])
+    n, seconds = np.array(sizes) / 1e6, np.array([row["cpu_seconds"] for row in rows])
     slope, offset = np.polyfit(n, seconds, 1)
     fit = {"seconds_per_million": slope, "offset": offset, "residuals": (seconds - slope * n - offset).tolist()}
-    stations = list(rows[0]["stations"])
-    table = Table("rows", "seconds", "peak MiB", *stations)
+    stages = list(rows[0]["stages"])
+    table = Table("rows", "seconds", "CPU s", "peak MiB", *stages)
     for row in rows:
-        each = [f"{taken:.1f} / {peak:,.0f}" for taken, peak in (row["stations"][name] for name in stations)]
-        table.add_row(f"{row['rows']:,}", f"{row['seconds']:.1f}", f"{row['peak_rss_mb']:,.0f}", *each)
+        each = [f"{taken:.1f} / {peak:,.0f}" for taken, peak in (row["stages"][name] for name in stages)]
+        whole = (f"{row['seconds']:.1f}", f"{row['cpu_seconds']:.1f}", f"{row['peak_rss_mb']:,.0f}")
+        table.add_row(f"{row['rows']:,}", *whole, *each)
     Console(width=160).print(table)
-    print(f"{slope:.1f} s a million + {offset:.1f} s; residuals {np.round(fit['residuals'], 1).tolist()} s")
+    print(f"{slope:.1f} CPU s a million + {offset:.1f} s; residuals {np.round(fit['residuals'], 1).tolist()} s")
     if given.json:
         about = {**{name: value for name, value in machine().items() if name != "peers"}, "encoder": "lexical"}
         given.json.write_text(json.dumps({**about, "fit": fit, "rows": rows}, indent=1) + "\n", "utf-8")

@@ -91,8 +91,8 @@ class Bench:
         seconds = time.monotonic() - began
         if done.returncode:
             sys.exit(done.stderr)
-        stations = json.loads(done.stdout.splitlines()[-1])["stages"]
-        made = {s["name"]: s["seconds"] for s in stations if s["status"] == "materialized"}
+        stages = json.loads(done.stdout.splitlines()[-1])["stages"]
+        made = {s["name"]: s["seconds"] for s in stages if s["status"] == "materialized"}
         records = Records(Lake(self.folder / "lake"), "reselection")
         potentials, subset = records.get("ot_potentials"), records.get("selected_subset")
         assert potentials is not None and subset is not None
@@ -103,7 +103,7 @@ class Bench:
             "decision": potentials.facts["decision"] if "ot_potentials" in made else "reused",
             "jaccard": subset.facts.get("change_jaccard") if "selected_subset" in made else None,
             "hash": subset.data_version,
-            "peak_mib": max((s["peak_rss_mb"] for s in stations if s["status"] == "materialized"), default=0.0),
+            "peak_mib": max((s["peak_rss_mb"] for s in stages if s["status"] == "materialized"), default=0.0),
         }
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from playwright.sync_api import Error, FloatRect, Page, ViewportSize, sync_playwright
 
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from tests.drives import report as report_drive
 
 GROUPS = ("corpus", "transport", "selection", "models", "proof")
-#: A station and its figure: what the window that shows it is called, and the figure alone where a page has that too.
+#: A stage and its figure: what the window that shows it is called, and the figure alone where a page has that too.
 SHOWN = {
     ("selected_subset", "composition"): ("ui-figure", "demo-composition"),
     ("ot_potentials", "convergence"): ("tour/convergence", None),
@@ -68,10 +68,10 @@ class Tour:
         page.wait_for_timeout(5000)
         nodes = page.locator("[class*=minimalAssetNodeBox]")
         made = page.locator("[class*=minimalAssetNodeBox][style*=accent-green]")
-        made.nth(len(STATIONS) - 1).wait_for()
-        named = [page.locator("[class*=minimalName]", has_text=name).count() > 0 for name in STATIONS]
-        known = all(named) and nodes.count() == len(STATIONS)
-        self.said("graph: the stations are there, each shown as made, and no other", known)
+        made.nth(len(STAGE_NAMES) - 1).wait_for()
+        named = [page.locator("[class*=minimalName]", has_text=name).count() > 0 for name in STAGE_NAMES]
+        known = all(named) and nodes.count() == len(STAGE_NAMES)
+        self.said("graph: the stages are there, each shown as made, and no other", known)
         boxes = [box for one in page.locator("[data-svg-viewport] foreignObject").all() if (box := one.bounding_box())]
         left, top = min(box["x"] for box in boxes) - 12, min(box["y"] for box in boxes) - 12
         right = max(box["x"] + box["width"] for box in boxes) + 12

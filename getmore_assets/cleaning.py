@@ -20,7 +20,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Record, Records, tables_of, tasks_in
+from getmore_assets.records import STAGE_NAMES, Record, Records, tables_of, tasks_in
 from getmore_assets.repair import require_rest
 
 _COMMIT = {"asset": "clean"}
@@ -112,11 +112,11 @@ def _used(lake: Lake, before: datetime) -> _Used:
 def _records(lake: Lake, before: datetime) -> Iterator[Record]:
     for task in tasks_in(lake):
         records = Records(lake, task)
-        for station in STATIONS:
-            last = records.last(station)
+        for stage in STAGE_NAMES:
+            last = records.last(stage)
             if last is not None:
                 yield last
-            yield from (one for one in records.makings(station) if datetime.fromisoformat(one.made_at) >= before)
+            yield from (one for one in records.makings(stage) if datetime.fromisoformat(one.made_at) >= before)
 
 
 def _table_versions(record: Record) -> Iterator[tuple[str, int]]:

@@ -25,12 +25,12 @@ from getmore_assets.corpus.identity import content_id
 from getmore_assets.encoders.store import LENGTH_TOLERANCE
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, file_sizes, vectors_of
-from getmore_assets.records import STATIONS, LaterVersionError, Record, Records, other_rows, parsed, tasks_in
+from getmore_assets.records import STAGE_NAMES, LaterVersionError, Record, Records, other_rows, parsed, tasks_in
 
 LOG, ROWS, RECORD, FIT = "log", "rows", "record", "fit"
 EXPORT, MODEL, FIGURE, STORE = "export", "model", "figure", "store"
 
-#: The tables that a station writes, where they are others than the one of its name.
+#: The tables that a stage writes, where they are others than the one of its name.
 _TABLES = {
     "domain_triage": ("domain_triage", "embeddings"),
     "selected_subset": ("selected_subset", "row_ledger"),
@@ -65,13 +65,13 @@ class Damage:
         return datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
 
 
-def require_whole(lake: Lake, station: str) -> None:
-    """Refuse to write to, or reuse, tables of a station that are damaged.
+def require_whole(lake: Lake, stage: str) -> None:
+    """Refuse to write to, or reuse, tables of a stage that are damaged.
 
     Raises:
         BadInput: With the command that heals it.
     """
-    for name in _TABLES.get(station, (station,)):
+    for name in _TABLES.get(stage, (stage,)):
         for found in of_table(lake, name):
             raise BadInput(str(found.path), f"{found.what} (table {name})", REPAIR)
 
@@ -86,7 +86,7 @@ def look(lake: Lake, deep: bool = False) -> Iterator[Damage]:
             yield from _of_records(lake, task, deep)
     for store in [lake.root / "mlflow.db", *sorted((lake.root / "dagster").rglob("*.db"))]:
         if store.is_file() and (wrong := _wrong_with_store(store, deep)):
-            yield Damage(STORE, store, wrong, "the history of runs; no station reads it")
+            yield Damage(STORE, store, wrong, "the history of runs; no stage reads it")
 
 
 def untracked(lake: Lake) -> list[Record]:
@@ -99,12 +99,12 @@ def records_of_today(lake: Lake) -> list[Record]:
     if not (lake.root / "records").is_dir():
         return []
     records = (Records(lake, task) for task in tasks_in(lake))
-    return [one for of in records for station in STATIONS if (one := _last(of, station))]
+    return [one for of in records for stage in STAGE_NAMES if (one := _last(of, stage))]
 
 
-def _last(records: Records, station: str) -> Record | None:
+def _last(records: Records, stage: str) -> Record | None:
     try:
-        return records.last(station)
+        return records.last(stage)
     except BadInput:  # told of by itself
         return None
 
@@ -221,7 +221,7 @@ def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
 
 
 def _of_record(lake: Lake, path: Path, record: Record, deep: bool) -> Iterator[Damage]:
-    depends = f"{record.station} of {record.task}"
+    depends = f"{record.stage} of {record.task}"
     if record.table is not None and not lake.holds(record.table):
         name = Path(record.table.path).name
         if not any(True for _ in of_table(lake, name)):  # else the table itself is named

@@ -229,9 +229,7 @@ def _damage(task: Task | None, lake: Lake, deep: bool) -> Iterator[Finding]:
         yield Finding("damage: fit", BAD, f"encoder of {task.name}: {wrong}", fix)
     for record in damage.untracked(lake):
         whole = False
-        said = (
-            f"run {record.mlflow_run_id} of {record.station} of {record.task} is not in {lake.root}/mlflow.db any more"
-        )
+        said = f"run {record.mlflow_run_id} of {record.stage} of {record.task} is not in {lake.root}/mlflow.db any more"
         yield Finding("damage: MLflow", BAD, said, fix)
     if whole:
         looked = (

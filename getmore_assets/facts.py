@@ -8,6 +8,7 @@ selector alone knows of its ranking.
 
 from typing import TYPE_CHECKING, Self
 
+import polars as pl
 from pydantic import ConfigDict, Field, ValidationError
 
 from getmore_assets.errors import REPAIR, BadInput
@@ -35,7 +36,7 @@ class Facts(Given):
         except ValidationError as error:
             first = error.errors()[0]
             what = f"its record is damaged: fact `{'.'.join(map(str, first['loc']))}`: {first['msg']}"
-            raise BadInput(f"{record.station} of {record.task}", what, REPAIR) from None
+            raise BadInput(f"{record.stage} of {record.task}", what, REPAIR) from None
 
 
 class LeakageFacts(Facts):
@@ -243,3 +244,13 @@ class SelectionFacts(RankingFacts):
     also_in_train: int = 0
     n_tokens: int
     domains: dict[str, float] = Field(default_factory=dict)
+
+    def fates(self, task: str) -> pl.LazyFrame:
+        """Scan the ledger of a task: id, decision, stage, reason, rank, score."""
+        ledger = self.ledger.of_target(task)
+        columns = ledger.collect_schema()
+        if "station" not in columns:
+            return ledger
+        # Ledgers of before version 0.2 have this name; a table that both have written to has both columns.
+        names = [pl.col(name) for name in ("stage", "station") if name in columns]
+        return ledger.with_columns(stage=pl.coalesce(names)).drop("station")

@@ -117,7 +117,7 @@ class Lake:
         """Return a lock that prevents two runs from doing the same work at once; it is released with its process.
 
         Args:
-            name: The kind of lock, then what it locks: `("station", "news", "embeddings")`. Each kind has its own
+            name: The kind of lock, then what it locks: `("stage", "news", "embeddings")`. Each kind has its own
                 files.
         """
         root = self.root / "locks"

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FROM_PYTHON = "python-"
 
 #: The line, in order.
-STATIONS = (
+STAGE_NAMES = (
     "raw_corpus",
     "target_data",
     "leakage",
@@ -41,11 +41,13 @@ STATIONS = (
 
 #: Of a record's file. Raise it where a reader of today would misread what is written.
 SCHEMA = 1
+#: Keys of a record's file that are not the names of fields: files of every version have them.
+_KEYS = {"stage": "station"}
 
 
-def making(station: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
+def making(stage: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
     """The cache key of a materialization: equal where a stage would compute the same, whoever runs it."""
-    return fingerprint(station, code_version, settings, inputs)
+    return fingerprint(stage, code_version, settings, inputs)
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,12 @@ class Record:
     """What one materialization of a stage left behind, and from what.
 
     `inputs` holds the data version of each stage it read; `lineage` everything upstream, at any distance, as tags:
-    `table.<station>` (path@version), `run.<station>` (MLflow run) and `selection_hash`; `settings` the task as it was;
+    `table.<stage>` (path@version), `run.<stage>` (MLflow run) and `selection_hash`; `settings` the task as it was;
     `kept` why it serves for other inputs than it was made from, where it does; `contents` the hashes of `folders`;
     `tracked_at` where the MLflow run is, without credentials: a server or a store, empty for the lake's own store.
     """
 
-    station: str
+    stage: str
     task: str
     fingerprint: str
     data_version: str
@@ -85,18 +87,18 @@ class Record:
     def own_tags(self) -> dict[str, str]:
         """What this adds to the lineage of what is made from it."""
         own = {"table": f"{self.table.path}@v{self.table.version}" if self.table else None, "run": self.mlflow_run_id}
-        tags = {f"{kind}.{self.station}": value for kind, value in own.items() if value}
+        tags = {f"{kind}.{self.stage}": value for kind, value in own.items() if value}
         if "selection_hash" in self.facts:
             tags["selection_hash"] = str(self.facts["selection_hash"])
         return tags
 
-    def input_table(self, station: str) -> TableRef:
+    def input_table(self, stage: str) -> TableRef:
         """The table, at its version, of a stage upstream of this one, as it was when this was materialized."""
-        return tables_of(self.lineage)[station]
+        return tables_of(self.lineage)[stage]
 
     def table_ref(self) -> TableRef:
         """The table of a stage that writes one."""
-        assert self.table is not None, f"{self.station} writes no table"
+        assert self.table is not None, f"{self.stage} writes no table"
         return self.table
 
 
@@ -134,49 +136,49 @@ class Records:
     def __init__(self, lake: Lake, task: str) -> None:
         self.lake, self.task = lake, task
 
-    def _path(self, station: str) -> Path:
-        return self.lake.root / "records" / self.task / f"{station}.json"
+    def _path(self, stage: str) -> Path:
+        return self.lake.root / "records" / self.task / f"{stage}.json"
 
-    def get(self, station: str) -> Record | None:
+    def get(self, stage: str) -> Record | None:
         """Return the record of a stage, if there is one and its table, folders and files are there.
 
         Raises:
             BadInput: The record, or a model that it names, is damaged.
         """
-        return self._read(self._path(station))
+        return self._read(self._path(stage))
 
-    def last(self, station: str) -> Record | None:
+    def last(self, stage: str) -> Record | None:
         """Return the record of a stage, if there is one, whether or not what it names is there."""
-        path = self._path(station)
+        path = self._path(stage)
         return parsed(path) if path.is_file() else None
 
-    def require(self, station: str, fix: str) -> Record:
+    def require(self, stage: str, fix: str) -> Record:
         """The record of a stage.
 
         Args:
-            station: Which.
+            stage: Which.
             fix: What to do where there is none.
 
         Raises:
             BadInput: It has not been made, or what its record names is gone.
         """
-        record = self.get(station)
+        record = self.get(stage)
         if record is None:
-            known = self.known(station)
+            known = self.known(stage)
             what = "has lost what its record names" if known else "has not been made"
-            raise BadInput(f"{station} of {self.task}", what, f"{fix}, or: {REPAIR}" if known else fix)
+            raise BadInput(f"{stage} of {self.task}", what, f"{fix}, or: {REPAIR}" if known else fix)
         return record
 
-    def _earlier(self, station: str) -> Path:
-        return self.lake.root / "records" / self.task / "earlier" / station
+    def _earlier(self, stage: str) -> Path:
+        return self.lake.root / "records" / self.task / "earlier" / stage
 
-    def known(self, station: str) -> bool:
+    def known(self, stage: str) -> bool:
         """Whether a stage was ever materialized, even if what its record names is gone."""
-        return self._path(station).is_file()
+        return self._path(stage).is_file()
 
-    def makings(self, station: str) -> list[Record]:
+    def makings(self, stage: str) -> list[Record]:
         """Every materialization of a stage that is remembered, the oldest first; what they name may be gone."""
-        found = [record for path in self._earlier(station).glob("*.json") if (record := _parsed_if_whole(path))]
+        found = [record for path in self._earlier(stage).glob("*.json") if (record := _parsed_if_whole(path))]
         return sorted(found, key=lambda record: record.made_at)
 
     def _read(self, path: Path) -> Record | None:
@@ -190,21 +192,21 @@ class Records:
             if not wrong and name not in record.contents and self._is_exported(place):
                 wrong = other_rows(record, Path(place))
             if wrong == GONE or (wrong and self._is_exported(place)):
-                log.info("%s: %s %s", record.station, place, wrong)
+                log.info("%s: %s %s", record.stage, place, wrong)
                 return None
             if wrong:
-                raise BadInput(place, f"{wrong} ({name} of {record.station})", REPAIR)
+                raise BadInput(place, f"{wrong} ({name} of {record.stage})", REPAIR)
         return record
 
     def _is_exported(self, place: str) -> bool:
         return Path(place).is_relative_to(self.lake.root / "exports")
 
-    def made_before(self, station: str, fingerprint: str) -> Record | None:
+    def made_before(self, stage: str, fingerprint: str) -> Record | None:
         """The record of an earlier materialization from the same inputs, where all that it names is still as it was.
 
         What lies in `exports/` is the latest materialization's, so a stage that exports is run again.
         """
-        for path in self._earlier(station).glob(f"{fingerprint}-*.json"):
+        for path in self._earlier(stage).glob(f"{fingerprint}-*.json"):
             try:
                 found = self._read(path)
             except BadInput as error:  # it is made again
@@ -217,9 +219,10 @@ class Records:
 
     def put(self, record: Record) -> None:
         """Make this the record of its stage, and remember it among the earlier ones."""
-        raw = {**record.__dict__, "table": record.table.__dict__ if record.table else None}
-        remembered = self._earlier(record.station) / f"{record.fingerprint}-{record.dagster_run_id}.json"
-        for path in (remembered, self._path(record.station)):
+        raw = {_KEYS.get(name, name): value for name, value in record.__dict__.items()}
+        raw = {**raw, "table": record.table.__dict__ if record.table else None}
+        remembered = self._earlier(record.stage) / f"{record.fingerprint}-{record.dagster_run_id}.json"
+        for path in (remembered, self._path(record.stage)):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, json.dumps(raw, indent=1))
 
@@ -244,8 +247,8 @@ def parsed(path: Path) -> Record:
         table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
         if raw.get("settings"):  # of a task of before 0.2, whose `candidates` had this default
             raw["settings"].setdefault("candidates", [{"path": PYTHON_DOCS}])
-        known = {one.name for one in fields(Record)}
-        return Record(table=table, **{name: value for name, value in raw.items() if name in known})
+        known = {_KEYS.get(one.name, one.name): one.name for one in fields(Record)}
+        return Record(table=table, **{known[key]: value for key, value in raw.items() if key in known})
     except LaterVersionError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -73,7 +73,7 @@ def heal_fit(task: Task, lake: Lake) -> Damage | None:
     found = Damage(FIT, path, wrong, f"vectors of encoder {key}")
     _fit(lake, found, aside)
     set_aside(lake, path.with_suffix(""), aside)
-    _forget(lake, lambda record: record.station in _ENCODED and record.facts.get("encoder") == key, aside)
+    _forget(lake, lambda record: record.stage in _ENCODED and record.facts.get("encoder") == key, aside)
     return found
 
 
@@ -86,7 +86,7 @@ def require_rest(lake: Lake) -> None:
     locks = lake.root / "locks"
     for path in sorted(locks.rglob("*.lock")):
         name = path.relative_to(locks).with_suffix("").parts
-        if name[0] in ("station", "encode", "commit", "work") and lake.is_locked(*name):
+        if name[0] in ("stage", "encode", "commit", "work") and lake.is_locked(*name):
             fix = "Wait until it has ended, or end it; then try again"
             raise BadInput(f"lake {lake.root}", f"a run works on it ({'/'.join(name)})", fix)
 
@@ -216,7 +216,7 @@ def _aside_with_records(lake: Lake, one: Damage, aside: Path) -> None:
 
 
 def _figure(lake: Lake, one: Damage, _aside_to: Path) -> None:
-    """Let records no longer name a picture that is gone: it is drawn when its station is made again."""
+    """Let records no longer name a picture that is gone: it is drawn when its stage is made again."""
     for task in tasks_in(lake):
         for path in (lake.root / "records" / task).glob("*.json"):
             with suppress(BadInput):

@@ -1,7 +1,7 @@
 """MLflow: one run per model materialisation, the model's registration, and the way back.
 
-Belongs here: everything that imports mlflow. Does not: what is worth tracking, which each station says itself. The
-client is used without MLflow's global state, so that stations in one process cannot end each other's runs.
+Belongs here: everything that imports mlflow. Does not: what is worth tracking, which each stage says itself. The
+client is used without MLflow's global state, so that stages in one process cannot end each other's runs.
 """
 
 import logging
@@ -158,7 +158,7 @@ class TrackedRun:
 def tracked(lake: Lake, name: str, tags: dict[str, str], where: Tracking = AS_ENVIRONMENT_SAYS) -> Iterator[TrackedRun]:
     """An MLflow run that ends FINISHED, or FAILED where an exception passes.
 
-    A run of the same station and task that is still open was left by a process that died: it is ended as KILLED.
+    A run of the same stage and task that is still open was left by a process that died: it is ended as KILLED.
 
     Raises:
         BadInput: The tracking server does not answer.

@@ -21,11 +21,11 @@ def lake(tmp_path):
     return Lake(tmp_path / "lake")
 
 
-def put(lake: Lake, station: str, run: str = "r", made_at: datetime = YEAR_AGO, **fields) -> Record:
+def put(lake: Lake, stage: str, run: str = "r", made_at: datetime = YEAR_AGO, **fields) -> Record:
     """Record a materialization; `made_at` is what counts for earlier ones."""
     given = {"table": None, "folders": {}, "lineage": {}, "facts": {}, **fields}
     record = Record(
-        station=station,
+        stage=stage,
         task="one",
         fingerprint=run,
         data_version="",
@@ -146,7 +146,7 @@ def test_joined_files_hold_the_same_and_are_no_change(lake):
 
 def test_a_lake_at_work_is_left_alone(lake):
     replaced(lake, "target_data", 1)
-    with lake.lock("station", "one", "leakage"):
+    with lake.lock("stage", "one", "leakage"):
         assert clean(lake, NOW, delete=False) == []
         for act in (lambda: clean(lake, NOW, delete=True), lambda: compact(lake)):
             with pytest.raises(BadInput, match="a run works on it"):

@@ -1,4 +1,4 @@
-"""Bad input, refused by the command before any station runs, by file, row or field, with what to do."""
+"""Bad input, refused by the command before any stage runs, by file, row or field, with what to do."""
 
 import json
 
@@ -327,7 +327,7 @@ def test_vectors_that_are_brought_are_used(sources, tmp_path):
     assert max(rows) <= 60
 
 
-def test_a_solve_that_fails_names_its_station_and_keeps_what_was_made(sources, tmp_path):
+def test_a_solve_that_fails_names_its_stage_and_keeps_what_was_made(sources, tmp_path):
     fields = task_fields(sources, tmp_path / "lake", transport={"epsilon": 0.0005, "max_passes": 1, "tolerance": 1e-6})
     file = write_task(tmp_path / "task.yaml", fields)
     done = getmore("select", str(file))
@@ -335,9 +335,9 @@ def test_a_solve_that_fails_names_its_station_and_keeps_what_was_made(sources, t
     assert "ot_potentials failed" in done.stderr
     assert "transport.epsilon" in done.stderr
     done = getmore("select", str(file), "transport.epsilon=0.05", "transport.max_passes=300", "--json")
-    stations = {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stages"]}
-    assert stations["embeddings"] == "cached"
-    assert stations["ot_potentials"] == "materialized"
+    stages = {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stages"]}
+    assert stages["embeddings"] == "cached"
+    assert stages["ot_potentials"] == "materialized"
 
 
 def test_help_names_the_verbs():
@@ -349,6 +349,6 @@ def test_help_names_the_verbs():
 
 def test_the_end_of_a_run_shows_where_the_time_went(ran):
     bars = {line.split()[1]: line.count("█") for line in ran.said.splitlines() if "█" in line}
-    seconds = {station["name"]: station["seconds"] for station in ran.printed["stages"]}
+    seconds = {stage["name"]: stage["seconds"] for stage in ran.printed["stages"]}
     assert max(bars, key=bars.__getitem__) == max(seconds, key=seconds.__getitem__)
     assert 17 <= sum(bars.values()) <= 23  # rounded, each for itself

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from junitparser import JUnitXml
 
 from getmore_assets.cli import main
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.table import CHECKS
 from tests.conftest import getmore, task_fields, write_task
 from tests.defs import damage as d
@@ -51,8 +51,8 @@ def test_a_good_lake_passes_and_stays_as_it_is(copy):
     done, cases, printed = check(copy)
     assert done.exit_code == 0
     assert stored(copy) == before
-    assert list(cases) == [c.name for s in STATIONS for c in CHECKS if c.stage == s]
-    assert {case.get("classname") for case in cases.values()} == {f"tiny.{station}" for station in STATIONS}
+    assert list(cases) == [c.name for s in STAGE_NAMES for c in CHECKS if c.stage == s]
+    assert {case.get("classname") for case in cases.values()} == {f"tiny.{stage}" for stage in STAGE_NAMES}
     assert counts(copy) == {"tests": len(CHECKS), "failures": 0, "errors": 0, "skipped": 0}
     assert printed["passed"] + printed["warning"] == len(printed["checks"]) == len(CHECKS)
     assert f"passed {printed['passed']}" in done.stderr
@@ -101,7 +101,7 @@ def test_a_table_that_is_gone_is_an_error_and_not_passed_over(copy):
     assert "lost what its record names" in cases["vectors_have_unit_length"].find("error").get("message")
 
 
-def test_stations_that_were_not_made_are_skipped(copy):
+def test_stages_that_were_not_made_are_skipped(copy):
     (copy.lake.root / "records" / "tiny" / "scorecard.json").unlink()
     done, cases, printed = check(copy)
     assert done.exit_code == 0

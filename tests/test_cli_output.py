@@ -28,7 +28,7 @@ def copy(ran, tmp_path, monkeypatch):
 
 
 def test_a_whole_run_in_a_pipe_writes_no_control_codes(ran):
-    assert "scorecard: mean" in ran.said  # every station was made while this was said
+    assert "scorecard: mean" in ran.said  # every stage was made while this was said
     assert not CONTROL.search(ran.said)
 
 

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from tests.conftest import getmore, write_task
 
 
@@ -20,7 +20,7 @@ def test_what_is_made_is_cached_and_takes_nothing(ran_copy):
     ran = ran_copy
     before = sorted(map(str, ran.lake.root.rglob("*")))
     found, stages = planned(ran.file)
-    assert list(stages) == list(STATIONS)
+    assert list(stages) == list(STAGE_NAMES)
     assert all(one["cached"] and one["rows"] == ran.records.get(name).rows for name, one in stages.items())
     assert [(one["field"], one["rows"]) for one in found["sources"]][:2] == [
         ("candidates.0", 1200),
@@ -28,7 +28,7 @@ def test_what_is_made_is_cached_and_takes_nothing(ran_copy):
     ]
     assert found["seconds"] == 0
     said = getmore("plan", str(ran.file)).stdout
-    assert said.count("cached") == len(STATIONS)
+    assert said.count("cached") == len(STAGE_NAMES)
     assert "its record has the same cache key" in said
     assert f"candidates.0: {ran.fields['candidates'][0]['path']} (parquet): 1 file, 1,200 rows" in said
     assert sorted(map(str, ran.lake.root.rglob("*"))) == before
@@ -71,7 +71,7 @@ def test_a_pool_that_grew_scales_what_its_stages_took(ran_copy, tmp_path):
 
 def test_what_no_run_has_computed_is_counted_and_not_guessed(ran, tmp_path):
     found, stages = planned(ran.file, f"lake={tmp_path / 'new'}")
-    assert [(one["cached"], one["seconds"]) for one in stages.values()] == [(False, None)] * len(STATIONS)
+    assert [(one["cached"], one["seconds"]) for one in stages.values()] == [(False, None)] * len(STAGE_NAMES)
     assert (stages["raw_corpus"]["rows"], stages["target_data"]["rows"]) == (1200, 240)
     assert found["seconds"] is None
     assert any("its first run measures it" in note for note in found["notes"])

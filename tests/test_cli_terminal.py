@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.text import Text
 
 from getmore_assets.cli.terminal import print_table
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.reporting.dropped import dropped
 from tests.conftest import getmore, task_fields, write_task
 
 
 def test_in_a_pipe_a_stage_is_a_line_and_the_whole_is_short(ran):
     said = ran.said.splitlines()
-    for station in STATIONS:
-        assert sum(line.startswith(f"{station:<16} ") for line in said) == 1
+    for stage in STAGE_NAMES:
+        assert sum(line.startswith(f"{stage:<16} ") for line in said) == 1
     assert not re.search(r"pass \d+ over|rows read|Loading weights|making", ran.said)
     assert "transformers" not in ran.said
     assert len(said) < 60
@@ -51,7 +51,7 @@ def test_verbose_says_every_step(sources, tmp_path):
 
 
 def test_rows_that_are_dropped_are_told_with_the_reason(ran):
-    said = dropped({name: ran.records.get(name) for name in STATIONS})
+    said = dropped({name: ran.records.get(name) for name in STAGE_NAMES})
     left = ran.records.get("target_data").facts["left"]["train"]
     rows = ran.records.get("target_data").facts["rows"]["train"]
     assert any(one.startswith(f"target.train: {len(left)} of {len(left) + rows} rows dropped: ") for one in said)
@@ -74,7 +74,7 @@ def test_status_lists_stages_and_what_a_run_would_do(ran_copy, tmp_path):
     done = getmore("status", str(ran_copy.file), "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [one["stage"] for one in found["stages"]] == list(STATIONS)
+    assert [one["stage"] for one in found["stages"]] == list(STAGE_NAMES)
     assert {one["state"] for one in found["stages"]} == {"current"}
     assert "a run has nothing to do" in getmore("status", str(ran_copy.file)).stdout
     changed = getmore("status", str(ran_copy.file), "selection.budget.rows=50", "--json")

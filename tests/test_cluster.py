@@ -60,9 +60,9 @@ def test_vectors_are_those_of_one_process_and_another_model_is_refused(
 
 def test_a_task_that_asks_for_ray_is_refused_where_it_is_not_installed(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    for station in ("embed", "solve"):
-        task = Task.model_validate(task_fields(sources, tmp_path / "lake", launch={station: {"ray": "local"}}))
-        with pytest.raises(BadInput, match=rf"launch\.{station}: needs the package ray.*getmore-assets\[ray\]"):
+    for stage in ("embed", "solve"):
+        task = Task.model_validate(task_fields(sources, tmp_path / "lake", launch={stage: {"ray": "local"}}))
+        with pytest.raises(BadInput, match=rf"launch\.{stage}: needs the package ray.*getmore-assets\[ray\]"):
             preflight.check(task)
     assert not (tmp_path / "lake" / "tables").exists()
 

@@ -14,7 +14,7 @@ from dagster.components.testing import create_defs_folder_sandbox
 import getmore_assets
 from getmore_assets import GetmoreLine
 from getmore_assets.errors import BadInput
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.task_files import load_task
 from getmore_assets.tracking_place import Tracking
 from tests.conftest import task_fields
@@ -62,7 +62,7 @@ def test_attributes_say_what_arguments_of_build_definitions_say(sandbox, sources
     with sandbox.load_component_and_build_defs(defs_path=place) as (_, defs):
         graph = defs.resolve_asset_graph()
         pool = graph.get(dg.AssetKey(["a", "b", "raw_corpus"]))
-        assert {key.path[-1] for key in graph.materializable_asset_keys} == set(STATIONS)
+        assert {key.path[-1] for key in graph.materializable_asset_keys} == set(STAGE_NAMES)
         assert pool.parent_keys == {dg.AssetKey(["raw", "my_docs"])}
         assert pool.group_name == "g"
         with dg.DagsterInstance.ephemeral() as instance, dg.build_resources(defs.resources, instance) as resources:

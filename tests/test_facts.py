@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from getmore_assets.corpus.pool import PoolFacts
@@ -12,7 +13,7 @@ from tests.selection.test_explain import NO_SELECTION
 
 
 def of(**facts):
-    return SimpleNamespace(facts=facts, station="selected_subset", task="tiny")
+    return SimpleNamespace(facts=facts, stage="selected_subset", task="tiny")
 
 
 def test_the_facts_of_every_version_are_read():
@@ -40,7 +41,22 @@ def test_a_plan_does_not_count_files_that_were_not_read_again(tmp_path, unchange
     source = {"field": "candidates.0", "path": "p", "format": "jsonl", "files": 1, "unchanged_files": unchanged}
     made = PoolFacts(pool="p", rows=7, sources=[{**source, "rows": 7}])
     given = dict.fromkeys(Record.__dataclass_fields__, "") | {"inputs": {}, "lineage": {}, "folders": {}, "table": None}
-    record = Record(**{**given, "station": "raw_corpus", "task": "t", "data_version": "v", "schema": 1})
+    record = Record(**{**given, "stage": "raw_corpus", "task": "t", "data_version": "v", "schema": 1})
     record = Record(**{**record.__dict__, "facts": made.given(), "figures": {}, "settings": {}, "contents": {}})
     Records(Lake(tmp_path), "t").put(record)
     assert _pool_rows(record, Lake(tmp_path)) == rows
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_ledger_of_before_stages_had_this_name_is_read(tmp_path, later):
+    lake = Lake(tmp_path)
+    ledger = pl.DataFrame({"id": ["a"], "decision": ["excluded"], "station": ["leakage"], "reason": ["overlaps"]})
+    ref = lake.replace("row_ledger", ledger, {"target": "tiny"}, {})
+    if later:
+        lake.replace("row_ledger", ledger.rename({"station": "stage"}), {"target": "later"}, {})
+        ref = lake.replace("row_ledger", ledger, {"target": "tiny"}, {})
+    facts = {**NO_SELECTION, "ledger": {"path": ref.path, "version": ref.version}}
+    read = SelectionFacts.of(of(**facts))
+    assert read.fates("tiny").select("id", "stage").collect().rows() == [("a", "leakage")]
+    assert "station" not in read.fates("tiny").collect_schema()
+    assert read.fates("later").select("stage").collect()["stage"].to_list() == (["leakage"] if later else [])

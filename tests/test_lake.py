@@ -82,9 +82,9 @@ def test_a_lake_that_cannot_be_written_to_is_locked_elsewhere(tmp_path, monkeypa
 
 def test_locks_of_two_kinds_share_no_file(tmp_path):
     lake = Lake(tmp_path)
-    with lake.lock("station", "create", "selected_subset"):
+    with lake.lock("stage", "create", "selected_subset"):
         assert not lake.is_locked("commit", "create-selected_subset")
-        assert not lake.is_locked("station", "create-selected_subset")
+        assert not lake.is_locked("stage", "create-selected_subset")
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b""), lambda path: path.unlink()])

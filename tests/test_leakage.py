@@ -63,9 +63,9 @@ def test_what_was_planted_is_found_and_is_no_candidate(planted):
     _, ids, records = planted
     ledger = fates(records).filter(pl.col("id").is_in(list(ids.values())))
     assert set(ledger["decision"]) == {"excluded"}
-    assert set(ledger["station"]) <= {"target_data", "leakage"}
+    assert set(ledger["stage"]) <= {"target_data", "leakage"}
     assert ledger.height == 4
-    assert ledger.filter(pl.col("station") == "leakage").height == 3
+    assert ledger.filter(pl.col("stage") == "leakage").height == 3
     kinds = records.get("leakage").facts
     assert kinds["exact"] >= 1
     assert kinds["near"] >= 1
@@ -112,8 +112,8 @@ def test_what_leaks_is_used_where_that_is_allowed(planted, sources, tmp_path):
     records = Records(Lake(tmp_path / "lake"), "tiny")
     assert records.get("leakage").rows == 0
     ledger = fates(records).filter(pl.col("id").is_in(list(ids.values())))
-    assert "leakage" not in set(ledger["station"])
-    assert ledger.filter(pl.col("station") == "target_data")["id"].to_list() == [ids["exact"]]
+    assert "leakage" not in set(ledger["stage"])
+    assert ledger.filter(pl.col("stage") == "target_data")["id"].to_list() == [ids["exact"]]
 
 
 def test_a_clean_pool_passes(ran):

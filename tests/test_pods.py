@@ -65,7 +65,7 @@ def start(pod, spec=None, worker=SOLVE):
     return launch.launch(worker, spec or SolveSpec.model_construct(), pod.work, pod=pod)
 
 
-def test_stations_make_in_pods_what_they_make_here(ran, tmp_path, node):
+def test_stages_make_in_pods_what_they_make_here(ran, tmp_path, node):
     copy = Copy(ran, tmp_path)
     for made in ("tables/embeddings", "encoders", "tables/ot_potentials", "records/tiny/earlier/ot_potentials"):
         shutil.rmtree(copy.lake.root / made)
@@ -80,11 +80,11 @@ def test_stations_make_in_pods_what_they_make_here(ran, tmp_path, node):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    assert [body["metadata"]["labels"]["getmore/station"] for body in node.made] == ["embeddings", "ot_potentials"]
+    assert [body["metadata"]["labels"]["getmore/stage"] for body in node.made] == ["embeddings", "ot_potentials"]
     assert "s a pass, about" in done.stderr  # what the solve says in its pod
-    for station, key in (("embeddings", ["encoder", "id"]), ("ot_potentials", ["side", "id"])):
-        here, there = (records.get(station).table_ref().scan().collect() for records in (ran.records, copy.records))
-        if station == "embeddings":
+    for stage, key in (("embeddings", ["encoder", "id"]), ("ot_potentials", ["side", "id"])):
+        here, there = (records.get(stage).table_ref().scan().collect() for records in (ran.records, copy.records))
+        if stage == "embeddings":
             here = here.filter(pl.col("encoder").is_in(there["encoder"].unique().implode()))
         assert there.height > 100
         assert there.select(here.columns).sort(key).equals(here.sort(key))

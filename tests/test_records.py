@@ -18,7 +18,7 @@ def lake(tmp_path):
 def record(lake: Lake, **changes) -> Record:
     table = lake.replace("t", pl.DataFrame({"id": ["1"]}), {"target": "a"}, {})
     fields = {
-        "station": "s",
+        "stage": "s",
         "task": "a",
         "fingerprint": "f",
         "data_version": "d",

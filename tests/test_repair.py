@@ -27,12 +27,12 @@ def vectors(n: int) -> np.ndarray:
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
-def record(lake: Lake, station: str, **changes) -> Record:
+def record(lake: Lake, stage: str, **changes) -> Record:
     fields = dict.fromkeys(("fingerprint", "data_version", "code_version", "dagster_run_id"), "x")
     nothing = {name: {} for name in ("inputs", "lineage", "folders", "facts")}
     counts = {"rows": 1, "seconds": 0.0, "peak_rss_mb": 0.0}
     tracked = {"mlflow_run_id": None, "mlflow_url": None}
-    made = Record(station=station, task="t", table=None, made_at=now(), **fields, **nothing, **counts, **tracked)
+    made = Record(stage=stage, task="t", table=None, made_at=now(), **fields, **nothing, **counts, **tracked)
     made = Record(**{**made.__dict__, **changes})
     Records(lake, "t").put(made)
     return made
@@ -188,7 +188,7 @@ def test_a_store_that_is_no_database_is_set_aside(lake):
 def test_runs_that_mlflow_does_not_know_any_more_are_named(lake, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     record(lake, "warmed_model", mlflow_run_id="r")
-    assert [one.station for one in damage.untracked(lake)] == ["warmed_model"]
+    assert [one.stage for one in damage.untracked(lake)] == ["warmed_model"]
     with sqlite3.connect(lake.root / "mlflow.db") as made:
         made.execute("CREATE TABLE runs (run_uuid TEXT)")
         made.execute("INSERT INTO runs VALUES ('r')")
@@ -199,7 +199,7 @@ def test_runs_that_mlflow_does_not_know_any_more_are_named(lake, monkeypatch):
 
 
 def test_nothing_is_repaired_under_a_run(lake):
-    with lake.lock("station", "t", "embeddings"), pytest.raises(BadInput, match="a run works on it"):
+    with lake.lock("stage", "t", "embeddings"), pytest.raises(BadInput, match="a run works on it"):
         heal(lake)
 
 

@@ -31,13 +31,13 @@ class Project:
         self.train.write_text("\n".join(lines) + "\n")
 
     def do(self, verb: str, *options: str) -> dict[str, str]:
-        """Run a verb; each station's status."""
+        """Run a verb; each stage's status."""
         done = getmore(verb, str(self.file), *options, "--json")
         assert done.returncode == 0, done.stderr[-3000:]
         return {s["name"]: s["status"] for s in json.loads(done.stdout.splitlines()[-1])["stages"]}
 
-    def facts(self, station: str) -> dict:
-        return self.records.get(station).facts
+    def facts(self, stage: str) -> dict:
+        return self.records.get(stage).facts
 
     @property
     def hash(self) -> str:

@@ -1,6 +1,6 @@
 """Killed while the potentials are solved for, the next run goes on and selects what an undisturbed one selects.
 
-`python -m tests.drives.faults` kills the command and its workers at every other station.
+`python -m tests.drives.faults` kills the command and its workers at every other stage.
 """
 
 import json

@@ -42,7 +42,7 @@ def test_rows_on_topic_are_selected_in_a_script_without_spaces(selected):
 def test_a_row_without_a_vector_is_left_out_with_its_reason_and_counted(selected):
     file, _, records = selected
     ledger = pl.scan_delta(records.get("selected_subset").facts["ledger"]["path"]).collect()
-    mute = ledger.filter(pl.col("station") == "embeddings")
+    mute = ledger.filter(pl.col("stage") == "embeddings")
     assert set(mute["id"]) == {content_id(text) for text in MUTE}
     assert set(mute["reason"]) == {NO_VECTOR}
     assert records.get("embeddings").facts["without_vector"] == len(MUTE) + 1  # and one of the target

@@ -32,7 +32,7 @@ class CheckOutcome:
     """The result of one check.
 
     Attributes:
-        station: The stage that is checked.
+        stage: The stage that is checked.
         check: Its name.
         blocking: Whether the pipeline stops where it fails; else it warns.
         outcome: passed, failed, warning (failed, and does not block), error (it could not be evaluated) or skipped.
@@ -40,7 +40,7 @@ class CheckOutcome:
         metadata: What it measured.
     """
 
-    station: str
+    stage: str
     check: str
     blocking: bool
     outcome: str
@@ -86,10 +86,10 @@ def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | Non
 
 def _require_something(task: Task, path: str) -> None:
     from getmore_assets.lake import Lake
-    from getmore_assets.records import STATIONS, Records
+    from getmore_assets.records import STAGE_NAMES, Records
 
     records = Records(Lake(task.lake), task.name)
-    if not any(records.known(station) for station in STATIONS):
+    if not any(records.known(stage) for stage in STAGE_NAMES):
         what = f"there are no results of {task.name} in the lake {task.lake}"
         raise BadInput(path, what, f"Run it first: getmore run {path}")
 
@@ -129,11 +129,11 @@ def _short(value: Any) -> str:
 def _print(task: Task, found: list[CheckOutcome]) -> None:
     from rich.text import Text
 
-    rows = [(one.station, one.check, Text(one.outcome, _COLOURS[one.outcome])) for one in found]
+    rows = [(one.stage, one.check, Text(one.outcome, _COLOURS[one.outcome])) for one in found]
     print_table(ERR, ("stage", "check", "outcome"), rows, f"{task.name}: checks")
     for one in found:
         if one.outcome not in ("passed", "skipped"):
-            ERR.print(f"{one.outcome}: {one.station}, {one.check}", style=_COLOURS[one.outcome])
+            ERR.print(f"{one.outcome}: {one.stage}, {one.check}", style=_COLOURS[one.outcome])
             ERR.print(f"  {harmless(one.said())}", markup=False, soft_wrap=True)
     counts = Counter(one.outcome for one in found)
     ERR.print(", ".join(f"{outcome} {counts[outcome]}" for outcome in _COLOURS if counts[outcome]))
@@ -144,9 +144,9 @@ def _write_junit(path: Path, task: str, found: list[CheckOutcome], strict: bool)
     from junitparser import JUnitXml, TestSuite
 
     xml = JUnitXml(task)
-    for station in dict.fromkeys(one.station for one in found):
-        suite = TestSuite(station)
-        suite.add_testcases([_case(one, task, strict) for one in found if one.station == station])
+    for stage in dict.fromkeys(one.stage for one in found):
+        suite = TestSuite(stage)
+        suite.add_testcases([_case(one, task, strict) for one in found if one.stage == stage])
         xml.add_testsuite(suite)
     xml.update_statistics()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def _write_junit(path: Path, task: str, found: list[CheckOutcome], strict: bool)
 def _case(one: CheckOutcome, task: str, strict: bool) -> Any:
     from junitparser import Error, Failure, Skipped, TestCase
 
-    case, said = TestCase(one.check, classname=f"{task}.{one.station}"), _NOT_XML.sub("�", one.said())
+    case, said = TestCase(one.check, classname=f"{task}.{one.stage}"), _NOT_XML.sub("�", one.said())
     message = f"{one.check}: {said}"
     if one.outcome == "error":
         case.result = [Error(message, "error")]

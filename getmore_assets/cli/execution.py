@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from getmore_assets.lake import Lake
 
 _NO_TELEMETRY = {"telemetry": {"enabled": False}}  # Dagster's variable for it leaves the banner
-_FAILED: list[str] = []  # what stations failed with; Dagster's store may be too full to keep it
+_FAILED: list[str] = []  # what stages failed with; Dagster's store may be too full to keep it
 
 
 class _Failures(logging.Handler):

@@ -44,8 +44,8 @@ def end_on_failure(events: list[Any], as_json: bool) -> None:
         return
     if any(message == _INTERRUPTED for _, message, _ in failed):
         raise KeyboardInterrupt
-    said = [f"{station} failed: {message}" for station, message, _ in failed]
-    short = [f"{station}: {message}" for station, message, _ in failed]
+    said = [f"{stage} failed: {message}" for stage, message, _ in failed]
+    short = [f"{stage}: {message}" for stage, message, _ in failed]
     code = REFUSED if all(refused for _, _, refused in failed) else FAILED
     if code == FAILED:
         said = [*STAGES.tail, *said, _MEND]

@@ -33,14 +33,14 @@ def repair(task: str, as_json: bool) -> None:
         log_to_terminal()
         from getmore_assets import damage
         from getmore_assets.lake import Lake
-        from getmore_assets.records import STATIONS, Records
+        from getmore_assets.records import STAGE_NAMES, Records
         from getmore_assets.repair import heal, heal_fit
 
         lake = Lake(chosen.lake)
         if not lake.root.is_dir():
             raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")
         records = Records(lake, chosen.name)
-        made = [station for station in STATIONS if records.known(station)]
+        made = [stage for stage in STAGE_NAMES if records.known(stage)]
         healed = heal(lake)
         if fit := heal_fit(chosen, lake):
             healed.append(fit)
@@ -52,7 +52,7 @@ def repair(task: str, as_json: bool) -> None:
 
             for record in untracked:
                 Records(lake, record.task).put(track_again(lake, record))
-                click.echo(f"MLflow: {record.station} of {record.task} is tracked again", err=True)
+                click.echo(f"MLflow: {record.stage} of {record.task} is tracked again", err=True)
     if healed and made:
         carry("run" if set(made) & set(_MODELS) else "select", chosen, task, (), as_json)
     click.echo(f"{len(healed)} damaged, {len(untracked)} tracked again; the lake is whole", err=True)

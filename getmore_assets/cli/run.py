@@ -89,7 +89,7 @@ def _stage(event: Any) -> JsonObject:
 
 def _summary(task: Task, stages: list[JsonObject]) -> JsonObject:
     from getmore_assets.lake import Lake
-    from getmore_assets.records import STATIONS, Records
+    from getmore_assets.records import STAGE_NAMES, Records
     from getmore_assets.reporting.dropped import dropped
     from getmore_assets.training_facts import ScorecardFacts
 
@@ -101,7 +101,7 @@ def _summary(task: Task, stages: list[JsonObject]) -> JsonObject:
         "models": {name: r.folders["model"] for name, r in made.items() if "model" in r.folders},
         "report": None,
         "dropped": dropped(made),
-        "stages": sorted(stages, key=lambda s: STATIONS.index(s["name"])),
+        "stages": sorted(stages, key=lambda s: STAGE_NAMES.index(s["name"])),
         "scorecard": [],
     }
     if "scorecard" in made:

@@ -25,25 +25,25 @@ def status(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
         chosen = load_task(task, overrides)
         log_to_terminal()
         from getmore_assets.lake import Lake
-        from getmore_assets.records import STATIONS, Records
+        from getmore_assets.records import STAGE_NAMES, Records
         from getmore_assets.reselection import approval
         from getmore_assets.stages.status import stage_statuses
 
         lake = Lake(chosen.lake)
         records = Records(lake, chosen.name)
-        there = {station: records.last(station) for station in STATIONS}
+        there = {stage: records.last(stage) for stage in STAGE_NAMES}
         current = (
             {name: bool(one.record) for name, one in stage_statuses(chosen).items()} if any(there.values()) else {}
         )
     found = [
         {
-            "stage": station,
-            "state": "missing" if record is None else "current" if current.get(station) else "outdated",
+            "stage": stage,
+            "state": "missing" if record is None else "current" if current.get(stage) else "outdated",
             "rows": record.rows if record else None,
             "seconds": record.seconds if record else None,
             "materialized": record.made_at if record else None,
         }
-        for station, record in there.items()
+        for stage, record in there.items()
     ]
     chosen_rows = there["selected_subset"]
     waits = bool(chosen.approval and chosen_rows and not approval.is_given(lake, chosen, chosen_rows.data_version))

@@ -16,7 +16,7 @@ from getmore_assets.lake import TableRef
 
 NO_VECTOR = "no vector: the text has no token that the encoder knows"
 #: Whose tables say who is a candidate, as `find` takes them.
-STATIONS = ("raw_corpus", "target_data", "leakage", "domain_triage")
+INPUTS = ("raw_corpus", "target_data", "leakage", "domain_triage")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Candidates:
     """Rows that may be chosen, and rows that may not; what is not asked for is not read.
 
     Attributes:
-        rows: Of the pool, with `out`: whether a row may not be chosen, and `station` and `reason`: what says so.
+        rows: Of the pool, with `out`: whether a row may not be chosen, and `stage` and `reason`: what says so.
     """
 
     rows: pl.LazyFrame
@@ -53,8 +53,8 @@ class Candidates:
 
     @cached_property
     def excluded(self) -> pl.DataFrame:
-        """The rows that may not be chosen, in order of id: id, origin, station, reason."""
-        return self.rows.filter("out").select("id", "origin", "station", "reason").sort("id").collect()
+        """The rows that may not be chosen, in order of id: id, origin, stage, reason."""
+        return self.rows.filter("out").select("id", "origin", "stage", "reason").sort("id").collect()
 
     def require_budget(self, budget: Budget) -> None:
         """Refuse a budget that these candidates cannot fill."""
@@ -92,7 +92,7 @@ def find(
     evaluated, leaks = ids_of(target, task), leaks_of(leakage, task).select("id", "kind", "of", of_split="split")
     near = pl.lit(True) if triage is None else pl.col("domain").is_in(kept_domains(triage, task)["domain"].implode())
     overlaps = pl.format("overlaps the target's {}: {} of {}", "of_split", "kind", "of")
-    out = [  # the station that takes a row out, when, and why
+    out = [  # the stage that takes a row out, when, and why
         ("target_data", pl.col("split").is_not_null(), pl.format("is in the target's {}", "split")),
         ("leakage", pl.col("kind").is_not_null(), overlaps),
         ("raw_corpus", pl.col("held_out"), pl.lit("held out as general text")),
@@ -107,7 +107,7 @@ def find(
         .join(nothing.lazy().select("id", says_nothing=pl.lit(True)), on="id", how="left")
         .with_columns(
             out=pl.any_horizontal(when for _, when, _ in out),
-            station=pl.coalesce(pl.when(when).then(pl.lit(station)) for station, when, _ in out),
+            stage=pl.coalesce(pl.when(when).then(pl.lit(stage)) for stage, when, _ in out),
             reason=pl.coalesce(pl.when(when).then(why) for _, when, why in out),
         )
     )

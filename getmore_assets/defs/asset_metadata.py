@@ -25,7 +25,7 @@ _MOST_ITEMS = 50  # of a list; Dagster keeps every materialisation's metadata fo
 
 
 def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage) -> dg.MaterializeResult:
-    """The materialisation of a station; `status` says whether it was made, reused or kept."""
+    """The materialisation of a stage; `status` says whether it was made, reused or kept."""
     metadata: dict[str, Any] = {
         **_first(record),
         "status": status,
@@ -37,9 +37,9 @@ def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage)
         **({"kept": record.kept} if record.kept else {}),
     }
     if record.table is not None:
-        schema = described(STAGES[record.station].columns, record.table.scan().collect_schema())
+        schema = described(STAGES[record.stage].columns, record.table.scan().collect_schema())
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
-        metadata |= {"dagster/uri": Path(record.table.path).absolute().as_uri(), "dagster/table_name": record.station}
+        metadata |= {"dagster/uri": Path(record.table.path).absolute().as_uri(), "dagster/table_name": record.stage}
         metadata |= {"dagster/column_schema": schema, "dagster/column_lineage": lineage}
     metadata |= {name: dg.MetadataValue.path(folder) for name, folder in record.folders.items()}
     for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():
@@ -59,7 +59,7 @@ def _first(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if verdict := record.facts.get("verdict"):
         found["verdict"] = dg.MetadataValue.md("\n".join(f"- {_MARKUP.sub(_ESCAPED, one)}" for one in verdict))
-    for name, figure in sorted(record.figures.items(), key=lambda one: one[0] != record.station):  # its own one first
+    for name, figure in sorted(record.figures.items(), key=lambda one: one[0] != record.stage):  # its own one first
         if Path(figure).is_file():  # else somebody deleted the picture
             found[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
     return found

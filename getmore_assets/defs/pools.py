@@ -1,9 +1,9 @@
 """The pool of Dagster in which stages wait for the GPU; it is called `gpu` unless a project says otherwise.
 
-Belongs here: taking a place in it, and giving it back. Does not: which station needs one (each says so).
+Belongs here: taking a place in it, and giving it back. Does not: which stage needs one (each says so).
 
-Dagster itself takes the place of a step before the step begins, so a station that is then found made has waited for
-nothing; and it asks for a free place every 15 seconds at the most. Here a station takes its place, of the same pool
+Dagster itself takes the place of a step before the step begins, so a stage that is then found made has waited for
+nothing; and it asks for a free place every 15 seconds at the most. Here a stage takes its place, of the same pool
 and in the same storage, when it is about to work. Where whole runs wait (`granularity: run`, as on Kubernetes),
 Dagster must know the pool before: there `GETMORE_RUNS_WAIT` puts it into the definitions, and nothing is taken here.
 """
@@ -52,7 +52,7 @@ def place_in_pool(context: dg.AssetExecutionContext, pool: str) -> Iterator[None
 
 
 def _is_limited(instance: dg.DagsterInstance, pool: str) -> bool:
-    """Return whether stations wait for each other here; the pool is made where the instance has a default limit."""
+    """Return whether stages wait for each other here; the pool is made where the instance has a default limit."""
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits:
         return False

@@ -28,7 +28,7 @@ PARTITION = "dagster/partition"
 TARGET = "getmore/target"  # the tag with the target of a run where targets are no partitions
 OF_A_COMMAND = "getmore/task_file"  # the tag of a run that the command line started
 LAKE = "getmore/lake"  # the tag with the folder that a run works on
-INTERRUPTED = "getmore/interrupted"  # the tag of a run whose worker the system killed, with the station
+INTERRUPTED = "getmore/interrupted"  # the tag of a run whose worker the system killed, with the stage
 CHANGES = "getmore/changes"  # the tag of such a run that changed fields of the task file: key=value
 _SILENT_S = 600  # a run that nothing tells of may still be starting, or be between two steps, for so long
 _ANSWER_S = 5

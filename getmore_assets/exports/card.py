@@ -35,7 +35,7 @@ def text(made: Record, comes_from: Origin, scorecard: Record | None) -> str:
     from huggingface_hub import ModelCard, ModelCardData
     from jinja2 import Environment
 
-    task, finetuned = Task.model_validate(made.settings), made.station == "finetuned_model"
+    task, finetuned = Task.model_validate(made.settings), made.stage == "finetuned_model"
     config = json.loads((Path(made.folders["model"]) / "config.json").read_text("utf-8"))
     classifies = config["architectures"][0].endswith("ForSequenceClassification")
     pipeline, loader = _CLASSIFIER if classifies else _LANGUAGE_MODELS[task.base_model.objective]
@@ -61,7 +61,7 @@ def text(made: Record, comes_from: Origin, scorecard: Record | None) -> str:
         rows=made.rows,
         loader=loader,
         pooled=config["architectures"][0].startswith("Pooled"),
-        folder=made.station,
+        folder=made.stage,
         encoder=_shown(task.encoder.model),
         recipes=recipes,
         fields=list(dict.fromkeys(field for recipe in recipes.values() for field in recipe)),
@@ -81,7 +81,7 @@ def _shown(model: str) -> str:
 
 def _scores(made: Record, comes_from: Origin, scorecard: Record | None) -> JsonObject | None:
     """Return the card's scores from a scorecard of this model, or None."""
-    if scorecard is None or scorecard.inputs.get(made.station) != made.data_version:
+    if scorecard is None or scorecard.inputs.get(made.stage) != made.data_version:
         return None
     facts, measured = ScorecardFacts.of(scorecard), scorecard.lineage["selection_hash"]
     return {

@@ -171,18 +171,16 @@ def _model(records: Records, made: Record) -> Output:
         shutil.copytree(made.folders["model"], path)
         _write_text(text, path / "README.md")
 
-    return Output(made.station, write, comes_from)
+    return Output(made.stage, write, comes_from)
 
 
-def _made(records: Records, task: Task, station: str) -> Record:
+def _made(records: Records, task: Task, stage: str) -> Record:
     """Return the record of a stage; refuse a record of other settings than the task has now."""
-    verb = "run" if station in MODELS else "select"
-    record = records.require(station, f"Run `{verb}` first")
+    verb = "run" if stage in MODELS else "select"
+    record = records.require(stage, f"Run `{verb}` first")
     then = Task.model_validate(record.settings)
-    for part in _MADE_WITH[station]:
+    for part in _MADE_WITH[stage]:
         if getattr(then, part) != getattr(task, part):
             what = f"was made with another `{part}` than the task has now"
-            raise BadInput(
-                f"{station} of {task.name}", what, f"Run `{verb}` first, or give the changes it was made with"
-            )
+            raise BadInput(f"{stage} of {task.name}", what, f"Run `{verb}` first, or give the changes it was made with")
     return record

@@ -92,7 +92,7 @@ def candidates(selection: Record) -> pl.DataFrame:
     Their texts are in the table `raw_corpus`, and in the files that `origin` names. For an imported selection, score
     and rank of rows that the other tool did not name are null.
     """
-    ledger = SelectionFacts.of(selection).ledger.of_target(selection.task)
+    ledger = SelectionFacts.of(selection).fates(selection.task)
     judged = ledger.filter(pl.col("decision") != "excluded")
     key = pool.pool_key(Task.model_validate(selection.settings))
     places = pool.scan_pool(selection.input_table("raw_corpus"), key).select("id", "domain", "source", "origin")

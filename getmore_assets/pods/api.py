@@ -140,7 +140,7 @@ class Cluster:
         except ApiException as error:
             self._may_be_there = error.status is None or error.status >= 500  # else a pod of that name is not ours
             raise
-        log.info("%s: pod %s in namespace %s", self.wanted.station, self.wanted.name, self.namespace)
+        log.info("%s: pod %s in namespace %s", self.wanted.stage, self.wanted.name, self.namespace)
 
     def _owner(self) -> list[Any]:
         """Return the owner reference to this process's pod, if any: the cluster deletes the worker's pod with it."""

@@ -26,7 +26,7 @@ class PodRequest:
         lake: The lake.
         work: The worker's folder, which one launcher uses at a time.
         task: The task's name.
-        station: The stage.
+        stage: The stage.
         run: Dagster's id of the run.
     """
 
@@ -35,13 +35,13 @@ class PodRequest:
     lake: Path
     work: Path
     task: str
-    station: str
+    stage: str
     run: str
 
     @property
     def name(self) -> str:
         """The pod's name, the same for the same stage of the same task, by which a run finds a pod left by a kill."""
-        return f"getmore-{self.station.replace('_', '-')}-{self._hash(self.lake, self.task, self.station)}"
+        return f"getmore-{self.stage.replace('_', '-')}-{self._hash(self.lake, self.task, self.stage)}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -49,7 +49,7 @@ class PodRequest:
         return {
             "app.kubernetes.io/managed-by": "getmore-assets",
             "getmore/task": self.task[:63].rstrip("-_"),
-            "getmore/station": self.station,
+            "getmore/stage": self.stage,
             "getmore/run": self.run[:63],
             "getmore/work": self._hash(self.work),
         }

@@ -23,7 +23,7 @@ class Evidence:
 
     Attributes:
         judged: Every candidate: id, source, domain, n_tokens, decision, rank, score.
-        excluded: Every other row of the pool: station and reason.
+        excluded: Every other row of the pool: stage and reason.
         groups: The candidates that are shown.
         texts: Of those, by id.
         near: Of the picks among them, the text of the target row that the plan sends most of it to, by id.
@@ -45,13 +45,13 @@ def read(task: Task, made: dict[str, Record]) -> Evidence:
 
     Args:
         task: Whose it is.
-        made: The records of the stations from `raw_corpus` to `selected_subset`.
+        made: The records of the stages from `raw_corpus` to `selected_subset`.
 
     Raises:
         LookupError: A row that is asked for is not there, or has no vector.
     """
     raw_corpus, selected = made["raw_corpus"].table_ref(), made["selected_subset"]
-    ledger = SelectionFacts.of(selected).ledger.of_target(task.name)
+    ledger = SelectionFacts.of(selected).fates(task.name)
     names = pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "source", "domain", "n_tokens")
     fates = ledger.filter(pl.col("decision") != "excluded").select("id", "decision", "rank", "score").collect()
     judged = names.join(fates.lazy(), on="id").collect()
@@ -61,7 +61,7 @@ def read(task: Task, made: dict[str, Record]) -> Evidence:
     ids = [id_ for group in groups for id_ in group.rows["id"]]
     return Evidence(
         judged=judged,
-        excluded=ledger.filter(pl.col("decision") == "excluded").select("station", "reason").collect(),
+        excluded=ledger.filter(pl.col("decision") == "excluded").select("stage", "reason").collect(),
         groups=groups,
         texts=dict(zip(ids, pool.texts_of(raw_corpus, task, ids), strict=True)),
         near=_near(task, selected.table_ref(), made["target_data"].table_ref(), ids),

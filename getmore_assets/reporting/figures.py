@@ -44,7 +44,7 @@ def as_markdown(path: Path) -> str:
 
 
 def _canvas(title: str, height: float = 3.0) -> tuple[Any, Any]:
-    # Matplotlib takes a second to load: only where something is drawn, not where a station finds nothing to do.
+    # Matplotlib takes a second to load: only where something is drawn, not where a stage finds nothing to do.
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

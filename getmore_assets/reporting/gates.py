@@ -47,7 +47,7 @@ def gates(scores: pl.DataFrame, task: Task, made: dict[str, Record]) -> list[Gat
     found = [_oracle(scores)]
     if statistics.main_metric(scores) == "micro_f1":
         found.append(_headroom(scores))
-    steps, tuned = (Training.of(made[station]).steps for station in ("warmed_model", "finetuned_model"))
+    steps, tuned = (Training.of(made[stage]).steps for stage in ("warmed_model", "finetuned_model"))
     if tuned:
         found.append(_dose(task, steps, tuned))
     return found

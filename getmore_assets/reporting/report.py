@@ -60,7 +60,7 @@ def write(
     Args:
         path: Where.
         task: Whose it is.
-        made: The records of all stations before the scorecard, in order.
+        made: The records of all stages before the scorecard, in order.
         evidence: The selection's rows and potentials, read from the lake.
         scores: The scorecard: one row per selector and seed.
         curves: Of it; none where none was asked for.
@@ -111,7 +111,7 @@ def write(
         stability=tables.stability(PotentialsFacts.of(made["ot_potentials"]).overlap),
         losses=list(_TRAINED),
         sources=tables.sources(counts_in(made)),
-        stations=tables.stations(list(made.values()), Lake(task.lake).root),
+        stages=tables.stages(list(made.values()), Lake(task.lake).root),
         runs=tables.runs(list(made.values()), own),
         versions=tables.versions(hashes),
         settings=yaml.safe_dump(task.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True),
@@ -255,9 +255,9 @@ def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> N
 
 def _of_training(drawings: _Drawings, made: dict[str, Record]) -> None:
     of_head = bool(BaseModelFacts.of(made["base_model"]).head_trained)
-    for station, trained in _TRAINED.items():
-        points = Training.of(made[station]).curve
-        what = f"{trained}'s new head" if of_head and station == "base_model" else trained
+    for stage, trained in _TRAINED.items():
+        points = Training.of(made[stage]).curve
+        what = f"{trained}'s new head" if of_head and stage == "base_model" else trained
         losses = [point["loss"] for point in points if "loss" in point]
         if losses:
             title, alt = f"Loss of {what}", f"From {losses[0]:.3g} to {losses[-1]:.3g}, at {len(losses)} points."
@@ -267,4 +267,4 @@ def _of_training(drawings: _Drawings, made: dict[str, Record]) -> None:
             right = [f"{point['eval_accuracy']:.1%}" for point in points if "eval_accuracy" in point]
             if right:
                 caption += f" Right on validation, epoch by epoch: {', '.join(right)}; the best was kept."
-            drawings.add(station, title, alt, caption, figures.curve, points, title)
+            drawings.add(stage, title, alt, caption, figures.curve, points, title)

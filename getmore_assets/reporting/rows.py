@@ -122,10 +122,8 @@ def left_out(excluded: pl.DataFrame) -> list[tuple[str, str, int]]:
     """Stage, reason and count of the excluded rows, most first.
 
     Args:
-        excluded: station and reason of each. Names and ids within reasons are left out: it is counts that are shown.
+        excluded: stage and reason of each. Names and ids within reasons are left out: it is counts that are shown.
     """
     reason = pl.col("reason").str.split(":").list.first().str.replace(_ID, " of another")
-    counted = (
-        excluded.group_by("station", reason).len().sort("len", "station", "reason", descending=[True, False, False])
-    )
-    return [(station, plain.visible(why), count) for station, why, count in counted.iter_rows()]
+    counted = excluded.group_by("stage", reason).len().sort("len", "stage", "reason", descending=[True, False, False])
+    return [(stage, plain.visible(why), count) for stage, why, count in counted.iter_rows()]

@@ -194,8 +194,8 @@ def mix(shares: list[Share], of: str) -> Table:
 
 def left_out(counted: list[tuple[str, str, int]]) -> Table | None:
     """The excluded rows of the pool; None where there are none."""
-    rows = [[station, reason, f"{n:,}"] for station, reason, n in counted]
-    head = [Column("station"), Column("reason"), Column("rows", number=True)]
+    rows = [[stage, reason, f"{n:,}"] for stage, reason, n in counted]
+    head = [Column("stage"), Column("reason"), Column("rows", number=True)]
     return Table("Excluded rows of the corpus", "", head, rows) if rows else None
 
 
@@ -243,12 +243,12 @@ def sources(told: list[SourceCounts]) -> Table | None:
     )
 
 
-def stations(made: list[Record], lake: Path) -> Table:
-    """What each station left; places are given from the lake's root."""
+def stages(made: list[Record], lake: Path) -> Table:
+    """What each stage left; places are given from the lake's root."""
     any_kept = any(r.kept for r in made)
     rows = [
         [
-            r.station,
+            r.stage,
             r.made_at.replace("T", " ").removesuffix("+00:00"),
             f"{r.seconds:,.1f}",
             f"{r.peak_rss_mb:,.0f}",
@@ -257,17 +257,17 @@ def stations(made: list[Record], lake: Path) -> Table:
         ]
         for r in made
     ]
-    head = [Column("station"), *_numbers("made, UTC", "s", "peak MiB")]
+    head = [Column("stage"), *_numbers("made, UTC", "s", "peak MiB")]
     head += [Column("table or folder", code=True), *([Column("kept, because")] if any_kept else [])]
-    return Table("Stations", "What each left, in order, and how long it took.", head, rows)
+    return Table("Stages", "What each left, in order, and how long it took.", head, rows)
 
 
 def runs(made: list[Record], own: dict[str, str]) -> Table:
-    """Which code and which runs made each station; `own` is of the scorecard, which has no record yet."""
+    """Which code and which runs made each stage; `own` is of the scorecard, which has no record yet."""
     names = ("code_version", "data_version", "dagster_run_id", "mlflow_run_id")
-    every = {r.station: r.__dict__ for r in made} | {"scorecard": own}
-    rows = [[station, *(str(fields.get(name) or "–") for name in names)] for station, fields in every.items()]
-    head = [Column("station"), Column("code", code=True), Column("data version", code=True)]
+    every = {r.stage: r.__dict__ for r in made} | {"scorecard": own}
+    rows = [[stage, *(str(fields.get(name) or "–") for name in names)] for stage, fields in every.items()]
+    head = [Column("stage"), Column("code", code=True), Column("data version", code=True)]
     return Table(
         "Versions and runs", "", [*head, Column("Dagster run", code=True), Column("MLflow run", code=True)], rows
     )

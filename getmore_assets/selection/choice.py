@@ -45,7 +45,7 @@ class Choice:
             .then(pl.lit("selected"))
             .otherwise(pl.lit("not selected"))
             .alias("decision"),
-            pl.lit("selected_subset").alias("station"),
+            pl.lit("selected_subset").alias("stage"),
             pl.when(pl.col("rank").is_null())
             .then(pl.lit("the other tool did not choose it"))
             .when(pl.col("rank") <= last)
@@ -55,7 +55,7 @@ class Choice:
             "rank",
             "score",
         )
-        excluded = self.found.excluded.select("id", pl.lit("excluded").alias("decision"), "station", "reason")
+        excluded = self.found.excluded.select("id", pl.lit("excluded").alias("decision"), "stage", "reason")
         return pl.concat([judged, excluded], how="diagonal")
 
 

@@ -36,7 +36,7 @@ class Tables:
     def candidates(self, task: Task, encoder: str) -> candidates.Candidates:
         """Return the eligible candidates, and the excluded rows with reasons; `encoder` is the key of the vectors."""
         without = store.without_vector(self.embeddings, encoder)
-        return candidates.find(task, *(getattr(self, name) for name in candidates.STATIONS), without=without)
+        return candidates.find(task, *(getattr(self, name) for name in candidates.INPUTS), without=without)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from getmore_assets.selection.context import Tables
 from getmore_assets.selection.counterfactuals import Position, decider
 from getmore_assets.selection.destinations import destinations
 
-_PASSED = (*candidates.STATIONS[:-1], "embeddings", candidates.STATIONS[-1])  # in the order in which they exclude rows
+_PASSED = (*candidates.INPUTS[:-1], "embeddings", candidates.INPUTS[-1])  # in the order in which they exclude rows
 _ORDER = {**{name: at for at, name in enumerate(_PASSED)}, "selected_subset": len(_PASSED)}
 _FEWEST = 8  # least number of an id's characters that identify a row
 _ELSEWHERE = "the same text would have to leave what the target is evaluated on"
@@ -86,7 +86,7 @@ def of_task(task: Task, name: str) -> Explanation:
     made = records.get("selected_subset")
     if made is None:
         raise BadInput(f"task {task.name}", "nothing has been selected yet", "Run it first: getmore select")
-    tables = Tables(**{station: made.input_table(station) for station in Tables.__dataclass_fields__})
+    tables = Tables(**{stage: made.input_table(stage) for stage in Tables.__dataclass_fields__})
     read = [one for one in records.makings("target_data") if one.table == tables.target_data]
     left = TargetFacts.of(read[-1]).left if read else {}
     return explain(Task.model_validate(made.settings), tables, SelectionFacts.of(made), left, name)
@@ -109,18 +109,18 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
     row = _row(tables.raw_corpus, task, name)
     if row is None:
         return _of_target(task, tables, left, name)
-    ledger = facts.ledger.of_target(task.name)
+    ledger = facts.fates(task.name)
     fate = ledger.filter(pl.col("id") == row["id"]).collect()
     if not fate.height:
         raise BadInput(f"row {row['id']}", "was added to the pool after this selection", "Run the pipeline again")
-    decision, station, reason, rank = (fate[column][0] for column in ("decision", "station", "reason", "rank"))
+    decision, stage, reason, rank = (fate[column][0] for column in ("decision", "stage", "reason", "rank"))
     stages = _in_target(task, tables, left, str(row["id"]))
-    stages += [(name, "passed", "") for name in _PASSED[: _ORDER[station]]]
+    stages += [(name, "passed", "") for name in _PASSED[: _ORDER[stage]]]
     if decision == "excluded":
-        stages.append((station, decision, reason))
-        return Explanation(row, decision, stages, change=_to_be_a_candidate(task, tables, row, station))
+        stages.append((stage, decision, reason))
+        return Explanation(row, decision, stages, change=_to_be_a_candidate(task, tables, row, stage))
     if rank is None:
-        stages.append((station, decision, reason))
+        stages.append((stage, decision, reason))
         return Explanation(row, decision, stages, change=["the imported choice would have to name it"])
     chosen, place = task.selection, _place(task, tables, facts, ledger, rank)
     why, change = place.why, place.change
@@ -128,7 +128,7 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
         winner = place.chosen.called
         why = f"{winner} won; {why}"
         change.append(f"another budget has a race of its own: what is said of budgets holds while {winner} wins")
-    stages.append((station, decision, f"{chosen.called}: {why}"))
+    stages.append((stage, decision, f"{chosen.called}: {why}"))
     nearest = _nearest(task, tables, facts.encoder, facts.epsilon, str(row["id"]))
     return Explanation(row, decision, stages, rank, place.score, place.cut, nearest, change)
 
@@ -198,19 +198,19 @@ def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[s
     ]
 
 
-def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], station: str) -> list[str]:
+def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stage: str) -> list[str]:
     """Return the changes that would make a row a candidate which a stage excluded."""
-    if station == "domain_triage":
+    if stage == "domain_triage":
         triage = tables.domain_triage.of_target(task.name).collect()
         place = triage.filter(pl.col("domain") == row["domain"])["nearness"][0]
         return [f"`triage.keep` would have to be {place} or more: so many domains are as near as its own"]
-    if station == "leakage":
+    if stage == "leakage":
         leak = candidates.leaks_of(tables.leakage, task).filter(pl.col("id") == row["id"]).row(0, named=True)
         share = f"{leak['overlap']:.0%} of which it overlaps"
         return [f"row {leak['of']}, {share}, would have to leave the target's {leak['split']}; or set `leakage: allow`"]
-    if station == "embeddings":
+    if stage == "embeddings":
         return ["another `encoder.model` would have to know a token of its text"]
-    if station == "target_data":
+    if stage == "target_data":
         return [_ELSEWHERE]
     if row["held_out"]:
         return ["`corpus.held_out` would have to be smaller: the row is held out to measure forgetting"]

@@ -227,7 +227,7 @@ def _rivals(job: Job) -> tuple[list[Run], TableRef | None]:
 
 def _key(job: Job, rival: Selector, words: int) -> str:
     """Names a ranking: it is made again when what it depends on has changed."""
-    reads = [*candidates.STATIONS]
+    reads = [*candidates.INPUTS]
     reads += ["embeddings"] if rival.reads else []
     reads += ["ot_potentials"] if "potentials" in rival.reads else []
     reads += ["base_model"] if rival.asks_a_model else []

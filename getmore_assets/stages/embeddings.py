@@ -19,14 +19,14 @@ _CHECKED_AT_ONCE = 16_384
 
 
 def _encode(job: Job) -> StageResult:
-    found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS))
+    found = candidates.find(job.task, *(job.table(name) for name in candidates.INPUTS))
     found.require_budget(job.task.selection.budget)
     tables = {name: job.table(name) for name in ("raw_corpus", "target_data", "domain_triage")}
     done = job.launch(EMBED, EmbedSpec(**job.common, **tables))
     table = TableRef(job.lake.table(store.TABLE), done.version)
     if done.without_vector:
         without = store.without_vector(table, done.encoder)
-        found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
+        found = candidates.find(job.task, *(job.table(name) for name in candidates.INPUTS), without=without)
         found.require_budget(job.task.selection.budget)
     facts = EmbeddingFacts(**done.given(), encode_seconds=encode_seconds(job, done.encoder, done.seconds))
     version = fits.version_of(job.task, done.encoder, job.fingerprint)
@@ -34,8 +34,8 @@ def _encode(job: Job) -> StageResult:
 
 
 def encode_seconds(job: Job, encoder: str, now: float) -> float:
-    """What this station has spent on encoding with this encoder, in all its makings and now."""
-    record = Records(job.lake, job.task.name).get(job.station)
+    """What this stage has spent on encoding with this encoder, in all its makings and now."""
+    record = Records(job.lake, job.task.name).get(job.stage)
     before = EncodedFacts.of(record) if record else None
     return now + (before.encode_seconds if before and before.encoder == encoder else 0.0)
 
@@ -65,7 +65,7 @@ def every_candidate_has_a_vector(of: Checked) -> Finding:
     Texts that say nothing to it are left out, and counted.
     """
     task, record = of.task, of.record
-    tables = (record.input_table(name) for name in candidates.STATIONS)
+    tables = (record.input_table(name) for name in candidates.INPUTS)
     nothing = store.without_vector(record.table_ref(), EmbeddingFacts.of(record).encoder)
     eligible = candidates.find(task, *tables, without=nothing).eligible
     points = points_of(record.input_table("target_data"), task.name, without=nothing)
@@ -96,7 +96,7 @@ STAGE = Stage(
     code_version="2",
     settings=encoder_fingerprint,
     make=_encode,
-    reads=candidates.STATIONS,
+    reads=candidates.INPUTS,
     on_gpu=True,
     shared=True,
     asks_models=True,

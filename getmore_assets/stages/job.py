@@ -31,13 +31,13 @@ _ORIGIN = "of.json"  # in a work folder: whose work it is
 
 @dataclass
 class Job:
-    """What a station's work is given.
+    """What a stage's work is given.
 
-    `recipe` is the fingerprint without that of the inputs. `last` is what the station left when it was last made, and
+    `recipe` is the fingerprint without that of the inputs. `last` is what the stage left when it was last made, and
     `same_recipe` says that it was made with today's settings and code, so that only what it read may be different.
     """
 
-    station: str
+    stage: str
     task: Task
     lake: Lake
     inputs: dict[str, Record]
@@ -56,18 +56,18 @@ class Job:
         """Where work keeps what it goes on from when it was cut off."""
         return self.lake.folder("work", self.fingerprint[:16])
 
-    def table(self, station: str) -> TableRef:
+    def table(self, stage: str) -> TableRef:
         """The table of an input, at the version this run is pinned to."""
-        return self.inputs[station].table_ref()
+        return self.inputs[stage].table_ref()
 
     @property
     def common(self) -> OfStage:
         """What the spec of every worker says of this job."""
         return {"task": self.task, "lake": self.lake.root, "work": self.work, "commit": self.commit}
 
-    def model(self, station: str) -> Path:
+    def model(self, stage: str) -> Path:
         """The folder of the model of an input."""
-        return Path(self.inputs[station].folders["model"])
+        return Path(self.inputs[stage].folders["model"])
 
     def launch(self, worker: Worker[Spec, Result], spec: Spec) -> Result:
         """Run a worker, where the task says that it runs."""
@@ -78,7 +78,7 @@ class Job:
         """The pod that the task asks for a worker; triage is mostly encoding, and goes where that goes."""
         field = f"launch.{'embed' if worker == 'triage' else worker}.pod"
         place, run = self.task.launch.pods().get(field), self.commit["dagster_run_id"]
-        return PodRequest(place, field, self.lake.root, self.work, self.task.name, self.station, run) if place else None
+        return PodRequest(place, field, self.lake.root, self.work, self.task.name, self.stage, run) if place else None
 
     def figure(self, name: str) -> Path:
         """Return where a figure of this making is to be drawn; it counts as one of them from now on."""
@@ -94,7 +94,7 @@ class Job:
 
 @dataclass
 class StageResult:
-    """What a station's work leaves: a table, folders or files, counts, and facts (JSON-like) to show.
+    """What a stage's work leaves: a table, folders or files, counts, and facts (JSON-like) to show.
 
     `kept` says why it serves, where it is not exactly what its inputs ask for: it is then looked at again each time.
     `figures` names what was drawn.
@@ -120,7 +120,7 @@ class StageResult:
 
 
 def do(job: Job, make: Callable[[Job], StageResult], used: dict[str, str], track: bool) -> Record:
-    """Make a station, and say how.
+    """Make a stage, and say how.
 
     Args:
         job: What is made.
@@ -128,15 +128,15 @@ def do(job: Job, make: Callable[[Job], StageResult], used: dict[str, str], track
         used: The data version of each input.
         track: Whether to open an MLflow run.
     """
-    log.info("%s: computing", job.station, extra={"stage": job.station})
+    log.info("%s: computing", job.stage, extra={"stage": job.stage})
     try:
         with ExitStack() as stack:
             # Tasks that differ elsewhere may make the same thing: its work folder is one task's at a time.
             stack.enter_context(job.lake.lock("work", job.fingerprint[:16]))
             if track:
                 run, commit = job.commit["dagster_run_id"], job.commit["code_version"]
-                tags = _tags(job.lake, job.station, job.task.name, job.fingerprint, commit, run)
-                job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.station}", tags, job.tracking))
+                tags = _tags(job.lake, job.stage, job.task.name, job.fingerprint, commit, run)
+                job.run = stack.enter_context(tracked(job.lake, f"{job.task.name} {job.stage}", tags, job.tracking))
             job.meter = stack.enter_context(metered())
             write_atomically(job.work / _ORIGIN, json.dumps(_origin(job)))
             made = _work(job, make)
@@ -145,7 +145,7 @@ def do(job: Job, make: Callable[[Job], StageResult], used: dict[str, str], track
                 _log(job.run, job.task, record)
             _clear_work(job)
     except Exception as error:
-        log.error("%s failed: %s", job.station, error)
+        log.error("%s failed: %s", job.stage, error)
         raise
     seconds, peak = job.meter.seconds, job.meter.peak_rss_mb
     return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), job.run, job.tracking)
@@ -159,8 +159,8 @@ def track_again(lake: Lake, record: Record) -> Record:
     """
     task = Task.model_validate(record.settings)
     made_in, code = record.dagster_run_id, record.code_version
-    tags = _tags(lake, record.station, record.task, record.fingerprint, code, made_in)
-    with tracked(lake, f"{record.task} {record.station}", tags) as run:
+    tags = _tags(lake, record.stage, record.task, record.fingerprint, code, made_in)
+    with tracked(lake, f"{record.task} {record.stage}", tags) as run:
         _log(run, task, record)
     return _tracked_in(record, run, AS_ENVIRONMENT_SAYS)
 
@@ -172,14 +172,14 @@ def _tracked_in(record: Record, run: TrackedRun | None, where: Tracking) -> Reco
     return replace(record, mlflow_run_id=run.id, mlflow_url=url, tracked_at=where.address)
 
 
-def _tags(lake: Lake, station: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
+def _tags(lake: Lake, stage: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
     """What an MLflow run is found by."""
     # MLflow's page says it at the top, in Markdown, for a tag is no link there.
     where = f"in [Dagster run {run[:8]}]({dagster_url(run)})"
     where = "by a call from Python" if run.startswith(FROM_PYTHON) else where
-    note = f"`{station}` of target `{task}`, made {where}"
+    note = f"`{stage}` of target `{task}`, made {where}"
     return {
-        "getmore.station": station,
+        "getmore.station": stage,
         "getmore.task": task,
         "getmore.lake": str(lake.root),
         "getmore.fingerprint": fingerprint,
@@ -192,7 +192,7 @@ def _tags(lake: Lake, station: str, task: str, fingerprint: str, code_version: s
 
 def _record(job: Job, made: StageResult, used: dict[str, str]) -> Record:
     return Record(
-        station=job.station,
+        stage=job.stage,
         task=job.task.name,
         fingerprint=job.fingerprint,
         data_version=made.data_version or job.fingerprint,
@@ -217,7 +217,7 @@ def _record(job: Job, made: StageResult, used: dict[str, str]) -> Record:
 
 
 def _origin(job: Job) -> dict[str, str]:
-    return {"station": job.station, "task": job.task.name, "recipe": job.recipe}
+    return {"stage": job.stage, "task": job.task.name, "recipe": job.recipe}
 
 
 def _clear_work(job: Job) -> None:
@@ -258,7 +258,7 @@ def _log(run: TrackedRun, task: Task, record: Record) -> None:
     run.log_metrics({**record.facts, **({} if scored else metrics), "rows": record.rows})
     run.log_curve(record.facts.get("curve", []))
     if "model" in record.folders:
-        version = run.register(f"{record.task}.{record.station}", Path(record.folders["model"]))
+        version = run.register(f"{record.task}.{record.stage}", Path(record.folders["model"]))
         run.set_tags({"model_folder": record.folders["model"], "registered_version": version})
     for figure in record.figures.values():
         if Path(figure).is_file():

@@ -52,7 +52,7 @@ def materialize(
     read = stage.inputs(task)
     if not read and not task.waits_for_assets:  # else the other stage that reads sources checks all of them
         preflight.check(task)
-    with lake.lock("station", *(() if stage.one_at_a_time else (task.name,)), stage.name):
+    with lake.lock("stage", *(() if stage.one_at_a_time else (task.name,)), stage.name):
         damage.require_whole(lake, stage.name)
         found = {name: records.require(name, made_first(name)) for name in read}
         used = {name: stage.version(record) for name, record in found.items()}
@@ -101,4 +101,4 @@ def _tell_of_others(task: Task, found: dict[str, Record]) -> None:
 def _warn_untracked(lake: Lake, record: Record, where: tracking_place.Tracking) -> None:
     if tracking_place.lost(lake, [record], where):
         said = "%s: MLflow's store does not know run %s of it any more; getmore repair TASK.yaml tracks it again"
-        log.warning(said, record.station, record.mlflow_run_id)
+        log.warning(said, record.stage, record.mlflow_run_id)

@@ -31,7 +31,7 @@ def _solve(job: Job) -> StageResult:
         version = fingerprint(
             version, job.last.data_version
         )  # where a solve ends depends, within tolerance, on its start
-    tables = {name: job.table(name) for name in (*candidates.STATIONS, "embeddings")}
+    tables = {name: job.table(name) for name in (*candidates.INPUTS, "embeddings")}
     done = job.launch(SOLVE, SolveSpec(**job.common, **tables, encoder=encoder, earlier=earlier))
     stands = last.given() if last and done.decision == "rescored" else {}
     asked = {"encoder": encoder, "earlier": earlier, "solver": solver}
@@ -58,7 +58,7 @@ def _stands(job: Job, last: Record) -> str | None:
     target = rows.filter(pl.col("side") == "target").select("id", "weight").collect()
     if before.encoder != encoder or weight_changed(target, points):
         return None
-    found = candidates.find(job.task, *(job.table(name) for name in candidates.STATIONS), without=without)
+    found = candidates.find(job.task, *(job.table(name) for name in candidates.INPUTS), without=without)
     scored = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
     same = scored.len() == found.eligible.height and scored.sort().equals(found.eligible["id"])
     return "no candidate and no point of the target came or went" if same else None
@@ -114,7 +114,7 @@ STAGE = Stage(
     code_version="4",
     settings=lambda task: task.transport,
     make=_solve,
-    reads=(*candidates.STATIONS, "embeddings"),
+    reads=(*candidates.INPUTS, "embeddings"),
     keep=_stands,
     on_gpu=True,
     columns={

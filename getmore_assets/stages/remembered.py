@@ -13,7 +13,7 @@ from typing import Any
 
 from getmore_assets.config import Task
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, now, write_atomically
+from getmore_assets.records import STAGE_NAMES, now, write_atomically
 from getmore_assets.stages.checks import Check, Checked, Finding
 
 LOOKED_AT = "looked_at"  # the metadata of a result that stands: when it was found
@@ -31,16 +31,16 @@ def result(check: Check, of: Checked) -> Finding:
     return found
 
 
-def key_of(check: Callable[..., Any], task: Task, station: str) -> str:
+def key_of(check: Callable[..., Any], task: Task, stage: str) -> str:
     """Return a hash of all that a check's result depends on.
 
-    These are its code, the task as it is now, and the records of its station and of every station before it: a record
-    changes whenever its station is materialized.
+    These are its code, the task as it is now, and the records of its stage and of every stage before it: a record
+    changes whenever its stage is materialized.
     """
     records = Lake(task.lake).root / "records" / task.name
     found = hashlib.blake2b(inspect.getsource(check).encode(), digest_size=16)
     found.update(task.model_dump_json().encode())
-    for name in STATIONS[: STATIONS.index(station) + 1]:
+    for name in STAGE_NAMES[: STAGE_NAMES.index(stage) + 1]:
         with suppress(FileNotFoundError):
             found.update((records / f"{name}.json").read_bytes())
     return found.hexdigest()

@@ -39,8 +39,8 @@ def find(lake: Lake, run: str) -> Record:
         selections = records.makings("selected_subset")
         wanted = {
             model.lineage["selection_hash"]
-            for station in _MODELS
-            for model in records.makings(station)
+            for stage in _MODELS
+            for model in records.makings(stage)
             if _names(model.mlflow_run_id, run) or _names(model.dagster_run_id, run)
         }
         for one in selections:

@@ -160,7 +160,7 @@ def _measured(task: Task, name: str) -> tuple[Record | None, str]:
 
 def _pool_rows(record: Record, lake: Lake) -> int | None:
     """Return how many rows the pool's sources had when a record was made; None where no record tells."""
-    wanted = record.data_version if record.station == "raw_corpus" else record.inputs.get("raw_corpus")
+    wanted = record.data_version if record.stage == "raw_corpus" else record.inputs.get("raw_corpus")
     made = next((one for one in Records(lake, record.task).makings("raw_corpus") if one.data_version == wanted), None)
     sources = pool.PoolFacts.of(made).sources if made else []
     if any(one.unchanged_files for one in sources):  # files that were not read again are not counted

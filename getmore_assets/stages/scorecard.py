@@ -7,7 +7,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus.target import TargetFacts
 from getmore_assets.facts import SelectionFacts
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics, tables, verdict
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
@@ -156,7 +156,7 @@ STAGE = Stage(
     code_version="5",
     settings=_settings,
     make=_compare,
-    reads=STATIONS[:-1],
+    reads=STAGE_NAMES[:-1],
     tracked=True,
     on_gpu=True,
     asks_models=True,

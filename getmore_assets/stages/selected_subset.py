@@ -76,7 +76,7 @@ def _change(job: Job, full: pl.DataFrame) -> JsonObject:
 
 def _counts(choice: Choice) -> JsonObject:
     rows, excluded = choice.rows, choice.found.excluded
-    leaked = excluded.filter(pl.col("station").is_in(["target_data", "leakage"]))
+    leaked = excluded.filter(pl.col("stage").is_in(["target_data", "leakage"]))
     share = {d: n / rows.height for d, n in rows["domain"].value_counts(sort=True).rows()}
     return {
         "selection_hash": choice.hash,

@@ -69,7 +69,7 @@ class Stage:
 
     def version(self, record: Record) -> str:
         """Return the version of an input that counts for this stage."""
-        fact = self.versions.get(record.station)
+        fact = self.versions.get(record.stage)
         return str(record.facts[fact]) if fact else record.data_version
 
     def cache_key(self, task: Task, used: dict[str, str]) -> str:

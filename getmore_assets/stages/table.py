@@ -7,7 +7,7 @@ stands in the module of its stage.
 from dataclasses import replace
 from importlib import import_module
 
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.checks import Check
 from getmore_assets.stages.shared_checks import has_its_columns, weights_are_finite
 from getmore_assets.stages.stage import Stage
@@ -20,6 +20,6 @@ def _entry(name: str) -> Stage:
 
 
 #: Every stage by name, in the order of the pipeline.
-STAGES = {name: _entry(name) for name in STATIONS}
+STAGES = {name: _entry(name) for name in STAGE_NAMES}
 #: Every check of one target, in the same order.
 CHECKS: list[Check] = [check for stage in STAGES.values() for check in stage.checks]

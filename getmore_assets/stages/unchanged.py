@@ -33,7 +33,7 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
     try:
         stages, statuses = needed(task, last), stage_statuses(task)
         records = [statuses[stage.name].record for stage in stages]
-        there = {one.station: one for one in records if one and _stands(lake, task, one)}
+        there = {one.stage: one for one in records if one and _stands(lake, task, one)}
         if len(there) < len(stages) or tracking_place.lost(lake, there.values()):
             return None
         for stage in stages:
@@ -50,4 +50,4 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
 
 def _stands(lake: Lake, task: Task, record: Record) -> bool:
     """Whether a record is the last one of its stage, and the versions of its inputs can still be read."""
-    return record == Records(lake, task.name).last(record.station) and not missing_inputs(lake, record)
+    return record == Records(lake, task.name).last(record.stage) and not missing_inputs(lake, record)

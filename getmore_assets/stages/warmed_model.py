@@ -30,7 +30,7 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
     overlap = jaccard(before, now)
     if overlap < job.task.drift.overlap:
         return None
-    fates = SelectionFacts.of(job.inputs["selected_subset"]).ledger.of_target(job.task.name)
+    fates = SelectionFacts.of(job.inputs["selected_subset"]).fates(job.task.name)
     standing = fates.filter((pl.col("decision") != "excluded") & pl.col("id").is_in(before.implode()))
     if standing.select(pl.len()).collect().item() < before.len():
         return None

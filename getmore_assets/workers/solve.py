@@ -46,7 +46,7 @@ def solve(spec: SolveSpec) -> SolveFacts:
     embeddings, target, encoder = spec.embeddings, spec.target_data, spec.encoder
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages require.
     without = store.without_vector(embeddings, encoder)
-    found = candidates.find(task, *(getattr(spec, name) for name in candidates.STATIONS), without=without)
+    found = candidates.find(task, *(getattr(spec, name) for name in candidates.INPUTS), without=without)
     eligible, points = found.eligible, points_of(target, task.name, without=without)
     y = store.load(embeddings, encoder, points["id"])
     before = previous_solution.read(spec.earlier, task, embeddings, encoder)

@@ -32,8 +32,8 @@ def test_what_the_target_is_tested_on_leaves_the_pool(sources, tmp_path):
     assert whole <= set(found.excluded.filter(reasons == "is in the target's test")["id"])
     assert (reasons == "held out as general text").sum() > 10
     assert f"overlaps the target's test: near of {'e' * 32}" in set(reasons)
-    stations = set(found.excluded["station"])
-    assert {"target_data", "leakage", "raw_corpus"} == stations
+    stages = set(found.excluded["stage"])
+    assert {"target_data", "leakage", "raw_corpus"} == stages
     assert found.eligible.height + found.excluded.height == pl.read_delta(table.path).height
 
 

@@ -24,39 +24,39 @@ class Copy:
         self.fields = {**ran.fields, "lake": str(self.lake.root)}
         self.task = write_task(folder / "tiny.yaml", self.fields)
 
-    def record(self, station: str) -> Record:
-        found = self.records.get(station)
+    def record(self, stage: str) -> Record:
+        found = self.records.get(stage)
         assert found is not None
         return found
 
-    def rows(self, station: str) -> pl.DataFrame:
-        return self.record(station).table_ref().scan().collect()
+    def rows(self, stage: str) -> pl.DataFrame:
+        return self.record(stage).table_ref().scan().collect()
 
-    def put(self, station: str, rows: pl.DataFrame) -> None:
-        """Make these the rows of a station's table."""
-        path = self.record(station).table_ref().path
+    def put(self, stage: str, rows: pl.DataFrame) -> None:
+        """Make these the rows of a stage's table."""
+        path = self.record(stage).table_ref().path
         rows.write_delta(path, mode="overwrite", delta_write_options={"schema_mode": "overwrite"})
         latest = self.lake.latest(Path(path).name)
         assert latest is not None
-        self.change(station, table=TableRef(latest.path, latest.version))
+        self.change(stage, table=TableRef(latest.path, latest.version))
 
-    def set(self, station: str, where: pl.Expr, **values: object) -> None:
-        """Change columns of the first row of a station's table for which a condition holds."""
+    def set(self, stage: str, where: pl.Expr, **values: object) -> None:
+        """Change columns of the first row of a stage's table for which a condition holds."""
         first = where & (where.cum_sum() == 1)
         changed = [pl.when(first).then(value).otherwise(name).alias(name) for name, value in values.items()]
-        self.put(station, self.rows(station).with_columns(changed))
+        self.put(stage, self.rows(stage).with_columns(changed))
 
-    def change(self, station: str, **fields: object) -> None:
-        self.records.put(replace(self.record(station), **fields))
+    def change(self, stage: str, **fields: object) -> None:
+        self.records.put(replace(self.record(stage), **fields))
 
-    def fact(self, station: str, **facts: object) -> None:
-        self.change(station, facts={**self.record(station).facts, **facts})
+    def fact(self, stage: str, **facts: object) -> None:
+        self.change(stage, facts={**self.record(stage).facts, **facts})
 
-    def weights(self, station: str) -> Path:
+    def weights(self, stage: str) -> Path:
         """The weights of a model, in a folder of this copy's own."""
-        folder = self.lake.root.parent / station
-        shutil.copytree(self.record(station).folders["model"], folder)
-        self.change(station, folders={"model": str(folder)}, contents={})
+        folder = self.lake.root.parent / stage
+        shutil.copytree(self.record(stage).folders["model"], folder)
+        self.change(stage, folders={"model": str(folder)}, contents={})
         return folder / "model.safetensors"
 
 
@@ -68,33 +68,33 @@ def called(name: str, damage: Damage) -> Damage:
     return damage
 
 
-def renamed(station: str, column: str) -> Damage:
-    return called("renamed", lambda copy: copy.put(station, copy.rows(station).rename({column: f"{column}_2"})))
+def renamed(stage: str, column: str) -> Damage:
+    return called("renamed", lambda copy: copy.put(stage, copy.rows(stage).rename({column: f"{column}_2"})))
 
 
-def recast(station: str, column: str, kind: type[pl.DataType]) -> Damage:
-    return called("recast", lambda copy: copy.put(station, copy.rows(station).with_columns(pl.col(column).cast(kind))))
+def recast(stage: str, column: str, kind: type[pl.DataType]) -> Damage:
+    return called("recast", lambda copy: copy.put(stage, copy.rows(stage).with_columns(pl.col(column).cast(kind))))
 
 
-def made_before(station: str, times: float) -> Damage:
-    """The station had so many times the rows before."""
+def made_before(stage: str, times: float) -> Damage:
+    """The stage had so many times the rows before."""
 
     def damage(copy: Copy) -> None:
-        now = copy.record(station)
+        now = copy.record(stage)
         rows, other = int(times * now.rows), f"{times}-before"
-        copy.change(station, rows=rows, fingerprint=other, data_version=other, made_at="2020-01-01T00:00:00+00:00")
+        copy.change(stage, rows=rows, fingerprint=other, data_version=other, made_at="2020-01-01T00:00:00+00:00")
         copy.records.put(now)
 
     return called(f"{times:g}_times_the_rows_before", damage)
 
 
-def source_changed(station: str) -> Damage:
-    return called("source_changed", lambda copy: copy.change(station, fingerprint="0" * 32))
+def source_changed(stage: str) -> Damage:
+    return called("source_changed", lambda copy: copy.change(stage, fingerprint="0" * 32))
 
 
-def nan_weight(station: str) -> Damage:
+def nan_weight(stage: str) -> Damage:
     def damage(copy: Copy) -> None:
-        file = copy.weights(station)
+        file = copy.weights(stage)
         tensors = load_file(file)
         tensors[sorted(tensors)[-1]].flat[3] = float("nan")
         save_file(tensors, file, {"format": "pt"})
@@ -127,15 +127,15 @@ def changed(text: str) -> str:
     return " ".join([*words[:-1], "otherwise"])
 
 
-def nearly_leaked(station: str, which: pl.Expr) -> Damage:
+def nearly_leaked(stage: str, which: pl.Expr) -> Damage:
     """A row becomes a test row with one word changed."""
 
     def damage(copy: Copy) -> None:
         rows = copy.rows("target_data").filter(pl.col("split") == "test")
         longest = rows.sort(pl.col("text").str.len_chars())["text"][-1]
-        copy.set(station, which, text=pl.lit(changed(longest)))
+        copy.set(stage, which, text=pl.lit(changed(longest)))
 
-    return called(f"nearly_leaked_into_{station}", damage)
+    return called(f"nearly_leaked_into_{stage}", damage)
 
 
 def long_vector(copy: Copy) -> None:

@@ -14,7 +14,7 @@ ATTACK = "![x](http://127.0.0.1:9/seen) [click](javascript:alert(1)) <img src=x 
 
 
 def record(**facts) -> Record:
-    fields = dict.fromkeys(("station", "task", "fingerprint", "data_version", "code_version", "dagster_run_id"), "x")
+    fields = dict.fromkeys(("stage", "task", "fingerprint", "data_version", "code_version", "dagster_run_id"), "x")
     numbers = {"rows": 1, "seconds": 0.1, "peak_rss_mb": 1.0}
     empty = {"inputs": {}, "lineage": {}, "folders": {}, "table": None, "mlflow_run_id": None, "mlflow_url": None}
     return Record(**fields, **numbers, **empty, facts=facts, made_at=now(), kept=ATTACK)

@@ -6,7 +6,7 @@ import pytest
 
 from getmore_assets.definitions import defs
 from getmore_assets.defs.assets import RAISED
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.table import CHECKS
 from tests.conftest import task_fields, write_task
 from tests.defs import damage as d
@@ -105,7 +105,7 @@ def test_a_check_fails_on_the_data_that_must_make_it_fail(damage, check, ran, tm
 def test_every_check_has_its_damage_and_all_hold_on_a_good_line(ran, tmp_path):
     assert {check for _, check in DAMAGES} == set(BY_NAME)
     assert len(BY_NAME) == len(CHECKS)
-    assert {one.stage for one in CHECKS} == set(STATIONS)
+    assert {one.stage for one in CHECKS} == set(STAGE_NAMES)
     result = execute("check", d.Copy(ran, tmp_path).task)
     found = evaluations(result)
     assert result.success
@@ -114,20 +114,20 @@ def test_every_check_has_its_damage_and_all_hold_on_a_good_line(ran, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("job", "damage", "station", "check"),
+    ("job", "damage", "stage", "check"),
     [
         ("select", d.twice, "raw_corpus", "ids_are_unique"),
         ("run", d.picked_with_other_text, "selected_subset", "picks_are_the_pools_rows"),
     ],
 )
-def test_a_blocking_check_that_fails_stops_what_follows(job, damage, station, check, ran, tmp_path):
+def test_a_blocking_check_that_fails_stops_what_follows(job, damage, stage, check, ran, tmp_path):
     copy = d.Copy(ran, tmp_path)
     damage(copy)
     result = execute(job, copy.task)
     assert not result.success
     assert not evaluations(result)[check].passed
-    after = set(STATIONS[STATIONS.index(station) + 1 :]) - {"target_data", "base_model"}
-    assert station in made(result)
+    after = set(STAGE_NAMES[STAGE_NAMES.index(stage) + 1 :]) - {"target_data", "base_model"}
+    assert stage in made(result)
     assert not made(result) & after
 
 

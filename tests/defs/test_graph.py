@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from getmore_assets.definitions import defs
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 
 SNAPSHOT = Path(__file__).with_name("graph.json")
 
@@ -41,7 +41,7 @@ def test_the_graph_is_the_one_agreed_on():
 
 def test_every_asset_describes_itself():
     specs = defs.resolve_all_asset_specs()
-    assert {spec.key.path[-1] for spec in specs} == set(STATIONS)
+    assert {spec.key.path[-1] for spec in specs} == set(STAGE_NAMES)
     assert all(spec.description and len(spec.description) > 60 for spec in specs)
 
 

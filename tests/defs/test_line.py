@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
+from getmore_assets.records import STAGE_NAMES, Records
 from getmore_assets.tracking_place import Tracking
 from tests.conftest import getmore, task_fields, write_task
 
@@ -24,10 +24,10 @@ def by_name(printed):
     return {s["name"]: s for s in printed["stages"]}
 
 
-def test_every_station_was_made_and_metered(ran):
-    stations = by_name(ran.printed)
-    assert tuple(stations) == STATIONS
-    assert all(s["status"] == "materialized" and s["seconds"] > 0 and s["peak_rss_mb"] > 50 for s in stations.values())
+def test_every_stage_was_made_and_metered(ran):
+    stages = by_name(ran.printed)
+    assert tuple(stages) == STAGE_NAMES
+    assert all(s["status"] == "materialized" and s["seconds"] > 0 and s["peak_rss_mb"] > 50 for s in stages.values())
 
 
 def test_the_selection_keeps_its_budget_and_its_rows_are_their_ids(ran):
@@ -192,7 +192,7 @@ def test_appended_rows_are_the_only_ones_encoded_and_the_old_version_stays(sourc
     assert old == before
 
 
-def test_a_station_whose_input_is_missing_says_so(sources, tmp_path, monkeypatch):
+def test_a_stage_whose_input_is_missing_says_so(sources, tmp_path, monkeypatch):
     from getmore_assets.definitions import defs
 
     write_task(tmp_path / "tiny.yaml", task_fields(sources, tmp_path / "lake"))

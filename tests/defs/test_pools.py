@@ -45,12 +45,12 @@ def embed(instance, ran, *overrides):
     return materialize("embeddings", ran.file, instance, *overrides)
 
 
-def test_a_station_that_is_found_made_does_not_wait(instance, ran_copy):
+def test_a_stage_that_is_found_made_does_not_wait(instance, ran_copy):
     take_the_place(instance)
     assert embed(instance, ran_copy).success  # would wait for ever else: the place is never given back
 
 
-def test_a_station_that_works_waits_for_its_place_and_gives_it_back(instance, ran_copy):
+def test_a_stage_that_works_waits_for_its_place_and_gives_it_back(instance, ran_copy):
     take_the_place(instance)
     results = []
     working = threading.Thread(target=lambda: results.append(embed(instance, ran_copy, "encoder.dimensions=8")))
@@ -65,7 +65,7 @@ def test_a_station_that_works_waits_for_its_place_and_gives_it_back(instance, ra
     assert held(instance) == ([], [])
 
 
-def test_a_station_that_fails_gives_its_place_back(instance, ran_copy, monkeypatch):
+def test_a_stage_that_fails_gives_its_place_back(instance, ran_copy, monkeypatch):
     def fail(*_):
         assert held(instance) == (["embeddings"], [])
         raise RuntimeError("no vectors today")
@@ -76,12 +76,12 @@ def test_a_station_that_fails_gives_its_place_back(instance, ran_copy, monkeypat
 
 
 @pytest.mark.parametrize("instance", ["run"], indirect=True)
-def test_where_whole_runs_wait_a_station_does_not(instance, ran_copy):
+def test_where_whole_runs_wait_a_stage_does_not(instance, ran_copy):
     take_the_place(instance)
     assert embed(instance, ran_copy, "encoder.dimensions=8").success
 
 
-def test_where_whole_runs_wait_dagster_knows_the_pool_of_every_station_that_works_on_a_gpu():
+def test_where_whole_runs_wait_dagster_knows_the_pool_of_every_stage_that_works_on_a_gpu():
     show = (
         "from getmore_assets.definitions import defs; "
         "print(*sorted(n.key.path[-1] for n in defs.resolve_asset_graph().asset_nodes if n.pools == {'gpu'}))"

@@ -9,11 +9,11 @@ import getmore_assets
 from getmore_assets import build_definitions, damage
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
+from getmore_assets.records import STAGE_NAMES, Records
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
 
-SELECTED = STATIONS[: STATIONS.index("selected_subset") + 1]
+SELECTED = STAGE_NAMES[: STAGE_NAMES.index("selected_subset") + 1]
 
 
 @dg.asset
@@ -60,7 +60,7 @@ def test_a_project_keeps_all_that_is_its_own(tasks, tmp_path):
     dg.Definitions.validate_loadable(defs)
     graph = defs.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert names == {"embeddings", "daily", "my_docs", *(f"warm/{stage}" for stage in STATIONS)}
+    assert names == {"embeddings", "daily", "my_docs", *(f"warm/{stage}" for stage in STAGE_NAMES)}
     assert dg.AssetKey("my_docs") in graph.get(dg.AssetKey(["warm", "raw_corpus"])).parent_keys
     assert dg.AssetKey("daily") in graph.get(dg.AssetKey(["warm", "target_data"])).parent_keys
     repository = defs.get_repository_def()
@@ -145,7 +145,7 @@ def test_dagsters_automation_asks_for_what_follows_a_change_upstream(tasks):
     upstream, eager = {"candidates": [my_docs], "target": ["files"]}, dg.AutomationCondition.eager()
     ours = build_definitions(key_prefix="warm", upstream=upstream, tasks=tasks, automation_condition=eager)
     defs = dg.Definitions.merge(dg.Definitions(assets=[my_docs, files]), ours)
-    stages = {name: dg.AssetKey(["warm", name]) for name in STATIONS}
+    stages = {name: dg.AssetKey(["warm", name]) for name in STAGE_NAMES}
     cursor = None
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("warm_target", ["tiny"])
@@ -166,14 +166,14 @@ def test_dagsters_automation_asks_for_what_follows_a_change_upstream(tasks):
         asked()
         instance.report_runless_asset_event(dg.AssetMaterialization("my_docs"))
         observed("1")
-        assert asked() == set(STATIONS)
+        assert asked() == set(STAGE_NAMES)
         assert asked() == set()
         instance.report_runless_asset_event(dg.AssetMaterialization("my_docs"))
-        assert asked() == set(STATIONS) - {"target_data"}
+        assert asked() == set(STAGE_NAMES) - {"target_data"}
         observed("1")
         assert asked() == set()  # the same data version
         observed("2")
-        assert asked() == set(STATIONS) - {"raw_corpus"}
+        assert asked() == set(STAGE_NAMES) - {"raw_corpus"}
 
 
 def test_mlflow_is_where_the_project_says(ran_copy, tmp_path, monkeypatch):

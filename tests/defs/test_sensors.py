@@ -9,7 +9,7 @@ from getmore_assets import build_definitions, lake, liveness
 from getmore_assets.definitions import defs
 from getmore_assets.defs import runs
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
+from getmore_assets.records import STAGE_NAMES, Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.watch import Memory
 from getmore_assets.task_files import load_task
@@ -371,7 +371,7 @@ def test_without_partitions_the_one_target_is_run_approved_and_run_on(ran_copy, 
         plan = project.resolve_job_def("warm_plan")  # a job that somebody started by hand
         going = instance.create_run_for_job(plan, status=dg.DagsterRunStatus.STARTED, tags=plan.run_tags)
         made = execute("warm_select", run_config=select.run_config, tags=select.tags)
-        assert {"target_data", "selected_subset"} <= made < set(STATIONS)
+        assert {"target_data", "selected_subset"} <= made < set(STAGE_NAMES)
         execute("warm_approve")
         assert watched.tick() == {}
         instance.report_run_canceled(going)

@@ -8,27 +8,27 @@ import pytest
 from getmore_assets.definitions import defs
 from getmore_assets.defs.asset_metadata import owners
 from getmore_assets.defs.query_jobs import JOBS
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.table import STAGES
 
 COLUMNS = {name: stage.columns for name, stage in STAGES.items() if stage.columns}
 SPECS = {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs()}
 
 
-@pytest.mark.parametrize("station", COLUMNS)
-def test_every_column_that_is_there_says_what_it_holds(station, ran):
-    said = SPECS[station].metadata["dagster/column_schema"]
+@pytest.mark.parametrize("stage", COLUMNS)
+def test_every_column_that_is_there_says_what_it_holds(stage, ran):
+    said = SPECS[stage].metadata["dagster/column_schema"]
     said = getattr(said, "value", said)
-    there = ran.records.get(station).table_ref().scan().collect_schema()
+    there = ran.records.get(stage).table_ref().scan().collect_schema()
     assert {column.name: column.type for column in said.columns} == {
-        n: str(k) for n, k in there.items() if n in COLUMNS[station]
+        n: str(k) for n, k in there.items() if n in COLUMNS[stage]
     }
-    assert set(there) == set(COLUMNS[station])
+    assert set(there) == set(COLUMNS[stage])
     assert all(column.description for column in said.columns)
 
 
-def test_every_station_has_owners_tags_and_kinds():
-    assert set(SPECS) == set(STATIONS)
+def test_every_stage_has_owners_tags_and_kinds():
+    assert set(SPECS) == set(STAGE_NAMES)
     for spec in SPECS.values():
         assert list(spec.owners) == ["team:getmore"]
         assert spec.tags["getmore/makes"] in ("table", "model")

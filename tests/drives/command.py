@@ -21,12 +21,12 @@ from typing import Any
 import psutil
 
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from tests.conftest import documents, task_fields, write_sources, write_task
 
 REPO = Path(__file__).parents[2]
 LONGEST = 600.0  # seconds that a command may take before it counts as hung
-_STATION = re.compile(rf"^({'|'.join(STATIONS)})(: computing| +[\d,]+ rows )", re.MULTILINE)
+_STAGE = re.compile(rf"^({'|'.join(STAGE_NAMES)})(: computing| +[\d,]+ rows )", re.MULTILINE)
 _OTHERS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
 
 
@@ -78,9 +78,9 @@ class Command:
         return lines[-1] if lines else ""
 
     @property
-    def station(self) -> str:
-        """The station that is being made, or the one after which it is."""
-        seen = _STATION.findall(self.text)
+    def stage(self) -> str:
+        """The stage that is being made, or the one after which it is."""
+        seen = _STAGE.findall(self.text)
         if not seen:
             return "inputs" if "checking the inputs" in self.text else "start"
         name, what = seen[-1]
@@ -100,7 +100,7 @@ class Command:
 
     @property
     def reused(self) -> int:
-        """Stations that it did not make again."""
+        """Stages that it did not make again."""
         return sum(one["status"] != "materialized" for one in self.answer.get("stages", []))
 
     def workers(self) -> list[psutil.Process]:
@@ -136,9 +136,9 @@ class Command:
             for process in [*self.process.children(recursive=True), self.process]:
                 process.resume()
 
-    def makes(self, station: str) -> bool:
-        """Whether it has begun to make a station."""
-        return f"{station}: computing" in self.text
+    def makes(self, stage: str) -> bool:
+        """Whether it has begun to make a stage."""
+        return f"{stage}: computing" in self.text
 
     def end(self) -> int:
         """Wait for its end; its exit code, or -9 where it hung and was killed."""
@@ -211,7 +211,7 @@ class Place:
         return self.home / f"{self.task}.yaml"
 
     def write_task(self, **changes: Any) -> None:
-        """The task file: a triage that leaves the embeddings station its share of rows, and a small comparison."""
+        """The task file: a triage that leaves the embeddings stage its share of rows, and a small comparison."""
         small = {"compare": ["none", "random"], "seeds": 1, "triage": {"sample": 20}}
         fields = {"name": self.task, **small, **changes}
         write_task(self.file, task_fields(self.home / "sources", self.lake.root, **fields))

@@ -3,7 +3,7 @@
 Belongs here: who else is there. Does not: judging (`judge.py`).
 """
 
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from tests.drives.command import Place
 from tests.drives.drive import Drive, note
 from tests.drives.judge import compare, holds, left_behind
@@ -18,7 +18,7 @@ def two_commands(drive: Drive) -> None:
         result.must(codes == (0, 0), f"exit codes {codes}: {first.said} / {second.said}")
         result.must("waiting" in first.text + second.text, "neither said that it waits for the other")
         reused = sorted((first.reused, second.reused))
-        result.must(reused == [0, len(STATIONS)], f"stations reused by the two: {reused}")
+        result.must(reused == [0, len(STAGE_NAMES)], f"stages reused by the two: {reused}")
         compare(result, drive.undisturbed, holds(place))
         result.wrong += left_behind(place)
         drive.again(result, place)
@@ -47,10 +47,10 @@ def _whole(place: Place, name: str) -> Place:
 
 def target_changes(drive: Drive) -> None:
     """Rows are appended to target train; the run goes on to its end, and is followed by another."""
-    for station, history in (("raw_corpus", _grown), ("base_model", _grew), ("warmed_model", _grew)):
-        with drive.scenario(f"target grows, {station}") as (result, place):
-            command, result.when = place.start("grows"), station
-            command.reach(lambda c=command, s=station: c.makes(s), every=0.001)
+    for stage, history in (("raw_corpus", _grown), ("base_model", _grew), ("warmed_model", _grew)):
+        with drive.scenario(f"target grows, {stage}") as (result, place):
+            command, result.when = place.start("grows"), stage
+            command.reach(lambda c=command, s=stage: c.makes(s), every=0.001)
             place.grow_target()
             note(result, command)
             result.must(result.code == 0, f"the run during which it grew ended with {result.code}")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import getmore_assets
 from getmore_assets.encoders import encoder_fingerprint, store
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.task_files import load_task
 from tests.drives.command import REPO, Command
 from tests.drives.drive import MEND, Drive, Stopped, repaired
@@ -78,13 +78,13 @@ def _ended_well(command: Command) -> None:
         raise SystemExit(f"an undisturbed run failed: {command.error or command.said} ({command.log})")
 
 
-def _stations(verb: str) -> tuple[str, ...]:
-    return STATIONS if verb == "run" else UP_TO_SUBSET
+def _stages(verb: str) -> tuple[str, ...]:
+    return STAGE_NAMES if verb == "run" else UP_TO_SUBSET
 
 
 def _left(place: Small, verb: str) -> Left:
     _ended_well(place.run("undisturbed", verb))
-    return holds(place, _stations(verb)), vectors_of_task(place)
+    return holds(place, _stages(verb)), vectors_of_task(place)
 
 
 def found_by_doctor(place: Small) -> set[str]:
@@ -111,7 +111,7 @@ def damaged(ward: Ward, result: Result, damage: Damage) -> None:
     if run.end():
         result.must(MEND in result.said, f"refused, and does not name `{MEND}`: {result.said[:200]}")
     else:
-        result.notes.append(f"the run ended well, {run.reused} stations reused")
+        result.notes.append(f"the run ended well, {run.reused} stages reused")
         result.must(not damage.changes, "a run that reads what is damaged ended well")
         _judge(result, place, damage.verb, expected, "after the run, ")
     if run.end() or found_by_doctor(place) - ward.usual:
@@ -137,7 +137,7 @@ def _again(result: Result, place: Small, verb: str) -> None:
 
 
 def _judge(result: Result, place: Small, verb: str, expected: list[Left], where: str = "") -> None:
-    result.wrong += [f"{where}{wrong}" for wrong in unlike(place, expected, _stations(verb))]
+    result.wrong += [f"{where}{wrong}" for wrong in unlike(place, expected, _stages(verb))]
 
 
 def checkout(home: Path, commit: str) -> Path:

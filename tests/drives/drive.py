@@ -121,7 +121,7 @@ def repaired(result: Result, place: Place) -> None:
 def note(result: Result, command: Command) -> None:
     """What the disturbed command said, and when it was disturbed where that is not known yet."""
     result.code, result.said, result.seconds = command.end(), command.said, command.seconds
-    result.when = result.when or command.station
+    result.when = result.when or command.stage
 
 
 def must_fail(result: Result, command: Command, naming: Collection[str] = (), code: int | None = None) -> None:

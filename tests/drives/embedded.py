@@ -27,7 +27,7 @@ from typing import Any
 
 from getmore_assets.corpus import python_docs
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS, Records
+from getmore_assets.records import STAGE_NAMES, Records
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ["asyncio", "email", "unittest", "http", "json"]
@@ -37,7 +37,7 @@ CHANGES = {
     'dg.multiprocess_executor.configured({"max_concurrent": 2})': "dg.in_process_executor",
     '"name": name,': '"name": name, "approval": True,',
 }
-STAGES = STATIONS[: STATIONS.index("selected_subset") + 1]
+STAGES = STAGE_NAMES[: STAGE_NAMES.index("selected_subset") + 1]
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 RUNS = """{ runsOrError(limit: 500) { ... on Runs { results { runId status pipelineName tags { key value } } } } }"""
 ASSET = """query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {

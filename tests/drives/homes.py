@@ -52,10 +52,10 @@ class Home:
             instance.add_dynamic_partitions("target", list(targets))
 
     def start(self, place: Place, name: str, before: Sequence[str] = ()) -> Command:
-        """Materialise the stations up to the subset of one target, in one process."""
+        """Materialise the stages up to the subset of one target, in one process."""
         self._register([place.task])
-        stations = ["--select", ",".join(UP_TO_SUBSET), "--partition", place.task]
-        command = ["-m", "dagster", "asset", "materialize", *_CODE, *stations]
+        stages = ["--select", ",".join(UP_TO_SUBSET), "--partition", place.task]
+        command = ["-m", "dagster", "asset", "materialize", *_CODE, *stages]
         return Command(command, place.home / f"{place.task}-{name}.log", self.environment, before=before)
 
     def backfill(self, targets: Sequence[str], name: str) -> None:

@@ -17,7 +17,7 @@ from getmore_assets.corpus import candidates, pool
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.lake import TableRef
-from getmore_assets.records import STATIONS, Records
+from getmore_assets.records import STAGE_NAMES, Records
 from getmore_assets.task_files import load_task
 from tests.drives.command import Place
 
@@ -62,11 +62,11 @@ class Result:
 
     Attributes:
         fault: Which.
-        when: The station that was being made.
+        when: The stage that was being made.
         said: The last line of the disturbed command.
         seconds: Until the disturbed command ended.
         code: Its exit code.
-        reused: Stations that the rerun did not make again.
+        reused: Stages that the rerun did not make again.
         wrong: What did not hold.
         notes: What is worth telling beside that.
         skipped: Why it was not tried; empty where it was.
@@ -97,28 +97,28 @@ class Result:
         return "; ".join(["FAILED: " + "; ".join(self.wrong)] if self.wrong else ["held", *self.notes])
 
 
-#: The stations of `getmore select`, where the selector asks no model.
-UP_TO_SUBSET = tuple(name for name in STATIONS[: STATIONS.index("selected_subset") + 1] if name != "base_model")
+#: The stages of `getmore select`, where the selector asks no model.
+UP_TO_SUBSET = tuple(name for name in STAGE_NAMES[: STAGE_NAMES.index("selected_subset") + 1] if name != "base_model")
 
 
-def holds(place: Place, stations: Sequence[str] = STATIONS) -> Holds:
-    """Read a lake, as far as the stations go."""
+def holds(place: Place, stages: Sequence[str] = STAGE_NAMES) -> Holds:
+    """Read a lake, as far as the stages go."""
     task, records = load_task(place.file), Records(place.lake, place.task)
     exported = pl.read_parquet(place.lake.root / "exports" / place.task / "selected.parquet")
     rows, ids = {}, exported["id"].to_list()
-    for station in stations:
-        record = records.get(station)
+    for stage in stages:
+        record = records.get(stage)
         if record is None:
-            raise LookupError(f"{station} has no record, or what it names is gone")
+            raise LookupError(f"{stage} has no record, or what it names is gone")
         if record.table:
-            rows[station] = _height(record.table, place.task, pool.pool_key(task))
+            rows[stage] = _height(record.table, place.task, pool.pool_key(task))
     selected = records.get("selected_subset")
     assert selected
     of_table = selected.table_ref().scan().filter(pl.col("target") == place.task).sort("rank").collect()["id"].to_list()
     if of_table != ids:
         raise LookupError("the exported selection is not the one in the table")
     scored = {}
-    if "scorecard" in stations and (scores := records.get("scorecard")):
+    if "scorecard" in stages and (scores := records.get("scorecard")):
         table = scores.table_ref().scan().filter(pl.col("target") == place.task).collect()
         scored = {f"{name}, seed {seed}": value for name, seed, value in table["selector", "seed", "perplexity"].rows()}
     ledger = place.lake.latest("row_ledger")
@@ -149,7 +149,7 @@ def vectors_of_task(place: Place) -> dict[str, np.ndarray]:
     record = records.get("embeddings")
     if record is None:
         raise LookupError("embeddings has no record, or what it names is gone")
-    eligible = candidates.find(task, *(record.input_table(name) for name in candidates.STATIONS)).eligible
+    eligible = candidates.find(task, *(record.input_table(name) for name in candidates.INPUTS)).eligible
     points = points_of(record.input_table("target_data"), place.task)
     ids = pl.concat([eligible.select("id"), points.select("id")]).unique().sort("id")["id"]
     return dict(zip(ids, store.load(record.table_ref(), record.facts["encoder"], ids), strict=True))

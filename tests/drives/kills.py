@@ -31,7 +31,7 @@ def of_the_command(drive: Drive, kills: int) -> None:
             command = place.start("killed")
             while command.going and time.monotonic() - command.began < at:
                 time.sleep(0.01)
-            ended, result.when = not command.going, command.station
+            ended, result.when = not command.going, command.stage
             left = command.kill()
             note(result, command)
             result.must(not left, f"still there after 2 s: {'; '.join(left)}")
@@ -57,13 +57,13 @@ def while_a_store_is_made(drive: Drive, kills: int) -> None:
 
 
 def of_a_worker(drive: Drive, kills: int) -> None:
-    """The worker of a station that is drawn, up to 0.15 s after it began: it may end soon after."""
+    """The worker of a stage that is drawn, up to 0.15 s after it began: it may end soon after."""
     draws = drive.random("workers")
-    for station in draws.sample(WITH_WORKERS, min(kills, len(WITH_WORKERS))):
+    for stage in draws.sample(WITH_WORKERS, min(kills, len(WITH_WORKERS))):
         late = draws.uniform(0, 0.15)
-        with drive.scenario(f"worker of {station}") as (result, place):
-            command, result.when = place.start("killed"), station
-            command.reach(lambda c=command, s=station: c.makes(s) and c.workers())
+        with drive.scenario(f"worker of {stage}") as (result, place):
+            command, result.when = place.start("killed"), stage
+            command.reach(lambda c=command, s=stage: c.makes(s) and c.workers())
             time.sleep(late)
             for worker in command.workers():
                 os.kill(worker.pid, signal.SIGKILL)

@@ -191,7 +191,7 @@ def hosts_killed(known: References, result: Result, place: Small) -> None:
     racers = [Home(place, one.task).start(one, "race", host(f"host-{one.task}", locks)) for one in places]
     racers[0].reach(lambda: racers[0].makes("domain_triage") and racers[0].workers())
     time.sleep(known.drive.random(result.fault).uniform(0.5, 1.5))
-    result.when = racers[0].station
+    result.when = racers[0].stage
     racers[0].kill()
     _end(result, racers[1:])
     settle(known, result, places, killed=True)
@@ -291,9 +291,9 @@ def _pause_at_the_fit(result: Result, place: Small, command: Command) -> None:
     command.pause()
 
 
-def _let_by(paused: Command, other: Command, station: str) -> None:
+def _let_by(paused: Command, other: Command, stage: str) -> None:
     """Let the other command go as far as it gets, then let the paused one go on."""
-    other.reach(lambda: other.makes(station))
+    other.reach(lambda: other.makes(stage))
     since = time.monotonic()
     other.until(lambda: time.monotonic() - since > _LET_GO)
     paused.go_on()

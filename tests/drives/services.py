@@ -33,14 +33,14 @@ def unreachable(drive: Drive) -> None:
 
 
 def killed(drive: Drive) -> None:
-    """A server is killed while a station that logs to it works; a new one on the same store serves the rerun."""
-    for station in ("base_model", "warmed_model"):
-        with drive.scenario(f"MLflow server killed, {station}") as (result, place):
+    """A server is killed while a stage that logs to it works; a new one on the same store serves the rerun."""
+    for stage in ("base_model", "warmed_model"):
+        with drive.scenario(f"MLflow server killed, {stage}") as (result, place):
             port, store = free_port(drive.seed), place.home / "server.db"
             uri = f"http://127.0.0.1:{port}"
             with _server(place.home, port) as server:
-                command, result.when = place.start("served", MLFLOW_TRACKING_URI=uri), station
-                command.reach(lambda c=command, s=station: c.makes(s) and c.workers())
+                command, result.when = place.start("served", MLFLOW_TRACKING_URI=uri), stage
+                command.reach(lambda c=command, s=stage: c.makes(s) and c.workers())
                 time.sleep(0.5)
                 os.killpg(server.pid, signal.SIGKILL)
                 gone = time.monotonic()

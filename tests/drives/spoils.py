@@ -45,8 +45,8 @@ def _rows_of(place: Small, table: str) -> Path:
     return max((one for one in found if "_delta_log" not in one.parts), key=lambda one: one.stat().st_size)
 
 
-def _record(place: Small, station: str) -> Path:
-    return place.lake.root / "records" / place.task / f"{station}.json"
+def _record(place: Small, stage: str) -> Path:
+    return place.lake.root / "records" / place.task / f"{stage}.json"
 
 
 def _export(place: Small, name: str) -> Path:
@@ -58,8 +58,8 @@ def _fit(place: Small) -> Path:
     return found
 
 
-def _weights(place: Small, station: str) -> Path:
-    (found,) = place.lake.root.glob(f"models/{station}/*/model.safetensors")
+def _weights(place: Small, stage: str) -> Path:
+    (found,) = place.lake.root.glob(f"models/{stage}/*/model.safetensors")
     return found
 
 

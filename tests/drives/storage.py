@@ -26,7 +26,7 @@ _READ_ONLY = (
 
 def full(drive: Drive) -> None:
     """The lake's file system has a few kilobytes left from a moment on."""
-    for name, station, saves, left_kb in (
+    for name, stage, saves, left_kb in (
         ("disk full, the pool", "raw_corpus", False, 64),
         ("disk full, vectors", "embeddings", False, 48),
         ("disk full, potentials", "ot_potentials", False, 64),
@@ -36,10 +36,10 @@ def full(drive: Drive) -> None:
     ):
         with drive.scenario(name) as (result, place), _own_file_system(place, result):
             command = place.start("full")
-            command.reach(lambda c=command, s=station: c.makes(s))
+            command.reach(lambda c=command, s=stage: c.makes(s))
             if saves:
-                command.reach(lambda c=command, p=place, s=station: _stopped_saving(c, p, s), every=0.0005)
-            result.when = command.station
+                command.reach(lambda c=command, p=place, s=stage: _stopped_saving(c, p, s), every=0.0005)
+            result.when = command.stage
             result.must(_filled(place, left_kb), "the moment was missed")
             for stopped in command.workers():
                 os.kill(stopped.pid, signal.SIGCONT)
@@ -48,9 +48,9 @@ def full(drive: Drive) -> None:
             drive.again(result, place)
 
 
-def _stopped_saving(command: Command, place: Place, station: str) -> bool:
+def _stopped_saving(command: Command, place: Place, stage: str) -> bool:
     """Whether the model's folder is there and its weights are not; the worker is stopped, so that it stays so."""
-    if not any(place.lake.root.glob(f"models/{station}/*.partial")):
+    if not any(place.lake.root.glob(f"models/{stage}/*.partial")):
         return False
     for worker in command.workers():
         os.kill(worker.pid, signal.SIGSTOP)
@@ -91,10 +91,10 @@ def _filled(place: Place, left_kb: int) -> bool:
 
 def read_only(drive: Drive) -> None:
     """The lake cannot be written to any more from a moment on; and from the beginning."""
-    for station in ("embeddings", "warmed_model"):
-        with drive.scenario(f"read-only, {station}") as (result, place):
-            command, result.when = place.start("read-only"), station
-            command.reach(lambda c=command, s=station: c.makes(s))
+    for stage in ("embeddings", "warmed_model"):
+        with drive.scenario(f"read-only, {stage}") as (result, place):
+            command, result.when = place.start("read-only"), stage
+            command.reach(lambda c=command, s=stage: c.makes(s))
             if not _made_read_only(place.lake.root):
                 result.skipped = "no folder can be bound read-only here"
                 command.kill()

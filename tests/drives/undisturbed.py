@@ -65,21 +65,21 @@ class References:
         """How many rows the makings of some targets have encoded, and how many distinct ones have vectors."""
         encoded, encoders = 0, set()
         for place in places:
-            for station in ("domain_triage", "embeddings"):
-                for made in Records(place.lake, place.task).makings(station):
+            for stage in ("domain_triage", "embeddings"):
+                for made in Records(place.lake, place.task).makings(stage):
                     encoded += int(made.facts["encoded"])
                     encoders.add(made.facts["encoder"])
         rows = pl.read_delta(place.lake.table(store.TABLE)).filter(pl.col("encoder").is_in(list(encoders)))
         return encoded, rows.select("encoder", "id").n_unique()
 
 
-def unlike(place: Small, expected: Iterable[Left], stations: Sequence[str] = UP_TO_SUBSET) -> list[str]:
+def unlike(place: Small, expected: Iterable[Left], stages: Sequence[str] = UP_TO_SUBSET) -> list[str]:
     """What is wrong with a target, held against the nearest of what may be left of it; the search ends at one met."""
     nearest: list[str] | None = None
     for left, vectors in expected:
         tried = Result(place.task)
         try:
-            compare(tried, left, holds(place, stations), apart=["embeddings"])
+            compare(tried, left, holds(place, stages), apart=["embeddings"])
             tried.wrong += moved(vectors, vectors_of_task(place))
         except Exception as error:  # what is damaged may fail in any way
             tried.wrong.append(f"{type(error).__name__}: {error}"[:200])

@@ -72,7 +72,7 @@ def drive(folder: Path) -> dict[str, Any]:
     where = say(programs, folder, "python", "-c", "import getmore_assets; print(getmore_assets.__file__)").strip()
     version = say(programs, folder, "getmore", "--version").strip()
     printed = json.loads(say(programs, folder / "empty", "getmore", "demo", "--json").splitlines()[-1])
-    made = {station["name"]: station["status"] for station in printed["stages"]}
+    made = {stage["name"]: stage["status"] for stage in printed["stages"]}
     holds = {
         "the wheel holds its data": not missing,
         "the checkout is not what was imported": Path(where).is_relative_to(folder / "environment"),

@@ -10,8 +10,8 @@ from getmore_assets.exports import card
 from getmore_assets.exports.origin import origin
 
 
-def text(ran, station="finetuned_model", scorecard=True, **changes):
-    made = replace(ran.records.get(station), **changes)
+def text(ran, stage="finetuned_model", scorecard=True, **changes):
+    made = replace(ran.records.get(stage), **changes)
     shown = ran.records.get("scorecard") if scorecard is True else scorecard
     return card.text(made, origin(ran.records, made), shown or None)
 
@@ -48,8 +48,8 @@ def test_its_front_matter_is_a_model_cards(ran):
 
 
 def test_nothing_of_this_machine_or_of_the_corpus_stands_in_it(ran):
-    for station in ("warmed_model", "finetuned_model"):
-        said = text(ran, station)
+    for stage in ("warmed_model", "finetuned_model"):
+        said = text(ran, stage)
         assert str(ran.lake.root.parent) not in said
         texts = ran.records.get("selected_subset").table_ref().scan().collect()["text"]
         assert not any(line in said for line in texts if len(line) > 20)

@@ -109,18 +109,18 @@ def test_blocks_name_the_folder_as_it_was_given(ran, tmp_path, monkeypatch):
         assert yaml.safe_load(text)["datasets"][0][field] == "sub/selected.jsonl"
 
 
-@pytest.mark.parametrize("station", ["warmed_model", "finetuned_model"])
-def test_plain_transformers_load_the_models(out, ran, station):
+@pytest.mark.parametrize("stage", ["warmed_model", "finetuned_model"])
+def test_plain_transformers_load_the_models(out, ran, stage):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = out / station
+    folder = out / stage
     model, said = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
     assert not said["missing_keys"]
     assert not said["unexpected_keys"]
     tokens = AutoTokenizer.from_pretrained(folder)("A coroutine is", return_tensors="pt")
     written = model.generate(**tokens, max_new_tokens=4, min_new_tokens=4, do_sample=False)
     assert written.shape[1] == tokens["input_ids"].shape[1] + 4
-    ours = load_file(f"{ran.records.get(station).folders['model']}/model.safetensors")
+    ours = load_file(f"{ran.records.get(stage).folders['model']}/model.safetensors")
     copied = load_file(folder / "model.safetensors")
     assert copied.keys() == ours.keys()
     assert all((copied[name] == ours[name]).all() for name in ours)

@@ -16,7 +16,7 @@ import pytest
 from getmore_assets.config import Task
 from getmore_assets.corpus.reading import SourceCounts
 from getmore_assets.defs.asset_metadata import materialisation
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.reporting import evidence, plain, report, rows, tables, verdict
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.dropped import dropped
@@ -47,7 +47,7 @@ CURVE = {"got-d": [(20.0, Interval(9.0, 0.5, 2)), (60.0, Interval(8.0, 0.4, 2))]
 @pytest.fixture(scope="module")
 def parts(ran):
     """What the report is written from."""
-    made, last = {name: ran.records.get(name) for name in STATIONS[:-1]}, ran.records.get("scorecard")
+    made, last = {name: ran.records.get(name) for name in STAGE_NAMES[:-1]}, ran.records.get("scorecard")
     task = Task.model_validate(ran.fields)
     return {
         "task": task,
@@ -178,7 +178,7 @@ def attacked(parts, tmp_path_factory):
     groups = rows.groups(renamed)
     ids = [id_ for group in groups for id_ in group.rows["id"]]
     texts = {id_: HOSTILE[at % count] for at, id_ in enumerate(ids)}
-    excluded = pl.DataFrame({"station": "domain_triage", "reason": [f"too far {text}" for text in HOSTILE]})
+    excluded = pl.DataFrame({"stage": "domain_triage", "reason": [f"too far {text}" for text in HOSTILE]})
     triage = parts["made"]["domain_triage"]
     domains = [
         {"nearness": at, "rows": 9, "domain": name, "sampled": 9, "distance": 1.0 + at, "kept": True}
@@ -234,14 +234,14 @@ def test_a_pool_that_lacks_a_candidate_is_told(ran, tmp_path):
     copy = Copy(ran, tmp_path)
     picked = copy.rows("selected_subset")["id"][0]
     copy.put("raw_corpus", copy.rows("raw_corpus").filter(pl.col("id") != picked))
-    made = {name: copy.record(name) for name in STATIONS[:-1]}
+    made = {name: copy.record(name) for name in STAGE_NAMES[:-1]}
     with pytest.raises(LookupError, match="candidates of the ledger are in raw_corpus"):
         evidence.read(Task.model_validate(copy.fields), made)
 
 
 def test_a_classifiers_training_says_how_often_it_was_right_epoch_by_epoch(tmp_path):
     points = [{"step": 1, "loss": 2.0}, *({"step": n, "eval_loss": 1.5, "eval_accuracy": n / 8} for n in (1, 2))]
-    made = {station: SimpleNamespace(facts={}) for station in report._TRAINED}
+    made = {stage: SimpleNamespace(facts={}) for stage in report._TRAINED}
     made["finetuned_model"] = SimpleNamespace(facts={"curve": points})
     drawings = report._Drawings(str(tmp_path))
     report._of_training(drawings, made)

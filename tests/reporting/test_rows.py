@@ -64,7 +64,7 @@ def test_reasons_are_counted_without_the_ids_and_names_in_them():
             ("domain_triage", "domain is too far: x"),
             ("leakage", f"overlaps the target's test: near of {one}"),
         ],
-        schema=["station", "reason"],
+        schema=["stage", "reason"],
         orient="row",
     )
     assert rows.left_out(found) == [

@@ -16,7 +16,7 @@ def tables(monkeypatch):
     monkeypatch.setattr(choice.pool, "texts_of", lambda _table, _task, ids: ids)
     monkeypatch.setattr(choice, "destinations", lambda *given: ([[] for _ in given[-1]], []))
     rows = pl.DataFrame({"id": ids, "source": "s", "domain": "d", "n_tokens": 5})
-    reasons = dict.fromkeys(("origin", "station", "reason"), "id")
+    reasons = dict.fromkeys(("origin", "stage", "reason"), "id")
     found = Candidates(rows.lazy().with_columns(out=pl.lit(False), **reasons))
     return SimpleNamespace(candidates=lambda *_: found, raw_corpus=None), rows
 

@@ -355,11 +355,11 @@ def test_a_row_of_the_pool_that_train_has_too_says_so(line, leaking):
     assert kept.decision in ("selected", "not selected")
 
 
-def record(station, table, facts, **fields):
+def record(stage, table, facts, **fields):
     blank = dict.fromkeys(("fingerprint", "data_version", "code_version", "dagster_run_id", "made_at"), "")
     empty = {"inputs": {}, "lineage": {}, "folders": {}, "rows": 1, "seconds": 0.0, "peak_rss_mb": 0.0}
     given = {**blank, **empty, "mlflow_run_id": None, "mlflow_url": None, **fields}
-    return Record(station, "t", table=table, facts=facts, **given)
+    return Record(stage, "t", table=table, facts=facts, **given)
 
 
 def test_what_left_train_is_that_of_the_target_that_was_selected_for(leaking, tmp_path):

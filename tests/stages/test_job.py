@@ -16,7 +16,7 @@ from tests.conftest import task_fields, write_task
 def job(sources, tmp_path):
     task = load_task(write_task(tmp_path / "task.yaml", task_fields(sources, tmp_path / "lake")))
     commit = {"dagster_run_id": "r", "code_version": "1"}
-    return Job("station", task, Lake(tmp_path / "lake"), {}, "f" * 32, "r" * 32, commit, None, False)
+    return Job("stage", task, Lake(tmp_path / "lake"), {}, "f" * 32, "r" * 32, commit, None, False)
 
 
 class Work:

@@ -21,7 +21,7 @@ def copy(ran, tmp_path):
     return Copy(ran, tmp_path)
 
 
-def test_the_key_moves_with_records_up_to_the_station_with_the_task_and_with_the_code(copy):
+def test_the_key_moves_with_records_up_to_the_stage_with_the_task_and_with_the_code(copy):
     task = load_task(copy.task)
 
     def key(of=check, with_task=task):

@@ -1,8 +1,8 @@
-"""Which stations a run would make is told without making any, and as the run then does it."""
+"""Which stages a run would make is told without making any, and as the run then does it."""
 
 import pytest
 
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.status import absent, stage_statuses
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
@@ -21,21 +21,21 @@ def test_where_all_is_made_all_would_be_reused_and_nothing_is_written(ran_copy):
     ran = ran_copy
     before = contents(ran.lake.root)
     assert made(load_task(ran.file)) == []
-    assert made(load_task(ran.file, ["name=another"])) == list(STATIONS)
+    assert made(load_task(ran.file, ["name=another"])) == list(STAGE_NAMES)
     assert contents(ran.lake.root) == before
 
 
-@pytest.mark.parametrize("station", ["embed", "solve", "train"])
-def test_where_a_station_runs_makes_nothing_anew(ran, station):
+@pytest.mark.parametrize("stage", ["embed", "solve", "train"])
+def test_where_a_stage_runs_makes_nothing_anew(ran, stage):
     pod = "{image: i, volume_claim: c, mount_path: /v, gpus: 4, memory: 9Gi}"
-    assert made(load_task(ran.file, [f"launch.{station}={{pod: {pod}}}"])) == []
-    other = "processes: 2" if station == "train" else "ray: auto"
-    assert made(load_task(ran.file, [f"launch.{station}={{{other}}}"])) == []
+    assert made(load_task(ran.file, [f"launch.{stage}={{pod: {pod}}}"])) == []
+    other = "processes: 2" if stage == "train" else "ray: auto"
+    assert made(load_task(ran.file, [f"launch.{stage}={{{other}}}"])) == []
 
 
 def test_where_there_is_no_lake_none_is_made(sources, tmp_path):
     task = load_task(write_task(tmp_path / "t.yaml", task_fields(sources, tmp_path / "lake")))
-    assert made(task) == list(STATIONS)
+    assert made(task) == list(STAGE_NAMES)
     assert not (tmp_path / "lake").exists()
 
 
@@ -49,12 +49,12 @@ def test_where_there_is_no_lake_none_is_made(sources, tmp_path):
         ("transport.epsilon=0.1", "ot_potentials", 6),
     ],
 )
-def test_a_change_is_met_by_the_first_station_that_it_concerns(ran, change, first, kept):
+def test_a_change_is_met_by_the_first_stage_that_it_concerns(ran, change, first, kept):
     found = stage_statuses(load_task(ran.file, [change]))
     anew = [name for name, one in found.items() if one.record is None]
     assert anew[0] == first
     assert found[first].why == "its settings have changed"
-    assert len(STATIONS) - len(anew) == kept
+    assert len(STAGE_NAMES) - len(anew) == kept
 
 
 def test_a_target_that_changes_leaves_the_base_and_the_pool(ran, tmp_path):

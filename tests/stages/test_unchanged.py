@@ -10,7 +10,7 @@ import pytest
 
 from getmore_assets import liveness
 from getmore_assets.lake import Lake
-from getmore_assets.records import STATIONS
+from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.unchanged import unchanged
 from getmore_assets.task_files import load_task
 from tests.conftest import getmore
@@ -29,9 +29,11 @@ def test_a_command_that_has_nothing_to_do_loads_neither_dagster_nor_mlflow_nor_t
 
 def test_the_records_are_those_of_the_stages_that_a_job_is_for(ran):
     task = load_task(ran.file)
-    assert list(unchanged(task, "scorecard")) == list(STATIONS)
+    assert list(unchanged(task, "scorecard")) == list(STAGE_NAMES)
     up_to = unchanged(task, "selected_subset")
-    assert list(up_to) == [name for name in STATIONS[: STATIONS.index("selected_subset") + 1] if name != "base_model"]
+    assert list(up_to) == [
+        name for name in STAGE_NAMES[: STAGE_NAMES.index("selected_subset") + 1] if name != "base_model"
+    ]
     assert up_to["embeddings"] == ran.records.get("embeddings")
 
 
