@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import BROUGHT, PYTHON_DOCS, WITHOUT_WEIGHTS, Task
+from getmore_assets.config import BROUGHT, PYTHON_DOCS, WITHOUT_WEIGHTS, Budget, Task
 from getmore_assets.corpus import candidates, pool, python_docs, readers, target
 from getmore_assets.corpus.identity import file_hash, fingerprint
 from getmore_assets.errors import BadInput
@@ -156,13 +156,14 @@ def _check_judges(task: Task, labels: list[str]) -> None:
             raise BadInput(task.toxicity.prompts.path, "there are no prompts", "Give a file that has rows")
 
 
-def _check_pool(task: Task, width: int | None, apart: set[str], only: list[set[str]] | None) -> None:
+def _check_pool(task: Task, width: int | None, evaluated: set[str], only: list[set[str]] | None) -> None:
     """Read every row of the pool; refuse a budget beyond what may be chosen (near-duplicates not yet taken out).
 
-    With `only`, read the files that came to a pool that passed: what it allowed, a larger one does.
+    Rows are cut and hashed only until the budget is filled, since the stage `raw_corpus` does it for all of them. With
+    `only`, read the files that came to a pool that passed: what it allowed, a larger one does.
     """
-    seen: set[str] = set()
-    rows = tokens = 0
+    budget, count = task.selection.budget, _Count(task, evaluated)
+    is_empty = True
     for number, source in enumerate(task.candidates):
         if source.path == PYTHON_DOCS:  # nobody's file: nothing in it can be refused but a name
             python_docs.distributions(source.include, source.exclude)
@@ -171,18 +172,35 @@ def _check_pool(task: Task, width: int | None, apart: set[str], only: list[set[s
         for batch in readers.read(source, only[number] if only is not None else None, reading):
             if width is not None and batch.height:
                 _check_vectors(batch, source.path, width)
-            passages = pool.passages_of(batch, pool.longest_of(source, task))
-            for id_, count in passages.select("id", "n_tokens").iter_rows():
-                if id_ not in seen:
-                    seen.add(id_)
-                    if id_ not in apart and not pool.is_held_out(id_, task):
-                        rows, tokens = rows + 1, tokens + count
+            is_empty = is_empty and not batch.height
+            if only is None and not count.fills(budget):
+                count.add(pool.passages_of(batch, pool.longest_of(source, task)))
     if only is not None:
         return
-    if not seen:
+    if is_empty:
         where = ", ".join(source.path for source in task.candidates)
         raise BadInput(where, "the candidate pool is empty", "Give sources that have rows")
-    candidates.require_budget(task.selection.budget, rows, tokens)
+    candidates.require_budget(budget, count.rows, count.tokens)
+
+
+class _Count:
+    """Distinct passages that may be chosen, and the tokens in them, as far as they were counted."""
+
+    def __init__(self, task: Task, evaluated: set[str]) -> None:
+        self.rows = self.tokens = 0
+        self._task, self._seen = task, set(evaluated)
+
+    def fills(self, budget: Budget) -> bool:
+        """Whether a budget is filled."""
+        return self.rows > 0 and self.rows >= (budget.rows or 0) and self.tokens >= (budget.tokens or 0)
+
+    def add(self, passages: pl.DataFrame) -> None:
+        """Count passages that were not counted yet."""
+        for id_, tokens in passages.select("id", "n_tokens").iter_rows():
+            if id_ not in self._seen:
+                self._seen.add(id_)
+                if not pool.is_held_out(id_, self._task):
+                    self.rows, self.tokens = self.rows + 1, self.tokens + tokens
 
 
 def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
