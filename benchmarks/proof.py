@@ -24,11 +24,16 @@ from typing import Any
 import polars as pl
 import yaml
 from general import write_general
-from proof_protocol import SIZES, Part, task_of
+from proof_protocol import CONTROL, SIZES, Part, task_of
 from proof_report import collect, page
+
+from getmore_assets.facts import SelectionFacts
+from getmore_assets.lake import Lake
+from getmore_assets.records import Records
 
 _TUNING = "chemprot"
 _SPLITS = ("train", "dev", "test")
+_CONTROL_ROWS = 20_000  # of the control: many more than a budget, as some are no candidates of the other target
 _MOST_ROWS = (4200, 2500, 3500)  # of a split: ChemProt's are no more, and every target costs alike
 
 
@@ -65,6 +70,19 @@ def cut(data: Path, name: str, folder: Path, scale: float) -> None:
                 print(f"{name}: {kept:,} of {rows.height:,} rows of {split}, drawn at random", flush=True)
                 rows = rows.with_row_index("at").sample(kept, seed=0).sort("at").drop("at")
             rows.select("text", "label").write_ndjson(path)
+
+
+def write_control(home: Path, part: Part, names: list[str], target: str) -> Path | None:
+    """Write the ids that ours ranks first for the next target of a part; None where there is no selection for one."""
+    taken = [name for name in names if part.takes(name)]
+    other = f"{part.name}-{taken[(taken.index(target) + 1) % len(taken)]}"
+    selected = Records(Lake(home / "lake"), other).last("selected_subset")
+    path = home / f"control-{part.name}-{target}.parquet"
+    if selected is None or len(taken) == 1:
+        return None
+    ranked = SelectionFacts.of(selected).fates(other).filter(pl.col("rank") <= _CONTROL_ROWS).sort("rank")
+    ranked.select("id").collect().write_parquet(path)
+    return path
 
 
 def run(task: dict[str, Any], home: Path) -> int:
@@ -108,7 +126,8 @@ def main() -> int:
         cut(data, name, home / "targets", given.scale)
 
     def task(part: Part, target: str, arms: tuple[str, ...], seeds: int) -> dict[str, Any]:
-        made = task_of(part, target, arms, seeds, shared=shared, home=home, scale=given.scale)
+        control = write_control(home, part, names, target) if CONTROL in arms else None
+        made = task_of(part, target, arms, seeds, shared=shared, home=home, scale=given.scale, control=control)
         made["candidates"][0]["path"] = str(pool_without(shared, target, home))
         return made
 
@@ -137,12 +156,16 @@ def main() -> int:
 
 
 def passes(parts: list[Part], most: int | None) -> list[tuple[dict[str, tuple[str, ...]], int]]:
-    """Arms by part, and seeds, of one pass after another: two seeds of the deciding arms, then seed by seed all."""
+    """Arms by part, and seeds, of one pass after another.
+
+    Two seeds of the deciding arms, then the control beside them, then seed by seed all.
+    """
     seeds = min(most or 100, max(part.seeds for part in parts))
     deciding = {part.name: part.deciding for part in parts}
     every = {part.name: part.arms for part in parts}
     return [
         *((deciding, count) for count in range(1, min(2, seeds) + 1)),
+        ({part.name: (*part.deciding, CONTROL) for part in parts if CONTROL in part.arms}, min(2, seeds)),
         *((every, count) for count in range(1, seeds + 1)),
     ]
 
