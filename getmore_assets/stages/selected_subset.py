@@ -7,7 +7,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
-from getmore_assets.corpus.target import ids_of
+from getmore_assets.corpus.target import guard_of, ids_of
 from getmore_assets.facts import EmbeddingFacts, PotentialsFacts, SelectionFacts
 from getmore_assets.json_models import JsonObject
 from getmore_assets.reporting import figures
@@ -106,10 +106,16 @@ def the_budget_is_kept(of: Checked) -> Finding:
 
 @check(reads=("target_data",), blocking=True)
 def nothing_evaluated_is_selected(of: Checked) -> Finding:
-    """Nothing that the target is validated or tested on is selected."""
-    evaluated = ids_of(of.of("target_data").table_ref(), of.task)
-    found = of.rows.select("id").collect().join(evaluated, on="id").sort("id")
-    return Finding(passed=not found.height, metadata={"found": found.height, "first": found["id"].head(20).to_list()})
+    """Nothing that the target is validated or tested on is selected, and nothing that overlaps it."""
+    target_data, picks = of.of("target_data").table_ref(), of.rows.select("id", "text").collect()
+    found = picks.join(ids_of(target_data, of.task), on="id").sort("id")
+    metadata: JsonObject = {"found": found.height, "first": found["id"].head(20).to_list()}
+    if of.task.leakage == "allow":
+        return Finding(passed=not found.height, metadata={**metadata, "note": "overlaps are allowed"})
+    guard = guard_of(target_data.of_target(of.task.name).select("split", "id", "text").collect())
+    leaks = guard.leaks(picks)
+    metadata |= {"overlapping": leaks.height, "first_overlapping": leaks["id"].head(20).to_list()}
+    return Finding(passed=not found.height and not leaks.height, metadata=metadata)
 
 
 @check(reads=("raw_corpus",), blocking=True)

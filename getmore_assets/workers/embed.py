@@ -22,8 +22,9 @@ from getmore_assets.progress import progress
 from getmore_assets.workers import run
 from getmore_assets.workers.contracts import Embedded, EmbedSpec, OnPool
 
-SHARD_ROWS = 1024
-_READ_AT_ONCE = 8 * SHARD_ROWS
+_READ_AT_ONCE = 8192
+# Rows that are encoded at once. Models take a second for so many; without a model, larger matrices are faster.
+_SHARD_ROWS, _SHARD_ROWS_WITHOUT_MODEL = 1024, _READ_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def _encoded(
     if task.encoder.model == BROUGHT:
         yield from _brought(task, missing)
         return
-    shards = _shards(rows, missing)
+    size = _SHARD_ROWS_WITHOUT_MODEL if task.encoder.model == LEXICAL else _SHARD_ROWS
+    shards = _shards(rows, missing, size)
     if task.launch.embed is None or task.launch.embed.ray is None:
         here = encoder or make_encoder(task, fitted, [])
         yield from ((ids, here.encode(texts)) for ids, texts in shards)
@@ -115,8 +117,8 @@ def _encoded(
     yield from remote.encoded(task, fitted, shards)
 
 
-def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the ids and texts of missing rows; ids are unique within each frame."""
+def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame, size: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the ids and texts of missing rows, at most `size` at once; ids are unique within each frame."""
     wanted = IdIndex.of(missing["id"])
     done = np.zeros(len(wanted), np.bool_)
     for frame in rows:
@@ -124,7 +126,7 @@ def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame) -> Iterator[tuple[l
             places = wanted.find(batch["id"])
             new = (places >= 0) & ~done[places]
             done[places[new]] = True
-            for shard in batch.filter(pl.Series(new)).sort("id").iter_slices(SHARD_ROWS):
+            for shard in batch.filter(pl.Series(new)).sort("id").iter_slices(size):
                 yield shard["id"].to_list(), shard["text"].to_list()
 
 

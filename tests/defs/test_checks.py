@@ -45,6 +45,7 @@ DAMAGES = [
     (d.recast("ot_potentials", "potential", pl.Float32), "ot_potentials_has_its_columns"),
     (d.over_budget, "the_budget_is_kept"),
     (d.picked_from_test, "nothing_evaluated_is_selected"),
+    (d.nearly_leaked("selected_subset", pl.col("rank") == 7), "nothing_evaluated_is_selected"),
     (d.picked_from_nowhere, "picks_are_the_pools_rows"),
     (d.picked_with_other_text, "picks_are_the_pools_rows"),
     (d.picked_though("held_out", HELD_OUT), "picks_are_the_pools_rows"),
