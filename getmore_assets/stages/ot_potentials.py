@@ -51,7 +51,7 @@ def _stands(job: Job, last: Record) -> str | None:
     """Why the last potentials stand: the gate lets their drift pass, or nothing that they are of has changed."""
     before, encoder = PotentialsFacts.of(last), EmbeddingFacts.of(job.inputs["embeddings"]).encoder
     if last.fingerprint == job.fingerprint and before.decision == "rescored":
-        return _drifted(before) if job.task.drift.lets_pass(**before.drift) else None
+        return _drifted(before) if job.task.drift.allows(**before.drift) else None
     without = store.without_vector(job.table("embeddings"), encoder)
     points = points_of(job.table("target_data"), job.task.name, without=without)
     rows = last.table_ref().of_target(job.task.name)
