@@ -53,7 +53,7 @@ def materialize(
     if not read and not task.waits_for_assets:  # else the other stage that reads sources checks all of them
         preflight.check(task)
     with lake.lock("stage", *(() if stage.one_at_a_time else (task.name,)), stage.name):
-        damage.require_whole(lake, stage.name)
+        damage.require_undamaged(lake, stage.name)
         found = {name: records.require(name, made_first(name)) for name in read}
         used = {name: stage.version(record) for name, record in found.items()}
         for _ in range(_READS):

@@ -37,7 +37,7 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
         if len(there) < len(stages) or tracking_place.lost(lake, there.values()):
             return None
         for stage in stages:
-            damage.require_whole(lake, stage.name)
+            damage.require_undamaged(lake, stage.name)
             results = [(check, remembered.result(check, Checked(task, stage.name))) for check in stage.checks]
             if any(check.blocking and not result.passed for check, result in results):
                 return None
