@@ -35,8 +35,10 @@ class Encoder(Section):
     static: bool = Field(
         False, description="distil a static encoder (a vector a token) from the model: far faster, and blind to order"
     )
-    pooling: Literal["mean", "weighted"] = Field(
-        "mean", description="of hidden states; weighted: by position, for models that read from left to right"
+    pooling: Literal["mean", "weighted", "readout"] = Field(
+        "mean",
+        description="of hidden states; weighted: by position, for models that read from left to right; readout: not "
+        "states, but the gradient of a causal model's loss at its output matrix, sketched to 1,024 numbers",
     )
     adapt: Adapt | None = Field(
         None,
@@ -48,6 +50,8 @@ class Encoder(Section):
     def _only_models_adapt(self) -> "Encoder":
         if (self.adapt or self.static) and self.model in WITHOUT_WEIGHTS:
             raise ValueError(f"`{self.model}` is no model that could be adapted or distilled")
+        if self.static and self.pooling == "readout":
+            raise ValueError("a static encoder has no read-out: set one of static and pooling: readout")
         if self.adapt and self.static:
             raise ValueError("a static encoder is not adapted: set one of adapt and static")
         return self
