@@ -52,7 +52,7 @@ class TransformerEncoder:
         tokens = self._tokenizer(texts, truncation=True, max_length=self._max_length)["input_ids"]
         special = set(self._tokenizer.all_special_ids)  # includes the unknown token
         vectors: np.ndarray | None = None
-        for rows in self._batches([len(t) for t in tokens]):
+        for rows in batched([len(t) for t in tokens], self._batch_tokens):
             padded = self._tokenizer.pad({"input_ids": [tokens[r] for r in rows]}, return_tensors="pt").to(self.device)
             states = self._model(**padded).last_hidden_state.float()
             mask = padded["attention_mask"].unsqueeze(-1).float()
@@ -66,15 +66,21 @@ class TransformerEncoder:
         vectors[[special.issuperset(ids) for ids in tokens]] = 0
         return unit_length(vectors)
 
-    def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
-        """Yield the row numbers of each batch, longest texts first: little padding, and the first batch is largest."""
-        batch: list[int] = []
-        width = 0
-        for row in sorted(range(len(lengths)), key=lambda r: (-lengths[r], r)):
-            width = width or max(lengths[row], 1)
-            if batch and (len(batch) + 1) * width > self._batch_tokens:
-                yield batch
-                batch, width = [], max(lengths[row], 1)
-            batch.append(row)
-        if batch:
+
+def batched(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield the row numbers of each batch, longest texts first: little padding, and the first batch is largest.
+
+    Args:
+        lengths: Number of tokens of each text.
+        batch_tokens: Largest number of tokens of a batch, padding included.
+    """
+    batch: list[int] = []
+    width = 0
+    for row in sorted(range(len(lengths)), key=lambda r: (-lengths[r], r)):
+        width = width or max(lengths[row], 1)
+        if batch and (len(batch) + 1) * width > batch_tokens:
             yield batch
+            batch, width = [], max(lengths[row], 1)
+        batch.append(row)
+    if batch:
+        yield batch
