@@ -160,14 +160,14 @@ def require_objective(folder: Path, objective: str, longest: int) -> None:
 
 
 def require_readout(folder: Path) -> None:
-    """Refuse a model without an output matrix that predicts the next token.
+    """Refuse a model that is not a causal language model with its head.
 
     Raises:
         BadInput: The folder's configuration names another architecture.
     """
-    named = json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or ["nothing"]
-    if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in named):
-        what = f"readout needs a causal language model with its head; the folder names {', '.join(named)}"
+    architectures = json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or ["nothing"]
+    if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
+        what = f"readout needs a causal language model with its head; the folder names {', '.join(architectures)}"
         raise BadInput(f"encoder.pooling {folder}", what, "Set pooling to mean, or take a causal model")
 
 
