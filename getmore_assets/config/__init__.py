@@ -43,6 +43,7 @@ from getmore_assets.config.training import (
     Small,
     Toxicity,
     Training,
+    WarmUp,
     ZeroShot,
 )
 from getmore_assets.config.transport import (
@@ -104,5 +105,6 @@ __all__ = [
     "Training",
     "Transport",
     "Triage",
+    "WarmUp",
     "ZeroShot",
 ]

@@ -56,6 +56,10 @@ class Lora(Section):
     )
 
 
+#: Fields of recipes that earlier versions did not have.
+_ADDED = ("gradient_accumulation_steps", "lora", "packing", "target_share", "replay", "then_target")
+
+
 class Training(Section):
     """A training recipe, with the Trainer's names."""
 
@@ -81,13 +85,38 @@ class Training(Section):
         A newer field at its default must not change the cache keys of earlier versions.
         """
         fields = type(self).model_fields
-        added = ("gradient_accumulation_steps", "lora", "packing")
+        added = [name for name in _ADDED if name in fields]
         return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
 
     def steps(self, items: int) -> int:
         """Return the number of steps of a training on `items` blocks or rows."""
         batches = math.ceil(items / self.batch_size)
         return max(1, math.ceil(math.ceil(batches / self.gradient_accumulation_steps) * self.epochs))
+
+
+class WarmUp(Training):
+    """The recipe of the warm-up, and what is read beside the selected rows; the number of tokens stays the same."""
+
+    target_share: float = Field(
+        0.0, ge=0, lt=1, description="share of the tokens that is target train's own text, each row at most three times"
+    )
+    replay: float = Field(
+        0.0, ge=0, lt=1, description="share of the tokens that is random rows of the pool: less is forgotten"
+    )
+    then_target: bool = Field(
+        False, description="after the warm-up, train once on target train's own text (TAPT), also without a warm-up"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_tokens_to_the_selection(self) -> "WarmUp":
+        if self.target_share + self.replay >= 1:
+            raise ValueError("target_share and replay leave no tokens to the selection: together they must be below 1")
+        return self
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether more than the selected rows is read."""
+        return bool(self.target_share or self.replay or self.then_target)
 
 
 class FineTuning(Training):

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from transformers import set_seed
 
-from getmore_assets.config import BaseModelChoice, FineTuning, Small, Training
+from getmore_assets.config import BaseModelChoice, FineTuning, Small, Training, WarmUp
 from getmore_assets.corpus.identity import draw
 from getmore_assets.ranks import is_first
 from getmore_assets.training import bag_of_words, classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult, fit
+from getmore_assets.training.stream import Beside, stream
 
 log = logging.getLogger(__name__)
 
@@ -123,18 +124,33 @@ def warm_up(
     tokenizer: Any,
     objective: str,
     texts: list[str],
-    recipe: Training,
+    recipe: WarmUp,
     seed: int,
     most: int | None,
     work: Path,
+    beside: Beside | None = None,
 ) -> tuple[Blocks, FitResult]:
-    """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks."""
+    """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks; with `beside` shared as asked."""
     set_seed(seed)
-    blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
+    if beside:
+        blocks = stream(texts, beside, tokenizer, recipe, most)
+    else:
+        blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
     if most is not None and len(blocks) < most:
         raise RuntimeError(f"the selection has {len(blocks)} blocks of tokens, and the comparison needs {most}")
     collate = language_models.collator(tokenizer, objective)
     return blocks, fit(model, blocks, recipe, seed, work, collate, name=f"warm-up, seed {seed}")
+
+
+def adapt_to_target(
+    model: Any, tokenizer: Any, objective: str, texts: list[str], recipe: WarmUp, seed: int, work: Path
+) -> None:
+    """Train a model in place once on the target's own text (TAPT): `warmup.then_target`."""
+    set_seed(seed)
+    blocks = Blocks(texts, tokenizer, recipe.max_length, isolated=recipe.packing == "isolated")
+    log.info("after the warm-up, %d blocks of target train", len(blocks))
+    collate = language_models.collator(tokenizer, objective)
+    fit(model, blocks, recipe, seed, work, collate, name=f"target's own text, seed {seed}")
 
 
 def fine_tune(

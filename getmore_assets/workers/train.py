@@ -19,6 +19,7 @@ from getmore_assets.corpus import pool, readers
 from getmore_assets.corpus.target import general_texts, guard_of, ids_of
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import Numbers
+from getmore_assets.lake import TableRef
 from getmore_assets.models import find_model
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
@@ -27,9 +28,9 @@ from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult
 from getmore_assets.training.probe import probe
+from getmore_assets.training.stream import Beside
 from getmore_assets.training_facts import BaseModelFacts, FineTuningFacts, WarmUpFacts
 from getmore_assets.workers import run
-from getmore_assets.workers.contracts import OnPool
 from getmore_assets.workers.training_contracts import (
     BaseSpec,
     Compared,
@@ -71,7 +72,8 @@ def _length(task: Task) -> int:
 
 def _base(spec: BaseSpec) -> BaseModelFacts:
     task, folder, work, chosen = spec.task, spec.folder, spec.work / "checkpoints", spec.task.base_model
-    texts = _pool_sample(spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
+    rows = chosen.small.rows if chosen.model == "small" else chosen.head.rows
+    texts = _pool_sample(task, spec.raw_corpus, spec.target_data, rows)
     if chosen.model == "small":
         model, tokenizer, done = phases.make_small(chosen.small, chosen.objective, texts, _length(task), work)
         head: list[str] = []
@@ -100,17 +102,14 @@ def _origin(task: Task, base: Path) -> Path:
 def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.base, task.base_model.objective)
-    work, started = spec.work / "checkpoints", time.monotonic()
+    work, started, objective = spec.work / "checkpoints", time.monotonic(), task.base_model.objective
+    beside = _beside(task, spec.raw_corpus, spec.target_data)
     blocks, done = phases.warm_up(
-        model,
-        tokenizer,
-        task.base_model.objective,
-        _selected(spec),
-        task.warmup,
-        spec.seed,
-        None,
-        work,
+        model, tokenizer, objective, _selected(spec), task.warmup, spec.seed, None, work, beside
     )
+    if beside and task.warmup.then_target:
+        tapt = spec.work / "then-target"
+        phases.adapt_to_target(model, tokenizer, objective, beside.target, task.warmup, spec.seed, tapt)
     seconds = time.monotonic() - started
     if is_first():
         language_models.save(model, tokenizer, spec.folder, work)
@@ -188,8 +187,7 @@ def _texts(spec: CompareSpec, warms: WarmsOn, tokenizer: Any) -> list[str]:
     """Return the texts of a selection; for `target`, the train texts (TAPT), repeated until they fill the blocks."""
     if warms.hash != TARGET:
         return pool.texts_of(spec.raw_corpus, spec.task, spec.selections[warms.hash])
-    rows = _target(spec).filter(pl.col("split") == "train").sort("row").select("text").collect()
-    texts: list[str] = rows["text"].to_list()
+    texts = _train_texts(spec.target_data, spec.task)
     once = Blocks(texts, tokenizer, spec.task.warmup.max_length)
     return texts * (1 + math.ceil(warms.blocks * spec.task.warmup.max_length / once.tokens))
 
@@ -214,6 +212,9 @@ def _one(
         model, tokenizer = language_models.with_random_weights(spec.base, objective, seed)
     else:
         model, tokenizer, _ = language_models.load(spec.base, objective)
+    if task.warmup.then_target and one.selector != RANDOM_INIT:
+        texts, tapt = _train_texts(spec.target_data, task), work / "then-target"
+        phases.adapt_to_target(model, tokenizer, objective, texts, task.warmup, seed, tapt)
     _, _, metrics = phases.fine_tune(
         model, tokenizer, objective, held, task.finetune, seed, work / "fine-tuning", judge
     )
@@ -231,7 +232,10 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
     started = time.monotonic()
     model, tokenizer, _ = language_models.load(spec.base, objective)
     texts, recipe = _texts(spec, warms, tokenizer), spec.task.warmup
-    made, _ = phases.warm_up(model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, work / "warm-up")
+    beside = _beside(spec.task, spec.raw_corpus, spec.target_data)
+    made, _ = phases.warm_up(
+        model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, work / "warm-up", beside
+    )
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
     if is_first():
@@ -243,19 +247,28 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
     return model, tokenizer, cost
 
 
-def _target(spec: OnPool) -> pl.LazyFrame:
-    return spec.target_data.of_target(spec.task.name)
+def _train_texts(target_data: TableRef, task: Task) -> list[str]:
+    rows = target_data.of_target(task.name).filter(pl.col("split") == "train").sort("row").select("text").collect()
+    return rows["text"].to_list()
 
 
-def _pool_sample(spec: OnPool, rows: int) -> list[str]:
+def _beside(task: Task, raw_corpus: TableRef | None, target_data: TableRef | None) -> Beside | None:
+    """Return the texts that a warm-up may read beside the selected ones; None where the recipe asks for none."""
+    if not task.warmup.reads_more:
+        return None
+    assert raw_corpus and target_data
+    return Beside(_train_texts(target_data, task), lambda rows: _pool_sample(task, raw_corpus, target_data, rows))
+
+
+def _pool_sample(task: Task, raw_corpus: TableRef, target_data: TableRef, rows: int) -> list[str]:
     """Return texts of the pool with the smallest ids, without evaluation rows and rows that overlap these."""
-    task, evaluated = spec.task, ids_of(spec.target_data, spec.task)
-    held = pool.scan_pool(spec.raw_corpus, pool.pool_key(task))
+    evaluated = ids_of(target_data, task)
+    held = pool.scan_pool(raw_corpus, pool.pool_key(task))
     held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
     sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
     sample = sample.join(evaluated, on="id", how="anti", maintain_order="left")
     if task.leakage != "allow":
-        guard = guard_of(_target(spec).select("split", "id", "text").collect())
+        guard = guard_of(target_data.of_target(task.name).select("split", "id", "text").collect())
         sample = sample.join(guard.leaks(sample), on="id", how="anti", maintain_order="left")
     return sample.head(rows)["text"].to_list()
 
@@ -266,7 +279,7 @@ def _selected(spec: WarmUpSpec) -> list[str]:
 
 
 def _held(spec: OnTarget) -> phases.TargetSplits:
-    rows = _target(spec).sort("split", "row").select("split", "text", "label").collect()
+    rows = spec.target_data.of_target(spec.task.name).sort("split", "row").select("split", "text", "label").collect()
 
     def split(name: str) -> phases.Split:
         part = rows.filter(pl.col("split") == name)
