@@ -34,6 +34,7 @@ from getmore_assets.config.sources import (
 )
 from getmore_assets.config.task import Task
 from getmore_assets.config.training import (
+    Attention,
     BaseModelChoice,
     Curves,
     DType,
@@ -76,6 +77,7 @@ __all__ = [
     "UNSELECTED",
     "WITHOUT_WEIGHTS",
     "Adapt",
+    "Attention",
     "BaseModelChoice",
     "Budget",
     "Corpus",

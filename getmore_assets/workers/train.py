@@ -22,7 +22,7 @@ from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
-from getmore_assets.training import evaluators, language_models, phases
+from getmore_assets.training import attention, evaluators, language_models, phases
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult
@@ -46,7 +46,7 @@ def train(
     spec: Annotated[BaseSpec | WarmUpSpec | FineTuneSpec | CompareSpec, Field(discriminator="act")],
 ) -> BaseModelFacts | WarmUpFacts | FineTuningFacts | Compared:
     """Run the training command that `spec.act` names."""
-    _require_devices()
+    _require_devices(spec.task)
     match spec:
         case BaseSpec():
             return _base(spec)
@@ -58,7 +58,9 @@ def train(
             return _compare(spec)
 
 
-def _require_devices() -> None:
+def _require_devices(task: Task) -> None:
+    attention.require_installed(task.warmup.attention, "warmup.attention")
+    attention.require_installed(task.finetune.attention, "finetune.attention")
     cards = torch.cuda.device_count()
     if 0 < cards < processes():
         what = f"{processes()} processes, where the machine has {cards} GPUs"
