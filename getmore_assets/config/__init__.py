@@ -4,7 +4,7 @@ Belongs here: fields, their defaults and their limits. Does not: reading a task 
 files it names (`preflight.py`).
 """
 
-from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes
+from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes, Strategy
 from getmore_assets.config.selection import (
     AUTO,
     BAG_OF_WORDS,
@@ -100,6 +100,7 @@ __all__ = [
     "Selector",
     "Small",
     "Source",
+    "Strategy",
     "Target",
     "Task",
     "Toxicity",

@@ -70,8 +70,8 @@ class Training(Section):
     dtype: DType = Field("auto", description="of the products in training; weights and evaluation stay float32")
     attention: Attention = Field(
         "auto",
-        description="the implementation of attention in training; auto: sdpa where the model has it | flash_attention_2: needs a GPU "
-        "and the package flash-attn, and computes in bfloat16",
+        description="the implementation of attention in training; auto: sdpa where the model has it | "
+        "flash_attention_2: needs a GPU and the package flash-attn, and computes in bfloat16",
     )
     gradient_accumulation_steps: int = Field(1, ge=1, description="batches that a step adds up")
     gradient_checkpointing: bool = Field(False, description="less memory, more time: activations are computed twice")

@@ -28,12 +28,13 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 
-from getmore_assets.config import Training
+from getmore_assets.config import Strategy, Training
 from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.progress import progress
 from getmore_assets.ranks import is_first, processes
-from getmore_assets.training import adapters, attention, language_models
+from getmore_assets.training import adapters, attention, language_models, optimizer_state
 from getmore_assets.training.batches import shared_out
+from getmore_assets.training.sharded import ShardedTrainer
 from getmore_assets.training.trainer import FitTrainer, mean_loss
 
 _SAVES = 4  # checkpoints in a training without validation
@@ -84,7 +85,10 @@ def _last_whole_checkpoint(work: Path) -> str | None:
     for folder in work.glob("checkpoint-*"):
         try:
             json.loads((folder / "trainer_state.json").read_text("utf-8"))
+            whole = (folder / optimizer_state.FILE).is_file()  # earlier versions had another file
         except (FileNotFoundError, ValueError):
+            whole = False
+        if not whole:
             shutil.rmtree(folder)
     last = get_last_checkpoint(str(work)) if work.is_dir() else None
     if last:
@@ -149,6 +153,7 @@ def fit(
     validation: Dataset[Any] | None = None,
     patience: int | None = None,
     classifies: bool = False,
+    strategy: Strategy = "ddp",
 ) -> FitResult:
     """Train a model in place.
 
@@ -166,12 +171,14 @@ def fit(
         patience: Stop after so many epochs without improvement on validation; None to train all epochs.
         classifies: Whether the model is a classifier. Its items differ in length: a batch of rows of similar length is
             about half as wide, with little padding.
+        strategy: What each of several processes holds: the whole model (ddp), or its shard (fsdp).
     """
     count, watched = processes(), None if validation is None else "eval_accuracy" if classifies else "eval_loss"
     arguments = _arguments(recipe, recipe.steps(len(train)), seed, work, watched)  # type: ignore[arg-type]
     transformers_logging.disable_progress_bar()  # the bars of reading and writing weights
     trained = adapters.put_on(model, recipe.lora) if recipe.lora else model
-    trainer = FitTrainer(
+    kind = ShardedTrainer if strategy == "fsdp" and count > 1 else FitTrainer
+    trainer = kind(
         model=trained,
         args=arguments,
         train_dataset=train,

@@ -1,10 +1,11 @@
-"""The Transformers Trainer with this project's loss, order of rows and validation.
+"""The Transformers Trainer with this project's loss, order of rows, validation and state of the optimizer.
 
 Belongs here: what differs from the Trainer, with weights whole in each process. Does not: its arguments, checkpoints
 and callbacks (`fit.py`).
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer
 
 from getmore_assets.ranks import is_first
-from getmore_assets.training import language_models
+from getmore_assets.training import language_models, optimizer_state
 from getmore_assets.training.batches import ByLength, in_order_of_length
 
 
@@ -22,6 +23,9 @@ def mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
 
     Args:
         shifted: Whether a token is predicted from the tokens before it (causal); False for masked tokens and classes.
+
+    Returns:
+        From outputs and labels, `[rows, length]` or `[rows]`, to the loss: `[]`, float32.
     """
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -45,6 +49,9 @@ class FitTrainer(Trainer):  # type: ignore[misc]
     """
 
     control: Any
+    model: Any
+    optimizer: Any
+    evaluates_alone = True  # rank 0, and the other processes wait
 
     def __init__(self, *args: Any, classifies: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,7 +75,7 @@ class FitTrainer(Trainer):  # type: ignore[misc]
         """Return loss, and accuracy of a classifier, on validation."""
         rows, size = len(self.eval_dataset), self.args.per_device_eval_batch_size
         loss, right = (torch.zeros((), device=self.args.device) for _ in range(2))
-        if is_first():
+        if is_first() or not self.evaluates_alone:
             self.model.eval()
             order = in_order_of_length(self.eval_dataset) if self._classifies else range(rows)
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -87,3 +94,10 @@ class FitTrainer(Trainer):  # type: ignore[misc]
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        optimizer_state.write(self.optimizer, self.lr_scheduler, Path(output_dir))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            optimizer_state.read(self.optimizer, self.lr_scheduler, Path(checkpoint))

@@ -1,22 +1,20 @@
 """Build the base model, warm it up, fine-tune it, or do both for every selector and seed of a comparison.
 
-Belongs here: reading texts from the lake, writing models and results. Does not: the phases (`training/phases.py`).
+Belongs here: writing models and results. Does not: reading texts (`training_texts.py`), or the phases
+(`training/phases.py`).
 """
 
 import json
-import math
 import shutil
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import torch
 from pydantic import Field
 
-from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, TARGET, Task
-from getmore_assets.corpus import pool, readers
-from getmore_assets.corpus.target import general_texts, guard_of, ids_of
+from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, Task
+from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
@@ -28,15 +26,13 @@ from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult
 from getmore_assets.training.probe import probe
 from getmore_assets.training_facts import BaseModelFacts, FineTuningFacts, WarmUpFacts
-from getmore_assets.workers import run
-from getmore_assets.workers.contracts import OnPool
+from getmore_assets.workers import run, training_texts
 from getmore_assets.workers.training_contracts import (
     BaseSpec,
     Compared,
     ComparedRun,
     CompareSpec,
     FineTuneSpec,
-    OnTarget,
     WarmsOn,
     WarmUpSpec,
 )
@@ -73,13 +69,16 @@ def _length(task: Task) -> int:
 
 def _base(spec: BaseSpec) -> BaseModelFacts:
     task, folder, work, chosen = spec.task, spec.folder, spec.work / "checkpoints", spec.task.base_model
-    texts = _pool_sample(spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
+    strategy = task.launch.train.strategy
+    texts = training_texts.pool_sample(spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
     if chosen.model == "small":
-        model, tokenizer, done = phases.make_small(chosen.small, chosen.objective, texts, _length(task), work)
+        length = _length(task)
+        model, tokenizer, done = phases.make_small(chosen.small, chosen.objective, texts, length, work, strategy)
         head: list[str] = []
     else:
         origin = _origin(task, folder)
-        model, tokenizer, fitted, head = phases.load_base(origin, chosen, texts, task.warmup.max_length, work)
+        length = task.warmup.max_length
+        model, tokenizer, fitted, head = phases.load_base(origin, chosen, texts, length, work, strategy)
         done = fitted or FitResult(0, 0.0, [])
     if is_first():
         language_models.save(model, tokenizer, folder)
@@ -107,11 +106,12 @@ def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
         model,
         tokenizer,
         task.base_model.objective,
-        _selected(spec),
+        training_texts.selected(spec),
         task.warmup,
         spec.seed,
         None,
         work,
+        task.launch.train.strategy,
     )
     seconds = time.monotonic() - started
     if is_first():
@@ -130,7 +130,7 @@ def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
 def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.warmed, task.base_model.objective)
-    held, work, started = _held(spec), spec.work / "checkpoints", time.monotonic()
+    held, work, started = training_texts.held(spec), spec.work / "checkpoints", time.monotonic()
     tuned, done, metrics = phases.fine_tune(
         model,
         tokenizer,
@@ -140,6 +140,7 @@ def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
         spec.seed,
         work,
         _judge(task, held),
+        task.launch.train.strategy,
     )
     seconds = time.monotonic() - started
     if is_first():
@@ -156,7 +157,7 @@ def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
 def _compare(spec: CompareSpec) -> Compared:
     """Run a comparison. Each run has its own result file, so an interrupted comparison resumes with the next run."""
     _require_enough(spec)
-    held = _held(spec)
+    held = training_texts.held(spec)
     judge = _judge(spec.task, held)
     for number, one in enumerate(spec.runs, 1):
         if is_first():
@@ -179,21 +180,11 @@ def _require_enough(spec: CompareSpec) -> None:
             key = one.selector, one.warms.hash
             wanted[key] = max(one.warms.blocks, wanted.get(key, 0))  # runs on shares of the budget have fewer blocks
     for (name, hash_), blocks in wanted.items():
-        texts = _texts(spec, WarmsOn(hash=hash_, blocks=blocks), tokenizer)
+        texts = training_texts.compared(spec, WarmsOn(hash=hash_, blocks=blocks), tokenizer)
         there = len(Blocks(texts, tokenizer, spec.task.warmup.max_length, blocks))
         if there < blocks:
             what = f"fills {there} blocks of tokens, and the comparison needs {blocks}"
             raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let the selector choose more rows")
-
-
-def _texts(spec: CompareSpec, warms: WarmsOn, tokenizer: Any) -> list[str]:
-    """Return the texts of a selection; for `target`, the train texts (TAPT), repeated until they fill the blocks."""
-    if warms.hash != TARGET:
-        return pool.texts_of(spec.raw_corpus, spec.task, spec.selections[warms.hash])
-    rows = _target(spec).filter(pl.col("split") == "train").sort("row").select("text").collect()
-    texts: list[str] = rows["text"].to_list()
-    once = Blocks(texts, tokenizer, spec.task.warmup.max_length)
-    return texts * (1 + math.ceil(warms.blocks * spec.task.warmup.max_length / once.tokens))
 
 
 def _start(one: ComparedRun) -> tuple[WarmsOn | None, int]:
@@ -217,7 +208,15 @@ def _one(
     else:
         model, tokenizer, _ = language_models.load(spec.base, objective)
     _, _, metrics = phases.fine_tune(
-        model, tokenizer, objective, held, task.finetune, seed, work / "fine-tuning", judge
+        model,
+        tokenizer,
+        objective,
+        held,
+        task.finetune,
+        seed,
+        work / "fine-tuning",
+        judge,
+        task.launch.train.strategy,
     )
     return {**metrics, **cost, "finetune_seconds": time.monotonic() - started}
 
@@ -232,8 +231,9 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
         return model, tokenizer, json.loads(noted.read_text("utf-8"))
     started = time.monotonic()
     model, tokenizer, _ = language_models.load(spec.base, objective)
-    texts, recipe = _texts(spec, warms, tokenizer), spec.task.warmup
-    made, _ = phases.warm_up(model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, work / "warm-up")
+    texts, recipe = training_texts.compared(spec, warms, tokenizer), spec.task.warmup
+    trained, strategy = work / "warm-up", spec.task.launch.train.strategy
+    made, _ = phases.warm_up(model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, trained, strategy)
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
     if is_first():
@@ -243,39 +243,6 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
             write_atomically(noted, json.dumps(cost))
             language_models.save(model, tokenizer, folder)
     return model, tokenizer, cost
-
-
-def _target(spec: OnPool) -> pl.LazyFrame:
-    return spec.target_data.of_target(spec.task.name)
-
-
-def _pool_sample(spec: OnPool, rows: int) -> list[str]:
-    """Return texts of the pool with the smallest ids, without evaluation rows and rows that overlap these."""
-    task, evaluated = spec.task, ids_of(spec.target_data, spec.task)
-    held = pool.scan_pool(spec.raw_corpus, pool.pool_key(task))
-    held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
-    sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
-    sample = sample.join(evaluated, on="id", how="anti", maintain_order="left")
-    if task.leakage != "allow":
-        guard = guard_of(_target(spec).select("split", "id", "text").collect())
-        sample = sample.join(guard.leaks(sample), on="id", how="anti", maintain_order="left")
-    return sample.head(rows)["text"].to_list()
-
-
-def _selected(spec: WarmUpSpec) -> list[str]:
-    chosen = spec.selected_subset.of_target(spec.task.name)
-    return chosen.sort("rank").select("text").collect()["text"].to_list()
-
-
-def _held(spec: OnTarget) -> phases.TargetSplits:
-    rows = _target(spec).sort("split", "row").select("split", "text", "label").collect()
-
-    def split(name: str) -> phases.Split:
-        part = rows.filter(pl.col("split") == name)
-        return phases.Split(part["text"].to_list(), part["label"].to_list())
-
-    general, pairs = general_texts(spec.target_data, spec.raw_corpus, spec.task), spec.task.target.is_of_pairs
-    return phases.TargetSplits(split("train"), split("validation"), split("test"), general, spec.classes, pairs)
 
 
 def _judge(task: Task, held: phases.TargetSplits) -> Evaluator | None:
