@@ -12,6 +12,8 @@ from getmore_assets.config.sources import AnySource, Section
 
 #: auto is bfloat16 where the device has bfloat16 products, else float32.
 DType = Literal["auto", "float32", "bfloat16"]
+#: With Transformers' names; auto is what Transformers takes: sdpa where the architecture has it, else eager.
+Attention = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 
 
 class Small(Section):
@@ -70,6 +72,11 @@ class Training(Section):
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
     dtype: DType = Field("auto", description="of the products in training; weights and evaluation stay float32")
+    attention: Attention = Field(
+        "auto",
+        description="the implementation of attention in training; auto: sdpa where the model has it | "
+        "flash_attention_2: needs a GPU and the package flash-attn, and computes in bfloat16",
+    )
     gradient_accumulation_steps: int = Field(1, ge=1, description="batches that a step adds up")
     gradient_checkpointing: bool = Field(False, description="less memory, more time: activations are computed twice")
     lora: Lora | None = None
@@ -77,6 +84,12 @@ class Training(Section):
         "joined",
         description="of texts into blocks: whether a token sees the text before its own; isolated: causal models only",
     )
+
+    @model_validator(mode="after")
+    def _attention_has_its_dtype(self) -> "Training":
+        if self.attention == "flash_attention_2" and self.dtype == "float32":
+            raise ValueError("attention is flash_attention_2, which has no float32: set dtype to auto or bfloat16")
+        return self
 
     @property
     def decides_nothing(self) -> set[str]:
@@ -86,7 +99,8 @@ class Training(Section):
         """
         fields = type(self).model_fields
         added = [name for name in _ADDED if name in fields]
-        return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
+        same = {"attention", "gradient_checkpointing"}  # the same products, in another order or twice
+        return {*same, *(name for name in added if getattr(self, name) == fields[name].default)}
 
     def steps(self, items: int) -> int:
         """Return the number of steps of a training on `items` blocks or rows."""
