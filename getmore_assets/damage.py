@@ -203,7 +203,7 @@ def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
     folder = lake.root / "records" / task
     for path in sorted(folder.glob("earlier/*/*.json")):
         try:
-            parsed(path)
+            parsed(path, lake)
         except LaterVersionError:
             raise
         except BadInput as error:
@@ -211,7 +211,7 @@ def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
     for path in sorted(folder.glob("*.json")):
         depends = f"{path.stem} of {task}, and what is made from it"
         try:
-            record = parsed(path)
+            record = parsed(path, lake)
         except LaterVersionError:
             raise
         except BadInput as error:

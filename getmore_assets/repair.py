@@ -177,7 +177,7 @@ def _all_records(lake: Lake) -> list[Record]:
     found = []
     for path in (lake.root / "records").rglob("*.json"):
         with suppress(BadInput, OSError):
-            found.append(parsed(path))
+            found.append(parsed(path, lake))
     return found
 
 
@@ -220,7 +220,7 @@ def _figure(lake: Lake, one: Damage, _aside_to: Path) -> None:
     for task in tasks_in(lake):
         for path in (lake.root / "records" / task).glob("*.json"):
             with suppress(BadInput):
-                record = parsed(path)
+                record = parsed(path, lake)
                 left = {name: place for name, place in record.figures.items() if place != str(one.path)}
                 if left != record.figures:
                     Records(lake, task).put(replace(record, figures=left))
@@ -229,5 +229,5 @@ def _figure(lake: Lake, one: Damage, _aside_to: Path) -> None:
 def _forget(lake: Lake, which: Callable[[Record], bool], aside: Path) -> None:
     for path in sorted((lake.root / "records").rglob("*.json")):
         with suppress(BadInput):
-            if which(parsed(path)):
+            if which(parsed(path, lake)):
                 set_aside(lake, path, aside)

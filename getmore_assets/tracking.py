@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from getmore_assets import tracking_store
 from getmore_assets.errors import BadInput, redacted
 from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef
@@ -194,7 +195,7 @@ def _open(lake: Lake, name: str, tags: dict[str, str], where: Tracking) -> Itera
 
     with lake.lock("store", "mlflow"):  # two tasks may be the first to track in a lake
         if not where.elsewhere:
-            _make_store(lake)
+            _prepare_store(lake)
         client, called = MlflowClient(where.of(lake)), where.experiment_name
         found = client.get_experiment_by_name(called)
         location = None if where.elsewhere else lake.folder("mlartifacts").as_uri()
@@ -216,10 +217,11 @@ def _open(lake: Lake, name: str, tags: dict[str, str], where: Tracking) -> Itera
         raise
 
 
-def _make_store(lake: Lake) -> None:
-    """Make the lake's own store whole or not at all: cut off half-way, MLflow could never open it again."""
+def _prepare_store(lake: Lake) -> None:
+    """Create the lake's own store whole or not at all: if it was cut off half-way, MLflow could never open it again."""
     store, partial = lake.root / "mlflow.db", lake.root / "mlflow.partial.db"
     if store.is_file():
+        tracking_store.update_places(lake)
         return
     from mlflow import MlflowClient
 
