@@ -202,7 +202,7 @@ def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
     folder = lake.root / "records" / task
     for path in sorted(folder.glob("earlier/*/*.json")):
         try:
-            parsed(path)
+            parsed(path, lake)
         except LaterVersionError:
             raise
         except BadInput as error:
@@ -210,7 +210,7 @@ def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
     for path in sorted(folder.glob("*.json")):
         depends = f"{path.stem} of {task}, and the stages after it"
         try:
-            record = parsed(path)
+            record = parsed(path, lake)
         except LaterVersionError:
             raise
         except BadInput as error:

@@ -109,7 +109,12 @@ def _models_fingerprint(task: Task, models: dict[str, Path]) -> str:
         for field, folder in models.items()
     }
     recipes = [
-        [recipe.max_length, recipe.lora, *([recipe.packing] if recipe.packing != "joined" else [])]
+        [
+            recipe.max_length,
+            recipe.lora,
+            *([recipe.packing] if recipe.packing != "joined" else []),
+            *([recipe.attention] if recipe.attention != "auto" else []),
+        ]
         for recipe in (task.warmup, task.finetune)
     ]
     labelled = [task.target.label or task.target.train.label, task.target.is_of_pairs]
@@ -119,7 +124,8 @@ def _models_fingerprint(task: Task, models: dict[str, Path]) -> str:
 
 def _try_models(task: Task, models: dict[str, Path]) -> None:
     """Let a worker take one training step with a small copy of each model; this process does not import torch."""
-    if not models:
+    flash = "flash_attention_2" in (task.warmup.attention, task.finetune.attention)
+    if not models and not flash:
         return
     with TemporaryDirectory(dir=Lake(task.lake).folder("work"), prefix="preflight-") as work:
         launch(TRY_MODELS, TryModelsSpec(task=task, models=models), Path(work))

@@ -173,7 +173,7 @@ def _all_records(lake: Lake) -> list[Record]:
     records = []
     for path in (lake.root / "records").rglob("*.json"):
         with suppress(BadInput, OSError):
-            records.append(parsed(path))
+            records.append(parsed(path, lake))
     return records
 
 
@@ -216,7 +216,7 @@ def _figure(lake: Lake, one: Damage, _unused: Path) -> None:
     for task in tasks_in(lake):
         for path in (lake.root / "records" / task).glob("*.json"):
             with suppress(BadInput):
-                record = parsed(path)
+                record = parsed(path, lake)
                 figures = {name: file for name, file in record.figures.items() if file != str(one.path)}
                 if figures != record.figures:
                     Records(lake, task).put(replace(record, figures=figures))
@@ -225,5 +225,5 @@ def _figure(lake: Lake, one: Damage, _unused: Path) -> None:
 def _remove_records(lake: Lake, has: Callable[[Record], bool], aside: Path) -> None:
     for path in sorted((lake.root / "records").rglob("*.json")):
         with suppress(BadInput):
-            if has(parsed(path)):
+            if has(parsed(path, lake)):
                 _move_aside(lake, path, aside)

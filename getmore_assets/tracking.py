@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from getmore_assets import tracking_store
 from getmore_assets.errors import BadInput, redacted
 from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef
@@ -193,7 +194,7 @@ def _open(lake: Lake, name: str, tags: dict[str, str], where: Tracking) -> Itera
 
     with lake.lock("store", "mlflow"):  # two tasks may be the first to track in a lake
         if not where.configured:
-            _create_store(lake)
+            _prepare_store(lake)
         client, title = MlflowClient(where.uri_for(lake)), where.experiment_name
         existing = client.get_experiment_by_name(title)
         location = None if where.configured else lake.folder("mlartifacts").as_uri()
@@ -215,10 +216,11 @@ def _open(lake: Lake, name: str, tags: dict[str, str], where: Tracking) -> Itera
         raise
 
 
-def _create_store(lake: Lake) -> None:
-    """Create the lake's own store atomically: MLflow could not open a partial store."""
+def _prepare_store(lake: Lake) -> None:
+    """Create the lake's own store atomically, because MLflow could not open a partial store, or update its paths."""
     store, partial = lake.root / "mlflow.db", lake.root / "mlflow.partial.db"
     if store.is_file():
+        tracking_store.update_places(lake)
         return
     from mlflow import MlflowClient
 

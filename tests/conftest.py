@@ -189,10 +189,8 @@ def ran_copy(ran: Ran, tmp_path: Path) -> Ran:
 
 
 def copy_lake(root: Path, to: Path, *left_out: str) -> None:
-    """Copy a lake, and have its records name the copy."""
+    """Copy a lake; its records name places relative to its root."""
     shutil.copytree(root, to, ignore=shutil.ignore_patterns(*left_out))
-    for path in (to / "records").rglob("*.json"):
-        path.write_text(path.read_text("utf-8").replace(str(root), str(to)), "utf-8")
 
 
 def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:

@@ -4,11 +4,16 @@ Belongs here: fields, their defaults and their limits. No field changes a stage'
 (`launch.py`, `cluster.py`, `pods/`).
 """
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from getmore_assets.config.sources import Section
 
 _DAY = 24 * 60 * 60
+
+#: How processes share a training; with torch's names.
+Strategy = Literal["ddp", "fsdp"]
 
 
 class Pod(Section):
@@ -39,6 +44,11 @@ class Processes(Section):
 
     processes: int = Field(
         1, ge=1, description="under torchrun, one a GPU where there are GPUs; batches are shared out"
+    )
+    strategy: Strategy = Field(
+        "ddp",
+        description="ddp: each process holds the whole model | fsdp: weights, gradients and optimizer states are "
+        "sharded over the processes",
     )
     pod: Pod | None = Field(None, description="a pod of Kubernetes instead of this machine")
 

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnySelector, Quotas, Selection, Selector
 from getmore_assets.config.sources import ASSET_PREFIX, SPLITS, AnySource, Corpus, Section, Source, Target
-from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
+from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, WarmUp, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
 
 
@@ -46,7 +46,7 @@ class Task(Section):
     transport: Transport = Transport()
     drift: Drift = Drift()
     approval: bool = Field(False, description="whether someone must approve the selection before the warm-up")
-    warmup: Training = Training()
+    warmup: WarmUp = WarmUp()
     finetune: FineTuning = FineTuning()
     compare: list[AnySelector] = Field(
         [Selector(selector=NONE), Selector(selector="random")],

@@ -12,6 +12,8 @@ from getmore_assets.config.sources import AnySource, Section
 
 #: auto is bfloat16 if the device computes bfloat16 products, else float32.
 DType = Literal["auto", "float32", "bfloat16"]
+#: With Transformers' names; auto is what Transformers takes: sdpa where the architecture has it, else eager.
+Attention = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 
 
 class Small(Section):
@@ -56,6 +58,10 @@ class Lora(Section):
     )
 
 
+#: Fields of recipes that earlier versions did not have.
+_ADDED = ("gradient_accumulation_steps", "lora", "packing", "target_share", "replay", "then_target")
+
+
 class Training(Section):
     """A training recipe, with the Trainer's names."""
 
@@ -66,6 +72,11 @@ class Training(Section):
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
     dtype: DType = Field("auto", description="of matrix products in training; weights and evaluation stay float32")
+    attention: Attention = Field(
+        "auto",
+        description="the implementation of attention in training; auto: sdpa if the model has it | "
+        "flash_attention_2: needs a GPU and the package flash-attn, and computes in bfloat16",
+    )
     gradient_accumulation_steps: int = Field(1, ge=1, description="batches per step")
     gradient_checkpointing: bool = Field(False, description="less memory, more time: activations are computed twice")
     lora: Lora | None = None
@@ -75,6 +86,12 @@ class Training(Section):
         "for causal models only)",
     )
 
+    @model_validator(mode="after")
+    def _attention_has_its_dtype(self) -> "Training":
+        if self.attention == "flash_attention_2" and self.dtype == "float32":
+            raise ValueError("attention is flash_attention_2, which has no float32: set dtype to auto or bfloat16")
+        return self
+
     @property
     def decides_nothing(self) -> set[str]:
         """Fields outside the cache key: those that do not change the model, and newer fields at their defaults.
@@ -82,13 +99,39 @@ class Training(Section):
         A newer field at its default must not change the cache keys of lakes of earlier versions.
         """
         fields = type(self).model_fields
-        added = ("gradient_accumulation_steps", "lora", "packing")
-        return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
+        added = [name for name in _ADDED if name in fields]
+        same = {"attention", "gradient_checkpointing"}  # the same products, in another order or twice
+        return {*same, *(name for name in added if getattr(self, name) == fields[name].default)}
 
     def steps(self, items: int) -> int:
         """Return the number of steps of a training on `items` blocks or rows."""
         batches = math.ceil(items / self.batch_size)
         return max(1, math.ceil(math.ceil(batches / self.gradient_accumulation_steps) * self.epochs))
+
+
+class WarmUp(Training):
+    """The recipe of the warm-up, and what is read beside the selected rows; the number of tokens stays the same."""
+
+    target_share: float = Field(
+        0.0, ge=0, lt=1, description="share of the tokens that is target train's own text, each row at most three times"
+    )
+    replay: float = Field(
+        0.0, ge=0, lt=1, description="share of the tokens that is random rows of the pool: less is forgotten"
+    )
+    then_target: bool = Field(
+        False, description="after the warm-up, train once on target train's own text (TAPT), also without a warm-up"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_tokens_to_the_selection(self) -> "WarmUp":
+        if self.target_share + self.replay >= 1:
+            raise ValueError("target_share and replay leave no tokens to the selection: together they must be below 1")
+        return self
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether more than the selected rows is read."""
+        return bool(self.target_share or self.replay or self.then_target)
 
 
 class FineTuning(Training):

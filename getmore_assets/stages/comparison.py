@@ -269,6 +269,7 @@ def _run(
     read = max(1, round(share * blocks))
     warms = [read, job.task.warmup, text] if text else None
     without = [selector] if selector in UNSELECTED and selector not in (NONE, TARGET) else []
+    adapted = [job.task.warmup] if job.task.warmup.then_target else []
     key = fingerprint(
         TRAINED,
         warms,
@@ -280,6 +281,7 @@ def _run(
         None if job.task.general else PoolFacts.of(job.inputs["raw_corpus"]).held_out_version,
         *judged_by(job.task),
         *without,
+        *adapted,
     )
     on = WarmsOn(hash=hash_lines(ids) if ids else TARGET, blocks=read) if text else None
     place = job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"

@@ -19,6 +19,7 @@ from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
 from getmore_assets.pods import PodRequest
 from getmore_assets.records import FROM_PYTHON, Record, now, tables_of, write_atomically
+from getmore_assets.relative_paths import absolute, relative
 from getmore_assets.tracking import TrackedRun, tracked
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, dagster_url, run_url
 from getmore_assets.training_facts import Scored
@@ -233,13 +234,13 @@ def _work(job: Job, make: Callable[[Job], StageResult]) -> StageResult:
     """Do the work, or find it done by a run that was killed, or lost its tracking server, before it could record it."""
     done = job.work / "made.json"
     if done.is_file():
-        made = StageResult.of(json.loads(done.read_text("utf-8")))
+        made = StageResult.of(absolute(json.loads(done.read_text("utf-8")), job.lake.root))
         if made.is_there(job.lake):
             job.drawn += made.figures
             return made
     made = make(job)
     made.figures = job.drawn
-    write_atomically(done, json.dumps(asdict(made)))
+    write_atomically(done, json.dumps(relative(asdict(made), job.lake.root)))
     return made
 
 

@@ -13,6 +13,7 @@ from getmore_assets.stages.stage import Stage
 from getmore_assets.training_facts import WarmUpFacts
 from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
 
+_READS_MORE = ("raw_corpus", "target_data")
 SEED = 0  # the scorecard's first seed: its run of the chosen selector is this model
 
 
@@ -21,7 +22,8 @@ def _selection_is_near(job: Job, last: Record) -> str | None:
 
     Not where one of the rows it was warmed up on may not be chosen any more: it may overlap what is tested on by now.
     """
-    if last.inputs["base_model"] != job.inputs["base_model"].data_version:
+    read = [name for name in ("base_model", "target_data") if name in job.inputs]
+    if any(last.inputs.get(name) != job.inputs[name].data_version for name in read):
         return None
     before, now = (
         table.of_target(job.task.name).select("id").collect()["id"]
@@ -41,9 +43,15 @@ def _warm_up(job: Job) -> StageResult:
     if job.task.approval:
         approval.require(job.lake, job.task, SelectionFacts.of(job.inputs["selected_subset"]).selection_hash)
     folder = job.lake.folder("models", "warmed_model") / job.fingerprint[:16]
-    chosen = job.table("selected_subset")
+    tables = {name: job.table(name) if name in job.inputs else None for name in _READS_MORE}
     spec = WarmUpSpec(
-        **job.common, act="warm_up", selected_subset=chosen, base=job.model("base_model"), folder=folder, seed=SEED
+        **job.common,
+        **tables,
+        act="warm_up",
+        selected_subset=job.table("selected_subset"),
+        base=job.model("base_model"),
+        folder=folder,
+        seed=SEED,
     )
     done = job.launch(WARM_UP, spec)
     figures.curve(done.curve, "Warm-up", job.figure("curve"))
@@ -67,7 +75,10 @@ STAGE = Stage(
     code_version="1",
     settings=lambda task: task.warmup,
     make=_warm_up,
-    reads=("base_model", "selected_subset"),
+    reads=("base_model", "selected_subset", *_READS_MORE),
+    reads_if={name: lambda task: task.warmup.reads_more for name in _READS_MORE},
+    # Rows that the pool gains do not make it another model.
+    versions={"raw_corpus": "pool"},
     keep=_selection_is_near,
     tracked=True,
     on_gpu=True,

@@ -4,6 +4,7 @@ Belongs here: from the spec to the checks. Does not: the checks (`training/one_s
 """
 
 from getmore_assets.config import Task
+from getmore_assets.training import attention
 from getmore_assets.training.one_step import Candidate
 from getmore_assets.workers import run
 from getmore_assets.workers.contracts import Tried, TryModelsSpec
@@ -12,6 +13,9 @@ from getmore_assets.workers.contracts import Tried, TryModelsSpec
 def try_models(spec: TryModelsSpec) -> Tried:
     """Refuse a base model, an encoder or a toxicity classifier that cannot do what the task needs."""
     task = spec.task
+    if task.launch.train.pod is None:  # else the worker in the pod looks
+        attention.require_installed(task.warmup.attention, "warmup.attention")
+        attention.require_installed(task.finetune.attention, "finetune.attention")
     for field, folder in spec.models.items():
         model = Candidate(field, folder)
         if field == "base_model.model":
@@ -32,6 +36,7 @@ def _try_base(model: Candidate, task: Task) -> None:
     loras = {f"{name}.lora": recipe.lora for name, recipe in recipes.items() if recipe.lora}
     isolated = [f"{name}.packing" for name, recipe in recipes.items() if recipe.packing == "isolated"]
     model.language_model(task.base_model.objective, "base_model.objective", lengths, loras, isolated)
+    model.attends({f"{name}.attention": recipe.attention for name, recipe in recipes.items()})
     if task.target.label or task.target.train.label:
         model.classifier(task.target.is_of_pairs, task.finetune.pooling)
 

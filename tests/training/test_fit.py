@@ -60,14 +60,21 @@ def test_a_training_that_was_cut_off_goes_on(documents, tmp_path, monkeypatch):
 def test_random_numbers_go_on_in_another_number_of_processes(were, wanted, tmp_path):
     checkpoint = tmp_path / "checkpoint-20"
     checkpoint.mkdir()
-    (checkpoint / "trainer_state.json").write_text("{}")
+    for name in ("trainer_state.json", "optimizer.safetensors"):
+        (checkpoint / name).write_text("{}")
     for name in {were, "rng_state_2.pth"}:
         torch.save({"cpu": torch.random.get_rng_state()}, checkpoint / name)
     (checkpoint / "rng_state_1.pth").write_bytes((checkpoint / were).read_bytes()[:-30])  # killed while it was written
     assert fitting._last_whole_checkpoint(tmp_path) == str(checkpoint)
     assert (checkpoint / wanted).read_bytes() == (checkpoint / were).read_bytes()
     kept = {path.name for path in checkpoint.iterdir()}
-    assert kept == {"trainer_state.json", "rng_state.pth", "rng_state_0.pth", "rng_state_2.pth"}
+    assert kept == {
+        "trainer_state.json",
+        "optimizer.safetensors",
+        "rng_state.pth",
+        "rng_state_0.pth",
+        "rng_state_2.pth",
+    }
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def test_two_processes_fine_tune_as_one_does(given):
 
 
 def test_two_processes_compare_as_one_does_also_where_a_race_and_its_winner_chose_alike(given):
-    """Both have one result: each process must train for both, or for neither."""
+    """Both have one result: each process must train for both, or for neither. Weights are sharded."""
     scored = []
     for processes in (1, 2):
         work = given.root / f"compared-{processes}"
@@ -138,7 +138,9 @@ def test_two_processes_compare_as_one_does_also_where_a_race_and_its_winner_chos
             for name in ("race", "knn")
         ]
         runs.append({"selector": "none", "seed": 0, "warms": None, "labels": 20, "result": work / "none.json"})
-        spec, _ = given.spec(COMPARE, work.name, finetune={**given.task.finetune.model_dump(), "epochs": 1})
+        launched = {"train": {"processes": processes, "strategy": "fsdp"}}
+        tuning = {**given.task.finetune.model_dump(), "epochs": 1}
+        spec, _ = given.spec(COMPARE, work.name, finetune=tuning, launch=launched)
         asked = CompareSpec(**{**spec.model_dump(), "runs": runs})
         assert launch(COMPARE, asked, work, processes).runs == 3
         scored.append([json.loads((work / name).read_text())["perplexity"] for name in ("one.json", "none.json")])
