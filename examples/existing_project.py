@@ -30,7 +30,7 @@ def visits() -> None:
 
 
 @dg.asset
-def embeddings(line: dg.ResourceParam[str]) -> None:
+def embeddings(getmore: dg.ResourceParam[str]) -> None:
     """Theirs: of the name of an asset of the pipeline, with a resource of the name of the pipeline's."""
 
 
@@ -49,7 +49,7 @@ defs = dg.Definitions.merge(
     dg.Definitions(  # theirs
         assets=[table("my_docs", "logging", "argparse", "ctypes", "xml"), visits, embeddings],
         jobs=[dg.define_asset_job("run", [embeddings])],
-        resources={"line": "a resource of theirs"},
+        resources={"getmore": "a resource of theirs"},
         executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
     ),
     dg.Definitions(assets=[table(f"wanted_{name}", name) for name in TARGETS]),

@@ -187,7 +187,7 @@ def _record(lake: Lake, one: Damage, aside: Path) -> None:
     set_aside(lake, one.path, aside)
     if one.path.parent.name != records.task:  # an earlier making: it is only remembered
         return
-    for earlier in reversed(records.makings(one.path.stem)):
+    for earlier in reversed(records.materializations(one.path.stem)):
         if earlier.table is None or lake.holds(earlier.table):
             records.put(earlier)
             return

@@ -56,7 +56,7 @@ def origin(records: Records, record: Record) -> Origin:
     """
     tags = {**record.lineage, **record.own_tags()}
     versions = {stage: table.version for stage, table in tables_of(tags).items()}
-    made = records.makings(_SELECTION)
+    made = records.materializations(_SELECTION)
     selection = next(one for one in made if one.table and one.table.version == versions[_SELECTION])
     chosen, said = Task.model_validate(selection.settings).selection, SelectionFacts.of(selection)
     return Origin(
