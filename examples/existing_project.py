@@ -30,7 +30,7 @@ def visits() -> None:
 
 
 @dg.asset
-def embeddings(line: dg.ResourceParam[str]) -> None:
+def embeddings(getmore: dg.ResourceParam[str]) -> None:
     """The project's own asset, with the name of an asset of the pipeline, and a resource with the pipeline's name."""
 
 
@@ -49,7 +49,7 @@ defs = dg.Definitions.merge(
     dg.Definitions(  # the project's own
         assets=[table("my_docs", "logging", "argparse", "ctypes", "xml"), visits, embeddings],
         jobs=[dg.define_asset_job("run", [embeddings])],
-        resources={"line": "the project's own resource"},
+        resources={"getmore": "the project's own resource"},
         executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
     ),
     dg.Definitions(assets=[table(f"target_{name}", name) for name in TARGETS]),

@@ -183,7 +183,7 @@ def _record(lake: Lake, one: Damage, aside: Path) -> None:
     _move_aside(lake, one.path, aside)
     if one.path.parent.name != records.task:  # an earlier record, which is not replaced
         return
-    for earlier in reversed(records.makings(one.path.stem)):
+    for earlier in reversed(records.materializations(one.path.stem)):
         if earlier.table is None or lake.holds(earlier.table):
             records.put(earlier)
             return

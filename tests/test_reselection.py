@@ -191,7 +191,7 @@ def test_models_stand_until_the_selection_has_drifted_and_wait_for_an_approval(s
     refused = getmore("run", str(project.file))
     assert refused.returncode == 2
     assert "waits for an approval" in refused.stderr
-    assert not project.records.known("warmed_model")
+    assert not project.records.was_materialized("warmed_model")
     done = getmore("approve", str(project.file), "--by", "someone", "--json")
     assert json.loads(done.stdout.splitlines()[-1])["approved"] == project.hash
     project.do("run")

@@ -89,7 +89,7 @@ def _require_something(task: Task, path: str) -> None:
     from getmore_assets.records import STAGE_NAMES, Records
 
     records = Records(Lake(task.lake), task.name)
-    if not any(records.known(stage) for stage in STAGE_NAMES):
+    if not any(records.was_materialized(stage) for stage in STAGE_NAMES):
         what = f"there are no results of {task.name} in the lake {task.lake}"
         raise BadInput(path, what, f"Run it first: getmore run {path}")
 

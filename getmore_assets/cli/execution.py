@@ -90,9 +90,9 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
     if not instance.has_dynamic_partition("target", task.name):
         instance.add_dynamic_partitions("target", [task.name])
     lake = Lake(task.lake)
-    for left in runs.left_by_commands(instance, task.name, lake):  # it is our turn, so no command works on these
-        runs.end(instance, left, lake)
-    line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
+    for left in runs.abandoned_by_commands(instance, task.name, lake):  # it is our turn, so no command works on these
+        runs.mark_failed(instance, left, lake)
+    resource = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
     result = job.execute_in_process(
         instance=instance,
         partition_key=task.name,
@@ -102,7 +102,7 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
             runs.LAKE: str(lake.root),
             **({runs.CHANGES: redacted(" ".join(overrides))} if overrides else {}),
         },
-        run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config={"resources": {"getmore": resource}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     return list(result.all_events)
 

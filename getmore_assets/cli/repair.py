@@ -40,7 +40,7 @@ def repair(task: str, as_json: bool) -> None:
         if not lake.root.is_dir():
             raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")
         records = Records(lake, chosen.name)
-        made = [stage for stage in STAGE_NAMES if records.known(stage)]
+        made = [stage for stage in STAGE_NAMES if records.was_materialized(stage)]
         healed = repair_lake(lake)
         if fit := repair_fit(chosen, lake):
             healed.append(fit)
@@ -48,7 +48,7 @@ def repair(task: str, as_json: bool) -> None:
             click.echo(f"{one.kind}: {one.path} {one.what}", err=True)
         untracked = damage.untracked(lake)
         if untracked:
-            from getmore_assets.stages.job import track_again
+            from getmore_assets.stages.computing import track_again
 
             for record in untracked:
                 Records(lake, record.task).put(track_again(lake, record))

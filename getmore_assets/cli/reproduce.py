@@ -32,7 +32,7 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
 
         made = reproduction.find(Lake(lake), run)
         with live.shown():
-            found = reproduction.again(Lake(lake), made)
+            found = reproduction.reproduce(Lake(lake), made)
     same = found["hash"] == found["expected"]
     click.echo(f"{made.task}, made {made.made_at}: {made.rows} rows, hash {found['expected']}", err=True)
     click.echo(

@@ -29,7 +29,7 @@ def read(path: Path, columns: Columns, reading: Reading) -> Batches:
         for line in _objects(path):
             number, text, wrong = line
             if wrong:
-                line.spoils_a_row(path, reading)
+                line.report(path, reading)
                 continue
             if not text.strip():
                 continue

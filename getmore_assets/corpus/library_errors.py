@@ -44,7 +44,7 @@ def translated(where: str, what: str = "cannot be read") -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise
-        said = worded(error)
+        said = message_of(error)
         fix = _WITHOUT_IT if _UNSUPPORTED.search(said) else _WRITE_AGAIN
         fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), fix)
         raise BadInput(where, f"{what} ({said})", fix) from error
@@ -60,7 +60,7 @@ def guarded(where: str, rows: Iterator[_T], what: str = "cannot be read") -> Ite
         yield from rows
 
 
-def worded(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """A library's message on one line of bounded length, after the name of its class where it says nothing."""
     words = " ".join(str(error).partition("stack backtrace")[0].split()).partition(_STACK)[0].strip()[:_LONGEST]
     return words or type(error).__name__

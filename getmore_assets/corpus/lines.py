@@ -81,7 +81,7 @@ class Line(NamedTuple):
     text: str
     wrong: str | None = None
 
-    def spoils_a_row(self, path: Path, reading: Reading) -> None:
+    def report(self, path: Path, reading: Reading) -> None:
         """Count the row that this bad line is part of, or refuse it.
 
         Raises:

@@ -37,7 +37,7 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Proved:
+class Validated:
     """A column with one meaning.
 
     Attributes:
@@ -51,7 +51,7 @@ class Proved:
     fits: bool = True
 
 
-def text(column: pl.Series) -> Proved:
+def text(column: pl.Series) -> Validated:
     """Strings with at least one visible character; of JSON also text in pieces (`rendering.in_pieces`)."""
     if column.dtype == pl.Object:
         return _each(column, _text_of)
@@ -60,24 +60,24 @@ def text(column: pl.Series) -> Proved:
     return _misfit(column, pl.String)
 
 
-def label(column: pl.Series) -> Proved:
+def label(column: pl.Series) -> Validated:
     """Names of classes: strings that are not blank, whole numbers, true or false, finite numbers."""
     return _name(column, times=False)
 
 
-def domain(column: pl.Series) -> Proved:
+def domain(column: pl.Series) -> Validated:
     """Names of groups: as labels are, and dates. A source is one, too. A row without one has the reason `is null`."""
     return _name(column, times=True)
 
 
-def id_(column: pl.Series) -> Proved:
+def id_(column: pl.Series) -> Validated:
     """Strings that are not blank, or whole numbers."""
     if column.dtype.is_float() or column.dtype == pl.Boolean:
         return _misfit(column, pl.String)
     return _name(column, times=False)
 
 
-def vector(column: pl.Series) -> Proved:
+def vector(column: pl.Series) -> Validated:
     """Lists of finite numbers, not all zero, as lists of float32."""
     if column.dtype == pl.Object:
         column, odd = _lists(column)
@@ -98,11 +98,11 @@ def vector(column: pl.Series) -> Proved:
             pl.when(inner.eval((pl.element() == 0).all()).list.first()).then(pl.lit("is all zero")),
         )
     ).to_series()
-    return Proved(_only(values, reasons), reasons)
+    return Validated(_only(values, reasons), reasons)
 
 
 #: What a column must hold, in words.
-HOLDS: dict[Callable[[pl.Series], Proved], str] = {
+HOLDS: dict[Callable[[pl.Series], Validated], str] = {
     text: "text",
     label: "labels",
     domain: "names",
@@ -128,7 +128,7 @@ def _named(value: Any) -> str:
     return _NAMES.get(type(value), type(value).__name__)
 
 
-def _name(column: pl.Series, *, times: bool) -> Proved:
+def _name(column: pl.Series, *, times: bool) -> Validated:
     if column.dtype == pl.Object:
         return _each(column, _name_of)
     kind = column.dtype
@@ -140,24 +140,24 @@ def _name(column: pl.Series, *, times: bool) -> Proved:
             pl.when(column.is_null()).then(pl.lit("is null")).when(~finite).then(pl.lit("is NaN or infinite"))
         ).to_series()
         unsigned = pl.select(pl.when(column == 0).then(0.0).otherwise(column)).to_series()  # -0.0 is the class 0.0
-        return Proved(_only(unsigned.cast(pl.String), reasons), reasons)
+        return Validated(_only(unsigned.cast(pl.String), reasons), reasons)
     if kind.is_integer() or kind == pl.Boolean or kind.is_decimal() or (times and isinstance(kind, _TIMES)):
         reasons = pl.select(pl.when(column.is_null()).then(pl.lit("is null"))).to_series()
-        return Proved(column.cast(pl.String), reasons)
+        return Validated(column.cast(pl.String), reasons)
     return _misfit(column, pl.String)
 
 
-def _not_blank(strings: pl.Series, null: str, blank: str) -> Proved:
+def _not_blank(strings: pl.Series, null: str, blank: str) -> Validated:
     reasons = pl.select(
         pl.when(strings.is_null()).then(pl.lit(null)).when(~strings.str.contains(_VISIBLE)).then(pl.lit(blank))
     ).to_series()
-    return Proved(_only(strings, reasons), reasons)
+    return Validated(_only(strings, reasons), reasons)
 
 
-def _misfit(column: pl.Series, kind: Any) -> Proved:
+def _misfit(column: pl.Series, kind: Any) -> Validated:
     values = pl.repeat(None, len(column), dtype=kind, eager=True)
     reasons = pl.repeat(f"is {column.dtype}", len(column), dtype=pl.String, eager=True)
-    return Proved(values, reasons, fits=False)
+    return Validated(values, reasons, fits=False)
 
 
 def _only(values: pl.Series, reasons: pl.Series) -> pl.Series:
@@ -167,11 +167,11 @@ def _only(values: pl.Series, reasons: pl.Series) -> pl.Series:
     return pl.select(pl.when(reasons.is_null()).then(values)).to_series()
 
 
-def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | None]]) -> Proved:
+def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | None]]) -> Validated:
     """Python objects, one after the other."""
     pairs = [proved(value) for value in column]
     values = pl.Series([value for value, _ in pairs], dtype=pl.String)
-    return Proved(values, pl.Series([reason for _, reason in pairs], dtype=pl.String))
+    return Validated(values, pl.Series([reason for _, reason in pairs], dtype=pl.String))
 
 
 def _text_of(value: Any) -> tuple[str | None, str | None]:

@@ -28,7 +28,7 @@ SCHEMA = {"payload": pl.Binary, "payload_schema": pl.Binary, "payload_hash": pl.
 #: What may stand around a value of JSON (RFC 8259, section 2).
 JSON_SPACE = " \t\r\n"
 #: Stands before these names while the other columns are still those of a source, which may be called as they like.
-UNPROVED = "#"
+PREFIX = "#"
 
 
 class NoCommonFormError(ValueError):

@@ -24,7 +24,7 @@ from getmore_assets.lake import Seen, delta_data_version
 from getmore_assets.places import local, named, naming
 
 BATCH_ROWS = 8192
-_OURS = ("#row", "#size", LINE, *(payloads.UNPROVED + name for name in payloads.SCHEMA))
+_OURS = ("#row", "#size", LINE, *(payloads.PREFIX + name for name in payloads.SCHEMA))
 _POINTER, _LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 _Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
 

@@ -56,7 +56,7 @@ def origin_of(records: Records, record: Record) -> Origin:
     """
     tags = {**record.lineage, **record.own_tags()}
     versions = {stage: table.version for stage, table in tables_of(tags).items()}
-    selections = records.makings(_SELECTION)
+    selections = records.materializations(_SELECTION)
     selection = next(one for one in selections if one.table and one.table.version == versions[_SELECTION])
     settings, facts = Task.model_validate(selection.settings).selection, SelectionFacts.of(selection)
     return Origin(

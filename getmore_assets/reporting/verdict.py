@@ -105,13 +105,13 @@ def sentences(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[
         if not tells:
             unseen = f"this task cannot tell: {chosen} against {name}: {amount}"
         level = f"not worth it over {name}: {chosen} is level with it within {gain.margin:.2g}: {amount}"
-        worded = {
+        sentence_of = {
             BETTER: f"{chosen} is better than {name}: {amount}",
             WORSE: f"do not use this: {chosen} is worse than {name}: {amount}",
             LEVEL: level if tells else unseen,
             UNKNOWN: unseen,
         }
-        lines.append(worded[judgement(gain)])
+        lines.append(sentence_of[judgement(gain)])
     return lines
 
 

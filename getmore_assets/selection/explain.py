@@ -87,7 +87,7 @@ def of_task(task: Task, name: str) -> Explanation:
     if made is None:
         raise BadInput(f"task {task.name}", "nothing has been selected yet", "Run it first: getmore select")
     tables = Tables(**{stage: made.input_table(stage) for stage in Tables.__dataclass_fields__})
-    read = [one for one in records.makings("target_data") if one.table == tables.target_data]
+    read = [one for one in records.materializations("target_data") if one.table == tables.target_data]
     left = TargetFacts.of(read[-1]).left if read else {}
     return explain(Task.model_validate(made.settings), tables, SelectionFacts.of(made), left, name)
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from getmore_assets.config import Attention, Lora
-from getmore_assets.corpus.library_errors import worded
+from getmore_assets.corpus.library_errors import message_of
 from getmore_assets.corpus.passages import PAIR
 from getmore_assets.errors import BadInput
 from getmore_assets.training import adapters, attention, classifier, language_models, reach
@@ -70,7 +70,7 @@ class Candidate:
         try:
             return work()
         except Exception as error:  # files of a model can raise any error in the library
-            raise BadInput(self.where, f"{what} ({worded(error)})", fix) from error
+            raise BadInput(self.where, f"{what} ({message_of(error)})", fix) from error
 
     def _require_tokens(self) -> None:
         """Refuse a tokenizer that finds no known token in any sample text."""
@@ -266,7 +266,7 @@ class Candidate:
         if error is None or whole > _MOST_PARAMETERS:
             log.warning("%s: no small model of its class could be built, so no step was tried (%s)", self.where, error)
             return None
-        what = f"one step of a model of its class with random weights fails ({worded(error)})"
+        what = f"one step of a model of its class with random weights fails ({message_of(error)})"
         raise BadInput(self.where, what, "Correct its config.json, or take another model") from error
 
     def _smaller(self, kind: Any) -> Iterator[Any]:

@@ -138,7 +138,7 @@ class Site:
 
     def train_rows(self, target: str) -> list[int]:
         """The rows of target train in each making of the potentials, in order."""
-        makings = Records(Lake(self.home / "lake"), target).makings("ot_potentials")
+        makings = Records(Lake(self.home / "lake"), target).materializations("ot_potentials")
         return [int(making.facts["targets"]) for making in makings]
 
 

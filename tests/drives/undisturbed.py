@@ -66,7 +66,7 @@ class References:
         encoded, encoders = 0, set()
         for place in places:
             for stage in ("domain_triage", "embeddings"):
-                for made in Records(place.lake, place.task).makings(stage):
+                for made in Records(place.lake, place.task).materializations(stage):
                     encoded += int(made.facts["encoded"])
                     encoders.add(made.facts["encoder"])
         rows = pl.read_delta(place.lake.table(store.TABLE)).filter(pl.col("encoder").is_in(list(encoders)))

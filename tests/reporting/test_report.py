@@ -15,7 +15,7 @@ import pytest
 
 from getmore_assets.config import Task
 from getmore_assets.corpus.reading import SourceCounts
-from getmore_assets.defs.asset_metadata import materialisation
+from getmore_assets.defs.asset_metadata import materialize_result
 from getmore_assets.records import STAGE_NAMES
 from getmore_assets.reporting import evidence, plain, report, rows, tables, verdict
 from getmore_assets.reporting.curves import Curve
@@ -96,7 +96,7 @@ def test_what_was_read_of_each_source_is_told_and_left_away_where_no_record_hold
     shown = [
         one
         for made in (pool, target)
-        for one in materialisation(made, "materialized", lineage).metadata["sources"].data
+        for one in materialize_result(made, "materialized", lineage).metadata["sources"].data
     ]
     assert [told["field"] for told in shown] == fields
     assert [told["rows"] for told in shown] == [1200, 120, 40, 80]
