@@ -1,10 +1,9 @@
-"""A real S3 server on loopback (moto's, which checks signatures), and a proxy before it that loses connections.
+"""An S3 server on loopback (moto, which checks signatures), and a proxy that drops connections to it.
 
-Belongs here: starting both, with one user whose key is good. moto holds objects in memory, serves ranges and ETags.
+Belongs here: starting both, with one user and key. moto keeps objects in memory, and serves ranges and ETags.
 """
 
 import json
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,9 +20,9 @@ class S3:
     """A server with one bucket.
 
     Attributes:
-        url: Of the server.
-        environment: What a process needs to reach it with the good key.
-        client: boto3's, with the good key.
+        url: The URL of the server.
+        environment: The environment variables with the URL and the valid key.
+        client: A boto3 client with the valid key.
     """
 
     url: str
@@ -62,7 +61,7 @@ def serving() -> Iterator[S3]:
         policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         iam.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=json.dumps(policy))
         key = iam.create_access_key(UserName="reader")["AccessKey"]
-        settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from here on each request is held against key and policy
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from here on, key and policy of each request are checked
         good = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
         client = boto3.client("s3", **where, **{name.lower(): value for name, value in good.items()})
         client.create_bucket(Bucket=BUCKET)
@@ -74,7 +73,7 @@ def serving() -> Iterator[S3]:
 
 @dataclass
 class Dropping:
-    """A proxy that ends a connection after some bytes of an answer, the first `times` times an answer is so long."""
+    """A proxy that drops a connection after `after` bytes of a response, `times` times."""
 
     url: str
     after: int
@@ -94,7 +93,7 @@ def dropping(behind: str, after: int, times: int) -> Iterator[Dropping]:
             request = b""
             while b"\r\n\r\n" not in request and (part := client.recv(65536)):
                 request += part
-            # The signature is of the Host that the client named, which so stays as it is.
+            # The client signed its Host header, so this header is kept.
             server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             sent = 0
             while part := server.recv(4096):
@@ -118,8 +117,3 @@ def dropping(behind: str, after: int, times: int) -> Iterator[Dropping]:
         yield proxy
     finally:
         listening.close()
-
-
-def unset() -> dict[str, str | None]:
-    """The variables of this process that would lead elsewhere."""
-    return {name: None for name in os.environ if name.startswith("AWS_")}
