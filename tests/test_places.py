@@ -11,7 +11,7 @@ from getmore_assets import places
 from getmore_assets.config import Source
 from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
-from getmore_assets.exports.folder import LIST, Output, put
+from getmore_assets.exports.folder import LIST, Output, write_outputs
 from getmore_assets.exports.origin import Origin
 from tests.s3_server import BUCKET, dropping, serving
 
@@ -142,7 +142,7 @@ def test_an_export_to_a_bucket_replaces_its_own_files_and_no_others(s3):
 
     def export(text):
         with places.writable(url) as folder:
-            put(folder, [Output("rows.txt", lambda path: path.write_text(text), _ORIGIN)])
+            write_outputs(folder, [Output("rows.txt", lambda path: path.write_text(text), _ORIGIN)])
 
     export("one")
     export("two")

@@ -1,7 +1,7 @@
 """The schema of a task file: pool, target, encoder, models, selection, training.
 
-Belongs here: fields, their defaults and their limits. Does not: reading a task file (`task_files.py`), or opening the
-files it names (`preflight.py`).
+Belongs here: fields with their defaults and limits. Does not: reading a task file (`task_files.py`), or opening the
+files that it names (`preflight.py`).
 """
 
 from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes, Strategy

@@ -1,7 +1,7 @@
-"""Gradients at the read-out of a causal language model, sketched: what a training step on the text would change there.
+"""Sketched gradients of a causal language model's loss with respect to the output matrix (the read-out).
 
-Belongs here: the gradient from one forward pass, and its sketch. Does not: batching (`transformer.py`), or the mean of
-hidden states, which the other encoders return.
+Belongs here: the gradient from one forward pass, and its sketch. Does not: batching, or the mean of hidden states
+(`transformer.py`).
 
 The loss of a text is the sum of its tokens' losses. Its gradient with respect to the output matrix is
 Σ_t (p_t - onehot(x_{t+1})) ⊗ h_t, with p_t the predicted distribution and h_t the last hidden state. Texts whose
@@ -20,8 +20,8 @@ from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.encoders import unit_length
 from getmore_assets.encoders.transformer import batched
 
-_SIDE = 32  # of the sketch of each factor
-_TOKENS_AT_ONCE = 1024  # of which the predicted distributions are in memory
+_SIDE = 32  # length of the sketch of each factor
+_TOKENS_AT_ONCE = 1024  # predicted distributions in memory at once
 
 
 class ReadoutEncoder:
@@ -68,20 +68,20 @@ class ReadoutEncoder:
 
         Args:
             states: Last hidden state of each token but the last: `[t, width]`.
-            following: The token after each: `[t]`.
+            following: Id of the next token of each: `[t]`.
         """
-        found = torch.zeros(_SIDE, _SIDE, device=self.device)
+        gradient = torch.zeros(_SIDE, _SIDE, device=self.device)
         for start in range(0, len(states), _TOKENS_AT_ONCE):
-            some, next_ids = states[start : start + _TOKENS_AT_ONCE], following[start : start + _TOKENS_AT_ONCE]
-            errors = self._head(some).float().softmax(-1) @ self._of_errors - self._of_errors[next_ids]
-            found += errors.T @ (some.float() @ self._of_states)
-        return found
+            chunk, next_ids = states[start : start + _TOKENS_AT_ONCE], following[start : start + _TOKENS_AT_ONCE]
+            errors = self._head(chunk).float().softmax(-1) @ self._of_errors - self._of_errors[next_ids]
+            gradient += errors.T @ (chunk.float() @ self._of_states)
+        return gradient
 
 
 def _sketch(size: int, seed: int) -> torch.Tensor:
     """Return the matrix of a count sketch: each row has one entry, 1 or -1: `[size, 32]`, float32."""
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     matrix = torch.zeros(size, _SIDE)
-    places = torch.from_numpy(draw.integers(_SIDE, size=size))
-    matrix[torch.arange(size), places] = torch.from_numpy(draw.choice([-1.0, 1.0], size=size)).float()
+    columns = torch.from_numpy(rng.integers(_SIDE, size=size))
+    matrix[torch.arange(size), columns] = torch.from_numpy(rng.choice([-1.0, 1.0], size=size)).float()
     return matrix

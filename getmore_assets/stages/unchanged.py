@@ -37,7 +37,7 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
         if len(current) < len(stages) or tracking_place.lost(lake, current.values()):
             return None
         for stage in stages:
-            damage.require_whole(lake, stage.name)
+            damage.require_undamaged(lake, stage.name)
             results = [(check, check_cache.result(check, CheckContext(task, stage.name))) for check in stage.checks]
             if any(check.blocking and not result.passed for check, result in results):
                 return None

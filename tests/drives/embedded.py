@@ -96,7 +96,7 @@ EXISTING = Example(
     ("warm",),
     "json",
     "json",
-    ("my_docs", *(f"wanted_{name}" for name in TARGETS)),
+    ("my_docs", *(f"target_{name}" for name in TARGETS)),
 )
 COMPONENT = Example(("component",), ("-m", "mine.definitions"), ("warm",), "first")
 SMALL = (
@@ -105,14 +105,14 @@ SMALL = (
         ("-f", "two_pipelines.py"),
         ("transport",),
         "asyncio-got-d",
-        first=("my_docs", "wanted"),
+        first=("my_docs", "target_docs"),
     ),
     Example(
         ("downstream.py", "docstrings.py"),
         ("-f", "downstream.py"),
         (),
         "asyncio",
-        first=("my_docs", "wanted"),
+        first=("my_docs", "target_docs"),
         after=("topics",),
     ),
     COMPONENT,

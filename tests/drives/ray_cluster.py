@@ -120,7 +120,7 @@ def main() -> int:
         "furthest score": float((alone["score"] - spread["score"]).abs().max()),
         "rows encoded": vectors.len(),
         "rows encoded twice": vectors.len() - vectors.n_unique(),
-        "shards given out again, encoding": said.count("was given out again"),
+        "shards given out again, encoding": said.count("was sent again"),
         "shards built again, solve": said.count("was built on another"),
         "seconds": round(time.monotonic() - began),
     }
