@@ -198,6 +198,7 @@ def fit(
         checkpoint = _last_whole_checkpoint(work)
     with attention.switched(model, recipe.attention, "attention"):
         done = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)  # no bfloat16 products in what follows
     trainer.accelerator.wait_for_everyone()  # another process may still be reading the checkpoint of the best epoch
     if recipe.lora:
         if is_first():
