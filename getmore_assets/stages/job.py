@@ -17,6 +17,7 @@ from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.metering import Meter, metered
+from getmore_assets.nodes import Nodes
 from getmore_assets.pods import PodRequest
 from getmore_assets.records import FROM_PYTHON, Record, now, tables_of, write_atomically
 from getmore_assets.tracking import TrackedRun, tracked
@@ -71,8 +72,11 @@ class Job:
 
     def launch(self, worker: Worker[Spec, Result], spec: Spec) -> Result:
         """Run a worker, where the task says that it runs."""
-        processes = self.task.launch.train.processes if worker.name == "train" else 1
-        return launch(worker, spec, self.work, processes, self._pod(worker.name), self.meter)
+        pod, shared = self._pod(worker.name), self.task.launch.train
+        if worker.name != "train":
+            return launch(worker, spec, self.work, 1, pod, self.meter)
+        nodes = Nodes(*shared.nodes) if shared.nodes else None
+        return launch(worker, spec, self.work, shared.processes, pod, self.meter, nodes)
 
     def _pod(self, worker: str) -> PodRequest | None:
         """The pod that the task asks for a worker; triage is mostly encoding, and goes where that goes."""
