@@ -172,12 +172,13 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _batches_can_be_shared_out(self) -> "Task":
-        count, base = self.launch.train.processes, self.base_model
+        count, base = self.launch.train.total, self.base_model
+        factors = "launch.train.processes" + (" times launch.train.nnodes" if self.launch.train.nnodes > 1 else "")
         first = ("base_model.small", base.small) if base.model == "small" else ("base_model.head", base.head)
         for name, recipe in (first, ("warmup", self.warmup), ("finetune", self.finetune)):
             if recipe.batch_size % count:
                 what = f"{name}.batch_size is {recipe.batch_size}, which {count} processes cannot share equally"
-                raise ValueError(f"{what}: make it a multiple of launch.train.processes")
+                raise ValueError(f"{what}: make it a multiple of {factors}")
         return self
 
     @model_validator(mode="after")
