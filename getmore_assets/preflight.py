@@ -41,9 +41,12 @@ def check(task: Task) -> None:
     Raises:
         BadInput: With the file, row or field, and what to do.
     """
-    require_writable(Path(task.lake))
+    require_writable(Lake(task.lake))
     _check_packages(task)
     for field, place in task.launch.pods().items():
+        if Lake(task.lake).mirror:
+            what = f"the lake {task.lake} lies on a store, which a pod cannot use"
+            raise BadInput(field, what, "Take it out, or let the lake lie on the volume of the pod")
         require_lake(place, field, Lake(task.lake).root)
     models = _find_models(task)
     judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
@@ -225,12 +228,24 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
     return expected
 
 
-def require_writable(lake: Path) -> None:
+def require_writable(lake: Lake) -> None:
     """Make the lake's folder where it is missing, and refuse one that no table could be kept in.
 
     Raises:
-        BadInput: It cannot be written to, or Delta tables under its path could not be read back.
+        BadInput: It cannot be written to, Delta tables under its path could not be read back, or the store that it lies
+            on ignores the conditions of writes.
     """
+    if lake.mirror:
+        odd = unreadable_in(Path("/", *lake.address.split("/")[3:]))
+        if odd:
+            what = f"has `{odd}` in its path, under which Delta tables cannot be read"
+            raise BadInput(f"lake {lake.address}", what, "Set `lake` to a URL of plain letters, digits and - _ . /")
+        lake.mirror.require_conditions()
+    else:
+        _require_writable(lake.root)
+
+
+def _require_writable(lake: Path) -> None:
     odd = unreadable_in(lake)
     if odd:
         what = f"has `{odd}` in its path, under which Delta tables cannot be read"

@@ -42,6 +42,7 @@ def heal(lake: Lake) -> list[Damage]:
     Raises:
         BadInput: Something works on the lake, or damage stays.
     """
+    lake.require_folder("getmore repair")
     require_rest(lake)
     aside = _place_aside(lake)
     healed: list[Damage] = []

@@ -4,6 +4,7 @@ Belongs here: what is known of that place without loading MLflow. Does not: trac
 """
 
 import os
+import platform
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -17,6 +18,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Record
 
 EXPERIMENT = "getmore"  # the experiment that is not named
+OF_A_MIRROR = "the mirror of "  # and the machine: where runs of a lake on a store are, unless a place is named
 _PATIENCE_S = 10
 
 
@@ -54,6 +56,10 @@ class Tracking:
     def address(self) -> str:
         """The server or store that is named, without credentials; empty where runs are tracked in the lake."""
         return self.server or redacted(self.elsewhere)
+
+    def recorded(self, lake: Lake) -> str:
+        """Return what records say of the place: its address, or, of a lake on a store, whose mirror has the runs."""
+        return self.address or (f"{OF_A_MIRROR}{platform.node()}" if lake.mirror else "")
 
     def of(self, lake: Lake) -> str:
         """Return the URI for the client."""

@@ -58,7 +58,7 @@ def build_definitions(
             `tasks` name as sources need not be repeated here.
         tasks: The folder of task files, the file of one task, or tasks, each as its fields. Default: `GETMORE_TASKS`,
             or `tasks/`.
-        lake: The folder of all results, in place of the one in each task.
+        lake: The folder of all results, or its URL on a store, in place of the one in each task.
         group: The asset group. Default: five groups, from `inputs` to `proof`.
         partitions: `targets`: a partition a task, added when the task appears. A definition of yours: its keys are
             names of tasks. None: no partitions; `tasks` must be one task, or a folder that holds one.
@@ -83,7 +83,7 @@ def build_definitions(
     pipeline = Pipeline(
         key_prefix=prefix,
         tasks=Path(tasks) if isinstance(tasks, str | Path) else _tasks(tasks) if tasks is not None else None,
-        lake=Path(lake) if lake is not None else None,
+        lake=lake,
         partitions=targets if partitions == "targets" else partitions,
         group=group,
         pool=pool,

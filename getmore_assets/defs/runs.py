@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeUnreachableError
@@ -41,7 +40,7 @@ def signs_of_life(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, 
         yield
         return
     if LAKE not in run.tags or tags.items() - run.tags.items():
-        instance.add_run_tags(run.run_id, {LAKE: run.tags.get(LAKE, str(lake.root)), **tags})
+        instance.add_run_tags(run.run_id, {LAKE: run.tags.get(LAKE, lake.address), **tags})
     with liveness.signs(liveness.folder_of(lake.root), run.run_id, _run_worker()):
         yield
 
@@ -80,7 +79,7 @@ def left_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> l
         run
         for run in going(instance)
         if OF_A_COMMAND in run.tags and target_of(run) == target
-        if (Path(run.tags[LAKE]).resolve() == lake.root.resolve() if LAKE in run.tags else own)
+        if (Lake(run.tags[LAKE]).root.resolve() == lake.root.resolve() if LAKE in run.tags else own)
         if not liveness.lives(liveness.folder_of(lake.root), run.run_id)
     ]
 

@@ -6,8 +6,8 @@ Belongs here: the memory between two looks, and the comparison. Does not: lookin
 import json
 from dataclasses import dataclass, field, fields
 
+from getmore_assets.delta_versions import Seen
 from getmore_assets.json_models import JsonObject
-from getmore_assets.lake import Seen
 
 MOST_ATTEMPTS = 3  # runs for one version: the first, and two more where it was interrupted
 

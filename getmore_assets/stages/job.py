@@ -64,7 +64,7 @@ class Job:
     @property
     def common(self) -> OfStage:
         """What the spec of every worker says of this job."""
-        return {"task": self.task, "lake": self.lake.root, "work": self.work, "commit": self.commit}
+        return {"task": self.task, "lake": self.lake.address, "work": self.work, "commit": self.commit}
 
     def model(self, stage: str) -> Path:
         """The folder of the model of an input."""
@@ -149,7 +149,8 @@ def do(job: Job, make: Callable[[Job], StageResult], used: dict[str, str], track
         log.error("%s failed: %s", job.stage, error)
         raise
     seconds, peak = job.meter.seconds, job.meter.peak_rss_mb
-    return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), job.run, job.tracking)
+    record = replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now())
+    return _tracked_in(record, job.run, job.tracking, job.lake)
 
 
 def track_again(lake: Lake, record: Record) -> Record:
@@ -163,14 +164,14 @@ def track_again(lake: Lake, record: Record) -> Record:
     tags = _tags(lake, record.stage, record.task, record.fingerprint, code, made_in)
     with tracked(lake, f"{record.task} {record.stage}", tags) as run:
         _log(run, task, record)
-    return _tracked_in(record, run, AS_ENVIRONMENT_SAYS)
+    return _tracked_in(record, run, AS_ENVIRONMENT_SAYS, lake)
 
 
-def _tracked_in(record: Record, run: TrackedRun | None, where: Tracking) -> Record:
+def _tracked_in(record: Record, run: TrackedRun | None, where: Tracking, lake: Lake) -> Record:
     if run is None:
         return record
     url = run_url(run.experiment_id, run.id, run.server)
-    return replace(record, mlflow_run_id=run.id, mlflow_url=url, tracked_at=where.address)
+    return replace(record, mlflow_run_id=run.id, mlflow_url=url, tracked_at=where.recorded(lake))
 
 
 def _tags(lake: Lake, stage: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
@@ -182,7 +183,7 @@ def _tags(lake: Lake, stage: str, task: str, fingerprint: str, code_version: str
     return {
         "getmore.station": stage,
         "getmore.task": task,
-        "getmore.lake": str(lake.root),
+        "getmore.lake": lake.address,
         "getmore.fingerprint": fingerprint,
         "getmore.code_version": code_version,
         "dagster.run_id": run,
@@ -234,13 +235,13 @@ def _work(job: Job, make: Callable[[Job], StageResult]) -> StageResult:
     """Do the work, or find it done by a run that was killed, or lost its tracking server, before it could record it."""
     done = job.work / "made.json"
     if done.is_file():
-        made = StageResult.of(absolute(json.loads(done.read_text("utf-8")), job.lake.root))
+        made = StageResult.of(absolute(json.loads(done.read_text("utf-8")), job.lake))
         if made.is_there(job.lake):
             job.drawn += made.figures
             return made
     made = make(job)
     made.figures = job.drawn
-    write_atomically(done, json.dumps(relative(asdict(made), job.lake.root)))
+    write_atomically(done, json.dumps(relative(asdict(made), job.lake)))
     return made
 
 

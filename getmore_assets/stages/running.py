@@ -50,7 +50,7 @@ def run(task: Task, last: str) -> Ran:
         BadInput: A source or a setting is refused.
         CheckFailedError: A blocking check does not hold.
     """
-    require_writable(Lake(task.lake).root)
+    require_writable(Lake(task.lake))
     run_id, ran = f"{FROM_PYTHON}{uuid.uuid4()}", Ran({}, {})
     with Lake(task.lake).lock("command", task.name):  # in turn with the commands on this task
         for stage in needed(task, last):

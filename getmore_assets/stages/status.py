@@ -42,6 +42,7 @@ def stage_statuses(task: Task, target: tuple[str, str] | None = None) -> dict[st
     lake, found = Lake(task.lake), dict[str, StageStatus]()
     if not lake.root.is_dir():  # nothing is left there either
         return {name: StageStatus(None, "no results yet") for name in STAGES}
+    lake.refresh()
     records, without = Records(lake, task.name), absent(task)
     for name, stage in STAGES.items():
         found[name] = _status(stage, task, records, found, target, without)

@@ -7,7 +7,7 @@ from getmore_assets import damage, liveness, tracking_place
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.records import Record, Records
+from getmore_assets.records import STAGE_NAMES, Record, Records
 from getmore_assets.stages import remembered
 from getmore_assets.stages.caching import CACHED, missing_inputs
 from getmore_assets.stages.checks import Checked
@@ -25,9 +25,12 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
 
     Returns:
         By name and in order; None where a run has something to do, or to say: a stage to materialize, a blocking check
-        that does not hold, damage, a killed run to end, a record whose MLflow run was lost.
+        that does not hold, damage, a killed run to end, a record whose MLflow run was lost, or that was not uploaded.
     """
     lake = Lake(task.lake)
+    lake.refresh()
+    if lake.is_ahead(*(f"records/{task.name}/{name}.json" for name in STAGE_NAMES)):
+        return None
     if task.waits_for_assets or lake.is_locked("command", task.name) or liveness.any_was_killed(lake.root):
         return None
     try:
