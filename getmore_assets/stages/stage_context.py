@@ -65,7 +65,7 @@ class StageContext:
     @property
     def common(self) -> OfStage:
         """The fields that every worker's spec has."""
-        return {"task": self.task, "lake": self.lake.root, "work": self.work, "commit": self.commit}
+        return {"task": self.task, "lake": self.lake.address, "work": self.work, "commit": self.commit}
 
     def model(self, stage: str) -> Path:
         """Return the model folder of an input."""
