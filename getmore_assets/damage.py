@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 from safetensors import safe_open
 
 from getmore_assets import tracking_place
+from getmore_assets.commits import open_table
 from getmore_assets.contents import GONE, wrong_with
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.encoders.store import LENGTH_TOLERANCE
@@ -49,16 +51,28 @@ class Damage:
         path: The file or folder.
         what: What is wrong with it.
         depends: The results that depend on it.
+        url: The URL, if it is a file or folder of a table on a store.
     """
 
     kind: str
     path: Path
     what: str
     depends: str = ""
+    url: str = ""
+
+    @property
+    def where(self) -> str:
+        """The path or URL."""
+        return self.url or str(self.path)
 
     @property
     def since(self) -> str:
-        """The time of the last change of the path, or of the nearest parent if the path is gone: ISO 8601, UTC."""
+        """The time of the last change of the path, or of the nearest parent if the path is gone: ISO 8601, UTC.
+
+        Empty on a store.
+        """
+        if self.url:
+            return ""
         existing = next(path for path in (self.path, *self.path.parents) if path.exists())
         inside = existing.rglob("*") if existing == self.path and existing.is_dir() else ()
         changed = max(path.stat().st_mtime for path in (existing, *inside))
@@ -73,13 +87,13 @@ def require_undamaged(lake: Lake, stage: str) -> None:
     """
     for name in _TABLES.get(stage, (stage,)):
         for damage in of_table(lake, name):
-            raise BadInput(str(damage.path), f"{damage.what} (table {name})", REPAIR)
+            raise BadInput(damage.where, f"{damage.what} (table {name})", REPAIR)
 
 
 def find(lake: Lake, deep: bool = False) -> Iterator[Damage]:
     """Yield all damage in a lake; nothing is changed."""
-    for folder in sorted((lake.root / "tables").glob("*")):
-        yield from of_table(lake, folder.name, deep)
+    for name in lake.tables():
+        yield from of_table(lake, name, deep)
     yield from _of_fits(lake)
     if (lake.root / "records").is_dir():
         for task in tasks_in(lake):
@@ -123,6 +137,9 @@ def _wrong_with_store(path: Path, deep: bool) -> str | None:
 
 def of_table(lake: Lake, name: str, deep: bool = False) -> Iterator[Damage]:
     """Yield the damage in a table's log and in the files of its newest version."""
+    if lake.mirror:
+        yield from _of_table_on_store(lake, name)
+        return
     folder = Path(lake.table(name))
     if not folder.is_dir() or not any(folder.iterdir()):
         return
@@ -138,7 +155,8 @@ def of_table(lake: Lake, name: str, deep: bool = False) -> Iterator[Damage]:
         yield Damage(LOG, folder / "_delta_log", f"cannot be read ({message})", depends)
         return
     seen = pl.DataFrame(schema={"of": pl.String, "id": pl.String})
-    for file, size in sizes.items():
+    for path, size in sizes.items():
+        file = folder / path
         depends = f"{file.parent.name} of {name}"
         if not file.is_file():
             yield Damage(ROWS, file, GONE, depends)
@@ -152,6 +170,26 @@ def of_table(lake: Lake, name: str, deep: bool = False) -> Iterator[Damage]:
                 seen = seen if wrong else pl.concat([seen, ids])
             if wrong:
                 yield Damage(ROWS, file, wrong, depends)
+
+
+def _of_table_on_store(lake: Lake, name: str) -> Iterator[Damage]:
+    """Look at the log of a table and at the sizes of its files; a store keeps checksums of what lies in it."""
+    table = lake.table(name)
+    try:
+        sizes = file_sizes(open_table(table))
+    except TableNotFoundError:
+        return
+    except Exception as error:  # deltalake raises several kinds
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        depends = "what is made from it, by every task"
+        yield Damage(LOG, Path(name), f"cannot be read ({said})", depends, f"{table}/_delta_log")
+        return
+    there = lake.sizes_in(table, sizes)
+    for file, size in sizes.items():
+        if there.get(file) != size:
+            wrong = f"has {there[file]:,} bytes, not {size:,}" if file in there else GONE
+            depends = f"{Path(file).parent.name} of {name}"
+            yield Damage(ROWS, Path(file), wrong, depends, f"{table}/{file}")
 
 
 def _is_commit(path: Path) -> bool:

@@ -28,7 +28,7 @@ from getmore_assets.config import WITHOUT_WEIGHTS, Task
 from getmore_assets.encoders import fits
 from getmore_assets.errors import REPAIR, BadInput, redacted
 from getmore_assets.lake import Lake
-from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking
+from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, OF_A_MIRROR, Tracking
 
 OK, WARNING, BAD = "ok", "warning", "bad"
 _NAMED = ("torch", "dagster", "mlflow", "polars", "deltalake", "transformers")
@@ -176,8 +176,11 @@ def _devices() -> Iterator[Finding]:
 def _lake(lake: Lake) -> Iterator[Finding]:
     missing = [path for path in (lake.root, *lake.root.parents) if not path.exists()]
     try:
-        preflight.require_writable(lake.root)
-        yield _round_trip(lake.root, ", which will be created on the first run" if missing else "")
+        preflight.require_writable(lake)
+        if lake.mirror:
+            yield Finding("lake", OK, f"{lake.address}, which honours conditional writes; its mirror is {lake.root}")
+        else:
+            yield _round_trip(lake.root, ", which will be created on the first run" if missing else "")
         free = shutil.disk_usage(lake.root).free / 1e9
     finally:
         with suppress(OSError):
@@ -205,7 +208,8 @@ def _mlflow(lake: Lake) -> Iterator[Finding]:
     """Check the store or server of this environment, and the others that have runs of the lake."""
     yield from _with_errors("MLflow", lambda: [Finding("MLflow", OK, tracking.require_usable(lake))])
     runs = Counter(record.tracked_at for record in damage.last_records(lake))
-    for place in sorted(runs.keys() - {"", AS_ENVIRONMENT_SAYS.address}):
+    elsewhere = (place for place in runs if not place.startswith(OF_A_MIRROR))
+    for place in sorted({*elsewhere} - {"", AS_ENVIRONMENT_SAYS.address}):
         found = f"{place}, which has {runs[place]} of this lake's runs"
         try:
             tracking.require_usable(lake, Tracking(place))
@@ -222,7 +226,8 @@ def _damage(task: Task | None, lake: Lake, deep: bool) -> Iterator[Finding]:
     whole, readable = True, True
     for one in damage.find(lake, deep):
         whole, readable = False, readable and one.kind not in (damage.LOG, damage.ROWS)
-        found = f"{one.path}: {one.what}, since {one.since}; affects {one.depends}"
+        since = f", since {one.since}" if one.since else ""
+        found = f"{one.where}: {one.what}{since}; affects {one.depends}"
         yield Finding(f"damage: {one.kind}", BAD, found, REPAIR)
     if deep and readable and (wrong := fits.mismatch(task, lake)):
         whole = False

@@ -41,9 +41,12 @@ def check(task: Task) -> None:
     Raises:
         BadInput: The message names the file, row or field, and what to do.
     """
-    require_writable(Path(task.lake))
+    require_writable(Lake(task.lake))
     _check_packages(task)
     for field, place in task.launch.pods().items():
+        if Lake(task.lake).mirror:
+            what = f"the lake {task.lake} lies on a store, which a pod cannot use"
+            raise BadInput(field, what, "Take it out, or let the lake lie on the volume of the pod")
         require_lake(place, field, Lake(task.lake).root)
     models = _find_models(task)
     prompts = readers.data_version(task.toxicity.prompts) if task.toxicity else None
@@ -235,12 +238,23 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
     return expected
 
 
-def require_writable(lake: Path) -> None:
+def require_writable(lake: Lake) -> None:
     """Create the lake's folder, and refuse a folder that cannot hold tables.
 
     Raises:
-        BadInput: The folder cannot be written to, or Delta tables under its path cannot be read.
+        BadInput: The folder cannot be written to, Delta tables under its path cannot be read, or the store of the lake
+            ignores the conditions of writes.
     """
+    if lake.mirror:
+        if sign := unreadable_in(Path("/", *lake.address.split("/")[3:])):
+            what = f"has `{sign}` in its path, under which Delta tables cannot be read"
+            raise BadInput(f"lake {lake.address}", what, "Set `lake` to a URL of plain letters, digits and - _ . /")
+        lake.mirror.require_conditions()
+    else:
+        _require_writable(lake.root)
+
+
+def _require_writable(lake: Path) -> None:
     if sign := unreadable_in(lake):
         what = f"has `{sign}` in its path, under which Delta tables cannot be read"
         raise BadInput(f"lake {lake}", what, "Set `lake` to a path of plain letters, digits and - _ . /")

@@ -16,7 +16,7 @@ from getmore_assets.contents import GONE, Contents, wrong_with
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.json_models import JsonObject
-from getmore_assets.lake import Lake, TableRef, unfinished
+from getmore_assets.lake import FRESH_S, Lake, TableRef, unfinished
 from getmore_assets.relative_paths import absolute, relative
 
 log = logging.getLogger(__name__)
@@ -132,11 +132,12 @@ class Records:
     """The records of each stage of a task, the last one and the earlier ones.
 
     A record is written after all that it names, and in one rename: a process killed at any moment leaves either the old
-    record or the new one.
+    record or the new one. On a store it is uploaded after all that it names, on top of the record that was read.
     """
 
     def __init__(self, lake: Lake, task: str) -> None:
         self.lake, self.task = lake, task
+        lake.pull(f"records/{task}", within=FRESH_S)
 
     def _path(self, stage: str) -> Path:
         return self.lake.root / "records" / self.task / f"{stage}.json"
@@ -191,6 +192,7 @@ class Records:
         record = parsed(path, self.lake)
         if record.table is not None and not self.lake.holds(record.table):
             return None
+        self.lake.pull(*self.lake.named(*record.folders.values(), *record.figures.values()), within=FRESH_S)
         for name, place in record.folders.items():
             wrong = wrong_with(Path(place), record.contents.get(name))
             if not wrong and name not in record.contents and self._is_exported(place):
@@ -225,11 +227,15 @@ class Records:
         """Make this the record of its stage, and remember it among the earlier ones."""
         raw = {_KEYS.get(name, name): value for name, value in record.__dict__.items()}
         raw = {**raw, "table": record.table.__dict__ if record.table else None, "schema": SCHEMA}
-        raw = relative(raw, self.lake.root)
+        raw = relative(raw, self.lake)
+        self.lake.push(*self.lake.named(*record.folders.values(), *record.figures.values()))
         remembered = self._earlier(record.stage) / f"{record.fingerprint}-{record.dagster_run_id}.json"
-        for path in (remembered, self._path(record.stage)):
+        text, files = json.dumps(raw, indent=1), (remembered, self._path(record.stage))
+        for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(raw, indent=1))
+            if not path.is_file() or path.read_text("utf-8") != text:  # else a store would be sent it again
+                write_atomically(path, text)
+        self.lake.push(*self.lake.named(*files))
 
 
 class LaterVersionError(BadInput):
@@ -251,7 +257,7 @@ def parsed(path: Path, lake: Lake) -> Record:
         if schema > SCHEMA:
             what = f"was written by a later version of getmore-assets (schema {schema}; this one reads {SCHEMA})"
             raise LaterVersionError(str(path), what, "Upgrade getmore-assets here, or use another lake")
-        raw = absolute(raw, lake.root)
+        raw = absolute(raw, lake)
         table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
         if raw.get("settings"):  # of a task of before 0.2, whose `candidates` had this default
             raw["settings"].setdefault("candidates", [{"path": PYTHON_DOCS}])
@@ -273,6 +279,7 @@ def _parsed_if_whole(path: Path, lake: Lake) -> Record | None:
 
 def tasks_in(lake: Lake) -> list[str]:
     """The tasks that have records in a lake."""
+    lake.refresh()
     return sorted(path.name for path in lake.folder("records").iterdir() if path.is_dir())
 
 

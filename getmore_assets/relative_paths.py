@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from getmore_assets.json_models import JsonObject
+from getmore_assets.lake import Lake
 
 _HERE = "."  # the lake itself
 _TABLE_TAG = "table."  # prefix of the tags of a lineage that name a table: `path@vVERSION`
@@ -19,30 +20,45 @@ _TABLE_TAG = "table."  # prefix of the tags of a lineage that name a table: `pat
 _PARTS = {"tables": 2, "models": 3, "exports": 3, "figures": 3}
 
 
-def relative(raw: JsonObject, root: Path) -> JsonObject:
+def relative(raw: JsonObject, lake: Lake) -> JsonObject:
     """Return a record or result, as JSON, whose places inside a lake are relative to the lake's root."""
 
     def convert(place: str) -> str:
-        path = Path(place)
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else place
+        return next(iter(lake.named(place)), place)
 
-    return _converted(raw, convert, _HERE)
+    def convert_table(place: str) -> str:
+        return place.removeprefix(f"{lake.address}/")
+
+    return _converted(raw, convert, convert_table, _HERE)
 
 
-def absolute(raw: JsonObject, root: Path) -> JsonObject:
-    """Return a record or result, as JSON, whose places are absolute, in the lake at `root`."""
+def absolute(raw: JsonObject, lake: Lake) -> JsonObject:
+    """Return a record or result, as JSON, whose places are absolute, in a lake."""
 
     def convert(place: str) -> str:
-        path = Path(place)
-        if not path.is_absolute():
-            return str(root / path)
-        inside = next((path.parts[-n:] for folder, n in _PARTS.items() if path.parts[-n : 1 - n] == (folder,)), None)
-        return place if inside is None or path.is_relative_to(root) else str(root.joinpath(*inside))
+        return str(lake.root / _inside(place, lake))
 
-    return _converted(raw, convert, str(root))
+    def convert_table(place: str) -> str:
+        inside = _inside(place, lake)
+        return inside if Path(inside).is_absolute() else f"{lake.address}/{inside}"
+
+    return _converted(raw, convert, convert_table, lake.address)
 
 
-def _converted(raw: JsonObject, convert: Callable[[str], str], lake: str) -> JsonObject:
+def _inside(place: str, lake: Lake) -> str:
+    """Return a place relative to the root of a lake; an absolute one where it lies in no lake."""
+    path = Path(place)
+    if not path.is_absolute():
+        return place
+    if inside := lake.named(path):
+        return inside[0]
+    parts = next((path.parts[-n:] for folder, n in _PARTS.items() if path.parts[-n : 1 - n] == (folder,)), None)
+    return place if parts is None else "/".join(parts)
+
+
+def _converted(
+    raw: JsonObject, convert: Callable[[str], str], convert_table: Callable[[str], str], lake: str
+) -> JsonObject:
     """Return a copy with its places converted: tables, folders, figures, and the task's `lake`."""
     found = dict(raw)
     for name in ("folders", "figures"):
@@ -50,9 +66,9 @@ def _converted(raw: JsonObject, convert: Callable[[str], str], lake: str) -> Jso
             found[name] = {key: convert(place) for key, place in raw[name].items()}
     for name in ("table", "facts"):
         if raw.get(name):
-            found[name] = _tables(raw[name], convert)
+            found[name] = _tables(raw[name], convert_table)
     if raw.get("lineage"):
-        found["lineage"] = {name: _tag(name, value, convert) for name, value in raw["lineage"].items()}
+        found["lineage"] = {name: _tag(name, value, convert_table) for name, value in raw["lineage"].items()}
     if "lake" in (raw.get("settings") or {}):
         found["settings"] = {**raw["settings"], "lake": lake}
     return found

@@ -40,6 +40,7 @@ def repair_lake(lake: Lake) -> list[Damage]:
     Raises:
         BadInput: A run works on the lake, or damage remains.
     """
+    lake.require_folder("getmore repair")
     require_rest(lake)
     aside = _folder_aside(lake)
     repaired: list[Damage] = []

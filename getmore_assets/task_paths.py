@@ -25,6 +25,7 @@ from getmore_assets.config import (
     Task,
     Toxicity,
 )
+from getmore_assets.object_stores import is_on_store
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,10 @@ def relative_to_file(task: Task, file: Path) -> Task:
     """
     here, folder = Path.cwd(), file.absolute().parent
     folder = here if folder.samefile(here) else folder.resolve()
-    lake = _lake(Path(task.lake), folder)
-    if lake != Path(task.lake).absolute():
-        task = task.model_copy(update={"lake": str(lake)})
+    if not is_on_store(task.lake):
+        lake = _lake(Path(task.lake), folder)
+        if lake != Path(task.lake).absolute():
+            task = task.model_copy(update={"lake": str(lake)})
     if folder == here:
         return task
     from_here: list[str] = []

@@ -4,6 +4,7 @@ Belongs here: everything about that place that does not need MLflow. Does not: t
 """
 
 import os
+import platform
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -17,6 +18,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Record
 
 EXPERIMENT = "getmore"  # the default name
+OF_A_MIRROR = "the mirror of "  # and the machine: the place of runs of a lake on a store, unless another is configured
 _PATIENCE_S = 10
 
 
@@ -54,6 +56,10 @@ class Tracking:
     def address(self) -> str:
         """The configured server or store, without credentials; empty for the file in the lake."""
         return self.server or redacted(self.configured)
+
+    def recorded(self, lake: Lake) -> str:
+        """Return the place as records name it: the address, or the mirror that has the runs of a lake on a store."""
+        return self.address or (f"{OF_A_MIRROR}{platform.node()}" if lake.mirror else "")
 
     def uri_for(self, lake: Lake) -> str:
         """Return the URI for MLflow's client."""

@@ -106,7 +106,7 @@ def write_sources(documents: pl.DataFrame, folder: Path) -> None:
         target.slice(start, rows).write_ndjson(folder / f"{split}.jsonl")
 
 
-def task_fields(sources: Path, lake: Path, **changes: Any) -> dict[str, Any]:
+def task_fields(sources: Path, lake: Path | str, **changes: Any) -> dict[str, Any]:
     """Return the fields of a task that runs in seconds."""
     fields = {
         "name": "tiny",

@@ -15,16 +15,17 @@ from click.testing import CliRunner
 from getmore_assets import launch
 from getmore_assets.cli import main
 from getmore_assets.forks import Exit
+from getmore_assets.nodes import Nodes
 from getmore_assets.workers import answer, entry
 
 RUN_IN_PROCESSES = launch.run_here
 _IMPORTED = set[str]()
 
 
-def run_worker(worker: str, spec: Path, result: Path, processes: int) -> Exit:
+def run_worker(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes | None = None) -> Exit:
     """Run a worker on a spec, with the exit codes of `launch.run_here`."""
-    if processes > 1:
-        return RUN_IN_PROCESSES(worker, spec, result, processes)
+    if processes > 1 or nodes:
+        return RUN_IN_PROCESSES(worker, spec, result, processes, nodes)
     try:
         work = entry(worker)
         if worker not in _IMPORTED:  # as the process that workers are forked from does

@@ -3,6 +3,7 @@
 Belongs here: starting both, with one user and key. moto keeps objects in memory, and serves ranges and ETags.
 """
 
+import itertools
 import json
 import socket
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.request import Request, urlopen
 
 BUCKET = "getmore-test"
 _REGION = "us-east-1"
@@ -56,6 +58,8 @@ def serving() -> Iterator[S3]:
     where = {"endpoint_url": url, "region_name": _REGION}
     before = settings.INITIAL_NO_AUTH_ACTION_COUNT
     try:
+        with urlopen(Request(f"{url}/moto-api/reset", method="POST")):  # remove the user of an earlier server
+            pass
         iam = boto3.client("iam", aws_access_key_id="first", aws_secret_access_key="user", **where)
         iam.create_user(UserName="reader")
         policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -82,10 +86,22 @@ class Dropping:
 
 
 @contextmanager
-def dropping(behind: str, after: int, times: int) -> Iterator[Dropping]:
-    """Proxy a server until the block ends."""
+def dropping(
+    behind: str, after: int, times: int, method: bytes = b"", without: bytes = b"", every: int = 1
+) -> Iterator[Dropping]:
+    """Proxy a server until the block ends.
+
+    Args:
+        behind: The URL of the server.
+        after: The bytes of a response that are passed on before a drop.
+        times: The number of dropped connections.
+        method: The method of requests that may be dropped, such as `b"PUT"`; by default any.
+        without: The lower-case name of a header that is removed from requests.
+        every: The period: one of so many connections is dropped.
+    """
     host, port = behind.removeprefix("http://").split(":")
     listening = socket.create_server(("127.0.0.1", 0))
+    counted = itertools.count(1)
     proxy = Dropping(f"http://127.0.0.1:{listening.getsockname()[1]}", after, times)
 
     def answer(client: socket.socket) -> None:
@@ -93,11 +109,20 @@ def dropping(behind: str, after: int, times: int) -> Iterator[Dropping]:
             request = b""
             while b"\r\n\r\n" not in request and (part := client.recv(65536)):
                 request += part
+            head, _, body = request.partition(b"\r\n\r\n")
+            lines = head.lower().split(b"\r\n")
+            length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
+            while len(body) < length and (part := client.recv(65536)):
+                body += part
+            request = head + b"\r\n\r\n" + body
+            if without:
+                lines = request.split(b"\r\n")
+                request = b"\r\n".join(line for line in lines if not line.lower().startswith(without + b":"))
             # The client signed its Host header, so this header is kept.
             server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
-            sent = 0
+            sent, is_chosen = 0, request.startswith(method) and next(counted) % every == 0
             while part := server.recv(4096):
-                if sent + len(part) > proxy.after and proxy.dropped < proxy.times:
+                if sent + len(part) > proxy.after and proxy.dropped < proxy.times and is_chosen:
                     proxy.dropped += 1
                     client.shutdown(socket.SHUT_RDWR)
                     return

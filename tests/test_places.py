@@ -76,7 +76,7 @@ def test_rows_are_named_by_their_url_and_so_are_bad_ones(s3):
 
 def test_a_change_is_a_new_version_and_nothing_else_is(s3, monkeypatch):
     url, copied = f"s3://{BUCKET}/data", []
-    monkeypatch.setattr(places, "_copy", lambda *given, go=places._copy: copied.append(given[1]) or go(*given))
+    monkeypatch.setattr(places, "copy", lambda *given, go=places.copy: copied.append(given[1]) or go(*given))
     s3.put("data/a.jsonl", b'{"text": "a"}\n')
     s3.put("data/b.jsonl", b'{"text": "b"}\n')
     first = readers.data_version(Source(path=url))

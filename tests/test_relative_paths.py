@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -26,16 +25,16 @@ RECORD = {
 }
 
 
-def test_places_inside_the_lake_are_relative_in_files_and_absolute_in_memory(tmp_path):
-    written = relative(RECORD, Path("/a/lake"))
+def test_places_inside_the_lake_are_relative_in_files_and_absolute_in_memory():
+    written = relative(RECORD, Lake("/a/lake"))
     assert written["table"] == {"path": "tables/t", "version": 1}
     assert written["folders"] == {"model": "models/m/0f", "elsewhere": "/b/models"}
     assert written["figures"] == {"curve": "figures/0f/curve.png"}
     assert written["lineage"] == {"table.x": "tables/x@v3", "run.x": "/a/lake"}
     assert written["facts"]["ledger"]["path"] == "tables/l"
     assert written["settings"] == {"lake": ".", "name": "/a/lake/tables"}
-    assert absolute(written, Path("/a/lake")) == {**RECORD, "settings": {"lake": "/a/lake", "name": "/a/lake/tables"}}
-    assert absolute(RECORD, Path("/c")) == absolute(written, Path("/c"))
+    assert absolute(written, Lake("/a/lake")) == {**RECORD, "settings": {"lake": "/a/lake", "name": "/a/lake/tables"}}
+    assert absolute(RECORD, Lake("/c")) == absolute(written, Lake("/c"))
 
 
 def names(root, path):
@@ -48,7 +47,7 @@ def test_a_lake_that_was_moved_goes_on_and_nothing_is_computed_again(ran_copy, t
     assert not names(before, before)
     if written == "absolute":  # as every record of before 0.2
         for path in (before / "records").rglob("*.json"):
-            raw = absolute(json.loads(path.read_text("utf-8")), before)
+            raw = absolute(json.loads(path.read_text("utf-8")), Lake(before))
             path.write_text(json.dumps({**raw, "schema": 1}), "utf-8")
         assert names(before, before)
     after.parent.mkdir()

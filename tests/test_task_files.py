@@ -136,10 +136,9 @@ def test_what_cannot_be_judged_is_refused(tmp_path, more, says):
 @pytest.mark.parametrize(
     ("lake", "said"),
     [
-        ("s3://bucket/x", "a lake cannot be on `s3`"),
-        ("gs://bucket", "a lake cannot be on `gs`"),
-        ("abfss://c@account.dfs.core.windows.net/x", "a lake cannot be on `abfss`"),
-        ("S3:/bucket", "a lake cannot be on `S3`"),
+        ("https://host/x", "`https` is no store that a lake can lie on: s3://, gs://, az://, or give a folder"),
+        ("abfss://c@account.dfs.core.windows.net/x", "`abfss` is no store"),
+        ("S3:/bucket", "`S3` is no store"),
         ("file:///srv/lake", "write the path alone: /srv/lake"),
         ("file:/srv/lake", "write the path alone: /srv/lake"),
         ("''", "give a folder"),
@@ -151,6 +150,13 @@ def test_a_lake_that_is_no_folder_is_refused_by_name(tmp_path, lake, said):
     with pytest.raises(BadInput, match="lake: ") as refusal:
         load_task(write(tmp_path, MINIMAL), [f"lake={lake}"])
     assert said in str(refusal.value)
+
+
+def test_a_lake_on_a_store_stays_a_url_wherever_the_task_file_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tasks").mkdir()
+    for lake in ("s3://bucket/a/lake/", "gs://bucket/a/lake", "az://container/a/lake"):
+        assert load_task(write(tmp_path / "tasks", MINIMAL), [f"lake={lake}"]).lake == lake.rstrip("/")
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def select(
         test: Rows for the final evaluation; without them a tenth of the target is held out. Candidates that overlap
             them are not selected.
         name: Name of the target: a new result replaces the last one of the same name.
-        lake: The folder of all results.
+        lake: The folder of all results, or its URL on a store, as `s3://bucket/prefix`.
         **settings: Any other field of the task file, as `encoder={"model": "minilm"}`.
 
     Returns:

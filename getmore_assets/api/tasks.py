@@ -42,7 +42,7 @@ def build_task(
         BadInput: A source cannot be read, or a field is unknown or has a wrong value.
     """
     store = Lake(lake)
-    require_writable(store.root)
+    require_writable(store)
     selection = {"selector": selector, **settings.get("selection", {})}
     if budget is not None:
         selection["budget"] = _budget(budget)

@@ -15,6 +15,7 @@ from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnyS
 from getmore_assets.config.sources import ASSET_PREFIX, SPLITS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, WarmUp, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
+from getmore_assets.object_stores import LAKES, is_on_store
 
 
 class Task(Section):
@@ -23,7 +24,10 @@ class Task(Section):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results", examples=["mine"]
     )
-    lake: str = Field(".getmore", description="the folder of all results; `~` is your home")
+    lake: str = Field(
+        ".getmore",
+        description="the folder of all results, or the URL of one on a store (s3://, gs://, az://); `~` is your home",
+    )
     candidates: list[AnySource] = Field(
         min_length=1, description="the sources of the corpus to select from", examples=["[{path: corpus/*.jsonl}]"]
     )
@@ -107,8 +111,10 @@ class Task(Section):
         store = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", lake)
         if store and store[1].lower() == "file":
             raise ValueError(f"write the path alone: /{lake[len(store[0]) :].lstrip('/')}")
+        if is_on_store(lake):
+            return lake.rstrip("/")
         if store:
-            raise ValueError(f"a lake cannot be on `{store[1]}`: give a folder of this machine")
+            raise ValueError(f"`{store[1]}` is no store that a lake can lie on: {', '.join(LAKES)}, or give a folder")
         if not lake.strip():
             raise ValueError("give a folder, or leave `lake` out for .getmore")
         if not lake.startswith("~"):
@@ -172,12 +178,13 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _batches_can_be_shared_out(self) -> "Task":
-        count, base = self.launch.train.processes, self.base_model
+        count, base = self.launch.train.total, self.base_model
+        factors = "launch.train.processes" + (" times launch.train.nnodes" if self.launch.train.nnodes > 1 else "")
         first = ("base_model.small", base.small) if base.model == "small" else ("base_model.head", base.head)
         for name, recipe in (first, ("warmup", self.warmup), ("finetune", self.finetune)):
             if recipe.batch_size % count:
                 what = f"{name}.batch_size is {recipe.batch_size}, which {count} processes cannot share equally"
-                raise ValueError(f"{what}: make it a multiple of launch.train.processes")
+                raise ValueError(f"{what}: make it a multiple of {factors}")
         return self
 
     @model_validator(mode="after")

@@ -59,7 +59,7 @@ class Lora(Section):
 
 
 #: Fields of recipes that earlier versions did not have.
-_ADDED = ("gradient_accumulation_steps", "lora", "packing", "target_share", "replay", "then_target")
+_ADDED = ("gradient_accumulation_steps", "lora", "packing", "weights", "target_share", "replay", "then_target")
 
 
 class Training(Section):
@@ -71,7 +71,12 @@ class Training(Section):
     max_length: int = Field(128, ge=8, description="tokens")
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
-    dtype: DType = Field("auto", description="of matrix products in training; weights and evaluation stay float32")
+    dtype: DType = Field("auto", description="of matrix products in training; evaluation stays float32")
+    weights: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="type of the model's weights in training; bfloat16: each trained weight has a float32 master, and "
+        "frozen weights (of a model with `lora`) are rounded",
+    )
     attention: Attention = Field(
         "auto",
         description="the implementation of attention in training; auto: sdpa if the model has it | "
@@ -87,9 +92,11 @@ class Training(Section):
     )
 
     @model_validator(mode="after")
-    def _attention_has_its_dtype(self) -> "Training":
-        if self.attention == "flash_attention_2" and self.dtype == "float32":
-            raise ValueError("attention is flash_attention_2, which has no float32: set dtype to auto or bfloat16")
+    def _is_of_one_dtype(self) -> "Training":
+        for asked in ("attention is flash_attention_2", "weights is bfloat16"):
+            field, _, value = asked.partition(" is ")
+            if getattr(self, field) == value and self.dtype == "float32":
+                raise ValueError(f"{asked}, which has no products in float32: set dtype to auto or bfloat16")
         return self
 
     @property

@@ -129,7 +129,7 @@ def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: str
         load_best_model_at_end=bool(watched),
         metric_for_best_model=watched,
         logging_steps=max(1, steps // _LOGS),
-        bf16=compute_dtype(recipe.dtype, device) == torch.bfloat16,
+        bf16=recipe.weights == "bfloat16" or compute_dtype(recipe.dtype, device) == torch.bfloat16,
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type == "cuda",
         report_to=[],
@@ -186,6 +186,7 @@ def fit(
         data_collator=shared_out(collator, count),
         compute_loss_func=mean_loss(model.can_generate()),
         classifies=classifies,
+        bfloat16=recipe.weights == "bfloat16",
         callbacks=[
             *([_Progress(name)] if is_first() else []),
             *([EarlyStoppingCallback(patience)] if watched and patience else []),
@@ -197,6 +198,7 @@ def fit(
         checkpoint = _last_whole_checkpoint(work)
     with attention.switched(model, recipe.attention, "attention"):
         done = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)  # no bfloat16 products in what follows
     trainer.accelerator.wait_for_everyone()  # another process may still be reading the checkpoint of the best epoch
     if recipe.lora:
         if is_first():

@@ -13,7 +13,7 @@ import torch
 from accelerate.utils import broadcast
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.training.trainer import FitTrainer
@@ -38,19 +38,10 @@ class ShardedTrainer(FitTrainer):
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Shard the model, which has the weights of the checkpoint by now, and return the optimizer of the shards."""
-        self.model = self.model_wrapped = _sharded(self._whole, self.args.device)
+        self.model = self.model_wrapped = _sharded(self._whole, self.args.device, self._bfloat16)
         _release(self._whole)
+        self._bfloat16 = False  # the shards are the masters
         return super().create_optimizer(model)
-
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train, and give the trained weights to the model in every process."""
-        done = super().train(*args, **kwargs)
-        self._restore()
-        return done
-
-    def _load_best_model(self) -> None:
-        self._restore()
-        super()._load_best_model()
 
     def _restore(self) -> None:
         if self.model is not self._whole:
@@ -60,7 +51,7 @@ class ShardedTrainer(FitTrainer):
     def _gather(self, *, everywhere: bool) -> None:
         """Give the weights to the given model in all processes, or in that of rank 0."""
         for whole, shard in zip(self._whole.parameters(), self.model.parameters(), strict=True):
-            weights = shard.detach().full_tensor().cpu()
+            weights = shard.detach().full_tensor().to("cpu", whole.dtype)
             if everywhere or is_first():
                 whole.data = weights
 
@@ -73,19 +64,29 @@ class ShardedTrainer(FitTrainer):
         _release(self._whole)
 
 
-def _sharded(model: Any, device: torch.device) -> Any:
+def _sharded(model: Any, device: torch.device, bfloat16: bool) -> Any:
     """Return a copy of the model with its weights sharded, each block of layers by itself.
 
     Weights that are trained start as those of rank 0: new ones (adapters) may have been drawn differently elsewhere.
+
+    Args:
+        model: The model; it keeps its weights.
+        device: Of the shards.
+        bfloat16: Whether products have bfloat16 copies of float32 shards; frozen weights are bfloat16 in their shards.
     """
+    held = torch.bfloat16 if bfloat16 else None
     for weight in model.parameters():
         if weight.requires_grad:
             weight.data = broadcast(weight.data.to(device)).cpu()
-    shared = {id(weight): nn.Parameter(weight.data, weight.requires_grad) for weight in model.parameters()}
+    shared: dict[int, nn.Parameter] = {}
+    for weight in model.parameters():
+        numbers = weight.data if held is None or weight.requires_grad else weight.data.to(held)
+        shared[id(weight)] = nn.Parameter(numbers, weight.requires_grad)
     copied = copy.deepcopy(model, shared)
+    precision = MixedPrecisionPolicy(param_dtype=held, reduce_dtype=held and torch.float32)
     mesh = init_device_mesh(device.type, (processes(),))
     for module in (*_blocks(copied), copied):
-        fully_shard(module, mesh=mesh, reshard_after_forward=True)
+        fully_shard(module, mesh=mesh, reshard_after_forward=True, mp_policy=precision)
     return copied
 
 

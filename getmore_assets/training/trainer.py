@@ -16,6 +16,7 @@ from transformers import Trainer
 from getmore_assets.ranks import is_first
 from getmore_assets.training import language_models, optimizer_state
 from getmore_assets.training.batches import ByLength, in_order_of_length
+from getmore_assets.training.master_weights import MasterAdamW
 
 
 def mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
@@ -45,18 +46,61 @@ def mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
 class FitTrainer(Trainer):  # type: ignore[misc]
     """The Trainer, except that rank 0 evaluates all of validation, so its batches do not depend on the process count.
 
-    For a classifier, rows of similar length share a batch, and validation reports accuracy and loss.
+    For a classifier, rows of similar length share a batch, and validation reports accuracy and loss. With `bfloat16`
+    the model holds its weights in bfloat16 during the training; its checkpoints have the float32 masters.
     """
 
     control: Any
     model: Any
+    _masters: MasterAdamW | None
     optimizer: Any
     evaluates_alone = True  # rank 0, and the other processes wait
 
-    def __init__(self, *args: Any, classifies: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, classifies: bool, bfloat16: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._bfloat16, self._masters = bfloat16, None
         self._classifies = classifies
         self._masked = not classifies and not self.model.can_generate()
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Return the optimizer; with `bfloat16`, it takes the weights over as masters."""
+        if not self._bfloat16:
+            return super().create_optimizer(model)
+        self._dtypes = [(weight, weight.dtype) for weight in self.model.parameters()]
+        for weight, _ in self._dtypes:
+            if not weight.requires_grad:
+                weight.data = weight.data.bfloat16()
+        _, settings = self.get_optimizer_cls_and_kwargs(self.args)
+        self.optimizer_cls_and_kwargs = MasterAdamW, settings
+        self._masters = super().create_optimizer(model)
+        return self._masters
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train; the model ends as whole as it began, in its dtype."""
+        done = super().train(*args, **kwargs)
+        self._restore()
+        return done
+
+    def _load_best_model(self) -> None:
+        self._restore()
+        super()._load_best_model()
+
+    def _restore(self) -> None:
+        if self._masters is None:
+            return
+        self._masters.exchange()
+        for weight, dtype in self._dtypes:
+            weight.data = weight.data.to(dtype)
+        self._masters = None
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the model with the masters of its weights."""
+        if self._masters is None:
+            super().save_model(output_dir, _internal_call)
+            return
+        self._masters.exchange()
+        super().save_model(output_dir, _internal_call)
+        self._masters.exchange()
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Return the loss; a masked model computes logits only at the masked tokens."""

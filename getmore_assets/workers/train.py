@@ -18,7 +18,7 @@ from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
-from getmore_assets.ranks import is_first, processes
+from getmore_assets.ranks import is_first, processes_here
 from getmore_assets.records import write_atomically
 from getmore_assets.training import attention, evaluators, language_models, phases
 from getmore_assets.training.blocks import Blocks
@@ -58,8 +58,8 @@ def _require_devices(task: Task) -> None:
     attention.require_installed(task.warmup.attention, "warmup.attention")
     attention.require_installed(task.finetune.attention, "finetune.attention")
     cards = torch.cuda.device_count()
-    if 0 < cards < processes():
-        what = f"{processes()} processes, where the machine has {cards} GPUs"
+    if 0 < cards < processes_here():
+        what = f"{processes_here()} processes, where the machine has {cards} GPUs"
         raise BadInput("launch.train.processes", what, "Set it to at most their number")
 
 

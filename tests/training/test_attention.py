@@ -73,7 +73,7 @@ def test_an_architecture_without_the_implementation_is_refused(texts, tmp_path):
 
 def test_it_changes_no_cache_key_and_has_its_dtype():
     assert fingerprint(Training(attention="eager")) == fingerprint(Training())
-    with pytest.raises(ValueError, match="flash_attention_2, which has no float32"):
+    with pytest.raises(ValueError, match="flash_attention_2, which has no products in float32"):
         Training(attention="flash_attention_2", dtype="float32")
     with attention.switched(language_models.new_small(SHAPE, "masked", ["a text"] * 9, 16)[0], "eager", "x"):
         pass
