@@ -32,7 +32,7 @@ from getmore_assets.config import Strategy, Training
 from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.progress import progress
 from getmore_assets.ranks import is_first, processes
-from getmore_assets.training import adapters, attention, language_models, optimizer_state
+from getmore_assets.training import adapters, attention, language_models, memory, optimizer_state
 from getmore_assets.training.batches import shared_out
 from getmore_assets.training.sharded import ShardedTrainer
 from getmore_assets.training.trainer import FitTrainer, mean_loss
@@ -177,6 +177,7 @@ def fit(
     arguments = _arguments(recipe, recipe.steps(len(train)), seed, work, watched)  # type: ignore[arg-type]
     transformers_logging.disable_progress_bar()  # the bars of reading and writing weights
     trained = adapters.put_on(model, recipe.lora) if recipe.lora else model
+    memory.announce(trained, recipe, name, count, strategy)
     kind = ShardedTrainer if strategy == "fsdp" and count > 1 else FitTrainer
     trainer = kind(
         model=trained,

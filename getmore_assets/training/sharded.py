@@ -14,6 +14,7 @@ from accelerate.utils import broadcast
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from transformers import TrainingArguments
 
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.training.trainer import FitTrainer
@@ -32,13 +33,15 @@ class ShardedTrainer(FitTrainer):
         super().__init__(*args, **kwargs)
         self._whole = self.model
         self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)  # without DDP
+        # Autograd would keep the whole copy that autocast makes of each weight: FSDP itself gathers bfloat16 instead.
+        self.accelerator.native_amp = False
 
     def _move_model_to_device(self, model: Any, _: torch.device) -> None:
         model.cpu()  # a GPU gets its shard only
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Shard the model, which has the weights of the checkpoint by now, and return the optimizer of the shards."""
-        self.model = self.model_wrapped = _sharded(self._whole, self.args.device, self._bfloat16)
+        self.model = self.model_wrapped = _sharded(self._whole, self.args, self._bfloat16)
         _release(self._whole)
         self._bfloat16 = False  # the shards are the masters
         return super().create_optimizer(model)
@@ -64,26 +67,26 @@ class ShardedTrainer(FitTrainer):
         _release(self._whole)
 
 
-def _sharded(model: Any, device: torch.device, bfloat16: bool) -> Any:
+def _sharded(model: Any, arguments: TrainingArguments, bfloat16: bool) -> Any:
     """Return a copy of the model with its weights sharded, each block of layers by itself.
 
     Weights that are trained start as those of rank 0: new ones (adapters) may have been drawn differently elsewhere.
 
     Args:
         model: The model; it keeps its weights.
-        device: Of the shards.
-        bfloat16: Whether products have bfloat16 copies of float32 shards; frozen weights are bfloat16 in their shards.
+        arguments: The device, and whether products are bfloat16.
+        bfloat16: Whether shards of frozen weights are bfloat16; those of trained ones are float32.
     """
-    held = torch.bfloat16 if bfloat16 else None
+    device, products = arguments.device, torch.bfloat16 if arguments.bf16 else None
     for weight in model.parameters():
         if weight.requires_grad:
             weight.data = broadcast(weight.data.to(device)).cpu()
     shared: dict[int, nn.Parameter] = {}
     for weight in model.parameters():
-        numbers = weight.data if held is None or weight.requires_grad else weight.data.to(held)
+        numbers = weight.data.bfloat16() if bfloat16 and not weight.requires_grad else weight.data
         shared[id(weight)] = nn.Parameter(numbers, weight.requires_grad)
     copied = copy.deepcopy(model, shared)
-    precision = MixedPrecisionPolicy(param_dtype=held, reduce_dtype=held and torch.float32)
+    precision = MixedPrecisionPolicy(param_dtype=products, reduce_dtype=products and torch.float32)
     mesh = init_device_mesh(device.type, (processes(),))
     for module in (*_blocks(copied), copied):
         fully_shard(module, mesh=mesh, reshard_after_forward=True, mp_policy=precision)
