@@ -118,10 +118,10 @@ def _high_water() -> float:
 def selected(x: np.ndarray, y: np.ndarray) -> set[int]:
     """The tenth of the rows with the lowest potentials."""
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve
 
-    problem = pose(x, y)
+    problem = build_problem(x, y)
     found = solve(CpuPass(problem), 0.05 * problem.mean_cost, tolerance=1e-3)
     return set(np.argsort(found.f, kind="stable")[: len(x) // 10].tolist())
 

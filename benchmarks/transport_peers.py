@@ -23,11 +23,11 @@ def ours(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndar
     """The solver of this project, with the memory that its plan keeps the kernel in at a limit of `memory_mb`."""
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.plan import keep_mb
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve
 
     def run() -> tuple[np.ndarray, str]:
-        problem = pose(x, y)
+        problem = build_problem(x, y)
         tile_pass = CpuPass(problem, keep_mb=keep_mb(problem.n, *problem.y.shape, spec["memory_mb"]))
         found = solve(tile_pass, spec["epsilon"], tolerance=spec["tolerance"])
         return found.g, f"{found.passes:.1f} passes, {found.full_passes} of them over all"
@@ -76,10 +76,10 @@ def plain_pass(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[n
 def sinkhorn(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
     """Sinkhorn without acceleration, in this project's passes: what the number of iterations for the peers is from."""
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
 
     def run() -> tuple[np.ndarray, str]:
-        tile_pass, g, b = CpuPass(pose(x, y)), np.zeros(len(y)), 1 / len(y)
+        tile_pass, g, b = CpuPass(build_problem(x, y)), np.zeros(len(y)), 1 / len(y)
         iteration = 0
         while iteration < 2000:
             iteration += 1

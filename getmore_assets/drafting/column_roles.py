@@ -1,4 +1,4 @@
-"""Which column of a table is the text, the label, the domain, the source.
+"""Inferring which column of a table is the text, the label, the domain or the source.
 
 Belongs here: inferring roles from the values and the name of a column. Does not: reading (`column_samples.py`).
 """
@@ -42,7 +42,7 @@ class Role:
     """The column chosen for a role, if any.
 
     Attributes:
-        column: Name of the column; two names for a pair; None where no column has the role.
+        column: Name of the column; two names for a pair; None if no column has the role.
         why: Reason for the choice.
         others: Other columns that could have the role.
     """
@@ -126,7 +126,7 @@ def is_called_label(column: str) -> bool:
 
 
 def domain_and_source_of(table: Table, texts: list[str]) -> tuple[Role, Role]:
-    """Return the columns with the domain and with the source of a row, where there are such columns."""
+    """Return the columns with the domain and the source of a row, if there are such columns."""
     kinds = [c for c in _kinds(table, texts) if c.filled > 0.5]
     repeated = [c for c in kinds if c.holds != "numbers" and 2 <= c.distinct <= c.rows / 3]
     domain = _first(kinds, _DOMAIN) or _fewest([c for c in repeated if not _called(c, _SOURCE)])
@@ -146,7 +146,7 @@ def _role(column: Column | None, names: set[str], others: tuple[str, ...]) -> Ro
 
 
 def _why(column: Column, names: set[str], otherwise: str) -> str:
-    return f"{'matched by name' if _called(column, names) else otherwise}; {column.said()}"
+    return f"{'matched by name' if _called(column, names) else otherwise}; {column.summary()}"
 
 
 def _refuse_mixed(train: Table) -> None:

@@ -58,7 +58,7 @@ class Column:
     distinct: int
     values: tuple[str, ...]
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """Return a short description of the values."""
         if self.holds == "nothing":
             return "nothing"
@@ -136,7 +136,7 @@ def look(found: SourceFiles, most: int, filled_column: str | None = None) -> Tab
 
 
 def _rows(batch: pl.DataFrame, columns: list[str]) -> Iterator[Row]:
-    """Yield rows as Python objects, with those of the columns that exist."""
+    """Yield rows as Python objects, with the columns that exist."""
     there = [column for column in columns if column in batch.columns]
     for values in zip(*(batch[column].to_list() for column in there), strict=True):
         yield dict(zip(there, values, strict=True))

@@ -1,7 +1,7 @@
 """The data under files and folders, grouped into sources for a task file.
 
 Belongs here: finding files, grouping the files of one table, splits of saved data sets. Does not: reading a table
-(`column_samples.py`), or which source is pool or target (`sides.py`).
+(`column_samples.py`), or which source is pool or target (`assignments.py`).
 """
 
 import json
@@ -18,7 +18,7 @@ from getmore_assets.corpus.lines import LONGEST_ROW
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
-_MANY = 5  # so many files with the same columns are one table; fewer may be a corpus, a target and its splits
+_MANY = 5  # this many files with the same columns are one table; fewer may be a corpus, a target and its splits
 _WITH_COLUMNS = ("csv", "tsv", "jsonl", "parquet")
 #: Words in file names that show a split.
 SPLITS = {
@@ -151,7 +151,7 @@ def _is_json_lines(path: Path) -> bool:
 def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
     """Group the files of one folder into tables: a path or glob, and its files.
 
-    One table are all text files, files whose names differ only in numbers, and many files with the same columns.
+    All text files are one table; so are files whose names differ only in numbers, and many files with the same columns.
     """
     if len(paths) >= _MANY and (whole := _of_one_shape(paths, kind)):
         return {whole: tuple(paths)}
@@ -190,7 +190,7 @@ def _plain_words(path: Path) -> set[str]:
 
 
 def _columns(path: Path, kind: str) -> tuple[str, ...] | None:
-    """Return the column names of a table from its first rows; None where there are none, or the file is unreadable."""
+    """Return the column names of a table from its first rows; None if there are none, or the file is unreadable."""
     reading = Reading(Source(path=str(path)))
     try:
         batch = next(iter(formats.READERS[kind](path, None, reading)), None)

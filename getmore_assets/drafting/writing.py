@@ -43,7 +43,7 @@ def write(made: Draft, given: list[str], file: str) -> str:
     said = [line.format(given=", ".join(given), file=file) for line in _HEAD]
     lines = [line for one in said for line in _prose(one, "# ")]
     lines += [line for name, why in made.left.items() for line in _prose(f"Not used: {name} ({why})", "# ")]
-    reasons = {choice.field: choice.said() for choice in made.choices}
+    reasons = {choice.field: choice.summary() for choice in made.choices}
     lines += _section(Task, made.fields, reasons, "", 0)
     text = "\n".join(lines) + "\n"
     assert Task.model_validate(yaml.safe_load(text)) == Task.model_validate(made.fields), "it must say what was chosen"
@@ -112,7 +112,7 @@ def _about(field: FieldInfo) -> str:
 
 
 def _line(indent: int, setting: str, about: str, off: bool = False) -> Iterator[str]:
-    """Yield a setting with its comment beside it, or above it where the line would be long."""
+    """Yield a setting with its comment beside it, or above it if the line would be long."""
     line, about = f"{'#' * off}{' ' * indent}{setting}", _plain(about)
     beside = f"{line:<{_COMMENTS_AT}}  # {about}" if about else line
     if len(beside) <= _WIDE:

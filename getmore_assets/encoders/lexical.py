@@ -126,7 +126,7 @@ def _orthonormal(vectors: np.ndarray) -> np.ndarray:
 def _counts(texts: list[str]) -> sparse.csr_matrix:
     """Return one plus the logarithm of the count of each bucket: `[len(texts), 65536]`, float32.
 
-    Buckets count the content tokens of a text (`tokens.telling`), and pairs of them.
+    Buckets count the content tokens of a text (`tokens.content_words`), and pairs of them.
     """
     tokens = TokenHashes.of(pl.Series(texts, dtype=pl.String))
     rows = np.repeat(np.arange(len(texts)), tokens.counts)

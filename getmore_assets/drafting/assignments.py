@@ -1,7 +1,7 @@
 """Assigning data to target (with its splits) and candidate pool: every assignment that names allow.
 
 Belongs here: names of files and folders. Does not: their contents (`column_samples.py`, `column_roles.py`), or which
-assignment is the likeliest where names do not decide (`weighing.py`).
+assignment is the likeliest where names do not decide (`likelihood.py`).
 """
 
 import re
@@ -17,14 +17,14 @@ _FIX = "Say which is the target: --target FILE, its training examples"
 
 
 @dataclass(frozen=True)
-class PoolAndTarget:
+class Assignment:
     """One assignment of data to pool and target.
 
     Attributes:
         name: Name of the target.
         pool: The candidates.
         target: The target's files by split; always with train.
-        why: Reason for the choice of the target; empty where names do not decide.
+        why: Reason for the choice of the target; empty if names do not decide.
         left: Data in neither, by name, with reasons.
     """
 
@@ -37,7 +37,7 @@ class PoolAndTarget:
 
 @dataclass(frozen=True)
 class _Named:
-    """Data with the meaning of its name: split, target or pool, and the words that the set's other splits share."""
+    """Data with the meaning of its name: split, target or pool, and the other words, which splits of a set share."""
 
     found: SourceFiles
     split: str | None
@@ -45,12 +45,12 @@ class _Named:
     family: tuple[str, ...]
 
 
-def tell_apart(given: list[str], target: str | None) -> list[PoolAndTarget]:
-    """Find the data under some paths, and return every possible assignment; only one where names decide.
+def find_assignments(given: list[str], target: str | None) -> list[Assignment]:
+    """Find the data under some paths, and return every possible assignment; only one if names decide.
 
     Args:
         given: Files and folders.
-        target: The target's training examples, where the user names them; splits in the same folder are found.
+        target: The target's training examples, if the user names them; splits in the same folder are found.
 
     Raises:
         BadInput: A file cannot be read, or no data can be the target or the pool.
@@ -66,20 +66,20 @@ def tell_apart(given: list[str], target: str | None) -> list[PoolAndTarget]:
         everything = _named(list(every.values()))
         train = _only_train([one for one in everything if one.found in own], target)
         trains = [(train, "named with --target")]
-    ways, refused = [], []
+    assignments, refused = [], []
     for train, why in trains:
         try:
-            ways.append(_way(train, why, everything, found, left, given))
+            assignments.append(_assignment(train, why, everything, found, left, given))
         except BadInput as error:
             refused.append(error)
-    if not ways:
+    if not assignments:
         raise refused[0]
-    return ways
+    return assignments
 
 
-def _way(
+def _assignment(
     train: _Named, why: str, everything: list[_Named], found: list[SourceFiles], left: dict[str, str], given: list[str]
-) -> PoolAndTarget:
+) -> Assignment:
     """Return the assignment in which `train` is the training examples."""
     splits = {"train": train.found}
     for one in everything:
@@ -96,11 +96,11 @@ def _way(
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = "holds a target, and no candidate pool beside it" + (f" ({others})" if others else "")
         raise BadInput(", ".join(given), what, fix)
-    return PoolAndTarget(_call(train), pool, splits, why, left)
+    return Assignment(_call(train), pool, splits, why, left)
 
 
 def _without(one: SourceFiles, own: list[SourceFiles]) -> list[SourceFiles]:
-    """Return grouped files without the target's own file; the group unchanged where it has no file of the target."""
+    """Return grouped files without the target's own file; a group without such a file is not changed."""
     named = {file.resolve() for target in own for file in target.files}
     rest = tuple(file for file in one.files if file.resolve() not in named)
     if one in own or len(rest) == len(one.files):
@@ -132,11 +132,11 @@ def _is_of(one: _Named, train: _Named) -> bool:
 
 def _named(found: list[SourceFiles]) -> list[_Named]:
     """Return the data with the meaning of names. Folders that all data share have no meaning."""
-    folders = [one.files[0].absolute().parent.parts for one in found]
+    folders = [source.files[0].absolute().parent.parts for source in found]
     shared = 0
     while len({parts[shared : shared + 1] for parts in folders}) == 1 and folders[0][shared:]:
         shared += 1
-    return [_name(one, list(parts[shared:])) for one, parts in zip(found, folders, strict=True)]
+    return [_name(source, list(parts[shared:])) for source, parts in zip(found, folders, strict=True)]
 
 
 def _name(found: SourceFiles, folders: list[str]) -> _Named:
@@ -155,7 +155,7 @@ def _words(name: str) -> list[str]:
 
 
 def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Named, str]]:
-    """Return possible training examples with reasons: one where names decide, else all that names do not exclude."""
+    """Return possible training examples with reasons: one if names decide, else all that names do not exclude."""
     if len(everything) == 1:
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = f"is all that is read ({others})" if others else "is all there is"
