@@ -67,14 +67,15 @@ def drafted(assignment: Assignment) -> Draft:
     Raises:
         BadInput: A file cannot be read, or has no texts.
     """
-    splits = {split: look(found, _TARGET_ROWS) for split, found in assignment.target.items()}
+    splits = {split: look(data, _TARGET_ROWS) for split, data in assignment.target.items()}
     pool, left = _with_texts(assignment)
     candidates, choices = _candidates(pool)
     of_target, more = _target(assignment, splits)
     fields: JsonObject = {"name": assignment.name, "candidates": candidates, "target": of_target}
     choices = [Choice("name", assignment.name, "named after the target"), *choices, *more]
-    if odd := unreadable_in(Path(Task.model_fields["lake"].default)):
-        why = f"`{odd}` in the path here, under which no lake can be read: set one of plain letters, digits and - _ . /"
+    if character := unreadable_in(Path(Task.model_fields["lake"].default)):
+        why = f"`{character}` in the path here, under which no lake can be read: "
+        why += "set one of plain letters, digits and - _ . /"
         choices.append(Choice("lake", None, why))
     if all(table.whole for table in pool):
         rows = sum(_passages(table, source) for table, source in zip(pool, candidates, strict=True))
@@ -97,13 +98,13 @@ def _with_texts(assignment: Assignment) -> tuple[list[Table], dict[str, str]]:
         BadInput: A table cannot be read, or no table has texts.
     """
     tables, left, refused = [], dict[str, str](), list[NoTextsError]()
-    for found in assignment.pool:
+    for data in assignment.pool:
         try:
-            table = look(found, _POOL_ROWS)
+            table = look(data, _POOL_ROWS)
             text_of(table)
         except NoTextsError as error:
             refused.append(error)
-            left[found.named] = error.what
+            left[data.named] = error.what
         else:
             tables.append(table)
     if not tables:
@@ -138,10 +139,10 @@ def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
         text = text_of(table)
         assert isinstance(text.column, str)
         domain, source = domain_and_source_of(_rows_with_text(table, text, _POOL_ROWS), _texts(table, text))
-        field, named = f"candidates.{number}", table.found.source().model_dump(exclude_unset=True)
+        field, named = f"candidates.{number}", table.data.source().model_dump(exclude_unset=True)
         named |= {"text": text.column}
         choices += [
-            Choice(f"{field}.path", table.found.path, f"{_looked(table)}; everything but the target"),
+            Choice(f"{field}.path", table.data.path, f"{_looked(table)}; everything but the target"),
             _choice(f"{field}.text", text, table.partly),
         ]
         if table.shape:
@@ -149,8 +150,8 @@ def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
             taken = table.shape.name != CHAT_EXPORT
             why = "trainers take such rows as they are, never cut" if taken else "a conversation is one text, never cut"
             choices.append(Choice(f"{field}.whole_rows", True, why))
-        if table.found.kind == "text":
-            why = f"text has no columns, so the {'folder' if len(table.found.files) > 1 else 'file'}'s name is used"
+        if table.data.kind == "text":
+            why = f"text has no columns, so the {'folder' if len(table.data.files) > 1 else 'file'}'s name is used"
             source, domain = Role(None, "text has no columns, so the file's name is used"), Role(None, why)
         for name, role in (("source", source), ("domain", domain)):
             choices.append(_choice(f"{field}.{name}", role))
@@ -163,8 +164,8 @@ def _target(assignment: Assignment, splits: dict[str, Table]) -> tuple[JsonObjec
     choices, others = [], [table for split, table in splits.items() if split != "train"]
     text, pair = text_of(splits["train"]), pair_of(splits["train"])
     texts = _texts(splits["train"], text)
-    told = _rows_with_text(splits["train"], text, _TARGET_ROWS)
-    label = label_of(told, others, [*texts, *(pair.column if pair and pair.column else [])])
+    with_text = _rows_with_text(splits["train"], text, _TARGET_ROWS)
+    label = label_of(with_text, others, [*texts, *(pair.column if pair and pair.column else [])])
     if pair and isinstance(pair.column, list) and label.column and text.column in pair.column:
         text, texts = pair, pair.column
     fields: JsonObject = {}
@@ -173,9 +174,9 @@ def _target(assignment: Assignment, splits: dict[str, Table]) -> tuple[JsonObjec
         if table is None:
             choices.append(Choice(field, None, f"no {split} file found, so 10 % of train is held out for it"))
             continue
-        named: JsonObject = table.found.source().model_dump(exclude_unset=True)
+        named: JsonObject = table.data.source().model_dump(exclude_unset=True)
         why = f"{_looked(table)}; {assignment.why if split == 'train' else 'its name says so'}"
-        choices.append(Choice(field, table.found.path, why))
+        choices.append(Choice(field, table.data.path, why))
         own = texts
         if not set(texts) <= set(table.columns):
             role = text_of(table)
@@ -194,7 +195,7 @@ def _rows_with_text(table: Table, text: Role, most: int) -> Table:
     column = table.columns.get(text.column) if isinstance(text.column, str) else None
     if column is None or not column.is_text or column.filled == 1:
         return table
-    return look(table.found, most, column.name)
+    return look(table.data, most, column.name)
 
 
 def _texts(table: Table, text: Role) -> list[str]:
@@ -208,7 +209,7 @@ def _choice(field: str, role: Role, partly: tuple[str, ...] = ()) -> Choice:
 
 
 def _looked(table: Table) -> str:
-    parts = f" of {len(table.found.files):,} files" if len(table.found.files) > 1 else ""
+    parts = f" of {len(table.data.files):,} files" if len(table.data.files) > 1 else ""
     many = "row" if table.rows == 1 else "rows"
     return f"{'all' if table.whole else 'the first'} {table.rows:,} {many}{parts} looked at"
 
