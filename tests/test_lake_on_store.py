@@ -96,7 +96,7 @@ def test_a_file_of_a_table_that_is_gone_is_damage(machine, server):
     (found,) = damage.find(here)
     assert (found.kind, found.where, found.since) == (damage.ROWS, f"s3://{BUCKET}/{file}", "")
     with pytest.raises(BadInput, match="is gone"):
-        damage.require_whole(here, "t")
+        damage.require_undamaged(here, "t")
 
 
 def test_records_are_relative_and_name_tables_by_url_and_files_in_the_mirror(machine):

@@ -1,6 +1,6 @@
-"""What a report shows of the results in the lake: ranks, texts, potentials, and vectors of a sample.
+"""The data of a report from the lake: ranks, texts, potentials, and vectors of a sample.
 
-Belongs here: reading it, at the versions that a task's records name. Does not: wording or drawing it.
+Belongs here: reading them at the recorded versions. Does not: sentences (`report.py`) or figures (`figures.py`).
 """
 
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from getmore_assets.reporting.pca_map import Landscape
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is shown of a selection.
+    """The data of a report about a selection.
 
     Attributes:
         judged: Every candidate: id, source, domain, n_tokens, decision, rank, score.
         excluded: Every other row of the pool: stage and reason.
-        groups: The candidates that are shown.
-        texts: Of those, by id.
-        near: Of the picks among them, the text of the target row that the plan sends most of it to, by id.
-        potentials: Of each side, candidate and target: count, lowest, 5 %, median, 95 %, highest.
-        landscape: Where a sample of the vectors lies; None where they span no plane.
+        groups: The candidates to show.
+        texts: Their texts, by id.
+        near: For the picks among them, the text of the nearest target row, by id.
+        potentials: Count and quantiles of the potentials of each side, candidate and target.
+        landscape: The PCA map of a sample; None if the vectors span no plane.
     """
 
     judged: pl.DataFrame
@@ -41,14 +41,14 @@ class Evidence:
 
 
 def read(task: Task, made: dict[str, Record]) -> Evidence:
-    """Read what a report shows of a selection.
+    """Read the data of a report.
 
     Args:
-        task: Whose it is.
+        task: The task.
         made: The records of the stages from `raw_corpus` to `selected_subset`.
 
     Raises:
-        LookupError: A row that is asked for is not there, or has no vector.
+        LookupError: A candidate is not in the pool, or has no vector.
     """
     raw_corpus, selected = made["raw_corpus"].table_ref(), made["selected_subset"]
     ledger = SelectionFacts.of(selected).fates(task.name)

@@ -1,7 +1,7 @@
-"""One self-contained HTML page per task.
+"""The report: one self-contained HTML page per task.
 
-Belongs here: what the page says, and in which order. Does not: reading tables (`evidence.py`), counting, the tables'
-cells, the figures, the page's frame (`html_template.py`). Nothing is markup but the drawings: what a corpus says is
+Belongs here: the content of the page, and its order. Does not: reading data (`evidence.py`), cells of tables
+(`tables.py`), figures (`figures.py`), rendering (`html_template.py`). Only figures are markup; text of a corpus is
 escaped.
 """
 
@@ -58,15 +58,15 @@ def write(
     """Write the report.
 
     Args:
-        path: Where.
-        task: Whose it is.
+        path: The file.
+        task: The task.
         made: The records of all stages before the scorecard, in order.
-        evidence: The selection's rows and potentials, read from the lake.
+        evidence: The data of the selection.
         scores: The scorecard: one row per selector and seed.
-        curves: Of it; none where none was asked for.
-        gates: Whether the task can tell selections apart.
-        distances: `lambda`, and of every selector how far its picks leave the mix from the target.
-        own: What makes the scorecard: code_version, dagster_run_id and, where it is tracked, mlflow_run_id.
+        curves: The curves of the scorecard.
+        gates: The gates.
+        distances: `lambda`, and by selector the distance of the mix of picks and candidates from the target.
+        own: The run of the scorecard: code_version, dagster_run_id and, if tracked, mlflow_run_id.
     """
     chosen, selected = task.selection.called, made["selected_subset"]
     metric, gains = statistics.main_metric(scores), verdict.gains(scores, chosen)
@@ -121,9 +121,9 @@ def write(
 
 
 def _domains(evidence: Evidence) -> list[str | None]:
-    """The domains of the rows that are shown."""
-    found = {domain for group in evidence.groups for domain in group.rows["domain"]}
-    return sorted(found, key=lambda domain: (domain is None, domain))
+    """Return the domains of the rows that are shown."""
+    domains = {domain for group in evidence.groups for domain in group.rows["domain"]}
+    return sorted(domains, key=lambda domain: (domain is None, domain))
 
 
 def _verdict(
@@ -142,16 +142,16 @@ def _verdict(
         ("said", f"cost: {selecting:,.0f} s to select, {warming:,.0f} s to warm up, {tuning:,.0f} s to fine-tune")
     )
     summary = statistics.summary(scores)
-    general = {selector: found.get("general_perplexity") for selector, found in summary.items()}
+    general = {selector: metrics.get("general_perplexity") for selector, metrics in summary.items()}
     if general[chosen] is not None:
-        others = [f"{one} ({statistics.shown(name)})" for name, one in general.items() if name != chosen]
+        others = [f"{value} ({statistics.shown(name)})" for name, value in general.items() if name != chosen]
         against = f" against {', '.join(others)}" if others else ""
         lines.append(("said", f"forgetting: perplexity on general text {general[chosen]}{against}"))
     return [{"kind": kind, "mark": _MARKS[kind], "words": words} for kind, words in lines]
 
 
 def _scores(task: Task, selected: Record, evidence: Evidence) -> list[str]:
-    """Where the cut is, in words."""
+    """Return sentences on the scores at the cut."""
     ranked = evidence.judged.filter(pl.col("rank").is_not_null()).sort("rank")
     picks, rest = ranked.head(selected.rows), ranked[selected.rows :]
     name = task.selection.called
@@ -163,13 +163,13 @@ def _scores(task: Task, selected: Record, evidence: Evidence) -> list[str]:
 
 
 class _Drawings:
-    """The page's figures by name, drawn one after the other."""
+    """The page's figures by name."""
 
     def __init__(self, folder: str) -> None:
         self._folder, self.made = Path(folder), dict[str, dict[str, Any]]()
 
     def add(self, name: str, title: str, alt: str, caption: str, figure: Callable[..., Path], *data: Any) -> None:
-        """Draw a figure of `figures`, given its data; `title` and `alt` stand for it where it cannot be seen."""
+        """Draw a figure with a function of `figures`; `title` and `alt` are the text alternative."""
         svg = figure(*data, self._folder / f"{name}.svg").read_text("utf-8")
         self.made[name] = {"caption": caption, "svg": inline_svg.inline(svg, name, f"{title}. {alt}")}
 

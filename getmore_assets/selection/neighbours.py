@@ -19,10 +19,10 @@ def nearness_to_mean(x: Rows, y: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return minus the cosine similarity of each candidate with the target's mean: `[n]`, float64."""
     mean = (b @ y).astype(np.float32)
     mean /= max(float(np.linalg.norm(mean)), 1e-12)
-    out = np.empty(x.shape[0])
+    similarity = np.empty(x.shape[0])
     for start in range(0, x.shape[0], _BLOCK):
-        out[start : start + _BLOCK] = -(np.asarray(x[start : start + _BLOCK]) @ mean)
-    return out
+        similarity[start : start + _BLOCK] = np.asarray(x[start : start + _BLOCK]) @ mean
+    return -similarity
 
 
 def nearness(x: Rows, y: np.ndarray, memory_mb: int) -> np.ndarray:
@@ -42,7 +42,7 @@ class _Queue:
     similarity: np.ndarray
     at: int = 0
 
-    def has_one(self, taken: np.ndarray) -> bool:
+    def skip(self, taken: np.ndarray) -> bool:
         """Go to the next candidate that is not taken (`[n]`, bool), and return whether there is one."""
         while self.at < len(self.places) and taken[self.places[self.at]]:
             self.at += 1
@@ -52,7 +52,7 @@ class _Queue:
 def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory_mb: int) -> np.ndarray:
     """Let each target take its nearest remaining candidate in turn, until the budget is spent; returns indices: `[k]`.
 
-    Within a turn the closest pairs come first: where the budget ends within a turn, the farthest pairs are dropped.
+    Within a turn the closest pairs come first, so a budget that ends within a turn drops the farthest pairs.
 
     Args:
         x: Candidates: `[n, d]`, unit length.
@@ -69,7 +69,7 @@ def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory
     queues = [_Queue(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in range(m)]
     head, similarity, behind = np.empty(m, np.int64), np.empty(m, np.float32), np.arange(m)
     while len(order) < n:
-        ended = [target for target in behind if not queues[target].has_one(taken)]
+        ended = [target for target in behind if not queues[target].skip(taken)]
         if ended:  # only these targets search again, among the remaining candidates
             longest = max(len(queues[target].places) for target in ended)
             k = min(max(_FIRST, 4 * longest), most, n - len(order))
@@ -80,7 +80,7 @@ def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory
             head[target], similarity[target] = queue.places[queue.at], queue.similarity[queue.at]
         for target in np.argsort(-similarity, kind="stable"):
             row = head[target]
-            if taken[row]:  # a closer target took it in this turn: this target takes another one in the next turn
+            if taken[row]:  # by a closer target in this turn; this target takes another row in the next turn
                 continue
             if spent + price[row] > budget:
                 return np.array(order, np.int64)

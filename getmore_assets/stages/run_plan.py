@@ -115,7 +115,7 @@ def _read_pool(task: Task) -> Iterator[SourceCounts]:
 
 
 def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
-    """Count the cleaned texts that are longer than a passage, as cut or as kept whole."""
+    """Count the cleaned texts that are longer than a passage; the reading cuts them, or keeps them whole."""
     long = sum(len(clean(text)) > longest for text in texts.filter(texts.str.len_chars() > longest))
     if reading.cuts:
         reading.cut += long
@@ -147,7 +147,7 @@ def _planned(
 
 
 def _last_computed(task: Task, name: str) -> tuple[Record | None, str]:
-    """Return the last computed record of a stage, of this task or else of another, and a note that names the other."""
+    """Return the last computed record of a stage, of this or else of another task, and a note with the other's name."""
     lake = Lake(task.lake)
     if not (lake.root / "records").is_dir():
         return None, ""
