@@ -173,21 +173,21 @@ def of_table(lake: Lake, name: str, deep: bool = False) -> Iterator[Damage]:
 
 
 def _of_table_on_store(lake: Lake, name: str) -> Iterator[Damage]:
-    """Look at the log of a table and at the sizes of its files; a store keeps checksums of what lies in it."""
+    """Yield the damage in a table's log and in the sizes of its files; the store checks their contents itself."""
     table = lake.table(name)
     try:
         sizes = file_sizes(open_table(table))
     except TableNotFoundError:
         return
-    except Exception as error:  # deltalake raises several kinds
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        depends = "what is made from it, by every task"
-        yield Damage(LOG, Path(name), f"cannot be read ({said})", depends, f"{table}/_delta_log")
+    except Exception as error:  # deltalake raises errors of several classes
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        depends = "all results of every task that come from it"
+        yield Damage(LOG, Path(name), f"cannot be read ({message})", depends, f"{table}/_delta_log")
         return
-    there = lake.sizes_in(table, sizes)
+    present = lake.sizes_in(table, sizes)
     for file, size in sizes.items():
-        if there.get(file) != size:
-            wrong = f"has {there[file]:,} bytes, not {size:,}" if file in there else GONE
+        if present.get(file) != size:
+            wrong = f"has {present[file]:,} bytes, not {size:,}" if file in present else GONE
             depends = f"{Path(file).parent.name} of {name}"
             yield Damage(ROWS, Path(file), wrong, depends, f"{table}/{file}")
 

@@ -45,14 +45,14 @@ def repair_lake(lake: Lake) -> list[Damage]:
     aside = _folder_aside(lake)
     repaired: list[Damage] = []
     for _ in range(_ROUNDS):
-        found = list(damage.find(lake, deep=True))
-        if repaired:  # the next run of the task writes an export that is gone by now
-            found = [one for one in found if (one.kind, one.what) != (EXPORT, GONE)]
-        if not found:
+        damages = list(damage.find(lake, deep=True))
+        if repaired:  # the next run of the task writes the exports that were moved aside
+            damages = [one for one in damages if (one.kind, one.what) != (EXPORT, GONE)]
+        if not damages:
             return repaired
-        _repair_all(lake, found, aside)
-        repaired += found
-    what = "; ".join(f"{one.path}: {one.what}" for one in found)
+        _repair_all(lake, damages, aside)
+        repaired += damages
+    what = "; ".join(f"{one.path}: {one.what}" for one in damages)
     raise BadInput(f"lake {lake.root}", f"could not be repaired ({what})", "Restore it from a back-up")
 
 
@@ -102,10 +102,10 @@ def _move_aside(lake: Lake, path: Path, aside: Path) -> None:
     shutil.move(path, to)
 
 
-def _repair_all(lake: Lake, found: list[Damage], aside: Path) -> None:
+def _repair_all(lake: Lake, damages: list[Damage], aside: Path) -> None:
     tables = Path(lake.table(""))
     by_kind: dict[str, list[Damage]] = {}
-    for one in found:
+    for one in damages:
         by_kind.setdefault(one.kind, []).append(one)
     for one in by_kind.get(LOG, []):
         _restart_table(lake, one.path.relative_to(tables).parts[0], aside)

@@ -105,7 +105,7 @@ def test_a_change_is_a_new_version_and_nothing_else_is(s3, monkeypatch):
         (f"s3://{BUCKET}/no/*.jsonl", {}, "no such file, folder or glob", "Correct the path"),
         (f"s3://{BUCKET}/x.jsonl", {"AWS_ENDPOINT_URL": "http://no.such.host.invalid"}, "cannot be reached", "network"),
         (f"s3://{BUCKET}/x.jsonl", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "cannot be reached", "AWS_ENDPOINT_URL"),
-        (f"s3://me:secret@{BUCKET}/x.jsonl", {}, "holds a login", "environment"),
+        (f"s3://me:secret@{BUCKET}/x.jsonl", {}, "contains a login", "environment"),
     ],
 )
 def test_what_fails_is_refused_by_place_reason_and_cure(s3, monkeypatch, path, environment, what, fix):

@@ -78,7 +78,7 @@ def test_mlflow_finds_the_models_and_artifacts_of_a_lake_that_was_moved(tmp_path
     shutil.move(before.root, after.root)
     with tracked(after, "t s", {**tags, "getmore.lake": str(after.root)}) as second:
         second.log_file(picture)
-    client = MlflowClient(Tracking().of(after))
+    client = MlflowClient(Tracking().uri_for(after))
     for one in (run, second):
         assert [file.path for file in client.list_artifacts(one.id)] == ["picture.txt"]
     found = client.get_run(run.id)

@@ -46,7 +46,7 @@ def build_task(
     selection = {"selector": selector, **settings.get("selection", {})}
     if budget is not None:
         selection["budget"] = _budget(budget)
-    given = {split: rows for split, rows in {"train": target, **splits}.items() if rows is not None}
+    targets = {split: rows for split, rows in {"train": target, **splits}.items() if rows is not None}
     of_candidates = {"text": text, **{field: column for field, column in columns.items() if column}}
     fields = {
         **settings,
@@ -54,7 +54,7 @@ def build_task(
         "lake": str(lake),
         "candidates": [_source(candidates, "candidates", store, of_candidates)],
         "target": {
-            **{split: _source(rows, split, store, {}) for split, rows in given.items()},
+            **{split: _source(rows, split, store, {}) for split, rows in targets.items()},
             "text": text,
             **({"label": label} if label else {}),
         },
@@ -69,15 +69,15 @@ def _budget(budget: Budget) -> Mapping[str, Any]:
     return {"fraction": budget} if isinstance(budget, float) else {"rows": budget}
 
 
-def _source(given: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
+def _source(source: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
     """Return the fields of a source. Rows in memory are written to a file in the lake, named by its hash."""
-    if isinstance(given, Mapping):
-        return {**fields, **given}
-    if isinstance(given, str | Path):
-        return {**fields, "path": str(given)}
+    if isinstance(source, Mapping):
+        return {**fields, **source}
+    if isinstance(source, str | Path):
+        return {**fields, "path": str(source)}
     folder = lake.folder("inputs")
     partial = unfinished(folder / "rows.parquet")
-    as_frame(given, where).write_parquet(partial)
+    as_frame(source, where).write_parquet(partial)
     file = folder / f"{file_hash(partial)[:16]}.parquet"
     partial.replace(file)
     return {**fields, "path": str(file)}

@@ -77,10 +77,10 @@ class Rows(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _asset_as_path(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("asset") and "path" not in given:
-            return {**given, "path": f"{ASSET_PREFIX}{given['asset']}"}
-        return given
+    def _asset_as_path(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and fields.get("asset") and "path" not in fields:
+            return {**fields, "path": f"{ASSET_PREFIX}{fields['asset']}"}
+        return fields
 
     @property
     def place(self) -> str:
@@ -159,14 +159,14 @@ class Target(Section):
 
     def source(self, split: str) -> Source | None:
         """Return the source of a split, with the target's column names filled in; `negative` has no labels."""
-        found: Source | None = getattr(self, split)
-        if found is None:
+        source: Source | None = getattr(self, split)
+        if source is None:
             return None
-        given = found.model_fields_set
-        return found.model_copy(
+        own = source.model_fields_set
+        return source.model_copy(
             update={
-                "text": found.text if "text" in given else self.text,
-                "label": found.label if "label" in given or split == "negative" else self.label,
+                "text": source.text if "text" in own else self.text,
+                "label": source.label if "label" in own or split == "negative" else self.label,
             }
         )
 

@@ -12,7 +12,7 @@ from getmore_assets.config.sources import AnySource, Section
 
 #: auto is bfloat16 if the device computes bfloat16 products, else float32.
 DType = Literal["auto", "float32", "bfloat16"]
-#: With Transformers' names; auto is what Transformers takes: sdpa where the architecture has it, else eager.
+#: With Transformers' names; auto is Transformers' default: sdpa if the architecture has it, else eager.
 Attention = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 
 
@@ -93,10 +93,9 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _is_of_one_dtype(self) -> "Training":
-        for asked in ("attention is flash_attention_2", "weights is bfloat16"):
-            field, _, value = asked.partition(" is ")
+        for field, value in (("attention", "flash_attention_2"), ("weights", "bfloat16")):
             if getattr(self, field) == value and self.dtype == "float32":
-                raise ValueError(f"{asked}, which has no products in float32: set dtype to auto or bfloat16")
+                raise ValueError(f"{field} is {value}, which has no products in float32: set dtype to auto or bfloat16")
         return self
 
     @property
@@ -117,7 +116,7 @@ class Training(Section):
 
 
 class WarmUp(Training):
-    """The recipe of the warm-up, and what is read beside the selected rows; the number of tokens stays the same."""
+    """The recipe of the warm-up, and texts to train on besides the selected rows, for the same number of tokens."""
 
     target_share: float = Field(
         0.0, ge=0, lt=1, description="share of the tokens that is target train's own text, each row at most three times"
@@ -137,7 +136,7 @@ class WarmUp(Training):
 
     @property
     def reads_more(self) -> bool:
-        """Whether more than the selected rows is read."""
+        """Whether the warm-up also trains on other texts than the selected rows."""
         return bool(self.target_share or self.replay or self.then_target)
 
 

@@ -44,8 +44,8 @@ def encoded(
     with joined(task.launch.embed, "launch.embed"):
         paths = [fitted] if fitted.is_file() else sorted(fitted.with_suffix("").rglob("*"))
         files = ray.put({str(p.relative_to(fitted.parent)): np.fromfile(p, np.uint8) for p in paths if p.is_file()})
-        given = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name)
-        pool = ActorPool(started(RemoteEncoder, task.launch.embed, "launch.embed", [given] * task.launch.embed.workers))
+        args = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name)
+        pool = ActorPool(started(RemoteEncoder, task.launch.embed, "launch.embed", [args] * task.launch.embed.workers))
         for shard in shards:
             done = None if pool.has_free() else pool.get_next_unordered()
             pool.submit(lambda actor, shard: actor.encode.remote([files], *shard), shard)

@@ -144,11 +144,11 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
     matrix: np.ndarray | None = None
     for batch in batches(table.scan().filter(pl.col("encoder") == encoder).select("id", "vector"), _BATCH):
         places = index.find(batch["id"])
-        wanted = batch.filter(pl.Series(places >= 0))
-        if not wanted.height:
+        requested = batch.filter(pl.Series(places >= 0))
+        if not requested.height:
             continue
-        vectors = vectors_of(wanted)
-        _require_unit_length(table, encoder, wanted["id"], vectors)
+        vectors = vectors_of(requested)
+        _require_unit_length(table, encoder, requested["id"], vectors)
         if matrix is None:
             shape = (len(ids), vectors.shape[1])
             matrix = np.empty(shape, np.float32) if into is None else _file(into, shape)
