@@ -245,5 +245,5 @@ def test_a_classifiers_training_says_how_often_it_was_right_epoch_by_epoch(tmp_p
     made["finetuned_model"] = SimpleNamespace(facts={"curve": points})
     drawings = report._Drawings(str(tmp_path))
     report._of_training(drawings, made)
-    (drawn,) = drawings.made.values()
+    (drawn,) = drawings.figures.values()
     assert "Right on validation, epoch by epoch: 12.5%, 25.0%; the best was kept." in drawn["caption"]
