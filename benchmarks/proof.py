@@ -8,8 +8,11 @@ weights of `ours` were chosen on its validation split, and the verdict comes fro
 models, arms and seeds (`SIZES` in `proof_protocol.py`); `--scale 0.01` makes any of them a trial of a few minutes.
 
 The script calls `getmore run` with one task per part and target, so it measures what users run. Each run of a
-comparison is a file in the lake, so the script can be killed and resumed. It runs one seed after the other, the
-deciding arms first, and writes the JSON file and the page after each pass.
+comparison is a file in the lake, so the script can be killed and resumed. With `--runs FILE` the results of single
+runs are taken from that file and added to it, so a protocol of many hours can be spread over machines that do not
+share a lake: a result counts again only where the model, the rows, the target and the recipe are the same, and the
+paths of `--home` and `--shared` as well. The script runs one seed after the other, the deciding arms first, and
+writes the JSON file and the page after each pass.
 """
 
 import argparse
@@ -85,6 +88,24 @@ def write_control(home: Path, part: Part, names: list[str], target: str) -> Path
     return path
 
 
+def take_runs(file: Path, lake: Path) -> None:
+    """Put the results of runs that a file holds into the lake, where it lacks them."""
+    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    for place, result in known.items():
+        path = lake / "runs" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            path.write_text(json.dumps(result), "utf-8")
+
+
+def add_runs(file: Path, lake: Path) -> None:
+    """Add the results of the lake's runs to a file, which keeps those that it has."""
+    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    runs = lake / "runs"
+    known |= {path.relative_to(runs).as_posix(): json.loads(path.read_text("utf-8")) for path in runs.glob("*/*.json")}
+    file.write_text(json.dumps(dict(sorted(known.items())), indent=0) + "\n", "utf-8")
+
+
 def run(task: dict[str, Any], home: Path) -> int:
     """Run a task, its output in a log beside it; the exit code."""
     file, log = home / f"{task['name']}.yaml", home / f"{task['name']}.log"
@@ -110,6 +131,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the budget and of the target's rows")
     parser.add_argument("--jobs", type=int, default=1, help="tasks at once, one process each")
     parser.add_argument("--json", type=Path, help="write the figures here, and the page beside it as .md")
+    parser.add_argument("--runs", type=Path, help="take the results of runs from this file, and add new ones to it")
     parser.add_argument("--report-only", action="store_true", help="run nothing; write what there is")
     given = parser.parse_args()
     shared, home = given.shared.absolute(), given.home.absolute()
@@ -132,6 +154,8 @@ def main() -> int:
         return made
 
     def write() -> None:
+        if given.runs:
+            add_runs(given.runs, home / "lake")
         figures = collect(home / "lake", parts, names, _TUNING)
         if given.json:
             given.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
@@ -140,6 +164,8 @@ def main() -> int:
             print(page(figures))
 
     failed = 0
+    if given.runs:
+        take_runs(given.runs, home / "lake")
     if not given.report_only:
         for arms, seeds in passes(parts, given.seeds):
             tasks = [

@@ -4,7 +4,7 @@ Belongs here: what is run. Does not: running it (`proof.py`), or what came of it
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,23 @@ _PAPER = Part(
     seeds=10,
     labels=True,
 )
-SIZES = {"cores": (_LM, _SMOL, _MINILM), "gpu": (_GPU,), "paper": (_PAPER,)}
+# What might make ours better, each tried where ours was tuned: the same as `lm` but for one setting.
+_TUNED = replace(
+    _LM, name="tuned", deciding=(NONE, DOMAIN), arms=(NONE, DOMAIN, "rounds"), seeds=2, targets=("chemprot",)
+)
+_READOUT = replace(
+    _TUNED,
+    name="tuned-readout",
+    encoder={"model": "{shared}/models/pool-gpt2", "pooling": "readout", "max_length": 128},
+)
+_HALF_TARGET = replace(_TUNED, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
+_REPLAY = replace(_TUNED, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
+SIZES = {
+    "cores": (_LM, _SMOL, _MINILM),
+    "levers": (_TUNED, _HALF_TARGET, _REPLAY, _READOUT),
+    "gpu": (_GPU,),
+    "paper": (_PAPER,),
+}
 
 
 def task_of(
@@ -141,7 +157,10 @@ def task_of(
     sources: dict[str, Any] = {split: str(home / "targets" / f"{target}.{name}.jsonl") for split, name in files.items()}
     if part.labels:
         sources["label"] = "label"
-    base = {name: str(value).replace("{shared}", str(shared)) for name, value in part.base.items()}
+
+    def with_shared(fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: v.replace("{shared}", str(shared)) if isinstance(v, str) else v for name, v in fields.items()}
+
     finetune = dict(part.finetune)
     if "rows" in finetune:
         finetune["rows"] = max(32, round(scale * finetune["rows"]))
@@ -153,8 +172,8 @@ def task_of(
         "candidates": [{"path": "", "text": "text", "source": "source", "domain": "domain"}],
         "target": sources,
         "general": str(home / "general.parquet"),
-        "encoder": part.encoder,
-        "base_model": base,
+        "encoder": with_shared(part.encoder),
+        "base_model": with_shared(part.base),
         "selection": {**ARMS[OURS], "budget": {"tokens": max(2000, round(scale * part.words))}},
         "warmup": part.warmup,
         "finetune": finetune,
@@ -245,3 +264,31 @@ PREDICTIONS = {
         ),
     ],
 }
+
+
+def _nats(parts: dict[str, Any], part: str, arm: str, metric: str) -> float | None:
+    found = [one for one in parts.get(part, {}).get("targets", []) if arm in one["arms"]]
+    return _mean(found[0], arm, metric) if found else None
+
+
+def _at_most(part: str, arm: str, metric: str, times: float) -> Callable[[dict[str, Any]], bool | None]:
+    """Return a test of a part that differs from `tuned` in one setting: nats at most so many times those of `tuned`."""
+
+    def holds(parts: dict[str, Any]) -> bool | None:
+        with_it, without = (_nats(parts, name, arm, metric) for name in (part, "tuned"))
+        return with_it <= times * without if with_it is not None and without is not None else None
+
+    return holds
+
+
+#: What each setting was said to change before it was tried.
+LEVERS = [
+    ("half of the stream from the target's own text: at least 10 % fewer nats before fine-tuning",
+     _at_most("tuned-half-target", OURS, BEFORE, 0.9)),
+    ("and after fine-tuning at most as many nats as picks alone", _at_most("tuned-half-target", OURS, AFTER, 1.0)),
+    ("a fifth of the stream from random rows: at least 3 % fewer nats on general text",
+     _at_most("tuned-replay", OURS, GENERAL, 0.97)),
+    ("for at most 1 % more nats on the target", _at_most("tuned-replay", OURS, AFTER, 1.01)),
+    ("rounds on read-out gradients read the target at least as well as rounds on words, after fine-tuning",
+     _at_most("tuned-readout", "rounds", AFTER, 1.0)),
+]  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from proof_protocol import AFTER, BEFORE, GENERAL, OURS, PREDICTIONS, Part
+from proof_protocol import AFTER, BEFORE, GENERAL, LEVERS, OURS, PREDICTIONS, Part
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
@@ -44,6 +44,9 @@ def collect(lake: Path, parts: list[Part], names: list[str], tuning: str) -> dic
             "pooled": _pooled([one for one in held_out if not one["cannot_tell"]], part),
             "predictions": predictions,
         }
+    found["levers"] = [
+        {"said": said, "holds": came} for said, holds in LEVERS if (came := holds(found["parts"])) is not None
+    ]
     return found
 
 
@@ -132,10 +135,16 @@ def page(found: dict[str, Any]) -> str:
             title = f"All held-out targets that pass the gates, {_IN_WORDS[metric]}"
             lines += [f"### {title}", "", *_rivals(rivals, metric), ""]
         if part["predictions"]:
-            lines += ["### Predictions", "", "| said before | came |", "|---|---|"]
-            words = {True: "yes", False: "no", None: "not known yet"}
-            lines += [f"| {one['said']} | {words[one['holds']]} |" for one in part["predictions"]] + [""]
+            lines += ["### Predictions", "", *_predictions(part["predictions"])]
+    if found["levers"]:
+        lines += ["## What one setting changes", "", *_predictions(found["levers"])]
     return "\n".join(lines)
+
+
+def _predictions(predictions: list[dict[str, Any]]) -> list[str]:
+    words = {True: "yes", False: "no", None: "not known yet"}
+    rows = [f"| {one['said']} | {words[one['holds']]} |" for one in predictions]
+    return ["| said before | came |", "|---|---|", *rows, ""]
 
 
 def _of_target(one: dict[str, Any]) -> list[str]:

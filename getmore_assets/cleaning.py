@@ -64,6 +64,7 @@ def clean(lake: Lake, before: datetime, delete: bool) -> list[Waste]:
     Raises:
         BadInput: Something is to be deleted, and a run works on the lake.
     """
+    lake.require_folder("getmore clean")
     if delete:
         require_rest(lake)
     used, found = _used(lake, before), []
@@ -126,7 +127,7 @@ def _table_versions(record: Record) -> Iterator[tuple[str, int]]:
 
 
 def _tables(lake: Lake) -> list[str]:
-    return sorted(path.parent.name for path in (lake.root / "tables").glob("*/_delta_log"))
+    return [name for name in lake.tables() if Path(lake.table(name), "_delta_log").is_dir()]
 
 
 def _files(table: DeltaTable) -> pl.DataFrame:

@@ -3,7 +3,8 @@
 Belongs here: compare-and-commit, and the writer of tables whose rows have a key. Does not: reading tables, or what they
 mean (`lake.py` and its callers).
 
-Delta accepts one commit per version on any file system that can create a file exclusively. A writer reads version v,
+Delta accepts one commit per version on any file system that can create a file exclusively, and on any store that
+honours conditional puts. A writer reads version v,
 and commits v + 1 or fails; after a failure it reads again. Locks are not needed for correctness: they only make
 failures rare among writers of one machine.
 """
@@ -18,6 +19,9 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
+from getmore_assets.leases import Lease
+from getmore_assets.object_stores import delta_options
+
 _PATIENCE_S = 10  # a writer waits so long for the lock, then writes without it
 _PAUSE_S = 0.05
 
@@ -27,7 +31,7 @@ def commit_properties(commit: dict[str, str]) -> CommitProperties:
     return CommitProperties(custom_metadata=commit, max_commit_retries=0)
 
 
-def compare_and_commit(path: str, write: Callable[[DeltaTable | None], None], lock: FileLock) -> int:
+def compare_and_commit(path: str, write: Callable[[DeltaTable | None], None], lock: FileLock | Lease) -> int:
     """Write one commit on top of the present table; if another writer was faster, read and write again.
 
     Args:
@@ -62,7 +66,9 @@ class Keyed:
         lock: Held during a commit, if it can be acquired.
     """
 
-    def __init__(self, path: str, partition: tuple[str, str], key: str, commit: dict[str, str], lock: FileLock) -> None:
+    def __init__(
+        self, path: str, partition: tuple[str, str], key: str, commit: dict[str, str], lock: FileLock | Lease
+    ) -> None:
         self._path, self._partition, self._key, self._commit, self._lock = path, partition, key, commit, lock
         self._files: set[str] = set()
         self._version = -1
@@ -95,6 +101,7 @@ class Keyed:
             write_deltalake(
                 self._path if table is None else table,
                 fresh,
+                storage_options=delta_options(self._path),
                 mode="error" if table is None else "append",
                 schema_mode=None if table is None else "merge",  # partitions may differ in a column
                 partition_by=[column],
@@ -112,7 +119,7 @@ class Keyed:
         files = set(table.file_uris(file_pruning_predicate=[(column, "=", value)]))
         came = sorted(files - self._files)
         if came:
-            keys = pl.scan_parquet(came).select(self._key).collect()
+            keys = pl.scan_parquet(came, storage_options=delta_options(self._path)).select(self._key).collect()
             self._keys = pl.concat([self._keys, keys])
         self._files, self._version = files, table.version()
 
@@ -128,9 +135,14 @@ def storable(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(casts)
 
 
+def open_table(path: str, version: int | None = None) -> DeltaTable:
+    """Open a table, of this machine or on a store, at a version; the newest without one."""
+    return DeltaTable(path, version=version, storage_options=delta_options(path))
+
+
 def _open(path: str) -> DeltaTable | None:
     try:
-        return DeltaTable(path)
+        return open_table(path)
     except TableNotFoundError:
         return None
 
@@ -141,7 +153,7 @@ def _has_moved(path: str, version: int) -> bool:
 
 
 @contextmanager
-def _turn(lock: FileLock) -> Iterator[None]:
+def _turn(lock: FileLock | Lease) -> Iterator[None]:
     """Hold a lock, or go on without it: its holder may be suspended, or the file system may have no locks."""
     try:
         lock.acquire(timeout=_PATIENCE_S)

@@ -9,8 +9,9 @@ import os
 import re
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -20,38 +21,23 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
-from getmore_assets.commits import Keyed, commit_properties, compare_and_commit, storable
+from getmore_assets.commits import Keyed, commit_properties, compare_and_commit, open_table, storable
+from getmore_assets.errors import BadInput
+from getmore_assets.leases import Lease, is_leased
+from getmore_assets.mirror import mirror_of
+from getmore_assets.object_stores import delta_options, errors_of, is_on_store
 
-# Commits that change how a table is stored, not its rows.
-_MAINTENANCE = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CHANGE COLUMN", "ADD FEATURE"}
-
-
-#: The last look at each Delta table: by path, the data version, and the newest commit at that time. JSON-like.
-Seen = dict[str, tuple[str, int]]
-
-
-def delta_data_version(path: str, at: int | None = None, seen: Seen | None = None) -> str:
-    """Return the data version of a Delta table, `table id:last data commit`; compaction and vacuum do not change it.
-
-    Args:
-        path: The table.
-        at: A version of the table; None for the newest.
-        seen: Earlier looks at tables; updated. After a log clean-up the log may lack the last data commit: then the
-            data version comes from `seen`, or without it from the oldest commit still in the log.
-    """
-    table = DeltaTable(path, version=at)
-    newest, table_id = table.version(), str(table.metadata().id)
-    commits = [c for c in table.history() if c["version"] <= newest]
-    oldest = min((c["version"] for c in commits), default=newest)
-    changed = next((c["version"] for c in commits if c.get("operation") not in _MAINTENANCE), None)
-    version = f"{table_id}:{oldest if changed is None else changed}"
-    if seen is not None:
-        before, until = seen.get(path, ("", -1))
-        # Only maintenance since the last look, and the log has all commits since then.
-        if changed is None and before.startswith(table_id) and until >= oldest - 1:
-            version = before
-        seen[path] = (version, newest)
-    return version
+#: A reader fetches records anew after so many seconds.
+FRESH_S = 10.0
+_SHARED = ("pools", "runs", "encoders")  # folders whose files machines share, beside those that records name
+#: On a store: the kinds of locks that concern several machines, and the folders that are fetched when one is acquired
+#: and uploaded when it is released.
+_LEASED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "command": (("records",), ()),
+    "stage": (("records", *_SHARED), ("pools", "runs")),
+    "fit": (("encoders",), ("encoders",)),
+    "encode": ((), ()),
+}
 
 
 def unreadable_in(path: Path) -> str | None:
@@ -60,11 +46,13 @@ def unreadable_in(path: Path) -> str | None:
     return odd[0] if odd else None
 
 
-def file_sizes(table: DeltaTable) -> dict[Path, int]:
-    """Return the files of a table at its version, in the order in which they were added, with sizes in bytes."""
+def file_sizes(table: DeltaTable) -> dict[str, int]:
+    """Return the files of a table at its version, in the order in which they were added, with sizes in bytes.
+
+    Names are relative to the table's folder.
+    """
     added = pl.DataFrame(table.get_add_actions(flatten=True)).sort("modification_time", maintain_order=True)
-    root = Path(table.table_uri.removeprefix("file://"))
-    return {root / unquote(path): size for path, size in added.select("path", "size_bytes").rows()}
+    return {unquote(path): size for path, size in added.select("path", "size_bytes").rows()}
 
 
 def unfinished(path: Path) -> Path:
@@ -74,7 +62,7 @@ def unfinished(path: Path) -> Path:
 
 def newest_version(path: str) -> int:
     """Return the newest version of a Delta table."""
-    return DeltaTable(path).version()
+    return open_table(path).version()
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ class TableRef:
 
     def scan(self) -> pl.LazyFrame:
         """Scan the rows of that version."""
-        return pl.scan_delta(self.path, version=self.version)
+        return pl.scan_delta(self.path, version=self.version, storage_options=delta_options(self.path))
 
     def of_target(self, name: str) -> pl.LazyFrame:
         """Scan the rows of one target, given by the name of its task."""
@@ -94,14 +82,69 @@ class TableRef:
 
 
 class Lake:
-    """The folder of all results of a project: `tables/`, `models/`, `records/`, `work/`."""
+    """The folder of all results of a project: `tables/`, `models/`, `records/`, `work/`.
+
+    It is a folder of this machine, or lies on a store of objects (`s3://bucket/prefix`). Tables are read and written on
+    the store directly. Everything else is a file of a local mirror; it is fetched and uploaded with `pull` and `push`.
+
+    Args:
+        root: A folder, a URL, or the local mirror of one.
+
+    Attributes:
+        address: The folder or URL.
+        root: The folder, or the local mirror.
+        mirror: The mirror; None for a folder.
+    """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).absolute()
+        self.mirror = mirror_of(str(root)) if is_on_store(root) else None
+        self.root = self.mirror.root if self.mirror else Path(root).absolute()
+        self.address = self.mirror.url if self.mirror else str(self.root)
 
     def table(self, name: str) -> str:
-        """Return the path of a table."""
-        return str(self.root / "tables" / name)
+        """Return the path or URL of a table."""
+        return f"{self.address}/tables/{name}" if self.mirror else str(self.root / "tables" / name)
+
+    def pull(self, *folders: str, within: float = 0.0) -> None:
+        """Fetch what changed in folders on the store; nothing where the lake is a folder. As `Mirror.pull`."""
+        if self.mirror:
+            self.mirror.pull(*folders, within=within)
+
+    def push(self, *folders: str, delete: bool = False) -> None:
+        """Upload what changed in folders here; nothing where the lake is a folder. As `Mirror.push`."""
+        if self.mirror:
+            self.mirror.push(*folders, delete=delete)
+
+    def refresh(self) -> None:
+        """Fetch what tells a command about earlier work, unless that was done seconds ago."""
+        self.pull("records", *_SHARED, within=FRESH_S)
+
+    def is_ahead(self, *names: str) -> bool:
+        """Return whether some of these files were written here and not uploaded; never where the lake is a folder."""
+        return self.mirror is not None and self.mirror.is_ahead(*names)
+
+    def named(self, *paths: str | Path) -> list[str]:
+        """Return the names of files and folders relative to the root, without those outside of the lake."""
+        inside = (Path(path) for path in paths if Path(path).is_relative_to(self.root))
+        return [path.relative_to(self.root).as_posix() for path in inside]
+
+    def require_folder(self, command: str) -> None:
+        """Refuse a lake on a store, for a command that works on folders only.
+
+        Raises:
+            BadInput: With the way to use the command nevertheless.
+        """
+        if self.mirror:
+            fix = f"With nothing running, copy the lake to a folder, run `{command}` with lake=FOLDER, and copy it back"
+            raise BadInput(f"lake {self.address}", f"lies on a store, where `{command}` does not work", fix)
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables."""
+        if self.mirror is None:
+            return sorted(path.name for path in (self.root / "tables").glob("*"))
+        with errors_of(self.address):
+            found = self.mirror.store.list_with_delimiter("tables")["common_prefixes"]
+        return sorted(Path(one).name for one in found)
 
     def folder(self, *parts: str) -> Path:
         """Return a folder of the lake; create it if it is missing."""
@@ -113,13 +156,20 @@ class Lake:
         """Return whether this process can write to the lake; a lake that does not exist yet counts as writable."""
         return not self.root.exists() or os.access(self.root, os.W_OK)
 
-    def lock(self, *name: str) -> FileLock:
+    def lock(self, *name: str) -> FileLock | Lease:
         """Return a lock that prevents two runs from doing the same work at once; it is released with its process.
+
+        On a store, a lock that concerns several machines is a lease: the files that it protects are fetched when it is
+        acquired, and uploaded when it is released.
 
         Args:
             name: The kind of lock, then what it locks: `("stage", "news", "embeddings")`. Each kind has its own
                 files.
         """
+        if self.mirror and name[0] in _LEASED:
+            fetched, uploaded = _LEASED[name[0]]
+            deletes = name[0] == "fit"  # a fit is replaced by another one
+            return Lease(self.mirror, name, partial(self.pull, *fetched), partial(self.push, *uploaded, delete=deletes))
         root = self.root / "locks"
         if not self.is_writable():  # nobody writes here: readers lock a file in a folder where they may create one
             place = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
@@ -130,6 +180,8 @@ class Lake:
 
     def is_locked(self, *name: str) -> bool:
         """Return whether some process holds a lock."""
+        if self.mirror and name[0] in _LEASED:
+            return is_leased(self.mirror, name)
         lock = self.lock(*name)
         try:
             lock.acquire(blocking=False)
@@ -141,7 +193,7 @@ class Lake:
     def latest(self, name: str) -> TableRef | None:
         """Return the newest version of a table, or None if the table does not exist yet."""
         try:
-            return TableRef(self.table(name), DeltaTable(self.table(name)).version())
+            return TableRef(self.table(name), open_table(self.table(name)).version())
         except TableNotFoundError:
             return None
 
@@ -151,10 +203,21 @@ class Lake:
         It cannot be read after log clean-up, VACUUM or damage.
         """
         try:
-            sizes = file_sizes(DeltaTable(ref.path, version=ref.version))
+            sizes = file_sizes(open_table(ref.path, ref.version))
         except Exception:  # deltalake raises several kinds for a missing table, log entry or version
             return False
-        return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
+        there = self.sizes_in(ref.path, sizes)
+        return all(there.get(name) == size for name, size in sizes.items())
+
+    def sizes_in(self, table: str, names: Iterable[str]) -> dict[str, int]:
+        """Return the present sizes of files of a table, by name; without those that are gone."""
+        if self.mirror is None:
+            paths = {name: Path(table) / name for name in names}
+            return {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
+        with errors_of(table):
+            folder = f"{table.removeprefix(self.address).strip('/')}/"
+            there = self.mirror.listed(folder.rstrip("/"))
+        return {name.removeprefix(folder): size for name, (_, size) in there.items()}
 
     def keyed(self, name: str, partition: tuple[str, str], key: str, commit: dict[str, str]) -> Keyed:
         """Return a writer for a table to which several tasks or stages add rows: each key is written once.
@@ -170,7 +233,14 @@ class Lake:
     def append(self, name: str, rows: pl.DataFrame, partition_by: list[str], commit: dict[str, str]) -> None:
         """Add rows in one commit, without a check for equal rows."""
         path, properties = self.table(name), commit_properties(commit)
-        write_deltalake(path, storable(rows), mode="append", partition_by=partition_by, commit_properties=properties)
+        write_deltalake(
+            path,
+            storable(rows),
+            mode="append",
+            partition_by=partition_by,
+            commit_properties=properties,
+            storage_options=delta_options(path),
+        )
 
     def replace(self, name: str, rows: pl.DataFrame, key: dict[str, str], commit: dict[str, str]) -> TableRef:
         """Replace the rows whose partition columns equal `key`, in one commit.
@@ -184,7 +254,14 @@ class Lake:
 
         def write(table: DeltaTable | None) -> None:
             if table is None:
-                write_deltalake(path, rows, mode="error", partition_by=list(key), commit_properties=properties)
+                write_deltalake(
+                    path,
+                    rows,
+                    mode="error",
+                    partition_by=list(key),
+                    commit_properties=properties,
+                    storage_options=delta_options(path),
+                )
                 return
             # A column added since the table was created is null in the rows of other partitions.
             write_deltalake(

@@ -12,51 +12,19 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from filelock import FileLock
 
 from getmore_assets.corpus.identity import file_hash
 from getmore_assets.errors import BadInput
+from getmore_assets.object_stores import copy, errors_of, split, store_of
 from getmore_assets.records import write_atomically
 
 _SCHEMES = ("s3://", "gs://", "az://", "https://", "http://")
 _FILE = "file://"
-_ATTEMPTS = 4  # attempts to copy a file; each resumes where the one before stopped
-_CLIENT = {"connect_timeout": "10s", "timeout": "600s"}
-_RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _WILD = "*?["
-_FIXES = (
-    (("NoSuchBucket", "ContainerNotFound", "bucket does not exist"), "there is no such bucket", "Correct its name"),
-    (
-        (
-            "403 Forbidden",
-            "401 Unauthorized",
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "AccessDenied",
-            "Unauthenticated",
-            "Permission",
-        ),
-        "access was refused: a wrong key, or no right to read",
-        "Set the store's credentials in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    ),
-    (("404 Not Found", "NotFound"), "no such file", "Correct the path"),
-    (
-        ("169.254.169.254", "metadata.google", "CredentialProvider"),
-        "no credentials were found in the environment",
-        "Set the store's credentials, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    ),
-    (
-        ("error sending request", "dns", "connect"),
-        "the server cannot be reached",
-        "Check the host's name, the network, and an endpoint in the environment (as AWS_ENDPOINT_URL)",
-    ),
-)
-_OTHER = "the connection was lost or the server failed", "Try again"
 
 
 def is_remote(path: str) -> bool:
@@ -76,7 +44,7 @@ def local(path: str) -> Path:
         return _of_file_url(path)
     if not is_remote(path):
         return Path(path)
-    root, key = _split(path)
+    root, key = split(path)
     mirror, state = _mirror(root), _cache() / "state" / f"{root.replace('://', '-').replace('/', '-')}.json"
     state.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{state}.lock"):
@@ -84,7 +52,7 @@ def local(path: str) -> Path:
         there = _listed(path, root, key)
         for name, (version, size) in there.items():
             if known.get(name) != version or not (mirror / name).is_file():
-                _copy(root, name, version, size, mirror / name)
+                copy(root, name, version, size, mirror / name)
                 known[name] = version
                 write_atomically(state, json.dumps(known))
         gone = [name for name in known if _stands_for(key, name) and name not in there]
@@ -134,17 +102,17 @@ def writable(folder: str) -> Iterator[Path]:
     if not is_remote(folder):
         yield local(folder)
         return
-    root, key = _split(folder)
+    root, key = split(folder)
     with tempfile.TemporaryDirectory(prefix="getmore-") as made:
         before = _listed(folder, root, key, may_be_empty=True)
         for name, (version, size) in before.items():
-            _copy(root, name, version, size, Path(made) / name)
+            copy(root, name, version, size, Path(made) / name)
         copied = _hashes(Path(made))
         (Path(made) / key).mkdir(parents=True, exist_ok=True)
         yield Path(made) / key
         after = _hashes(Path(made))
-        with _said(folder):
-            store = _store(root)
+        with errors_of(folder):
+            store = store_of(root)
             for name in sorted(after):
                 if copied.get(name) != after[name]:
                     store.put(name, Path(made) / name)
@@ -166,51 +134,10 @@ def _mirror(root: str) -> Path:
     return _cache() / scheme / host
 
 
-def _split(url: str) -> tuple[str, str]:
-    """Return the scheme with bucket or host, and the key; refuse logins, which would get into names of local files."""
-    scheme, _, rest = url.partition("://")
-    host, _, key = rest.partition("/")
-    if "@" in host:
-        raise BadInput(url, "holds a login", "Take it out, and give the credentials in the environment")
-    if not host or ".." in key.split("/"):
-        raise BadInput(url, "is not the address of a file, folder or glob", "Write it as s3://bucket/folder/file.jsonl")
-    return f"{scheme}://{host}", key.strip("/")
-
-
-def _store(root: str) -> Any:
-    try:
-        from obstore.store import from_url
-    except ImportError:
-        fix = "Install the extra: pip install 'getmore-assets[places]'"
-        raise BadInput(root, "needs the `obstore` package, which is not installed", fix) from None
-    plain = root.startswith("http://") or any(
-        os.environ.get(name, "").startswith("http://") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    )
-    settings: dict[str, Any] = {"client_options": {**_CLIENT, "allow_http": plain}, "retry_config": _RETRIES}
-    return from_url(root, **settings)
-
-
-@contextmanager
-def _said(where: str) -> Iterator[None]:
-    """Turn errors of a store into refusals that say why and what to do."""
-    try:
-        yield
-    except BadInput:
-        raise
-    except Exception as error:  # each store has errors of its own
-        what, fix = _reason(error)
-        raise BadInput(where, f"cannot be read or written: {what}", fix) from None  # hide signed URLs
-
-
-def _reason(error: Exception) -> tuple[str, str]:
-    words = f"{type(error).__name__} {error}"
-    return next(((what, fix) for marks, what, fix in _FIXES if any(mark in words for mark in marks)), _OTHER)
-
-
 def _listed(url: str, root: str, key: str, may_be_empty: bool = False) -> dict[str, tuple[str, int]]:
     """Return the files of a URL: by key, the version (ETag, or time and size) and the size in bytes."""
-    with _said(url):
-        store = _store(root)
+    with errors_of(url):
+        store = store_of(root)
         if root.startswith("http"):
             files = [store.head(key)]
         else:
@@ -242,45 +169,3 @@ def _matches(pattern: list[str], parts: list[str]) -> bool:
     if pattern[0] == "**":
         return _matches(pattern[1:], parts) or _matches(pattern, parts[1:])
     return fnmatch.fnmatchcase(parts[0], pattern[0]) and _matches(pattern[1:], parts[1:])
-
-
-def _copy(root: str, name: str, version: str, size: int, to: Path) -> None:
-    """Copy one file atomically.
-
-    Raises:
-        BadInput: The copy is still incomplete after several attempts.
-    """
-    to.parent.mkdir(parents=True, exist_ok=True)
-    partial = to.with_name(f".{to.name}.partial")
-    partial.unlink(missing_ok=True)
-    url = f"{root}/{name}"
-    try:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                _append(root, name, version, size, partial)
-            except Exception as error:  # each store has errors of its own
-                what, fix = _reason(error)
-                if (what, fix) != _OTHER or attempt == _ATTEMPTS:
-                    have = partial.stat().st_size if partial.is_file() else 0
-                    what = f"cannot be read: {what} ({have:,} of {size:,} bytes came, in {attempt} attempts)"
-                    raise BadInput(url, what, fix) from None
-            else:
-                break
-        if (have := partial.stat().st_size) != size:
-            raise BadInput(url, f"has {have:,} bytes, but its size is given as {size:,}", "Write the file again")
-        partial.replace(to)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _append(root: str, name: str, version: str, size: int, partial: Path) -> None:
-    """Append the missing bytes of a file, all of the same version."""
-    with partial.open("ab") as file:
-        start = file.tell()
-        if start >= size:
-            return
-        options: dict[str, Any] = {"range": {"offset": start}} if start else {}
-        if version.startswith('"'):
-            options["if_match"] = version
-        for chunk in _store(root).get(name, options=options).stream():
-            file.write(chunk)

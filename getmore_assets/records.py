@@ -16,7 +16,8 @@ from getmore_assets.contents import GONE, Contents, wrong_with
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.json_models import JsonObject
-from getmore_assets.lake import Lake, TableRef, unfinished
+from getmore_assets.lake import FRESH_S, Lake, TableRef, unfinished
+from getmore_assets.relative_paths import absolute, relative
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ STAGE_NAMES = (
 
 
 #: Of a record's file. Raise it where a reader of today would misread what is written.
-SCHEMA = 1
+#: 2: places are relative to the lake's root.
+SCHEMA = 2
 #: Keys of a record's file that are not the names of fields: files of every version have them.
 _KEYS = {"stage": "station"}
 
@@ -130,11 +132,12 @@ class Records:
     """The records of each stage of a task, the last one and the earlier ones.
 
     A record is written after all that it names, and in one rename: a process killed at any moment leaves either the old
-    record or the new one.
+    record or the new one. On a store it is uploaded after all that it names, on top of the record that was read.
     """
 
     def __init__(self, lake: Lake, task: str) -> None:
         self.lake, self.task = lake, task
+        lake.pull(f"records/{task}", within=FRESH_S)
 
     def _path(self, stage: str) -> Path:
         return self.lake.root / "records" / self.task / f"{stage}.json"
@@ -150,7 +153,7 @@ class Records:
     def last(self, stage: str) -> Record | None:
         """Return the record of a stage, if there is one, whether or not what it names is there."""
         path = self._path(stage)
-        return parsed(path) if path.is_file() else None
+        return parsed(path, self.lake) if path.is_file() else None
 
     def require(self, stage: str, fix: str) -> Record:
         """The record of a stage.
@@ -178,15 +181,18 @@ class Records:
 
     def materializations(self, stage: str) -> list[Record]:
         """Every materialization of a stage that is remembered, the oldest first; what they name may be gone."""
-        found = [record for path in self._earlier(stage).glob("*.json") if (record := _parsed_if_whole(path))]
+        found = [
+            record for path in self._earlier(stage).glob("*.json") if (record := _parsed_if_whole(path, self.lake))
+        ]
         return sorted(found, key=lambda record: record.made_at)
 
     def _read(self, path: Path) -> Record | None:
         if not path.is_file():
             return None
-        record = parsed(path)
+        record = parsed(path, self.lake)
         if record.table is not None and not self.lake.holds(record.table):
             return None
+        self.lake.pull(*self.lake.named(*record.folders.values(), *record.figures.values()), within=FRESH_S)
         for name, place in record.folders.items():
             wrong = wrong_with(Path(place), record.contents.get(name))
             if not wrong and name not in record.contents and self._is_exported(place):
@@ -220,19 +226,26 @@ class Records:
     def put(self, record: Record) -> None:
         """Make this the record of its stage, and remember it among the earlier ones."""
         raw = {_KEYS.get(name, name): value for name, value in record.__dict__.items()}
-        raw = {**raw, "table": record.table.__dict__ if record.table else None}
+        raw = {**raw, "table": record.table.__dict__ if record.table else None, "schema": SCHEMA}
+        raw = relative(raw, self.lake)
+        self.lake.push(*self.lake.named(*record.folders.values(), *record.figures.values()))
         remembered = self._earlier(record.stage) / f"{record.fingerprint}-{record.dagster_run_id}.json"
-        for path in (remembered, self._path(record.stage)):
+        text, files = json.dumps(raw, indent=1), (remembered, self._path(record.stage))
+        for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(raw, indent=1))
+            if not path.is_file() or path.read_text("utf-8") != text:  # else a store would be sent it again
+                write_atomically(path, text)
+        self.lake.push(*self.lake.named(*files))
 
 
 class LaterVersionError(BadInput):
     """A record is of a schema that this version of the package does not know; it is whole."""
 
 
-def parsed(path: Path) -> Record:
-    """Return what a record's file holds; fields that were added since without a new schema are left out.
+def parsed(path: Path, lake: Lake) -> Record:
+    """Return what a record's file holds, with absolute places in the lake that the file lies in.
+
+    Fields that were added since without a new schema are left out.
 
     Raises:
         LaterVersionError: It is of a schema that only a later version reads.
@@ -244,6 +257,7 @@ def parsed(path: Path) -> Record:
         if schema > SCHEMA:
             what = f"was written by a later version of getmore-assets (schema {schema}; this one reads {SCHEMA})"
             raise LaterVersionError(str(path), what, "Upgrade getmore-assets here, or use another lake")
+        raw = absolute(raw, lake)
         table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
         if raw.get("settings"):  # of a task of before 0.2, whose `candidates` had this default
             raw["settings"].setdefault("candidates", [{"path": PYTHON_DOCS}])
@@ -255,9 +269,9 @@ def parsed(path: Path) -> Record:
         raise BadInput(str(path), f"is damaged: {type(error).__name__}", REPAIR) from None
 
 
-def _parsed_if_whole(path: Path) -> Record | None:
+def _parsed_if_whole(path: Path, lake: Lake) -> Record | None:
     try:
-        return parsed(path)
+        return parsed(path, lake)
     except BadInput as error:
         log.warning("%s", error)
         return None
@@ -265,6 +279,7 @@ def _parsed_if_whole(path: Path) -> Record | None:
 
 def tasks_in(lake: Lake) -> list[str]:
     """The tasks that have records in a lake."""
+    lake.refresh()
     return sorted(path.name for path in lake.folder("records").iterdir() if path.is_dir())
 
 

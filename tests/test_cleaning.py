@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from getmore_assets.cleaning import clean, compact
+from getmore_assets.delta_versions import delta_data_version
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, delta_data_version
+from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records
 from tests.conftest import getmore, write_task
 

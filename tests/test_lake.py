@@ -3,7 +3,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from getmore_assets.lake import Lake, TableRef, delta_data_version, storable, unfinished, vectors_of
+from getmore_assets.commits import storable
+from getmore_assets.delta_versions import delta_data_version
+from getmore_assets.lake import Lake, TableRef, unfinished, vectors_of
 
 
 @pytest.fixture

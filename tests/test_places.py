@@ -11,7 +11,7 @@ from getmore_assets import places
 from getmore_assets.config import Source
 from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
-from getmore_assets.exports.folder import LIST, Output, put
+from getmore_assets.exports.folder import LIST, Output, write_outputs
 from getmore_assets.exports.origin import Origin
 from tests.s3_server import BUCKET, dropping, serving
 
@@ -76,7 +76,7 @@ def test_rows_are_named_by_their_url_and_so_are_bad_ones(s3):
 
 def test_a_change_is_a_new_version_and_nothing_else_is(s3, monkeypatch):
     url, copied = f"s3://{BUCKET}/data", []
-    monkeypatch.setattr(places, "_copy", lambda *given, go=places._copy: copied.append(given[1]) or go(*given))
+    monkeypatch.setattr(places, "copy", lambda *given, go=places.copy: copied.append(given[1]) or go(*given))
     s3.put("data/a.jsonl", b'{"text": "a"}\n')
     s3.put("data/b.jsonl", b'{"text": "b"}\n')
     first = readers.data_version(Source(path=url))
@@ -142,7 +142,7 @@ def test_an_export_to_a_bucket_replaces_its_own_files_and_no_others(s3):
 
     def export(text):
         with places.writable(url) as folder:
-            put(folder, [Output("rows.txt", lambda path: path.write_text(text), _ORIGIN)])
+            write_outputs(folder, [Output("rows.txt", lambda path: path.write_text(text), _ORIGIN)])
 
     export("one")
     export("two")

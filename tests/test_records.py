@@ -119,7 +119,7 @@ def test_a_record_of_a_later_schema_is_refused_by_name_and_one_with_a_field_more
     with pytest.raises(LaterVersionError, match="written by a later version of getmore-assets"):
         Records(lake, "a").last("s")
     with pytest.raises(LaterVersionError):  # whole, so nothing that repair may set aside
-        list(damage.look(lake))
+        list(damage.find(lake))
     del raw["schema"]  # as every record of before
     path.write_text(json.dumps(raw))
     assert Records(lake, "a").get("s") == made

@@ -178,7 +178,7 @@ def test_an_increment_selects_what_a_selection_from_nothing_selects(sources, tmp
     for project in (grown, anew):
         project.rows.head(1000).write_parquet(project.pool)
         project.do("select")
-    assert "of the pool's rows came since" in grown.facts("embeddings")["refitted"]
+    assert "of the pool's rows were added since" in grown.facts("embeddings")["refitted"]
     assert "refitted" not in anew.facts("embeddings")
     assert grown.facts("ot_potentials")["decision"] == "solved"
     picks = [set(pl.read_parquet(p.records.get("selected_subset").folders["parquet"])["id"]) for p in (grown, anew)]

@@ -1,4 +1,4 @@
-"""From the arguments of a call to a task.
+"""The task of a call, built from the call's arguments.
 
 Belongs here: sources of every kind, the budget, the fields of the task file. Does not: running a task.
 """
@@ -36,25 +36,25 @@ def build_task(
     selector: str,
     settings: Mapping[str, Any],
 ) -> Task:
-    """Return the task of a call of `select` or `compare`, where the arguments are explained.
+    """Return the task of a call of `select` or `compare`, which explain the arguments.
 
     Raises:
         BadInput: A source cannot be read, or a field is unknown or has a wrong value.
     """
-    place = Lake(lake)
-    require_writable(place.root)
+    store = Lake(lake)
+    require_writable(store)
     selection = {"selector": selector, **settings.get("selection", {})}
     if budget is not None:
         selection["budget"] = _budget(budget)
     given = {split: rows for split, rows in {"train": target, **splits}.items() if rows is not None}
-    of_pool = {"text": text, **{field: column for field, column in columns.items() if column}}
+    of_candidates = {"text": text, **{field: column for field, column in columns.items() if column}}
     fields = {
         **settings,
         "name": name,
         "lake": str(lake),
-        "candidates": [_source(candidates, "candidates", place, of_pool)],
+        "candidates": [_source(candidates, "candidates", store, of_candidates)],
         "target": {
-            **{split: _source(rows, split, place, {}) for split, rows in given.items()},
+            **{split: _source(rows, split, store, {}) for split, rows in given.items()},
             "text": text,
             **({"label": label} if label else {}),
         },
@@ -70,7 +70,7 @@ def _budget(budget: Budget) -> Mapping[str, Any]:
 
 
 def _source(given: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
-    """Return the fields of a source; rows in memory are written to the lake, to a file named by their hash."""
+    """Return the fields of a source. Rows in memory are written to a file in the lake, named by its hash."""
     if isinstance(given, Mapping):
         return {**fields, **given}
     if isinstance(given, str | Path):

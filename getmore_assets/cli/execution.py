@@ -78,7 +78,7 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
                 f"Dagster's store in {home or lake.root / 'dagster'} is damaged ({why}): {fix}"
             ) from error
         free = shutil.disk_usage(lake.root).free / 2**20
-        what = f"the lake {lake.root} can no longer be written to ({why}; {free:,.0f} MiB free)"
+        what = f"the lake {lake.address} can no longer be written to ({why}; {free:,.0f} MiB free)"
         failed = "".join(f"{message}; " for message in _FAILED)
         raise StoreLostError(f"{failed}{what}: free space or make it writable, then run again to go on") from error
 
@@ -99,7 +99,7 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
         raise_on_error=False,
         tags={
             runs.OF_A_COMMAND: path,
-            runs.LAKE: str(lake.root),
+            runs.LAKE: lake.address,
             **({runs.CHANGES: redacted(" ".join(overrides))} if overrides else {}),
         },
         run_config={"resources": {"getmore": resource}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -126,7 +126,9 @@ def _command_lock(lake: "Lake", task: Task) -> Iterator[None]:
 
 def has_own_instance(task: Task) -> bool:
     """Return whether the task's jobs run on a Dagster instance in its lake, which exists."""
-    return not os.environ.get("DAGSTER_HOME") and Path(task.lake, "dagster").is_dir()
+    from getmore_assets.lake import Lake
+
+    return not os.environ.get("DAGSTER_HOME") and (Lake(task.lake).root / "dagster").is_dir()
 
 
 def open_instance(dg: Any, lake: "Lake") -> Any:

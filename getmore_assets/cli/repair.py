@@ -34,15 +34,15 @@ def repair(task: str, as_json: bool) -> None:
         from getmore_assets import damage
         from getmore_assets.lake import Lake
         from getmore_assets.records import STAGE_NAMES, Records
-        from getmore_assets.repair import heal, heal_fit
+        from getmore_assets.repair import repair_fit, repair_lake
 
         lake = Lake(chosen.lake)
         if not lake.root.is_dir():
             raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")
         records = Records(lake, chosen.name)
         materialized = [stage for stage in STAGE_NAMES if records.was_materialized(stage)]
-        healed = heal(lake)
-        if fit := heal_fit(chosen, lake):
+        healed = repair_lake(lake)
+        if fit := repair_fit(chosen, lake):
             healed.append(fit)
         for damaged in healed:
             click.echo(f"{damaged.kind}: {damaged.path} {damaged.what}", err=True)

@@ -86,7 +86,7 @@ def _delta(path: Path, columns: Columns, reading: Reading) -> Batches:
     selected = columns if columns is not None and set(columns) <= set(present) else present
 
     def files() -> list[Path]:
-        return list(file_sizes(DeltaTable(path, version=reading.source.version)))
+        return [path / name for name in file_sizes(DeltaTable(path, version=reading.source.version))]
 
     rows = placed(_scan(frame, selected), files, str(path), "names a file that cannot be read")
     yield from bounded(rows, str(path), reading)

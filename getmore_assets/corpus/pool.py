@@ -25,9 +25,10 @@ from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.corpus.reading import Reading, SourceCounts
 from getmore_assets.corpus.shingles import VERSION, Shingles
 from getmore_assets.corpus.tokens import token_counts
+from getmore_assets.delta_versions import Seen
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import Facts
-from getmore_assets.lake import Lake, Seen, TableRef, batches
+from getmore_assets.lake import Lake, TableRef, batches
 from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from getmore_assets.corpus.frames import LINE, Columns
 from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
 from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading, Row
+from getmore_assets.delta_versions import Seen, delta_data_version
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Seen, delta_data_version
 from getmore_assets.places import local, named, naming
 
 BATCH_ROWS = 8192

@@ -18,9 +18,10 @@ from getmore_assets.corpus.identity import content_id, draws, fingerprint, hash_
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.corpus.reading import Reading, SourceCounts
+from getmore_assets.delta_versions import Seen
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import Facts
-from getmore_assets.lake import Seen, TableRef
+from getmore_assets.lake import TableRef
 
 log = logging.getLogger(__name__)
 
@@ -101,13 +102,11 @@ def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, Ta
             _refuse_short(task, split, rows.height, bool(facts.left.get(split)))
     if task.target.label or task.target.train.label:
         facts.labels = _labels(task, splits)
-    frame = pl.concat(
-        [
-            rows.with_row_index("row").with_columns(pl.lit(split).alias("split"), pl.col("row").cast(pl.Int64))
-            for split, rows in splits.items()
-        ],
-        how="diagonal",
-    )
+    numbered = [
+        rows.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64), split=pl.lit(split))
+        for split, rows in splits.items()
+    ]
+    frame = pl.concat(numbered, how="diagonal")
     facts.evaluated_version = data_version(frame.filter(pl.col("split").is_in(EVALUATION)))
     facts.rows = {split: rows.height for split, rows in splits.items()}
     columns = ["split", "row", "id", "text", "label", "domain", "origin"]

@@ -13,6 +13,7 @@ import dagster as dg
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import target
+from getmore_assets.object_stores import is_on_store
 from getmore_assets.records import Record
 from getmore_assets.reporting.figures import as_markdown
 from getmore_assets.stages.columns import Columns
@@ -38,7 +39,8 @@ def materialize_result(record: Record, status: str, lineage: dg.TableColumnLinea
     if record.table is not None:
         schema = table_schema(STAGES[record.stage].columns, record.table.scan().collect_schema())
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
-        metadata |= {"dagster/uri": Path(record.table.path).absolute().as_uri(), "dagster/table_name": record.stage}
+        uri = record.table.path if is_on_store(record.table.path) else Path(record.table.path).absolute().as_uri()
+        metadata |= {"dagster/uri": uri, "dagster/table_name": record.stage}
         metadata |= {"dagster/column_schema": schema, "dagster/column_lineage": lineage}
     metadata |= {name: dg.MetadataValue.path(folder) for name, folder in record.folders.items()}
     for name, value in {**record.facts, **record.facts.get("metrics", {})}.items():

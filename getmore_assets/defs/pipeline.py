@@ -27,7 +27,7 @@ class Pipeline:
 
     key_prefix: tuple[str, ...] = ()
     tasks: Path | tuple[Task, ...] | None = None
-    lake: Path | None = None
+    lake: str | Path | None = None
     partitions: dg.PartitionsDefinition | None = field(
         default_factory=lambda: dg.DynamicPartitionsDefinition(name="target")
     )

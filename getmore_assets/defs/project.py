@@ -57,7 +57,7 @@ def build_definitions(
             `tasks` name as sources need not be repeated here.
         tasks: The folder of task files, one task file, or tasks as mappings of their fields. Default: `GETMORE_TASKS`,
             or `tasks/`.
-        lake: The folder of all results, in place of the folder in each task.
+        lake: The folder of all results, or its URL on a store, in place of the one in each task.
         group: The asset group. Default: five groups, from `inputs` to `proof`.
         partitions: `targets`: one dynamic partition per task, added when the task appears. A partitions definition: its
             keys are names of tasks. None: no partitions; `tasks` must be one task, or a folder with one task file.
@@ -82,7 +82,7 @@ def build_definitions(
     pipeline = Pipeline(
         key_prefix=prefix,
         tasks=Path(tasks) if isinstance(tasks, str | Path) else _tasks(tasks) if tasks is not None else None,
-        lake=Path(lake) if lake is not None else None,
+        lake=lake,
         partitions=targets if partitions == "targets" else partitions,
         group=group,
         pool=pool,

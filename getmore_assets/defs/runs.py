@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeUnreachableError
@@ -43,7 +42,7 @@ def heartbeat(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, tags
         yield
         return
     if LAKE not in run.tags or tags.items() - run.tags.items():
-        instance.add_run_tags(run.run_id, {LAKE: run.tags.get(LAKE, str(lake.root)), **tags})
+        instance.add_run_tags(run.run_id, {LAKE: run.tags.get(LAKE, lake.address), **tags})
     with liveness.signs(liveness.folder_of(lake.root), run.run_id, _run_worker()):
         yield
 
@@ -82,7 +81,7 @@ def abandoned_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake)
         run
         for run in unfinished(instance)
         if OF_A_COMMAND in run.tags and target_of(run) == target
-        if (Path(run.tags[LAKE]).resolve() == lake.root.resolve() if LAKE in run.tags else own)
+        if (Lake(run.tags[LAKE]).root.resolve() == lake.root.resolve() if LAKE in run.tags else own)
         if not liveness.lives(liveness.folder_of(lake.root), run.run_id)
     ]
 

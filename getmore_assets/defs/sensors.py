@@ -19,8 +19,9 @@ from getmore_assets.defs import runs
 from getmore_assets.defs.failed_targets import evaluation
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.upstream import resolve_sources
+from getmore_assets.delta_versions import Seen
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, Seen, newest_version
+from getmore_assets.lake import Lake, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.sensor_state import FolderCursor, LastRequest, SensorCursor, targets_to_run
@@ -204,7 +205,7 @@ class _Evaluation:
 
 def _works_on(run: dg.DagsterRun, lake: Lake | None) -> bool:
     """Return whether a run uses its target's lake; a command may use another lake."""
-    return lake is None or runs.LAKE not in run.tags or Path(run.tags[runs.LAKE]).resolve() == lake.root.resolve()
+    return lake is None or runs.LAKE not in run.tags or Lake(run.tags[runs.LAKE]).root.resolve() == lake.root.resolve()
 
 
 def _pins(task: Task, seen: Seen) -> list[str]:

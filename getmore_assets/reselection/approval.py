@@ -8,18 +8,22 @@ from pathlib import Path
 
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake
+from getmore_assets.lake import FRESH_S, Lake
 from getmore_assets.records import now, write_atomically
 
 
 def give(lake: Lake, task: Task, selection_hash: str, by: str) -> None:
     """Approve a selection for training; `by` says who approved it."""
-    write_atomically(_path(lake, task, selection_hash), json.dumps({"by": by, "at": now()}))
+    path = _path(lake, task, selection_hash)
+    write_atomically(path, json.dumps({"by": by, "at": now()}))
+    lake.push(*lake.named(path))
 
 
 def is_given(lake: Lake, task: Task, selection_hash: str) -> bool:
     """Return whether a selection is approved."""
-    return _path(lake, task, selection_hash).is_file()
+    path = _path(lake, task, selection_hash)
+    lake.pull(*lake.named(path), within=FRESH_S)
+    return path.is_file()
 
 
 def require(lake: Lake, task: Task, selection_hash: str) -> None:

@@ -7,8 +7,8 @@ reading versions, or requesting runs (`defs/sensors.py`).
 import json
 from dataclasses import dataclass, field, fields
 
+from getmore_assets.delta_versions import Seen
 from getmore_assets.json_models import JsonObject
-from getmore_assets.lake import Seen
 
 MOST_ATTEMPTS = 3  # runs for one version: the first, and two more if it is interrupted
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from getmore_assets.config import Source, Task
-from getmore_assets.lake import Seen
+from getmore_assets.delta_versions import Seen
 
 _State = tuple[tuple[int, int, int, int], ...]
 

@@ -101,7 +101,7 @@ class SelectionContext:
         added = joined["potential"].is_null().to_numpy()
         if not added.any():
             return joined
-        if not self.task.drift.lets_targets_change:
+        if not self.task.drift.is_allowed:
             raise LookupError(f"{added.sum()} of {joined.height} target rows have no potential")
         g = joined["potential"].to_numpy().copy()
         y = store.load(self.tables.embeddings, self.encoder, solved["id"])

@@ -291,6 +291,7 @@ def _run(
         None if task.general else PoolFacts.of(inputs["raw_corpus"]).held_out_version,
         *evaluation_settings(task),
         *([selector] if selector in UNSELECTED and selector not in (NONE, TARGET) else []),
+        *([task.warmup] if task.warmup.then_target else []),
     )
     warms = WarmsOn(hash=hash_lines(ids) if ids else TARGET, blocks=blocks) if text else None
     path = context.lake.folder("runs", task.name) / f"{key[:16]}.json"

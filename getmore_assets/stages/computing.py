@@ -16,6 +16,7 @@ from getmore_assets.contents import contents_of
 from getmore_assets.lake import Lake
 from getmore_assets.metering import metered
 from getmore_assets.records import FROM_PYTHON, Record, now, tables_of, write_atomically
+from getmore_assets.relative_paths import absolute, relative
 from getmore_assets.stages.stage_context import StageContext, StageResult
 from getmore_assets.tracking import TrackedRun, tracked
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, dagster_url, run_url
@@ -57,7 +58,8 @@ def compute(
         log.error("%s failed: %s", stage, error)
         raise
     seconds, peak = context.meter.seconds, context.meter.peak_rss_mb
-    return _tracked_in(replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now()), context.run, context.tracking)
+    record = replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now())
+    return _tracked_in(record, context.run, context.tracking, lake)
 
 
 def track_again(lake: Lake, record: Record) -> Record:
@@ -71,14 +73,14 @@ def track_again(lake: Lake, record: Record) -> Record:
     tags = _tags(lake, record.stage, record.task, record.fingerprint, code, run_id)
     with tracked(lake, f"{record.task} {record.stage}", tags) as run:
         _log(run, task, record)
-    return _tracked_in(record, run, AS_ENVIRONMENT_SAYS)
+    return _tracked_in(record, run, AS_ENVIRONMENT_SAYS, lake)
 
 
-def _tracked_in(record: Record, run: TrackedRun | None, tracking: Tracking) -> Record:
+def _tracked_in(record: Record, run: TrackedRun | None, tracking: Tracking, lake: Lake) -> Record:
     if run is None:
         return record
     url = run_url(run.experiment_id, run.id, run.server)
-    return replace(record, mlflow_run_id=run.id, mlflow_url=url, tracked_at=tracking.address)
+    return replace(record, mlflow_run_id=run.id, mlflow_url=url, tracked_at=tracking.recorded(lake))
 
 
 def _tags(lake: Lake, stage: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
@@ -90,7 +92,7 @@ def _tags(lake: Lake, stage: str, task: str, fingerprint: str, code_version: str
     return {
         "getmore.station": stage,
         "getmore.task": task,
-        "getmore.lake": str(lake.root),
+        "getmore.lake": lake.address,
         "getmore.fingerprint": fingerprint,
         "getmore.code_version": code_version,
         "dagster.run_id": run,
@@ -142,13 +144,13 @@ def _result(context: StageContext, function: Callable[[StageContext], StageResul
     """Return the result of a stage's function, or of an earlier call that was killed before it was recorded."""
     saved = context.work / "made.json"
     if saved.is_file():
-        result = StageResult.of(json.loads(saved.read_text("utf-8")))
+        result = StageResult.of(absolute(json.loads(saved.read_text("utf-8")), context.lake))
         if result.is_there(context.lake):
             context.drawn += result.figures
             return result
     result = function(context)
     result.figures = context.drawn
-    write_atomically(saved, json.dumps(asdict(result)))
+    write_atomically(saved, json.dumps(relative(asdict(result), context.lake)))
     return result
 
 

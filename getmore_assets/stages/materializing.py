@@ -54,7 +54,7 @@ def materialize(
     if not read and not task.waits_for_assets:  # a stage that reads sources
         preflight.check(task)
     with lake.lock("stage", *(() if stage.one_at_a_time else (task.name,)), stage.name):
-        damage.require_whole(lake, stage.name)
+        damage.require_undamaged(lake, stage.name)
         inputs = {name: records.require(name, materialize_first(name)) for name in read}
         used = {name: stage.version(record) for name, record in inputs.items()}
         for _ in range(_MOST_READS):

@@ -51,7 +51,7 @@ def _keep(context: StageContext, last: Record) -> str | None:
     """Keep the last potentials if their drift is within the limits, or if candidates and target are the same."""
     before, encoder = PotentialsFacts.of(last), EmbeddingFacts.of(context.inputs["embeddings"]).encoder
     if last.fingerprint == context.fingerprint and before.decision == "rescored":
-        return _drifted(before) if context.task.drift.lets_pass(**before.drift) else None
+        return _drifted(before) if context.task.drift.allows(**before.drift) else None
     without = store.without_vector(context.table("embeddings"), encoder)
     points = points_of(context.table("target_data"), context.task.name, without=without)
     rows = last.table_ref().of_target(context.task.name)

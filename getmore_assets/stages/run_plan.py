@@ -140,7 +140,8 @@ def _planned(
     how = f"took {last.seconds:,.1f} s {note}at {last.made_at}"
     if factor != 1:
         how += f", with {before:,} rows of the pool's sources instead of {pool_rows:,}"
-    if last.settings != task.model_dump(mode="json", exclude_unset=True):
+    now = task.model_dump(mode="json", exclude_unset=True)
+    if {**last.settings, "lake": None} != {**now, "lake": None}:  # a lake that was moved is no other setting
         how += ", with other settings"
     return PlannedStage(name, False, status.why, rows, last.seconds * factor, last.peak_rss_mb, how)
 

@@ -50,7 +50,7 @@ def run(task: Task, last: str) -> RunResult:
         BadInput: A source or a setting is refused.
         CheckFailedError: A blocking check failed.
     """
-    require_writable(Lake(task.lake).root)
+    require_writable(Lake(task.lake))
     run_id, result = f"{FROM_PYTHON}{uuid.uuid4()}", RunResult({}, {})
     with Lake(task.lake).lock("command", task.name):  # one command on a task at a time
         for stage in needed(task, last):

@@ -11,6 +11,7 @@ from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.launch import launch
 from getmore_assets.metering import Meter
+from getmore_assets.nodes import Nodes
 from getmore_assets.pods import PodRequest
 from getmore_assets.records import Record
 from getmore_assets.tracking import TrackedRun
@@ -64,7 +65,7 @@ class StageContext:
     @property
     def common(self) -> OfStage:
         """The fields that every worker's spec has."""
-        return {"task": self.task, "lake": self.lake.root, "work": self.work, "commit": self.commit}
+        return {"task": self.task, "lake": self.lake.address, "work": self.work, "commit": self.commit}
 
     def model(self, stage: str) -> Path:
         """Return the model folder of an input."""
@@ -72,8 +73,11 @@ class StageContext:
 
     def launch(self, worker: Worker[Spec, Result], spec: Spec) -> Result:
         """Run a worker as `task.launch` says: here, under torchrun, on Ray or in a pod."""
-        processes = self.task.launch.train.processes if worker.name == "train" else 1
-        return launch(worker, spec, self.work, processes, self._pod(worker.name), self.meter)
+        pod, train = self._pod(worker.name), self.task.launch.train
+        if worker.name != "train":
+            return launch(worker, spec, self.work, 1, pod, self.meter)
+        nodes = Nodes(*train.nodes) if train.nodes else None
+        return launch(worker, spec, self.work, train.processes, pod, self.meter, nodes)
 
     def _pod(self, worker: str) -> PodRequest | None:
         """Return the pod that the task requests for a worker; triage, which mostly encodes, uses the pod of `embed`."""

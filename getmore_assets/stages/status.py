@@ -46,6 +46,7 @@ def stage_statuses(task: Task, target: tuple[str, str] | None = None) -> dict[st
     lake, statuses = Lake(task.lake), dict[str, StageStatus]()
     if not lake.root.is_dir():
         return {name: StageStatus(None, "no results yet") for name in STAGES}
+    lake.refresh()
     records, missing = Records(lake, task.name), absent(task)
     for name, stage in STAGES.items():
         statuses[name] = _status(stage, task, records, statuses, target, missing)

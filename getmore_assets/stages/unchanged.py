@@ -7,7 +7,7 @@ from getmore_assets import damage, liveness, tracking_place
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.records import Record, Records
+from getmore_assets.records import STAGE_NAMES, Record, Records
 from getmore_assets.stages import check_cache
 from getmore_assets.stages.caching import CACHED, missing_inputs
 from getmore_assets.stages.checks import CheckContext
@@ -25,9 +25,13 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
 
     Returns:
         The records by stage, in order. None if a run has something to do or to report: a stage to materialize, a failed
-        blocking check, damage, a killed run to end, a record whose MLflow run was lost.
+        blocking check, damage, a killed run to end, a record whose MLflow run was lost, or that was
+        not uploaded.
     """
     lake = Lake(task.lake)
+    lake.refresh()
+    if lake.is_ahead(*(f"records/{task.name}/{name}.json" for name in STAGE_NAMES)):
+        return None
     if task.waits_for_assets or lake.is_locked("command", task.name) or liveness.any_was_killed(lake.root):
         return None
     try:
@@ -37,7 +41,7 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
         if len(current) < len(stages) or tracking_place.lost(lake, current.values()):
             return None
         for stage in stages:
-            damage.require_whole(lake, stage.name)
+            damage.require_undamaged(lake, stage.name)
             results = [(check, check_cache.result(check, CheckContext(task, stage.name))) for check in stage.checks]
             if any(check.blocking and not result.passed for check, result in results):
                 return None

@@ -13,6 +13,7 @@ from getmore_assets.stages.stage_context import StageContext, StageResult
 from getmore_assets.training_facts import WarmUpFacts
 from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
 
+_READS_MORE = ("raw_corpus", "target_data")
 SEED = 0  # the scorecard's first seed, so that the scorecard uses this model for the chosen selector
 
 
@@ -21,7 +22,8 @@ def _keep(context: StageContext, last: Record) -> str | None:
 
     It is not kept if a row that it was warmed up on is no longer eligible: the row may overlap test by now.
     """
-    if last.inputs["base_model"] != context.inputs["base_model"].data_version:
+    read = [name for name in ("base_model", "target_data") if name in context.inputs]
+    if any(last.inputs.get(name) != context.inputs[name].data_version for name in read):
         return None
     before, now = (
         table.of_target(context.task.name).select("id").collect()["id"]
@@ -42,8 +44,15 @@ def _warm_up(context: StageContext) -> StageResult:
         selection = SelectionFacts.of(context.inputs["selected_subset"]).selection_hash
         approval.require(context.lake, context.task, selection)
     folder = context.lake.folder("models", "warmed_model") / context.fingerprint[:16]
-    subset, base = context.table("selected_subset"), context.model("base_model")
-    spec = WarmUpSpec(**context.common, act="warm_up", selected_subset=subset, base=base, folder=folder, seed=SEED)
+    spec = WarmUpSpec(
+        **context.common,
+        **{name: context.table(name) if name in context.inputs else None for name in _READS_MORE},
+        act="warm_up",
+        selected_subset=context.table("selected_subset"),
+        base=context.model("base_model"),
+        folder=folder,
+        seed=SEED,
+    )
     done = context.launch(WARM_UP, spec)
     figures.curve(done.curve, "Warm-up", context.figure("curve"))
     return StageResult(done.rows, done.given(), folders={"model": str(folder)})
@@ -66,7 +75,10 @@ STAGE = Stage(
     code_version="1",
     settings=lambda task: task.warmup,
     compute=_warm_up,
-    reads=("base_model", "selected_subset"),
+    reads=("base_model", "selected_subset", *_READS_MORE),
+    reads_if={name: lambda task: task.warmup.reads_more for name in _READS_MORE},
+    # Rows that the pool gains do not make it another model.
+    versions={"raw_corpus": "pool"},
     keep=_keep,
     tracked=True,
     on_gpu=True,

@@ -20,11 +20,11 @@ from transformers import (
     AutoModelForSequenceClassification,
 )
 
-from getmore_assets.config import Lora
+from getmore_assets.config import Attention, Lora
 from getmore_assets.corpus.library_errors import message_of
 from getmore_assets.corpus.passages import PAIR
 from getmore_assets.errors import BadInput
-from getmore_assets.training import adapters, classifier, language_models, reach
+from getmore_assets.training import adapters, attention, classifier, language_models, reach
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.reach import SAMPLE_TEXTS, SHORT
 from getmore_assets.training.smallest import shrunk
@@ -143,6 +143,21 @@ class Candidate:
                 adapters.put_on(copy.deepcopy(model), asked)
             except BadInput as error:
                 raise BadInput(f"{field}.target_modules", error.what, error.fix) from error
+
+    def attends(self, asked: dict[str, Attention]) -> None:
+        """Refuse an implementation of attention that the model's architecture does not have.
+
+        Args:
+            asked: Implementations, by field of the task file.
+
+        Raises:
+            BadInput: The architecture does not have it.
+        """
+        with torch.device("meta"):
+            model = AutoModel.from_config(shrunk(self.config, 2), trust_remote_code=False)
+        for field, one in asked.items():
+            with attention.switched(model, one, field):
+                pass
 
     def classifier(self, pairs: bool, pooling: str) -> None:
         """Take one step of classification, on a body of the same class.

@@ -40,7 +40,7 @@ class OfStage(TypedDict):
     """The fields that every spec of a stage has."""
 
     task: Task
-    lake: Path
+    lake: str | Path
     work: Path
     commit: dict[str, str]
 
@@ -50,13 +50,13 @@ class OnLake(Contract):
 
     Attributes:
         task: The task.
-        lake: Root folder of the lake.
+        lake: Folder or URL of the lake.
         work: A folder with the worker's state, from which it resumes after a crash.
         commit: Metadata of commits to tables: who writes.
     """
 
     task: Task
-    lake: Path
+    lake: str | Path
     work: Path
     commit: dict[str, str] = Field(default_factory=dict)
 

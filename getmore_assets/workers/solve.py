@@ -51,7 +51,7 @@ def solve(spec: SolveSpec) -> SolveFacts:
     y = store.load(embeddings, encoder, points["id"])
     before = previous_solution.read(spec.earlier, task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}
-    if before and before.recipe and task.drift.lets_pass(**drift):
+    if before and before.recipe and task.drift.allows(**drift):
         scored = previous_solution.rescore(before, eligible["id"], task, embeddings, encoder, work)
         if scored.error <= task.transport.tolerance:
             rows = _rows(eligible, before.targets, scored.f, before.targets["potential"].to_numpy(), scored.marginal)

@@ -56,9 +56,9 @@ def test_a_point_that_a_drifted_target_gained_starts_at_the_g_of_the_nearest_old
     came = f"d1{'f' * 30}"
     store.add(lake, "e", [came], Y[7:8], {})
     lake.replace("target_data", target([*TRAIN[3:], came]), {"target": "t"}, {})
-    lets_pass = ground_of(lake, tmp_path, drift={"rows": 0.3})
-    assert lets_pass.points["id"].to_list() == [*TRAIN[3:], came]
-    assert lets_pass.points["potential"].to_list() == pytest.approx([*(0.01 * at for at in range(3, M)), 0.07])
+    allows = ground_of(lake, tmp_path, drift={"rows": 0.3})
+    assert allows.points["id"].to_list() == [*TRAIN[3:], came]
+    assert allows.points["potential"].to_list() == pytest.approx([*(0.01 * at for at in range(3, M)), 0.07])
     with pytest.raises(LookupError, match="1 of 18 target rows have no potential"):
         _ = ground_of(lake, tmp_path).points
 
