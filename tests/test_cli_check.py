@@ -105,7 +105,7 @@ def test_stages_that_were_not_made_are_skipped(copy):
     (copy.lake.root / "records" / "tiny" / "scorecard.json").unlink()
     done, cases, printed = check(copy)
     assert done.exit_code == 0
-    assert cases["every_run_is_scored"].find("skipped").get("message") == "scorecard has not been made"
+    assert cases["every_run_is_scored"].find("skipped").get("message") == "scorecard has not been materialized"
     assert counts(copy)["skipped"] == printed["skipped"] == sum(c.stage == "scorecard" for c in CHECKS)
 
 

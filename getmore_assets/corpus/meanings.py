@@ -79,17 +79,17 @@ def id_(column: pl.Series) -> Validated:
 def vector(column: pl.Series) -> Validated:
     """Validate vectors: lists of finite numbers, not all zero; the values are lists of float32."""
     if column.dtype == pl.Object:
-        column, odd = _lists(column)
+        column, no_list = _lists(column)
     else:
         if not isinstance(column.dtype, pl.List | pl.Array) or not column.dtype.inner.is_numeric():
             return _misfit(column, pl.List(pl.Float32))
-        odd = pl.repeat(None, len(column), dtype=pl.String, eager=True)
+        no_list = pl.repeat(None, len(column), dtype=pl.String, eager=True)
     values = column.cast(pl.List(pl.Float32))
-    frame = pl.DataFrame({"v": values, "odd": odd})
+    frame = pl.DataFrame({"v": values, "no_list": no_list})
     inner = pl.col("v").list
     reasons = frame.select(
         pl.coalesce(
-            "odd",
+            "no_list",
             pl.when(pl.col("v").is_null()).then(pl.lit("is null")),
             pl.when(inner.len() == 0).then(pl.lit("is an empty list")),
             pl.when(inner.eval(pl.element().is_null().any()).list.first()).then(pl.lit("holds a null")),
@@ -207,15 +207,15 @@ def _lists(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     kinds = set(map(type, values))
     plain = kinds <= {list, type(None)}
     if plain and set(map(type, chain.from_iterable(filter(None, values)))) <= {float, type(None)}:
-        odd: list[str | None] = [None] * len(values)
+        reasons: list[str | None] = [None] * len(values)
     else:
-        odd = [_odd_list(value) for value in values]
-        values = [None if why else value for value, why in zip(values, odd, strict=True)]
+        reasons = [_why_no_list(value) for value in values]
+        values = [None if why else value for value, why in zip(values, reasons, strict=True)]
     numbers = [value and [item if item is None else float(item) for item in value] for value in values]
-    return pl.Series(numbers, dtype=pl.List(pl.Float64)), pl.Series(odd, dtype=pl.String)
+    return pl.Series(numbers, dtype=pl.List(pl.Float64)), pl.Series(reasons, dtype=pl.String)
 
 
-def _odd_list(value: Any) -> str | None:
+def _why_no_list(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, list):

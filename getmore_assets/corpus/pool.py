@@ -146,10 +146,10 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
         write_atomically(state, json.dumps({"files": [], "rows": None, "shingles": VERSION}))
     for _ in range(_MOST_READS):
         read = _append_new(task, lake, key, commit, only)
-        if read.gone or read.changed or read.doubled:
+        if read.missing or read.changed or read.doubled:
             message = "pool: %d rows left the sources, %d changed, %d were there twice: writing it again"
-            log.info(message, read.gone, read.changed, read.doubled)
-            removed = read.gone
+            log.info(message, read.missing, read.changed, read.doubled)
+            removed = read.missing
             lake.delete_where(TABLE, f"pool = '{key}'", commit)
             read = _append_new(task, lake, key, commit, None)
             read.facts.removed = removed
@@ -180,14 +180,14 @@ class _Read:
     Attributes:
         facts: Counts of rows.
         ids: The ids of all rows of the sources.
-        gone: Number of rows of the table that are no longer in the sources.
+        missing: Number of rows of the table that are no longer in the sources.
         changed: Number of rows whose source, domain or payload changed.
         doubled: Number of rows that were in the table more than once.
     """
 
     facts: PoolFacts
     ids: IdIndex
-    gone: int
+    missing: int
     changed: int
     doubled: int
 

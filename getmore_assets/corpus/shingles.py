@@ -117,26 +117,26 @@ class Shingles:
         return signatures
 
 
-def similarities(one: Shingles, other: Shingles) -> np.ndarray:
-    """Return the Jaccard similarity of each text of `one` with the text of the same number in `other`: `[texts]`.
+def similarities(first: Shingles, other: Shingles) -> np.ndarray:
+    """Return the Jaccard similarity of each text of `first` with the text of the same number in `other`: `[texts]`.
 
     The similarity is exact, except for collisions of 32-bit hashes, if both texts have fewer than 2,048 shingles. Else
     it is estimated from the shingles with the smallest hashes, with an error of about 0.01.
     """
-    limits = np.full(len(one), 2**32 - 1, np.uint32)
-    for side in (one, other):  # of a truncated text, only the shingles up to its last hash are known
+    limits = np.full(len(first), 2**32 - 1, np.uint32)
+    for side in (first, other):  # of a truncated text, only the shingles up to its last hash are known
         cut = side.sizes == MOST
         limits[cut] = np.minimum(limits[cut], side.hashes[side.ends[cut] - 1])
     parts = []
-    for side in (one, other):
+    for side in (first, other):
         pairs = np.repeat(np.arange(len(side), dtype=np.uint64), side.sizes)
         known = side.hashes <= limits[pairs.astype(np.int64)]
         parts.append((pairs[known] << np.uint64(32)) | side.hashes[known])
     keys = np.concatenate(parts)
     keys.sort()
     pairs = (keys >> np.uint64(32)).astype(np.int64)
-    shared = np.bincount(pairs[1:][keys[1:] == keys[:-1]], minlength=len(one))
-    return np.asarray(shared / (np.bincount(pairs, minlength=len(one)) - shared))
+    shared = np.bincount(pairs[1:][keys[1:] == keys[:-1]], minlength=len(first))
+    return np.asarray(shared / (np.bincount(pairs, minlength=len(first)) - shared))
 
 
 #: An odd factor per permutation, computed from a counter.

@@ -40,17 +40,17 @@ def propose(
         near = [each for each in ranked if each.is_near(ranked[0])]
         if len(near) > 1 and choose:
             ranked = near = [choose(near)]
-        made, refused = _first_that_runs(ranked, near)
+        drafts, refused = _first_that_runs(ranked, near)
     except OSError as error:
         raise BadInput(str(error.filename), f"cannot be read ({error.strerror})", "Make it readable") from None
-    if len(made) > 1:
-        names = ", ".join(f"{each.target} ({size_text(each.size)})" for each, _ in made)
-        options = " or ".join(f"--target {each.target}" for each, _ in made)
+    if len(drafts) > 1:
+        names = ", ".join(f"{each.target} ({size_text(each.size)})" for each, _ in drafts)
+        options = " or ".join(f"--target {each.target}" for each, _ in drafts)
         what = "each could be the target with the others as the candidate pool, and neither name, labels nor size tells"
         raise BadInput(names, what, f"Say which one: {options}")
-    if not made:
+    if not drafts:
         raise _none_runs(refused)
-    chosen, draft = made[0]
+    chosen, draft = drafts[0]
     others = tuple(f"--target {each.target}" for each in ranked if each is not chosen)
     choices = [replace(c, others=others) if c.field == "target.train" else c for c in draft.choices]
     left = {each.target: f"as the target it was refused: {error.where}: {error.what}" for each, error in refused}
@@ -61,16 +61,16 @@ def _first_that_runs(
     ranked: list[Ranked], near: list[Ranked]
 ) -> tuple[list[tuple[Ranked, Draft]], list[tuple[Ranked, BadInput]]]:
     """Return the drafts that can be run among equally likely assignments, else the first draft; and the refusals."""
-    made: list[tuple[Ranked, Draft]] = []
+    drafts: list[tuple[Ranked, Draft]] = []
     refused: list[tuple[Ranked, BadInput]] = []
     for each in ranked:
-        if made and each not in near:
+        if drafts and each not in near:
             break
         try:
-            made.append((each, _accepted(drafted(each.assignment))))
+            drafts.append((each, _accepted(drafted(each.assignment))))
         except BadInput as error:
             refused.append((each, error))
-    return made, refused
+    return drafts, refused
 
 
 def _none_runs(refused: list[tuple[Ranked, BadInput]]) -> BadInput:

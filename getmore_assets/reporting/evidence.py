@@ -40,17 +40,17 @@ class Evidence:
     landscape: Landscape | None
 
 
-def read(task: Task, made: dict[str, Record]) -> Evidence:
+def read(task: Task, records: dict[str, Record]) -> Evidence:
     """Read the data of a report.
 
     Args:
         task: The task.
-        made: The records of the stages from `raw_corpus` to `selected_subset`.
+        records: The records of the stages from `raw_corpus` to `selected_subset`.
 
     Raises:
         LookupError: A candidate is not in the pool, or has no vector.
     """
-    raw_corpus, selected = made["raw_corpus"].table_ref(), made["selected_subset"]
+    raw_corpus, selected = records["raw_corpus"].table_ref(), records["selected_subset"]
     ledger = SelectionFacts.of(selected).fates(task.name)
     names = pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "source", "domain", "n_tokens")
     fates = ledger.filter(pl.col("decision") != "excluded").select("id", "decision", "rank", "score").collect()
@@ -64,9 +64,9 @@ def read(task: Task, made: dict[str, Record]) -> Evidence:
         excluded=ledger.filter(pl.col("decision") == "excluded").select("stage", "reason").collect(),
         groups=groups,
         texts=dict(zip(ids, pool.texts_of(raw_corpus, task, ids), strict=True)),
-        near=_near(task, selected.table_ref(), made["target_data"].table_ref(), ids),
-        potentials=_potentials(task, made["ot_potentials"].table_ref()),
-        landscape=_landscape(task, made, judged),
+        near=_near(task, selected.table_ref(), records["target_data"].table_ref(), ids),
+        potentials=_potentials(task, records["ot_potentials"].table_ref()),
+        landscape=_landscape(task, records, judged),
     )
 
 
@@ -94,8 +94,8 @@ def _potentials(task: Task, potentials: TableRef) -> pl.DataFrame:
     )
 
 
-def _landscape(task: Task, made: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
-    target = made["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
+def _landscape(task: Task, records: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
+    target = records["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
     drawn = pca_map.sample(judged, target.select("id").unique().collect()["id"])
-    embeddings = made["embeddings"]
+    embeddings = records["embeddings"]
     return pca_map.lay_out(drawn, store.load(embeddings.table_ref(), EmbeddingFacts.of(embeddings).encoder, drawn.ids))

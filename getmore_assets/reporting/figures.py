@@ -239,7 +239,9 @@ def landscape(pca: Landscape, path: Path) -> Path:
     axes.plot(*pca.pool.T, ".", ms=3.5, color=_GREY, mew=0, alpha=0.85, label=f"{len(pca.pool):,} candidates")
     axes.plot(*pca.picks.T, ".", ms=4.5, color=_ORANGE, mew=0, label=f"{len(pca.picks):,} picks")
     axes.plot(*pca.target.T, "+", ms=4.5, color=_BLUE, mew=1.1, label=f"{len(pca.target):,} rows of the target")
-    for name, set_label, share in zip(("First", "Second"), (axes.set_xlabel, axes.set_ylabel), pca.held, strict=True):
+    for name, set_label, share in zip(
+        ("First", "Second"), (axes.set_xlabel, axes.set_ylabel), pca.explained, strict=True
+    ):
         set_label(f"{name} component, {share:.1%} of the variance")
     _legend_below(figure)
     return _save(figure, path)

@@ -35,18 +35,18 @@ class Gate:
     remedy: str = ""
 
 
-def gates(scores: pl.DataFrame, task: Task, made: dict[str, Record]) -> list[Gate]:
+def gates(scores: pl.DataFrame, task: Task, records: dict[str, Record]) -> list[Gate]:
     """Return the gates that apply to a scorecard.
 
     Args:
         scores: One row per selector and seed.
         task: The task.
-        made: The records of `warmed_model` and `finetuned_model`.
+        records: The records of `warmed_model` and `finetuned_model`.
     """
     results = [_oracle(scores)]
     if statistics.main_metric(scores) == "micro_f1":
         results.append(_headroom(scores))
-    steps, tuned = (Training.of(made[stage]).steps for stage in ("warmed_model", "finetuned_model"))
+    steps, tuned = (Training.of(records[stage]).steps for stage in ("warmed_model", "finetuned_model"))
     if tuned:
         results.append(_dose(task, steps, tuned))
     return results
@@ -60,9 +60,9 @@ def failed(results: list[Gate]) -> str | None:
 
 def _oracle(scores: pl.DataFrame) -> Gate:
     """Require that a warm-up on the target's own text helps; no selection can be expected to do more."""
-    metric, there = statistics.main_metric(scores), set(scores["selector"])
-    if not {NONE, TARGET} <= there:
-        lacking = _named([NONE, TARGET], there)
+    metric, measured = statistics.main_metric(scores), set(scores["selector"])
+    if not {NONE, TARGET} <= measured:
+        lacking = _named([NONE, TARGET], measured)
         return Gate("oracle", None, f"add {lacking} to `compare` to see what a warm-up can be worth here")
     gain = statistics.paired(scores, TARGET, NONE, metric)
     if math.isnan(gain.half_width):

@@ -34,13 +34,13 @@ class Landscape:
         pool: Candidates: `[n, 2]`, float64.
         target: Rows of target train: `[m, 2]`.
         picks: Selected rows: `[k, 2]`.
-        held: The share of the variance of each component, 0 to 1.
+        explained: The share of the variance of each component, 0 to 1.
     """
 
     pool: np.ndarray
     target: np.ndarray
     picks: np.ndarray
-    held: tuple[float, float]
+    explained: tuple[float, float]
 
 
 def sample(judged: pl.DataFrame, target: pl.Series) -> Sample:

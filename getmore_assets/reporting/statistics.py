@@ -111,19 +111,21 @@ def costs(scores: pl.DataFrame) -> dict[str, list[float]]:
     return {selector: seconds for selector, *seconds in means.iter_rows()}
 
 
-def paired(scores: pl.DataFrame, mine: str, theirs: str, metric: str) -> Interval:
+def paired(scores: pl.DataFrame, selector: str, other: str, metric: str) -> Interval:
     """Return by how much one selector is better than another, over the seeds that both have."""
-    return paired_rows(scores.filter(pl.col("selector") == mine), scores.filter(pl.col("selector") == theirs), metric)
+    return paired_rows(
+        scores.filter(pl.col("selector") == selector), scores.filter(pl.col("selector") == other), metric
+    )
 
 
-def paired_rows(mine: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> Interval:
+def paired_rows(own: pl.DataFrame, other: pl.DataFrame, metric: str) -> Interval:
     """Return by how much one selector's rows are better than another's, over the seeds that both have."""
-    return interval([*differences(mine, theirs, metric)])
+    return interval([*differences(own, other, metric)])
 
 
-def differences(mine: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> list[float]:
+def differences(own: pl.DataFrame, other: pl.DataFrame, metric: str) -> list[float]:
     """Return by how much one selector's rows are better than another's, seed by seed."""
     sign = 1 if metric in HIGHER_IS_BETTER else -1
-    both = mine.select("seed", metric).join(theirs.select("seed", theirs=metric), on="seed").sort("seed")
-    by_seed: list[float] = (sign * (both[metric] - both["theirs"])).drop_nulls().to_list()
+    both = own.select("seed", metric).join(other.select("seed", other=metric), on="seed").sort("seed")
+    by_seed: list[float] = (sign * (both[metric] - both["other"])).drop_nulls().to_list()
     return by_seed

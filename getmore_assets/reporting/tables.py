@@ -93,17 +93,17 @@ def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
         Column("distance", left, number=True),
     ]
     rows = []
-    for selector, found in statistics.summary(scores).items():
+    for selector, means in statistics.summary(scores).items():
         distance = f"{distances[selector]:.4f}" if selector in distances else "–"
-        rows.append([shown(selector), *(str(found[m]) for m in metrics), distance])
+        rows.append([shown(selector), *(str(means[m]) for m in metrics), distance])
     seeds = scores["seed"].n_unique()
     said = f"Mean and 95 % interval (Student's t) over {seeds} seeds" if seeds > 1 else "One seed, so no intervals"
     return Table("Scorecard", f"{said}; the same tokens of warm-up and the same recipe for every selector.", head, rows)
 
 
-def gains(found: dict[str, verdict.Gain], metric: str, chosen: str) -> Table | None:
+def gains(by_selector: dict[str, verdict.Gain], metric: str, chosen: str) -> Table | None:
     """Return the differences that the verdict is based on; None if nothing was compared."""
-    if not found:
+    if not by_selector:
         return None
     caption = (
         f"By how much {chosen} is better on {metric}, paired by seed. The bootstrap interval (10,000 "
@@ -114,7 +114,7 @@ def gains(found: dict[str, verdict.Gain], metric: str, chosen: str) -> Table | N
     numbers = _numbers("better by, 95 % interval", "bootstrap interval", "p, Holm", "margin", "would be shown")
     head = [Column("against"), *numbers, Column("judgement")]
     rows = []
-    for other, gain in found.items():
+    for other, gain in by_selector.items():
         bootstrap = f"{gain.bootstrap[0]:.4g} to {gain.bootstrap[1]:.4g}" if gain.bootstrap else "–"
         figures = ("–" if math.isnan(value) else f"{value:.2g}" for value in (gain.p, gain.margin, gain.smallest))
         rows.append([shown(other), str(gain), bootstrap, *figures, verdict.judgement(gain)])
@@ -162,8 +162,8 @@ def forgetting(scores: pl.DataFrame) -> Table | None:
         return None
     none = summary[NONE][FORGETTING].mean if NONE in summary else None
     rows = [
-        [shown(selector), str(found[FORGETTING]), f"{found[FORGETTING].mean / none:.2f}" if none else "–"]
-        for selector, found in summary.items()
+        [shown(selector), str(means[FORGETTING]), f"{means[FORGETTING].mean / none:.2f}" if none else "–"]
+        for selector, means in summary.items()
     ]
     caption = (
         "Perplexity on general text that nothing was trained on, at the end (of a classifier: after the "
@@ -177,10 +177,10 @@ def forgetting(scores: pl.DataFrame) -> Table | None:
     )
 
 
-def curve(found: Curve, metric: str) -> Table:
+def curve(data: Curve, metric: str) -> Table:
     """Return the points of a curve."""
-    rows = [[shown(s), f"{at:g}", str(value)] for s, points in found.points.items() for at, value in points]
-    return Table(f"{metric} by {found.along}", "", [Column("selector"), *_numbers(found.along, metric)], rows)
+    rows = [[shown(s), f"{at:g}", str(value)] for s, points in data.points.items() for at, value in points]
+    return Table(f"{metric} by {data.along}", "", [Column("selector"), *_numbers(data.along, metric)], rows)
 
 
 def mix(shares: list[Share], of: str) -> Table:
@@ -208,15 +208,15 @@ def solve(facts: PotentialsFacts, tolerance: float) -> Table:
     )
 
 
-def potentials(found: pl.DataFrame) -> Table:
+def potentials(rows_by_side: pl.DataFrame) -> Table:
     """Return quantiles of the potentials of both sides."""
     names = {"candidate": "candidates (f)", "target": "rows of the target (g)"}
-    rows = [[names[side], *(_value(v) for v in values)] for side, *values in found.iter_rows()]
+    rows = [[names[side], *(_value(v) for v in values)] for side, *values in rows_by_side.iter_rows()]
     caption = (
         "GOT-D's score of a candidate is its f less the mean of the others; the higher its g, the harder a "
         "row of the target is to reach."
     )
-    return Table("Potentials", caption, [Column("side"), *_numbers(*found.columns[1:])], rows)
+    return Table("Potentials", caption, [Column("side"), *_numbers(*rows_by_side.columns[1:])], rows)
 
 
 def stability(overlaps: list[Overlap]) -> Table | None:
@@ -241,9 +241,9 @@ def sources(counts: list[SourceCounts]) -> Table | None:
     )
 
 
-def stages(made: list[Record], lake: Path) -> Table:
+def stages(records: list[Record], lake: Path) -> Table:
     """Return the result of each stage, with paths relative to the lake."""
-    any_kept = any(r.kept for r in made)
+    any_kept = any(r.kept for r in records)
     rows = [
         [
             r.stage,
@@ -253,17 +253,17 @@ def stages(made: list[Record], lake: Path) -> Table:
             ", ".join(place.removeprefix(f"{lake}/") for place in _places(r)),
             *([r.kept or ""] if any_kept else []),
         ]
-        for r in made
+        for r in records
     ]
     head = [Column("stage"), *_numbers("materialized, UTC", "s", "peak MiB")]
     head += [Column("table or folder", code=True), *([Column("kept, because")] if any_kept else [])]
     return Table("Stages", "The result of each stage, in order, with time and peak memory.", head, rows)
 
 
-def runs(made: list[Record], own: dict[str, str]) -> Table:
+def runs(records: list[Record], own: dict[str, str]) -> Table:
     """Return code version and runs of each stage; `own` has those of the scorecard, which has no record yet."""
     names = ("code_version", "data_version", "dagster_run_id", "mlflow_run_id")
-    every = {r.stage: r.__dict__ for r in made} | {"scorecard": own}
+    every = {r.stage: r.__dict__ for r in records} | {"scorecard": own}
     rows = [[stage, *(str(fields.get(name) or "–") for name in names)] for stage, fields in every.items()]
     head = [Column("stage"), Column("code", code=True), Column("data version", code=True)]
     return Table(
@@ -273,15 +273,15 @@ def runs(made: list[Record], own: dict[str, str]) -> Table:
 
 def versions(hashes: dict[str, str]) -> Table:
     """Return the versions of the libraries, and the hashes of the inputs."""
-    found = {"getmore-assets": __version__, "Python": platform.python_version()}
-    found |= {name: version(name) for name in _LIBRARIES}
-    rows = [[*pair] for pair in {**hashes, **found}.items()]
+    versions = {"getmore-assets": __version__, "Python": platform.python_version()}
+    versions |= {name: version(name) for name in _LIBRARIES}
+    rows = [[*pair] for pair in {**hashes, **versions}.items()]
     return Table("Hashes and libraries", "", [Column("what"), Column("hash or version", code=True)], rows)
 
 
-def _places(made: Record) -> list[str]:
-    table = [f"{made.table.path}@v{made.table.version}"] if made.table else []
-    return [*table, *made.folders.values()]
+def _places(record: Record) -> list[str]:
+    table = [f"{record.table.path}@v{record.table.version}"] if record.table else []
+    return [*table, *record.folders.values()]
 
 
 def _value(value: Any) -> str:

@@ -52,13 +52,13 @@ def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
     """
     metric = main_metric(scores)
     names = scores["selector"].unique(maintain_order=True)
-    mine = scores.filter(pl.col("selector") == chosen)
-    theirs = {n: scores.filter(pl.col("selector") == n) for n in names if n not in (chosen, *REFERENCES)}
-    by_seed = {other: differences(mine, rows, metric) for other, rows in theirs.items()}
+    own = scores.filter(pl.col("selector") == chosen)
+    others = {n: scores.filter(pl.col("selector") == n) for n in names if n not in (chosen, *REFERENCES)}
+    by_seed = {other: differences(own, rows, metric) for other, rows in others.items()}
     adjusted = p_values.holm({other: p_values.p_value(values) for other, values in by_seed.items()})
     results, (low, high) = {}, range_of(metric)
     for other, values in by_seed.items():
-        margin = margin_of(metric, theirs[other][metric].drop_nulls().to_list())
+        margin = margin_of(metric, others[other][metric].drop_nulls().to_list())
         results[other] = Gain(
             **vars(interval([*values])),
             p=adjusted[other],

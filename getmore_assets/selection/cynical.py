@@ -39,10 +39,10 @@ def pick(
     """
     n = len(price)
     prior = _shares(np.sum([_counts(_hashed(batch)) for _, batch in texts(None)], axis=0))
-    wanted = _shares(_counts(_hashed(target)))
+    target_shares = _shares(_counts(_hashed(target)))
     scores = np.empty(n)
     for indices, batch in texts(None):
-        scores[indices] = -_means(_hashed(batch)) @ (wanted / prior)
+        scores[indices] = -_means(_hashed(batch)) @ (target_shares / prior)
     ranked = np.argsort(scores, kind="stable")
     near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _CONSIDERED * budget)) + 1])
     parts = [(indices, _hashed(batch)) for indices, batch in texts(near)]
@@ -53,7 +53,7 @@ def pick(
     order: list[int] = []
     for number in range(_ROUNDS):
         share = _SHARE * number / _ROUNDS if order else 0.0
-        in_round = -means @ (wanted / (share * _shares(picked) + (1 - share) * prior))
+        in_round = -means @ (target_shares / (share * _shares(picked) + (1 - share) * prior))
         for row in np.argsort(in_round, kind="stable"):
             if taken[row]:
                 continue

@@ -141,7 +141,7 @@ def _planned(
     if factor != 1:
         how += f", with {before:,} rows of the pool's sources instead of {pool_rows:,}"
     now = task.model_dump(mode="json", exclude_unset=True)
-    if {**last.settings, "lake": None} != {**now, "lake": None}:  # a lake that was moved is no other setting
+    if {**last.settings, "lake": None} != {**now, "lake": None}:  # moving a lake changes no setting
         how += ", with other settings"
     return PlannedStage(name, False, status.why, rows, last.seconds * factor, last.peak_rss_mb, how)
 
