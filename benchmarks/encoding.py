@@ -118,10 +118,10 @@ def _high_water() -> float:
 def selected(x: np.ndarray, y: np.ndarray) -> set[int]:
     """Return the tenth of the rows with the lowest potentials."""
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve
 
-    problem = pose(x, y)
+    problem = build_problem(x, y)
     solution = solve(CpuPass(problem), 0.05 * problem.mean_cost, tolerance=1e-3)
     return set(np.argsort(solution.f, kind="stable")[: len(x) // 10].tolist())
 

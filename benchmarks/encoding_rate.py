@@ -29,7 +29,7 @@ from getmore_assets.config import Encoder
 from getmore_assets.encoders.transformer import TransformerEncoder
 from getmore_assets.models import find_model
 from getmore_assets.transport.passes import best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import solve
 
@@ -92,7 +92,7 @@ def to_selection(encoder: TransformerEncoder, shared: Path, count: int, folder: 
         x[start : start + PIECE] = encoder.encode(list(islice(source, min(PIECE, count - start))))
     x.flush()
     encoded = time.perf_counter()
-    problem = pose(NpyFile(folder / "x.npy"), y)
+    problem = build_problem(NpyFile(folder / "x.npy"), y)
     solution = solve(best_pass(problem, MEMORY_MB), RELATIVE * problem.mean_cost, tolerance=1e-3)
     picks = np.argsort(solution.f, kind="stable")[: count // 20]
     ended = time.perf_counter()

@@ -24,7 +24,7 @@ import polars as pl
 from getmore_assets.encoders import refit
 from getmore_assets.encoders.lexical import LexicalEncoder
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 
 _DIMENSIONS = 256
@@ -73,7 +73,7 @@ def changes(pool: pl.DataFrame, target: list[str], seed: int) -> Iterator[Change
 
 def solved(encoder: LexicalEncoder, pool: list[str], target: list[str], start: np.ndarray | None = None) -> tuple:
     """Return the scores (`[n]`, best lowest) of a solve, and its g (`[m]`)."""
-    problem = pose(encoder.encode(pool), encoder.encode(target))
+    problem = build_problem(encoder.encode(pool), encoder.encode(target))
     solution = solve(CpuPass(problem), _EPSILON * problem.mean_cost, start=start)
     return solution.f, solution.g
 

@@ -18,7 +18,7 @@ from ott.solvers.linear import acceleration, sinkhorn
 
 from getmore_assets.transport.paper import solve_as_published
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 
 CANDIDATES, TARGETS = 20_000, 2_000
 #: Momentum and threshold: of the authors' selection, of their triage, and of neither.
@@ -32,7 +32,7 @@ def compare(x: np.ndarray, y: np.ndarray, momentum: float, threshold: float) -> 
         threshold=threshold, inner_iterations=1, max_iterations=2000, momentum=acceleration.Momentum(value=momentum)
     )
     out = solver(linear_problem.LinearProblem(geometry))
-    theirs, problem = np.asarray(out.g, np.float64), pose(x, y, cost="sqeuclidean")
+    theirs, problem = np.asarray(out.g, np.float64), build_problem(x, y, cost="sqeuclidean")
     ours = solve_as_published(CpuPass(problem), 0.1, momentum=momentum, threshold=threshold)
     first = [set(np.argsort(f, kind="stable")[: len(x) // 10]) for f in (theirs, ours.f)]
     apart = (ours.f - ours.f.mean(dtype=np.float64)) - (theirs - theirs.mean())

@@ -20,7 +20,6 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.selection import neighbours, rounds
 from getmore_assets.selection.context import SelectionContext, Tables
-from getmore_assets.selection.selectors import plan_of
 from getmore_assets.task_files import load_task
 
 BUDGETS = (500, 1000, 2000, 5000, 10_000)
@@ -47,7 +46,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         context = context_of(args.task, Path(work))
-        plan, n = plan_of(context), context.eligible.height
+        plan, n = rounds.plan_of(context), context.eligible.height
         tolerance, price = context.task.transport.tolerance, np.ones(n)
         before = plan.solve(np.array([], np.int64), 0.0, None, tolerance).dual
         rows = []

@@ -24,7 +24,7 @@ from rich.table import Table
 from vectors import vectors
 
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 
 TOLERANCE = 1e-3
 OURS = ("ours", "kernel", "plain_pass", "sinkhorn")
@@ -60,7 +60,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Run all solvers in turn, `rounds` times, at every ε."""
     candidates, targets = np.load(x), np.load(y)
-    problem = pose(candidates, targets)
+    problem = build_problem(candidates, targets)
     tile_pass, rows = CpuPass(problem), []
     for ratio in relative:
         epsilon = ratio * problem.mean_cost

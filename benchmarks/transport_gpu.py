@@ -19,7 +19,7 @@ import torch
 from transport import machine
 
 from getmore_assets.transport.passes.gpu import GpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 
 RELATIVE, TOLERANCE, CLUSTERS = 0.05, 1e-3, 512
@@ -75,7 +75,7 @@ def main() -> None:
     args = parser.parse_args()
     n, m, d = (50_000, 1_000, 128) if args.quick else (5_000_000, 10_000, 768)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    problem = pose(random_vectors(n, d, CLUSTERS, 1), random_vectors(m, d, 64, 2))
+    problem = build_problem(random_vectors(n, d, CLUSTERS, 1), random_vectors(m, d, 64, 2))
     tile_pass, epsilon = GpuPass(problem, device, 1024), RELATIVE * problem.mean_cost
     tile_pass(np.zeros(m), epsilon, n)  # copies the candidates to the device
     solution, seconds = timed(device, lambda: solve(tile_pass, epsilon, tolerance=TOLERANCE))

@@ -23,13 +23,13 @@ def solve_one(x: str, y: str, count: int) -> dict[str, Any]:
     """Solve for the first `count` candidates of a file, and return the seconds and the peak resident memory."""
     from getmore_assets.metering import metered
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.rows import NpyFile
     from getmore_assets.transport.solver import solve
 
     with metered() as meter:
         started = time.perf_counter()
-        problem = pose(NpyFile(Path(x), count), np.load(y))
+        problem = build_problem(NpyFile(Path(x), count), np.load(y))
         built = time.perf_counter()
         solution = solve(CpuPass(problem), RELATIVE * problem.mean_cost, tolerance=TOLERANCE)
         ended = time.perf_counter()

@@ -23,11 +23,11 @@ def ours(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndar
     """Return the function for this project's solver, which stores as much of the kernel as `memory_mb` allows."""
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.plan import keep_mb
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve
 
     def run() -> tuple[np.ndarray, str]:
-        problem = pose(x, y)
+        problem = build_problem(x, y)
         tile_pass = CpuPass(problem, keep_mb=keep_mb(problem.n, *problem.y.shape, spec["memory_mb"]))
         solution = solve(tile_pass, spec["epsilon"], tolerance=spec["tolerance"])
         return solution.g, f"{solution.passes:.1f} passes, {solution.full_passes} of them over all"
@@ -76,10 +76,10 @@ def plain_pass(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[n
 def sinkhorn(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
     """Return the function for Sinkhorn with this project's passes, which counts the iterations for the peers."""
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
 
     def run() -> tuple[np.ndarray, str]:
-        tile_pass, g, b = CpuPass(pose(x, y)), np.zeros(len(y)), 1 / len(y)
+        tile_pass, g, b = CpuPass(build_problem(x, y)), np.zeros(len(y)), 1 / len(y)
         iteration = 0
         while iteration < 2000:
             iteration += 1

@@ -15,7 +15,7 @@ import click
 import yaml
 from pydantic.fields import FieldInfo
 
-from getmore_assets.cli import VERBS, main
+from getmore_assets.cli import COMMANDS, main
 from getmore_assets.config import BASE, Section, Task
 from getmore_assets.task_files import section_in
 
@@ -94,7 +94,7 @@ def commands() -> str:
         _help(main.help or "").replace("\b", ""),
         "",
     ]
-    for verb in VERBS:
+    for verb in COMMANDS:
         command = main.get_command(click.Context(main), verb)
         assert command is not None
         context = click.Context(command, info_name=verb, parent=click.Context(main, info_name="getmore"))

@@ -119,7 +119,8 @@ class Keyed:
         files = set(table.file_uris(file_pruning_predicate=[(column, "=", value)]))
         came = sorted(files - self._files)
         if came:
-            keys = pl.scan_parquet(came, storage_options=delta_options(self._path)).select(self._key).collect()
+            options = delta_options(self._path)
+            keys = pl.scan_parquet(came, storage_options=options, credential_provider=None).select(self._key).collect()
             self._keys = pl.concat([self._keys, keys])
         self._files, self._version = files, table.version()
 

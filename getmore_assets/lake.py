@@ -74,7 +74,8 @@ class TableRef:
 
     def scan(self) -> pl.LazyFrame:
         """Scan the rows of that version."""
-        return pl.scan_delta(self.path, version=self.version, storage_options=delta_options(self.path))
+        options = delta_options(self.path)  # credentials come from the environment alone, as for every other client
+        return pl.scan_delta(self.path, version=self.version, storage_options=options, credential_provider=None)
 
     def of_target(self, name: str) -> pl.LazyFrame:
         """Scan the rows of one target, given by the name of its task."""

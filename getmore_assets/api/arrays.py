@@ -70,8 +70,8 @@ def solve(
         NotConvergedError: The tolerance was not reached.
     """
     from getmore_assets.transport.passes import best_pass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve as solve_problem
 
-    problem = pose(np.asarray(candidates, np.float32), target, weights)
+    problem = build_problem(np.asarray(candidates, np.float32), target, weights)
     return solve_problem(best_pass(problem, memory_mb), epsilon * problem.mean_cost, tolerance=tolerance)

@@ -25,7 +25,7 @@ _SET_QUOTING = "Set `quoting: none` on this source where quotes are part of the 
 
 
 def delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
-    """Return a reader of files with a delimiter; it uses another delimiter if the header has that one instead."""
+    """Return a reader of delimited files; if the header has another delimiter instead, the reader uses that one."""
 
     def read(path: Path, columns: Columns, reading: Reading) -> Batches:
         csv.field_size_limit(LONGEST_ROW)

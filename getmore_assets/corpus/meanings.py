@@ -1,11 +1,10 @@
-"""What a foreign column must hold to be one of ours: each value is proved, none is cast in the hope that it fits.
+"""Validating columns of users' files as text, labels, domains, ids or vectors; no value is cast on suspicion.
 
-Belongs here: one function a meaning (text, label, domain and source, id, vector), from a column as it was read to our
-values and, for each row that does not have the meaning, the reason. Does not: reading (`formats.py`), what becomes of
-a row without the meaning (`readers.py`).
+Belongs here: one function per meaning, which returns the values and, for each invalid row, the reason. Does not:
+reading (`formats.py`), or skipping and refusing rows (`fields.py`).
 
-A column comes typed (Parquet, Delta, data sets), as strings (delimited files), or as Python objects (`pl.Object`, from
-JSON, where each row has a type of its own).
+A column is typed (Parquet, Delta, data sets), of strings (delimited files), or of Python objects (`pl.Object`, from
+JSON, with a type per value).
 """
 
 import math
@@ -24,7 +23,7 @@ _VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
 _LARGEST = float(np.finfo(np.float32).max)
 _STRINGS = (pl.String, pl.Categorical, pl.Enum)
 _TIMES = (pl.Date, pl.Datetime, pl.Time)
-#: Reasons that say that a row holds nothing, rather than something else.
+#: The reasons of missing values, as opposed to values of a wrong type.
 ABSENT = ("is null", "is blank", "is NaN or infinite")
 _NAMES = {
     str: "text",
@@ -38,12 +37,12 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Validated:
-    """A column with one meaning.
+    """A validated column.
 
     Attributes:
-        values: [rows], of our dtype; null where a row does not have the meaning.
-        reasons: [rows], strings: what the row holds instead, as "is null"; null where it has the meaning.
-        fits: Whether the column's type can hold the meaning at all. Where it cannot, more than a row is wrong.
+        values: [rows], the values; null for invalid rows.
+        reasons: [rows], strings: why a row is invalid, as "is null"; null for valid rows.
+        fits: Whether the column's type can have the meaning; if not, every row is invalid.
     """
 
     values: pl.Series
@@ -52,7 +51,7 @@ class Validated:
 
 
 def text(column: pl.Series) -> Validated:
-    """Strings with at least one visible character; of JSON also text in pieces (`rendering.in_pieces`)."""
+    """Validate texts: strings with at least one visible character; from JSON also texts in pieces."""
     if column.dtype == pl.Object:
         return _each(column, _text_of)
     if column.dtype == pl.Null or isinstance(column.dtype, _STRINGS):
@@ -61,36 +60,36 @@ def text(column: pl.Series) -> Validated:
 
 
 def label(column: pl.Series) -> Validated:
-    """Names of classes: strings that are not blank, whole numbers, true or false, finite numbers."""
+    """Validate labels: strings that are not blank, integers, booleans, finite numbers."""
     return _name(column, times=False)
 
 
 def domain(column: pl.Series) -> Validated:
-    """Names of groups: as labels are, and dates. A source is one, too. A row without one has the reason `is null`."""
+    """Validate domains and sources: values as of labels, and dates."""
     return _name(column, times=True)
 
 
 def id_(column: pl.Series) -> Validated:
-    """Strings that are not blank, or whole numbers."""
+    """Validate ids: strings that are not blank, or integers."""
     if column.dtype.is_float() or column.dtype == pl.Boolean:
         return _misfit(column, pl.String)
     return _name(column, times=False)
 
 
 def vector(column: pl.Series) -> Validated:
-    """Lists of finite numbers, not all zero, as lists of float32."""
+    """Validate vectors: lists of finite numbers, not all zero; the values are lists of float32."""
     if column.dtype == pl.Object:
-        column, odd = _lists(column)
+        column, no_list = _lists(column)
     else:
         if not isinstance(column.dtype, pl.List | pl.Array) or not column.dtype.inner.is_numeric():
             return _misfit(column, pl.List(pl.Float32))
-        odd = pl.repeat(None, len(column), dtype=pl.String, eager=True)
+        no_list = pl.repeat(None, len(column), dtype=pl.String, eager=True)
     values = column.cast(pl.List(pl.Float32))
-    frame = pl.DataFrame({"v": values, "odd": odd})
+    frame = pl.DataFrame({"v": values, "no_list": no_list})
     inner = pl.col("v").list
     reasons = frame.select(
         pl.coalesce(
-            "odd",
+            "no_list",
             pl.when(pl.col("v").is_null()).then(pl.lit("is null")),
             pl.when(inner.len() == 0).then(pl.lit("is an empty list")),
             pl.when(inner.eval(pl.element().is_null().any()).list.first()).then(pl.lit("holds a null")),
@@ -101,7 +100,7 @@ def vector(column: pl.Series) -> Validated:
     return Validated(_only(values, reasons), reasons)
 
 
-#: What a column must hold, in words.
+#: The meaning of a column, for messages.
 HOLDS: dict[Callable[[pl.Series], Validated], str] = {
     text: "text",
     label: "labels",
@@ -112,7 +111,7 @@ HOLDS: dict[Callable[[pl.Series], Validated], str] = {
 
 
 def kinds(column: pl.Series) -> pl.Series:
-    """What each row of a column holds, as "text" or "a whole number": [rows], strings; null where it is null."""
+    """Return the type of each value, as "text" or "a whole number": [rows], strings; null for null."""
     if column.dtype == pl.Object:
         return pl.Series([None if value is None else _named(value) for value in column], dtype=pl.String)
     if column.dtype == pl.Boolean:
@@ -161,14 +160,14 @@ def _misfit(column: pl.Series, kind: Any) -> Validated:
 
 
 def _only(values: pl.Series, reasons: pl.Series) -> pl.Series:
-    """The values of rows without a reason."""
+    """Return the values, null for rows that have a reason."""
     if not reasons.len() - reasons.null_count():
         return values
     return pl.select(pl.when(reasons.is_null()).then(values)).to_series()
 
 
 def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | None]]) -> Validated:
-    """Python objects, one after the other."""
+    """Validate Python objects one by one."""
     pairs = [proved(value) for value in column]
     values = pl.Series([value for value, _ in pairs], dtype=pl.String)
     return Validated(values, pl.Series([reason for _, reason in pairs], dtype=pl.String))
@@ -193,7 +192,7 @@ def _name_of(value: Any) -> tuple[str | None, str | None]:
     if isinstance(value, int):
         return str(value), None
     if isinstance(value, float):
-        written = pl.Series([value or 0.0]).cast(pl.String)[0]  # as the numbers of a typed column are written
+        written = pl.Series([value or 0.0]).cast(pl.String)[0]  # formatted as numbers of a typed column
         return (written, None) if math.isfinite(value) else (None, "is NaN or infinite")
     return None, f"is {_named(value)}"
 
@@ -203,27 +202,26 @@ def _is_visible(value: str) -> bool:
 
 
 def _lists(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Python objects as lists of float64, null where they are none, and what those are instead."""
+    """Return Python objects as lists of float64, null for other values, and the reason for these."""
     values = column.to_list()
     kinds = set(map(type, values))
     plain = kinds <= {list, type(None)}
     if plain and set(map(type, chain.from_iterable(filter(None, values)))) <= {float, type(None)}:
-        odd: list[str | None] = [None] * len(values)
+        reasons: list[str | None] = [None] * len(values)
     else:
-        odd = [_odd_list(value) for value in values]
-        values = [None if why else value for value, why in zip(values, odd, strict=True)]
-    numbers = [value and [one if one is None else float(one) for one in value] for value in values]
-    return pl.Series(numbers, dtype=pl.List(pl.Float64)), pl.Series(odd, dtype=pl.String)
+        reasons = [_why_no_list(value) for value in values]
+        values = [None if why else value for value, why in zip(values, reasons, strict=True)]
+    numbers = [value and [item if item is None else float(item) for item in value] for value in values]
+    return pl.Series(numbers, dtype=pl.List(pl.Float64)), pl.Series(reasons, dtype=pl.String)
 
 
-def _odd_list(value: Any) -> str | None:
+def _why_no_list(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, list):
         return f"is {_named(value)}, not a list of numbers"
-    wrong = next((one for one in value if one is not None and type(one) not in (int, float)), None)
+    wrong = next((item for item in value if item is not None and type(item) not in (int, float)), None)
     if wrong is not None:
         return f"holds {_named(wrong)}"
-    return (
-        "holds a number that is too large" if any(type(one) is int and abs(one) > _LARGEST for one in value) else None
-    )
+    too_large = any(type(item) is int and abs(item) > _LARGEST for item in value)
+    return "holds a number that is too large" if too_large else None

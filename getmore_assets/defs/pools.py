@@ -23,7 +23,7 @@ _POLL_S = 0.5
 
 
 def declared_pool(pool: str) -> str | None:
-    """Return the pool that the assets declare, or None where stages claim their slots themselves."""
+    """Return the pool that the assets declare, or None if stages claim their slots themselves."""
     return pool if os.environ.get("GETMORE_RUNS_WAIT") else None
 
 

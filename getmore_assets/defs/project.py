@@ -57,7 +57,7 @@ def build_definitions(
             `tasks` name as sources need not be repeated here.
         tasks: The folder of task files, one task file, or tasks as mappings of their fields. Default: `GETMORE_TASKS`,
             or `tasks/`.
-        lake: The folder of all results, or its URL on a store, in place of the one in each task.
+        lake: The folder or URL of all results, in place of each task's own.
         group: The asset group. Default: five groups, from `inputs` to `proof`.
         partitions: `targets`: one dynamic partition per task, added when the task appears. A partitions definition: its
             keys are names of tasks. None: no partitions; `tasks` must be one task, or a folder with one task file.

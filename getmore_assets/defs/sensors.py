@@ -75,17 +75,19 @@ def _task_files(pipeline: Pipeline) -> dg.SensorDefinition:
     def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         (tasks, problems), cursor = pipeline.all_tasks(), FolderCursor.load(context.cursor)
         targets, partitions = pipeline.targets(context.instance), pipeline.dynamic()
-        gone = cursor.update(set(tasks), complete=bool(tasks) and not problems) & targets
+        removed = cursor.update(set(tasks), complete=bool(tasks) and not problems) & targets
         new = sorted(tasks.keys() - targets)
         for problem in problems:
             context.log.warning(problem)
-        if gone:
-            context.log.warning(f"targets removed, as no task file has their names any more: {', '.join(sorted(gone))}")
-        if not (new or gone):
+        if removed:
+            context.log.warning(
+                f"targets removed, as no task file has their names any more: {', '.join(sorted(removed))}"
+            )
+        if not (new or removed):
             context.update_cursor(cursor.dump())
             return dg.SkipReason("; ".join([f"no new task in {pipeline.place()}", *problems]))
         adds = [partitions.build_add_request(new)] if new else []
-        removals = [partitions.build_delete_request(sorted(gone))] if gone else []
+        removals = [partitions.build_delete_request(sorted(removed))] if removed else []
         return dg.SensorResult(dynamic_partitions_requests=[*adds, *removals], cursor=cursor.dump())
 
     return task_files

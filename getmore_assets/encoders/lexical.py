@@ -124,7 +124,7 @@ def _orthonormal(vectors: np.ndarray) -> np.ndarray:
 def _counts(texts: list[str]) -> sparse.csr_matrix:
     """Return one plus the logarithm of the count of each bucket: `[len(texts), 65536]`, float32.
 
-    The buckets count the content tokens of a text (`tokens.telling`) and pairs of these tokens.
+    The buckets count the content tokens of a text (`tokens.content_words`) and pairs of these tokens.
     """
     tokens = TokenHashes.of(pl.Series(texts, dtype=pl.String))
     rows = np.repeat(np.arange(len(texts)), tokens.counts)

@@ -29,7 +29,7 @@ from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, Comp
 
 TABLE = "compared_subsets"
 RUN_CODE_VERSION = "6"  # of a run, from a selection to its metrics
-_WORDS_FACTOR = 4.0  # a warm-up gets rows of so many times the budget's words, to have enough of the model's tokens
+_WORDS_FACTOR = 4.0  # a warm-up gets rows with so many times the budget's words, for enough of the model's tokens
 
 
 def names(task: Task) -> list[str]:
@@ -118,7 +118,7 @@ def _curves(context: StageContext, runs: list[Run]) -> list[Run]:
 
 
 def _smaller_subsets(context: StageContext) -> dict[tuple[str, int, float], list[str]]:
-    """Return the ids that selectors which plan for their budget select on a share of it, by name, seed and share.
+    """Return the ids selected on shares of the budget, by name, seed and share, of selectors that plan for a budget.
 
     Other selectors select the head of their ranking.
     """

@@ -132,7 +132,7 @@ def _origin(context: StageContext) -> dict[str, str]:
 
 
 def _clear_work(context: StageContext) -> None:
-    """Delete the work folder, and those that killed runs with the same recipe and other inputs left."""
+    """Delete the work folder, and the work folders of killed runs with the same recipe and other inputs."""
     shutil.rmtree(context.work, ignore_errors=True)
     for note in context.lake.folder("work").glob(f"*/{_ORIGIN}"):
         name = note.parent.name

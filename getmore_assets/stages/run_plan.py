@@ -115,7 +115,7 @@ def _read_pool(task: Task) -> Iterator[SourceCounts]:
 
 
 def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
-    """Count the cleaned texts that are longer than a passage, as cut or as kept whole."""
+    """Count the cleaned texts that are longer than a passage; the reading cuts them, or keeps them whole."""
     long = sum(len(clean(text)) > longest for text in texts.filter(texts.str.len_chars() > longest))
     if reading.cuts:
         reading.cut += long
@@ -141,13 +141,13 @@ def _planned(
     if factor != 1:
         how += f", with {before:,} rows of the pool's sources instead of {pool_rows:,}"
     now = task.model_dump(mode="json", exclude_unset=True)
-    if {**last.settings, "lake": None} != {**now, "lake": None}:  # a lake that was moved is no other setting
+    if {**last.settings, "lake": None} != {**now, "lake": None}:  # moving a lake changes no setting
         how += ", with other settings"
     return PlannedStage(name, False, status.why, rows, last.seconds * factor, last.peak_rss_mb, how)
 
 
 def _last_computed(task: Task, name: str) -> tuple[Record | None, str]:
-    """Return the last computed record of a stage, of this task or else of another, and a note that names the other."""
+    """Return the last computed record of a stage, of this or else of another task, and a note with the other's name."""
     lake = Lake(task.lake)
     if not (lake.root / "records").is_dir():
         return None, ""

@@ -50,7 +50,7 @@ def _compare(context: StageContext) -> StageResult:
     page = report.write(
         context.lake.folder("exports", context.task.name) / "report.html",
         task=context.task,
-        made=context.inputs,
+        records=context.inputs,
         evidence=report_data,
         scores=scores,
         curves=lines,

@@ -25,8 +25,7 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
 
     Returns:
         The records by stage, in order. None if a run has something to do or to report: a stage to materialize, a failed
-        blocking check, damage, a killed run to end, a record whose MLflow run was lost, or that was
-        not uploaded.
+        blocking check, damage, a killed run to end, a record that was not uploaded or whose MLflow run was lost.
     """
     lake = Lake(task.lake)
     lake.refresh()

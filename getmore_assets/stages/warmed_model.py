@@ -77,7 +77,7 @@ STAGE = Stage(
     compute=_warm_up,
     reads=("base_model", "selected_subset", *_READS_MORE),
     reads_if={name: lambda task: task.warmup.reads_more for name in _READS_MORE},
-    # Rows that the pool gains do not make it another model.
+    # New rows of the pool do not change the model.
     versions={"raw_corpus": "pool"},
     keep=_keep,
     tracked=True,

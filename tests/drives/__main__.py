@@ -102,6 +102,14 @@ DRIVES = {
         "places.json",
         _package("moto", "pip install 'getmore-assets[dev,places]'"),
     ),
+    "store": Drive(
+        "a lake on an S3 server: kills, connections that are cut off, two machines at once",
+        15,
+        "lake_on_store",
+        (),
+        "lake-on-store.json",
+        _package("moto", "pip install 'getmore-assets[dev,places]'"),
+    ),
     "fuzz": Drive(
         "2,000 damaged files of every format, through the readers",
         1,
