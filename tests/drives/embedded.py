@@ -1,6 +1,6 @@
 """Run each example that is a Dagster project with a live webserver and daemon.
 
-`python -m tests.drives.embedded [--out FILE.json]`; about fifteen minutes. The events for `existing_project.py` are:
+`python -m tests.drives.embedded [--out FILE.json]`; about fifteen minutes. Events of `examples/existing_project.py`:
 materialize, backfill five targets, change an upstream asset, cancel, retry from failure, wipe and materialize again,
 check. The other examples have one target and no partitions; their events are the same without the backfill. Runs are
 started and read through the webserver. The existing project is changed in four places: its asset reads a file that

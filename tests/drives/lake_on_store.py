@@ -1,9 +1,9 @@
-"""A lake on an S3 server: killed and cut off at work, and worked on by two machines at once.
+"""Test a lake on an S3 server: killed commands, dropped connections, and two machines at once.
 
     python -m tests.drives.lake_on_store --out lake-on-store.json
 
-The server is moto's on loopback, which checks signatures and honours conditional puts. A machine is a mirror of
-its own. Prints a table; exit code 1 where something did not hold.
+The server is moto on loopback, which checks signatures and honours conditional puts. Each simulated machine has its own
+mirror. A table is printed; the exit code is 1 if a scenario failed.
 """
 
 import argparse
@@ -27,22 +27,23 @@ from tests.drives.command import Command
 from tests.s3_server import BUCKET, S3, dropping, serving
 
 KILLED_IN = ("raw_corpus", "base_model", "domain_triage", "ot_potentials", "warmed_model", "scorecard")
-_EVERY = 9  # so many answers, and the next connection is dropped
-_ATTEMPTS = 8  # of a command whose connections are dropped
+_EVERY = 9  # one of so many connections is dropped
+_ATTEMPTS = 8  # attempts of a command whose connections are dropped
 _KEYS = {"raw_corpus": ["pool", "id"], "embeddings": ["encoder", "id"]}
 
 
 @dataclass
 class Scenario:
-    """What was seen of one lake, and what did not hold."""
+    """A scenario with its notes and failures."""
 
     name: str
     notes: dict[str, Any] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
-    def must(self, holds: bool, what: str) -> None:
+    def must(self, holds: bool, failure: str) -> None:
+        """Add a failure unless a condition holds."""
         if not holds:
-            self.wrong.append(what)
+            self.wrong.append(failure)
 
 
 @dataclass
@@ -70,9 +71,9 @@ class Drive:
         return {**self.s3.environment, **address, "GETMORE_MIRROR": str(self.home / machine), "OMP_NUM_THREADS": "1"}
 
     def finished(self, scenario: Scenario, command: Command) -> dict[str, str]:
-        """Wait for a command that must succeed; the status of each stage."""
+        """Wait for a command that must succeed; return the status of each stage."""
         code = command.end()
-        scenario.must(code == 0, f"{command.log.name} ended with {code}: {(command.error or command.said)[:300]}")
+        scenario.must(code == 0, f"{command.log.name} ended with {code}: {(command.error or command.last_line)[:300]}")
         return {one["name"]: one["status"] for one in command.answer.get("stages", [])}
 
 
@@ -80,15 +81,15 @@ def _url(lake: str) -> str:
     return f"s3://{BUCKET}/lakes/{lake}"
 
 
-def _holds(drive: Drive, scenario: Scenario, lake: str, machine: str, command: Command) -> dict[str, Any]:
-    """What a lake holds in the end: the selection, and the means of the scorecard; each row of a table once."""
+def _results(drive: Drive, scenario: Scenario, lake: str, machine: str, command: Command) -> dict[str, Any]:
+    """Return the selection and the scorecard's means; no table may have a row twice."""
     before = dict(os.environ)
     os.environ.update(drive.environment(machine))
     try:
         tables = Lake(_url(lake))
         for name, key in _KEYS.items():
             rows = tables.latest(name).scan().select(key).collect()
-            scenario.must(not rows.is_duplicated().any(), f"{name} holds rows twice")
+            scenario.must(not rows.is_duplicated().any(), f"{name} has rows twice")
             scenario.notes[f"rows of {name}"] = rows.height
     finally:
         os.environ.clear()
@@ -99,7 +100,7 @@ def _holds(drive: Drive, scenario: Scenario, lake: str, machine: str, command: C
 
 
 def undisturbed(drive: Drive) -> tuple[Scenario, dict[str, Any]]:
-    """A run, the same run again, and the same on a second machine."""
+    """Run a task, run it again, and run it again on a second machine."""
     scenario = Scenario("undisturbed")
     first = drive.command("undisturbed", "one")
     scenario.must(set(drive.finished(scenario, first).values()) == {"materialized"}, "a stage was not materialized")
@@ -109,16 +110,16 @@ def undisturbed(drive: Drive) -> tuple[Scenario, dict[str, Any]]:
         scenario.must(statuses == {"cached"}, f"again on machine {machine}: {statuses}")
         scenario.notes[f"seconds again on machine {machine}"] = again.seconds
     scenario.notes["seconds"] = first.seconds
-    return scenario, _holds(drive, scenario, "undisturbed", "one", first)
+    return scenario, _results(drive, scenario, "undisturbed", "one", first)
 
 
 def killed(drive: Drive, expected: dict[str, Any]) -> Scenario:
-    """SIGKILL in one stage after another; the last time another machine goes on."""
+    """Kill the command in one stage after another; then continue on another machine."""
     scenario = Scenario("killed")
     seen = []
     for stage in KILLED_IN:
         command = drive.command("killed", "one")
-        command.reach(lambda c=command, s=stage: c.makes(s))
+        command.wait_for(lambda c=command, s=stage: c.has_started(s))
         time.sleep(0.7)
         seen.append(f"{stage}: {command.stage}")
         left = command.kill()
@@ -128,67 +129,67 @@ def killed(drive: Drive, expected: dict[str, Any]) -> Scenario:
     scenario.notes["killed after the start of, in"] = seen
     scenario.notes["cached on the other machine"] = sum(one == "cached" for one in statuses.values())
     scenario.notes["seconds on the other machine"] = last.seconds
-    scenario.must(_holds(drive, scenario, "killed", "two", last) == expected, "the results differ")
+    scenario.must(_results(drive, scenario, "killed", "two", last) == expected, "the results differ")
     return scenario
 
 
 def cut_off(drive: Drive, expected: dict[str, Any]) -> Scenario:
-    """Every ninth answer is lost, of reads and of writes that were done."""
+    """Drop every ninth response, of reads and of completed writes."""
     scenario = Scenario("cut off")
     with dropping(drive.s3.url, after=0, times=10**9, every=_EVERY) as proxy:
         for attempt in range(1, _ATTEMPTS + 1):
             command = drive.command("cut-off", "one", proxy.url)
             if command.end() == 0:
                 break
-            scenario.notes[f"attempt {attempt}"] = (command.error or command.said)[:200]
+            scenario.notes[f"attempt {attempt}"] = (command.error or command.last_line)[:200]
         scenario.notes |= {"connections cut off": proxy.dropped, "attempts": attempt, "seconds": command.seconds}
-    scenario.must(command.end() == 0, f"no attempt succeeded: {command.error or command.said}")
+    scenario.must(command.end() == 0, f"no attempt succeeded: {command.error or command.last_line}")
     if command.end() == 0:
-        scenario.must(_holds(drive, scenario, "cut-off", "one", command) == expected, "the results differ")
+        scenario.must(_results(drive, scenario, "cut-off", "one", command) == expected, "the results differ")
     return scenario
 
 
 def cut_in_two(drive: Drive, expected: dict[str, Any]) -> Scenario:
-    """A new machine reads the undisturbed lake; every second answer of more than 2,000 bytes ends there."""
+    """Read the undisturbed lake on a new machine; cut every second response of more than 2,000 bytes there."""
     scenario = Scenario("cut in two")
     with dropping(drive.s3.url, after=2000, times=10**9, every=2) as proxy:
         command = drive.command("undisturbed", "three", proxy.url)
         statuses = set(drive.finished(scenario, command).values())
         scenario.notes |= {"connections cut off": proxy.dropped, "seconds": command.seconds}
     scenario.must(statuses == {"cached"}, f"statuses: {statuses}")
-    scenario.must(_holds(drive, scenario, "undisturbed", "three", command) == expected, "the results differ")
+    scenario.must(_results(drive, scenario, "undisturbed", "three", command) == expected, "the results differ")
     return scenario
 
 
 def at_once(drive: Drive, expected: dict[str, Any]) -> Scenario:
-    """Two machines begin the same work at the same time."""
+    """Start the same task on two machines at once."""
     scenario = Scenario("two machines at once")
     commands = [drive.command("at-once", machine) for machine in ("one", "two")]
     statuses = [drive.finished(scenario, command) for command in commands]
-    made = [sum(one == "materialized" for one in of.values()) for of in statuses]
-    scenario.notes |= {"materialized by each": made, "seconds": [one.seconds for one in commands]}
-    scenario.must(sum(made) == len(statuses[0]), f"stages were materialized {sum(made)} times")
+    counts = [sum(one == "materialized" for one in by_stage.values()) for by_stage in statuses]
+    scenario.notes |= {"materialized by each": counts, "seconds": [one.seconds for one in commands]}
+    scenario.must(sum(counts) == len(statuses[0]), f"stages were materialized {sum(counts)} times")
     for machine, command in zip(("one", "two"), commands, strict=True):
-        scenario.must(_holds(drive, scenario, "at-once", machine, command) == expected, "the results differ")
+        scenario.must(_results(drive, scenario, "at-once", machine, command) == expected, "the results differ")
     return scenario
 
 
 def two_tasks(drive: Drive, expected: dict[str, Any]) -> Scenario:
-    """Two tasks of the same rows, on two machines at once: pool and vectors are shared, each row is written once."""
+    """Start two tasks of the same rows on two machines at once: each row of pool and vectors is written once."""
     scenario = Scenario("two tasks at once")
     machines = {"one": "tiny", "two": "other"}
     commands = [drive.command("two-tasks", machine, task=task) for machine, task in machines.items()]
     for machine, command in zip(machines, commands, strict=True):
         drive.finished(scenario, command)
-        scenario.must(_holds(drive, scenario, "two-tasks", machine, command) == expected, "the results differ")
+        scenario.must(_results(drive, scenario, "two-tasks", machine, command) == expected, "the results differ")
     return scenario
 
 
 def main() -> int:
-    """Run all scenarios and print what was seen."""
+    """Run the drive, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serving() as s3:
         drive = Drive(Path(folder), s3)
         (drive.home / "files").mkdir()
@@ -201,13 +202,13 @@ def main() -> int:
             print(scenarios[-1], flush=True)
         secret = s3.environment["AWS_SECRET_ACCESS_KEY"].encode()
         kept = [str(path) for path in drive.home.rglob("*") if path.is_file() and secret in path.read_bytes()]
-        first.must(not kept, f"the secret key stands in {kept}")
+        first.must(not kept, f"the secret key is in {kept}")
     table = Table("scenario", "outcome", "seen", title="a lake on a store")
     for one in scenarios:
         table.add_row(one.name, "; ".join(one.wrong) or "held", json.dumps(one.notes)[:600])
     Console(width=140, markup=False).print(table)
-    if asked.out:
-        asked.out.write_text(json.dumps([one.__dict__ for one in scenarios], indent=1), "utf-8")
+    if args.out:
+        args.out.write_text(json.dumps([one.__dict__ for one in scenarios], indent=1), "utf-8")
     return int(any(one.wrong for one in scenarios))
 
 
