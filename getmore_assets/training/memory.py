@@ -42,7 +42,7 @@ class MemoryPlan:
         gradients: Gradients, and the buckets in which processes exchange them.
         optimizer: Moments of the trained weights.
         activations: What the backward pass needs of the forward pass, and the logits. Not those of eager attention.
-        evaluation: The whole model in float32, as it is evaluated; not at the same time as the others.
+        evaluation: The whole model in the dtype that it has before the training; not at the same time as the others.
     """
 
     weights: int
@@ -70,7 +70,7 @@ def plan(model: Any, recipe: Training, processes: int = 1, strategy: Strategy = 
     """Return what a process of a training will hold.
 
     Args:
-        model: The model with its adapters, on any device, also `meta`.
+        model: The model with its adapters, on any device, also `meta`, before the training.
         recipe: The training.
         processes: Number of processes that share it.
         strategy: How they share it.
@@ -87,7 +87,8 @@ def plan(model: Any, recipe: Training, processes: int = 1, strategy: Strategy = 
     gradients = trained * 4 // shards * (2 if processes > 1 and not sharded else 1)
     rows = math.ceil(recipe.batch_size / processes)
     kept = _activations(model, recipe, rows)
-    return MemoryPlan(weights, gradients, _MOMENTS * 4 * trained // shards, kept, 4 * (frozen + trained))
+    whole = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    return MemoryPlan(weights, gradients, _MOMENTS * 4 * trained // shards, kept, whole)
 
 
 def is_large(model: Any) -> bool:

@@ -50,7 +50,7 @@ def _try_room(model: Candidate, task: Task) -> None:
     shared, kind = task.launch.train, language_models.kind_of(task.base_model.objective)
     for field, recipe in (("warmup", task.warmup), ("finetune", task.finetune)):
         with torch.device("meta"):
-            network = kind.from_config(model.config, trust_remote_code=False)
+            network = kind.from_config(model.config, trust_remote_code=False, dtype=torch.float32)
             if not memory.is_large(network):
                 return
             trained = adapters.put_on(network, recipe.lora) if recipe.lora else network
