@@ -15,6 +15,7 @@ import psutil
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
+from transformers import PreTrainedModel
 
 from getmore_assets.config import Strategy, Training
 from getmore_assets.device import best_device, compute_dtype
@@ -129,8 +130,7 @@ def require_room(planned: MemoryPlan, where: str, here: int) -> None:
 
 def _activations(model: Any, recipe: Training, rows: int) -> int:
     """Return the bytes that are kept from the forward pass for the backward pass, by a pass without numbers."""
-    products, size = _products(recipe), model.config.get_text_config()
-    tokens = rows * recipe.max_length
+    products, tokens = _products(recipe), rows * recipe.max_length
     with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cpu"):
         weights = {
             name: torch.empty(
@@ -149,8 +149,8 @@ def _activations(model: Any, recipe: Training, rows: int) -> int:
             return 0
     found = sum(kept.values())
     if recipe.gradient_checkpointing:  # the input of each layer, and one layer at a time
-        layers = size.num_hidden_layers
-        found = found // layers + tokens * layers * size.hidden_size * products.itemsize
+        layers, width = _depth_and_width(model)
+        found = found // layers + tokens * layers * width * products.itemsize
     share = 1.0 if model.can_generate() else MASKED_SHARE
     predicted = share * logits[..., 0].numel() * logits.shape[-1] if logits.dim() == 3 else 0
     return found + int(predicted * (products.itemsize + _FLOAT_LOGITS * 4))
@@ -179,6 +179,13 @@ def _largest_block(model: Any) -> int:
         sum(w.numel() for w in module.parameters()) for module in model.modules() if type(module).__name__ in names
     ]
     return max(sizes) if sizes else int(sum(weight.numel() for weight in model.parameters()))
+
+
+def _depth_and_width(model: Any) -> tuple[int, int]:
+    """Return the number of layers of a model's body, and the size of its hidden states."""
+    configs = (module.config.get_text_config() for module in model.modules() if isinstance(module, PreTrainedModel))
+    body = next(config for config in configs if hasattr(config, "num_hidden_layers"))  # a classifier's own has none
+    return body.num_hidden_layers, body.hidden_size
 
 
 def _products(recipe: Training) -> torch.dtype:

@@ -10,7 +10,7 @@ import torch
 from getmore_assets import preflight
 from getmore_assets.config import Lora, Small, Task, Training
 from getmore_assets.errors import BadInput
-from getmore_assets.training import adapters, language_models, memory
+from getmore_assets.training import adapters, classifier, language_models, memory
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.fit import fit
 from tests.conftest import task_fields
@@ -75,6 +75,15 @@ def test_what_checkpointing_and_smaller_batches_save(texts):
     )
     assert spared < plain
     assert halved == pytest.approx(plain / 2, rel=0.1)
+
+
+def test_a_classifier_is_planned_too(texts):
+    body, tokenizer = model_of(texts, "masked")
+    network = adapters.put_on(classifier.build(body, tokenizer, ["a", "b"], "mean", 0), Lora(rank=4))
+    plain, spared = (
+        memory.plan(network, Training(**RECIPE, gradient_checkpointing=saves)).activations for saves in (False, True)
+    )
+    assert 0 < spared < plain
 
 
 def test_a_large_training_is_told_and_one_without_room_refused(texts, tmp_path, monkeypatch, caplog):
