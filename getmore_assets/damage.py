@@ -180,6 +180,8 @@ def _of_table_on_store(lake: Lake, name: str) -> Iterator[Damage]:
         sizes = file_sizes(open_table(table))
     except TableNotFoundError:
         return
+    except BadInput:  # the store is away
+        raise
     except Exception as error:  # deltalake raises several kinds
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         depends = "what is made from it, by every task"
