@@ -1,11 +1,11 @@
-"""Encoding 4,096 passages with MiniLM beside `SentenceTransformer.encode`: rate, memory, and the selection it gives.
+"""Encoding 4,096 passages with MiniLM beside `SentenceTransformer.encode`: rate, memory, and the resulting selection.
 
 python benchmarks/encoding.py ../shared [--rounds 3] [--also NAME ...] [--json FILE] [--quick]
 
-Each run is a process of its own, which encodes 64 rows before it is timed; rounds alternate, and medians are shown.
-Overlap: of the tenth that GOT-D selects for ChemProt's first 1,000 training rows, how much each encoder's vectors share
-with SentenceTransformer's. Cosine: of each passage's vector with SentenceTransformer's. `--also` puts other engines in
-the place of torch, in our own batches: what they would be worth (`compiled` needs a C++ compiler, the others
+Each run is a process of its own, which encodes 64 rows before the timed run; the encoders take turns, and the table
+shows medians. Overlap: GOT-D selects a tenth of the passages for ChemProt's first 1,000 training rows; the share that
+is also selected with SentenceTransformer's vectors. Cosine: between each passage's vector and SentenceTransformer's.
+`--also` runs the same batches on other engines than torch (`compiled` needs a C++ compiler, the others
 `pip install openvino nncf`).
 """
 
@@ -33,14 +33,14 @@ ALSO = ["compiled", "openvino", "openvino-int8"]
 
 
 def texts(shared: Path, count: int) -> tuple[list[str], list[str]]:
-    """Passages and target rows."""
+    """Return passages and target rows."""
     pool = pl.read_parquet(shared / "data/candidates.parquet", columns=["text"])["text"]
     target = pl.read_ndjson(shared / "data/chemprot.train.jsonl")["text"].head(min(count, _TARGETS))
     return pool.sample(count, shuffle=True, seed=0).to_list(), target.to_list()
 
 
 def encode(name: str, passages: list[str], targets: list[str], out: Path) -> dict[str, float]:
-    """Encode in this process; vectors go to `out`."""
+    """Encode in this process, write the vectors to `out`, and return seconds and peak memory."""
     from getmore_assets.config import Encoder
     from getmore_assets.models import find_model
 
@@ -80,7 +80,7 @@ def encode(name: str, passages: list[str], targets: list[str], out: Path) -> dic
 
 
 def other_engine(name: str, encoder: Any, calibration: list[str]) -> Callable[..., Any]:
-    """The encoder's model, run by another engine."""
+    """Return the encoder's model on another engine."""
     import torch
 
     if name == "compiled":
@@ -97,13 +97,13 @@ def other_engine(name: str, encoder: Any, calibration: list[str]) -> Callable[..
     if name == "openvino-int8":
         import nncf
 
-        shown = nncf.Dataset([inputs([row]) for row in calibration])
-        model = nncf.quantize(model, shown, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(calibration))
+        rows = nncf.Dataset([inputs([row]) for row in calibration])
+        model = nncf.quantize(model, rows, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(calibration))
     compiled_model = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": "1"})
 
     def run(**batch: torch.Tensor) -> SimpleNamespace:
-        found = compiled_model({key: value.numpy() for key, value in batch.items() if key != "token_type_ids"})
-        return SimpleNamespace(last_hidden_state=torch.from_numpy(found[0].copy()))
+        output = compiled_model({key: value.numpy() for key, value in batch.items() if key != "token_type_ids"})
+        return SimpleNamespace(last_hidden_state=torch.from_numpy(output[0].copy()))
 
     return run
 
@@ -116,18 +116,18 @@ def _high_water() -> float:
 
 
 def selected(x: np.ndarray, y: np.ndarray) -> set[int]:
-    """The tenth of the rows with the lowest potentials."""
+    """Return the tenth of the rows with the lowest potentials."""
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve
 
-    problem = pose(x, y)
-    found = solve(CpuPass(problem), 0.05 * problem.mean_cost, tolerance=1e-3)
-    return set(np.argsort(found.f, kind="stable")[: len(x) // 10].tolist())
+    problem = build_problem(x, y)
+    solution = solve(CpuPass(problem), 0.05 * problem.mean_cost, tolerance=1e-3)
+    return set(np.argsort(solution.f, kind="stable")[: len(x) // 10].tolist())
 
 
 def main() -> None:
-    """Run the contestants in turns and print the table."""
+    """Run the encoders in turn, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
@@ -135,29 +135,29 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true", help="256 passages, one round")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "OUT"), help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    passages, targets = texts(asked.shared, 256 if asked.quick else _PASSAGES)
-    if asked.one:
-        print(json.dumps(encode(asked.one[0], passages, targets, Path(asked.one[1]))))
+    args = parser.parse_args()
+    passages, targets = texts(args.shared, 256 if args.quick else _PASSAGES)
+    if args.one:
+        print(json.dumps(encode(args.one[0], passages, targets, Path(args.one[1]))))
         return
-    contestants = [*CONTESTANTS, *asked.also]
+    contestants = [*CONTESTANTS, *args.also]
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(1 if asked.quick else asked.rounds):
+        for _ in range(1 if args.quick else args.rounds):
             for name in contestants:
-                command = [sys.executable, __file__, str(asked.shared), "--one", name, f"{folder}/{name}.npz"]
-                command += ["--quick"] if asked.quick else []
+                command = [sys.executable, __file__, str(args.shared), "--one", name, f"{folder}/{name}.npz"]
+                command += ["--quick"] if args.quick else []
                 done = subprocess.run(command, check=False, capture_output=True, text=True)
                 if done.returncode:
                     sys.exit(f"{name}: {done.stderr}")
                 runs[name].append(json.loads(done.stdout.splitlines()[-1]))
-        found = {name: dict(np.load(f"{folder}/{name}.npz")) for name in contestants}
-    peer = found[CONTESTANTS[0]]
-    wanted = selected(peer["x"], peer["y"])
+        vectors = {name: dict(np.load(f"{folder}/{name}.npz")) for name in contestants}
+    peer = vectors[CONTESTANTS[0]]
+    of_peer = selected(peer["x"], peer["y"])
     base = statistics.median(run["seconds"] for run in runs[CONTESTANTS[0]])
     rows = []
     for name in contestants:
-        x, y = found[name]["x"], found[name]["y"]
+        x, y = vectors[name]["x"], vectors[name]["y"]
         cosine = (x * peer["x"]).sum(1) if x.shape == peer["x"].shape else np.array([np.nan])
         seconds = statistics.median(run["seconds"] for run in runs[name])
         rows.append(
@@ -169,7 +169,7 @@ def main() -> None:
                 "peak_mib": statistics.median(run["peak_mib"] for run in runs[name]),
                 "cosine_least": float(cosine.min()),
                 "cosine_mean": float(cosine.mean()),
-                "overlap": len(selected(x, y) & wanted) / len(wanted),
+                "overlap": len(selected(x, y) & of_peer) / len(of_peer),
                 "runs": runs[name],
             }
         )
@@ -179,11 +179,11 @@ def main() -> None:
             f"{row['encoder']:24}{row['seconds']:8.2f}{row['rows_a_second']:9.0f}{row['times']:7.2f}{row['peak_mib']:7.0f}"
             f"{row['cosine_least']:9.5f}{row['cosine_mean']:9.5f}{row['overlap']:9.3f}"
         )
-    if asked.json:
-        names = ["torch", "transformers", "sentence-transformers", *(["openvino", "nncf"] if asked.also else [])]
+    if args.json:
+        names = ["torch", "transformers", "sentence-transformers", *(["openvino", "nncf"] if args.also else [])]
         versions = {name: version(name) for name in names}
         about = {"passages": len(passages), "longest": _LONGEST, "cpu": platform.processor(), "versions": versions}
-        asked.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", "utf-8")
+        args.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

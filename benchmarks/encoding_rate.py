@@ -1,11 +1,11 @@
-"""How many texts of 256 tokens an hour, on whatever device is there, and what share of its peak that is.
+"""Rate of encoding texts of 256 tokens on this machine's device, and the share of the device's peak.
 
 python benchmarks/encoding_rate.py ../shared [--texts 1000000] [--batch-tokens 65536] [--json FILE] [--quick]
 
-MiniLM, and a model of DistilBERT's shape with random weights (a rate does not depend on them), on real passages joined
-until each has 256 tokens. Then with MiniLM the way from texts to a selection: encode `--texts` of them in pieces of
-8,192, solve against ChemProt train, take the twentieth with the lowest potentials. Peak is the best of five products of
-4,096 x 4,096 matrices in the encoder's precision.
+The models are MiniLM, and a model of DistilBERT's shape with random weights (the rate does not depend on weights). The
+texts are real passages, joined until each has 256 tokens. Then MiniLM encodes `--texts` of them in pieces of 8,192, the
+solve runs against ChemProt train, and the twentieth with the lowest potentials is selected. The peak is the best of
+five products of 4,096 x 4,096 matrices in the encoder's precision.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from getmore_assets.config import Encoder
 from getmore_assets.encoders.transformer import TransformerEncoder
 from getmore_assets.models import find_model
 from getmore_assets.transport.passes import best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import solve
 
@@ -37,7 +37,7 @@ TOKENS, PIECE, MEMORY_MB, RELATIVE = 256, 8192, 1024, 0.05
 
 
 def passages(shared: Path) -> Iterator[str]:
-    """Texts of at least 256 tokens, without end: a word is a token or more."""
+    """Yield texts of at least 256 tokens, without end. A text has 256 words, and a word is at least one token."""
     pool = pl.read_parquet(shared / "data/candidates.parquet", columns=["text"])["text"]
     words: list[str] = []
     for text in cycle(pool.sample(fraction=1, shuffle=True, seed=0).to_list()):
@@ -48,7 +48,7 @@ def passages(shared: Path) -> Iterator[str]:
 
 
 def distilbert(tokenizer_of: Path, folder: Path) -> Path:
-    """A model folder of DistilBERT's shape."""
+    """Write and return a model folder of DistilBERT's shape."""
     torch.manual_seed(0)
     DistilBertModel(DistilBertConfig()).save_pretrained(folder)
     AutoTokenizer.from_pretrained(tokenizer_of).save_pretrained(folder)
@@ -56,25 +56,25 @@ def distilbert(tokenizer_of: Path, folder: Path) -> Path:
 
 
 def flop(model: Any) -> float:
-    """Multiplications and additions for one text: the layers' products, and attention's own two."""
+    """Return the multiplications and additions for one text: the layers' products, and the two of attention."""
     layers = sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name)
     config = model.config
     return 2.0 * layers * TOKENS + 4.0 * config.num_hidden_layers * config.hidden_size * TOKENS**2
 
 
 def peak(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP a second of large matrix products."""
+    """Return the FLOP per second of large matrix products."""
     a, b = (torch.randn(4096, 4096, device=device, dtype=dtype) for _ in range(2))
     best = float("inf")
     for _ in range(5):
         began = time.perf_counter()
-        float((a @ b)[0, 0])  # the device has ended once a number is here
+        float((a @ b)[0, 0])  # waits for the device
         best = min(best, time.perf_counter() - began)
     return float(2 * 4096**3 / best)
 
 
 def rate(encoder: TransformerEncoder, texts: list[str]) -> float:
-    """Texts a second."""
+    """Return texts per second."""
     encoder.encode(texts[:64])
     began = time.perf_counter()
     encoder.encode(texts)
@@ -82,7 +82,7 @@ def rate(encoder: TransformerEncoder, texts: list[str]) -> float:
 
 
 def to_selection(encoder: TransformerEncoder, shared: Path, count: int, folder: Path) -> dict[str, float]:
-    """Seconds from texts to the ids of a selection."""
+    """Return the seconds from texts to a selection."""
     target = pl.read_ndjson(shared / "data/chemprot.train.jsonl")["text"].unique(maintain_order=True)
     target = target.head(2 * count).to_list()
     source, began = passages(shared), time.perf_counter()
@@ -92,9 +92,9 @@ def to_selection(encoder: TransformerEncoder, shared: Path, count: int, folder: 
         x[start : start + PIECE] = encoder.encode(list(islice(source, min(PIECE, count - start))))
     x.flush()
     encoded = time.perf_counter()
-    problem = pose(NpyFile(folder / "x.npy"), y)
-    found = solve(best_pass(problem, MEMORY_MB), RELATIVE * problem.mean_cost, tolerance=1e-3)
-    picks = np.argsort(found.f, kind="stable")[: count // 20]
+    problem = build_problem(NpyFile(folder / "x.npy"), y)
+    solution = solve(best_pass(problem, MEMORY_MB), RELATIVE * problem.mean_cost, tolerance=1e-3)
+    picks = np.argsort(solution.f, kind="stable")[: count // 20]
     ended = time.perf_counter()
     return {
         "texts": count,
@@ -107,34 +107,31 @@ def to_selection(encoder: TransformerEncoder, shared: Path, count: int, folder: 
 
 
 def main() -> None:
-    """Measure both models, then the whole way with MiniLM."""
+    """Measure both models, then encoding and selecting with MiniLM."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--texts", type=int, help="1,000,000 on a GPU, 2,048 without")
     parser.add_argument("--batch-tokens", type=int, default=8192)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true", help="64 texts")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         minilm = find_model("minilm", "encoder.model")
         models, rows = {"MiniLM": minilm, "DistilBERT's shape": distilbert(minilm, folder / "distilbert")}, []
         for name, path in models.items():
-            encoder = TransformerEncoder(path, Encoder(model=str(path), batch_tokens=asked.batch_tokens))
-            card = encoder.device.type == "cuda"
-            count = 64 if asked.quick else 65_536 if card else 256
-            found, most = (
-                rate(encoder, list(islice(passages(asked.shared), count))),
-                peak(encoder.device, encoder.dtype),
-            )
-            work = flop(encoder._model)
-            speed = {"texts_a_second": found, "texts_an_hour": 3600 * found, "gflop_a_text": work / 1e9}
-            share = {"tflops": found * work / 1e12, "peak_tflops": most / 1e12, "share": found * work / most}
+            encoder = TransformerEncoder(path, Encoder(model=str(path), batch_tokens=args.batch_tokens))
+            has_gpu = encoder.device.type == "cuda"
+            count = 64 if args.quick else 65_536 if has_gpu else 256
+            per_second = rate(encoder, list(islice(passages(args.shared), count)))
+            work, most = flop(encoder._model), peak(encoder.device, encoder.dtype)
+            speed = {"texts_a_second": per_second, "texts_an_hour": 3600 * per_second, "gflop_a_text": work / 1e9}
+            share = {"tflops": per_second * work / 1e12, "peak_tflops": most / 1e12, "share": per_second * work / most}
             about = {"device": str(encoder.device), "dtype": str(encoder.dtype).removeprefix("torch.")}
             rows.append({"model": name, "texts": count, **about, **speed, **share})
-        encoder = TransformerEncoder(minilm, Encoder(model="minilm", batch_tokens=asked.batch_tokens))
-        whole = 64 if asked.quick else asked.texts or (1_000_000 if card else 2048)
-        selected = to_selection(encoder, asked.shared, whole, folder)
+        encoder = TransformerEncoder(minilm, Encoder(model="minilm", batch_tokens=args.batch_tokens))
+        count = 64 if args.quick else args.texts or (1_000_000 if has_gpu else 2048)
+        selected = to_selection(encoder, args.shared, count, folder)
     table = Table("model", "device", "texts/h", "GFLOP/text", "TFLOP/s", "of peak")
     for row in rows:
         where = f"{row['device']}, {row['dtype']}"
@@ -142,9 +139,9 @@ def main() -> None:
         table.add_row(row["model"], where, *figures, f"{row['share']:.0%}")
     Console(width=120).print(table)
     print(json.dumps(selected, indent=1))
-    if asked.json:
+    if args.json:
         about = {name: value for name, value in machine().items() if name != "peers"}
-        asked.json.write_text(json.dumps({**about, "rate": rows, "to_selection": selected}, indent=1) + "\n", "utf-8")
+        args.json.write_text(json.dumps({**about, "rate": rows, "to_selection": selected}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

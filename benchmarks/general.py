@@ -1,4 +1,4 @@
-"""Writes the general text that `chemprot-lm` measures forgetting on: the pool's rows that its base model never saw.
+"""Write the general text on which `chemprot-lm` measures forgetting: the pool's rows that its base model never saw.
 
 python benchmarks/general.py ../shared .getmore/general.parquet
 """
@@ -10,7 +10,7 @@ import polars as pl
 
 
 def write_general(shared: Path, path: Path) -> int:
-    """Write the rows, and return how many."""
+    """Write the rows, and return their number."""
     held_out = pl.read_csv(shared / "models/pool-gpt2/held_out_ids.csv")
     rows = pl.read_parquet(shared / "data/candidates.parquet").join(held_out, on="id", how="semi")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,14 @@
-"""How far a selection drifts from one made from nothing when pool or target change and the lexical fit is kept.
+"""Overlap of two selections after a change of pool or target: with the old lexical fit kept, and with a new fit.
 
     python benchmarks/increments.py ../shared [--rows 3000] [--seeds 2] [--json benchmarks/results/increments.json]
     python benchmarks/increments.py ../shared --halves
 
-The texts are real: passages of 13 domains, ChemProt as the target. Each change is made twice: with the fit made on the
-rows that were there before (the increment), and with a fit made on all rows that are there after (the batch). Beside
-the overlap of the two selections (Jaccard) stands the share of appended rows among the picks of each. `floor` is the
-overlap of two batches whose fits differ by the randomness of the projection alone: no increment can be asked for more.
+The texts are real: passages of 13 domains, ChemProt as the target. After each change the rows are selected twice: with
+the fit on the rows before the change (the increment), and with a fit on the rows after the change (the batch). The
+table shows the overlap of the two selections (Jaccard), and the share of appended rows in each. `floor` is the overlap
+of two batches whose fits differ only by the random projection, which is the most that an increment can reach.
 
-`--halves` fits on one half of a pool and selects from both: the half outside the fit should get half of the picks.
+`--halves` fits on one half of a pool and selects from both halves: the half outside the fit should get half the picks.
 """
 
 import argparse
@@ -22,20 +22,20 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.encoders import refit
-from getmore_assets.encoders.lexical import LexicalEncoder, _fit
+from getmore_assets.encoders.lexical import LexicalEncoder
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 
 _DIMENSIONS = 256
-_BUDGET = 0.1  # of the rows that are there after the change
+_BUDGET = 0.1  # share of the rows after the change
 _EPSILON = 0.05
 _HALVES = ((2000, 256), (2000, 64), (4000, 256), (8000, 256), (12000, 256), (12000, 128), (12000, 64))
 
 
 @dataclass(frozen=True)
 class Change:
-    """Rows before and after, with the texts of the target before and after."""
+    """Texts of pool and target, before and after a change."""
 
     name: str
     before: list[str]
@@ -45,7 +45,7 @@ class Change:
 
 
 def changes(pool: pl.DataFrame, target: list[str], seed: int) -> Iterator[Change]:
-    """Yield changes of the pool and of the target. Appended rows are a fifth of all, unless the name says more."""
+    """Yield changes of the pool and of the target. Appended rows are a fifth of all, unless the name says otherwise."""
     rows = pool.sample(fraction=1, shuffle=True, seed=seed)
     texts, cut, half = rows["text"].to_list(), rows.height * 4 // 5, rows.height // 2
     now, later = target[: len(target) // 2], target[len(target) // 2 :]
@@ -72,14 +72,14 @@ def changes(pool: pl.DataFrame, target: list[str], seed: int) -> Iterator[Change
 
 
 def solved(encoder: LexicalEncoder, pool: list[str], target: list[str], start: np.ndarray | None = None) -> tuple:
-    """Return the scores (`[n]`, most wanted first when sorted) of a solve, and its g (`[m]`)."""
-    problem = pose(encoder.encode(pool), encoder.encode(target))
-    found = solve(CpuPass(problem), _EPSILON * problem.mean_cost, start=start)
-    return found.f, found.g
+    """Return the scores (`[n]`, best lowest) of a solve, and its g (`[m]`)."""
+    problem = build_problem(encoder.encode(pool), encoder.encode(target))
+    solution = solve(CpuPass(problem), _EPSILON * problem.mean_cost, start=start)
+    return solution.f, solution.g
 
 
 def picks(scores: np.ndarray) -> set[int]:
-    """Return the places of the rows that are selected."""
+    """Return the row numbers of the selected rows."""
     return set(np.argsort(scores, kind="stable")[: round(_BUDGET * len(scores))].tolist())
 
 
@@ -89,40 +89,40 @@ def jaccard(a: set[int], b: set[int]) -> float:
 
 
 def encoder_of(texts: list[str], seed: int = 0) -> LexicalEncoder:
-    """Return a fit on texts; another seed gives another order of the rows, and so another random projection."""
+    """Return a fit on texts. The seed decides the order of the rows, and so the random projection."""
     order = np.random.default_rng(seed).permutation(len(texts)) if seed else np.arange(len(texts))
-    return LexicalEncoder(*_fit([texts[int(place)] for place in order], _DIMENSIONS))
+    return LexicalEncoder.fitted([texts[int(row)] for row in order], _DIMENSIONS)
 
 
 def measure(change: Change) -> dict[str, float]:
-    """Return the overlap of increment and batch, and the share of appended rows among the picks of both."""
-    kept, anew = encoder_of(change.before), encoder_of(change.after)
-    _, g = solved(kept, change.before, change.target_before)
+    """Return the overlap of increment and batch, and the share of appended rows in both."""
+    old_fit, new_fit = encoder_of(change.before), encoder_of(change.after)
+    _, g = solved(old_fit, change.before, change.target_before)
     same_target = change.target_before == change.target_after
-    mine, _ = solved(kept, change.after, change.target_after, g if same_target else None)
-    batch, _ = solved(anew, change.after, change.target_after)
-    again, _ = solved(encoder_of(change.after, seed=7), change.after, change.target_after)
-    held = set(change.before)
-    appended = {place for place, text in enumerate(change.after) if text not in held}
-    chosen, chosen_by_batch = picks(mine), picks(batch)
+    scores, _ = solved(old_fit, change.after, change.target_after, g if same_target else None)
+    batch_scores, _ = solved(new_fit, change.after, change.target_after)
+    other_scores, _ = solved(encoder_of(change.after, seed=7), change.after, change.target_after)
+    before = set(change.before)
+    appended = {row for row, text in enumerate(change.after) if text not in before}
+    increment, batch = picks(scores), picks(batch_scores)
     return {
-        "jaccard": jaccard(chosen, chosen_by_batch),
-        "floor": jaccard(picks(again), chosen_by_batch),
+        "jaccard": jaccard(increment, batch),
+        "floor": jaccard(picks(other_scores), batch),
         "appended": len(appended) / len(change.after),
-        "appended_of_picks": len(appended & chosen) / len(chosen),
-        "appended_of_batch": len(appended & chosen_by_batch) / len(chosen),
+        "appended_of_picks": len(appended & increment) / len(increment),
+        "appended_of_batch": len(appended & batch) / len(increment),
     }
 
 
 def halves(shared: Path) -> None:
-    """Print which share of the picks lies outside the fit, by rows a dimension."""
+    """Print the share of the picks outside the fit, by rows per dimension."""
     pool, target = texts_of(shared)
     texts = pool.sample(2 * max(rows for rows, _ in _HALVES), seed=3)["text"].to_list()
     print(f"{'rows in the fit':>16} {'dimensions':>11} {'rows a dimension':>17} {'of picks outside':>17}")
     for rows, dimensions in _HALVES:
-        encoder = LexicalEncoder(*_fit(texts[:rows], dimensions))
-        chosen = picks(solved(encoder, texts[: 2 * rows], target)[0])
-        outside = sum(place >= rows for place in chosen) / len(chosen)
+        encoder = LexicalEncoder.fitted(texts[:rows], dimensions)
+        selected = picks(solved(encoder, texts[: 2 * rows], target)[0])
+        outside = sum(row >= rows for row in selected) / len(selected)
         print(f"{rows:>16,} {dimensions:>11} {rows / dimensions:>17.0f} {outside:>17.3f}", flush=True)
 
 
@@ -134,14 +134,14 @@ def texts_of(shared: Path) -> tuple[pl.DataFrame, list[str]]:
 
 
 def main(shared: Path, rows: int, seeds: int, into: str | None) -> None:
-    """Measure every change on samples of the pool, print a table, keep the figures."""
+    """Measure every change on samples of the pool, print a table, and write the figures."""
     pool, target = texts_of(shared)
-    found: dict[str, list[dict[str, float]]] = {}
+    results: dict[str, list[dict[str, float]]] = {}
     for seed in range(seeds):
         for change in changes(pool.sample(rows, seed=seed), target, seed):
-            found.setdefault(change.name, []).append(measure(change))
-            print(change.name, found[change.name][-1], flush=True)
-    means = {name: {key: mean(one[key] for one in all_) for key in all_[0]} for name, all_ in found.items()}
+            results.setdefault(change.name, []).append(measure(change))
+            print(change.name, results[change.name][-1], flush=True)
+    means = {name: {key: mean(one[key] for one in all_) for key in all_[0]} for name, all_ in results.items()}
     print(f"{'change':<56} {'Jaccard':>8} {'floor':>6} {'appended':>9} {'of picks':>9} {'of batch':>9}")
     for name, one in means.items():
         print(
@@ -149,7 +149,8 @@ def main(shared: Path, rows: int, seeds: int, into: str | None) -> None:
             + " ".join(f"{one[key]:>9.3f}" for key in list(one)[2:])
         )
     if into:
-        Path(into).write_text(json.dumps({"rows": rows, "seeds": seeds, "means": means, "all": found}, indent=1) + "\n")
+        figures = {"rows": rows, "seeds": seeds, "means": means, "all": results}
+        Path(into).write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":
@@ -159,8 +160,8 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--json")
     parser.add_argument("--halves", action="store_true")
-    given = parser.parse_args()
-    if given.halves:
-        halves(given.shared)
+    args = parser.parse_args()
+    if args.halves:
+        halves(args.shared)
     else:
-        main(given.shared, given.rows, given.seeds, given.json)
+        main(args.shared, args.rows, args.seeds, args.json)

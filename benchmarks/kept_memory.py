@@ -1,9 +1,9 @@
-"""What a training worker gains by keeping the memory that a step gives back, and what it costs in memory.
+"""Speed and memory of training when the worker keeps freed memory instead of returning it to the system.
 
 python benchmarks/kept_memory.py ../shared [--steps 8] [--rounds 3] [--json FILE] [--quick]
 
-A warm-up of the language model in `shared/models` (causal) and of MiniLM (masked), on real passages, as a worker does
-it: alternately with the settings that `launch.py` gives a worker that may train, and with glibc's own.
+A warm-up of the language model in `shared/models` (causal) and of MiniLM (masked), on real passages, alternately with
+the allocator settings that `launch.py` gives a training worker, and with glibc's defaults.
 """
 
 import argparse
@@ -31,7 +31,7 @@ RECIPES = {
 
 
 def train(shared: Path, objective: str, steps: int) -> dict[str, float]:
-    """Tokens a second of processor time, its share in the system, and the peak of memory: in this process."""
+    """Train in this process; return tokens per CPU second, the system's share of it, and peak memory."""
     import polars as pl
 
     from getmore_assets.config import Training
@@ -56,7 +56,7 @@ def train(shared: Path, objective: str, steps: int) -> dict[str, float]:
 
 
 def measure(shared: Path, objective: str, steps: int, kept: bool) -> dict[str, float]:
-    """The same in a process of its own."""
+    """Run `train` in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     if kept:
         environment |= launch.settings("train")
@@ -64,12 +64,12 @@ def measure(shared: Path, objective: str, steps: int, kept: bool) -> dict[str, f
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure both settings, print a table, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--steps", type=int, default=8)
@@ -77,28 +77,28 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--quick", action="store_true", help="two steps, one round")
     parser.add_argument("--child", choices=list(RECIPES), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        print(json.dumps(train(given.shared, given.child, given.steps)))
+    args = parser.parse_args()
+    if args.child:
+        print(json.dumps(train(args.shared, args.child, args.steps)))
         return
-    steps, rounds = (2, 1) if given.quick else (given.steps, given.rounds)
+    steps, rounds = (2, 1) if args.quick else (args.steps, args.rounds)
     rows: list[dict[str, Any]] = []
     table = Table("model", "kept", "tokens a CPU second", "of it in the system", "peak MiB", "ratio")
     for objective in RECIPES:
-        runs = [(kept, measure(given.shared, objective, steps, kept)) for _ in range(rounds) for kept in (False, True)]
-        found = {
-            kept: {name: median(run[name] for which, run in runs if which == kept) for name in runs[0][1]}
+        runs = [(kept, measure(args.shared, objective, steps, kept)) for _ in range(rounds) for kept in (False, True)]
+        medians = {
+            kept: {name: median(run[name] for setting, run in runs if setting == kept) for name in runs[0][1]}
             for kept in (False, True)
         }
-        for kept, one in found.items():
-            ratio = one["tokens_a_second"] / found[False]["tokens_a_second"]
+        for kept, one in medians.items():
+            ratio = one["tokens_a_second"] / medians[False]["tokens_a_second"]
             rows.append({"objective": objective, "kept": kept, "ratio": ratio, **one})
             figures = [f"{one['tokens_a_second']:,.0f}", f"{one['system_share']:.0%}", f"{one['peak_mib']:,.0f}"]
             table.add_row(objective, "yes" if kept else "no", *figures, f"{ratio:.2f}")
     Console(width=120).print(table)
-    if given.json:
+    if args.json:
         about = {**{name: value for name, value in machine().items() if name != "peers"}, "steps": steps}
-        given.json.write_text(json.dumps({**about, "rounds": rounds, "rows": rows}, indent=1) + "\n", "utf-8")
+        args.json.write_text(json.dumps({**about, "rounds": rounds, "rows": rows}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The whole line to the selected subset, from 50,000 to 2 million rows: does time grow linearly, does memory stay?
+"""Time and memory of the pipeline up to the selected subset, for pools of 50,000 to 2 million rows.
 
 python benchmarks/line_large.py ../shared --json benchmarks/results/line-large.json
 
-The pool has 134,123 passages; rows beyond them are the first half of one passage and the second half of another of its
-domain, so that text is real, no row is a copy, and domains keep their shares. Target: ChemProt; lexical encoder. Each
-size is `getmore select` in a new lake, one after another.
+The pool has 134,123 passages. Further rows join the first half of one passage to the second half of another passage of
+the same domain, so that text is real, no row is a copy, and domains keep their shares. The target is ChemProt, the
+encoder lexical. Each size is one `getmore select` in a new lake.
 """
 
 import argparse
@@ -29,36 +29,36 @@ _FILE_ROWS = 250_000
 
 
 def write_pool(shared: Path, folder: Path, count: int) -> None:
-    """`count` rows as Parquet files in `folder`, in a random order."""
+    """Write `count` rows in random order as Parquet files."""
     real = pl.read_parquet(shared / "data/candidates.parquet", columns=["text", "source", "domain"])
     real = real.sample(fraction=1, shuffle=True, seed=0)
     words = [text.split() for text in real["text"].to_list()]
     domains = real["domain"].to_numpy()
-    alike = {domain: np.flatnonzero(domains == domain) for domain in np.unique(domains)}
+    of_domain = {domain: np.flatnonzero(domains == domain) for domain in np.unique(domains)}
     rng = np.random.default_rng(0)
     folder.mkdir()
     for start in range(0, count, _FILE_ROWS):
         rows = np.arange(start, min(start + _FILE_ROWS, count))
         first = np.where(rows < real.height, rows, rng.integers(0, real.height, len(rows)))
         texts = []
-        for row, one in zip(rows.tolist(), first.tolist(), strict=True):
+        for row, passage in zip(rows.tolist(), first.tolist(), strict=True):
             if row < real.height:
-                texts.append(real["text"][one])
+                texts.append(real["text"][passage])
                 continue
-            head, tail = words[one], words[rng.choice(alike[domains[one]])]
+            head, tail = words[passage], words[rng.choice(of_domain[domains[passage]])]
             texts.append(" ".join(head[: len(head) // 2] + tail[len(tail) // 2 :]))
         part = real[first].with_columns(text=pl.Series(texts))
         part.write_parquet(folder / f"{start:09}.parquet", row_group_size=20_000)
 
 
 def _cpu_seconds() -> float:
-    """CPU seconds, user and system, of the commands that have ended."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
+    """Return the CPU seconds, user and system, of the child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def select(shared: Path, count: int) -> dict[str, Any]:
-    """Seconds and peak memory, by stage."""
+    """Select from `count` rows; return seconds and peak memory, also by stage."""
     with tempfile.TemporaryDirectory(prefix="getmore-line-") as folder:
         home, data = Path(folder), shared.absolute() / "data"
         write_pool(shared, home / "pool", count)
@@ -91,17 +91,17 @@ def select(shared: Path, count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure each size, fit a line to the CPU seconds, which other work on the machine lengthens least."""
+    """Measure each size, and fit a line to the CPU seconds, which other work on the machine affects least."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES)
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--quick", action="store_true", help="2,000 and 4,000 rows")
-    given = parser.parse_args()
-    sizes = [2000, 4000] if given.quick else sorted(given.rows)
+    args = parser.parse_args()
+    sizes = [2000, 4000] if args.quick else sorted(args.rows)
     rows = []
     for count in sizes:
-        rows.append(select(given.shared, count))
+        rows.append(select(args.shared, count))
         print(rows[-1], flush=True)
     n, seconds = np.array(sizes) / 1e6, np.array([row["cpu_seconds"] for row in rows])
     slope, offset = np.polyfit(n, seconds, 1)
@@ -114,9 +114,9 @@ def main() -> None:
         table.add_row(f"{row['rows']:,}", *whole, *each)
     Console(width=160).print(table)
     print(f"{slope:.1f} CPU s a million + {offset:.1f} s; residuals {np.round(fit['residuals'], 1).tolist()} s")
-    if given.json:
+    if args.json:
         about = {**{name: value for name, value in machine().items() if name != "peers"}, "encoder": "lexical"}
-        given.json.write_text(json.dumps({**about, "fit": fit, "rows": rows}, indent=1) + "\n", "utf-8")
+        args.json.write_text(json.dumps({**about, "fit": fit, "rows": rows}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-r"""Near-duplicates: rows a second on one core, and agreement with every pair compared, beside other programs.
+r"""Near-duplicates beside other programs: rows per second on one core, and agreement with a comparison of all pairs.
 
 python benchmarks/near_duplicates.py ../shared [--peers PYTHON] [--rows 8000] [--rounds 3] [--json FILE]
 
-Real passages, and copies of a tenth of them in which some words are others, so that many pairs lie near the threshold.
-A row should be marked where an earlier one has a Jaccard similarity of at least 0.9 of triples of words (`\w+`, lower
-case). Seconds are CPU seconds (user and system), the least of the rounds, the programs in turn in each round: the
-machine may be shared. All use 64 hashes at most; those that compare no pair afterwards get the bands that err least.
+The rows are real passages, and copies of a tenth of them with some words replaced, so that many pairs are near the
+threshold. A row is a copy if an earlier row has a Jaccard similarity of at least 0.9 (triples of words, `\w+`, lower
+case). Seconds are CPU seconds (user and system), the least of the rounds; the programs take turns, because the machine
+may be shared. Each program uses at most 64 hashes; programs that do not verify pairs get the bands with least error.
 """
 
 import argparse
@@ -29,22 +29,22 @@ THRESHOLD, PLANTED = 0.9, 0.1
 
 
 def texts_of(shared: Path, rows: int) -> list[str]:
-    """Passages, and copies of a tenth with one word in 100 to one in 8 changed, in a random order."""
+    """Return passages, and copies of a tenth with one word in 100 to one in 8 changed, in random order."""
     pool = pl.read_parquet(shared / "data/candidates.parquet", columns=["text"])["text"]
-    draws = random.Random(0)  # noqa: S311 - no secret hangs on it
-    found = pool.sample(rows - int(rows * PLANTED), seed=0).to_list()
-    vocabulary = " ".join(found[:500]).split()
-    for text in draws.sample(found, int(rows * PLANTED)):
+    rng = random.Random(0)  # noqa: S311 - not for cryptography
+    texts = pool.sample(rows - int(rows * PLANTED), seed=0).to_list()
+    vocabulary = " ".join(texts[:500]).split()
+    for text in rng.sample(texts, int(rows * PLANTED)):
         words = text.split()
-        for _ in range(max(1, round(len(words) * draws.choice([0.01, 0.015, 0.02, 0.03, 0.05, 0.12])))):
-            words[draws.randrange(len(words))] = draws.choice(vocabulary)
-        found.append(" ".join(words))
-    draws.shuffle(found)
-    return found
+        for _ in range(max(1, round(len(words) * rng.choice([0.01, 0.015, 0.02, 0.03, 0.05, 0.12])))):
+            words[rng.randrange(len(words))] = rng.choice(vocabulary)
+        texts.append(" ".join(words))
+    rng.shuffle(texts)
+    return texts
 
 
 def truth(texts: list[str]) -> np.ndarray:
-    """Whether some earlier row is alike, every pair compared: `[rows]`."""
+    """Return whether each row is a copy, from a comparison of all pairs: `[rows]`."""
     sets = [sorted(set(triples(text))) for text in texts]
     numbers = {triple: number for number, triple in enumerate({triple for one in sets for triple in one})}
     columns = [numbers[triple] for one in sets for triple in one]
@@ -59,8 +59,8 @@ def truth(texts: list[str]) -> np.ndarray:
 
 
 def measure(texts: list[str], peers: str | None, rounds: int) -> list[dict[str, Any]]:
-    """A row of the table for each program."""
-    right, made = truth(texts), {}
+    """Return a row of the table for each program."""
+    right, runs = truth(texts), {}
     with tempfile.TemporaryDirectory() as folder:
         (work := Path(folder)).joinpath("texts.json").write_text(json.dumps(texts))
         for _ in range(rounds):
@@ -73,14 +73,14 @@ def measure(texts: list[str], peers: str | None, rounds: int) -> list[dict[str, 
                 script = Path(__file__).with_name("near_duplicates_peers.py")
                 done = subprocess.run([python, script, spec, result], capture_output=True, text=True, check=False)
                 if done.returncode:
-                    made[name] = [{"failed": done.stderr.strip().split("\n")[-1]}]
+                    runs[name] = [{"failed": done.stderr.strip().split("\n")[-1]}]
                     continue
-                made.setdefault(name, []).append(json.loads(result.read_text()))
-    return [row_of(name, runs, right) for name, runs in made.items()]
+                runs.setdefault(name, []).append(json.loads(result.read_text()))
+    return [row_of(name, of_program, right) for name, of_program in runs.items()]
 
 
 def row_of(name: str, runs: list[dict[str, Any]], right: np.ndarray) -> dict[str, Any]:
-    """Rate and agreement of a program."""
+    """Return the rate and the agreement of a program."""
     if "failed" in runs[0]:
         return {"program": name, **runs[0]}
     copies = np.zeros(len(right), bool)
@@ -98,16 +98,18 @@ def row_of(name: str, runs: list[dict[str, Any]], right: np.ndarray) -> dict[str
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure every program, print a table, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
-    parser.add_argument("--peers", help="the Python that has the peers; without it they are left out")
+    parser.add_argument(
+        "--peers", help="Python of an environment with the other programs; without it, they are left out"
+    )
     parser.add_argument("--rows", type=int, default=8000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the rows here")
-    given = parser.parse_args()
-    texts = texts_of(given.shared, given.rows)
-    rows = measure(texts, given.peers, given.rounds)
+    args = parser.parse_args()
+    texts = texts_of(args.shared, args.rows)
+    rows = measure(texts, args.peers, args.rounds)
     table = Table("program", "version", "rows / s / core", "CPU s (rounds)", "precision", "recall")
     for row in rows:
         if "failed" in row:
@@ -119,9 +121,9 @@ def main() -> None:
     Console(width=140).print(table)
     copies = int(truth(texts).sum())
     print(f"{len(texts):,} rows, {copies} of them copies")
-    if given.json:
-        found = {"rows": len(texts), "copies": copies, "threshold": THRESHOLD, **machine(), "programs": rows}
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
+    if args.json:
+        figures = {"rows": len(texts), "copies": copies, "threshold": THRESHOLD, **machine(), "programs": rows}
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Near-duplicates by one program, in a process of its own: what `near_duplicates.py` times. Runs where that program is.
+"""Near-duplicates by one program, timed for `near_duplicates.py`, with the Python in which the program is installed.
 
 python benchmarks/near_duplicates_peers.py SPEC.json RESULT.json
 """
@@ -17,18 +17,18 @@ from types import SimpleNamespace
 import numpy as np
 
 HASHES, BANDS, TRIPLE = 64, 16, 3
-#: Imports what it needs, then returns what is timed: texts and a threshold -> for each text, whether it is a copy.
+#: Takes texts and a threshold, imports the program, and returns the timed function, which returns the copies: `[rows]`.
 Program = Callable[[list[str], float], Callable[[], np.ndarray]]
 
 
 def triples(text: str) -> list[str]:
-    """Runs of three words of letters and digits, in lower case: what every program here compares, or nearly so."""
+    """Return all runs of three words of letters and digits, in lower case, by which the programs compare texts."""
     words = re.findall(r"\w+", text.lower())
     return [" ".join(words[at : at + TRIPLE]) for at in range(max(1, len(words) - TRIPLE + 1))]
 
 
 def ours(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
-    """This project: batches as the pool reads them."""
+    """Return the function for this project, with the pool's batches."""
     import polars as pl
 
     from getmore_assets.corpus.duplicates import NearDuplicates
@@ -48,15 +48,15 @@ def ours(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
 
 
 def datasketch(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
-    """Datasketch: bulk signatures of hashed triples, its LSH with our bands, its estimate of each pair."""
+    """Return the function for datasketch: bulk signatures of triples, LSH with this project's bands, estimates."""
     from datasketch import MinHash, MinHashLSH
 
     def run() -> np.ndarray:
         shingled = ([triple.encode() for triple in triples(text)] for text in texts)
-        found = list(MinHash.generator(shingled, num_perm=HASHES, seed=1, hashfunc=zlib.crc32))
+        hashes = list(MinHash.generator(shingled, num_perm=HASHES, seed=1, hashfunc=zlib.crc32))
         index, copies = MinHashLSH(num_perm=HASHES, params=(BANDS, HASHES // BANDS)), np.zeros(len(texts), bool)
-        for row, one in enumerate(found):
-            copies[row] = any(one.jaccard(found[other]) >= threshold for other in index.query(one))
+        for row, one in enumerate(hashes):
+            copies[row] = any(one.jaccard(hashes[other]) >= threshold for other in index.query(one))
             if not copies[row]:
                 index.insert(row, one)
         return copies
@@ -65,15 +65,15 @@ def datasketch(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
 
 
 def rensa(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
-    """Rensa's bulk signatures of triples made here, its LSH with our bands, its estimate of each pair."""
+    """Return the function for rensa: bulk signatures of `triples`, LSH with this project's bands, estimates."""
     from rensa import RMinHash, RMinHashLSH
 
     def run() -> np.ndarray:
-        found = RMinHash.from_token_sets([triples(text) for text in texts], HASHES, 42)
+        hashes = RMinHash.from_token_sets([triples(text) for text in texts], HASHES, 42)
         index = RMinHashLSH(threshold=threshold, num_perm=HASHES, num_bands=BANDS)
         copies = np.zeros(len(texts), bool)
-        for row, one in enumerate(found):
-            copies[row] = any(one.jaccard(found[other]) >= threshold for other in index.query(one))
+        for row, one in enumerate(hashes):
+            copies[row] = any(one.jaccard(hashes[other]) >= threshold for other in index.query(one))
             if not copies[row]:
                 index.insert(row, one)
         return copies
@@ -82,7 +82,7 @@ def rensa(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
 
 
 def datatrove(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
-    """Datatrove's three stages as they are, but for its tokenizer (words of letters and digits in place of spaCy's)."""
+    """Return the function for datatrove: its three stages, with words of letters and digits as tokens."""
     import datatrove.pipeline.dedup.minhash as peer
     from datatrove.data import Document
     from loguru import logger
@@ -101,18 +101,18 @@ def datatrove(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
                 step = peer.MinhashDedupBuckets(signatures, pairs, config=config, only_dedup_in_index=False)
                 step.run(None, bucket, buckets)
             peer.MinhashDedupCluster(pairs, remove, config, save_cluster_id=True).run(None)
-            made = Path(remove, "000000.clusters")
-            found = np.fromfile(made, "<u4") if made.is_file() else np.empty(0, np.uint32)
-        rows_, clusters = found.reshape(-1, 2).T
+            file = Path(remove, "000000.clusters")
+            pairs_ = np.fromfile(file, "<u4") if file.is_file() else np.empty(0, np.uint32)
+        rows_, clusters = pairs_.reshape(-1, 2).T
         return all_but_the_first(rows_, clusters, len(texts))
 
     return run
 
 
 def text_dedup(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
-    """Text-dedup's signature of a text and its union of rows that share a band, called row by row as its command does.
+    """Return the function for text-dedup: its signature of a text, and its union of rows that share a band.
 
-    Without the data set around them, whose maps and files its command also pays for.
+    They are called row by row, as by the program's command, but without the command's data set and files.
     """
     from collections import defaultdict
 
@@ -121,19 +121,16 @@ def text_dedup(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
     buckets, rows = best_bands(threshold)
     ranges = [(band * rows, (band + 1) * rows) for band in range(buckets)]
     prime, count = np.uint32(2**32 - 5), buckets * rows
-    draws = np.random.RandomState(42)
-    permutations = (
-        draws.randint(1, prime, size=count, dtype=np.uint32),
-        draws.randint(0, prime, size=count, dtype=np.uint32),
-    )
+    rng = np.random.RandomState(42)
+    permutations = tuple(rng.randint(least, prime, size=count, dtype=np.uint32) for least in (1, 0))
     settings = {"num_perm": count, "ngram_size": TRIPLE, "min_length": 1, "hashranges": ranges, "dtype": np.uint32}
     settings |= {"permutations": permutations, "max_hash": np.uint32(2**32 - 1), "modulo_prime": prime}
 
     def run() -> np.ndarray:
         tables: list[dict[bytes, set[int]]] = [defaultdict(set) for _ in range(buckets)]
         for row, text in enumerate(texts):
-            made = peer.embed_func(text, row, hash_func=peer.xxh3_32hash, **settings)
-            for table, key in zip(tables, made[peer.SIGNATURE_COLUMN], strict=True):
+            signature = peer.embed_func(text, row, hash_func=peer.xxh3_32hash, **settings)[peer.SIGNATURE_COLUMN]
+            for table, key in zip(tables, signature, strict=True):
                 table[key].add(row)
         union = peer.UnionFind()
         for table in tables:
@@ -148,7 +145,13 @@ def text_dedup(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
 
 
 def all_but_the_first(rows: np.ndarray, clusters: np.ndarray, count: int) -> np.ndarray:
-    """Which of so many rows are copies, where some rows (ascending) are of clusters: `[count]`."""
+    """Return whether each of `count` rows is a copy: all rows of a cluster but the first are: `[count]`.
+
+    Args:
+        rows: The rows that are in a cluster, ascending: `[n]`.
+        clusters: The cluster of each of these rows: `[n]`.
+        count: Number of all rows.
+    """
     copies = np.zeros(count, bool)
     copies[rows] = True
     copies[rows[np.unique(clusters, return_index=True)[1]]] = False
@@ -156,7 +159,7 @@ def all_but_the_first(rows: np.ndarray, clusters: np.ndarray, count: int) -> np.
 
 
 def best_bands(threshold: float) -> tuple[int, int]:
-    """Bands and rows of at most 64 hashes whose curve errs least, for programs that compare no pair afterwards."""
+    """Return the bands and rows, of at most 64 hashes, with the least error for programs that do not verify pairs."""
     similarity = np.linspace(0, 1, 1001)
     options = [(bands, HASHES // bands) for bands in range(1, HASHES + 1)]
 
@@ -171,7 +174,7 @@ PROGRAMS: dict[str, Program] = {f.__name__: f for f in (ours, datasketch, rensa,
 
 
 def main() -> None:
-    """Time it in CPU seconds: first on a few rows, which load and compile what is needed."""
+    """Measure the CPU seconds, after a first run on a few rows, which loads and compiles the program."""
     spec = json.loads(Path(sys.argv[1]).read_text())
     texts, name = json.loads(Path(spec["texts"]).read_text()), spec["program"]
     PROGRAMS[name](texts[:200], spec["threshold"])()

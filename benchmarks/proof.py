@@ -1,15 +1,17 @@
-"""What a selection is worth: every arm on every target, gates first, with the predictions that were written before.
+"""Compare every arm on every target, and check predictions that were written before the runs.
 
     python benchmarks/proof.py --size cores --shared ../shared --json benchmarks/results/proof.json
 
-A target is NAME.train.jsonl, NAME.dev.jsonl and NAME.test.jsonl in the data folder (`--data` for others than those in
-`../shared/data`); rows of the pool whose `source` is NAME are left out for it. ChemProt is for tuning alone: the
-weights of `ours` were chosen on its validation split, and the verdict comes from the other targets. Sizes differ in
-models, arms and seeds (`SIZES` in `proof_protocol.py`); `--scale 0.01` makes any of them a trial of a few minutes.
+A target is NAME.train.jsonl, NAME.dev.jsonl and NAME.test.jsonl in a folder (`--data`; by default `../shared/data`).
+Rows of the pool whose `source` is NAME are left out for this target. ChemProt is for tuning only: the weights of `ours`
+were chosen on its validation split, and the verdict is about the other targets. Sizes differ in models, arms and seeds
+(`SIZES` in `proof_protocol.py`); with `--scale 0.01` any size is a trial of a few minutes.
 
-The script calls `getmore run` with one task per part and target, so it measures what users run. Each run of a
-comparison is a file in the lake, so the script can be killed and resumed. It runs one seed after the other, the
-deciding arms first, and writes the JSON file and the page after each pass.
+The script calls `getmore run` with one task per part and target, so it measures what users run. The result of each
+training run is a file in the lake, so the script can be killed and resumed. With `--runs FILE`, results are read from
+that file and added to it, so that a protocol of many hours can be divided among machines without a common lake: a
+result is used only if the model, rows, target, recipe and the paths of `--home` and `--shared` are the same. Seeds are
+run one after the other, the deciding arms first; the JSON file and the page are written after each pass.
 """
 
 import argparse
@@ -33,19 +35,19 @@ from getmore_assets.records import Records
 
 _TUNING = "chemprot"
 _SPLITS = ("train", "dev", "test")
-_CONTROL_ROWS = 20_000  # of the control: many more than a budget, as some are no candidates of the other target
-_MOST_ROWS = (4200, 2500, 3500)  # of a split: ChemProt's are no more, and every target costs alike
+_CONTROL_ROWS = 20_000  # rows of the control: more than a budget, because some are not candidates of the target
+_MOST_ROWS = (4200, 2500, 3500)  # largest train, dev and test: ChemProt's sizes, so that every target costs the same
 
 
 def targets_in(data: Path) -> list[str]:
-    """Names of the targets that have all three files, the one for tuning last: the verdict is of the others."""
+    """Return the names of the targets that have all three files, the target for tuning last."""
     names = {path.name.split(".")[0] for path in data.glob("*.train.jsonl")}
     whole = sorted(name for name in names if all((data / f"{name}.{split}.jsonl").is_file() for split in _SPLITS))
     return sorted(whole, key=lambda name: name == _TUNING)
 
 
 def pool_without(shared: Path, source: str, folder: Path) -> Path:
-    """The pool without the rows of a source, as a file in `folder`; the pool itself where it has none of them."""
+    """Return the pool without the rows of a source, as a file in `folder`; the pool itself if it has no such rows."""
     pool, path = shared / "data" / "candidates.parquet", folder / f"pool-without-{source}.parquet"
     if path.is_file():
         return path
@@ -60,7 +62,7 @@ def pool_without(shared: Path, source: str, folder: Path) -> Path:
 
 
 def cut(data: Path, name: str, folder: Path, scale: float) -> None:
-    """Write the splits of a target to `folder`, those that are too long as a sample; a split that is there stays."""
+    """Write the splits of a target to `folder`, long splits as a sample; existing files are kept."""
     for split, most in zip(_SPLITS, _MOST_ROWS, strict=True):
         path = folder / f"{name}.{split}.jsonl"
         if not path.is_file():
@@ -73,7 +75,7 @@ def cut(data: Path, name: str, folder: Path, scale: float) -> None:
 
 
 def write_control(home: Path, part: Part, names: list[str], target: str) -> Path | None:
-    """Write the ids that ours ranks first for the next target of a part; None where there is no selection for one."""
+    """Write the ids that `ours` ranks first for the next target of a part; return None if that has no selection."""
     taken = [name for name in names if part.takes(name)]
     other = f"{part.name}-{taken[(taken.index(target) + 1) % len(taken)]}"
     selected = Records(Lake(home / "lake"), other).last("selected_subset")
@@ -85,8 +87,26 @@ def write_control(home: Path, part: Part, names: list[str], target: str) -> Path
     return path
 
 
+def take_runs(file: Path, lake: Path) -> None:
+    """Add the results of runs in a file to the lake."""
+    results = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    for place, result in results.items():
+        path = lake / "runs" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            path.write_text(json.dumps(result), "utf-8")
+
+
+def add_runs(file: Path, lake: Path) -> None:
+    """Add the results of the lake's runs to a file."""
+    results = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    runs = lake / "runs"
+    results |= {str(path.relative_to(runs)): json.loads(path.read_text("utf-8")) for path in runs.glob("*/*.json")}
+    file.write_text(json.dumps(dict(sorted(results.items())), indent=0) + "\n", "utf-8")
+
+
 def run(task: dict[str, Any], home: Path) -> int:
-    """Run a task, its output in a log beside it; the exit code."""
+    """Run a task, with its output in a log beside it; return the exit code."""
     file, log = home / f"{task['name']}.yaml", home / f"{task['name']}.log"
     file.write_text(yaml.safe_dump(task, sort_keys=False), "utf-8")
     command = [sys.executable, "-m", "getmore_assets.cli", "run", str(file)]
@@ -98,7 +118,7 @@ def run(task: dict[str, Any], home: Path) -> int:
 
 
 def main() -> int:
-    """Run the passes, and write JSON and page after each."""
+    """Run the passes, and write the JSON file and the page after each pass."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="cores")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
@@ -110,45 +130,50 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the budget and of the target's rows")
     parser.add_argument("--jobs", type=int, default=1, help="tasks at once, one process each")
     parser.add_argument("--json", type=Path, help="write the figures here, and the page beside it as .md")
+    parser.add_argument("--runs", type=Path, help="take the results of runs from this file, and add new ones to it")
     parser.add_argument("--report-only", action="store_true", help="run nothing; write what there is")
-    given = parser.parse_args()
-    shared, home = given.shared.absolute(), given.home.absolute()
-    data = (given.data or shared / "data").absolute()
+    args = parser.parse_args()
+    shared, home = args.shared.absolute(), args.home.absolute()
+    data = (args.data or shared / "data").absolute()
     home.mkdir(parents=True, exist_ok=True)
     (home / "targets").mkdir(exist_ok=True)
     general = home / "general.parquet"
     if not general.is_file():
         write_general(shared, general)
-    parts = [one for one in SIZES[given.size] if not given.parts or one.name in given.parts.split(",")]
-    names = [one for one in targets_in(data) if not given.targets or one in given.targets.split(",")]
+    parts = [one for one in SIZES[args.size] if not args.parts or one.name in args.parts.split(",")]
+    names = [one for one in targets_in(data) if not args.targets or one in args.targets.split(",")]
 
     for name in names:
-        cut(data, name, home / "targets", given.scale)
+        cut(data, name, home / "targets", args.scale)
 
     def task(part: Part, target: str, arms: tuple[str, ...], seeds: int) -> dict[str, Any]:
         control = write_control(home, part, names, target) if CONTROL in arms else None
-        made = task_of(part, target, arms, seeds, shared=shared, home=home, scale=given.scale, control=control)
-        made["candidates"][0]["path"] = str(pool_without(shared, target, home))
-        return made
+        fields = task_of(part, target, arms, seeds, shared=shared, home=home, scale=args.scale, control=control)
+        fields["candidates"][0]["path"] = str(pool_without(shared, target, home))
+        return fields
 
     def write() -> None:
+        if args.runs:
+            add_runs(args.runs, home / "lake")
         figures = collect(home / "lake", parts, names, _TUNING)
-        if given.json:
-            given.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-            given.json.with_suffix(".md").write_text(page(figures), "utf-8")
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+            args.json.with_suffix(".md").write_text(page(figures), "utf-8")
         else:
             print(page(figures))
 
     failed = 0
-    if not given.report_only:
-        for arms, seeds in passes(parts, given.seeds):
+    if args.runs:
+        take_runs(args.runs, home / "lake")
+    if not args.report_only:
+        for arms, seeds in passes(parts, args.seeds):
             tasks = [
                 task(part, target, arms[part.name], seeds)
                 for part in parts
                 for target in names
                 if part.name in arms and part.takes(target) and seeds <= part.seeds
             ]
-            with ThreadPoolExecutor(given.jobs) as workers:
+            with ThreadPoolExecutor(args.jobs) as workers:
                 failed += sum(code != 0 for code in workers.map(lambda one: run(one, home), tasks))
             write()
     write()
@@ -156,9 +181,9 @@ def main() -> int:
 
 
 def passes(parts: list[Part], most: int | None) -> list[tuple[dict[str, tuple[str, ...]], int]]:
-    """Arms by part, and seeds, of one pass after another.
+    """Return the passes in order, each as arms by part and a number of seeds.
 
-    Two seeds of the deciding arms, then the control beside them, then seed by seed all.
+    First the deciding arms with one and two seeds, then the control too, then all arms with one more seed per pass.
     """
     seeds = min(most or 100, max(part.seeds for part in parts))
     deciding = {part.name: part.deciding for part in parts}

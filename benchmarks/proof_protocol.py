@@ -1,19 +1,19 @@
-"""The protocol of `proof.py`: parts, arms, recipes and predictions, all fixed before anything is run.
+"""The protocol of `proof.py`: parts, arms, recipes and predictions, all fixed before the runs.
 
-Belongs here: what is run. Does not: running it (`proof.py`), or what came of it (`proof_report.py`).
+Belongs here: what is run. Does not: running it (`proof.py`), or the results (`proof_report.py`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 OURS, DOMAIN, DSIR, KNN, CYNICAL = "rounds + loss", "domain", "dsir", "knn", "cynical"
 NONE, TARGET = "none", "target"
-#: What ours chose for another target: it must be worth no more than random rows of the nearest domains.
+#: The control: the selection of `ours` for another target. It should be no better than random rows of the domains.
 CONTROL = "for another target"
 _ROUNDS = {"selector": "got-d-rounds", "rounds": {"lambda": 0.9}}
-#: Arms by name, as the task file has them. λ and the weight of the loss were chosen on ChemProt's validation split.
+#: Arms by name, as in the task file. λ and the weight of the loss were chosen on ChemProt's validation split.
 ARMS: dict[str, Any] = {
     OURS: {"selector": "got-d-rounds", "name": OURS, "rounds": {"lambda": 0.9, "loss": 2}},
     "rounds": {**_ROUNDS, "name": "rounds"},
@@ -24,19 +24,19 @@ _EVERY = (*_DECIDING, CONTROL, "random", CYNICAL, KNN, "got-d", "rounds")
 
 @dataclass(frozen=True)
 class Part:
-    """A base model with its recipe, and what is compared on it.
+    """A base model with its recipe, and the arms that are compared.
 
     Attributes:
-        name: Of the part.
+        name: Name of the part.
         base: `base_model` of the task file; {shared} is replaced.
-        words: Budget, in words and marks.
-        warmup: Recipe.
-        finetune: Recipe; with `rows` at most so many of target train.
-        deciding: Arms that the verdict is about, beside ours.
-        arms: All arms, beside ours.
-        seeds: How many.
-        labels: Whether the endpoint is a classifier on the target's labels.
-        targets: Names; all where empty.
+        words: Budget: words and punctuation marks.
+        warmup: Recipe of the warm-up.
+        finetune: Recipe of fine-tuning; `rows` is the largest number of rows of target train.
+        deciding: The arms that decide the verdict, besides `ours`.
+        arms: All arms besides `ours`.
+        seeds: Number of seeds.
+        labels: Whether a classifier is trained on the target's labels.
+        targets: Names of the targets; all if empty.
         encoder: `encoder` of the task file.
     """
 
@@ -53,7 +53,7 @@ class Part:
     encoder: dict[str, Any] = field(default_factory=lambda: {"model": "lexical"})
 
     def takes(self, target: str) -> bool:
-        """Whether the part looks at a target."""
+        """Return whether the part includes a target."""
         return not self.targets or target in self.targets
 
 
@@ -119,7 +119,23 @@ _PAPER = Part(
     seeds=10,
     labels=True,
 )
-SIZES = {"cores": (_LM, _SMOL, _MINILM), "gpu": (_GPU,), "paper": (_PAPER,)}
+# Variants of `ours`, each like `lm` except for one setting, on the target for tuning.
+_TUNED = replace(
+    _LM, name="tuned", deciding=(NONE, DOMAIN), arms=(NONE, DOMAIN, "rounds"), seeds=2, targets=("chemprot",)
+)
+_READOUT = replace(
+    _TUNED,
+    name="tuned-readout",
+    encoder={"model": "{shared}/models/pool-gpt2", "pooling": "readout", "max_length": 128},
+)
+_HALF_TARGET = replace(_TUNED, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
+_REPLAY = replace(_TUNED, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
+SIZES = {
+    "cores": (_LM, _SMOL, _MINILM),
+    "levers": (_TUNED, _HALF_TARGET, _REPLAY, _READOUT),
+    "gpu": (_GPU,),
+    "paper": (_PAPER,),
+}
 
 
 def task_of(
@@ -133,7 +149,7 @@ def task_of(
     scale: float,
     control: Path | None,
 ) -> dict[str, Any]:
-    """Return the task file of a part and a target, as YAML's objects; `control` holds the ids of the arm CONTROL."""
+    """Return the fields of the task of a part and a target; `control` is the file with the ids of the control."""
     imported = {"selector": "imported", "name": CONTROL, "imported": {"path": str(control), "id": "id"}}
     known = {**ARMS, CONTROL: imported}
     arms = tuple(arm for arm in arms if arm != CONTROL or control)
@@ -141,7 +157,10 @@ def task_of(
     sources: dict[str, Any] = {split: str(home / "targets" / f"{target}.{name}.jsonl") for split, name in files.items()}
     if part.labels:
         sources["label"] = "label"
-    base = {name: str(value).replace("{shared}", str(shared)) for name, value in part.base.items()}
+
+    def with_shared(fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: v.replace("{shared}", str(shared)) if isinstance(v, str) else v for name, v in fields.items()}
+
     finetune = dict(part.finetune)
     if "rows" in finetune:
         finetune["rows"] = max(32, round(scale * finetune["rows"]))
@@ -153,8 +172,8 @@ def task_of(
         "candidates": [{"path": "", "text": "text", "source": "source", "domain": "domain"}],
         "target": sources,
         "general": str(home / "general.parquet"),
-        "encoder": part.encoder,
-        "base_model": base,
+        "encoder": with_shared(part.encoder),
+        "base_model": with_shared(part.base),
         "selection": {**ARMS[OURS], "budget": {"tokens": max(2000, round(scale * part.words))}},
         "warmup": part.warmup,
         "finetune": finetune,
@@ -165,11 +184,11 @@ def task_of(
 
 @dataclass(frozen=True)
 class Prediction:
-    """Something said before the run.
+    """A prediction written before the runs.
 
     Attributes:
-        said: In words.
-        holds: What came of it, from the figures of the held-out targets; None where they do not say yet.
+        said: The prediction, in words.
+        holds: Returns whether it holds, from the figures of the held-out targets; None if they are not known yet.
     """
 
     said: str
@@ -181,9 +200,9 @@ def _mean(figures: dict[str, Any], arm: str, metric: str) -> float:
 
 
 def _all(figures: list[dict[str, Any]], arms: tuple[str, ...], test: Callable[[dict[str, Any]], bool]) -> bool | None:
-    """Whether a test holds of every target that has these arms; None where there is none."""
-    there = [one for one in figures if all(arm in one["arms"] for arm in arms)]
-    return all(test(one) for one in there) if there else None
+    """Return whether a test holds for every target that has these arms; None if no target has them."""
+    complete = [one for one in figures if all(arm in one["arms"] for arm in arms)]
+    return all(test(one) for one in complete) if complete else None
 
 
 BEFORE, AFTER, GENERAL = "zero_shot_nats_per_character", "nats_per_character", "general_nats_per_character"
@@ -245,3 +264,31 @@ PREDICTIONS = {
         ),
     ],
 }
+
+
+def _nats(parts: dict[str, Any], part: str, arm: str, metric: str) -> float | None:
+    found = [one for one in parts.get(part, {}).get("targets", []) if arm in one["arms"]]
+    return _mean(found[0], arm, metric) if found else None
+
+
+def _at_most(part: str, arm: str, metric: str, times: float) -> Callable[[dict[str, Any]], bool | None]:
+    """Return a test that a part's nats are at most `times` those of `tuned`, from which it differs in one setting."""
+
+    def holds(parts: dict[str, Any]) -> bool | None:
+        changed, tuned = (_nats(parts, name, arm, metric) for name in (part, "tuned"))
+        return changed <= times * tuned if changed is not None and tuned is not None else None
+
+    return holds
+
+
+#: Predictions about single settings, written before the runs.
+LEVERS = [
+    ("half of the stream from the target's own text: at least 10 % fewer nats before fine-tuning",
+     _at_most("tuned-half-target", OURS, BEFORE, 0.9)),
+    ("and after fine-tuning at most as many nats as picks alone", _at_most("tuned-half-target", OURS, AFTER, 1.0)),
+    ("a fifth of the stream from random rows: at least 3 % fewer nats on general text",
+     _at_most("tuned-replay", OURS, GENERAL, 0.97)),
+    ("for at most 1 % more nats on the target", _at_most("tuned-replay", OURS, AFTER, 1.01)),
+    ("rounds on read-out gradients read the target at least as well as rounds on words, after fine-tuning",
+     _at_most("tuned-readout", "rounds", AFTER, 1.0)),
+]  # fmt: skip

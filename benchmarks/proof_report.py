@@ -1,6 +1,6 @@
-"""What came of `proof.py`: figures per seed, arm and target, statistics, and the page.
+"""The results of `proof.py`: figures per seed, arm and target, statistics, and the page.
 
-Belongs here: reading scorecards, pairing, words. Does not: running (`proof.py`), or what is compared
+Belongs here: reading scorecards, pairing seeds, writing the page. Does not: running (`proof.py`), or the arms
 (`proof_protocol.py`).
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from proof_protocol import AFTER, BEFORE, GENERAL, OURS, PREDICTIONS, Part
+from proof_protocol import AFTER, BEFORE, GENERAL, LEVERS, OURS, PREDICTIONS, Part
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
@@ -29,7 +29,7 @@ _IN_WORDS = {
 
 
 def collect(lake: Path, parts: list[Part], names: list[str], tuning: str) -> dict[str, Any]:
-    """Return all figures that there are: by part and target, pooled over the held-out targets, and predictions."""
+    """Return all figures so far: by part and target, pooled over the held-out targets, and predictions."""
     cores = len(os.sched_getaffinity(0))
     found: dict[str, Any] = {"machine": f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"}
     found |= {"versions": {name: version(name) for name in ("torch", "transformers", "polars")}, "parts": {}}
@@ -44,11 +44,14 @@ def collect(lake: Path, parts: list[Part], names: list[str], tuning: str) -> dic
             "pooled": _pooled([one for one in held_out if not one["cannot_tell"]], part),
             "predictions": predictions,
         }
+    found["levers"] = [
+        {"said": said, "holds": came} for said, holds in LEVERS if (came := holds(found["parts"])) is not None
+    ]
     return found
 
 
 def _target(lake: Path, part: Part, name: str, tuning: str) -> dict[str, Any] | None:
-    """Return the figures of a part on a target; None where it has no scorecard yet."""
+    """Return the figures of a part on a target; None without a scorecard."""
     task = f"{part.name}-{name}"
     if not (lake / "records").is_dir() or (record := Records(Lake(lake), task).last("scorecard")) is None:
         return None
@@ -82,17 +85,17 @@ def _interval(values: list[float | None]) -> dict[str, float]:
 
 
 def _pooled(held_out: list[dict[str, Any]], part: Part) -> dict[str, Any]:
-    """Return ours against each rival over the held-out targets that pass the gates, paired by target and seed."""
+    """Compare `ours` with each rival over the held-out targets that pass the gates, paired by target and seed."""
     frames = {one["target"]: pl.DataFrame(one["runs"], infer_schema_length=None) for one in held_out}
     return {metric: _against(frames, metric) for metric in _metrics(part)} if len(frames) > 1 else {}
 
 
 def _against(frames: dict[str, pl.DataFrame], metric: str) -> dict[str, Any]:
-    """Return ours against each rival: by how much it is better (nats: in percent of the rival's), and what that shows.
+    """Compare `ours` with each rival: its gain (nats: in percent of the rival's), and the judgement.
 
     Args:
         frames: Target → its runs.
-        metric: Of the runs.
+        metric: The metric of the runs.
     """
     differences: dict[str, list[float]] = {}
     for rows in frames.values():
@@ -132,18 +135,24 @@ def page(found: dict[str, Any]) -> str:
             title = f"All held-out targets that pass the gates, {_IN_WORDS[metric]}"
             lines += [f"### {title}", "", *_rivals(rivals, metric), ""]
         if part["predictions"]:
-            lines += ["### Predictions", "", "| said before | came |", "|---|---|"]
-            words = {True: "yes", False: "no", None: "not known yet"}
-            lines += [f"| {one['said']} | {words[one['holds']]} |" for one in part["predictions"]] + [""]
+            lines += ["### Predictions", "", *_predictions(part["predictions"])]
+    if found["levers"]:
+        lines += ["## What one setting changes", "", *_predictions(found["levers"])]
     return "\n".join(lines)
 
 
+def _predictions(predictions: list[dict[str, Any]]) -> list[str]:
+    words = {True: "yes", False: "no", None: "not known yet"}
+    rows = [f"| {one['said']} | {words[one['holds']]} |" for one in predictions]
+    return ["| prediction, written before the runs | holds |", "|---|---|", *rows, ""]
+
+
 def _of_target(one: dict[str, Any]) -> list[str]:
-    passed = {True: "passed", False: "**not passed**", None: "not looked at"}
+    passed = {True: "passed", False: "**not passed**", None: "not evaluated"}
     lines = [f"### {one['target']}{' (for tuning only)' if one['tuning'] else ''}", ""]
     lines += [f"- gate {gate['name']}, {passed[gate['passed']]}: {gate['said']}" for gate in one["gates"]]
     if one["cannot_tell"]:
-        lines += ["", "**This task cannot tell.**"]
+        lines += ["", "**This task cannot distinguish the selections.**"]
     metrics = list(next(iter(one["arms"].values())))
     lines += ["", f"| arm | {' | '.join(_IN_WORDS[metric] for metric in metrics)} |", f"|---|{'---|' * len(metrics)}"]
     for arm, figures in one["arms"].items():
@@ -155,7 +164,7 @@ def _of_target(one: dict[str, Any]) -> list[str]:
 
 def _rivals(rivals: dict[str, Any], metric: str) -> list[str]:
     unit = "points" if metric in _RATES else "% of nats"
-    lines = [f"| against | better by, {unit} | pairs | p, Holm | would be shown | judgement |", f"|{'---|' * 6}"]
+    lines = [f"| rival | gain, {unit} | pairs | p, Holm | smallest detectable gain | judgement |", f"|{'---|' * 6}"]
     for arm, one in rivals.items():
         cells = [arm, _shown(one), one["n"], _short(one["p"]), _short(one["smallest"]), one["judgement"]]
         lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")

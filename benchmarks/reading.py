@@ -2,7 +2,7 @@
 
     python benchmarks/reading.py ../shared --against FOLDER
 
-FOLDER is another checkout of this project, run by this Python. The rows are those of `data/candidates.parquet`.
+FOLDER is another checkout of this project, which the same Python runs. The rows are `data/candidates.parquet`.
 """
 
 import argparse
@@ -30,29 +30,29 @@ print(rows, time.process_time() - began)
 
 
 def seconds(checkout: Path, file: Path) -> tuple[int, float]:
-    """Rows that a checkout reads from a file, and the CPU seconds it takes for it."""
+    """Return the number of rows that a checkout reads from a file, and the CPU seconds."""
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     command = [sys.executable, "-c", READ, str(file)]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True)
-    rows, spent = done.stdout.split()
-    return int(rows), float(spent)
+    rows, cpu = done.stdout.split()
+    return int(rows), float(cpu)
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure both checkouts, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--against", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=5)
-    given = parser.parse_args()
-    frame = pl.read_parquet(given.shared / "data" / "candidates.parquet")
-    table = Table("format", "rows", "here, CPU s", "there, CPU s", "here / there", title=f"medians of {given.runs}")
+    args = parser.parse_args()
+    frame = pl.read_parquet(args.shared / "data" / "candidates.parquet")
+    table = Table("format", "rows", "here, CPU s", "there, CPU s", "here / there", title=f"medians of {args.runs}")
     with tempfile.TemporaryDirectory() as folder:
         writers = {"parquet": frame.write_parquet, "jsonl": frame.write_ndjson, "csv": frame.write_csv}
         for suffix, write in writers.items():
             file = Path(folder) / f"pool.{suffix}"
             write(file)
-            pairs = [(seconds(ROOT, file), seconds(given.against.absolute(), file)) for _ in range(given.runs)]
+            pairs = [(seconds(ROOT, file), seconds(args.against.absolute(), file)) for _ in range(args.runs)]
             (rows,) = {row for pair in pairs for row, _ in pair}
             here, there = (statistics.median(one for _, one in column) for column in zip(*pairs, strict=True))
             table.add_row(suffix, f"{rows:,}", f"{here:.2f}", f"{there:.2f}", f"{here / there:.2f}")

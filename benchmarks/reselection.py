@@ -1,9 +1,9 @@
-"""What a change costs, beside making everything: cold against warm, to the selected subset, by `getmore select`.
+"""Time of `getmore select` after a change of pool or target, beside the first selection.
 
 python benchmarks/reselection.py ../shared [--encoder lexical] [--sample 40000] [--rounds 3] [--json FILE] [--quick]
 
-Rows that come are real: a tenth of ChemProt train and a hundredth of the pool are held back, and take the place of
-others, or are appended. Each change starts from the same state, to which files and selection go back after it.
+New rows are real: a tenth of ChemProt train and a hundredth of the pool are held back, to replace other rows or to be
+appended. Each change starts from the same state, which is restored and selected again after the change.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from getmore_assets.records import Records
 
 
 class Bench:
-    """A task in a folder of its own, and the rows held back."""
+    """A task in a folder of its own, and the rows that are held back."""
 
     def __init__(self, shared: Path, folder: Path, encoder: str, sample: int | None) -> None:
         self.folder, data = folder, shared.absolute() / "data"
@@ -57,7 +57,7 @@ class Bench:
         self.reset()
 
     def reset(self) -> None:
-        """The files as they were at first."""
+        """Restore the first state of the files."""
         self.set_train(self.train)
         (self.folder / "pool/b.parquet").unlink(missing_ok=True)
 
@@ -66,16 +66,16 @@ class Bench:
         (self.folder / "train.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
 
     def exchange(self, share: float) -> None:
-        """Put held-back rows in the place of this share of train."""
+        """Replace a share of train by held-back rows."""
         count = round(share * len(self.train))
         self.set_train(self.train[count:] + self.held[:count])
 
     def append(self) -> None:
-        """Add the rows of the pool that were held back."""
+        """Append the held-back rows to the pool."""
         self.held_pool.write_parquet(self.folder / "pool/b.parquet")
 
     def candidates_with_vectors(self) -> int:
-        """How many rows of the pool have a vector."""
+        """Return how many rows of the pool have a vector."""
         lake = Lake(self.folder / "lake")
         vectors = lake.latest("embeddings")
         if vectors is None:
@@ -84,7 +84,7 @@ class Bench:
         return vectors.scan().select("id").collect().join(pool, on="id", how="semi").height
 
     def select(self, *overrides: str) -> dict[str, Any]:
-        """Run the command; wall seconds, what was made, encoded and decided."""
+        """Run the command, and return its wall seconds, materialized stages, encoded rows and decision."""
         before, began = self.candidates_with_vectors(), time.monotonic()
         command = [sys.executable, "-m", "getmore_assets.cli", "select", str(self.folder / "task.yaml"), *overrides]
         done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
@@ -92,16 +92,16 @@ class Bench:
         if done.returncode:
             sys.exit(done.stderr)
         stages = json.loads(done.stdout.splitlines()[-1])["stages"]
-        made = {s["name"]: s["seconds"] for s in stages if s["status"] == "materialized"}
+        materialized = {s["name"]: s["seconds"] for s in stages if s["status"] == "materialized"}
         records = Records(Lake(self.folder / "lake"), "reselection")
         potentials, subset = records.get("ot_potentials"), records.get("selected_subset")
         assert potentials is not None and subset is not None
         return {
             "seconds": seconds,
-            "made": made,
+            "made": materialized,
             "encoded_candidates": self.candidates_with_vectors() - before,
-            "decision": potentials.facts["decision"] if "ot_potentials" in made else "reused",
-            "jaccard": subset.facts.get("change_jaccard") if "selected_subset" in made else None,
+            "decision": potentials.facts["decision"] if "ot_potentials" in materialized else "reused",
+            "jaccard": subset.facts.get("change_jaccard") if "selected_subset" in materialized else None,
             "hash": subset.data_version,
             "peak_mib": max((s["peak_rss_mb"] for s in stages if s["status"] == "materialized"), default=0.0),
         }
@@ -117,18 +117,18 @@ CHANGES: dict[str, tuple[Callable[[Bench, int], None], list[str]]] = {
 
 
 def measure(bench: Bench, rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """Cold once, then the changes in turn, each from the same state."""
-    found: dict[str, list[dict[str, Any]]] = {"cold": [bench.select()]}
-    first = found["cold"][0]["hash"]
+    """Select once in a new lake, then after each change, from the same state."""
+    runs: dict[str, list[dict[str, Any]]] = {"cold": [bench.select()]}
+    first = runs["cold"][0]["hash"]
 
     def note(name: str, run: dict[str, Any]) -> None:
-        found.setdefault(name, []).append(run)
+        runs.setdefault(name, []).append(run)
         print(f"{name} {run['seconds']:.1f} s", flush=True)
 
     for number in range(rounds):
         for name, (change, overrides) in CHANGES.items():
             if "appended" in name and number:
-                continue  # its vectors are there now: a second time would encode nothing
+                continue  # the lake has the vectors now, so a second time would encode nothing
             change(bench, number)
             note(name, bench.select(*overrides))
             if name != "nothing changed":
@@ -136,16 +136,16 @@ def measure(bench: Bench, rounds: int) -> dict[str, list[dict[str, Any]]]:
                 back = bench.select()
                 assert back["hash"] == first, f"{name}: another selection after going back"
                 note("target back at an earlier version" if "target" in name else "pool or gate back", back)
-    return found
+    return runs
 
 
-def table(found: dict[str, list[dict[str, Any]]]) -> None:
-    """Print medians beside cold."""
-    cold = found["cold"][0]["seconds"]
+def table(runs_by_name: dict[str, list[dict[str, Any]]]) -> None:
+    """Print the median of each change, and its share of the first selection's seconds."""
+    cold = runs_by_name["cold"][0]["seconds"]
     print(
         f"\n{'change':36} {'N':>2} {'seconds':>8} {'of cold':>8} {'encoded':>8}  decision, Jaccard with the last choice"
     )
-    for name, runs in found.items():
+    for name, runs in runs_by_name.items():
         seconds, last = statistics.median(run["seconds"] for run in runs), runs[-1]
         encoded = "/".join(str(n) for n in sorted({run["encoded_candidates"] for run in runs}))
         said = last["decision"] + ("" if last["jaccard"] is None else f", {last['jaccard']:.3f}")
@@ -153,7 +153,7 @@ def table(found: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure every change, print a table, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--encoder", default="lexical")
@@ -161,15 +161,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    sample, rounds = (3000, 1) if asked.quick else (asked.sample, asked.rounds)
+    args = parser.parse_args()
+    sample, rounds = (3000, 1) if args.quick else (args.sample, args.rounds)
     folder = Path(tempfile.mkdtemp(prefix="getmore-reselection-"))
-    found = measure(Bench(asked.shared, folder, asked.encoder, sample), rounds)
-    table(found)
-    if asked.json:
-        asked.json.write_text(
-            json.dumps({"encoder": asked.encoder, "sample": sample, **found}, indent=1) + "\n", "utf-8"
-        )
+    runs = measure(Bench(args.shared, folder, args.encoder, sample), rounds)
+    table(runs)
+    if args.json:
+        figures = {"encoder": args.encoder, "sample": sample, **runs}
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     shutil.rmtree(folder)
 
 

@@ -1,9 +1,9 @@
-"""CPU seconds of whole processes that do no work: help, a refused task file, the code location, a run that reuses all.
+"""CPU seconds of processes that do no work: help, a refused task file, the code location, a run with nothing to do.
 
     python benchmarks/starting.py --against FOLDER [--task TASK.yaml]
 
-FOLDER is another checkout, with an environment in `.venv`, that is timed in turn with this one. TASK.yaml is a task
-that both have run, each in its own lake (`lake` is relative to the checkout); without it the last row is left out.
+FOLDER is another checkout with an environment in `.venv`; the two checkouts take turns. TASK.yaml is a task that both
+have run, each in its own lake (`lake` is relative to the checkout); without it, the last row is left out.
 """
 
 import argparse
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def seconds(checkout: Path, arguments: list[str]) -> float:
-    """CPU seconds, user and system, of Python with these arguments in a checkout, children included."""
+    """Return the CPU seconds, user and system, of a Python process in a checkout, with its children."""
     before = os.times()
     environment = {**os.environ, "PYTHONPATH": str(checkout), "DAGSTER_DISABLE_TELEMETRY": "yes"}
     command = [str(checkout / ".venv" / "bin" / "python"), *arguments]
@@ -30,12 +30,12 @@ def seconds(checkout: Path, arguments: list[str]) -> float:
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure both checkouts, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", type=Path, required=True)
     parser.add_argument("--task")
     parser.add_argument("--runs", type=int, default=5)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as bad:
         bad.write("warmpu: {}\n")
         bad.flush()
@@ -45,13 +45,13 @@ def main() -> None:
             "a refused task file": [*command, "run", bad.name],
             "the code location": ["-c", "import getmore_assets.definitions"],
         }
-        if given.task:
-            rows["run with nothing to do"] = [*command, "run", given.task]
+        if args.task:
+            rows["run with nothing to do"] = [*command, "run", args.task]
         table = Table(
-            "process", "here, CPU s", "there, CPU s", "here / there", title=f"medians of {given.runs}, in turn"
+            "process", "here, CPU s", "there, CPU s", "here / there", title=f"medians of {args.runs}, in turn"
         )
         for name, arguments in rows.items():
-            pairs = [(seconds(ROOT, arguments), seconds(given.against, arguments)) for _ in range(given.runs)]
+            pairs = [(seconds(ROOT, arguments), seconds(args.against, arguments)) for _ in range(args.runs)]
             here, there = (statistics.median(column) for column in zip(*pairs, strict=True))
             table.add_row(name, f"{here:.2f}", f"{there:.2f}", f"{here / there:.2f}")
     Console(width=100).print(table)

@@ -1,11 +1,11 @@
-"""What a folder of many task files costs: registration, a sensor's tick and a step, in CPU seconds.
+"""CPU seconds of registration, a sensor's tick and a step, with few and with many task files.
 
     python benchmarks/task_files.py [--files 5 500] [--json results/task_files.json]
 
-Each number of files is measured in a process of its own, with Dagster's store on disk. Every task has a train table
-(Delta) and two files of its own, and shares the pool. A tick is what the code server does for a sensor every 30 s, and
-`first` the first tick of a new process, which reads every file once. A step is one asset that is found reused; `first`
-is the first of a new process, without its imports.
+Each number of files is measured in a process of its own, with Dagster's store on disk. Every task has its own train
+table (Delta) and two files, and shares the pool. A tick is the work of the code server for a sensor every 30 s; `first`
+is the first tick of a new process, which reads every file once. A step is one cached asset; `first` is the first step
+of a new process, without imports.
 """
 
 import argparse
@@ -27,14 +27,14 @@ _TIMES = 7
 
 
 def texts(name: str, count: int) -> pl.DataFrame:
-    """Return rows of words that no other name has."""
-    drawn = random.Random(name)  # noqa: S311 - no secret
-    words = ["".join(drawn.choices("abcdefghijklmnopqrstuvwxyz", k=6)) for _ in range(300)]
-    return pl.DataFrame({"text": [" ".join(drawn.choices(words, k=14)) for _ in range(count)]})
+    """Return rows of random words, different for each name."""
+    rng = random.Random(name)  # noqa: S311 - not for cryptography
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=6)) for _ in range(300)]
+    return pl.DataFrame({"text": [" ".join(rng.choices(words, k=14)) for _ in range(count)]})
 
 
 def write_tasks(folder: Path, count: int) -> None:
-    """Write `count` task files under `folder/tasks`, and what they name."""
+    """Write `count` task files under `folder/tasks`, and their sources."""
     (folder / "tasks").mkdir()
     texts("pool", 80).write_parquet(folder / "pool.parquet")
     for n in range(count):
@@ -65,7 +65,7 @@ def seconds(work: Callable[[], object], times: int = _TIMES) -> dict[str, float]
 
 
 def measure(count: int) -> dict[str, dict[str, float]]:
-    """Return the CPU seconds of each act with `count` task files."""
+    """Return the CPU seconds of each operation with `count` task files."""
     import dagster as dg
 
     from getmore_assets.definitions import defs
@@ -84,9 +84,9 @@ def measure(count: int) -> dict[str, dict[str, float]]:
                 context = dg.build_sensor_context(
                     instance=instance, cursor=cursors.get(sensor.name), sensor_name=sensor.name, definitions=defs
                 )
-                found = sensor(context)
-                cursors[sensor.name] = context.cursor if isinstance(found, dg.SkipReason) else found.cursor
-                for request in getattr(found, "dynamic_partitions_requests", None) or []:
+                result = sensor(context)
+                cursors[sensor.name] = context.cursor if isinstance(result, dg.SkipReason) else result.cursor
+                for request in getattr(result, "dynamic_partitions_requests", None) or []:
                     instance.add_dynamic_partitions("target", request.partition_keys)
 
             everything = defs.resolve_implicit_global_asset_job_def()
@@ -96,44 +96,35 @@ def measure(count: int) -> dict[str, dict[str, float]]:
                 done = job.execute_in_process(instance=instance, partition_key=f"target-{count // 2}")
                 assert done.success
 
-            found = {"registration": seconds(lambda: tick(sensors["task_files"]))}
+            figures = {"registration": seconds(lambda: tick(sensors["task_files"]))}
             assert len(instance.get_dynamic_partitions("target")) == count
             step()
-            found["tick of target_changes"] = seconds(lambda: tick(sensors["target_changes"]))
-            found["tick of pool_changes"] = seconds(lambda: tick(sensors["pool_changes"]))
+            figures["tick of target_changes"] = seconds(lambda: tick(sensors["target_changes"]))
+            figures["tick of pool_changes"] = seconds(lambda: tick(sensors["pool_changes"]))
         with dg.DagsterInstance.local_temp(str(folder / "home")) as instance:
             from getmore_assets import tasks_folder
 
-            for cache in (
-                tasks_folder._words,
-                tasks_folder._name,
-                tasks_folder._loaded,
-                tasks_folder._read,
-                tasks_folder._find,
-            ):
-                cache.cache_clear()
-            found["step"] = seconds(step)
-        return found
+            for name in ("_words", "_name", "_loaded", "_read", "_find"):
+                getattr(tasks_folder, name).cache_clear()
+            figures["step"] = seconds(step)
+        return figures
 
 
 def main(counts: list[int], into: str | None) -> None:
-    """Measure each number of files in a process of its own, print a table, keep the figures."""
-    found = {}
+    """Measure each number of files in a process of its own, print a table, and write the figures."""
+    figures = {}
     for count in counts:
         command = [sys.executable, __file__, "--measure", str(count)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        found[count] = json.loads(done.stdout.splitlines()[-1])
+        figures[count] = json.loads(done.stdout.splitlines()[-1])
     print(f"{'CPU seconds':<26}" + "".join(f"{count:>10} files" for count in counts) + "     ratio")
-    for act in found[counts[0]]:
-        for which in ("first", "later"):
-            values = [found[count][act][which] for count in counts]
-            print(
-                f"{act + ', ' + which:<32}"
-                + "".join(f"{v:>10.4f}      " for v in values)
-                + f"{values[-1] / values[0]:>6.2f}"
-            )
+    for operation in figures[counts[0]]:
+        for call in ("first", "later"):
+            values = [figures[count][operation][call] for count in counts]
+            cells = "".join(f"{value:>10.4f}      " for value in values)
+            print(f"{operation + ', ' + call:<32}{cells}{values[-1] / values[0]:>6.2f}")
     if into:
-        Path(into).write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        Path(into).write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
@@ -141,8 +132,8 @@ if __name__ == "__main__":
     parser.add_argument("--files", type=int, nargs="+", default=[5, 500])
     parser.add_argument("--json")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.measure is None:
-        main(given.files, given.json)
+    args = parser.parse_args()
+    if args.measure is None:
+        main(args.files, args.json)
     else:
-        print(json.dumps(measure(given.measure)))
+        print(json.dumps(measure(args.measure)))

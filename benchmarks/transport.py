@@ -1,9 +1,9 @@
-"""The solve on a CPU beside OTT-JAX, POT and GeomLoss: the same points, ε and error, each run a process of its own.
+"""The solve on a CPU beside OTT-JAX, POT and GeomLoss: the same points, ε and error, each run in a process of its own.
 
 python benchmarks/transport.py ../shared --peers peers/bin/python --json benchmarks/results/transport.json
 
-Peers are told beforehand how many iterations they need (Sinkhorn's own number, counted here), so they check their error
-at most once. OTT-JAX is compiled before it is timed. `peers.txt` says what the interpreter of the peers must have.
+The peers get the number of iterations that Sinkhorn needs, which is counted first, so that they check their error at
+most once. OTT-JAX is compiled before the timed run. `peers.txt` lists the packages that the peers' Python needs.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from rich.table import Table
 from vectors import vectors
 
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 
 TOLERANCE = 1e-3
 OURS = ("ours", "kernel", "plain_pass", "sinkhorn")
-#: Solver, its settings, and whether it is so much slower that one round must do.
+#: Solver, settings, and whether the solver is so slow that it runs in one round only.
 LINE_UP: list[tuple[str, dict[str, Any], bool]] = [
     ("ours", {"memory_mb": 1024}, False),
     ("ours", {"memory_mb": 4096}, False),
-    ("ours", {"memory_mb": 0}, False),  # every pass computed
+    ("ours", {"memory_mb": 0}, False),  # without a stored kernel
     ("kernel", {}, False),
     ("plain_pass", {}, False),
     ("ott", {"batch_size": 8192}, False),
@@ -43,7 +43,7 @@ LINE_UP: list[tuple[str, dict[str, Any], bool]] = [
 
 
 def one(python: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
-    """Run a solver in a process of its own; seconds, extra_mib, remark, and where its g is."""
+    """Run a solver in a process of its own, and return its figures; the solver writes g to the spec's file."""
     (work / "spec.json").write_text(json.dumps(spec))
     command = [python, str(Path(__file__).with_name("transport_peers.py")), "spec.json", "result.json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -51,23 +51,23 @@ def one(python: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return {"failed": last[:160]}
-    found: dict[str, Any] = json.loads((work / "result.json").read_text())
-    return found
+    result: dict[str, Any] = json.loads((work / "result.json").read_text())
+    return result
 
 
 def measure(
     x: Path, y: Path, relative: list[float], python: str | None, rounds: int, work: Path
 ) -> list[dict[str, Any]]:
-    """All solvers in turn, `rounds` times, at every ε."""
+    """Run all solvers in turn, `rounds` times, at every ε."""
     candidates, targets = np.load(x), np.load(y)
-    problem = pose(candidates, targets)
+    problem = build_problem(candidates, targets)
     tile_pass, rows = CpuPass(problem), []
     for ratio in relative:
         epsilon = ratio * problem.mean_cost
         common = {"x": str(x), "y": str(y), "epsilon": epsilon, "tolerance": TOLERANCE, "g": str(work / "g.npy")}
         counted = one(sys.executable, {**common, "solver": "sinkhorn"}, work)
-        # Their first half-step starts from the other side, and float32 sums cost them: they may need some more.
-        told = dict.fromkeys(("ott", "pot"), int(counted["remark"].split()[0]))
+        # OTT-JAX and POT may need a few more: they start with the other half-step, and add in float32.
+        iterations = dict.fromkeys(("ott", "pot"), int(counted["remark"].split()[0]))
         runs: dict[str, list[dict[str, Any]]] = {"sinkhorn, our passes": [counted]}
         errors = {"sinkhorn, our passes": _error(tile_pass, work, epsilon)}
         for turn in range(rounds):
@@ -76,31 +76,31 @@ def measure(
                 interpreter = sys.executable if solver in OURS else python
                 if interpreter is None or (slow and turn):
                     continue
-                spec = {**common, **settings, "solver": solver, "iterations": told.get(solver)}
-                found = one(interpreter, spec, work)
-                if "seconds" in found and solver != "plain_pass":
+                spec = {**common, **settings, "solver": solver, "iterations": iterations.get(solver)}
+                run = one(interpreter, spec, work)
+                if "seconds" in run and solver != "plain_pass":
                     errors[name] = _error(tile_pass, work, epsilon)
-                if solver in told and errors.get(name, 0) > TOLERANCE:
-                    told[solver] += 1 + told[solver] // 4
-                    found = one(interpreter, {**spec, "iterations": told[solver]}, work)
+                if solver in iterations and errors.get(name, 0) > TOLERANCE:
+                    iterations[solver] += 1 + iterations[solver] // 4
+                    run = one(interpreter, {**spec, "iterations": iterations[solver]}, work)
                     errors[name] = _error(tile_pass, work, epsilon)
-                runs.setdefault(name, []).append(found)
-                print(ratio, name, found, errors.get(name), flush=True)
+                runs.setdefault(name, []).append(run)
+                print(ratio, name, run, errors.get(name), flush=True)
         ours = median(run["seconds"] for run in runs["ours memory_mb=1024"])
-        rows += [_row(ratio, name, made, errors.get(name), ours) for name, made in runs.items()]
+        rows += [_row(ratio, name, of_solver, errors.get(name), ours) for name, of_solver in runs.items()]
     return rows
 
 
 def _error(tile_pass: CpuPass, work: Path, epsilon: float) -> float:
-    """The float32 L1 error of the target marginal that a solver's g leads to, by the same measure for all."""
+    """Return the L1 error of the target marginal for a solver's g, in float32, computed in the same way for all."""
     g = np.load(work / "g.npy")
     return float(np.abs(tile_pass(g, epsilon, tile_pass.problem.n)[1] - tile_pass.problem.b).sum())
 
 
-def _row(ratio: float, name: str, made: list[dict[str, Any]], error: float | None, ours: float) -> dict[str, Any]:
-    good = [run for run in made if "seconds" in run]
+def _row(ratio: float, name: str, runs: list[dict[str, Any]], error: float | None, ours: float) -> dict[str, Any]:
+    good = [run for run in runs if "seconds" in run]
     if not good:
-        return {"epsilon": ratio, "solver": name, "failed": made[0]["failed"]}
+        return {"epsilon": ratio, "solver": name, "failed": runs[0]["failed"]}
     seconds = [run["seconds"] for run in good]
     return {
         "epsilon": ratio,
@@ -119,35 +119,21 @@ def _row(ratio: float, name: str, made: list[dict[str, Any]], error: float | Non
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Print the table."""
-    table = Table(
-        "ε / mean cost",
-        "solver",
-        "seconds (least - most)",
-        "CPU s (least)",
-        "x ours",
-        "L1 error",
-        "MiB beside inputs",
-        "remark",
-    )
+    columns = ("seconds (least - most)", "CPU s (least)", "x ours", "L1 error", "MiB beside inputs", "remark")
+    table = Table("ε / mean cost", "solver", *columns)
     for row in rows:
         if "failed" in row:
             table.add_row(f"{row['epsilon']}", row["solver"], "-", "-", "-", "-", "-", row["failed"])
             continue
         span = f"{row['seconds']:.2f} ({row['least']:.2f} - {row['most']:.2f})"
         error = "" if row["error"] is None else f"{row['error']:.1e}"
-        figures = [
-            f"{row['cpu_seconds']:.2f}",
-            f"{row['times_ours']:.2f}",
-            error,
-            f"{row['extra_mib']:.0f}",
-            row["remark"],
-        ]
-        table.add_row(f"{row['epsilon']}", row["solver"], span, *figures)
+        figures = [f"{row['cpu_seconds']:.2f}", f"{row['times_ours']:.2f}", error, f"{row['extra_mib']:.0f}"]
+        table.add_row(f"{row['epsilon']}", row["solver"], span, *figures, row["remark"])
     Console(width=160).print(table)
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on."""
+    """Return the number of cores and the versions of packages."""
     names = ("torch", "numpy", "getmore-assets")
     return {
         "threads": len(os.sched_getaffinity(0)),
@@ -158,28 +144,28 @@ def machine() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure all solvers, print a table, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
-    parser.add_argument("--peers", help="the Python that has the peers; without it they are left out")
+    parser.add_argument("--peers", help="Python of an environment with the peers; without it, they are left out")
     parser.add_argument("--epsilon", type=float, nargs="+", default=[0.02, 0.05, 0.1])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path(".getmore/benchmarks"))
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--quick", action="store_true", help="8,192 candidates, 1,000 targets, one ε, one round")
-    given = parser.parse_args()
-    x, y = vectors(given.shared, given.cache)
-    if given.quick:
-        given.epsilon, given.rounds = [0.05], 1
-        x_all, y_all, (x, y) = np.load(x, mmap_mode="r"), np.load(y), (given.cache / "x.npy", given.cache / "y.npy")
+    args = parser.parse_args()
+    x, y = vectors(args.shared, args.cache)
+    if args.quick:
+        args.epsilon, args.rounds = [0.05], 1
+        x_all, y_all, (x, y) = np.load(x, mmap_mode="r"), np.load(y), (args.cache / "x.npy", args.cache / "y.npy")
         np.save(x, x_all[:8192])
         np.save(y, y_all[:1000])
     with tempfile.TemporaryDirectory() as work:
-        rows = measure(x.absolute(), y.absolute(), given.epsilon, given.peers, given.rounds, Path(work))
+        rows = measure(x.absolute(), y.absolute(), args.epsilon, args.peers, args.rounds, Path(work))
     show(rows)
     sizes = {"candidates": list(np.load(x, mmap_mode="r").shape), "targets": list(np.load(y, mmap_mode="r").shape)}
-    if given.json:
-        given.json.write_text(json.dumps({**sizes, "tolerance": TOLERANCE, **machine(), "rows": rows}, indent=1) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps({**sizes, "tolerance": TOLERANCE, **machine(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

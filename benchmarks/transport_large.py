@@ -1,4 +1,4 @@
-"""The solve on a CPU with candidates on disk: does its time grow linearly, and does its memory stay where it is?
+"""Time and memory of the solve on a CPU with candidates on disk, for 250,000 to 2 million candidates.
 
 python benchmarks/transport_large.py ../shared --json benchmarks/results/transport-large.json
 """
@@ -20,43 +20,43 @@ RELATIVE, TOLERANCE = 0.05, 1e-3
 
 
 def solve_one(x: str, y: str, count: int) -> dict[str, Any]:
-    """Solve for the first `count` candidates of a file; seconds, and the highest resident memory all the while."""
+    """Solve for the first `count` candidates of a file, and return the seconds and the peak resident memory."""
     from getmore_assets.metering import metered
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.rows import NpyFile
     from getmore_assets.transport.solver import solve
 
     with metered() as meter:
         started = time.perf_counter()
-        problem = pose(NpyFile(Path(x), count), np.load(y))
-        posed = time.perf_counter()
-        found = solve(CpuPass(problem), RELATIVE * problem.mean_cost, tolerance=TOLERANCE)
+        problem = build_problem(NpyFile(Path(x), count), np.load(y))
+        built = time.perf_counter()
+        solution = solve(CpuPass(problem), RELATIVE * problem.mean_cost, tolerance=TOLERANCE)
         ended = time.perf_counter()
     return {
         "candidates": count,
         "targets": problem.m,
         "width": problem.y.shape[1],
         "seconds": ended - started,
-        "scan_seconds": posed - started,
-        "full_passes": found.full_passes,
-        "passes": found.passes,
-        "error": found.error,
+        "scan_seconds": built - started,
+        "full_passes": solution.full_passes,
+        "passes": solution.passes,
+        "error": solution.error,
         "peak_rss_mib": meter.peak_rss_mb,
         "file_mib": 4 * count * problem.y.shape[1] / 2**20,
     }
 
 
 def main() -> None:
-    """Measure each size in a process of its own, fit a line."""
+    """Measure each size in a process of its own, and fit a line to the seconds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--cache", type=Path, default=Path(".getmore/benchmarks"))
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--quick", action="store_true", help="16,384 and 32,768 candidates of width 256")
-    given = parser.parse_args()
-    sizes = [2**14, 2**15] if given.quick else [250_000, 500_000, 1_000_000, 2_000_000]
-    x, y = vectors(given.shared, given.cache, 256 if given.quick else 384)
+    args = parser.parse_args()
+    sizes = [2**14, 2**15] if args.quick else [250_000, 500_000, 1_000_000, 2_000_000]
+    x, y = vectors(args.shared, args.cache, 256 if args.quick else 384)
     large = more(x, x.with_name(f"more-{sizes[-1]}.npy"), sizes[-1])
     rows = []
     for count in sizes:
@@ -72,8 +72,8 @@ def main() -> None:
         table.add_row(f"{row['candidates']:,}", *figures, f"{row['peak_rss_mib']:.0f}", f"{row['file_mib']:.0f}")
     Console(width=120).print(table)
     print(f"{slope:.1f} s a million + {offset:.1f} s; residuals {np.round(fit['residuals'], 1).tolist()} s")
-    if given.json:
-        given.json.write_text(json.dumps({**machine(), "epsilon": RELATIVE, "fit": fit, "rows": rows}, indent=1) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps({**machine(), "epsilon": RELATIVE, "fit": fit, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

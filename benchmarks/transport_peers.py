@@ -1,4 +1,4 @@
-"""One solve by one solver, in a process of its own: what `transport.py` times. Runs in the interpreter that has it.
+"""One solve by one solver, timed for `transport.py`, with the Python in which the solver is installed.
 
 python benchmarks/transport_peers.py SPEC.json RESULT.json
 """
@@ -15,28 +15,28 @@ import numpy as np
 import psutil
 
 Spec = dict[str, Any]
-#: Loads and compiles, then returns what is timed: (seconds are counted here) -> target potential [m] and a remark.
+#: Loads and compiles the solver, and returns the timed function, which returns the target potential `[m]` and a remark.
 Solver = Callable[[Spec, np.ndarray, np.ndarray], Callable[[], tuple[np.ndarray, str]]]
 
 
 def ours(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """The solver of this project, with the memory that its plan keeps the kernel in at a limit of `memory_mb`."""
+    """Return the function for this project's solver, which stores as much of the kernel as `memory_mb` allows."""
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.plan import keep_mb
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve
 
     def run() -> tuple[np.ndarray, str]:
-        problem = pose(x, y)
+        problem = build_problem(x, y)
         tile_pass = CpuPass(problem, keep_mb=keep_mb(problem.n, *problem.y.shape, spec["memory_mb"]))
-        found = solve(tile_pass, spec["epsilon"], tolerance=spec["tolerance"])
-        return found.g, f"{found.passes:.1f} passes, {found.full_passes} of them over all"
+        solution = solve(tile_pass, spec["epsilon"], tolerance=spec["tolerance"])
+        return solution.g, f"{solution.passes:.1f} passes, {solution.full_passes} of them over all"
 
     return run
 
 
 def kernel(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """The simplest fast solver: the whole kernel once, then two matrix-vector products an iteration of Sinkhorn."""
+    """Return the function for the simplest fast solver: Sinkhorn with the whole kernel in memory."""
     import torch
 
     def run() -> tuple[np.ndarray, str]:
@@ -57,7 +57,7 @@ def kernel(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.nd
 
 
 def plain_pass(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """One float32 pass as one would write it in torch: product, log-sum-exp, plan, column sum, in 64 MiB tiles."""
+    """Return the function for one float32 pass in plain torch: product, log-sum-exp, column sum, in 64 MiB tiles."""
     import torch
 
     def run() -> tuple[np.ndarray, str]:
@@ -74,12 +74,12 @@ def plain_pass(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[n
 
 
 def sinkhorn(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """Sinkhorn without acceleration, in this project's passes: what the number of iterations for the peers is from."""
+    """Return the function for Sinkhorn with this project's passes, which counts the iterations for the peers."""
     from getmore_assets.transport.passes.cpu import CpuPass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
 
     def run() -> tuple[np.ndarray, str]:
-        tile_pass, g, b = CpuPass(pose(x, y)), np.zeros(len(y)), 1 / len(y)
+        tile_pass, g, b = CpuPass(build_problem(x, y)), np.zeros(len(y)), 1 / len(y)
         iteration = 0
         while iteration < 2000:
             iteration += 1
@@ -93,7 +93,7 @@ def sinkhorn(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.
 
 
 def ott(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """OTT-JAX, online; told beforehand how many iterations it takes, so that it checks its error once."""
+    """Return the function for OTT-JAX, online, with a given number of iterations, so that it checks its error once."""
     import jax
     import jax.numpy as jnp
     from ott.geometry import pointcloud
@@ -119,7 +119,7 @@ def ott(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarr
 
 
 def pot(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """POT's sinkhorn_log on torch, dense; likewise told how many iterations."""
+    """Return the function for POT's sinkhorn_log on torch, dense, with a given number of iterations."""
     import ot
     import torch
 
@@ -127,7 +127,7 @@ def pot(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarr
         cost = torch.addmm(torch.tensor(2.0), torch.from_numpy(x), torch.from_numpy(y).T, alpha=-2)
         a, b = torch.full((len(x),), 1 / len(x)), torch.full((len(y),), 1 / len(y))
         count = spec["iterations"]
-        # Its plan would be another matrix of this size: `sinkhorn` has no way not to make it.
+        # `ot.sinkhorn` would also return the plan, another matrix of this size.
         _, log = ot.bregman.sinkhorn_log(
             a, b, cost, spec["epsilon"], numItermax=count, stopThr=0.0, log=True, warn=False
         )
@@ -137,11 +137,11 @@ def pot(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarr
 
 
 def geomloss(spec: Spec, x: np.ndarray, y: np.ndarray) -> Callable[[], tuple[np.ndarray, str]]:
-    """GeomLoss: its own ε-scaling, no tolerance to set; online (KeOps) or dense."""
+    """Return the function for GeomLoss, with its own ε-scaling and without a tolerance; online (KeOps) or dense."""
     import torch
     from geomloss import SamplesLoss
 
-    blur = float(np.sqrt(spec["epsilon"] / 2))  # its cost is |x - y|²/2 and its ε blur²
+    blur = float(np.sqrt(spec["epsilon"] / 2))  # GeomLoss' cost is |x - y|²/2, and its ε is blur²
     loss = SamplesLoss(
         "sinkhorn", p=2, blur=blur, scaling=spec["scaling"], debias=False, potentials=True, backend=spec["backend"]
     )
@@ -160,7 +160,7 @@ SOLVERS: dict[str, Solver] = {f.__name__: f for f in (ours, kernel, plain_pass, 
 
 
 def main() -> None:
-    """Time it, and watch its memory above what is there when it starts."""
+    """Measure the seconds of a solver, and its peak memory beyond the memory at the start."""
     spec = json.loads(Path(sys.argv[1]).read_text())
     x, y = np.load(spec["x"]), np.load(spec["y"])
     run, peak, done = SOLVERS[spec["solver"]](spec, x, y), [0], threading.Event()
@@ -177,11 +177,9 @@ def main() -> None:
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     done.set()
     np.save(spec["g"], g)
-    Path(sys.argv[2]).write_text(
-        json.dumps(
-            {"seconds": seconds, "cpu_seconds": cpu, "extra_mib": max(0, peak[0] - before) / 2**20, "remark": remark}
-        )
-    )
+    extra = max(0, peak[0] - before) / 2**20
+    result = {"seconds": seconds, "cpu_seconds": cpu, "extra_mib": extra, "remark": remark}
+    Path(sys.argv[2]).write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Real embeddings to benchmark on: the whole pool and ChemProt's train split, by the lexical encoder.
+"""Real embeddings for benchmarks: the whole pool and ChemProt's train split, with the lexical encoder.
 
-Belongs here: making them once, in a random order. Does not: measuring.
+Belongs here: encoding once, in random order. Does not: measuring.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ _BATCH = 4096
 
 
 def vectors(shared: Path, cache: Path, dimensions: int = 256) -> tuple[Path, Path]:
-    """Files with the candidates (`[134123, d]`) and the targets (`[4169, d]`), float32, of unit length."""
+    """Return the files of the candidates (`[134123, d]`) and the targets (`[4169, d]`), float32, of unit length."""
     folder = cache / f"lexical-{dimensions}"
     x, y = folder / "candidates.npy", folder / "targets.npy"
     if y.is_file():
@@ -33,7 +33,7 @@ def vectors(shared: Path, cache: Path, dimensions: int = 256) -> tuple[Path, Pat
 
 
 def more(x: Path, path: Path, count: int) -> Path:
-    """A file of `count` candidates: each a mixture of two real ones, scaled to unit length."""
+    """Return a file of `count` candidates, each a mixture of two real candidates, scaled to unit length."""
     real, rng = np.load(x, mmap_mode="r"), np.random.default_rng(0)
     if path.is_file() and np.load(path, mmap_mode="r").shape == (count, real.shape[1]):
         return path

@@ -1,8 +1,8 @@
-"""Writes the pages that are read off the code: every setting of a task file, every command.
+"""Write the pages that are generated from the code: settings, commands, Python.
 
     python -m docs.generate
 
-Belongs here: from schema and commands to Markdown. A test compares the pages with what this would write.
+Belongs here: turning schema, commands and docstrings into Markdown. A test fails if the pages are out of date.
 """
 
 import importlib
@@ -15,7 +15,7 @@ import click
 import yaml
 from pydantic.fields import FieldInfo
 
-from getmore_assets.cli import VERBS, main
+from getmore_assets.cli import COMMANDS, main
 from getmore_assets.config import BASE, Section, Task
 from getmore_assets.task_files import section_in
 
@@ -23,12 +23,12 @@ HERE = Path(__file__).parent
 
 
 def settings() -> str:
-    """The page with every field of a task file."""
+    """Return the page with every field of a task file."""
     lines = [
         "# Settings",
         "",
-        "For whoever writes a task file: every field, its default, what it means. Written by `python -m docs.generate`",
-        "from the schema. Fields that hold a section of their own link to it.",
+        "For whoever writes a task file: every field with default and meaning. Written by `python -m docs.generate`",
+        "from the schema. A field that is a section links to it.",
         "",
     ]
     seen: list[type[Section]] = []
@@ -68,33 +68,33 @@ def _default(field: FieldInfo) -> str:
         if not value:
             return ""
     if isinstance(value, list):
-        value = [one.model_dump(mode="json", exclude_unset=True) if isinstance(one, Section) else one for one in value]
+        value = [v.model_dump(mode="json", exclude_unset=True) if isinstance(v, Section) else v for v in value]
     if value is None:
         return "none"
     return f"`{yaml.safe_dump([value], default_flow_style=True, width=10**9).strip()[1:-1]}`"
 
 
 def _about(field: FieldInfo, nested: type[Section] | None) -> str:
-    said = (field.description or "").replace("|", "\\|").replace("\n", " ")
+    description = (field.description or "").replace("|", "\\|").replace("\n", " ")
     kind = field.annotation
     choices = [c for c in get_args(kind) if isinstance(c, str)] if get_origin(kind) is not None and not nested else []
-    parts = [said, " \\| ".join(f"`{one}`" for one in choices)]
+    parts = [description, " \\| ".join(f"`{choice}`" for choice in choices)]
     if nested:
         parts.append(f"[{_title(nested)}](#{_title(nested).lower().replace(' ', '-')})")
     return "; ".join(part for part in parts if part)
 
 
 def commands() -> str:
-    """The page with every command and its options."""
+    """Return the page with every command and its options."""
     lines = [
         "# Commands",
         "",
-        "For whoever looks for an option. Written by `python -m docs.generate` from the commands' own help.",
+        "For whoever looks for an option. Written by `python -m docs.generate` from the help of the commands.",
         "",
         _help(main.help or "").replace("\b", ""),
         "",
     ]
-    for verb in VERBS:
+    for verb in COMMANDS:
         command = main.get_command(click.Context(main), verb)
         assert command is not None
         context = click.Context(command, info_name=verb, parent=click.Context(main, info_name="getmore"))
@@ -113,7 +113,7 @@ def _help(text: str) -> str:
     return re.sub(r"[ \t]+\n", "\n", inspect.cleandoc(text))
 
 
-#: What a program of someone else's may call, by module.
+#: The public functions and classes, by module.
 _PYTHON = {
     "getmore_assets": [
         *("select", "compare", "explain", "embed", "solve"),
@@ -130,7 +130,7 @@ _PYTHON = {
 
 
 def api() -> str:
-    """The page with the functions and classes that programs may call."""
+    """Return the page with the public functions and classes."""
     lines = [
         "# Python",
         "",

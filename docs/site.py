@@ -1,6 +1,6 @@
-"""Hooks of the docs site: pages that lie elsewhere in the repository, and links as they are there.
+"""Hooks of the docs site, which `make docs` builds: pages outside of `docs/`, and links between pages.
 
-Belongs here: what makes pages that are read on a forge pages of a site. Does not: their text. Run by `make docs`.
+Belongs here: turning pages of the repository into pages of a site. Does not: their text.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-#: Pages of the site that lie outside `docs/`, by their names there.
+#: Pages outside of `docs/`, by their name on the site.
 ELSEWHERE = {
     "index.md": "README.md",
     "architecture.md": "ARCHITECTURE.md",
@@ -24,14 +24,14 @@ _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that lie elsewhere."""
+    """Add the pages outside of `docs/`."""
     for name, path in ELSEWHERE.items():
         files.append(File.generated(config, name, content=(ROOT / path).read_text("utf-8")))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Have links lead to pages of the site; one to a file that is no page becomes its name."""
+    """Point links to pages of the site, and replace links to other files by the name of the file."""
     own = PurePosixPath(ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")).parent
     parts = _FENCE.split(markdown)
     return "".join(part if part.startswith("```") else _LINK.sub(lambda m: _link(m, own), part) for part in parts)

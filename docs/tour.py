@@ -1,12 +1,11 @@
-"""Drives the UI as a user would, in a headless browser, says what held, and takes the pictures of the README.
-
-Needs `pip install playwright`, a Chromium (its path in CHROMIUM), and `make dev` on a lake where `make demo` ran.
+"""Use Dagster's and MLflow's UI in a headless browser, check what they show, and take the screenshots of the README.
 
     python -m docs.tour http://127.0.0.1:3000 http://127.0.0.1:5000 docs/images [part]...
 
-Parts: graph columns materialise jobs figures mlflow report; all without one, in this order. `materialise` makes the
-demo's subset again, with other launchpad values, and with the values of the task file after it. Pictures that no page
-shows go to the folder's `tour`, to be looked at.
+It needs `pip install playwright`, Chromium (its path in CHROMIUM), and `make dev` on a lake with the results of
+`make demo`. Parts: graph columns materialise jobs figures mlflow report; by default all, in this order. `materialise`
+materializes the demo's subset with other launchpad values, then with those of the task file. Screenshots that no page
+shows are written to the subfolder `tour`.
 """
 
 import base64
@@ -23,7 +22,7 @@ from getmore_assets.records import STAGE_NAMES
 from tests.drives import report as report_drive
 
 GROUPS = ("corpus", "transport", "selection", "models", "proof")
-#: A stage and its figure: what the window that shows it is called, and the figure alone where a page has that too.
+#: By stage and figure: the name of the window's screenshot, and of the figure's image if a page shows it alone.
 SHOWN = {
     ("selected_subset", "composition"): ("ui-figure", "demo-composition"),
     ("ot_potentials", "convergence"): ("tour/convergence", None),
@@ -36,27 +35,27 @@ WINDOW: ViewportSize = {"width": 1600, "height": 1000}
 
 
 class Tour:
-    """One browser, both UIs, a folder for pictures, and what held."""
+    """A browser, both UIs, the folder of screenshots, and the failed checks."""
 
     def __init__(self, page: Page, dagster: str, mlflow: str, folder: Path) -> None:
         self.page, self.dagster, self.mlflow, self.folder = page, dagster, mlflow, folder
         self.failed: list[str] = []
         self.place: Path | None = None
 
-    def said(self, what: str, held: bool) -> None:
-        """Say whether something held."""
+    def check(self, what: str, held: bool) -> None:
+        """Print whether a check passed, and keep a failed one."""
         print("holds " if held else "FAILS ", what, flush=True)
         if not held:
             self.failed.append(what)
 
     def shot(self, name: str, clip: FloatRect | None = None) -> None:
-        """One picture, once nothing moves any more; of a part of the window, or of all of it."""
+        """Take a screenshot of the window, or of a part of it, after animations have ended."""
         self.page.wait_for_timeout(2500)
         self.page.screenshot(path=self.folder / f"{name}.png", clip=clip)
         print(self.folder / f"{name}.png", flush=True)
 
     def graph(self) -> None:
-        """The line, every group open, in a window of its own shape: the page fits a graph by its width only."""
+        """Show the graph with all groups expanded, in a large window, because the page fits a graph by its width."""
         page = self.page
         page.set_viewport_size({"width": 2000, "height": 1900})
         opened = ",".join(f"global%40global%3A{group}" for group in GROUPS)
@@ -64,14 +63,14 @@ class Tour:
         page.get_by_text("scorecard").first.wait_for(state="attached")
         page.get_by_role("button", name="Hide navigation").click()
         page.get_by_role("img", name="panel_show_right").click()
-        page.locator("[data-svg-viewport]").dblclick(position={"x": 500, "y": 100})  # fits it to the window
+        page.locator("[data-svg-viewport]").dblclick(position={"x": 500, "y": 100})  # fit the graph to the window
         page.wait_for_timeout(5000)
         nodes = page.locator("[class*=minimalAssetNodeBox]")
-        made = page.locator("[class*=minimalAssetNodeBox][style*=accent-green]")
-        made.nth(len(STAGE_NAMES) - 1).wait_for()
+        materialized = page.locator("[class*=minimalAssetNodeBox][style*=accent-green]")
+        materialized.nth(len(STAGE_NAMES) - 1).wait_for()
         named = [page.locator("[class*=minimalName]", has_text=name).count() > 0 for name in STAGE_NAMES]
         known = all(named) and nodes.count() == len(STAGE_NAMES)
-        self.said("graph: the stages are there, each shown as made, and no other", known)
+        self.check("graph: all stages are shown as materialized, and no other asset is shown", known)
         boxes = [box for one in page.locator("[data-svg-viewport] foreignObject").all() if (box := one.bounding_box())]
         left, top = min(box["x"] for box in boxes) - 12, min(box["y"] for box in boxes) - 12
         right = max(box["x"] + box["width"] for box in boxes) + 12
@@ -80,40 +79,40 @@ class Tour:
         page.set_viewport_size(WINDOW)
 
     def columns(self) -> None:
-        """An asset says what its columns hold, and who owns it."""
+        """Show the columns and the owner of an asset."""
         self.page.goto(f"{self.dagster}/assets/selected_subset")
-        self.page.get_by_text("place in the selection, from 1").first.wait_for()
-        said = self.page.get_by_text("the rows of target train that are nearest to it").count()
-        self.said("columns: meanings are shown", said > 0)
-        self.said("columns: the owner is shown", self.page.get_by_text("getmore", exact=True).count() > 0)
+        self.page.get_by_text("rank in the selection, from 1").first.wait_for()
+        described = self.page.get_by_text("the nearest rows of target train").count()
+        self.check("columns: meanings are shown", described > 0)
+        self.check("columns: the owner is shown", self.page.get_by_text("getmore", exact=True).count() > 0)
         self.shot("tour/columns")
 
     def materialise(self) -> None:
-        """The subset with a changed launchpad value, watched to its end; then again as the task file has it."""
+        """Materialize the subset with a changed launchpad value, then with the task file's values."""
         for changes in (CHANGED, ""):
-            asked = changes or "the task file's values"
+            values = changes or "the task file's values"
             ended = self._end_of(self._launch(changes))
-            self.said(f"materialise: the run with {asked} ended with {ended}", ended == "SUCCESS")
+            self.check(f"materialise: the run with {values} ended with {ended}", ended == "SUCCESS")
             self.page.get_by_text("Success", exact=True).first.wait_for()
             if changes:
                 self.shot("tour/materialise-run")
             rows = self._rows()
-            self.said(f"materialise: {asked} gave {rows} rows", (rows == CHANGED.partition("=")[2]) == bool(changes))
+            self.check(f"materialise: {values} gave {rows} rows", (rows == CHANGED.partition("=")[2]) == bool(changes))
             if changes:
                 self.shot("tour/materialise-made")
 
     def _events(self, asset: str) -> None:
-        """Open an asset's page at its latest materialisation."""
+        """Open an asset's page at its latest materialization."""
         self.page.goto(f"{self.dagster}/assets/{asset}?view=events")
         self.page.locator("tr", has_text="materialized_in_run").first.wait_for()
 
     def _rows(self) -> str:
-        """How many rows the latest selection has, as its page says."""
+        """Return the number of rows of the latest selection, from its page."""
         self._events("selected_subset")
         return self.page.locator("tr", has_text="dagster/row_count").locator("td").nth(1).inner_text().strip()
 
     def _launch(self, changes: str) -> str:
-        """Materialise the target's subset from the launchpad, with changes to the task file; the run's id."""
+        """Materialize the target's subset from the launchpad, with changes to the task file; return the run's id."""
         page = self.page
         self._events("selected_subset")
         page.locator("button", has=page.get_by_role("img", name="arrow_drop_down")).first.click()
@@ -121,7 +120,7 @@ class Tour:
         launchpad = page.get_by_role("dialog")
         launchpad.get_by_text("No errors").wait_for()
         partition, target = launchpad.get_by_placeholder("Partition"), page.get_by_role("menuitem", name=TARGET)
-        for _ in range(20):  # what is typed before the page knows the targets finds none
+        for _ in range(20):  # typed before the page has loaded the targets, the text finds none
             partition.fill("")
             partition.fill(TARGET)
             page.wait_for_timeout(2000)
@@ -130,7 +129,7 @@ class Tour:
         target.first.click()
         launchpad.get_by_text(f"partition: {TARGET}").wait_for()
         launchpad.locator(".CodeMirror-line", has_text="overrides").click()
-        for key in ("Home", "Shift+End"):  # the line may hold what was asked for last
+        for key in ("Home", "Shift+End"):  # the line may have the overrides of the last launch
             page.keyboard.press(key)
         page.keyboard.insert_text(f"overrides: [{changes}]")
         launchpad.get_by_text("changes to the task file").wait_for()
@@ -142,7 +141,7 @@ class Tour:
         return run
 
     def _end_of(self, run: str) -> str:
-        """A run's status, once it has ended."""
+        """Wait for the end of a run; return its status."""
         query, began = f'{{runOrError(runId: "{run}") {{... on Run {{status}}}}}}', time.monotonic()
         while time.monotonic() - began < PATIENCE_S:
             answer = self.page.request.post(f"{self.dagster}/graphql", data={"query": query}).json()
@@ -153,39 +152,39 @@ class Tour:
         return "no end"
 
     def jobs(self) -> None:
-        """A job for each verb, and launchpad fields that say what they are."""
+        """Show the jobs, and the descriptions of launchpad fields."""
         page = self.page
         page.goto(f"{self.dagster}/jobs")
         page.get_by_text("reproduce").first.wait_for()
         verbs = ("plan", "select", "run", "compare", "explain", "export", "check", "approve", "reproduce")
-        self.said("jobs: one for each verb", all(page.get_by_text(v, exact=True).count() for v in verbs))
+        self.check("jobs: one for each command", all(page.get_by_text(v, exact=True).count() for v in verbs))
         self.shot("tour/jobs")
         page.locator("a[href$='/jobs/export']").first.click()
         page.get_by_role("tab", name="Launchpad").click()
         page.get_by_text("formats").first.click()
-        meant = page.get_by_text("all candidates with their scores").first
-        meant.wait_for()
-        self.said("jobs: the launchpad says what each field means", meant.is_visible())
+        description = page.get_by_text("all candidates with their scores").first
+        description.wait_for()
+        self.check("jobs: the launchpad describes each field", description.is_visible())
         self.shot("tour/jobs-launchpad")
 
     def figures(self) -> None:
-        """The figures in the metadata of the latest materialisations."""
+        """Show the figures in the metadata of the latest materializations."""
         for (asset, figure), (window, alone) in SHOWN.items():
             self._events(asset)
             self.shot(f"tour/{asset}")
             named = self.page.get_by_role("cell", name=figure, exact=True)
             self.page.locator("tr", has=named).get_by_text("Show Markdown").click()
-            drawn = self.page.locator("img[src^='data:image/png']").first
-            drawn.wait_for()
-            wide = drawn.evaluate("image => image.decode().then(() => image.naturalWidth)")
-            self.said(f"figures: {figure} of {asset} is drawn", wide > 0)
+            image = self.page.locator("img[src^='data:image/png']").first
+            image.wait_for()
+            width = image.evaluate("image => image.decode().then(() => image.naturalWidth)")
+            self.check(f"figures: {figure} of {asset} is drawn", width > 0)
             self.shot(window)
             if alone:
-                said = (drawn.get_attribute("src") or "").partition(",")[2]
-                (self.folder / f"{alone}.png").write_bytes(base64.b64decode(said))
+                content = (image.get_attribute("src") or "").partition(",")[2]
+                (self.folder / f"{alone}.png").write_bytes(base64.b64decode(content))
 
     def across(self) -> None:
-        """From a model's materialisation to its MLflow run, and from there back to the Dagster run."""
+        """Follow the link from a model's materialization to its MLflow run, and the link back to the Dagster run."""
         page = self.page
         self._events("warmed_model")
         link = page.locator(f"a[href^='{self.mlflow}']").first
@@ -197,26 +196,26 @@ class Tour:
         run = (back.get_attribute("href") or "").rpartition("/")[2]
         page.goto(f"{self.dagster}/runs/{run}")
         page.get_by_text(run[:8]).first.wait_for()
-        self.said("mlflow: a link to the run, and a link back to the run that made it", page.url.endswith(run))
+        self.check("mlflow: a link to the MLflow run, and a link back to the Dagster run", page.url.endswith(run))
         self.shot("tour/mlflow-run")
 
     def report(self) -> None:
-        """Where the report lies that the scorecard names."""
+        """Find the report whose path the scorecard shows."""
         self._events("scorecard")
         place = self.page.get_by_text(re.compile(r"^/.*/report\.html$")).first
         place.wait_for()
         self.place = Path(place.inner_text().strip())
-        self.said("report: the scorecard names it", self.place.is_file())
+        self.check("report: the scorecard shows its path", self.place.is_file())
 
 
 def main(dagster: str, mlflow: str, folder: Path, parts: list[str]) -> None:
-    """Go through the parts; ends with 1 where something did not hold."""
+    """Run the parts; exit with 1 if a check failed."""
     (folder / "tour" / "report").mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=report_drive.FLAGS)
         page = browser.new_page(viewport=WINDOW)
-        page.set_default_timeout(120_000)  # a busy machine is not a page that lacks something
+        page.set_default_timeout(120_000)  # the machine may be busy
         tour = Tour(page, dagster.rstrip("/"), mlflow.rstrip("/"), folder)
         every: dict[str, Callable[[], None]] = {
             "graph": tour.graph,
@@ -231,11 +230,11 @@ def main(dagster: str, mlflow: str, folder: Path, parts: list[str]) -> None:
             if not parts or name in parts:
                 try:
                     part()
-                except Error as error:  # what is not there is one thing that does not hold; the other parts still may
-                    tour.said(f"{name}: {error.message}", held=False)
+                except Error as error:  # a missing element fails this part only
+                    tour.check(f"{name}: {error.message}", held=False)
         browser.close()
-    if tour.place is not None:  # in a browser of its own, as a reader would open it
-        report_drive.drive(tour.place, folder / "tour" / "report", tour.said)
+    if tour.place is not None:  # in another browser, from a file
+        report_drive.drive(tour.place, folder / "tour" / "report", tour.check)
     sys.exit(1 if tour.failed else 0)
 
 

@@ -1,4 +1,4 @@
-"""A project with assets, names, partitions and an executor of its own, and the pipeline beside them."""
+"""A project with its own assets, names, partitions and executor, and the pipeline beside them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ TARGETS = ["asyncio", "email", "unittest", "http", "json"]
 
 
 def table(name: str, *packages: str) -> dg.AssetsDefinition:
-    """An asset that writes a Delta table, and says where and at which version: by this the pipeline finds it."""
+    """Return an asset that writes a Delta table. The pipeline finds the table by the metadata: path and version."""
 
     @dg.asset(name=name)
     def written() -> dg.MaterializeResult:
@@ -26,19 +26,19 @@ def table(name: str, *packages: str) -> dg.AssetsDefinition:
 
 @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
 def visits() -> None:
-    """Theirs: partitioned by day."""
+    """The project's own asset, partitioned by day."""
 
 
 @dg.asset
-def embeddings(line: dg.ResourceParam[str]) -> None:
-    """Theirs: of the name of an asset of the pipeline, with a resource of the name of the pipeline's."""
+def embeddings(getmore: dg.ResourceParam[str]) -> None:
+    """The project's own asset, with the name of an asset of the pipeline, and a resource with the pipeline's name."""
 
 
 tasks = [
     {
         "name": name,
         "candidates": [{"asset": "my_docs", "text": "body", "domain": "topic"}],
-        "target": {"train": {"asset": f"wanted_{name}"}, "text": "body"},
+        "target": {"train": {"asset": f"target_{name}"}, "text": "body"},
         "encoder": {"model": "lexical", "dimensions": 32},
         "selection": {"budget": {"rows": 50}},
     }
@@ -46,12 +46,12 @@ tasks = [
 ]
 partitions = dg.StaticPartitionsDefinition(TARGETS)
 defs = dg.Definitions.merge(
-    dg.Definitions(  # theirs
+    dg.Definitions(  # the project's own
         assets=[table("my_docs", "logging", "argparse", "ctypes", "xml"), visits, embeddings],
         jobs=[dg.define_asset_job("run", [embeddings])],
-        resources={"line": "a resource of theirs"},
+        resources={"getmore": "the project's own resource"},
         executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
     ),
-    dg.Definitions(assets=[table(f"wanted_{name}", name) for name in TARGETS]),
+    dg.Definitions(assets=[table(f"target_{name}", name) for name in TARGETS]),
     build_definitions(key_prefix="warm", tasks=tasks, lake=DATA / "lake", partitions=partitions),
 )

@@ -1,4 +1,4 @@
-"""Two pipelines in one project, each under a prefix: the same candidates, one lake, another selector."""
+"""Two pipelines in one project, each with a key prefix: the same candidates and lake, but different selectors."""
 
 from pathlib import Path
 
@@ -19,18 +19,18 @@ def my_docs() -> dg.MaterializeResult:
 
 
 @dg.asset
-def wanted() -> dg.MaterializeResult:
+def target_docs() -> dg.MaterializeResult:
     """The target, as JSON lines."""
     DATA.mkdir(exist_ok=True)
-    docstrings("asyncio").write_ndjson(DATA / "wanted.jsonl")
-    return dg.MaterializeResult(metadata={"dagster/uri": str(DATA / "wanted.jsonl")})
+    docstrings("asyncio").write_ndjson(DATA / "target_docs.jsonl")
+    return dg.MaterializeResult(metadata={"dagster/uri": str(DATA / "target_docs.jsonl")})
 
 
 def pipeline(prefix: str, selector: str) -> dg.Definitions:
     task = {
         "name": f"asyncio-{selector}",
         "candidates": [{"asset": "my_docs", "text": "body", "domain": "topic"}],
-        "target": {"train": {"asset": "wanted"}, "text": "body"},
+        "target": {"train": {"asset": "target_docs"}, "text": "body"},
         "encoder": {"model": "lexical", "dimensions": 32},
         "selection": {"selector": selector, "budget": {"rows": 50}},
     }
@@ -38,7 +38,7 @@ def pipeline(prefix: str, selector: str) -> dg.Definitions:
 
 
 defs = dg.Definitions.merge(
-    dg.Definitions(assets=[my_docs, wanted], executor=dg.in_process_executor),
+    dg.Definitions(assets=[my_docs, target_docs], executor=dg.in_process_executor),
     pipeline("transport", "got-d"),
     pipeline("neighbours", "knn"),
 )

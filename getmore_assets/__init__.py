@@ -22,8 +22,8 @@ __all__ = [
     "solve",
 ]
 
-#: What `from getmore_assets import …` finds, and where; loaded when it is asked for, as Dagster takes seconds.
-_WHERE = {
+#: The module of each public name. A module is imported when its name is first used, because Dagster takes seconds.
+_MODULES = {
     "GetmoreLine": "components",
     "build_definitions": "defs.project",
     **dict.fromkeys(("Comparison", "Selection", "compare", "embed", "explain", "select", "solve"), "api"),
@@ -31,9 +31,9 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -117,7 +117,7 @@ def _records(lake: Lake, before: datetime) -> Iterator[Record]:
             last = records.last(stage)
             if last is not None:
                 yield last
-            yield from (one for one in records.makings(stage) if datetime.fromisoformat(one.made_at) >= before)
+            yield from (one for one in records.materializations(stage) if datetime.fromisoformat(one.made_at) >= before)
 
 
 def _table_versions(record: Record) -> Iterator[tuple[str, int]]:

@@ -1,7 +1,7 @@
-"""A Ray cluster over which a stage's work is spread.
+"""A Ray cluster that shares a stage's work.
 
 Belongs here: joining and leaving the cluster, starting actors. Does not: the actors' work (`encoders/remote.py`,
-`transport/passes/remote.py`). Ray is an extra: it is imported only where a task names a cluster.
+`transport/passes/remote.py`). Ray is an extra: it is imported only if a task names a cluster.
 """
 
 import logging
@@ -14,11 +14,11 @@ from typing import Any
 from getmore_assets.config import Elsewhere
 from getmore_assets.errors import BadInput
 
-_LIVES = 10  # restarts of an actor; limited, because some work may kill every process
+_MAX_RESTARTS = 10  # of an actor; limited, because some work may kill every process
 
 
 class Worker:
-    """An actor: a process on some node. If it dies, Ray restarts it on another node and repeats the call.
+    """An actor: a process on a node. If the process dies, Ray restarts it on another node and repeats the call.
 
     Args:
         threads: Threads of torch.
@@ -31,7 +31,7 @@ class Worker:
         self._first = True
 
     def again(self) -> bool:
-        """Return whether the present call repeats a call to a process that died."""
+        """Return whether this call repeats a call to a process that died."""
         import ray
 
         first, self._first = self._first, False
@@ -41,11 +41,11 @@ class Worker:
 
 @contextmanager
 def joined(place: Elsewhere, field: str) -> Iterator[None]:
-    """Join a cluster, and leave it at the end of the context.
+    """Join a cluster for the duration of the context.
 
     Args:
-        place: The cluster.
-        field: The field of the task file that names the cluster.
+        place: Settings of the cluster.
+        field: The field of the task file with these settings.
 
     Raises:
         BadInput: No cluster answers.
@@ -66,22 +66,22 @@ def joined(place: Elsewhere, field: str) -> Iterator[None]:
 
 
 def started(kind: type[Worker], place: Elsewhere, field: str, arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Start actors, spread over the nodes: one for each tuple of arguments after `threads`.
+    """Start actors, spread over the nodes: one for each tuple of arguments (without `threads`).
 
-    On CPUs an actor reserves nothing, so that actors of a lost node can always restart on another. On GPUs each actor
-    reserves one.
+    On CPUs actors reserve nothing, so that the actors of a lost node can always restart on another node. On GPUs each
+    actor reserves one GPU.
 
     Raises:
         BadInput: The cluster has GPUs, but fewer than workers.
     """
     import ray
 
-    has = ray.cluster_resources()
-    cpus, gpus = int(has.get("CPU", 1)), int(has.get("GPU", 0))
+    resources = ray.cluster_resources()
+    cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     if 0 < gpus < place.workers:
         raise BadInput(f"{field}.workers", f"{place.workers}, where the cluster has {gpus} GPUs", f"Set it to {gpus}")
     reserved = {"num_cpus": 0, "num_gpus": 1} if gpus else {}
-    # Restarts are limited; repeated calls are not: Ray repeats calls several times before it declares a node lost.
-    again = {"max_restarts": _LIVES, "max_task_retries": -1}
-    actor = ray.remote(kind).options(scheduling_strategy="SPREAD", **again, **reserved)
-    return [actor.remote(max(1, cpus // place.workers), *one) for one in arguments]
+    # Restarts are limited, but not repeated calls: Ray repeats calls several times before it declares a node lost.
+    retries = {"max_restarts": _MAX_RESTARTS, "max_task_retries": -1}
+    actor = ray.remote(kind).options(scheduling_strategy="SPREAD", **retries, **reserved)
+    return [actor.remote(max(1, cpus // place.workers), *of_one) for of_one in arguments]

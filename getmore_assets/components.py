@@ -1,6 +1,6 @@
 """The pipeline as a component of a Dagster project: `type: getmore_assets.GetmoreLine` in a `defs.yaml`.
 
-Belongs here: the attributes of the component, and what `dg scaffold defs` writes. Does not: what they mean
+Belongs here: the component's attributes, and the files that `dg scaffold defs` writes. Does not: the definitions
 (`defs/project.py`).
 """
 
@@ -15,45 +15,45 @@ from getmore_assets.defs.project import build_definitions
 from getmore_assets.json_models import JsonObject
 
 _DEFS = """\
-# The pipeline beside the other assets of this project. `dg check defs` looks whether it loads.
+# The pipeline, beside the other assets of this project. `dg check defs` checks that it loads.
 type: {type}
 
 attributes:
   key_prefix: [{name}]        # of every asset key; names of jobs, sensors and partitions begin with it, too
-  tasks: tasks/               # the folder of task files, from here: each file describes one target, and is a partition
-  # lake: /srv/lake           # the folder of all results; without it, the one in each task file
-  # upstream:                 # assets that come first; those that task files name (`asset: my_docs`) need not be here
+  tasks: tasks/               # the folder of task files, relative to this folder; each file is one target and partition
+  # lake: /srv/lake           # the folder of all results; without it, the lake of each task file
+  # upstream:                 # assets to materialize first, besides those in task files (`asset: my_docs`)
   #   candidates: [my_docs]
   # group: {name}               # one group in place of five
-  # partitions: none          # with one task: no partitions
-  # pool: gpu                 # in which assets that work on a GPU wait for each other
-  # tracking_uri: "{{{{ env.MLFLOW_TRACKING_URI }}}}"  # MLflow's server; without it a file in the lake
+  # partitions: none          # for a single task: no partitions
+  # pool: gpu                 # the Dagster pool that limits assets on a GPU
+  # tracking_uri: "{{{{ env.MLFLOW_TRACKING_URI }}}}"  # MLflow's server; without it, a file in the lake
   # experiment: {name}
   # sensors: false            # do not watch the tasks folder, targets and pools
-  # automation: true          # let Dagster's automation ask for what is missing or out of date
+  # automation: true          # let Dagster materialize missing and outdated assets
 """
 _TASK = """\
 {line}
-# One target: what is selected for it, and how. Every field: `getmore schema`; what a run will take: `getmore plan`.
+# The task of one target. All fields: `getmore schema`; the cost of a run: `getmore plan`.
 name: first
 lake: .getmore
-candidates:                   # what is selected from
+candidates:                   # the rows to select from
   # - {{asset: my_docs, text: body}}          # an asset of this project, at the version that was materialized last
   # - {{path: corpus/*.parquet, text: text}}
-  - {{path: python-docs, include: [python, polars, pandas]}}  # on every machine, to try it
-target:                       # what is wanted: never the split that you test on
+  - {{path: python-docs, include: [python, polars, pandas]}}  # on every machine, for a first try
+target:                       # examples of the target: never the split that you test on
   # train: data/train.jsonl
   train: {{path: python-docs, include: [scikit-learn], sample: 300}}
 encoder: {{model: lexical, dimensions: 64}}
 base_model:
-  model: small                # `small` trains one from the pool; else a folder, or a name on the hub
+  model: small                # `small` is trained on the pool; or a folder, or a name on the hub
   small: {{layers: 1, width: 64, vocabulary: 2048, rows: 1000}}
 selection: {{budget: {{rows: 200}}}}
 """
 
 
 class Scaffolder(dg.Scaffolder):
-    """Writes a commented `defs.yaml`, a first task, and the schema that editors complete task files by."""
+    """Writes a commented `defs.yaml`, a first task, and the schema with which editors complete task files."""
 
     def scaffold(self, request: dg.ScaffoldRequest) -> None:
         """Write the files."""
@@ -76,34 +76,34 @@ class Upstream(dg.Model, dg.Resolvable):
 
 @dg.scaffold_with(Scaffolder)
 class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
-    """Choose the rows of a corpus to warm a model up on, and say whether it was worth it.
+    """Select the rows of a corpus to warm a model up on, and measure whether the warm-up was worth it.
 
-    Eleven assets: the candidate pool and the target, what leaks, domains, embeddings, the transport between pool and
-    target, the selected subset, the models before and after, and a scorecard. Each target is a partition.
+    Eleven assets: the candidate pool and the target, leakage, domains, embeddings, the transport between pool and
+    target, the selected subset, the base, warmed and fine-tuned model, and a scorecard. Each target is a partition.
     """
 
     key_prefix: Sequence[str] = Field((), description="of every asset key; names of jobs and sensors begin with it")
-    tasks: str = Field("tasks", description="the folder of task files, or the file of one task, from this folder")
-    targets: Sequence[JsonObject] = Field((), description="tasks, in place of task files: as `getmore schema` says")
-    lake: str | None = Field(None, description="the folder of all results, in place of the one in each task")
+    tasks: str = Field("tasks", description="folder of task files, or one task file, relative to this folder")
+    targets: Sequence[JsonObject] = Field((), description="tasks in place of task files, with the same fields")
+    lake: str | None = Field(None, description="the folder of all results, in place of the lake of each task")
     upstream: Upstream = Field(default_factory=Upstream, description="assets that must be materialized first")
     group: str | None = Field(None, description="one asset group in place of five")
-    partitions: Literal["targets", "none"] = Field("targets", description="a partition a target, or none")
-    pool: str = Field("gpu", description="in which assets that work on a GPU wait for each other")
+    partitions: Literal["targets", "none"] = Field("targets", description="one partition per target, or no partitions")
+    pool: str = Field("gpu", description="the Dagster pool that limits assets on a GPU")
     tracking_uri: str | None = Field(None, description="MLflow's server or store, else `MLFLOW_TRACKING_URI`")
     experiment: str | None = Field(None, description="MLflow's experiment, else `MLFLOW_EXPERIMENT_NAME`, or `getmore`")
-    resource_key: str | None = Field(None, description="of the resource behind the assets")
+    resource_key: str | None = Field(None, description="key of the resource that the assets use")
     jobs: bool = Field(True, description="whether to add the jobs")
     sensors: bool = Field(True, description="whether to add the sensors")
-    automation: bool = Field(False, description="whether Dagster's automation asks for what is missing or out of date")
+    automation: bool = Field(False, description="whether Dagster materializes missing and outdated assets by itself")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Return the definitions."""
-        here = context.path if context.path.is_dir() else context.path.parent
+        """Return the definitions of the pipeline."""
+        folder = context.path if context.path.is_dir() else context.path.parent
         return build_definitions(
             key_prefix=tuple(self.key_prefix),
             upstream={"candidates": self.upstream.candidates, "target": self.upstream.target},
-            tasks=self.targets or here / self.tasks,
+            tasks=self.targets or folder / self.tasks,
             lake=self.lake,
             group=self.group,
             partitions=None if self.partitions == "none" else "targets",

@@ -1,9 +1,9 @@
-"""What is damaged in a lake: tables, records, fits, exports, models, figures.
+"""Damage in a lake: in tables, records, fits, exports, models and figures.
 
-Belongs here: looking, and telling damage from what is only not there yet. Does not: healing (`repair.py`), or whether
-this machine can run the pipeline (`doctor.py`).
+Belongs here: finding damage; what was never written is not damage. Does not: repairing (`repair.py`), or whether this
+machine can run the pipeline (`doctor.py`).
 
-The fast look reads logs, sizes, records and small files. The deep one reads every row and hashes every file.
+The fast search reads logs, sizes, records and small files. The deep search reads every row and hashes every file.
 """
 
 import json
@@ -32,26 +32,26 @@ from getmore_assets.records import STAGE_NAMES, LaterVersionError, Record, Recor
 LOG, ROWS, RECORD, FIT = "log", "rows", "record", "fit"
 EXPORT, MODEL, FIGURE, STORE = "export", "model", "figure", "store"
 
-#: The tables that a stage writes, where they are others than the one of its name.
+#: The tables of a stage that writes more than the table of its name.
 _TABLES = {
     "domain_triage": ("domain_triage", "embeddings"),
     "selected_subset": ("selected_subset", "row_ledger"),
     "scorecard": ("scorecard", "scorecard_curves", "compared_subsets"),
 }
-#: The column that names a row within its partition, in tables that several tasks add rows to.
-KEYED = {"embeddings": "id", "raw_corpus": "id"}
+#: The key column of tables whose partitions have each row once.
+_KEYS = {"embeddings": "id", "raw_corpus": "id"}
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Something in a lake that is not as it was made.
+    """A damaged file or folder of a lake.
 
     Attributes:
         kind: log, rows, record, fit, export, model, figure or store.
         path: The file or folder.
         what: What is wrong with it.
-        depends: What is made from it.
-        url: Of a file or folder of a table on a store.
+        depends: The results that depend on it.
+        url: The URL, if it is a file or folder of a table on a store.
     """
 
     kind: str
@@ -67,31 +67,31 @@ class Damage:
 
     @property
     def since(self) -> str:
-        """When it changed last: a file, the newest in a folder, or, of what is gone, its parent. ISO 8601, UTC.
+        """The time of the last change of the path, or of the nearest parent if the path is gone: ISO 8601, UTC.
 
         Empty on a store.
         """
         if self.url:
             return ""
-        there = next(one for one in (self.path, *self.path.parents) if one.exists())
-        inside = there.rglob("*") if there == self.path and there.is_dir() else ()
-        changed = max(one.stat().st_mtime for one in (there, *inside))
+        existing = next(path for path in (self.path, *self.path.parents) if path.exists())
+        inside = existing.rglob("*") if existing == self.path and existing.is_dir() else ()
+        changed = max(path.stat().st_mtime for path in (existing, *inside))
         return datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
 
 
-def require_whole(lake: Lake, stage: str) -> None:
-    """Refuse to write to, or reuse, tables of a stage that are damaged.
+def require_undamaged(lake: Lake, stage: str) -> None:
+    """Refuse a stage with a damaged table, before the table is read or written.
 
     Raises:
-        BadInput: With the command that heals it.
+        BadInput: The message names the command that repairs the table.
     """
     for name in _TABLES.get(stage, (stage,)):
-        for found in of_table(lake, name):
-            raise BadInput(found.where, f"{found.what} (table {name})", REPAIR)
+        for damage in of_table(lake, name):
+            raise BadInput(damage.where, f"{damage.what} (table {name})", REPAIR)
 
 
-def look(lake: Lake, deep: bool = False) -> Iterator[Damage]:
-    """Look at everything in a lake that can be damaged at rest; nothing is changed."""
+def find(lake: Lake, deep: bool = False) -> Iterator[Damage]:
+    """Yield all damage in a lake; nothing is changed."""
     for name in lake.tables():
         yield from of_table(lake, name, deep)
     yield from _of_fits(lake)
@@ -104,55 +104,55 @@ def look(lake: Lake, deep: bool = False) -> Iterator[Damage]:
 
 
 def untracked(lake: Lake) -> list[Record]:
-    """Return the records of today whose MLflow run the lake's own store does not know: it was deleted, or replaced."""
-    return tracking_place.lost(lake, records_of_today(lake))
+    """Return the last records whose MLflow run is missing in the lake's MLflow store."""
+    return tracking_place.lost(lake, last_records(lake))
 
 
-def records_of_today(lake: Lake) -> list[Record]:
-    """Return the last record of each stage of each task, without those that cannot be read."""
+def last_records(lake: Lake) -> list[Record]:
+    """Return the last record of each stage of each task, except records that cannot be read."""
     if not (lake.root / "records").is_dir():
         return []
-    records = (Records(lake, task) for task in tasks_in(lake))
-    return [one for of in records for stage in STAGE_NAMES if (one := _last(of, stage))]
+    tasks = (Records(lake, task) for task in tasks_in(lake))
+    return [record for records in tasks for stage in STAGE_NAMES if (record := _last(records, stage))]
 
 
 def _last(records: Records, stage: str) -> Record | None:
     try:
         return records.last(stage)
-    except BadInput:  # told of by itself
+    except BadInput:  # `_of_records` reports it
         return None
 
 
 def _wrong_with_store(path: Path, deep: bool) -> str | None:
-    asked = "PRAGMA quick_check" if deep else "SELECT count(*) FROM sqlite_master"
+    query = "PRAGMA quick_check" if deep else "SELECT count(*) FROM sqlite_master"
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as store:
-            said = store.execute(asked).fetchone()[0]
-    except sqlite3.OperationalError:  # locked by a run, or on a disk that cannot be written to
+            answer = store.execute(query).fetchone()[0]
+    except sqlite3.OperationalError:  # locked by a run, or on a read-only disk
         return None
     except sqlite3.DatabaseError as error:
         return str(error)
-    return None if not deep or said == "ok" else str(said)
+    return None if not deep or answer == "ok" else str(answer)
 
 
 def of_table(lake: Lake, name: str, deep: bool = False) -> Iterator[Damage]:
-    """Look at the log of a table and at the files of its newest version."""
+    """Yield the damage in a table's log and in the files of its newest version."""
     if lake.mirror:
         yield from _of_table_on_store(lake, name)
         return
     folder = Path(lake.table(name))
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    depends = "what is made from it, by every task"
+    depends = "all results of every task that come from it"
     for commit in sorted(folder.glob("_delta_log/*.json")):
         if not _is_commit(commit):
-            yield Damage(LOG, commit, "is no whole commit of the table's log", depends)
+            yield Damage(LOG, commit, "is not a whole commit of the table's log", depends)
             return
     try:
         sizes = file_sizes(DeltaTable(str(folder)))
-    except Exception as error:  # deltalake raises several kinds
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        yield Damage(LOG, folder / "_delta_log", f"cannot be read ({said})", depends)
+    except Exception as error:  # deltalake raises errors of several classes
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        yield Damage(LOG, folder / "_delta_log", f"cannot be read ({message})", depends)
         return
     seen = pl.DataFrame(schema={"of": pl.String, "id": pl.String})
     for path, size in sizes.items():
@@ -165,16 +165,15 @@ def of_table(lake: Lake, name: str, deep: bool = False) -> Iterator[Damage]:
         elif deep:
             wrong, ids = _read(file, name)
             if not wrong and ids is not None:
-                met = ids.join(seen, on=["of", "id"])
-                doubled = met.height + ids.height - ids.unique().height
-                wrong = f"holds {doubled:,} rows that stand in the table already" if doubled else None
+                repeated = ids.join(seen, on=["of", "id"]).height + ids.height - ids.unique().height
+                wrong = f"has {repeated:,} rows that the table has already" if repeated else None
                 seen = seen if wrong else pl.concat([seen, ids])
             if wrong:
                 yield Damage(ROWS, file, wrong, depends)
 
 
 def _of_table_on_store(lake: Lake, name: str) -> Iterator[Damage]:
-    """Look at the log of a table and at the sizes of its files; a store keeps checksums of what lies in it."""
+    """Yield the damage in a table's log and in the sizes of its files; the store checks their contents itself."""
     table = lake.table(name)
     try:
         sizes = file_sizes(open_table(table))
@@ -182,15 +181,15 @@ def _of_table_on_store(lake: Lake, name: str) -> Iterator[Damage]:
         return
     except BadInput:  # the store is away
         raise
-    except Exception as error:  # deltalake raises several kinds
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        depends = "what is made from it, by every task"
-        yield Damage(LOG, Path(name), f"cannot be read ({said})", depends, f"{table}/_delta_log")
+    except Exception as error:  # deltalake raises errors of several classes
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        depends = "all results of every task that come from it"
+        yield Damage(LOG, Path(name), f"cannot be read ({message})", depends, f"{table}/_delta_log")
         return
-    there = lake.sizes_in(table, sizes)
+    present = lake.sizes_in(table, sizes)
     for file, size in sizes.items():
-        if there.get(file) != size:
-            wrong = f"has {there[file]:,} bytes, not {size:,}" if file in there else GONE
+        if present.get(file) != size:
+            wrong = f"has {present[file]:,} bytes, not {size:,}" if file in present else GONE
             depends = f"{Path(file).parent.name} of {name}"
             yield Damage(ROWS, Path(file), wrong, depends, f"{table}/{file}")
 
@@ -204,21 +203,21 @@ def _is_commit(path: Path) -> bool:
 
 
 def _read(file: Path, table: str) -> tuple[str | None, pl.DataFrame | None]:
-    """Read every row of a file of a table: what is wrong with it, and the ids in it where they must be unique."""
+    """Read every row of a table's file; return what is wrong with it, and the ids if they must be unique."""
     try:
         rows = pl.read_parquet(file, hive_partitioning=False)
-    except Exception as error:  # polars has several kinds
+    except Exception as error:  # polars raises errors of several classes
         return f"cannot be read ({type(error).__name__})", None
     if table == "embeddings" and rows.height:
         off = np.abs(np.linalg.norm(vectors_of(rows), axis=1) - 1)
         wrong = int((~(off < LENGTH_TOLERANCE)).sum())
         if wrong:
-            return f"holds {wrong:,} vectors that are not of length 1", None
+            return f"has {wrong:,} vectors that are not of length 1", None
     if table == "raw_corpus":
-        others = sum(content_id(text) != id_ for id_, text in rows.select("id", "text").iter_rows())
-        if others:
-            return f"holds {others:,} texts that are not those of their ids", None
-    key = KEYED.get(table)
+        wrong = sum(content_id(text) != id_ for id_, text in rows.select("id", "text").iter_rows())
+        if wrong:
+            return f"has {wrong:,} texts that do not match their ids", None
+    key = _KEYS.get(table)
     return None, rows.select(pl.lit(file.parent.name).alias("of"), key) if key else None
 
 
@@ -233,7 +232,7 @@ def _of_fits(lake: Lake) -> Iterator[Damage]:
         except Exception:
             wrong = "cannot be read"
         if wrong:
-            yield Damage(FIT, file, wrong, "vectors of this encoder that are still to be made")
+            yield Damage(FIT, file, wrong, "vectors of this encoder that are not computed yet")
     for note in sorted((lake.root / "encoders").glob("*.json")):
         if not note.with_suffix(".safetensors").exists() and not note.with_suffix("").is_dir():
             yield Damage(FIT, note.with_suffix(".safetensors"), GONE, "vectors of this encoder")
@@ -247,9 +246,9 @@ def _of_records(lake: Lake, task: str, deep: bool) -> Iterator[Damage]:
         except LaterVersionError:
             raise
         except BadInput as error:
-            yield Damage(RECORD, path, error.what, f"earlier making of {path.parent.name} of {task}")
+            yield Damage(RECORD, path, error.what, f"earlier materialization of {path.parent.name} of {task}")
     for path in sorted(folder.glob("*.json")):
-        depends = f"{path.stem} of {task}, and what is made from it"
+        depends = f"{path.stem} of {task}, and the stages after it"
         try:
             record = parsed(path, lake)
         except LaterVersionError:
@@ -264,7 +263,7 @@ def _of_record(lake: Lake, path: Path, record: Record, deep: bool) -> Iterator[D
     depends = f"{record.stage} of {record.task}"
     if record.table is not None and not lake.holds(record.table):
         name = Path(record.table.path).name
-        if not any(True for _ in of_table(lake, name)):  # else the table itself is named
+        if not any(True for _ in of_table(lake, name)):  # else the table is reported
             yield Damage(RECORD, path, f"names version {record.table.version} of {name}, which is gone", depends)
     for name, place in record.folders.items():
         exported = Path(place).is_relative_to(lake.root / "exports")
@@ -275,4 +274,4 @@ def _of_record(lake: Lake, path: Path, record: Record, deep: bool) -> Iterator[D
             yield Damage(EXPORT if exported else MODEL, Path(place), wrong, depends)
     for figure in record.figures.values():
         if not Path(figure).is_file():
-            yield Damage(FIGURE, Path(figure), GONE, f"a picture of {depends}")
+            yield Damage(FIGURE, Path(figure), GONE, f"a figure of {depends}")

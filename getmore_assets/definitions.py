@@ -1,4 +1,4 @@
-"""The pipeline as a Dagster project of its own: every stage in this process, as what is heavy runs in workers."""
+"""The pipeline as a Dagster project of its own. Stages run in one process: their heavy work is done by workers."""
 
 import dagster as dg
 

@@ -1,6 +1,6 @@
-"""The data version of a Delta table, which only data changes.
+"""The data version of a Delta table, which changes only with the data.
 
-Belongs here: telling commits of data from those of maintenance. Does not: reading or writing tables (`lake.py`).
+Belongs here: distinguishing commits of data from maintenance. Does not: reading or writing tables (`lake.py`).
 """
 
 from deltalake import DeltaTable

@@ -1,25 +1,26 @@
-"""Which device computes, and in which precision.
+"""The device and the precision of computations with torch.
 
-Belongs here: the one choice of device and of bfloat16. Does not: anything that computes. Imports torch: workers only.
+Belongs here: choosing both. Does not: computing. Only workers import this module, because it imports torch.
 """
 
 import torch
 
 
 def best_device() -> torch.device:
-    """A GPU where there is one."""
+    """Return the GPU, or the CPU if there is none."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def compute_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """The precision of products: auto is bfloat16 where the device has instructions for it, else float32.
+def compute_dtype(setting: str, device: torch.device) -> torch.dtype:
+    """Return the precision of matrix products.
 
     Args:
-        wanted: auto, float32 or bfloat16.
-        device: Where they are computed. Without the instructions bfloat16 is emulated, and slower than float32.
+        setting: float32, bfloat16, or auto: bfloat16 if the device has instructions for it, else float32. Without
+            these instructions bfloat16 is emulated, which is slower than float32.
+        device: The device that computes the products.
     """
-    if wanted != "auto":
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+    if setting != "auto":
+        return torch.bfloat16 if setting == "bfloat16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32

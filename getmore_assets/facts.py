@@ -1,9 +1,8 @@
-"""What the records of the stages say beside rows and tables: one model a stage.
+"""The facts in a materialization record: typed results of a stage besides rows and tables, one model per stage.
 
-Belongs here: the shape of these facts, as stages write them and everything else reads them; fields that records of
-earlier versions lack have a default. Does not: the record itself (`records.py`), the facts of models and scorecard
-(`training_facts.py`), those of the two stages that read sources (`corpus/pool.py`, `corpus/target.py`), or what a
-selector alone knows of its ranking.
+Belongs here: the fields of these facts; fields that earlier versions did not write have a default. Does not: the record
+(`records.py`), the facts of models and scorecard (`training_facts.py`), those of the two stages that read sources
+(`corpus/pool.py`, `corpus/target.py`), or facts of a single selector.
 """
 
 from typing import TYPE_CHECKING, Self
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Facts(Given):
-    """The facts of one stage; what a later version added is passed over."""
+    """The facts of one stage. Fields that a later version added are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -29,7 +28,7 @@ class Facts(Given):
         """Return the facts of a record.
 
         Raises:
-            BadInput: The record lacks a fact, or holds one of another type: it is damaged.
+            BadInput: A fact is missing or has a wrong type: the record is damaged.
         """
         try:
             return cls.model_validate(record.facts)
@@ -40,7 +39,7 @@ class Facts(Given):
 
 
 class LeakageFacts(Facts):
-    """How many rows of the pool were looked at, and how many overlap what is evaluated on, by kind."""
+    """The number of examined rows of the pool, and of rows that overlap the evaluation splits, by kind."""
 
     looked_at: int
     exact: int
@@ -51,7 +50,7 @@ class LeakageFacts(Facts):
 
 
 class MeasuredDomain(Facts):
-    """A domain, as the table of triage has it (`stages/domain_triage.py`)."""
+    """A row of the table `domain_triage` (`stages/domain_triage.py`)."""
 
     nearness: int
     rows: int
@@ -63,13 +62,13 @@ class MeasuredDomain(Facts):
 
 
 class Encoding(Facts):
-    """Vectors that were added to their table and that were there; `encoder` is their key.
+    """The vectors that a stage added to the table, and the vectors that the table had already.
 
     Attributes:
-        version: Of the table.
+        version: Version of the table.
         encoder: The key of the vectors.
-        encoded: Rows whose vectors were added.
-        reused: Rows whose vectors were there.
+        encoded: Number of rows whose vectors were added.
+        reused: Number of rows whose vectors were in the table already.
     """
 
     version: int = 0
@@ -79,24 +78,24 @@ class Encoding(Facts):
 
 
 class EncodedFacts(Encoding):
-    """Of a stage that encodes; `encode_seconds` are those of all its materializations with this encoder."""
+    """A stage that encodes; `encode_seconds` adds up the stage's materializations with this encoder."""
 
     encode_seconds: float = 0.0
 
 
 class TriageFacts(EncodedFacts):
-    """The domains, nearest first, and what measuring them took; `version` is that of the table of triage."""
+    """The domains, nearest first, and the seconds to measure them; `version` is that of the table `domain_triage`."""
 
     domains: list[MeasuredDomain] = Field(default_factory=list)
     solve_seconds: float = 0.0
 
 
 class EmbeddingFacts(EncodedFacts):
-    """What was encoded.
+    """The encoding of candidates and target.
 
     Attributes:
-        without_vector: Rows whose texts say nothing to the encoder.
-        refitted: Why the encoder was fitted again, where it was.
+        without_vector: Number of rows of which the encoder knows no token.
+        refitted: Why the encoder was fitted again; None or empty if it was not.
     """
 
     without_vector: int = 0
@@ -104,13 +103,13 @@ class EmbeddingFacts(EncodedFacts):
 
 
 class EarlierSolve(Facts):
-    """An earlier solve of the same target, to go on from or to let stand.
+    """An earlier solve of the same target, to start from or to keep.
 
     Attributes:
-        table: Its potentials.
-        epsilon: Absolute.
-        relaxation: Of the target marginal, absolute; None for none.
-        same_recipe: Whether it was made with today's settings and code.
+        table: The table of the potentials.
+        epsilon: Absolute ε.
+        relaxation: Absolute relaxation of the target marginal; None for none.
+        same_recipe: Whether settings and code version are those of today.
     """
 
     table: TableRef
@@ -120,7 +119,7 @@ class EarlierSolve(Facts):
 
 
 class Overlap(Facts):
-    """The Jaccard similarity of the `share` of lowest scores with that at `factor` times ε; None where not measured."""
+    """The Jaccard similarity of two selections: the `share` of lowest scores at ε, and at `factor` times ε."""
 
     factor: float
     share: float
@@ -128,7 +127,7 @@ class Overlap(Facts):
 
 
 class Moved(Facts):
-    """How far ε moves what is chosen, on a sample: see `transport.exact.moved_by_epsilon`."""
+    """The effect of ε on the selection, measured on a sample: see `transport.exact.moved_by_epsilon`."""
 
     candidates: int
     targets: int
@@ -138,22 +137,22 @@ class Moved(Facts):
 
 
 class SolveFacts(Facts):
-    """A solve, or how an earlier one stands (`decision`); the evidence is of a solve alone.
+    """A solve, or a kept earlier solve (`decision`). Fields that only a new solve measures are None or empty otherwise.
 
     Attributes:
-        version: Of the table of potentials.
+        version: Version of the table of potentials.
         decision: Rescored, solved, or solved from the last potentials.
-        drift: Of the target since the earlier solve: rows and distance; empty without one.
-        candidates: Rows of the pool's side.
+        drift: Drift of the target since the earlier solve, rows and distance; empty without an earlier solve.
+        candidates: Number of candidates.
         marginal_error: L1 error of the target marginal.
-        came: Candidates that were scored, where the earlier solve stands.
-        went: Candidates that left, likewise.
-        targets: Rows of the target's side.
-        epsilon: Absolute; `epsilon_relative` is over the mean cost.
-        relaxation: Of the target marginal, absolute; None for none.
+        came: Number of candidates that were added and scored, if the earlier solve is kept.
+        went: Number of candidates that were removed, if the earlier solve is kept.
+        targets: Number of target rows.
+        epsilon: Absolute ε; `epsilon_relative` is divided by the mean cost.
+        relaxation: Absolute relaxation of the target marginal; None for none.
         history: (candidates, ε, error) of each pass.
-        overlap: Of the choice at half and twice ε with this one.
-        moved: How far ε moved the choice; None where it cannot be said.
+        overlap: Overlap of the selection with the selections at half and twice ε.
+        moved: The effect of ε on the selection; None if it cannot be measured.
     """
 
     version: int = 0
@@ -181,13 +180,13 @@ class SolveFacts(Facts):
 
 
 class PotentialsFacts(SolveFacts):
-    """The solve behind the present potentials: its evidence, and its inputs.
+    """The solve of the present potentials, with its inputs.
 
     Attributes:
-        targets: Rows of the target's side.
-        epsilon: Absolute.
-        encoder: The key of the vectors that it is of.
-        earlier: The solve that it went on from.
+        targets: Number of target rows.
+        epsilon: Absolute ε.
+        encoder: The key of the vectors.
+        earlier: The earlier solve that this one started from.
         solver: semi-dual, published or exact.
     """
 
@@ -199,13 +198,13 @@ class PotentialsFacts(SolveFacts):
 
 
 class RankingFacts(Facts):
-    """What a selector says of its ranking; what it alone knows stands beside these fields.
+    """The facts of a ranking. A selector may add fields of its own.
 
     Attributes:
-        rank_seconds: It took.
-        winner: Of a race.
-        lambda_: Of the selection's share in the mixture that it is measured by.
-        picks_by_round: Of a selector that picks in rounds.
+        rank_seconds: Seconds of ranking.
+        winner: The winner of a race.
+        lambda_: The selection's share of the mixture with which the selection is measured.
+        picks_by_round: Number of picks in each round, for a selector that picks in rounds.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -220,17 +219,17 @@ class SelectionFacts(RankingFacts):
     """A selection.
 
     Attributes:
-        selection_hash: Names the selection.
+        selection_hash: Hash of the selected ids and their order.
         encoder: The key of the vectors.
-        epsilon: Of the potentials, absolute.
-        ledger: Every row's fate.
-        candidates: Rows that could be chosen.
-        excluded: Rows that could not.
-        left_pool: Those of them that overlap the target: id, origin, reason.
-        left_pool_rows: How many these are.
-        also_in_train: Selected rows that are rows of target train.
-        n_tokens: Words and marks of the selected rows.
-        domains: Share of each domain in them.
+        epsilon: Absolute ε of the potentials.
+        ledger: The table with the decision about every row.
+        candidates: Number of eligible candidates.
+        excluded: Number of rows that are not eligible.
+        left_pool: The first excluded rows that overlap the target: id, origin, reason.
+        left_pool_rows: Number of excluded rows that overlap the target.
+        also_in_train: Number of selected rows that are also rows of target train.
+        n_tokens: Number of words and punctuation marks in the selected rows.
+        domains: Share of each domain in the selection.
     """
 
     selection_hash: str
@@ -251,6 +250,6 @@ class SelectionFacts(RankingFacts):
         columns = ledger.collect_schema()
         if "station" not in columns:
             return ledger
-        # Ledgers of before version 0.2 have this name; a table that both have written to has both columns.
+        # Before version 0.2 the column `stage` was called `station`. A table of both versions has both columns.
         names = [pl.col(name) for name in ("stage", "station") if name in columns]
         return ledger.with_columns(stage=pl.coalesce(names)).drop("station")

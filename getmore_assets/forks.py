@@ -1,6 +1,6 @@
-"""Workers forked from a warm interpreter, on a system that can fork.
+"""Workers forked from a warm interpreter, on systems that can fork.
 
-Belongs here: starting the interpreter, requesting a worker, ending it. Does not: the interpreter's own program
+Belongs here: starting the interpreter, requesting a worker, ending the interpreter. Does not: the interpreter's program
 (`workers/fork_server.py`), or workers in new processes (`launch.py`).
 """
 
@@ -19,7 +19,7 @@ from getmore_assets.workers import PARENT
 
 @dataclass(frozen=True)
 class Exit:
-    """The end of a worker: its exit code, or minus the signal that killed it, and its peak resident memory in MiB."""
+    """The end of a worker: the exit code (minus the signal of a killed worker), and the peak resident memory in MiB."""
 
     code: int
     peak_mb: float
@@ -28,8 +28,8 @@ class Exit:
 class ForkServer:
     """A process that imports the workers' modules once, and forks each worker.
 
-    It handles one request at a time. When the environment of this process changes, a new server is started: a forked
-    worker would not see variables that its modules read at import.
+    The server handles one request at a time. When this process's environment changes, a new server is started, because
+    some modules read environment variables at import.
     """
 
     def __init__(self) -> None:
@@ -43,28 +43,27 @@ class ForkServer:
 
         Args:
             worker: A module of `getmore_assets.workers`.
-            spec: The file with the spec.
-            result: The file for the result.
+            spec: The file with the worker's spec.
+            result: The file for the worker's result.
             own: Environment variables to add.
         """
         with self._lock:
             channel = self._ready({**os.environ, **own, PARENT: str(os.getpid())})
-            asked = {"worker": worker, "spec": str(spec.absolute()), "result": str(result.absolute())}
+            request = {"worker": worker, "spec": str(spec.absolute()), "result": str(result.absolute())}
             try:
-                channel.sendall(json.dumps(asked).encode() + b"\n")
+                channel.sendall(json.dumps(request).encode() + b"\n")
                 line = channel.makefile("r", encoding="utf-8").readline()
             except BaseException:  # such as Ctrl-C: end the server, and with it the worker
                 self.end()
                 raise
             if line:
                 return Exit(**json.loads(line))
-            code = self.end()  # the server is gone, usually killed by the system
-            return Exit(code or 1, 0.0)
+            return Exit(self.end() or 1, 0.0)  # the server is gone, usually killed by the system
 
     def _ready(self, environment: dict[str, str]) -> socket.socket:
         """Return the channel to a server that was started with this environment."""
-        going = self._process is not None and self._process.poll() is None
-        if self._channel is None or not going or environment != self._started_with:
+        is_running = self._process is not None and self._process.poll() is None
+        if self._channel is None or not is_running or environment != self._started_with:
             self.end()
             self._channel, theirs = socket.socketpair()
             program = [sys.executable, "-m", "getmore_assets.workers.fork_server", str(theirs.fileno())]

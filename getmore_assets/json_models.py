@@ -1,6 +1,6 @@
-"""What is written as JSON, and read back.
+"""The base class of models that are written as JSON.
 
-Belongs here: the base of such models, and names for JSON that has none. Does not: any model.
+Belongs here: the base class, and types for JSON without a model. Does not: the models.
 """
 
 from typing import Any
@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict
 
 Numbers = dict[str, int | float]
 JsonObject = dict[str, Any]
-"""An object of JSON whose fields a user, another tool or a selector names."""
+"""A JSON object with fields that a user, another tool or a selector names."""
 
 
 class Given(BaseModel):
-    """What is written as JSON: the fields that were given, and no others."""
+    """A model that is written as JSON with only the fields that were set."""
 
     model_config = ConfigDict(populate_by_name=True, ser_json_inf_nan="constants")
 
     def given(self) -> JsonObject:
-        """Return the fields that were given, as JSON's objects."""
+        """Return the fields that were set, as JSON."""
         return self.model_dump(mode="json", exclude_unset=True, by_alias=True)

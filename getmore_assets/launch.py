@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from getmore_assets import __version__, forks, pods
 from getmore_assets.errors import BadInput
 from getmore_assets.forks import CAN_FORK, SERVER, Exit
 from getmore_assets.metering import Meter, peak_of_children_mb
+from getmore_assets.nodes import Nodes
 from getmore_assets.workers import PARENT, REFUSED
 from getmore_assets.workers.contracts import Result, Spec, Worker
 
@@ -53,6 +55,7 @@ def launch(
     processes: int = 1,
     pod: pods.PodRequest | None = None,
     meter: Meter | None = None,
+    nodes: Nodes | None = None,
 ) -> Result:
     """Run a worker with a spec and return its result.
 
@@ -60,9 +63,10 @@ def launch(
         worker: One of `workers.contracts`.
         spec: The worker's spec.
         work: A folder for the spec, the result, and the state from which the worker resumes.
-        processes: Number of processes; several (only for train) run under torchrun.
+        processes: Number of processes; several (only for train) run under torchrun, so many on each node.
         pod: The pod to run in; None for this machine.
         meter: Counts the worker's peak memory, where it runs on this machine.
+        nodes: The machines that share the work (only of train), this one among them; None for this one alone.
 
     Raises:
         BadInput: The worker refused its input, or the cluster refused the pod.
@@ -80,12 +84,16 @@ def launch(
             raise (WorkerKilledError if ended.taken else WorkerFailedError)(f"the {name} worker {ended.said}")
         code, said = ended.code, ended.said
     else:
-        here = run_here(name, asked, answered, processes)
+        with nodes.called(name, asked, answered, processes) if nodes else nullcontext():
+            here = run_here(name, asked, answered, processes, nodes)
         code, said = here.code, ""
         if meter:
             meter.add_worker(here.peak_mb)
-    if pod and code in (0, REFUSED):
-        _wait_for(answered, pod)
+    if code in (0, REFUSED) and pod:
+        _wait_for(answered, *_told_of(pod))
+    if code in (0, REFUSED) and nodes:
+        fix = "Have one lake on a file system that all nodes share"
+        _wait_for(answered, "launch.train.rdzv_endpoint", f"{nodes.endpoint}: the worker ended there", fix)
     if code == REFUSED:
         raise BadInput(**json.loads(answered.read_text("utf-8")))
     if code < 0:
@@ -106,38 +114,48 @@ def settings(worker: str) -> dict[str, str]:
     return _QUIET | kept
 
 
-def run_here(worker: str, spec: Path, result: Path, processes: int) -> Exit:
+def run_here(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes | None = None) -> Exit:
     """Run a worker on this machine: one process forked from a warm interpreter, or several new ones under torchrun."""
-    if processes == 1 and CAN_FORK:
+    if processes == 1 and nodes is None and CAN_FORK:
         return SERVER.run(worker, spec, result, settings(worker))
-    return _run_anew(_program(worker, spec, result, processes), processes, settings(worker))
+    return _run_anew(_program(worker, spec, result, processes, nodes), processes, settings(worker), alone=nodes is None)
 
 
-def _program(worker: str, spec: Path, result: Path, processes: int) -> list[str]:
+def _program(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes | None = None) -> list[str]:
     """Return the arguments to Python that start a worker."""
     program = ["-m", f"getmore_assets.workers.{worker}", str(spec), str(result)]
-    several = ["-m", "getmore_assets.workers.torchrun_entry", "--standalone", "--nproc-per-node", str(processes)]
-    return [*(several if processes > 1 else []), *program]
+    if processes == 1 and nodes is None:
+        return program
+    where = nodes.arguments(result) if nodes else ["--standalone"]
+    return ["-m", "getmore_assets.workers.torchrun_entry", *where, "--nproc-per-node", str(processes), *program]
 
 
-def _run_anew(arguments: list[str], processes: int, own: dict[str, str]) -> Exit:
-    """Run a new Python process. With several processes, the peak memory is that of the largest, times their number."""
+def _run_anew(arguments: list[str], processes: int, own: dict[str, str], *, alone: bool = True) -> Exit:
+    """Run a new Python process. With several processes, the peak memory is that of the largest, times their number.
+
+    `alone` says that all processes are on this machine.
+    """
     environment = {**os.environ, **own, PARENT: str(os.getpid())}
     if processes > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    if processes > 1 and alone:
         environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())
     code = subprocess.run([sys.executable, *arguments], check=False, env=environment, stderr=forks.STDERR).returncode
     return Exit(code, peak_of_children_mb() * processes)
 
 
-def _wait_for(answered: Path, pod: pods.PodRequest) -> None:
+def _wait_for(answered: Path, where: str, what: str, fix: str) -> None:
+    """Wait until a result that was written elsewhere is seen here."""
     until = time.monotonic() + _SHARED_S
     while answered.name not in os.listdir(answered.parent):  # noqa: PTH208 - asks the file server; is_file may be cached
         if time.monotonic() > until:
-            what = f"{pod.place.volume_claim}: the worker ended there, and its result is not in {answered.parent}"
-            fix = f"Name the claim of the volume that is mounted at {pod.place.mount_path} on this machine"
-            raise BadInput(f"{pod.field}.volume_claim", what, fix)
+            raise BadInput(where, f"{what}, and its result is not in {answered.parent}", fix)
         time.sleep(1)
+
+
+def _told_of(pod: pods.PodRequest) -> tuple[str, str, str]:
+    fix = f"Name the claim of the volume that is mounted at {pod.place.mount_path} on this machine"
+    return f"{pod.field}.volume_claim", f"{pod.place.volume_claim}: the worker ended there", fix
 
 
 def _loopback() -> str:

@@ -2,11 +2,11 @@
 
 Belongs here: acquiring, renewing, taking over and releasing a lease. Does not: what a lease protects (`lake.py`).
 
-A lease is an object that is created only if there is none, and replaced only on top of the version that was read. Its
-holder renews it; another machine takes it over once it has not been renewed for `LEASE_S` by the store's clock. Within
-a machine a file lock comes first, which the operating system frees: a lease that this machine's mirror left is taken
-over at once. As a suspended holder may lose its lease, nothing relies on leases alone: tables and records are written
-on top of the version that was read, or not at all.
+A lease is an object on the store, which is created only if it does not exist, and replaced only if it is unchanged
+since it was read. Its holder renews it; another machine takes it over when it was not renewed for `LEASE_S` by the
+store's clock. A process first acquires a file lock, which the operating system releases after a kill, so that a lease
+of a killed process on the same machine is taken over at once. A suspended holder may lose its lease, so nothing relies
+on leases alone: a table or record is written only if it is unchanged since it was read.
 """
 
 import json
@@ -31,19 +31,19 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 60.0  # a lease that was not renewed for longer may be taken over
 RENEW_S = 15.0
-_LOOK_S = 1.0  # a waiting machine looks about so often
-_CLOCK_S = 600.0  # the difference to the store's clock is measured so often
-_clocks: dict[str, tuple[float, float]] = {}  # by URL: when it was measured, and the difference in seconds
+_LOOK_S = 1.0  # mean interval at which a waiting machine reads the lease
+_CLOCK_S = 600.0  # interval at which the difference to the store's clock is measured
+_clocks: dict[str, tuple[float, float]] = {}  # by URL: time of the measurement, and the difference in seconds
 
 
 class Lease:
-    """A lock that is held on a store; it is used as `filelock.FileLock` is.
+    """A lock on a store, with the interface of `filelock.FileLock`.
 
     Args:
-        mirror: Of the lake.
-        name: Of the lease: the kind of lock, then what it locks.
-        acquired: Called once the lease is held; an error releases it.
-        released: Called before it is released.
+        mirror: The mirror of the lake.
+        name: The name of the lease: the kind of lock, then what it locks.
+        acquired: Called after the lease is acquired; an error releases the lease.
+        released: Called before the lease is released.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Lease:
         """Wait for the lease.
 
         Args:
-            timeout: Seconds to wait; None for ever.
+            timeout: Seconds to wait; None: no limit.
             blocking: Whether to wait at all.
 
         Raises:
-            Timeout: Another process holds it.
+            Timeout: Another process holds the lease.
             BadInput: The store cannot be reached, or refuses access.
         """
         until = time.monotonic() + (0 if not blocking else float("inf") if timeout is None else timeout)
@@ -96,7 +96,7 @@ class Lease:
         """Release the lease.
 
         Raises:
-            BadInput: What was written under the lease cannot be uploaded; the lease is released nevertheless.
+            BadInput: Files that were written under the lease cannot be uploaded; the lease is still released.
         """
         try:
             self._released()
@@ -126,31 +126,31 @@ class Lease:
             except Exception as error:
                 if not is_conflict(error):
                     raise
-            found = _read(self._mirror, self._name)
-            if found is None:
+            current = _read(self._mirror, self._name)
+            if current is None:
                 return False
-            held, self._tag = found
-            if held.get("holder") == self._holder:  # created by a request whose answer was lost
+            lease, self._tag = current
+            if lease.get("holder") == self._holder:  # created by a request whose answer was lost
                 return True
-            return not _is_held(self._mirror, held) and self._replace()
+            return not _is_held(self._mirror, lease) and self._replace()
 
     def _replace(self) -> bool:
-        """Write the lease on top of the version that was read; False where another machine was faster."""
+        """Write the lease in place of the version that was read; return False if another machine was faster."""
         try:
             self._put({"e_tag": self._tag})
         except Exception as error:
             if not is_conflict(error):
                 raise
-            found = _read(self._mirror, self._name)
-            if found is None or found[0].get("holder") != self._holder:
+            current = _read(self._mirror, self._name)
+            if current is None or current[0].get("holder") != self._holder:
                 return False
-            self._tag = found[1]  # written by a request whose answer was lost
+            self._tag = current[1]  # written by a request whose answer was lost
         return True
 
     def _put(self, mode: Any, free: bool = False) -> None:
-        self._beats += 1  # so that each version has another ETag
-        said = {"holder": self._holder, "mirror": self._mirror.id, "host": platform.node(), "pid": os.getpid()}
-        body = json.dumps({**said, "beats": self._beats, "free": free}).encode()
+        self._beats += 1  # each version has a different ETag
+        holder = {"holder": self._holder, "mirror": self._mirror.id, "host": platform.node(), "pid": os.getpid()}
+        body = json.dumps({**holder, "beats": self._beats, "free": free}).encode()
         self._tag = str(self._mirror.store.put(self._name, body, mode=mode, use_multipart=False)["e_tag"])
 
     def _renew(self, done: threading.Event) -> None:
@@ -160,7 +160,7 @@ class Lease:
                     log.warning("%s: another machine has taken the lease over: it was not renewed in time", self._name)
                     self._tag = ""
                     return
-            except Exception as error:  # the store is away: the next attempt may succeed
+            except Exception as error:  # the store does not answer; the next attempt may succeed
                 log.warning("%s: the lease could not be renewed (%s)", self._name, type(error).__name__)
 
     def _free(self) -> None:
@@ -169,14 +169,14 @@ class Lease:
         try:
             if self._tag:
                 self._put({"e_tag": self._tag}, free=True)
-        except Exception as error:  # lost, or the store is away: it expires
+        except Exception as error:  # the lease is lost, or the store does not answer and the lease expires
             log.debug("%s: the lease could not be released (%s)", self._name, type(error).__name__)
         finally:
             self._local.release()
 
 
 def is_leased(mirror: Mirror, name: tuple[str, ...]) -> bool:
-    """Return whether some process, of this machine or another, holds a lease."""
+    """Return whether a process of any machine holds a lease."""
     local = Lease(mirror, name)._local
     try:
         local.acquire(blocking=False)
@@ -184,15 +184,15 @@ def is_leased(mirror: Mirror, name: tuple[str, ...]) -> bool:
         return True
     local.release()
     with errors_of(mirror.url):
-        found = _read(mirror, f"locks/{'/'.join(name)}.json")
-        return found is not None and _is_held(mirror, found[0])
+        current = _read(mirror, f"locks/{'/'.join(name)}.json")
+        return current is not None and _is_held(mirror, current[0])
 
 
 def _read(mirror: Mirror, name: str) -> tuple[JsonObject, str] | None:
-    """Return a lease, with its age in seconds under `age`, and its ETag; None where there is none."""
+    """Return a lease, with its age in seconds as `age`, and its ETag; None if there is no lease."""
     try:
-        found = mirror.store.get(name)
-        body, meta = bytes(found.bytes()), found.meta
+        answer = mirror.store.get(name)
+        body, meta = bytes(answer.bytes()), answer.meta
     except Exception as error:
         if is_missing(error):
             return None
@@ -201,9 +201,9 @@ def _read(mirror: Mirror, name: str) -> tuple[JsonObject, str] | None:
     return {**json.loads(body), "age": age}, str(meta["e_tag"])
 
 
-def _is_held(mirror: Mirror, held: JsonObject) -> bool:
-    """Return whether a lease is held: not released, not left by a killed process of this machine, not expired."""
-    return not held["free"] and held["mirror"] != mirror.id and bool(held["age"] <= LEASE_S)
+def _is_held(mirror: Mirror, lease: JsonObject) -> bool:
+    """Return whether a lease is held: not released, not of a killed process of this machine, and not expired."""
+    return not lease["free"] and lease["mirror"] != mirror.id and bool(lease["age"] <= LEASE_S)
 
 
 def _clock(mirror: Mirror) -> float:

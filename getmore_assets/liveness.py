@@ -1,12 +1,12 @@
-"""Signs of life: how a run says that a process of it lives, to whoever shares its lake.
+"""Signs of life, by which other processes of a lake see whether a run is alive.
 
-Belongs here: giving signs for this process or, by a keeper process, for another one, and reading them. Does not: what a
-run is, or what is done about a run without signs (`defs/runs.py`). Imports little: a keeper is
+Belongs here: giving signs for this process or, with a keeper process, for another process, and reading signs. Does not:
+what happens to a run without signs (`defs/runs.py`). Imports little, because a keeper is
 `python -m getmore_assets.liveness`.
 
-A process gives its sign under `FOLDER/<run>/`, as two files: a lock that the operating system frees with the process,
-and a file whose time is renewed every 15 s. On the machine of the process the lock decides; on others, where a lock may
-not be seen (some network file systems), the time does. Files of a process that was killed stay: they are the evidence.
+A sign is two files under `FOLDER/<run>/`: a lock, which the operating system releases when the process ends, and a
+heartbeat file, whose time is renewed every 15 s. On the machine of the process the lock decides. On other machines,
+which may not see the lock (some network file systems), the time decides. A killed process leaves both files.
 """
 
 import errno
@@ -27,21 +27,21 @@ import psutil
 from filelock import FileLock, Timeout
 
 _BEAT_EVERY_S = 15
-_LOOK_S = 1  # whoever looks at a lock holds it for a moment
-_LEASE_S = 120  # a heartbeat that is older is no sign of life
-_REMEMBERED_S = 24 * 3600  # what runs have left is swept away after this time
+_LOOK_S = 1  # timeout for a lock: a process that reads a sign holds the lock for a moment
+_LEASE_S = 120  # an older heartbeat is no sign of life
+_REMEMBERED_S = 24 * 3600  # files of runs are deleted after this time
 _HELD = b"held"
 
 
 @contextmanager
 def signs(folder: Path, run: str, keep_for: int | None = None) -> Iterator[None]:
-    """Give signs of life for a run while this block is worked on.
+    """Give signs of life for a run during the context.
 
     Args:
-        folder: Where the signs of all runs lie.
+        folder: The folder with the signs of all runs.
         run: The id of the run.
-        keep_for: A process of this machine that outlives the block and is the run's, too: a keeper process gives signs
-            while it lives, between blocks as well.
+        keep_for: Id of a process of the run on this machine that outlives the context. A keeper process gives signs
+            while that process is alive.
     """
     _sweep(folder)
     place = folder / run
@@ -53,25 +53,25 @@ def signs(folder: Path, run: str, keep_for: int | None = None) -> Iterator[None]
 
 
 def lives(folder: Path, run: str) -> bool | None:
-    """Return whether a process of a run gives signs of life: True; False: one was killed; None: nothing tells."""
+    """Return whether a run is alive: True if a process gives signs, False if one was killed, None without any sign."""
     locks = sorted((folder / run).glob("*.lock"))
     return any(_is_given(lock) for lock in locks) if locks else None
 
 
 def folder_of(lake: Path) -> Path:
-    """Return where the runs of a lake give their signs."""
+    """Return the folder with the signs of a lake's runs."""
     return lake / "locks" / "runs"
 
 
 def any_was_killed(lake: Path) -> bool:
-    """Return whether a run of a lake has left signs, and no process of it lives."""
+    """Return whether a killed run has left signs in a lake."""
     folder = folder_of(lake)
-    runs = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    runs = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return any(lives(folder, run) is False for run in runs)
 
 
 def silent_for(folder: Path, run: str) -> float | None:
-    """Return the seconds since a process of a run began or ended to give signs; None where no process ever did."""
+    """Return the seconds since a process of a run last began or stopped to give signs; None without any sign."""
     try:
         return _now(folder) - (folder / run).stat().st_mtime
     except FileNotFoundError:
@@ -79,7 +79,7 @@ def silent_for(folder: Path, run: str) -> float | None:
 
 
 def forget(folder: Path, run: str) -> None:
-    """Remove the signs of a run that has ended."""
+    """Delete the signs of a run that has ended."""
     shutil.rmtree(folder / run, ignore_errors=True)
 
 
@@ -89,7 +89,7 @@ def _sign(place: Path, pid: int) -> Iterator[None]:
     held = FileLock(lock, timeout=_LOOK_S)
     try:
         held.acquire()
-    except Timeout:  # a keeper gives signs for this process: `dagster job execute` opens resources again at its end
+    except Timeout:  # a keeper gives signs for this process, because `dagster job execute` opens resources twice
         yield
         return
     with held:
@@ -108,22 +108,22 @@ def _sign(place: Path, pid: int) -> Iterator[None]:
 
 def _beat(file: Path, done: threading.Event) -> None:
     while not done.wait(_BEAT_EVERY_S):
-        with suppress(OSError):  # a full disk, or a server that is away for a while
+        with suppress(OSError):  # a full disk, or a file server that does not answer for a while
             file.touch()
 
 
 def _start_keeper(place: Path, pid: int) -> None:
-    """Start a process that gives signs for another one, and wait until it does."""
+    """Start a keeper process, and wait until it gives signs or ends."""
     command = [sys.executable, "-m", "getmore_assets.liveness", str(place), str(pid)]
     keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
-    keeper.returncode = 0  # nobody waits for it: it outlives this process
+    keeper.returncode = 0  # no warning at exit: the keeper outlives this process
     assert keeper.stdout is not None
-    with keeper.stdout:  # closed at its end as well as at this word
+    with keeper.stdout:
         keeper.stdout.read(len(_HELD))
 
 
 def _keep(place: Path, pid: int) -> None:
-    """Give signs for a process while it lives. Its files stay: whether it was killed is not known here."""
+    """Give signs for a process while it is alive. The files stay, because the process may have been killed."""
     with suppress(psutil.NoSuchProcess, Timeout):
         process = psutil.Process(pid)
         lock = _lock(place, pid)
@@ -139,20 +139,20 @@ def _keep(place: Path, pid: int) -> None:
 
 
 def _lock(place: Path, pid: int) -> Path:
-    namespace = Path("/proc/self/ns/pid")  # containers of one machine count their processes apart
-    counted = os.stat(namespace).st_ino if namespace.exists() else 0  # noqa: PTH116 - of what the link leads to
-    return place / f"{_machine()}-{counted}-{pid}.lock"
+    namespace = Path("/proc/self/ns/pid")  # each container of a machine has process ids of its own
+    inode = os.stat(namespace).st_ino if namespace.exists() else 0  # noqa: PTH116 - of the link's target
+    return place / f"{_machine()}-{inode}-{pid}.lock"
 
 
 def _machine() -> str:
-    """Return what tells this machine, until its next start, from others; containers of one machine share its locks."""
+    """Return an id of this machine until its next boot. All containers of a machine have its id, and see its locks."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     name = boot.read_text("ascii") if boot.is_file() else platform.node()
     return hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
 
 
 def _is_given(lock: Path) -> bool:
-    """Return whether the process that gives this sign lives."""
+    """Return whether the process of a sign is alive."""
     locked = _is_locked(lock)
     if locked or (locked is False and lock.name.startswith(f"{_machine()}-")):
         return bool(locked)
@@ -162,7 +162,7 @@ def _is_given(lock: Path) -> bool:
 
 
 def _is_locked(lock: Path) -> bool | None:
-    """Return whether a process holds a lock; None where the file system has none. A file that is gone is not made."""
+    """Return whether a process holds a lock; None if the file system has no locks. A missing file is not created."""
     try:
         file = os.open(lock, os.O_RDWR)
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def _is_locked(lock: Path) -> bool | None:
 
 
 def _now(folder: Path) -> float:
-    """Return the time by the clock of the file system, which may be another machine's."""
+    """Return the time by the file system's clock, which may be another machine's."""
     probe = folder / f".clock-{os.getpid()}-{threading.get_ident()}"
     try:
         probe.touch()
@@ -189,7 +189,7 @@ def _now(folder: Path) -> float:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what runs have left, those that were killed too, after a while."""
+    """Delete the old files of ended and killed runs."""
     with suppress(OSError):
         for place in folder.iterdir():
             if time.time() - place.stat().st_mtime > _REMEMBERED_S and not lives(folder, place.name):

@@ -19,19 +19,19 @@ _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # units of ru_maxrss in a 
 
 @dataclass
 class Meter:
-    """Seconds, and peak resident memory in MiB: of this process alone, or together with a worker while it ran."""
+    """Seconds, and peak resident memory in MiB: of this process, together with a worker while one ran."""
 
     seconds: float = 0.0
     peak_rss_mb: float = 0.0
 
     def add_worker(self, peak_mb: float) -> None:
-        """Count the peak of a worker that has just ended, added to this process's own memory."""
+        """Count the peak memory of a worker that has just ended, together with this process's own memory."""
         self.peak_rss_mb = max(self.peak_rss_mb, round(_resident("VmRSS:") + peak_mb, 1))
 
 
 @contextmanager
 def metered() -> Iterator[Meter]:
-    """Measure a stage."""
+    """Measure the time and memory of the context."""
     meter, started = Meter(), time.monotonic()
     with suppress(OSError):
         _CLEAR.write_text(_FORGET_PEAK)
@@ -43,7 +43,7 @@ def metered() -> Iterator[Meter]:
 
 
 def peak_of_children_mb() -> float:
-    """Return the peak resident memory of the largest process that this one started and waited for, in MiB."""
+    """Return the peak resident memory, in MiB, of the largest child process that has ended."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _UNIT
 
 

@@ -1,9 +1,10 @@
-"""The local copy of the files of a lake that lies on an object store; tables are read and written there directly.
+"""The mirror: a local copy of the files of a lake on an object store. Tables have no copy; they are used on the store.
 
-Belongs here: which files differ from the store, fetching them and uploading them. Does not: when that is done
-(`lake.py`, `records.py`), or leases (`leases.py`).
+Belongs here: fetching and uploading the files that differ. Does not: when to do so (`lake.py`, `records.py`), or leases
+(`leases.py`).
 
-A file is uploaded only on top of the version that was fetched, so no machine overwrites what another one wrote.
+An upload succeeds only if the file on the store is still the version that was fetched, so no machine overwrites a file
+of another machine.
 """
 
 import hashlib
@@ -29,16 +30,16 @@ from getmore_assets.object_stores import (
     store_of,
 )
 
-_STATE = ".mirror"  # the folder of what is known of the store; in no store
+_STATE = ".mirror"  # the local folder with the state of the mirror
 _PROBES = "locks/probes"
-_AT_ONCE = 2**26  # bytes; a larger file is uploaded in parts, without a condition: its name holds a hash
+_AT_ONCE = 2**26  # bytes; a larger file is uploaded in parts without a condition, because its name contains a hash
 
-#: What is known of a file: its ETag on the store, and its local size and time when both were alike.
+#: The state of a file at the last fetch or upload: its ETag on the store, and its local size and time.
 _Known = dict[str, tuple[str, int, int]]
 
 
 def mirror_of(url: str) -> "Mirror":
-    """Return the mirror of the lake at a URL; the same one within a process."""
+    """Return the mirror of the lake at a URL; the same object within a process."""
     root, key = split(url)
     return _opened(f"{root}/{key}".rstrip("/"), _folder(f"{root}/{key}".rstrip("/")), environment())
 
@@ -49,7 +50,7 @@ def _opened(url: str, folder: Path, _environment: tuple[tuple[str, str], ...]) -
 
 
 def _folder(url: str) -> Path:
-    """Return the folder of a mirror: another one for the same bucket name at another endpoint."""
+    """Return the folder of a mirror, named by URL and endpoint: two servers may have buckets of the same name."""
     where = os.environ.get("GETMORE_MIRROR") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/getmore"
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
     name = hashlib.sha256(f"{endpoint} {url}".encode()).hexdigest()[:16]
@@ -79,7 +80,7 @@ class Mirror:
 
     @property
     def id(self) -> str:
-        """A name of this folder that no other machine's folder has."""
+        """A unique id of this folder."""
         file = self._state / "id"
         if not file.is_file():
             with self._locked():
@@ -88,10 +89,10 @@ class Mirror:
         return file.read_text("utf-8")
 
     def require_conditions(self) -> None:
-        """Refuse a store that cannot be written to, or that ignores the condition of a write.
+        """Refuse a store that cannot be written to, or that ignores conditions of writes.
 
         Raises:
-            BadInput: With the reason.
+            BadInput: The message names the reason.
         """
         if self._honours:
             return
@@ -107,15 +108,15 @@ class Mirror:
             finally:
                 self.store.delete(name)
         if not self._honours:
-            fix = "Take a store that honours If-None-Match, as S3 does, or a lake in a folder"
-            raise BadInput(f"lake {self.url}", "lies on a store that ignores the conditions of writes", fix)
+            fix = "Use a store that honours If-None-Match, such as S3, or a lake in a folder"
+            raise BadInput(f"lake {self.url}", "is on a store that ignores the conditions of writes", fix)
 
     def pull(self, *folders: str, within: float = 0.0, deleted: bool = True) -> None:
         """Fetch the files of folders that changed on the store, and delete those that were deleted there.
 
         Args:
-            folders: Relative to the root of the lake; a file may be named as well.
-            within: Folders that were fetched in so many seconds before are left as they are.
+            folders: Folders or files, relative to the root of the lake.
+            within: Seconds; folders that were fetched more recently are not fetched again.
             deleted: Whether to fetch files again that were deleted here.
 
         Raises:
@@ -144,11 +145,11 @@ class Mirror:
                 self._keep(known)
 
     def push(self, *folders: str, delete: bool = False) -> None:
-        """Upload the files of folders that were written here since they were fetched or uploaded, oldest first.
+        """Upload the files of folders that were changed here since the last fetch or upload, oldest first.
 
         Args:
-            folders: Relative to the root of the lake; a file may be named as well.
-            delete: Whether to delete from the store what was deleted here.
+            folders: Folders or files, relative to the root of the lake.
+            delete: Whether to delete from the store the files that were deleted here.
 
         Raises:
             BadInput: Another machine wrote one of the files meanwhile, or the store cannot be reached.
@@ -166,21 +167,21 @@ class Mirror:
                 self._keep({name: what for name, what in known.items() if name not in gone})
 
     def is_ahead(self, *names: str) -> bool:
-        """Return whether some of these files were written here since they were fetched or uploaded."""
+        """Return whether one of these files was changed here since the last fetch or upload."""
         known = self._known()
         files = {name: self.root / name for name in names}
         return any(file.is_file() and known.get(name, ("",))[1:] != _stat(file) for name, file in files.items())
 
     def listed(self, folder: str) -> dict[str, tuple[str, int]]:
-        """Return what the store has in a folder, or the file of that name: ETag and bytes, by name."""
-        found = repeated(lambda: list(self.store.list(folder).collect()))
-        if not found:
+        """Return the ETag and size of each file in a folder on the store, or of the file of that name."""
+        objects = repeated(lambda: list(self.store.list(folder).collect()))
+        if not objects:
             try:
-                found = [repeated(lambda: self.store.head(folder))]
+                objects = [repeated(lambda: self.store.head(folder))]
             except Exception as error:
                 if not is_missing(error):
                     raise
-        return {one["path"]: (one["e_tag"] or str(one["last_modified"]), one["size"]) for one in found}
+        return {one["path"]: (one["e_tag"] or str(one["last_modified"]), one["size"]) for one in objects}
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders that the store has in a folder."""
@@ -189,7 +190,7 @@ class Mirror:
         return sorted(one.rpartition("/")[2] for one in found)
 
     def _put(self, name: str, tag: str | None) -> str:
-        """Upload a file on top of the version with an ETag, None for a new file, and return its new ETag."""
+        """Upload a file in place of the version with an ETag (None: a new file), and return the new ETag."""
         file = self.root / name
         if file.stat().st_size > _AT_ONCE:
             return str(self.store.put(name, file)["e_tag"])
@@ -200,16 +201,16 @@ class Mirror:
         except Exception as error:
             if not is_conflict(error):
                 raise
-            found = self._other(name)
-            if found is None:  # it was deleted on the store
+            other = self._other(name)
+            if other is None:  # deleted on the store
                 return str(self.store.put(name, body, mode="create", use_multipart=False)["e_tag"])
-            if found[0] == body:  # an upload whose answer was lost, or the same file of another machine
-                return found[1]
+            if other[0] == body:  # this upload, whose answer was lost, or the same file of another machine
+                return other[1]
         what = "another machine wrote it meanwhile"
-        raise BadInput(f"{self.url}/{name}", what, "Run again: the run starts from what was written") from None
+        raise BadInput(f"{self.url}/{name}", what, "Run again: the run starts from that version") from None
 
     def _other(self, name: str) -> tuple[bytes, str] | None:
-        """Return the body and the ETag that the store has under a name, or None."""
+        """Return the body and the ETag of an object on the store, or None."""
         try:
             return repeated(lambda: self._got(name))
         except Exception as error:
@@ -218,8 +219,8 @@ class Mirror:
             raise
 
     def _got(self, name: str) -> tuple[bytes, str]:
-        found = self.store.get(name)
-        return bytes(found.bytes()), str(found.meta["e_tag"])
+        answer = self.store.get(name)
+        return bytes(answer.bytes()), str(answer.meta["e_tag"])
 
     def _local(self, folder: str) -> dict[str, tuple[int, int]]:
         """Return the local files in a folder, or the file of that name, with size and time."""
@@ -252,5 +253,5 @@ def _is_in(folder: str, name: str) -> bool:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a file is being written, or is of this machine alone."""
+    """Return whether a file is incomplete, or belongs to this machine only."""
     return any(part.startswith(".") for part in name.split("/"))

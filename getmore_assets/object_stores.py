@@ -1,6 +1,6 @@
-"""Object stores (`s3://`, `gs://`, `az://`) and web servers: opening one, copying a file, and errors in words.
+"""Object stores (`s3://`, `gs://`, `az://`) and web servers: clients, copying a file, and messages for errors.
 
-Belongs here: what `places.py` (sources and exports) and a lake on a store share. Does not: what is copied, or when.
+Belongs here: code that `places.py` (sources and exports) and a lake on a store share. Does not: which files are copied.
 Credentials come from the environment (each store's own variables) and are not logged.
 """
 
@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from getmore_assets.errors import BadInput
 
 _Found = TypeVar("_Found")
-LAKES = ("s3://", "gs://", "az://")  # the schemes of stores that a lake can lie on
-_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "GCP_")  # prefixes of the variables that stores are reached by
+LAKES = ("s3://", "gs://", "az://")  # the schemes of stores that can have a lake
+_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "GCP_")  # prefixes of environment variables that clients read
 _ATTEMPTS = 4  # attempts to copy a file; each resumes where the one before stopped
 _CLIENT = {"connect_timeout": "10s", "timeout": "600s"}
 _RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
@@ -51,16 +51,16 @@ _OTHER = "the connection was lost or the server failed", "Try again"
 
 
 def is_on_store(root: str | Path) -> bool:
-    """Return whether a lake, or a table of it, lies on a store."""
+    """Return whether a lake or a table is on a store."""
     return str(root).startswith(LAKES)
 
 
 def split(url: str) -> tuple[str, str]:
-    """Return the scheme with bucket or host, and the key; refuse logins, which would get into names of local files."""
+    """Return the scheme with bucket or host, and the key; refuse logins, which would appear in names of local files."""
     scheme, _, rest = url.partition("://")
     host, _, key = rest.partition("/")
     if "@" in host:
-        raise BadInput(url, "holds a login", "Take it out, and give the credentials in the environment")
+        raise BadInput(url, "contains a login", "Remove it, and set the credentials in the environment")
     if not host or ".." in key.split("/"):
         raise BadInput(url, "is not the address of a file, folder or glob", "Write it as s3://bucket/folder/file.jsonl")
     return f"{scheme}://{host}", key.strip("/")
@@ -72,29 +72,29 @@ def store_of(root: str) -> Any:
 
 
 def environment() -> tuple[tuple[str, str], ...]:
-    """Return the variables of this process that say how stores are reached."""
+    """Return the environment variables of this process that clients of stores read."""
     return tuple(sorted(one for one in os.environ.items() if one[0].startswith(_VARIABLES)))
 
 
 def is_conflict(error: Exception) -> bool:
-    """Return whether a conditional write failed because the object exists, or is of another version."""
+    """Return whether a conditional write failed because the object exists, or has another version."""
     return type(error).__name__ in ("AlreadyExistsError", "PreconditionError")
 
 
 def is_missing(error: Exception) -> bool:
-    """Return whether there is no object of a name."""
+    """Return whether a request failed because the object does not exist."""
     return isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError"
 
 
 def delta_options(path: str) -> dict[str, str] | None:
-    """Return the options with which deltalake and polars open a table: None for a local one."""
+    """Return the options with which deltalake and polars open a table; None for a local table."""
     if "://" not in path:
         return None
     return {"allow_http": "true"} if _is_plain(path) else {}
 
 
 def _is_plain(root: str) -> bool:
-    """Whether a store is reached without TLS, as a server on loopback may be."""
+    """Return whether a store has an address without TLS, such as a server on loopback."""
     endpoints = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
     return root.startswith("http://") or any(one.startswith("http://") for one in endpoints)
 
@@ -112,12 +112,12 @@ def _opened(root: str, _environment: tuple[tuple[str, str], ...]) -> Any:
 
 @contextmanager
 def errors_of(where: str) -> Iterator[None]:
-    """Turn errors of a store into refusals that say why and what to do."""
+    """Turn errors of a store into `BadInput` with the reason and what to do."""
     try:
         yield
     except BadInput:
         raise
-    except Exception as error:  # each store has errors of its own
+    except Exception as error:  # each store has its own classes of errors
         what, fix = _reason(error)
         raise BadInput(where, f"cannot be read or written: {what}", fix) from None  # hide signed URLs
 
@@ -156,7 +156,7 @@ def copy(root: str, name: str, version: str, size: int, to: Path) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 _append(root, name, version, size, partial)
-            except Exception as error:  # each store has errors of its own
+            except Exception as error:  # each store has its own classes of errors
                 what, fix = _reason(error)
                 if (what, fix) != _OTHER or attempt == _ATTEMPTS:
                     have = partial.stat().st_size if partial.is_file() else 0

@@ -1,7 +1,7 @@
-"""Everything that can be refused before work starts, refused before work starts.
+"""Refusing bad input before work starts.
 
-Belongs here: opening what a task names and checking it against the rest. Does not: checks on things already made (asset
-checks, in `defs/`).
+Belongs here: reading a task's sources, and checking them against models, settings and budget. Does not: checks of
+materialized assets (`stages/`).
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from getmore_assets.corpus.identity import file_hash, fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, unfinished, unreadable_in, vectors_of
 from getmore_assets.launch import launch
-from getmore_assets.models import find_model, require_objective
+from getmore_assets.models import find_model, require_objective, require_readout
 from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
 from getmore_assets.selection import imported
@@ -33,13 +33,13 @@ _REMEMBERED = 100
 
 
 def check(task: Task) -> None:
-    """Read every input once, and refuse what the line would trip over later.
+    """Read every input once, and refuse input with which a stage would fail.
 
-    What passed is remembered in the lake by the content of the inputs, so the next call costs a hash of the files, and
-    another target does not have the pool read again.
+    The lake remembers the hashes of inputs that passed, so the next call only hashes the files, and for another target
+    the pool is not read again.
 
     Raises:
-        BadInput: With the file, row or field, and what to do.
+        BadInput: The message names the file, row or field, and what to do.
     """
     require_writable(Lake(task.lake))
     _check_packages(task)
@@ -49,17 +49,18 @@ def check(task: Task) -> None:
             raise BadInput(field, what, "Take it out, or let the lake lie on the volume of the pod")
         require_lake(place, field, Lake(task.lake).root)
     models = _find_models(task)
-    judges = [task.zero_shot, task.toxicity, readers.data_version(task.toxicity.prompts) if task.toxicity else None]
-    asked = [task.encoder.model, judges, task.quotas]
-    of_target = fingerprint(_CODE_VERSION, asked, target.recipe(task))
-    brought = of_target if task.encoder.model == BROUGHT else None  # vectors of both sides must be of one width
+    prompts = readers.data_version(task.toxicity.prompts) if task.toxicity else None
+    settings = [task.encoder.model, [task.zero_shot, task.toxicity, prompts], task.quotas]
+    of_target = fingerprint(_CODE_VERSION, settings, target.recipe(task))
+    has_vectors = task.encoder.model == BROUGHT
     sources, budget = [readers.same_but_version(s) for s in task.candidates], task.selection.budget
-    of_recipe = fingerprint(_CODE_VERSION, sources, task.corpus, budget, brought)
+    # Precomputed vectors of pool and target must have the same width, so the pool's check depends on the target.
+    of_recipe = fingerprint(_CODE_VERSION, sources, task.corpus, budget, of_target if has_vectors else None)
     of_pool = fingerprint(of_recipe, pool.source_version(task))
-    chosen = [one for selector in (task.selection, *task.rivals) for one in selector.imports]
-    of_chosen = {fingerprint(_CODE_VERSION, sources, one, imported.version(one, task)): one for one in chosen}
+    imports = [one for selector in (task.selection, *task.rivals) for one in selector.imports]
+    of_imports = {fingerprint(_CODE_VERSION, sources, one, imported.version(one, task)): one for one in imports}
     of_models = _models_fingerprint(task, models)
-    now = [of_models, of_target, of_pool, *of_chosen]
+    now = [of_models, of_target, of_pool, *of_imports]
     memory = Lake(task.lake).folder("records", task.name) / "preflight"
     before = json.loads(memory.read_text("utf-8")) if memory.is_file() else {"passed": [], "recipe": None, "files": []}
     if set(now) <= set(before["passed"]):
@@ -67,41 +68,42 @@ def check(task: Task) -> None:
     log.info("checking the inputs of %s", task.name)
     if of_models not in before["passed"]:
         _try_models(task, models)
-    for one in of_chosen.keys() - set(before["passed"]):
-        imported.check(of_chosen[one], task)
+    for key in of_imports.keys() - set(before["passed"]):
+        imported.check(of_imports[key], task)
     rows, facts = target.read_target(task)
-    _check_judges(task, facts.labels)
+    _check_evaluators(task, facts.labels)
     for quotas in task.quotas:
         names = rows.filter(pl.col("split") == "train")[quotas.by].drop_nulls().unique().sort()
         target.shares_of(quotas, names.to_list())
     width = None
-    if brought:
+    if has_vectors:
         width = _check_vectors(rows.filter(pl.col("split") == "train"), "target.train", None)
     files = [readers.files(source) for source in task.candidates]
     if of_pool not in before["passed"]:
         only = readers.new_files(files, before["files"]) if before["recipe"] == of_recipe else None
         _check_pool(task, width, set(rows.filter(pl.col("split") != "train")["id"]), only)
-    passed = [one for one in before["passed"] if one not in now][-_REMEMBERED:]
-    found = {"passed": [*passed, *now], "recipe": of_recipe, "files": files}
-    write_atomically(memory, json.dumps(found))
+    passed = [key for key in before["passed"] if key not in now][-_REMEMBERED:]
+    write_atomically(memory, json.dumps({"passed": [*passed, *now], "recipe": of_recipe, "files": files}))
 
 
 def _find_models(task: Task) -> dict[str, Path]:
-    """The folder of each model that a task names and that is loaded, by field."""
-    found: dict[str, Path] = {}
+    """Return the folder of each model of a task, by field."""
+    folders: dict[str, Path] = {}
     if task.encoder.model not in WITHOUT_WEIGHTS:
-        found["encoder.model"] = find_model(task.encoder.model, "encoder.model")
+        folders["encoder.model"] = folder = find_model(task.encoder.model, "encoder.model")
+        if task.encoder.pooling == "readout":
+            require_readout(folder)
     if task.base_model.model != "small":
-        found["base_model.model"] = folder = find_model(task.base_model.model, "base_model.model")
+        folders["base_model.model"] = folder = find_model(task.base_model.model, "base_model.model")
         longest = max(task.warmup.max_length, task.finetune.max_length)
         require_objective(folder, task.base_model.objective, longest)
     if task.toxicity:
-        found["toxicity.classifier"] = find_model(task.toxicity.classifier, "toxicity.classifier")
-    return found
+        folders["toxicity.classifier"] = find_model(task.toxicity.classifier, "toxicity.classifier")
+    return folders
 
 
 def _models_fingerprint(task: Task, models: dict[str, Path]) -> str:
-    """A hash of what a model's first step depends on; the numbers in the weights are not read for it."""
+    """Return a hash of everything that a model's first training step depends on; the weights are not read."""
     files = {
         field: [
             [file_hash(p) for p in sorted(folder.iterdir()) if p.suffix in (".json", ".txt", ".model")],
@@ -110,7 +112,12 @@ def _models_fingerprint(task: Task, models: dict[str, Path]) -> str:
         for field, folder in models.items()
     }
     recipes = [
-        [recipe.max_length, recipe.lora, *([recipe.packing] if recipe.packing != "joined" else [])]
+        [
+            recipe.max_length,
+            recipe.lora,
+            *([recipe.packing] if recipe.packing != "joined" else []),
+            *([recipe.attention] if recipe.attention != "auto" else []),
+        ]
         for recipe in (task.warmup, task.finetune)
     ]
     labelled = [task.target.label or task.target.train.label, task.target.is_of_pairs]
@@ -119,33 +126,33 @@ def _models_fingerprint(task: Task, models: dict[str, Path]) -> str:
 
 
 def _try_models(task: Task, models: dict[str, Path]) -> None:
-    """Have a worker take one step of a small copy of each model: torch stays out of this process."""
-    if not models:
+    """Let a worker take one training step with a small copy of each model; this process does not import torch."""
+    flash = "flash_attention_2" in (task.warmup.attention, task.finetune.attention)
+    if not models and not flash:
         return
     with TemporaryDirectory(dir=Lake(task.lake).folder("work"), prefix="preflight-") as work:
         launch(TRY_MODELS, TryModelsSpec(task=task, models=models), Path(work))
 
 
 def _check_packages(task: Task) -> None:
-    """Refuse what needs an extra that is not installed."""
+    """Refuse settings that need an extra that is not installed."""
     embed, solve = task.launch.embed, task.launch.solve
-    wanted = [
+    needs = [
         ("warmup.lora", task.warmup.lora, "peft", "lora"),
         ("finetune.lora", task.finetune.lora, "peft", "lora"),
         ("launch.embed", embed and embed.ray, "ray", "ray"),
         ("launch.solve", solve and solve.ray, "ray", "ray"),
         *((field, place, "kubernetes", "kubernetes") for field, place in task.launch.pods().items()),
     ]
-    for field, asked, package, extra in wanted:
-        if asked and importlib.util.find_spec(package) is None:
+    for field, setting, package, extra in needs:
+        if setting and importlib.util.find_spec(package) is None:
             what = f"needs the package {package}, which is not installed"
-            raise BadInput(
-                field, what, f"Install the extra: pip install 'getmore-assets[{extra}]', or take {field} out"
-            )
+            fix = f"Install the extra: pip install 'getmore-assets[{extra}]', or take {field} out"
+            raise BadInput(field, what, fix)
 
 
-def _check_judges(task: Task, labels: list[str]) -> None:
-    """Refuse labels without a word for zero-shot, prompts that cannot be read, a classifier without the label."""
+def _check_evaluators(task: Task, labels: list[str]) -> None:
+    """Refuse labels without a word for zero-shot, prompts that cannot be read, and a classifier without the label."""
     if task.zero_shot and (missing := sorted(set(labels) - set(task.zero_shot.labels))):
         what = f"no word for the label `{missing[0]}`"
         raise BadInput("zero_shot.labels", what, f"Give one for each of: {', '.join(labels)}")
@@ -160,15 +167,20 @@ def _check_judges(task: Task, labels: list[str]) -> None:
 
 
 def _check_pool(task: Task, width: int | None, evaluated: set[str], only: list[set[str]] | None) -> None:
-    """Read every row of the pool; refuse a budget beyond what may be chosen (near-duplicates not yet taken out).
+    """Read every row of the pool, and refuse a budget that exceeds the eligible candidates (near-duplicates included).
 
-    Rows are cut and hashed only until the budget is filled, since the stage `raw_corpus` does it for all of them. With
-    `only`, read the files that came to a pool that passed: what it allowed, a larger one does.
+    Rows are split and hashed only until the budget is filled, because the stage `raw_corpus` does so for all rows.
+
+    Args:
+        task: The task.
+        width: Width of precomputed vectors; None without such vectors.
+        evaluated: Ids of the rows of validation and test.
+        only: For a pool that passed and has grown: the new files of each source. A larger pool needs no budget check.
     """
     budget, count = task.selection.budget, _Count(task, evaluated)
     is_empty = True
     for number, source in enumerate(task.candidates):
-        if source.path == PYTHON_DOCS:  # nobody's file: nothing in it can be refused but a name
+        if source.path == PYTHON_DOCS:  # of installed packages, so only the names can be wrong
             python_docs.distributions(source.include, source.exclude)
             return
         reading = pool.reading_of(source, task)
@@ -187,14 +199,14 @@ def _check_pool(task: Task, width: int | None, evaluated: set[str], only: list[s
 
 
 class _Count:
-    """Distinct passages that may be chosen, and the tokens in them, as far as they were counted."""
+    """A count of distinct eligible passages, and of their tokens."""
 
     def __init__(self, task: Task, evaluated: set[str]) -> None:
         self.rows = self.tokens = 0
         self._task, self._seen = task, set(evaluated)
 
     def fills(self, budget: Budget) -> bool:
-        """Whether a budget is filled."""
+        """Return whether the counted passages fill a budget."""
         return self.rows > 0 and self.rows >= (budget.rows or 0) and self.tokens >= (budget.tokens or 0)
 
     def add(self, passages: pl.DataFrame) -> None:
@@ -207,7 +219,7 @@ class _Count:
 
 
 def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
-    """The width of brought vectors, all equal, finite and not zero."""
+    """Return the width of precomputed vectors; refuse vectors of different widths, or with NaN, or all zero."""
     if "vector" not in rows.columns or not isinstance(rows["vector"].dtype, pl.List | pl.Array):
         raise BadInput(where, "the `vector` column holds no lists of numbers", "Write one list of floats a row")
     as_lists = rows.with_columns(pl.col("vector").cast(pl.List(pl.Float32)))
@@ -216,10 +228,8 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
     wrong = widths.is_null() | (widths != expected)
     if wrong.any() or not expected:
         row = rows.filter(wrong)["origin"][0] if wrong.any() else where
-        found = widths.filter(wrong)[0] if wrong.any() else 0
-        raise BadInput(
-            row, f"vector of width {found}, where the others have {expected}", "Encode all rows with one model"
-        )
+        what = f"vector of width {widths.filter(wrong)[0] if wrong.any() else 0}, where the others have {expected}"
+        raise BadInput(row, what, "Encode all rows with one model")
     matrix = vectors_of(as_lists)
     bad = ~np.isfinite(matrix).all(axis=1) | (np.abs(matrix).max(axis=1) == 0)
     if bad.any():
@@ -229,16 +239,15 @@ def _check_vectors(rows: pl.DataFrame, where: str, width: int | None) -> int:
 
 
 def require_writable(lake: Lake) -> None:
-    """Make the lake's folder where it is missing, and refuse one that no table could be kept in.
+    """Create the lake's folder, and refuse a folder that cannot hold tables.
 
     Raises:
-        BadInput: It cannot be written to, Delta tables under its path could not be read back, or the store that it lies
-            on ignores the conditions of writes.
+        BadInput: The folder cannot be written to, Delta tables under its path cannot be read, or the store of the lake
+            ignores the conditions of writes.
     """
     if lake.mirror:
-        odd = unreadable_in(Path("/", *lake.address.split("/")[3:]))
-        if odd:
-            what = f"has `{odd}` in its path, under which Delta tables cannot be read"
+        if sign := unreadable_in(Path("/", *lake.address.split("/")[3:])):
+            what = f"has `{sign}` in its path, under which Delta tables cannot be read"
             raise BadInput(f"lake {lake.address}", what, "Set `lake` to a URL of plain letters, digits and - _ . /")
         lake.mirror.require_conditions()
     else:
@@ -246,9 +255,8 @@ def require_writable(lake: Lake) -> None:
 
 
 def _require_writable(lake: Path) -> None:
-    odd = unreadable_in(lake)
-    if odd:
-        what = f"has `{odd}` in its path, under which Delta tables cannot be read"
+    if sign := unreadable_in(lake):
+        what = f"has `{sign}` in its path, under which Delta tables cannot be read"
         raise BadInput(f"lake {lake}", what, "Set `lake` to a path of plain letters, digits and - _ . /")
     try:
         lake.mkdir(parents=True, exist_ok=True)
@@ -256,7 +264,5 @@ def _require_writable(lake: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        why = error.strerror or error
-        raise BadInput(
-            f"lake {lake}", f"cannot be written to ({why})", "Set `lake` to a folder you may write"
-        ) from None
+        what = f"cannot be written to ({error.strerror or error})"
+        raise BadInput(f"lake {lake}", what, "Set `lake` to a folder you may write") from None

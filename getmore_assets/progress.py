@@ -1,6 +1,6 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then in a pipe or a log.
+"""Progress of long work: a bar on a terminal, a line every 30 s in a pipe or a log.
 
-Belongs here: the choice between the two. Does not: what is counted.
+Belongs here: the choice between the two. Does not: counting.
 """
 
 import logging
@@ -23,13 +23,13 @@ def level() -> int:
 
 
 class _Lines:
-    """A stream for a bar that writes each drawing of the bar as a line of its own."""
+    """A stream that writes each state of a tqdm bar as a line of its own."""
 
     def __init__(self) -> None:
         self._last = ""
 
-    def write(self, drawn: str) -> None:
-        line = drawn.strip()
+    def write(self, bar: str) -> None:
+        line = bar.strip()
         if line and line != self._last:
             sys.stderr.write(f"{line}\n")
             self._last = line
@@ -42,10 +42,10 @@ def progress(total: int, what: str, unit: str, done: int = 0) -> Any:
     """Return a tqdm bar to use in a `with`; `update(n)` counts.
 
     Args:
-        total: Number of units in all.
+        total: Number of units.
         what: Name of the work.
         unit: Name of a unit, in the singular.
-        done: Number of units done before, by an interrupted process.
+        done: Number of units that an interrupted process has done.
     """
     if sys.stderr.isatty():
         return tqdm(total=total, initial=done, desc=what, unit=unit)

@@ -15,3 +15,8 @@ def is_first() -> bool:
 def processes() -> int:
     """Return the number of processes of this worker."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def processes_here() -> int:
+    """Return the number of processes of this worker on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

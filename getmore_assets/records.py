@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 #: What the id of a run begins with that is no run of Dagster, but a call from Python.
 FROM_PYTHON = "python-"
 
-#: The line, in order.
+#: The stages, in the order of the pipeline.
 STAGE_NAMES = (
     "raw_corpus",
     "target_data",
@@ -47,8 +47,8 @@ SCHEMA = 2
 _KEYS = {"stage": "station"}
 
 
-def making(stage: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
-    """The cache key of a materialization: equal where a stage would compute the same, whoever runs it."""
+def cache_key(stage: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
+    """Return the cache key of a materialization, which is equal if the stage would compute the same."""
     return fingerprint(stage, code_version, settings, inputs)
 
 
@@ -167,7 +167,7 @@ class Records:
         """
         record = self.get(stage)
         if record is None:
-            known = self.known(stage)
+            known = self.was_materialized(stage)
             what = "has lost what its record names" if known else "has not been made"
             raise BadInput(f"{stage} of {self.task}", what, f"{fix}, or: {REPAIR}" if known else fix)
         return record
@@ -175,11 +175,11 @@ class Records:
     def _earlier(self, stage: str) -> Path:
         return self.lake.root / "records" / self.task / "earlier" / stage
 
-    def known(self, stage: str) -> bool:
-        """Whether a stage was ever materialized, even if what its record names is gone."""
+    def was_materialized(self, stage: str) -> bool:
+        """Return whether a stage was ever materialized, even if its table or model is gone."""
         return self._path(stage).is_file()
 
-    def makings(self, stage: str) -> list[Record]:
+    def materializations(self, stage: str) -> list[Record]:
         """Every materialization of a stage that is remembered, the oldest first; what they name may be gone."""
         found = [
             record for path in self._earlier(stage).glob("*.json") if (record := _parsed_if_whole(path, self.lake))
@@ -207,7 +207,7 @@ class Records:
     def _is_exported(self, place: str) -> bool:
         return Path(place).is_relative_to(self.lake.root / "exports")
 
-    def made_before(self, stage: str, fingerprint: str) -> Record | None:
+    def cached(self, stage: str, fingerprint: str) -> Record | None:
         """The record of an earlier materialization from the same inputs, where all that it names is still as it was.
 
         What lies in `exports/` is the latest materialization's, so a stage that exports is run again.

@@ -1,10 +1,10 @@
-"""Places in records: relative to the lake's root in files, absolute in memory.
+"""Paths in records: relative to the lake's root in files, absolute in memory.
 
-Belongs here: finding the places in a record or a stage's result, and converting them both ways. Does not: what a record
-means (`records.py`).
+Belongs here: converting the paths in a record or a stage's result both ways. Does not: the other fields of a record
+(`records.py`).
 
-A lake can therefore be moved, copied, and mounted elsewhere. Records of earlier versions name absolute places: the last
-parts of such a place say where the same file or table lies in the lake that is read.
+So a lake can be moved, copied, and mounted elsewhere. Records of earlier versions contain absolute paths: the last
+parts of such a path name the file or table in the present lake.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from getmore_assets.lake import Lake
 
 _HERE = "."  # the lake itself
 _TABLE_TAG = "table."  # prefix of the tags of a lineage that name a table: `path@vVERSION`
-#: The number of parts of a place, from the folder of the lake on, by that folder.
+#: The number of parts of a path from a folder of the lake on, by that folder.
 _PARTS = {"tables": 2, "models": 3, "exports": 3, "figures": 3}
 
 
 def relative(raw: JsonObject, lake: Lake) -> JsonObject:
-    """Return a record or result, as JSON, whose places inside a lake are relative to the lake's root."""
+    """Return a record or result, as JSON, with the paths inside a lake made relative to the lake's root."""
 
     def convert(place: str) -> str:
         return next(iter(lake.named(place)), place)
@@ -33,7 +33,7 @@ def relative(raw: JsonObject, lake: Lake) -> JsonObject:
 
 
 def absolute(raw: JsonObject, lake: Lake) -> JsonObject:
-    """Return a record or result, as JSON, whose places are absolute, in a lake."""
+    """Return a record or result, as JSON, with paths made absolute, in a lake."""
 
     def convert(place: str) -> str:
         return str(lake.root / _inside(place, lake))
@@ -46,7 +46,7 @@ def absolute(raw: JsonObject, lake: Lake) -> JsonObject:
 
 
 def _inside(place: str, lake: Lake) -> str:
-    """Return a place relative to the root of a lake; an absolute one where it lies in no lake."""
+    """Return a path relative to the root of its lake; the absolute path if it is in no lake."""
     path = Path(place)
     if not path.is_absolute():
         return place
@@ -59,19 +59,19 @@ def _inside(place: str, lake: Lake) -> str:
 def _converted(
     raw: JsonObject, convert: Callable[[str], str], convert_table: Callable[[str], str], lake: str
 ) -> JsonObject:
-    """Return a copy with its places converted: tables, folders, figures, and the task's `lake`."""
-    found = dict(raw)
+    """Return a copy with converted paths: of tables, folders and figures, and the task's `lake`."""
+    copied = dict(raw)
     for name in ("folders", "figures"):
         if isinstance(raw.get(name), dict):
-            found[name] = {key: convert(place) for key, place in raw[name].items()}
+            copied[name] = {key: convert(place) for key, place in raw[name].items()}
     for name in ("table", "facts"):
         if raw.get(name):
-            found[name] = _tables(raw[name], convert_table)
+            copied[name] = _tables(raw[name], convert_table)
     if raw.get("lineage"):
-        found["lineage"] = {name: _tag(name, value, convert_table) for name, value in raw["lineage"].items()}
+        copied["lineage"] = {name: _tag(name, value, convert_table) for name, value in raw["lineage"].items()}
     if "lake" in (raw.get("settings") or {}):
-        found["settings"] = {**raw["settings"], "lake": lake}
-    return found
+        copied["settings"] = {**raw["settings"], "lake": lake}
+    return copied
 
 
 def _tables(value: Any, convert: Callable[[str], str]) -> Any:

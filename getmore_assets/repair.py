@@ -1,9 +1,9 @@
-"""Healing a damaged lake: what is damaged is set aside, so that the next run makes it again, and nothing else.
+"""Repairing a lake: damaged files are moved aside, so that the next run computes them again, and nothing else.
 
-Belongs here: what is done about each kind of damage. Does not: finding it (`damage.py`), or the run that makes again
-what was set aside (`cli/repair.py`).
+Belongs here: the repair of each kind of damage. Does not: finding damage (`damage.py`), or the run after a repair
+(`cli/repair.py`).
 
-What is set aside lies under `damaged/` in the lake, by the time of the repair; it can be deleted.
+Files that were moved aside are under `damaged/` in the lake, by the time of the repair, and can be deleted.
 """
 
 import json
@@ -28,61 +28,59 @@ from getmore_assets.records import Record, Records, parsed, tasks_in
 
 _COMMIT = {"asset": "repair"}
 _ENCODED = ("domain_triage", "embeddings")
-_TURNS = 5  # how often the lake is looked at: mending a table may show that a record was of a version that is gone
+_ROUNDS = 5  # the repair of a table may damage a record that names a version of the table
 
 
-def heal(lake: Lake) -> list[Damage]:
-    """Heal what is damaged; what has to be made again is left out, so that the next run makes it.
-
-    Nothing else may write to the lake meanwhile.
+def repair_lake(lake: Lake) -> list[Damage]:
+    """Repair a lake; the next run computes again what was moved aside. No other process may write to the lake.
 
     Returns:
-        What was damaged.
+        The repaired damage.
 
     Raises:
-        BadInput: Something works on the lake, or damage stays.
+        BadInput: A run works on the lake, or damage remains.
     """
     lake.require_folder("getmore repair")
     require_rest(lake)
-    aside = _place_aside(lake)
-    healed: list[Damage] = []
-    for _ in range(_TURNS):
-        found = list(damage.look(lake, deep=True))
-        if healed:  # an export that is gone by now is written by the next run of its task
-            found = [one for one in found if (one.kind, one.what) != (EXPORT, GONE)]
-        if not found:
-            return healed
-        _heal_all(lake, found, aside)
-        healed += found
-    what = "; ".join(f"{one.path}: {one.what}" for one in found)
-    raise BadInput(f"lake {lake.root}", f"could not be healed ({what})", "Restore it from a back-up")
+    aside = _folder_aside(lake)
+    repaired: list[Damage] = []
+    for _ in range(_ROUNDS):
+        damages = list(damage.find(lake, deep=True))
+        if repaired:  # the next run of the task writes the exports that were moved aside
+            damages = [one for one in damages if (one.kind, one.what) != (EXPORT, GONE)]
+        if not damages:
+            return repaired
+        _repair_all(lake, damages, aside)
+        repaired += damages
+    what = "; ".join(f"{one.path}: {one.what}" for one in damages)
+    raise BadInput(f"lake {lake.root}", f"could not be repaired ({what})", "Restore it from a back-up")
 
 
-def heal_fit(task: Task, lake: Lake) -> Damage | None:
-    """Set the fit of a task aside where vectors of several fits are named by it, with the records of what it made.
+def repair_fit(task: Task, lake: Lake) -> Damage | None:
+    """Move a task's fit aside, with the records of its vectors, if the fit does not match the vectors with its key.
 
-    The next run fits anew, and encodes every row under the name of that fit.
+    The next run fits the encoder again, and encodes every row with the new fit.
 
     Returns:
-        What was damaged, or None.
+        The repaired damage, or None.
     """
     wrong = fits.mismatch(task, lake)
     if wrong is None:
         return None
     key, path = fits.key_of(task, lake), store.fitted_file(lake, encoder_fingerprint(task))
-    aside = _place_aside(lake)
+    aside = _folder_aside(lake)
     found = Damage(FIT, path, wrong, f"vectors of encoder {key}")
     _fit(lake, found, aside)
-    set_aside(lake, path.with_suffix(""), aside)
-    _forget(lake, lambda record: record.stage in _ENCODED and record.facts.get("encoder") == key, aside)
+    _move_aside(lake, path.with_suffix(""), aside)
+    _remove_records(lake, lambda record: record.stage in _ENCODED and record.facts.get("encoder") == key, aside)
     return found
 
 
 def require_rest(lake: Lake) -> None:
-    """Refuse where a command or a run works on the lake.
+    """Refuse a lake that a command or a run works on.
 
     Raises:
-        BadInput: With the lock that is held.
+        BadInput: The message names the lock.
     """
     locks = lake.root / "locks"
     for path in sorted(locks.rglob("*.lock")):
@@ -92,12 +90,11 @@ def require_rest(lake: Lake) -> None:
             raise BadInput(f"lake {lake.root}", f"a run works on it ({'/'.join(name)})", fix)
 
 
-def _place_aside(lake: Lake) -> Path:
+def _folder_aside(lake: Lake) -> Path:
     return lake.root / "damaged" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
 
 
-def set_aside(lake: Lake, path: Path, aside: Path) -> None:
-    """Move a file or folder of the lake to where damaged things are kept."""
+def _move_aside(lake: Lake, path: Path, aside: Path) -> None:
     if not path.exists():
         return
     to = aside / path.relative_to(lake.root)
@@ -105,46 +102,45 @@ def set_aside(lake: Lake, path: Path, aside: Path) -> None:
     shutil.move(path, to)
 
 
-def _heal_all(lake: Lake, found: list[Damage], aside: Path) -> None:
+def _repair_all(lake: Lake, damages: list[Damage], aside: Path) -> None:
     tables = Path(lake.table(""))
-    of: dict[str, list[Damage]] = {}
-    for one in found:
-        of.setdefault(one.kind, []).append(one)
-    for one in of.get(LOG, []):
-        _start_anew(lake, one.path.relative_to(tables).parts[0], aside)
-    for name in sorted({one.path.relative_to(tables).parts[0] for one in of.get(ROWS, [])}):
-        for one in of[ROWS]:
-            if one.path.relative_to(tables).parts[0] == name:
-                set_aside(lake, one.path, aside)
+    by_kind: dict[str, list[Damage]] = {}
+    for one in damages:
+        by_kind.setdefault(one.kind, []).append(one)
+    for one in by_kind.get(LOG, []):
+        _restart_table(lake, one.path.relative_to(tables).parts[0], aside)
+    for one in by_kind.get(ROWS, []):
+        _move_aside(lake, one.path, aside)
+    for name in sorted({one.path.relative_to(tables).parts[0] for one in by_kind.get(ROWS, [])}):
         DeltaTable(lake.table(name)).repair(dry_run=False)
-    heal: dict[str, Callable[[Lake, Damage, Path], None]] = {
+    repairs: dict[str, Callable[[Lake, Damage, Path], None]] = {
         RECORD: _record,
         FIT: _fit,
-        EXPORT: _aside,
-        MODEL: _aside_with_records,
+        EXPORT: _export,
+        MODEL: _model,
         FIGURE: _figure,
         STORE: _store,
     }
-    for kind, how in heal.items():
-        for one in of.get(kind, []):
-            how(lake, one, aside)
+    for kind, repair in repairs.items():
+        for one in by_kind.get(kind, []):
+            repair(lake, one, aside)
 
 
-def _start_anew(lake: Lake, name: str, aside: Path) -> None:
-    """Begin a table whose log is lost, with versions that no record names; vectors are taken over, by id.
+def _restart_table(lake: Lake, name: str, aside: Path) -> None:
+    """Restart a table whose log is lost, with versions that no record names. Vectors are taken over.
 
-    A vector's partition names the encoder that it is of, and its row the id: it is right whatever the log said.
+    A vector's file names the encoder and the id, so it is right without the log.
     """
     folder = Path(lake.table(name))
-    numbers = [int(one.name.split(".")[0]) for one in (folder / "_delta_log").glob("0*") if one.name[:20].isdigit()]
-    named = [one.table.version for one in _all_records(lake) if one.table and one.table.path == str(folder)]
-    version = max([0, *numbers, *named]) + 1
-    set_aside(lake, folder, aside)
-    there = aside / folder.relative_to(lake.root)
-    files = [one for one in sorted(there.rglob("*.parquet")) if "_delta_log" not in one.parts]
+    in_log = [int(file.name[:20]) for file in (folder / "_delta_log").glob("0*") if file.name[:20].isdigit()]
+    in_records = [one.table.version for one in _all_records(lake) if one.table and one.table.path == str(folder)]
+    version = max([0, *in_log, *in_records]) + 1
+    _move_aside(lake, folder, aside)
+    moved = aside / folder.relative_to(lake.root)
+    files = [file for file in sorted(moved.rglob("*.parquet")) if "_delta_log" not in file.parts]
     if name == "embeddings":
         for file in files:
-            with suppress(Exception):  # what cannot be read is encoded again
+            with suppress(Exception):  # vectors in an unreadable file are computed again
                 value = file.parent.name.partition("=")[2]
                 lake.keyed(name, ("encoder", value), "id", _COMMIT).add(pl.read_parquet(file, hive_partitioning=False))
     elif files:
@@ -158,9 +154,9 @@ def _start_anew(lake: Lake, name: str, aside: Path) -> None:
 
 
 def _number_from(folder: Path, version: int) -> None:
-    """Give the newest version of a table a number, and make it the first that can be read.
+    """Renumber the newest version of a table, and make it the first readable version.
 
-    So a version that a record of the lost table names is gone, and not another table's.
+    So records of the lost table name a version that does not exist, instead of a version of the new table.
     """
     table, log = DeltaTable(str(folder)), folder / "_delta_log"
     table.create_checkpoint()
@@ -169,26 +165,26 @@ def _number_from(folder: Path, version: int) -> None:
     for suffix in ("checkpoint.parquet", "json"):
         (log / f"{newest:020d}.{suffix}").rename(log / f"{version + newest:020d}.{suffix}")
     (log / "_last_checkpoint").write_text(json.dumps({**last, "version": version + newest}), "utf-8")
-    for one in log.glob("*.json"):
-        if int(one.name[:20]) < newest:
-            one.unlink()
+    for commit in log.glob("*.json"):
+        if int(commit.name[:20]) < newest:
+            commit.unlink()
 
 
 def _all_records(lake: Lake) -> list[Record]:
-    found = []
+    records = []
     for path in (lake.root / "records").rglob("*.json"):
         with suppress(BadInput, OSError):
-            found.append(parsed(path, lake))
-    return found
+            records.append(parsed(path, lake))
+    return records
 
 
 def _record(lake: Lake, one: Damage, aside: Path) -> None:
-    """Put the newest other copy of a record in its place, where there is one whose table can be read."""
+    """Replace a record by the newest earlier record whose table can be read, if there is any."""
     records = Records(lake, one.path.relative_to(lake.root / "records").parts[0])
-    set_aside(lake, one.path, aside)
-    if one.path.parent.name != records.task:  # an earlier making: it is only remembered
+    _move_aside(lake, one.path, aside)
+    if one.path.parent.name != records.task:  # an earlier record, which is not replaced
         return
-    for earlier in reversed(records.makings(one.path.stem)):
+    for earlier in reversed(records.materializations(one.path.stem)):
         if earlier.table is None or lake.holds(earlier.table):
             records.put(earlier)
             return
@@ -196,39 +192,39 @@ def _record(lake: Lake, one: Damage, aside: Path) -> None:
 
 def _fit(lake: Lake, one: Damage, aside: Path) -> None:
     for path in (one.path, one.path.with_suffix(".json")):
-        set_aside(lake, path, aside)
+        _move_aside(lake, path, aside)
 
 
-def _aside(lake: Lake, one: Damage, aside: Path) -> None:
-    set_aside(lake, one.path, aside)
+def _export(lake: Lake, one: Damage, aside: Path) -> None:
+    _move_aside(lake, one.path, aside)
 
 
 def _store(lake: Lake, one: Damage, aside: Path) -> None:
-    """Set a store of runs aside: Dagster's whole folder, as its files belong together."""
-    place = lake.root / one.path.relative_to(lake.root).parts[0]
-    for path in lake.root.glob(f"{place.name}*"):  # SQLite's own files beside it, too
-        set_aside(lake, path, aside)
+    """Move a store of runs aside; of Dagster's store the whole folder, because its files belong together."""
+    name = one.path.relative_to(lake.root).parts[0]
+    for path in lake.root.glob(f"{name}*"):  # with SQLite's journals beside it
+        _move_aside(lake, path, aside)
 
 
-def _aside_with_records(lake: Lake, one: Damage, aside: Path) -> None:
-    """Set a model aside, with the records that name it: it is trained again."""
-    _aside(lake, one, aside)
-    _forget(lake, lambda record: str(one.path) in record.folders.values(), aside)
+def _model(lake: Lake, one: Damage, aside: Path) -> None:
+    """Move a model aside, with the records that name it, so that it is trained again."""
+    _move_aside(lake, one.path, aside)
+    _remove_records(lake, lambda record: str(one.path) in record.folders.values(), aside)
 
 
-def _figure(lake: Lake, one: Damage, _aside_to: Path) -> None:
-    """Let records no longer name a picture that is gone: it is drawn when its stage is made again."""
+def _figure(lake: Lake, one: Damage, _unused: Path) -> None:
+    """Remove a missing figure from the records; it is drawn when its stage is computed again."""
     for task in tasks_in(lake):
         for path in (lake.root / "records" / task).glob("*.json"):
             with suppress(BadInput):
                 record = parsed(path, lake)
-                left = {name: place for name, place in record.figures.items() if place != str(one.path)}
-                if left != record.figures:
-                    Records(lake, task).put(replace(record, figures=left))
+                figures = {name: file for name, file in record.figures.items() if file != str(one.path)}
+                if figures != record.figures:
+                    Records(lake, task).put(replace(record, figures=figures))
 
 
-def _forget(lake: Lake, which: Callable[[Record], bool], aside: Path) -> None:
+def _remove_records(lake: Lake, has: Callable[[Record], bool], aside: Path) -> None:
     for path in sorted((lake.root / "records").rglob("*.json")):
         with suppress(BadInput):
-            if which(parsed(path, lake)):
-                set_aside(lake, path, aside)
+            if has(parsed(path, lake)):
+                _move_aside(lake, path, aside)

@@ -1,6 +1,6 @@
-"""YAML that someone wrote: no objects but plain ones, and what was made to exhaust a machine is refused at once.
+"""Reading YAML safely: only plain objects, with limits on size and depth against files that exhaust memory.
 
-Belongs here: the limits, and reading within them. Does not: what a file means (`task_files.py`).
+Belongs here: the limits, and reading within them. Does not: the meaning of a file (`task_files.py`).
 """
 
 import os
@@ -13,50 +13,49 @@ import yaml
 
 LARGEST = 256 * 2**10  # bytes
 _DEEPEST = 32  # levels
-_MOST = 20_000  # values, those that an alias stands for counted each time
-_LONGEST_NUMBER = 64  # characters; with colons a number of 100,000 takes minutes
+_MOST = 20_000  # values; the values of an alias count each time
+_LONGEST_NUMBER = 64  # characters; a number of 100,000 characters with colons takes minutes
 
 
 class _Bounded(yaml.SafeLoader):
-    """The safe loader, counting as it goes."""
+    """The safe loader with limits."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._level = 0
-        self._values: dict[int, int] = {}  # of each node that is whole, by its identity
+        self._values: dict[int, int] = {}  # the number of values in each complete node, by id()
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """A node with all that is in it."""
+        """Return a node within the limits."""
         event = self.peek_event()
         self._level += 1
         self._require(self._level <= _DEEPEST, event, f"is nested more than {_DEEPEST} levels deep")
         node: Any = super().compose_node(parent, index)
         self._level -= 1
         if isinstance(event, yaml.AliasEvent):
-            self._require(id(node) in self._values, event, f"the alias `{event.anchor}` stands within itself")
+            self._require(id(node) in self._values, event, f"the alias `{event.anchor}` contains itself")
         else:
             self._values[id(node)] = 1 + sum(self._values[id(part)] for part in _parts(node))
             plain = isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str"
             self._require(not plain or len(node.value) <= _LONGEST_NUMBER, event, "has a number that is too long")
-        self._require(self._values[id(node)] <= _MOST, event, f"holds more than {_MOST:,} values")
+        self._require(self._values[id(node)] <= _MOST, event, f"has more than {_MOST:,} values")
         return node
 
     def compose_mapping_node(self, anchor: Any) -> Any:
-        """A mapping with all that is in it, each key once (`<<` may stand several times)."""
+        """Return a mapping in which each key occurs once (`<<` may occur several times)."""
         node: Any = super().compose_mapping_node(anchor)
         lines: dict[Any, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
                 continue
             name, line = self.construct_object(key), key.start_mark.line + 1
-            self._require(
-                name not in lines, key, f"the key `{key.value:.80}` stands twice, first on line {lines.get(name)}"
-            )
+            what = f"the key `{key.value:.80}` occurs twice, first on line {lines.get(name)}"
+            self._require(name not in lines, key, what)
             lines[name] = line
         return node
 
-    def _require(self, holds: bool, event: Any, what: str) -> None:
-        if not holds:
+    def _require(self, condition: bool, event: Any, what: str) -> None:
+        if not condition:
             raise yaml.composer.ComposerError(None, None, what, event.start_mark)
 
 
@@ -67,22 +66,21 @@ def _parts(node: Any) -> list[Any]:
 
 
 def read(path: Path) -> Any:
-    """What a YAML file holds.
+    """Return the content of a YAML file.
 
     Raises:
-        ValueError: It is not YAML in UTF-8, a key stands twice in a mapping, or it is larger, deeper or more numerous
-            than anything a person writes.
-        OSError: It cannot be opened, or is no regular file.
+        ValueError: The file is not YAML in UTF-8, has a key twice in a mapping, or exceeds a limit.
+        OSError: The file cannot be opened or is not a regular file.
     """
     return parse(content_of(path).decode("utf-8"))
 
 
 def content_of(path: Path) -> bytes:
-    """Return the bytes of a regular file; a pipe or a device, which could block for ever, is not read.
+    """Return the bytes of a regular file. A pipe or a device could block for ever, so it is not read.
 
     Raises:
         ValueError: The file is larger than `LARGEST` bytes.
-        OSError: The file cannot be opened, or is no regular file.
+        OSError: The file cannot be opened or is not a regular file.
     """
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # non-blocking: a pipe without a writer opens at once
     with os.fdopen(file, "rb") as stream:
@@ -95,7 +93,7 @@ def content_of(path: Path) -> bytes:
 
 
 def line_of(text: str, key: str) -> int | None:
-    """Return the line (from 1) on which a key of the outermost mapping stands, or None where there is no such key.
+    """Return the line number (from 1) of a key of the outermost mapping; None if there is no such key.
 
     Raises:
         ValueError: As `parse`.
@@ -106,7 +104,7 @@ def line_of(text: str, key: str) -> int | None:
 
 
 def parse(text: str) -> Any:
-    """What a piece of YAML holds.
+    """Return the content of a YAML text.
 
     Raises:
         ValueError: As `read`.
@@ -114,11 +112,11 @@ def parse(text: str) -> Any:
     return _with_loader(text, lambda loader: loader.get_single_data())
 
 
-def _with_loader(text: str, take: Callable[[_Bounded], Any]) -> Any:
+def _with_loader(text: str, load: Callable[[_Bounded], Any]) -> Any:
     loader = None
     try:
         loader = _Bounded(text)
-        return take(loader)
+        return load(loader)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     finally:

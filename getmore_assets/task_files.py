@@ -1,7 +1,7 @@
 """Reading one task file: YAML, overrides, errors that name the field.
 
-Belongs here: from a path to a `Task`. Does not: the schema (`config/`), the folder of task files (`tasks_folder.py`),
-or the files a task names (`preflight.py`).
+Belongs here: turning a file or fields into a `Task`. Does not: the schema (`config/`), the folder of task files
+(`tasks_folder.py`), or the files that a task names (`preflight.py`).
 """
 
 import difflib
@@ -29,14 +29,14 @@ def load_task(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> 
     """
     path = Path(path)
     try:
-        was = path.stat()
+        stat = path.stat()
     except OSError:
         return _load(path, tuple(overrides), Path.cwd(), None)
-    return _load(path, tuple(overrides), Path.cwd(), (was.st_mtime_ns, was.st_ctime_ns, was.st_size, was.st_ino))
+    return _load(path, tuple(overrides), Path.cwd(), (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
 
 
-@lru_cache(maxsize=64)  # every asset and check of a run asks for the task, which cannot be changed
-def _load(path: Path, overrides: tuple[str, ...], _cwd: Path, _was: tuple[int, ...] | None) -> Task:
+@lru_cache(maxsize=64)  # every asset and check of a run loads the task, which is immutable
+def _load(path: Path, overrides: tuple[str, ...], _cwd: Path, _state: tuple[int, ...] | None) -> Task:
     try:
         raw = safe_yaml.read(path)
     except FileNotFoundError:
@@ -54,10 +54,15 @@ def _load(path: Path, overrides: tuple[str, ...], _cwd: Path, _was: tuple[int, .
 
 
 def task_of(raw: JsonObject, overrides: Iterable[str], where: str) -> Task:
-    """Return the task that fields describe, once the overrides have changed them.
+    """Return the task with the given fields, changed by overrides.
+
+    Args:
+        raw: The fields; overrides change this object.
+        overrides: `key.sub=value` each.
+        where: The file, or another name of the fields, for messages.
 
     Raises:
-        BadInput: A field is unknown or has a wrong value; `where` says of what.
+        BadInput: A field is unknown or has a wrong value.
     """
     for override in overrides:
         _override(raw, override)
@@ -71,7 +76,7 @@ def changed(task: Task, overrides: Iterable[str]) -> Task:
     """Return a task with fields changed by `key.sub=value`.
 
     Raises:
-        BadInput: There is no such field, or it cannot have such a value.
+        BadInput: A field is unknown or has a wrong value.
     """
     overrides = list(overrides)
     if not overrides:
@@ -80,11 +85,11 @@ def changed(task: Task, overrides: Iterable[str]) -> Task:
 
 
 def _refuse_base(raw: Any, path: Path) -> None:
-    """Refuse the one field of the schema that is filled in here, and that no task file sets."""
+    """Refuse the field `base`, which is filled in here, in a task file."""
     if isinstance(raw, dict) and BASE in raw and "path" in raw:
         raise BadInput(str(path), f"{BASE}: unknown key", "Write the path relative to the task file's folder")
-    for one in raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ():
-        _refuse_base(one, path)
+    for value in raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ():
+        _refuse_base(value, path)
 
 
 def _override(raw: JsonObject, override: str) -> None:
@@ -92,7 +97,7 @@ def _override(raw: JsonObject, override: str) -> None:
     if not equals or not key:
         raise BadInput(override, "not an override", "Write key=value, for example selection.budget.rows=500")
     try:
-        given = safe_yaml.parse(value)
+        parsed = safe_yaml.parse(value)
     except ValueError:
         raise BadInput(override, "the value is not valid YAML", "Quote it") from None
     *parents, last = key.split(".")
@@ -102,16 +107,16 @@ def _override(raw: JsonObject, override: str) -> None:
         for parent in parents:
             at = int(parent) if isinstance(node, list) else parent
             child = node.setdefault(at, {}) if isinstance(node, dict) else node[at]
-            if isinstance(child, str) and at != "name":  # a source given by its path alone, a selector by its name
+            if isinstance(child, str) and at != "name":  # the short form of a source or a selector
                 child = node[at] = {"selector" if isinstance(at, int) and owner in _SELECTORS else "path": child}
             node, owner = child, parent
-        node[int(last) if isinstance(node, list) else last] = given
+        node[int(last) if isinstance(node, list) else last] = parsed
     except (TypeError, ValueError, IndexError):
         raise BadInput(override, "there is no such field to change", "Name a field as the task file does") from None
 
 
 def _explain(error: Any) -> str:
-    """One pydantic error as `field: what is wrong; what is accepted`."""
+    """Return an error of pydantic as `field: what is wrong; what is accepted`."""
     where = ".".join(str(part) for part in error["loc"]) or "task"
     if error["type"] == "extra_forbidden":
         accepted = _fields_at(error["loc"][:-1])
@@ -119,13 +124,13 @@ def _explain(error: Any) -> str:
         hint = f" (did you mean `{near[0]}`?)" if near else ""
         return f"{where}: unknown key{hint}; accepted here: {', '.join(accepted)}"
     if error["type"] == "missing":
-        return f"{where}: missing{_to_write(error['loc'])}"
+        return f"{where}: missing{_description_of(error['loc'])}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {message[0].lower()}{message[1:]} (got {error['input']!r:.80})"
 
 
-def _to_write(location: tuple[Any, ...]) -> str:
-    """What to write for a required field: what it is, and an example, where the schema has them."""
+def _description_of(location: tuple[Any, ...]) -> str:
+    """Return the description and an example of a required field, if the schema has them."""
     field = _section_at(location[:-1]).model_fields.get(str(location[-1]))
     if field is None:
         return ""
@@ -134,21 +139,21 @@ def _to_write(location: tuple[Any, ...]) -> str:
 
 
 def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    """The field names a section accepts."""
+    """Return the names of the fields that a section accepts."""
     return [name for name in _section_at(location).model_fields if name != BASE]
 
 
 def _section_at(location: tuple[Any, ...]) -> type[Section]:
-    """The section that an error's location ends in."""
+    """Return the section at an error's location."""
     model: Any = Task
     for part in location:
-        if part not in model.model_fields:  # a place in a list, a name that the user gave
+        if part not in model.model_fields:  # an index of a list, or a key that the user chose
             continue
         model = section_in(model.model_fields[part].annotation) or Source
     return model  # type: ignore[no-any-return]
 
 
 def section_in(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, alone, or none, or several in a list; None where it holds something else."""
-    kinds = (annotation, *(getattr(a, "__origin__", a) for a in getattr(annotation, "__args__", ())))
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
+    """Return the section in a field's annotation (`Section`, `Section | None` or `list[Section]`), or None."""
+    types = (annotation, *(getattr(a, "__origin__", a) for a in getattr(annotation, "__args__", ())))
+    return next((kind for kind in types if isinstance(kind, type) and issubclass(kind, Section)), None)

@@ -1,11 +1,11 @@
-"""The paths in a task file: relative to the file's folder, wherever the command is run.
+"""The paths in a task file, which are relative to the file's folder.
 
-Belongs here: which folder each relative path of a task starts from. Does not: opening what lies there
+Belongs here: finding the folder from which each relative path of a task starts. Does not: opening files
 (`corpus/file_lists.py`, `models.py`).
 
-A path that does not exist there, but exists from the working directory, is taken from there with a warning: task files
-of earlier versions were written so. A lake that is named without `..` is looked for beside the task file and in the
-folders above it, as git looks for `.git`; where there is none, it is made beside the task file.
+If a path exists only relative to the working directory, as in task files of earlier versions, it is read from there
+with a warning. A lake without `..` in its path is searched beside the task file and in the folders above it, as git
+searches `.git`; if there is none, it is created beside the task file.
 """
 
 import logging
@@ -29,16 +29,16 @@ from getmore_assets.object_stores import is_on_store
 
 log = logging.getLogger(__name__)
 
-#: The fields that hold the name of a model, which may be a folder.
+#: The fields with the name of a model, which may be a folder.
 _MODELS = {(Encoder, "model"), (BaseModelChoice, "model"), (Toxicity, "classifier")}
 
 
 def relative_to_file(task: Task, file: Path) -> Task:
-    """Return the task with every relative path starting from the folder of its file.
+    """Return the task with every relative path resolved from the folder of its file.
 
     Args:
-        task: As the file says.
-        file: The task file. Where its folder is the working directory, sources and models stay as they are written.
+        task: The task as written in the file.
+        file: The task file. If its folder is the working directory, sources and models stay as they are written.
     """
     here, folder = Path.cwd(), file.absolute().parent
     folder = here if folder.samefile(here) else folder.resolve()
@@ -48,39 +48,38 @@ def relative_to_file(task: Task, file: Path) -> Task:
             task = task.model_copy(update={"lake": str(lake)})
     if folder == here:
         return task
-    elsewhere: list[str] = []
-    placed = _placed(task, folder, elsewhere)
-    assert isinstance(placed, Task)
-    if elsewhere:
-        named = ", ".join(elsewhere[:3]) + (", …" if len(elsewhere) > 3 else "")
+    from_here: list[str] = []
+    resolved = _resolved(task, folder, from_here)
+    assert isinstance(resolved, Task)
+    if from_here:
         log.warning(
             "%s: not found beside the task file, so read from the working directory: %s. Paths are relative to the "
             "task file's folder: write them so, or run from there",
             file,
-            named,
+            ", ".join(from_here[:3]) + (", …" if len(from_here) > 3 else ""),
         )
-    return placed
+    return resolved
 
 
-def _placed(value: Any, folder: Path, elsewhere: list[str]) -> Any:
-    """A value of a task, its sources and models told where they are relative to."""
+def _resolved(value: Any, folder: Path, from_here: list[str]) -> Any:
+    """Return a value of a task with the paths in it resolved; add paths read from the working directory to a list."""
     if isinstance(value, list):
-        return [_placed(one, folder, elsewhere) for one in value]
+        return [_resolved(item, folder, from_here) for item in value]
     if isinstance(value, dict):
-        return {name: _placed(one, folder, elsewhere) for name, one in value.items()}
+        return {name: _resolved(item, folder, from_here) for name, item in value.items()}
     if not isinstance(value, Section):
         return value
     changed = {}
     for name in type(value).model_fields:
-        now = getattr(value, name)
-        then = _placed(now, folder, elsewhere)
-        if then != now:
-            changed[name] = then
-        elif (type(value), name) in _MODELS and not Path(now).exists() and (folder / now).is_dir():
-            changed[name] = str(folder / now)
+        old = getattr(value, name)
+        new = _resolved(old, folder, from_here)
+        if new != old:
+            changed[name] = new
+        elif (type(value), name) in _MODELS and not Path(old).exists() and (folder / old).is_dir():
+            changed[name] = str(folder / old)
     if isinstance(value, Rows) and _is_relative(value.path):
-        if _is_there(Path(value.path)) and not _is_there(folder / value.path):
-            elsewhere.append(value.path)
+        if _exists(Path(value.path)) and not _exists(folder / value.path):
+            from_here.append(value.path)
         else:
             changed["base"] = str(folder)
     return value.model_copy(update=changed) if changed else value
@@ -91,8 +90,8 @@ def _is_relative(path: str) -> bool:
     return not remote and not Path(path).is_absolute()
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a path, or a glob, stands for anything."""
+def _exists(path: Path) -> bool:
+    """Return whether a path exists, or a glob matches a path."""
     if path.exists():
         return True
     if not any(sign in str(path) for sign in "*?["):
@@ -101,15 +100,15 @@ def _is_there(path: Path) -> bool:
     return next(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))), None) is not None
 
 
-def _lake(named: Path, folder: Path) -> Path:
-    """Where a lake lies: the nearest one at or above the folder of the task file, else beside the task file."""
-    if ".." in named.parts or named.is_absolute():
-        return Path(os.path.normpath(folder / named))
-    for at in (folder, *folder.parents):
-        if at != folder and at.stat().st_mode & stat.S_ISVTX:  # a folder for everybody, such as /tmp
+def _lake(path: Path, folder: Path) -> Path:
+    """Return the path of a lake: the nearest at or above the folder of the task file, else beside the task file."""
+    if ".." in path.parts or path.is_absolute():
+        return Path(os.path.normpath(folder / path))
+    for parent in (folder, *folder.parents):
+        if parent != folder and parent.stat().st_mode & stat.S_ISVTX:  # a shared folder, such as /tmp
             break
-        if (at / named).is_dir():
-            return at / named
-        if (at / ".git").exists() or at == Path.home():
+        if (parent / path).is_dir():
+            return parent / path
+        if (parent / ".git").exists() or parent == Path.home():
             break
-    return folder / named
+    return folder / path

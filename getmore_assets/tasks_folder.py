@@ -1,7 +1,7 @@
-"""The folder of task files: which targets it describes, and what is wrong with the entries that describe none.
+"""The folder of task files: its targets, and the errors in files that cannot be loaded.
 
-Belongs here: an index from names to files, kept in this process by the state (time, size, inode) of each file, so that
-a file is read once for each change of it. Does not: reading one task file (`task_files.py`).
+Belongs here: an index from names to files. It is cached in this process by the state (time, size, inode) of each file,
+so that a file is read again only when it changes. Does not: reading one task file (`task_files.py`).
 """
 
 import os
@@ -22,7 +22,7 @@ _Entry = tuple[str, _State]
 
 @dataclass(frozen=True)
 class TaskFile:
-    """A task file and the task that it describes."""
+    """A task file and its task."""
 
     path: Path
     task: Task
@@ -33,8 +33,8 @@ class TaskFiles:
     """All task files of a folder.
 
     Attributes:
-        by_name: The files that load, by the name of the task; a name that two files share is left out.
-        problems: One sentence for each entry that is left out, and for each name that several files share.
+        by_name: The files that can be loaded, by the name of the task; names that several files share are left out.
+        problems: A sentence for each file that cannot be loaded, and for each name that several files share.
     """
 
     by_name: dict[str, TaskFile]
@@ -42,12 +42,12 @@ class TaskFiles:
 
 
 def tasks_folder() -> Path:
-    """Return where task files lie: `GETMORE_TASKS`, or `tasks/` under the working directory."""
+    """Return the folder of task files: `GETMORE_TASKS`, or `tasks/` in the working directory."""
     return Path(os.environ.get("GETMORE_TASKS", "tasks"))
 
 
 def read_folder(folder: Path) -> TaskFiles:
-    """Load every task file of a folder; an entry that does not load is a problem and hides no other entry."""
+    """Load every task file of a folder. A file that cannot be loaded is a problem and does not affect the others."""
     try:
         return _read(folder, _entries(folder))
     except OSError as error:
@@ -56,22 +56,22 @@ def read_folder(folder: Path) -> TaskFiles:
 
 @lru_cache(maxsize=4)
 def _read(folder: Path, entries: tuple[_Entry, ...]) -> TaskFiles:
-    found, problems = dict[str, list[TaskFile]](), list[str]()
+    by_name, problems = dict[str, list[TaskFile]](), list[str]()
     for name, state in entries:
         loaded = _loaded(folder / name, state)
         if isinstance(loaded, str):
             problems.append(loaded)
         else:
-            found.setdefault(loaded.task.name, []).append(loaded)
-    problems += [str(_shared(name, [file.path for file in files])) for name, files in found.items() if len(files) > 1]
-    return TaskFiles({name: files[0] for name, files in found.items() if len(files) == 1}, problems)
+            by_name.setdefault(loaded.task.name, []).append(loaded)
+    problems += [str(_shared(name, [file.path for file in files])) for name, files in by_name.items() if len(files) > 1]
+    return TaskFiles({name: files[0] for name, files in by_name.items() if len(files) == 1}, problems)
 
 
 def find_task_file(name: str, folder: Path) -> Path:
-    """Return the task file of a name. Only files that hold the name are parsed.
+    """Return the task file with a name. Only files that contain the name are parsed.
 
     Raises:
-        BadInput: No file, or several files, of the folder have that name, or the folder cannot be read.
+        BadInput: No file or several files of the folder have the name, or the folder cannot be read.
     """
     try:
         return _find(name, folder, _entries(folder))
@@ -83,11 +83,11 @@ def find_task_file(name: str, folder: Path) -> Path:
 def _find(name: str, folder: Path, entries: tuple[_Entry, ...]) -> Path:
     paths = {folder / file: state for file, state in entries if _names(name, folder / file, state)}
     if len(paths) > 1:
-        # A file that does not load does not compete with files that load.
-        loading = [path for path, state in paths.items() if isinstance(_loaded(path, state), TaskFile)]
-        if len(loading) != 1:
+        # A file that cannot be loaded does not compete with files that can.
+        valid = [path for path, state in paths.items() if isinstance(_loaded(path, state), TaskFile)]
+        if len(valid) != 1:
             raise _shared(name, list(paths))
-        return loading[0]
+        return valid[0]
     if not paths:
         fix = "Put its task file there, or set GETMORE_TASKS to the folder where it is"
         raise BadInput(f"target `{name}`", f"no task file in {folder}/ has this name", fix)
@@ -95,18 +95,18 @@ def _find(name: str, folder: Path, entries: tuple[_Entry, ...]) -> Path:
 
 
 def _entries(folder: Path) -> tuple[_Entry, ...]:
-    """Return the entries that are called as task files are, in order of name, with what changes when they change."""
+    """Return the names of task files, sorted, with the state of each file."""
     found = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(SUFFIXES):
                     try:
-                        now = entry.stat()
-                    except OSError:  # a link that leads nowhere, or a loop: reading it says so
+                        stat = entry.stat()
+                    except OSError:  # a broken link or a loop, which loading reports
                         found.append((entry.name, (0, 0, 0, 0)))
                     else:
-                        found.append((entry.name, (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)))
+                        found.append((entry.name, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)))
     except FileNotFoundError:
         return ()
     return tuple(sorted(found))
@@ -114,7 +114,7 @@ def _entries(folder: Path) -> tuple[_Entry, ...]:
 
 @lru_cache(maxsize=10_000)
 def _loaded(path: Path, _state: _State) -> TaskFile | str:
-    """Return the file with its task, or why it does not load."""
+    """Return the file with its task, or the message why it cannot be loaded."""
     try:
         return TaskFile(path, load_task(path))
     except BadInput as error:
@@ -122,14 +122,14 @@ def _loaded(path: Path, _state: _State) -> TaskFile | str:
 
 
 def _names(name: str, path: Path, state: _State) -> bool:
-    """Return whether a file gives its task this name; only a file that holds the word is parsed."""
+    """Return whether a file's task has this name; only a file that contains the word is parsed."""
     words = _words(path, state)
     return (words is None or name in words) and _name(path, state) == name
 
 
 @lru_cache(maxsize=10_000)
 def _name(path: Path, _state: _State) -> str | None:
-    """Return the name that a file gives its task, also where the task is not valid; None where it gives none."""
+    """Return the name of a file's task, even if the task is not valid; None without a name."""
     try:
         raw = safe_yaml.read(path)
     except (OSError, ValueError):
@@ -139,7 +139,7 @@ def _name(path: Path, _state: _State) -> str | None:
 
 @lru_cache(maxsize=10_000)
 def _words(path: Path, _state: _State) -> frozenset[str] | None:
-    """Return the words of a file that can be the name of a task; None where an escape of YAML may hide one."""
+    """Return the words of a file that can be the name of a task; None if a name may be written with YAML escapes."""
     try:
         text = safe_yaml.content_of(path).decode("utf-8")
     except (OSError, ValueError):
@@ -148,7 +148,7 @@ def _words(path: Path, _state: _State) -> frozenset[str] | None:
 
 
 def _shared(name: str, paths: list[Path]) -> BadInput:
-    """Return the refusal of a name that several files give their task."""
+    """Return the error for a name that several files share."""
     places = []
     for path in paths:
         line = safe_yaml.line_of(safe_yaml.content_of(path).decode("utf-8"), "name")

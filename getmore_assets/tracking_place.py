@@ -1,6 +1,6 @@
-"""Where runs are tracked: a file in the lake, or the server or store that is named; and the links to both UIs.
+"""The place of MLflow's runs (a file in the lake, or a configured server or store), and links to both UIs.
 
-Belongs here: what is known of that place without loading MLflow. Does not: tracking (`tracking.py`).
+Belongs here: everything about that place that does not need MLflow. Does not: tracking (`tracking.py`).
 """
 
 import os
@@ -17,26 +17,26 @@ from getmore_assets.errors import BadInput, redacted
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record
 
-EXPERIMENT = "getmore"  # the experiment that is not named
-OF_A_MIRROR = "the mirror of "  # and the machine: where runs of a lake on a store are, unless a place is named
+EXPERIMENT = "getmore"  # the default name
+OF_A_MIRROR = "the mirror of "  # and the machine: the place of runs of a lake on a store, unless another is configured
 _PATIENCE_S = 10
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where runs are tracked; MLflow's own environment variables stand in for fields that are None.
+    """The place of runs.
 
     Attributes:
-        uri: A server or a store. Without it and without `MLFLOW_TRACKING_URI`: a sqlite file in the lake.
-        experiment: The experiment's name. Without it and without `MLFLOW_EXPERIMENT_NAME`: `getmore`.
+        uri: A server or a store; None for `MLFLOW_TRACKING_URI` or else a SQLite file in the lake.
+        experiment: The experiment's name; None for `MLFLOW_EXPERIMENT_NAME` or else `getmore`.
     """
 
-    uri: str | None = field(default=None, repr=False)  # it may hold a login
+    uri: str | None = field(default=None, repr=False)  # may contain a login
     experiment: str | None = None
 
     @property
-    def elsewhere(self) -> str:
-        """The server or store that is named; empty where runs are tracked in the lake."""
+    def configured(self) -> str:
+        """The configured server or store, with credentials; empty for the file in the lake."""
         return self.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
 
     @property
@@ -46,54 +46,54 @@ class Tracking:
 
     @property
     def server(self) -> str:
-        """The address of the server, without what it may hold of credentials; empty where runs go to a store."""
-        if not self.elsewhere.startswith(("http://", "https://")):
+        """The address of the server, without credentials; empty for a store."""
+        if not self.configured.startswith(("http://", "https://")):
             return ""
-        uri = urlsplit(redacted(self.elsewhere))
+        uri = urlsplit(redacted(self.configured))
         return f"{uri.scheme}://{uri.hostname}{f':{uri.port}' if uri.port else ''}{uri.path}".rstrip("/")
 
     @property
     def address(self) -> str:
-        """The server or store that is named, without credentials; empty where runs are tracked in the lake."""
-        return self.server or redacted(self.elsewhere)
+        """The configured server or store, without credentials; empty for the file in the lake."""
+        return self.server or redacted(self.configured)
 
     def recorded(self, lake: Lake) -> str:
-        """Return what records say of the place: its address, or, of a lake on a store, whose mirror has the runs."""
+        """Return the place as records name it: the address, or the mirror that has the runs of a lake on a store."""
         return self.address or (f"{OF_A_MIRROR}{platform.node()}" if lake.mirror else "")
 
-    def of(self, lake: Lake) -> str:
-        """Return the URI for the client."""
-        return self.elsewhere or f"sqlite:///{lake.root / 'mlflow.db'}"
+    def uri_for(self, lake: Lake) -> str:
+        """Return the URI for MLflow's client."""
+        return self.configured or f"sqlite:///{lake.root / 'mlflow.db'}"
 
 
 AS_ENVIRONMENT_SAYS = Tracking()
 
 
 def require_reachable(where: Tracking = AS_ENVIRONMENT_SAYS) -> None:
-    """Refuse a tracking server that does not answer, before work is done that could not be tracked.
+    """Refuse a tracking server that does not answer.
 
     Raises:
-        BadInput: With the server's address, without what it may hold of credentials.
+        BadInput: The message names the server's address without credentials.
     """
     if not (address := where.server):
         return
     name = "tracking_uri" if where.uri else "MLFLOW_TRACKING_URI"
     try:
-        with urlopen(f"{address}/health", timeout=_PATIENCE_S):  # noqa: S310 - http or https, looked at above
+        with urlopen(f"{address}/health", timeout=_PATIENCE_S):  # noqa: S310 - http or https, see above
             return
     except HTTPError:
-        return  # it answers; whether it lets us in, MLflow will say
+        return  # the server answers; MLflow reports a refused login
     except OSError as error:
         why, fix = getattr(error, "reason", error), "Start the server, or unset it to track in a file of the lake"
         raise BadInput(f"{name} {address}", f"does not answer ({why})", fix) from None
 
 
 def runs_known(lake: Lake, where: Tracking = AS_ENVIRONMENT_SAYS) -> set[str] | None:
-    """Return the ids of the runs in the lake's own store, asked without loading MLflow; None where it is elsewhere.
+    """Return the ids of the runs in the lake's own store; None if runs are tracked elsewhere.
 
-    A store that cannot be read knows none.
+    An unreadable store counts as empty.
     """
-    if where.elsewhere:
+    if where.configured:
         return None
     store = lake.root / "mlflow.db"
     if not store.is_file():
@@ -106,9 +106,9 @@ def runs_known(lake: Lake, where: Tracking = AS_ENVIRONMENT_SAYS) -> set[str] | 
 
 
 def lost(lake: Lake, records: Iterable[Record], where: Tracking = AS_ENVIRONMENT_SAYS) -> list[Record]:
-    """Return the records whose run the lake's own store should know and does not.
+    """Return the records whose run is missing in the lake's own store.
 
-    None where runs are tracked elsewhere now; and none of the runs that were, as their records say.
+    Runs that were tracked elsewhere do not count. If runs are tracked elsewhere now, the list is empty.
     """
     known = runs_known(lake, where)
     if known is None:
@@ -117,15 +117,15 @@ def lost(lake: Lake, records: Iterable[Record], where: Tracking = AS_ENVIRONMENT
 
 
 def run_url(experiment_id: str, run_id: str, server: str = "") -> str:
-    """Where MLflow's UI shows a run; `GETMORE_MLFLOW_UI` says where that UI is, if it is not where the server is."""
+    """Return the address of a run in MLflow's UI, which is `GETMORE_MLFLOW_UI` or else the server."""
     return f"{_ui('GETMORE_MLFLOW_UI', server or 'http://127.0.0.1:5000')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def dagster_url(run_id: str) -> str:
-    """Where Dagster's UI shows a run; `GETMORE_DAGSTER_UI` says where that UI is."""
+    """Return the address of a run in Dagster's UI, which is `GETMORE_DAGSTER_UI` or else port 3000 of this machine."""
     return f"{_ui('GETMORE_DAGSTER_UI', 'http://127.0.0.1:3000')}/runs/{run_id}"
 
 
 def _ui(variable: str, default: str) -> str:
-    """Where a UI is, without what the address may hold of credentials: links are kept and shown."""
+    """Return the address of a UI without credentials, because links are stored and shown."""
     return redacted(os.environ.get(variable, default)).rstrip("/")

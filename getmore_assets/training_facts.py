@@ -1,7 +1,6 @@
-"""What the records of the models and of the scorecard say.
+"""The facts in the materialization records of the models and of the scorecard.
 
-Belongs here: the shape of these facts. Does not: what all facts have in common, or those of the other stages
-(`facts.py`).
+Belongs here: the fields of these facts. Does not: the base class of facts, or the facts of other stages (`facts.py`).
 """
 
 from pydantic import Field
@@ -14,7 +13,7 @@ Scored = dict[str, str | int | float | None]
 
 
 class Training(Facts):
-    """A training: `curve` is (step; loss, or eval_loss and eval_accuracy), `train_seconds` without reading weights."""
+    """A training. `curve` has the losses by step; `train_seconds` does not include reading the weights."""
 
     steps: int = 0
     train_seconds: float = 0.0
@@ -22,7 +21,7 @@ class Training(Facts):
 
 
 class BaseModelFacts(Training):
-    """The base model; `head_trained` are the weights that were trained first, `rows` what it was trained on."""
+    """The base model. `head_trained` names the weights that were trained first, on `rows` rows of the pool."""
 
     parameters: int = 0
     head_trained: list[str] = Field(default_factory=list)
@@ -31,7 +30,7 @@ class BaseModelFacts(Training):
 
 
 class WarmUpFacts(Training):
-    """The warmed model: blocks and tokens that it read, and the rows they come from."""
+    """The warmed model: the number of packed sequences (blocks), tokens and rows that it was trained on."""
 
     blocks: int = 0
     tokens: int = 0
@@ -40,7 +39,7 @@ class WarmUpFacts(Training):
 
 
 class FineTuningFacts(Training):
-    """The fine-tuned model and its metrics on test, and on general text; the version of what it was evaluated on."""
+    """The fine-tuned model, its metrics on test and general text, and the data version of these splits."""
 
     metrics: dict[str, float] = Field(default_factory=dict)
     finetune_seconds: float = 0.0
@@ -48,7 +47,7 @@ class FineTuningFacts(Training):
 
 
 class GateFacts(Facts):
-    """A gate, as `reporting/gates.py` has it."""
+    """A gate of `reporting/gates.py`."""
 
     name: str
     passed: bool | None
@@ -57,7 +56,7 @@ class GateFacts(Facts):
 
 
 class GainFacts(Facts):
-    """By how much the chosen selector is better: Student's interval in words, and the bootstrap's ends."""
+    """The gain of the chosen selector over a rival: Student's interval as text, and the ends of the bootstrap's."""
 
     t: str
     bootstrap: tuple[float, float] | None = None
@@ -67,15 +66,15 @@ class ScorecardFacts(Facts):
     """A scorecard.
 
     Attributes:
-        verdict: In sentences.
-        next: What to do, in sentences.
-        gates: Whether the task can tell selections apart.
-        summary: Selector → metric → interval, in words.
+        verdict: The verdict, in sentences.
+        next: What to do next, in sentences.
+        gates: The gates, which show whether the task can tell selections apart.
+        summary: Selector → metric → mean and interval, as text.
         metrics: `selector/metric` → mean.
         scored: A row for each selector and seed, the chosen selector first.
-        distances: Of each selector's subset to the target; `lambda` is the selection's share of the mixture.
-        gains: Over each rival.
-        selection_seconds: Of the chosen selector.
+        distances: Distance of each selector's subset to the target; `lambda` is the selection's share of the mixture.
+        gains: The gain over each rival.
+        selection_seconds: Seconds of the chosen selector.
     """
 
     verdict: list[str]

@@ -1,4 +1,4 @@
-"""Safetensors files without a model: writing one atomically, and checking files on disk.
+"""Safetensors files: writing a file atomically, and checking files on disk.
 
 Belongs here: names, shapes and numbers of tensors. Does not: finding models (`models.py`), or loading them.
 """
@@ -15,31 +15,32 @@ from safetensors.numpy import save
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import unfinished
 
-#: For each floating type: an integer type of the same width, and the exponent's bits, all set in a NaN or an infinity.
+#: Each floating type's integer type of the same width, and its exponent bits, which a NaN or an infinity has all set.
 _EXPONENTS = {
     "F64": ("<u8", 0x7FF0 << 48),
     "F32": ("<u4", 0x7F80 << 16),
     "F16": ("<u2", 0x7C00),
     "BF16": ("<u2", 0x7F80),  # numpy lacks this type, so bits are compared
 }
-_WHOLE = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"}
-_AT_ONCE = 1 << 22  # numbers that are checked at once
+_INTEGERS = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"}
+_CHUNK = 1 << 22  # numbers that are checked at once
 _LONGEST_HEADER = 100_000_000  # bytes, the limit of safetensors
 _POINTER = b"version https://git-lfs"
 
 
 def write_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
-    """Write a safetensors file atomically; the caller holds the lock of the file.
+    """Write a safetensors file atomically; the caller holds the file's lock.
 
-    The library's `save_file` is not used: it writes to a temporary name, which a killed process never deletes. Here the
-    next writer deletes it; if that is on a machine which the lock does not reach, this one writes the file again.
+    The library's `save_file` is not used, because a killed process would leave its temporary file for ever. Here the
+    next writer deletes the temporary file. If a writer on a machine that the lock does not reach deletes it too early,
+    the file is written again.
 
     Args:
-        tensors: By name, of any shape: `[...]`.
+        tensors: Tensors by name, of any shape: `[...]`.
         path: The file.
     """
-    for left in path.parent.glob(f".{path.name}.*.partial"):  # left by a killed process
-        left.unlink(missing_ok=True)
+    for partial in path.parent.glob(f".{path.name}.*.partial"):  # left by a killed process
+        partial.unlink(missing_ok=True)
     while True:
         partial = unfinished(path)
         partial.write_bytes(save(tensors))
@@ -52,7 +53,7 @@ def not_finite(file: Path) -> tuple[int, list[str]]:
     """Return the number of tensors in a safetensors file, and the names of those with a NaN or an infinity.
 
     Raises:
-        SafetensorError: The file is truncated, or is no safetensors file.
+        SafetensorError: The file is truncated or is not a safetensors file.
         ValueError: A tensor has a type whose numbers cannot be checked.
     """
     with safe_open(file, framework="numpy"):  # checks the header against the length of the file
@@ -73,19 +74,18 @@ def shapes_in(folder: Path, where: str) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor in a folder's safetensors files, by name.
 
     Args:
-        folder: A folder with weights, and with an index of their files where there are several.
-        where: The place that the refusal names.
+        folder: A folder with weights, and with an index if there are several files.
+        where: The field or file that a message names.
 
     Raises:
-        BadInput: A file is truncated or a Git LFS pointer, or a file in the index does not exist.
+        BadInput: A file is damaged or is a Git LFS pointer, or a file in the index does not exist.
     """
     index = folder / "model.safetensors.index.json"
     try:
         listed = set(json.loads(index.read_text("utf-8"))["weight_map"].values()) if index.is_file() else set()
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise BadInput(
-            where, f"its {index.name} cannot be read ({error})", "Save or download the model again"
-        ) from None
+        what = f"its {index.name} cannot be read ({error})"
+        raise BadInput(where, what, "Save or download the model again") from None
     if missing := sorted(name for name in listed if not (folder / name).is_file()):
         what = f"its index names {missing[0]}, which is not there ({len(missing)} of {len(listed)} files are missing)"
         raise BadInput(where, what, "Download the model again, or copy its files whole")
@@ -97,14 +97,14 @@ def shapes_in(folder: Path, where: str) -> dict[str, tuple[int, ...]]:
         except (SafetensorError, OSError) as error:
             with file.open("rb") as raw:
                 pointer = raw.read(len(_POINTER)) == _POINTER
-            why = "a Git LFS pointer, not the weights" if pointer else f"torn ({error})"
+            why = "a Git LFS pointer, not the weights" if pointer else f"damaged ({error})"
             fix = "Run `git lfs pull` in the model's folder" if pointer else "Download or copy the file again"
             raise BadInput(where, f"its {file.name} is {why}", fix) from None
     return shapes
 
 
 def headers_hash(folder: Path) -> str:
-    """Return a hash of names, types and shapes of the weights in a folder, without reading the numbers."""
+    """Return a hash of the names, types and shapes of a folder's weights; the numbers are not read."""
     digest = sha256()
     for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as raw:
@@ -114,10 +114,10 @@ def headers_hash(folder: Path) -> str:
 
 
 def _finite(raw: np.ndarray, kind: str, where: str) -> bool:
-    if kind in _WHOLE:
+    if kind in _INTEGERS:
         return True
     if kind not in _EXPONENTS:
         raise ValueError(f"{where}: numbers of type {kind} cannot be checked for NaN and infinity")
     integer, exponent = _EXPONENTS[kind]
     bits, mask = raw.view(integer), np.array(exponent, integer)
-    return not any(((bits[at : at + _AT_ONCE] & mask) == mask).any() for at in range(0, len(bits), _AT_ONCE))
+    return not any(((bits[at : at + _CHUNK] & mask) == mask).any() for at in range(0, len(bits), _CHUNK))

@@ -1,11 +1,11 @@
-"""Real text that every machine has (the standard library's documentation), and one task through the pipeline."""
+"""Fixtures: texts of the standard library's documentation, and one task that has run."""
 
 import json
 import os
 
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # two threads spin on models this small
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # small models are slower with two
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"  # as every worker's process has it
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"  # as in every worker
 
 import shutil
 import subprocess
@@ -27,12 +27,12 @@ from getmore_assets.records import Records
 from tests import in_process
 
 SHARED = Path(__file__).parents[2] / "shared"
-DOMAINS = ("argparse", "collections", "logging", "unittest")  # of the pool: stand for a quarter of the modules each
-_ROOM = 8 * 2**30
-SECRET = "hf_ThisStandsForTheTokenOfAUser"  # what the environment of every command holds, and nothing may keep
+DOMAINS = ("argparse", "collections", "logging", "unittest")  # names of four domains of the pool
+_MIN_FREE = 8 * 2**30  # bytes
+SECRET = "hf_ThisStandsForTheTokenOfAUser"  # in the environment of every command; no file or output may contain it
 
 
-#: Files that take longest, in falling order: they begin first, so that no pytest worker ends alone with one of them.
+#: The slowest files, slowest first: they start first, so that no pytest worker ends long after the others.
 LONGEST = (
     *("test_reselection", "test_docs", "test_examples", "test_checks", "test_paper", "test_several", "test_scorecard"),
     *("test_cli_terminal", "test_cli"),
@@ -40,21 +40,21 @@ LONGEST = (
 
 
 def pytest_configure() -> None:
-    """Have the tests write to memory where there is room: they write about 1 GiB, and every commit waits for a disk."""
+    """Write the tests' files (about 1 GiB) to memory if it has room, because commits are slow on a disk."""
     memory = Path("/dev/shm")
-    if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM:
+    if memory.is_dir() and shutil.disk_usage(memory).free > _MIN_FREE:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; the others keep their order."""
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+    """Sort the slowest files first; the others keep their order."""
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _workers_in_process() -> Iterator[None]:
-    """Workers run in this process, but for tests that ask for `real_processes`."""
+    """Run workers in this process, except in tests with the fixture `real_processes`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "run_here", in_process.run_worker)
         yield
@@ -62,13 +62,13 @@ def _workers_in_process() -> Iterator[None]:
 
 @pytest.fixture
 def real_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers run in processes of their own, as they do for a user."""
+    """Run workers in separate processes, as for a user."""
     monkeypatch.setattr(launch, "run_here", in_process.RUN_IN_PROCESSES)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The development data, where it is there."""
+    """Return the folder of the development data, or skip the test."""
     if not (SHARED / "data").is_dir():
         pytest.skip("the development data is not beside this checkout")
     return SHARED / "data"
@@ -76,7 +76,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def documents() -> pl.DataFrame:
-    """Docstrings and topics of the standard library: text, source (module), domain (the first part of the module)."""
+    """Return the standard library's docstrings: text, source (module), domain (the first part of the module)."""
     rows = [
         {"text": text, "source": module, "domain": module.split(".")[0].split(":")[0]}
         for text, module, _ in python_docs.read(["python"], [])
@@ -87,7 +87,7 @@ def documents() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def sources(documents: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pool.parquet (1,200 rows) and {train,validation,test}.jsonl, whose target is asyncio and email."""
+    """Return a folder with pool.parquet (1,200 rows) and {train,validation,test}.jsonl (of asyncio and email)."""
     folder = shared_folder(tmp_path_factory, "sources")
     with FileLock(folder / "lock"):
         if not (folder / "test.jsonl").is_file():
@@ -97,17 +97,17 @@ def sources(documents: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
 
 def write_sources(documents: pl.DataFrame, folder: Path) -> None:
     """Write the files of `sources`."""
-    wanted = pl.col("domain").is_in(["asyncio", "email"])
-    # Four domains: each is a transport problem of its own.
+    of_target = pl.col("domain").is_in(["asyncio", "email"])
+    # Only four domains, because each is a separate transport problem.
     few = pl.col("domain").rank("dense").mod(4).replace_strict(dict(enumerate(DOMAINS)), return_dtype=pl.String)
-    documents.filter(~wanted).head(1200).with_columns(domain=few).write_parquet(folder / "pool.parquet")
-    target = documents.filter(wanted).select("text", pl.col("domain").alias("label")).sample(240, seed=1)
+    documents.filter(~of_target).head(1200).with_columns(domain=few).write_parquet(folder / "pool.parquet")
+    target = documents.filter(of_target).select("text", pl.col("domain").alias("label")).sample(240, seed=1)
     for split, start, rows in (("train", 0, 120), ("validation", 120, 40), ("test", 160, 80)):
         target.slice(start, rows).write_ndjson(folder / f"{split}.jsonl")
 
 
 def task_fields(sources: Path, lake: Path | str, **changes: Any) -> dict[str, Any]:
-    """A task that runs in seconds."""
+    """Return the fields of a task that runs in seconds."""
     fields = {
         "name": "tiny",
         "lake": str(lake),
@@ -128,7 +128,7 @@ def task_fields(sources: Path, lake: Path | str, **changes: Any) -> dict[str, An
 
 
 def write_task(path: Path, fields: dict[str, Any]) -> Path:
-    """A task file."""
+    """Write a task file."""
     path.write_text(yaml.safe_dump(fields), "utf-8")
     return path
 
@@ -138,12 +138,12 @@ _UNSET = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
 
 
 def getmore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as a user runs it, in this process."""
+    """Run the command in this process."""
     return in_process.run_command(list(arguments), {**_SECRETS, **dict.fromkeys(_UNSET)}, cwd)
 
 
 def getmore_process(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as a user runs it, in a process of its own, with workers of their own."""
+    """Run the command in a separate process, with separate workers, as for a user."""
     environment = {**{k: v for k, v in os.environ.items() if k not in _UNSET}, **_SECRETS}
     command = [sys.executable, "-m", "getmore_assets.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)
@@ -151,7 +151,7 @@ def getmore_process(*arguments: str, cwd: Path | None = None) -> subprocess.Comp
 
 @dataclass(frozen=True)
 class Ran:
-    """A task that went down the line, with what was said of it on stdout (printed) and stderr."""
+    """A task that has run, with the JSON of its standard output (printed) and its standard error (said)."""
 
     file: Path
     fields: dict[str, Any]
@@ -163,10 +163,10 @@ class Ran:
 
 @pytest.fixture(scope="session")
 def ran(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The tiny task, run once by the command for the whole session. Tests that write take a `Copy`."""
+    """Return the tiny task, run once a session by the command. Tests that write use a copy (`ran_copy`, `Copy`)."""
     home = shared_folder(tmp_path_factory, "ran")
     fields = task_fields(sources, home / "lake")
-    with FileLock(home / "lock"):  # whichever pytest worker comes first makes it for all
+    with FileLock(home / "lock"):  # the first pytest worker runs it for all
         if not (home / "printed.json").is_file():
             done = getmore("run", str(write_task(home / "tiny.yaml", fields)), "--json")
             assert done.returncode == 0, done.stderr[-4000:]
@@ -178,7 +178,7 @@ def ran(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 @pytest.fixture
 def ran_copy(ran: Ran, tmp_path: Path) -> Ran:
-    """The tiny task on a lake of this test's own, for tests that write to it or hold it to be unchanged."""
+    """Return the tiny task with a copy of its lake, for tests that write to it or need it unchanged."""
     home = tmp_path / "ran"
     copy_lake(ran.lake.root, home / "lake")
     fields = {**ran.fields, "lake": str(home / "lake")}
@@ -194,7 +194,7 @@ def copy_lake(root: Path, to: Path, *left_out: str) -> None:
 
 
 def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """A folder of this session that all pytest workers share."""
+    """Return a folder that all pytest workers of this session share."""
     own = factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared" / name
     folder.mkdir(parents=True, exist_ok=True)

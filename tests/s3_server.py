@@ -1,11 +1,10 @@
-"""A real S3 server on loopback (moto's, which checks signatures), and a proxy before it that loses connections.
+"""An S3 server on loopback (moto, which checks signatures), and a proxy that drops connections to it.
 
-Belongs here: starting both, with one user whose key is good. moto holds objects in memory, serves ranges and ETags.
+Belongs here: starting both, with one user and key. moto keeps objects in memory, and serves ranges and ETags.
 """
 
 import itertools
 import json
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,9 +22,9 @@ class S3:
     """A server with one bucket.
 
     Attributes:
-        url: Of the server.
-        environment: What a process needs to reach it with the good key.
-        client: boto3's, with the good key.
+        url: The URL of the server.
+        environment: The environment variables with the URL and the valid key.
+        client: A boto3 client with the valid key.
     """
 
     url: str
@@ -59,14 +58,14 @@ def serving() -> Iterator[S3]:
     where = {"endpoint_url": url, "region_name": _REGION}
     before = settings.INITIAL_NO_AUTH_ACTION_COUNT
     try:
-        with urlopen(Request(f"{url}/moto-api/reset", method="POST")):  # an earlier server of this process had a user
+        with urlopen(Request(f"{url}/moto-api/reset", method="POST")):  # remove the user of an earlier server
             pass
         iam = boto3.client("iam", aws_access_key_id="first", aws_secret_access_key="user", **where)
         iam.create_user(UserName="reader")
         policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         iam.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=json.dumps(policy))
         key = iam.create_access_key(UserName="reader")["AccessKey"]
-        settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from here on each request is held against key and policy
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from here on, key and policy of each request are checked
         good = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
         client = boto3.client("s3", **where, **{name.lower(): value for name, value in good.items()})
         client.create_bucket(Bucket=BUCKET)
@@ -78,7 +77,7 @@ def serving() -> Iterator[S3]:
 
 @dataclass
 class Dropping:
-    """A proxy that ends a connection after some bytes of an answer, the first `times` times an answer is so long."""
+    """A proxy that drops a connection after `after` bytes of a response, `times` times."""
 
     url: str
     after: int
@@ -93,12 +92,12 @@ def dropping(
     """Proxy a server until the block ends.
 
     Args:
-        behind: The server.
-        after: Bytes of an answer that get through.
-        times: Connections that are dropped.
-        method: Of the requests whose connections are dropped, as `b"PUT"`; all without it.
-        without: The lower-case name of a header that is taken out of requests.
-        every: Of so many connections one is dropped.
+        behind: The URL of the server.
+        after: The bytes of a response that are passed on before a drop.
+        times: The number of dropped connections.
+        method: The method of requests that may be dropped, such as `b"PUT"`; by default any.
+        without: The lower-case name of a header that is removed from requests.
+        every: The period: one of so many connections is dropped.
     """
     host, port = behind.removeprefix("http://").split(":")
     listening = socket.create_server(("127.0.0.1", 0))
@@ -119,7 +118,7 @@ def dropping(
             if without:
                 lines = request.split(b"\r\n")
                 request = b"\r\n".join(line for line in lines if not line.lower().startswith(without + b":"))
-            # The signature is of the Host that the client named, which so stays as it is.
+            # The client signed its Host header, so this header is kept.
             server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             sent, is_chosen = 0, request.startswith(method) and next(counted) % every == 0
             while part := server.recv(4096):
@@ -143,8 +142,3 @@ def dropping(
         yield proxy
     finally:
         listening.close()
-
-
-def unset() -> dict[str, str | None]:
-    """The variables of this process that would lead elsewhere."""
-    return {name: None for name in os.environ if name.startswith("AWS_")}

@@ -1,8 +1,8 @@
-"""Texts on two subjects in many scripts, written from lists of words."""
+"""Texts on two subjects in many scripts, generated from lists of words."""
 
 import random
 
-# Words of two subjects, the stars and the kitchen, and some that both use; how words are joined.
+# By script: words on the stars, words on the kitchen, common words, and the separator of words.
 WORDS = {
     "English": (
         "star galaxy planet orbit telescope comet moon light-year",
@@ -87,7 +87,7 @@ SCRIPTS = sorted(WORDS)
 
 
 def written(script, subject, seed, words=22):
-    """A text of a script on the stars (0) or the kitchen (1): half its words are of the subject."""
+    """Return a text of a script on the stars (0) or the kitchen (1); about half its words are on the subject."""
     drawn = random.Random(f"{script}{subject}{seed}")
     own, common = WORDS[script][subject].split(), WORDS[script][2].split()
     return WORDS[script][3].join(drawn.choice(own if drawn.random() < 0.5 else common) for _ in range(words))

@@ -10,6 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "getmore_assets"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = sorted(
+    path for name in ("benchmarks", "deploy", "examples") for path in (PACKAGE.parent / name).rglob("*.py")
+)
 TOP = ("cli", "definitions.py", "components.py", "__init__.py")  # the doors
 WITHOUT_DAGSTER = ("api", "stages")
 
@@ -104,3 +107,33 @@ def test_files_that_are_pointed_to_exist(path):
     for name in re.findall(r"`([\w/]+\.py)`", path.read_text()):
         near = any((folder / name).is_file() for folder in (path.parent, *path.parent.parents))
         assert near or (PACKAGE / name).is_file() or ("/" not in name and len(list(PACKAGE.rglob(name))) == 1), name
+
+
+def names_in(module: Path) -> set[str]:
+    """What a module defines, imports or assigns, at any depth; for a package, its modules as well."""
+    file = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+    found = {path.stem for path in module.iterdir()} if module.is_dir() else set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_import_names_that_exist(script):
+    """Nothing else tries the scripts that run for minutes, so a renamed function could go unnoticed in them."""
+    tree = ast.parse(script.read_text())
+    of_before = [node for handler in ast.walk(tree) if isinstance(handler, ast.ExceptHandler) for node in handler.body]
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node not in of_before
+            and (node.module or "").startswith("getmore_assets")
+        ):
+            assert node.module
+            module = PACKAGE.parent.joinpath(*node.module.split("."))
+            assert {alias.name for alias in node.names} <= names_in(module), node.module

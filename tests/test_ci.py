@@ -42,5 +42,5 @@ def test_every_getmore_command_exists_with_those_options(steps):
 
 def test_the_report_that_is_kept_is_the_one_that_is_written(steps):
     by_name = {step["name"]: step for step in steps if "name" in step}
-    assert f"--junit {by_name['Keep what the checks found']['with']['path']}" in by_name["Check"]["run"]
+    assert f"--junit {by_name['Keep the results of the checks']['with']['path']}" in by_name["Check"]["run"]
     assert "constraints.txt" in by_name["Install"]["run"]

@@ -64,7 +64,7 @@ def test_a_blocking_check_that_fails_is_a_failure_by_name_with_what_is_wrong(cop
     assert done.exit_code == 1
     assert (printed["failed"], printed["error"]) == (1, 0)
     (failure,) = cases["picks_are_the_pools_rows"].findall("failure")
-    assert failure.get("message").startswith("picks_are_the_pools_rows: Every pick is a row of the pool")
+    assert failure.get("message").startswith("picks_are_the_pools_rows: Every selected row is in the pool")
     assert "other_text: 1" in failure.get("message")
     assert counts(copy) | {"tests": 0} == {"tests": 0, "failures": 1, "errors": 0, "skipped": 0}
     assert "failed: selected_subset, picks_are_the_pools_rows" in done.stderr
@@ -105,7 +105,7 @@ def test_stages_that_were_not_made_are_skipped(copy):
     (copy.lake.root / "records" / "tiny" / "scorecard.json").unlink()
     done, cases, printed = check(copy)
     assert done.exit_code == 0
-    assert cases["every_run_is_scored"].find("skipped").get("message") == "scorecard has not been made"
+    assert cases["every_run_is_scored"].find("skipped").get("message") == "scorecard has not been materialized"
     assert counts(copy)["skipped"] == printed["skipped"] == sum(c.stage == "scorecard" for c in CHECKS)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from getmore_assets.cli import VERBS, main
+from getmore_assets.cli import COMMANDS, main
 from getmore_assets.reporting.tables import MEANING
 from tests.defs import damage as d
 
@@ -73,18 +73,18 @@ def test_text_of_the_corpus_is_shown_word_for_word_and_cannot_steer_the_terminal
 def test_help_is_whole_and_names_the_verbs_in_the_order_of_use():
     done = CliRunner().invoke(main, ["--help"])
     listed = re.findall(r"^  (\w+)  +(\S.*)$", done.output.partition("Commands:")[2], re.MULTILINE)
-    assert dict(listed) == VERBS
-    assert [verb for verb, _ in listed] == list(VERBS)
+    assert dict(listed) == COMMANDS
+    assert [verb for verb, _ in listed] == list(COMMANDS)
     assert [verb for verb, _ in listed][:2] == ["demo", "init"]
     assert not [said for _, said in listed if said.endswith("...")]
     assert "Completion:" in done.output
     assert all(len(line) <= 80 for line in done.output.splitlines())
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_has_help_and_json(verb):
     command = main.get_command(click.Context(main), verb)
-    assert command.get_short_help_str(100) == VERBS[verb]
+    assert command.get_short_help_str(100) == COMMANDS[verb]
     assert CliRunner().invoke(main, [verb, "--help"]).exit_code == 0
     assert command.help
     assert any("--json" in option.opts for option in command.params)

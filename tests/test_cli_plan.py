@@ -74,7 +74,7 @@ def test_what_no_run_has_computed_is_counted_and_not_guessed(ran, tmp_path):
     assert [(one["cached"], one["seconds"]) for one in stages.values()] == [(False, None)] * len(STAGE_NAMES)
     assert (stages["raw_corpus"]["rows"], stages["target_data"]["rows"]) == (1200, 240)
     assert found["seconds"] is None
-    assert any("its first run measures it" in note for note in found["notes"])
+    assert any("their first run measures them" in note for note in found["notes"])
     assert not (tmp_path / "new").exists()
 
 

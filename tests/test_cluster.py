@@ -14,7 +14,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.passes.remote import remote_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 from tests.conftest import task_fields, write_task
 from tests.drives.ray_cluster import nodes
@@ -31,7 +31,7 @@ def place():
 
 @needs_ray
 def test_a_solve_is_that_of_one_process(place):
-    problem = pose(points(20_000, 12, 0), points(40, 12, 1, 0.3))
+    problem = build_problem(points(20_000, 12, 0), points(40, 12, 1, 0.3))
     alone = solve(CpuPass(problem), 0.05 * problem.mean_cost)
     with remote_pass(problem, 100, Elsewhere(**place)) as spread:
         found = solve(spread, 0.05 * problem.mean_cost)

@@ -66,7 +66,7 @@ def test_attributes_say_what_arguments_of_build_definitions_say(sandbox, sources
         assert pool.parent_keys == {dg.AssetKey(["raw", "my_docs"])}
         assert pool.group_name == "g"
         with dg.DagsterInstance.ephemeral() as instance, dg.build_resources(defs.resources, instance) as resources:
-            assert resources.a_b_line.pipeline.tracking == Tracking("http://mlflow:5000", "warmups")
+            assert resources.a_b_getmore.pipeline.tracking == Tracking("http://mlflow:5000", "warmups")
         assert pool.automation_condition is not None
         assert not defs.get_repository_def().sensor_defs or {s.name for s in defs.get_repository_def().sensor_defs} <= {
             "default_automation_condition_sensor"

@@ -91,7 +91,7 @@ def test_the_pipeline_runs_beside_a_project_on_its_executor_after_its_assets(her
 
 def test_two_pipelines_select_in_one_lake(here):
     project = ["-f", "two_pipelines.py"]
-    dagster(here, "asset", "materialize", *project, "--select", "my_docs,wanted")
+    dagster(here, "asset", "materialize", *project, "--select", "my_docs,target_docs")
     for name in ("transport", "neighbours"):
         dagster(here, "job", "execute", *project, "-j", f"{name}_select")
     chosen = [

@@ -89,14 +89,14 @@ def test_machines_that_add_the_same_keys_at_once_write_each_once(machine):
 def test_a_file_of_a_table_that_is_gone_is_damage(machine, server):
     here = machine("here")
     ref = here.replace("t", rows(1), {"target": "a"}, {})
-    assert not list(damage.look(here))
+    assert not list(damage.find(here))
     (file,) = (name for name in server.names() if name.endswith(".parquet"))
     server.client.delete_object(Bucket=BUCKET, Key=file)
     assert not here.holds(ref)
-    (found,) = damage.look(here)
+    (found,) = damage.find(here)
     assert (found.kind, found.where, found.since) == (damage.ROWS, f"s3://{BUCKET}/{file}", "")
     with pytest.raises(BadInput, match="is gone"):
-        damage.require_whole(here, "t")
+        damage.require_undamaged(here, "t")
 
 
 def test_a_store_that_is_away_is_no_table_that_is_gone(machine, monkeypatch):

@@ -11,8 +11,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reporting.dropped import dropped
 from getmore_assets.task_files import load_task
-from getmore_assets.workers import train
-from getmore_assets.workers.contracts import OnPool
+from getmore_assets.workers import training_texts
 from tests.conftest import getmore, task_fields, write_task
 
 
@@ -82,13 +81,12 @@ def test_a_selected_row_that_is_a_row_of_train_is_told(planted):
 
 def test_no_base_model_is_trained_on_what_leaks(planted):
     file, ids, records = planted
-    task, tables = load_task(file), ("raw_corpus", "target_data")
-    spec = OnPool(task=task, lake=task.lake, work=task.lake, **{name: records.get(name).table for name in tables})
-    sample = {content_id(text) for text in train._pool_sample(spec, 10_000)}
+    task, tables = load_task(file), [records.get(name).table for name in ("raw_corpus", "target_data")]
+    sample = {content_id(text) for text in training_texts.pool_sample(task, *tables, 10_000)}
     assert len(sample) > 1000
     assert not sample & set(ids.values())
-    asked = spec.model_copy(update={"task": task.model_copy(update={"leakage": "allow"})})
-    assert {content_id(text) for text in train._pool_sample(asked, 10_000)} & set(ids.values())
+    asked = task.model_copy(update={"leakage": "allow"})
+    assert {content_id(text) for text in training_texts.pool_sample(asked, *tables, 10_000)} & set(ids.values())
 
 
 def test_train_and_pool_that_leak_are_refused_where_it_is_asked_to_be(planted, tmp_path):

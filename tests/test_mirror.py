@@ -145,7 +145,7 @@ def test_a_wrong_key_and_a_missing_bucket_are_refused_in_words(machine, monkeypa
     with pytest.raises(BadInput, match="access was refused") as refused:
         mirror_of(URL).pull("records")
     assert "wrong-secret" not in str(refused.value)
-    with pytest.raises(BadInput, match="holds a login"):
+    with pytest.raises(BadInput, match="contains a login"):
         mirror_of("s3://me:secret@bucket/x")
 
 

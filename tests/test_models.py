@@ -25,9 +25,9 @@ def folder(tmp_path):
     ("adapter", "said"),
     [
         (json.dumps({"base_model_name_or_path": "someone/another-model"}), "an adapter of `someone/another-model`"),
-        (json.dumps({"peft_type": "LORA"}), "an adapter of a model that it does not name"),
-        ("no json", "an adapter of a model that it does not name"),
-        ("[]", "an adapter of a model that it does not name"),
+        (json.dumps({"peft_type": "LORA"}), "an adapter of an unnamed model"),
+        ("no json", "an adapter of an unnamed model"),
+        ("[]", "an adapter of an unnamed model"),
     ],
 )
 @pytest.mark.parametrize("field", ["encoder.model", "base_model.model", "toxicity.classifier"])

@@ -11,7 +11,7 @@ from getmore_assets import places
 from getmore_assets.config import Source
 from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
-from getmore_assets.exports.folder import LIST, Output, put
+from getmore_assets.exports.folder import LIST, Output, write_outputs
 from getmore_assets.exports.origin import Origin
 from tests.s3_server import BUCKET, dropping, serving
 
@@ -105,7 +105,7 @@ def test_a_change_is_a_new_version_and_nothing_else_is(s3, monkeypatch):
         (f"s3://{BUCKET}/no/*.jsonl", {}, "no such file, folder or glob", "Correct the path"),
         (f"s3://{BUCKET}/x.jsonl", {"AWS_ENDPOINT_URL": "http://no.such.host.invalid"}, "cannot be reached", "network"),
         (f"s3://{BUCKET}/x.jsonl", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "cannot be reached", "AWS_ENDPOINT_URL"),
-        (f"s3://me:secret@{BUCKET}/x.jsonl", {}, "holds a login", "environment"),
+        (f"s3://me:secret@{BUCKET}/x.jsonl", {}, "contains a login", "environment"),
     ],
 )
 def test_what_fails_is_refused_by_place_reason_and_cure(s3, monkeypatch, path, environment, what, fix):
@@ -142,7 +142,7 @@ def test_an_export_to_a_bucket_replaces_its_own_files_and_no_others(s3):
 
     def export(text):
         with places.writable(url) as folder:
-            put(folder, [Output("rows.txt", lambda path: path.write_text(text), _ORIGIN)])
+            write_outputs(folder, [Output("rows.txt", lambda path: path.write_text(text), _ORIGIN)])
 
     export("one")
     export("two")

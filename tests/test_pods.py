@@ -267,9 +267,7 @@ _SLEEPS = {"volumes": [], "containers": [{"name": "worker", "image": "none"}]}
 def test_what_cannot_be_a_pod_is_refused_before_work_starts(sources, tmp_path, monkeypatch):
     pod = place("/srv/volume")
     file = write_task(tmp_path / "t.yaml", task_fields(sources, tmp_path / "lake", launch={"train": {"pod": pod}}))
-    with pytest.raises(
-        BadInput, match=r"launch\.train\.pod\.mount_path: is /srv/volume, and the lake .*/lake does not"
-    ):
+    with pytest.raises(BadInput, match=r"launch\.train\.pod\.mount_path: is /srv/volume, and the lake .*/lake is not"):
         preflight.check(load_task(file))
     outside = f"lake={tmp_path}/volume/../lake"
     with pytest.raises(BadInput, match=r"launch\.train\.pod\.mount_path"):

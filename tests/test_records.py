@@ -70,13 +70,13 @@ def test_a_record_whose_table_or_folder_is_gone_does_not_count(lake, tmp_path):
 
 def test_makings_are_remembered_in_order_also_when_what_they_made_is_gone(lake):
     records = Records(lake, "a")
-    assert not records.known("s")
+    assert not records.was_materialized("s")
     for rows, day in ((2, "02"), (3, "03"), (1, "01")):
         records.put(record(lake, fingerprint=day, rows=rows, made_at=f"2026-01-{day}T00:00:00+00:00"))
     shutil.rmtree(lake.table("t"))
-    assert [one.rows for one in records.makings("s")] == [1, 2, 3]
-    assert records.known("s")
-    assert records.makings("other") == []
+    assert [one.rows for one in records.materializations("s")] == [1, 2, 3]
+    assert records.was_materialized("s")
+    assert records.materializations("other") == []
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path):
@@ -119,7 +119,7 @@ def test_a_record_of_a_later_schema_is_refused_by_name_and_one_with_a_field_more
     with pytest.raises(LaterVersionError, match="written by a later version of getmore-assets"):
         Records(lake, "a").last("s")
     with pytest.raises(LaterVersionError):  # whole, so nothing that repair may set aside
-        list(damage.look(lake))
+        list(damage.find(lake))
     del raw["schema"]  # as every record of before
     path.write_text(json.dumps(raw))
     assert Records(lake, "a").get("s") == made

@@ -63,7 +63,7 @@ def test_a_lake_that_was_moved_goes_on_and_nothing_is_computed_again(ran_copy, t
     for command in (["check"], ["explain", id_], ["export", "--format", "jsonl", "--to", out], ["plan"], ["doctor"]):
         done = getmore(command[0], task, *command[1:])
         assert done.returncode == 0, (command, done.stderr)
-    assert not list(damage.look(Lake(after), deep=True))
+    assert not list(damage.find(Lake(after), deep=True))
     assert not before.exists()
 
 
@@ -78,7 +78,7 @@ def test_mlflow_finds_the_models_and_artifacts_of_a_lake_that_was_moved(tmp_path
     shutil.move(before.root, after.root)
     with tracked(after, "t s", {**tags, "getmore.lake": str(after.root)}) as second:
         second.log_file(picture)
-    client = MlflowClient(Tracking().of(after))
+    client = MlflowClient(Tracking().uri_for(after))
     for one in (run, second):
         assert [file.path for file in client.list_artifacts(one.id)] == ["picture.txt"]
     found = client.get_run(run.id)

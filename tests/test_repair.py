@@ -17,7 +17,7 @@ from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Record, Records, now, write_atomically
-from getmore_assets.repair import heal
+from getmore_assets.repair import repair_lake
 
 TEXTS = ["One text.", "Another text.", "A third."]
 
@@ -61,7 +61,7 @@ def lake(tmp_path: Path) -> Lake:
     picture.write_bytes(b"png")
     left = {"folders": {"model": str(model)}, "contents": {"model": contents_of(model)}}
     record(lake, "warmed_model", figures={"curve": str(picture)}, **left)
-    assert list(damage.look(lake, deep=True)) == []
+    assert list(damage.find(lake, deep=True)) == []
     return lake
 
 
@@ -129,11 +129,11 @@ DAMAGES = [
 def test_each_damage_is_found_and_healed(lake, kind, where, spoil):
     path = first(lake, where)
     spoil(path)
-    found = list(damage.look(lake, deep=True))
+    found = list(damage.find(lake, deep=True))
     assert kind in {one.kind for one in found}
     assert all(one.since and one.depends and one.path.is_relative_to(lake.root) for one in found)
-    assert heal(lake)
-    left = list(damage.look(lake, deep=True))  # an export is written by the next run
+    assert repair_lake(lake)
+    left = list(damage.find(lake, deep=True))  # an export is written by the next run
     assert [(one.kind, one.what) for one in left] == ([("export", "is gone")] if kind == "export" else [])
 
 
@@ -141,14 +141,14 @@ def test_each_damage_is_found_and_healed(lake, kind, where, spoil):
 def test_vectors_outlive_the_log_of_their_table(lake, spoil):
     before = dict(pl.read_delta(lake.table(store.TABLE)).select("id", "vector").rows())
     spoil(first(lake, "tables/embeddings/_delta_log/*0.json"))
-    heal(lake)
+    repair_lake(lake)
     assert dict(pl.read_delta(lake.table(store.TABLE)).select("id", "vector").rows()) == before
 
 
 def test_a_version_that_a_record_of_the_lost_table_names_is_not_another_tables(lake):
     named = Records(lake, "t").get("embeddings").table
     cut(first(lake, "tables/embeddings/_delta_log/*0.json"))
-    heal(lake)
+    repair_lake(lake)
     assert not lake.holds(named)
     assert lake.latest(store.TABLE).version > named.version
     assert store.add(lake, "e", ["d"], vectors(1), {}) == 1
@@ -158,10 +158,10 @@ def test_a_version_that_a_record_of_the_lost_table_names_is_not_another_tables(l
 def test_rows_that_stand_twice_are_found_by_the_deep_look_and_stand_once_afterwards(lake):
     doubled = pl.read_delta(lake.table(store.TABLE)).head(2)
     lake.append(store.TABLE, doubled, ["encoder"], {})
-    assert list(damage.look(lake)) == []
-    (found,) = damage.look(lake, deep=True)
-    assert (found.kind, "2 rows that stand in the table already" in found.what) == ("rows", True)
-    heal(lake)
+    assert list(damage.find(lake)) == []
+    (found,) = damage.find(lake, deep=True)
+    assert (found.kind, "2 rows that the table has already" in found.what) == ("rows", True)
+    repair_lake(lake)
     assert sorted(pl.read_delta(lake.table(store.TABLE))["id"]) == ["a", "b", "c"]
 
 
@@ -169,7 +169,7 @@ def test_a_record_of_a_version_that_never_was_gives_way_to_the_one_that_is_remem
     path = lake.root / "records/t/embeddings.json"
     raw = json.loads(path.read_text())
     path.write_text(json.dumps({**raw, "table": {**raw["table"], "version": 999}}))
-    heal(lake)
+    repair_lake(lake)
     assert json.loads(path.read_text())["table"] == raw["table"]
 
 
@@ -178,8 +178,8 @@ def test_a_store_that_is_no_database_is_set_aside(lake):
         path = lake.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"no database" * 1000)
-    assert [one.kind for one in damage.look(lake)] == ["store", "store"]
-    heal(lake)
+    assert [one.kind for one in damage.find(lake)] == ["store", "store"]
+    repair_lake(lake)
     assert not (lake.root / "mlflow.db").exists()
     assert not (lake.root / "dagster").exists()
     assert sorted(path.name for path in (lake.root / "damaged").glob("*/*")) == ["dagster", "mlflow.db"]
@@ -200,15 +200,15 @@ def test_runs_that_mlflow_does_not_know_any_more_are_named(lake, monkeypatch):
 
 def test_nothing_is_repaired_under_a_run(lake):
     with lake.lock("stage", "t", "embeddings"), pytest.raises(BadInput, match="a run works on it"):
-        heal(lake)
+        repair_lake(lake)
 
 
 @pytest.mark.parametrize("where", [VECTORS, "tables/embeddings/_delta_log/*1.json"])
 def test_a_run_refuses_what_is_damaged_and_names_the_repair(lake, where):
     empty(first(lake, where))
     with pytest.raises(BadInput, match="getmore repair"):
-        damage.require_whole(lake, "embeddings")
-    damage.require_whole(lake, "raw_corpus")
+        damage.require_undamaged(lake, "embeddings")
+    damage.require_undamaged(lake, "raw_corpus")
 
 
 def test_an_export_that_is_another_is_made_again_and_a_model_that_is_another_is_refused(lake):
@@ -224,7 +224,7 @@ def test_an_export_that_is_another_is_made_again_and_a_model_that_is_another_is_
 def test_exports_of_a_record_without_hashes_are_held_against_the_table(lake):
     left = Records(lake, "t").get("selected_subset")
     record(lake, "selected_subset", table=left.table, folders=left.folders, contents={})
-    assert list(damage.look(lake)) == []
+    assert list(damage.find(lake)) == []
     pl.DataFrame({"id": ["b"], "text": ["y"], "rank": [1]}).write_parquet(left.folders["parquet"])
-    assert [one.kind for one in damage.look(lake)] == ["export"]
+    assert [one.kind for one in damage.find(lake)] == ["export"]
     assert Records(lake, "t").get("selected_subset") is None  # so a run exports it again

@@ -178,7 +178,7 @@ def test_an_increment_selects_what_a_selection_from_nothing_selects(sources, tmp
     for project in (grown, anew):
         project.rows.head(1000).write_parquet(project.pool)
         project.do("select")
-    assert "of the pool's rows came since" in grown.facts("embeddings")["refitted"]
+    assert "of the pool's rows were added since" in grown.facts("embeddings")["refitted"]
     assert "refitted" not in anew.facts("embeddings")
     assert grown.facts("ot_potentials")["decision"] == "solved"
     picks = [set(pl.read_parquet(p.records.get("selected_subset").folders["parquet"])["id"]) for p in (grown, anew)]
@@ -191,7 +191,7 @@ def test_models_stand_until_the_selection_has_drifted_and_wait_for_an_approval(s
     refused = getmore("run", str(project.file))
     assert refused.returncode == 2
     assert "waits for an approval" in refused.stderr
-    assert not project.records.known("warmed_model")
+    assert not project.records.was_materialized("warmed_model")
     done = getmore("approve", str(project.file), "--by", "someone", "--json")
     assert json.loads(done.stdout.splitlines()[-1])["approved"] == project.hash
     project.do("run")

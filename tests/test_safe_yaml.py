@@ -14,10 +14,10 @@ MINIMAL = "name: t\ncandidates: [p.jsonl]\ntarget: {train: a.jsonl}\n"
 LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
 MERGES = "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30))
 HARMFUL = {
-    "aliases of aliases": (MINIMAL + LAUGHS, "holds more than 20,000 values"),
-    "merges of merges": (MINIMAL + MERGES, "holds more than 20,000 values"),
-    "many values": (MINIMAL + "x: [" + "1, " * 21_000 + "]\n", "holds more than 20,000 values"),
-    "an alias within itself": (MINIMAL + "x: &a [*a]\n", "stands within itself"),
+    "aliases of aliases": (MINIMAL + LAUGHS, "has more than 20,000 values"),
+    "merges of merges": (MINIMAL + MERGES, "has more than 20,000 values"),
+    "many values": (MINIMAL + "x: [" + "1, " * 21_000 + "]\n", "has more than 20,000 values"),
+    "an alias within itself": (MINIMAL + "x: &a [*a]\n", "contains itself"),
     "nested lists": ("x: " + "[" * 100_000, "nested more than 32 levels deep"),
     "nested blocks": ("".join(" " * n + f"a{n}:\n" for n in range(200)), "nested more than 32 levels deep"),
     "a number to base 60": (MINIMAL + "seeds: 1" + ":59" * 50_000 + "\n", "a number that is too long"),
@@ -71,15 +71,15 @@ def test_what_people_write_is_read_as_before(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name: a\nname: b\ntarget: {train: a}\n", r"the key `name` stands twice, first on line 1 .*line 2"),
+        ("name: a\nname: b\ntarget: {train: a}\n", r"the key `name` occurs twice, first on line 1 .*line 2"),
         (
             MINIMAL + "warmup:\n  epochs: 1\n  dtype: float32\n  epochs: 2\n",
-            "`epochs` stands twice, first on line 5 .*line 7",
+            "`epochs` occurs twice, first on line 5 .*line 7",
         ),
-        (MINIMAL + 'seeds: 1\n"seeds": 2\n', "`seeds` stands twice, first on line 4"),
-        (MINIMAL + "zero_shot: {labels: {1: a, true: b}}\n", "`true` stands twice, first on line 4"),
-        (MINIMAL + "compare: [{selector: knn, selector: dsir}]\n", "`selector` stands twice"),
-        (MINIMAL + "warmup: &r {epochs: 2, epochs: 3}\nfinetune: {<<: *r}\n", "`epochs` stands twice"),
+        (MINIMAL + 'seeds: 1\n"seeds": 2\n', "`seeds` occurs twice, first on line 4"),
+        (MINIMAL + "zero_shot: {labels: {1: a, true: b}}\n", "`true` occurs twice, first on line 4"),
+        (MINIMAL + "compare: [{selector: knn, selector: dsir}]\n", "`selector` occurs twice"),
+        (MINIMAL + "warmup: &r {epochs: 2, epochs: 3}\nfinetune: {<<: *r}\n", "`epochs` occurs twice"),
     ],
 )
 def test_a_key_that_stands_twice_is_refused_by_line(tmp_path, text, said):

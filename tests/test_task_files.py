@@ -29,7 +29,7 @@ def test_what_has_no_default_is_refused_by_name_with_what_to_write(tmp_path):
     assert "name: missing (of the target and its results, for example `name: mine`)" in str(refused.value)
     example = "for example `candidates: [{path: corpus/*.jsonl}]`"
     assert f"candidates: missing (the sources of the corpus to select from, {example})" in str(refused.value)
-    with pytest.raises(BadInput, match=r"target.train: missing \(what is fine-tuned on"):
+    with pytest.raises(BadInput, match=r"target.train: missing \(the rows to select for"):
         load_task(write(tmp_path, "name: t\ncandidates: [a.jsonl]\ntarget: {}\n"))
 
 
@@ -83,14 +83,14 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
         (MINIMAL, ["compare=[knn, knn]"], "two selectors are called `knn`: give one a `name`"),
         (MINIMAL, ["compare=[{selector: none, name: base}]"], "`none` has neither a name nor settings"),
         (MINIMAL, ["compare=[{selector: target, seed: 3}]"], "`target` has neither a name nor settings"),
-        (MINIMAL, ["selection.selector=target"], "`target` chooses nothing"),
+        (MINIMAL, ["selection.selector=target"], "`target` does not select"),
         (MINIMAL, ["selection.selector=none"], "it is for `compare`"),
         (MINIMAL, ["selection.selector=imported"], "needs `imported: {path: ...}`"),
         (MINIMAL, [theirs("path: a.csv, sample: 5")], "compare.0.imported.sample: unknown key"),
         (MINIMAL, [theirs("path: a.csv, exclude: [a], index: i")], "accepted here: path, asset, format, text, version"),
         (MINIMAL, [theirs("path: a.csv, id: id, index: i")], "rows are named once: by `id`, by `index`, or"),
         (MINIMAL, [theirs("path: a.csv, pool: p.jsonl")], "name their column as `index`"),
-        (MINIMAL, [theirs("path: a.csv, index: i, file_name: f")], "a file for each name in it, are given together"),
+        (MINIMAL, [theirs("path: a.csv, index: i, file_name: f")], "(a file for each name in it) go together"),
         (MINIMAL, [theirs("path: a.csv, index: i, file_name: f, pool: p, pools: {a: p}")], "give one of the two"),
         (MINIMAL, [theirs("path: a.csv, index: i, pools: {a: {paht: p}}")], "pools.a.paht: unknown key (did you mean"),
         (MINIMAL, [theirs("path: a.npy, score: s")], "take `score` and `file_name` out"),

@@ -31,7 +31,7 @@ def test_a_run_holds_what_was_logged(lake, tmp_path):
         run.log_table("raw_corpus", TableRef("/somewhere/raw_corpus", 0))
         assert run.register("t.s", folder) == "1"
         assert run.register("t.s", folder) == "2"
-    client = MlflowClient(Tracking().of(lake))
+    client = MlflowClient(Tracking().uri_for(lake))
     found = client.get_run(run.id)
     assert found.info.status == "FINISHED"
     assert found.data.params == {"a.b": "1"}
@@ -55,7 +55,7 @@ def test_a_store_and_an_experiment_may_be_named(lake, tmp_path, monkeypatch):
         with tracked(lake, "t s", TAGS, where) as run:
             run.log_metrics({"x": 2})
             run.register("t.s", folder)
-        client = MlflowClient(where.of(lake))
+        client = MlflowClient(where.uri_for(lake))
         (found,) = client.search_runs([client.get_experiment_by_name(called).experiment_id])
         assert (found.info.run_id, found.data.metrics["x"]) == (run.id, 2)
         assert client.get_model_version("t.s", "1").run_id == run.id
@@ -73,20 +73,20 @@ def test_every_setting_is_kept_however_many_there_are(lake):
     many = {f"setting_{number:03}": number for number in range(230)}
     with tracked(lake, "t s", TAGS) as run:
         run.log_params(many)
-    found = MlflowClient(Tracking().of(lake)).get_run(run.id).data.params
+    found = MlflowClient(Tracking().uri_for(lake)).get_run(run.id).data.params
     assert found == {name: str(value) for name, value in many.items()}
 
 
 def test_a_run_that_fails_says_so(lake):
     with pytest.raises(ZeroDivisionError), tracked(lake, "t s", TAGS) as run:
         raise ZeroDivisionError
-    assert MlflowClient(Tracking().of(lake)).get_run(run.id).info.status == "FAILED"
+    assert MlflowClient(Tracking().uri_for(lake)).get_run(run.id).info.status == "FAILED"
 
 
 def test_a_run_left_open_by_a_dead_process_is_ended(lake):
     with tracked(lake, "t s", TAGS) as first:
         pass
-    client = MlflowClient(Tracking().of(lake))
+    client = MlflowClient(Tracking().uri_for(lake))
     left = client.create_run(first.experiment_id, tags=TAGS).info.run_id
     others = [
         client.create_run(first.experiment_id, tags={**TAGS, f"getmore.{k}": "u"}).info.run_id for k in ("task", "lake")
@@ -155,7 +155,7 @@ def test_a_run_has_children_that_are_described_and_comparable(lake):
                 f"t knn seed {seed}", "a note", {"selector": "knn", "seed": seed, "unset": None}, {"micro_f1": 0.5}
             )
         below = made.child("below", "another", {}, {})
-    client = MlflowClient(Tracking().of(lake))
+    client = MlflowClient(Tracking().uri_for(lake))
     children = client.search_runs([run.experiment_id], f"tags.`mlflow.parentRunId` = '{run.id}'")
     assert sorted(child.data.params["seed"] for child in children) == ["0", "1"]
     assert all(set(child.data.params) == {"selector", "seed"} for child in children)

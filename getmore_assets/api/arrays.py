@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from getmore_assets.transport.solver import Solution
 
 #: Required fields of a task that an encoder does not read.
-_NOWHERE: JsonObject = {"name": "embed", "candidates": ["memory"], "target": {"train": "memory"}}
+_UNREAD: JsonObject = {"name": "embed", "candidates": ["memory"], "target": {"train": "memory"}}
 
 
 def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> np.ndarray:
@@ -32,12 +32,12 @@ def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> n
         `[len(texts), d]`, float32; a row of zeros for a text without any token that the encoder knows.
 
     Raises:
-        BadInput: The model is not here, or a setting is unknown.
+        BadInput: The model is not on this machine or the hub, or a setting is unknown.
     """
     from getmore_assets.encoders import make_encoder
 
-    given = {**_NOWHERE, "encoder": {"model": model, **settings}}
-    task, texts = task_of(given, (), "the arguments"), list(texts)
+    fields = {**_UNREAD, "encoder": {"model": model, **settings}}
+    task, texts = task_of(fields, (), "the arguments"), list(texts)
     with TemporaryDirectory(prefix="getmore-embed-") as folder:
         return make_encoder(task, Path(folder) / "fitted", texts).encode(texts)
 
@@ -70,8 +70,8 @@ def solve(
         NotConvergedError: The tolerance was not reached.
     """
     from getmore_assets.transport.passes import best_pass
-    from getmore_assets.transport.problem import pose
+    from getmore_assets.transport.problem import build_problem
     from getmore_assets.transport.solver import solve as solve_problem
 
-    problem = pose(np.asarray(candidates, np.float32), target, weights)
+    problem = build_problem(np.asarray(candidates, np.float32), target, weights)
     return solve_problem(best_pass(problem, memory_mb), epsilon * problem.mean_cost, tolerance=tolerance)

@@ -1,6 +1,6 @@
-"""Comparing selectors by the models that are trained on their selections.
+"""Comparison of selectors by the models that are trained on their selections.
 
-Belongs here: `compare`, and what it returns. Does not: the work (`stages/`).
+Belongs here: `compare` and its result. Does not: the work (`stages/`).
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from getmore_assets.api.html import table_html
 from getmore_assets.api.selection import Selection
 from getmore_assets.api.tasks import Budget, Source, build_task
 from getmore_assets.config import Task
@@ -22,7 +23,7 @@ from getmore_assets.stages.running import run
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of a comparison of selectors at the same tokens and recipe.
+    """A comparison of selectors at the same number of tokens and the same recipe.
 
     Attributes:
         task: The task of the comparison.
@@ -47,12 +48,12 @@ class Comparison:
 
     @property
     def verdict(self) -> list[str]:
-        """The verdict whether the warm-up was worth it, as sentences."""
+        """Whether the warm-up was worth it, in sentences."""
         return comparison.read(self.record).verdict
 
     @property
     def models(self) -> dict[str, Path]:
-        """Folders, for Transformers, of the model after the warm-up and of the model after fine-tuning."""
+        """The folders of `warmed_model` and `finetuned_model`, which Transformers loads."""
         return {name: Path(self.records[name].folders["model"]) for name in ("warmed_model", "finetuned_model")}
 
     def report(self) -> Path:
@@ -64,13 +65,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Return the HTML for notebooks: the verdict, and every table of the scorecard."""
-        found = comparison.read(self.record)
-        parts = [f"<p>{escape(line)}</p>" for line in [found.headline, *found.verdict]]
-        for table in found.tables:
-            head = "".join(f"<th>{escape(column.name)}</th>" for column in table.head)
-            cells = ("".join(f"<td>{escape('' if c is None else str(c))}</td>" for c in row) for row in table.rows)
-            body = "".join(f"<tr>{row}</tr>" for row in cells)
-            parts.append(f"<p><b>{escape(table.title)}</b></p><table><tr>{head}</tr>{body}</table>")
+        scorecard = comparison.read(self.record)
+        parts = [f"<p>{escape(line)}</p>" for line in [scorecard.headline, *scorecard.verdict]]
+        for table in scorecard.tables:
+            columns = [column.name for column in table.head]
+            parts.append(f"<p><b>{escape(table.title)}</b></p>{table_html(columns, table.rows)}")
         return "".join(parts)
 
 
@@ -97,14 +96,14 @@ def compare(
     Args:
         candidates: As in `select`.
         target: As in `select`.
-        selectors: Selectors that the chosen one is compared with; `none` is no warm-up.
+        selectors: Selectors to compare the chosen selector with; `none` is no warm-up.
         seeds: Number of seeds with which each model is trained and evaluated.
         budget: As in `select`.
         selector: The chosen selector.
         text: As in `select`.
         domain: As in `select`.
         source: As in `select`.
-        label: As in `select`; without it the model is a language model.
+        label: As in `select`; without a label the models are language models.
         validation: As in `select`.
         test: As in `select`.
         name: As in `select`.
@@ -131,5 +130,5 @@ def compare(
         selector=selector,
         settings={**settings, "compare": list(selectors), "seeds": seeds},
     )
-    ran = run(task, "scorecard")
-    return Comparison(task, Selection(task, ran.records["selected_subset"], ran.statuses), ran.records)
+    result = run(task, "scorecard")
+    return Comparison(task, Selection(task, result.records["selected_subset"], result.statuses), result.records)

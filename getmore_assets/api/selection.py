@@ -1,4 +1,4 @@
-"""Selecting rows for a target, and explaining the decision about a row.
+"""Selection of rows for a target, and the reason why a row is selected or not.
 
 Belongs here: `select`, `explain`, and the result of `select`. Does not: the work (`stages/`).
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from getmore_assets.api.html import table_html
 from getmore_assets.api.tasks import Budget, Source, build_task
 from getmore_assets.config import Task
 from getmore_assets.exports import rows
@@ -48,15 +49,15 @@ class Selection:
 
     @cached_property
     def scores(self) -> pl.DataFrame:
-        """Every candidate in order of rank: id, score, rank, selected, domain, source, origin (its file and row)."""
+        """Every candidate in order of rank: id, score, rank, selected, domain, source, origin (file and row)."""
         return rows.candidates(self.record)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return the selected rows as a frame of pandas."""
+        """Return the selected rows as a pandas frame."""
         return self.selected.to_pandas()
 
     def to_hf(self) -> "datasets.Dataset":
-        """Return the selected rows as a data set of `datasets`, with the extra `datasets`."""
+        """Return the selected rows as a `datasets.Dataset`; needs the extra `datasets`."""
         from getmore_assets.corpus.hugging_face import datasets_package
 
         return datasets_package("to_hf").Dataset.from_polars(self.selected)
@@ -74,22 +75,22 @@ class Selection:
 
     @cached_property
     def domains(self) -> pl.DataFrame:
-        """Rows of each domain: domain, selected, candidates, share (of the selection)."""
+        """The number of rows of each domain: domain, selected, candidates, share (of the selection)."""
         counts = self.scores.group_by("domain").agg(pl.col("selected").sum(), pl.len().alias("candidates"))
         share = (pl.col("selected") / pl.col("selected").sum()).alias("share")
         return counts.with_columns(share).sort("selected", "domain", descending=[True, False])
 
     def report(self) -> str:
-        """Return a summary of the selection as text: its size, its domains, and the convergence of the solve."""
-        facts, solved = SelectionFacts.of(self.record), self.record.lineage
+        """Return a summary as text: the size of the selection, the largest domains, and the version of the pool."""
+        facts = SelectionFacts.of(self.record)
         lines = [
             f"{self.task.name}: {self.record.rows:,} of {facts.candidates:,} candidates selected by "
             f"{self.task.selection.called}, {facts.n_tokens:,} words; {facts.excluded:,} rows excluded",
             *(
-                f"  {domain}: {picked:,} of {there:,} rows, {share:.1%} of the selection"
-                for domain, picked, there, share in self.domains.head(_SHOWN_DOMAINS).rows()
+                f"  {domain}: {selected:,} of {candidates:,} rows, {share:.1%} of the selection"
+                for domain, selected, candidates, share in self.domains.head(_SHOWN_DOMAINS).rows()
             ),
-            f"selection {facts.selection_hash[:12]}, from {solved['table.raw_corpus']}",
+            f"selection {facts.selection_hash[:12]}, from {self.record.lineage['table.raw_corpus']}",
         ]
         return "\n".join(lines)
 
@@ -98,19 +99,12 @@ class Selection:
 
     def _repr_html_(self) -> str:
         """Return the HTML for notebooks: the domains, and the first rows."""
-        domains = self.domains.head(_SHOWN_DOMAINS)
+        domains = self.domains.head(_SHOWN_DOMAINS).with_columns(pl.col("share").round(3))
         first = self.selected.head(_SHOWN_ROWS).select(
             "rank", pl.col("score").round(4), "domain", pl.col("text").str.slice(0, _SHOWN_TEXT)
         )
-        head = escape(self.report().splitlines()[0])
-        return f"<p>{head}</p>{_table(domains.with_columns(pl.col('share').round(3)))}{_table(first)}"
-
-
-def _table(frame: pl.DataFrame) -> str:
-    """Return an HTML table with escaped cells: a notebook must not render HTML of a corpus."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in frame.columns)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in frame.iter_rows())
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        tables = [table_html(frame.columns, frame.iter_rows()) for frame in (domains, first)]
+        return f"<p>{escape(self.report().splitlines()[0])}</p>{''.join(tables)}"
 
 
 def select(
@@ -129,20 +123,20 @@ def select(
     lake: str | Path = ".getmore",
     **settings: Any,
 ) -> Selection:
-    """Select, from many candidates, the rows to warm a model up on for a target.
+    """Select the candidate rows to warm a model up on for a target.
 
-    Results of earlier runs in the same lake, by this function, the command or Dagster's assets, are cached.
+    The function uses cached results of earlier runs in the same lake: its own, the command's and Dagster's.
 
     Args:
         candidates: The rows to choose from: a path, a frame of polars or pandas, a PyArrow table, a
             `datasets.Dataset`, a list of texts or of dicts; or the fields of a source, as a task file has them.
-        target: Examples of the target, of the same kinds. Never the rows that you test on.
+        target: Examples of the target, in the same forms as `candidates`; never the rows that you test on.
         budget: A number of rows, a fraction of the candidates as a float, or `{"tokens": 100_000}`.
         selector: The method of selection, as `got-d`, `got-d-rounds`, `knn`, `dsir`.
         text: The column that holds the text, in candidates and target.
         domain: The column of the candidates that names a row's domain.
         source: The column of the candidates that names a row's source.
-        label: The column of the target that holds a label.
+        label: The column of the target that holds a row's label.
         validation: Rows for early stopping; without them a tenth of the target is held out.
         test: Rows for the final evaluation; without them a tenth of the target is held out. Candidates that overlap
             them are not selected.
@@ -170,8 +164,8 @@ def select(
         selector=selector,
         settings=settings,
     )
-    ran = run(task, "selected_subset")
-    return Selection(task, ran.records["selected_subset"], ran.statuses)
+    result = run(task, "selected_subset")
+    return Selection(task, result.records["selected_subset"], result.statuses)
 
 
 def explain(selection: Selection | Task | str | Path, row: str) -> Explanation:

@@ -1,4 +1,4 @@
-"""From the arguments of a call to a task.
+"""The task of a call, built from the call's arguments.
 
 Belongs here: sources of every kind, the budget, the fields of the task file. Does not: running a task.
 """
@@ -36,25 +36,25 @@ def build_task(
     selector: str,
     settings: Mapping[str, Any],
 ) -> Task:
-    """Return the task of a call of `select` or `compare`, where the arguments are explained.
+    """Return the task of a call of `select` or `compare`, which explain the arguments.
 
     Raises:
         BadInput: A source cannot be read, or a field is unknown or has a wrong value.
     """
-    place = Lake(lake)
-    require_writable(place)
+    store = Lake(lake)
+    require_writable(store)
     selection = {"selector": selector, **settings.get("selection", {})}
     if budget is not None:
         selection["budget"] = _budget(budget)
-    given = {split: rows for split, rows in {"train": target, **splits}.items() if rows is not None}
-    of_pool = {"text": text, **{field: column for field, column in columns.items() if column}}
+    targets = {split: rows for split, rows in {"train": target, **splits}.items() if rows is not None}
+    of_candidates = {"text": text, **{field: column for field, column in columns.items() if column}}
     fields = {
         **settings,
         "name": name,
         "lake": str(lake),
-        "candidates": [_source(candidates, "candidates", place, of_pool)],
+        "candidates": [_source(candidates, "candidates", store, of_candidates)],
         "target": {
-            **{split: _source(rows, split, place, {}) for split, rows in given.items()},
+            **{split: _source(rows, split, store, {}) for split, rows in targets.items()},
             "text": text,
             **({"label": label} if label else {}),
         },
@@ -69,15 +69,15 @@ def _budget(budget: Budget) -> Mapping[str, Any]:
     return {"fraction": budget} if isinstance(budget, float) else {"rows": budget}
 
 
-def _source(given: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
-    """Return the fields of a source; rows in memory are written to the lake, to a file named by their hash."""
-    if isinstance(given, Mapping):
-        return {**fields, **given}
-    if isinstance(given, str | Path):
-        return {**fields, "path": str(given)}
+def _source(source: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
+    """Return the fields of a source. Rows in memory are written to a file in the lake, named by its hash."""
+    if isinstance(source, Mapping):
+        return {**fields, **source}
+    if isinstance(source, str | Path):
+        return {**fields, "path": str(source)}
     folder = lake.folder("inputs")
     partial = unfinished(folder / "rows.parquet")
-    as_frame(given, where).write_parquet(partial)
+    as_frame(source, where).write_parquet(partial)
     file = folder / f"{file_hash(partial)[:16]}.parquet"
     partial.replace(file)
     return {**fields, "path": str(file)}

@@ -1,6 +1,6 @@
-"""`getmore clean`: delete what nothing in a lake refers to any more.
+"""`getmore clean`: delete unreferenced files of a lake.
 
-Belongs here: options and output. Does not: deciding what is waste (`cleaning.py`).
+Belongs here: options and output. Does not: finding unreferenced files (`cleaning.py`).
 """
 
 import json
@@ -14,7 +14,7 @@ from getmore_assets.cli.exits import refusals
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 
-_SHOWN = 20
+_MOST_LISTED = 20
 
 
 @click.command()
@@ -25,15 +25,15 @@ _SHOWN = 20
     default=30,
     show_default=True,
     metavar="DAYS",
-    help="Keep what is younger, and what records younger than this refer to.",
+    help="Keep younger files, and files that younger records refer to.",
 )
-@click.option("--delete", is_flag=True, help="Delete it, and join small files of tables. Without it nothing changes.")
+@click.option("--delete", is_flag=True, help="Delete, and compact tables. Without this option nothing changes.")
 @json_option
 def clean(task: str, older_than: int, delete: bool, as_json: bool) -> None:
-    """List what nothing in a lake refers to, or delete it.
+    """List unreferenced files of a lake, or delete them.
 
-    Old versions of tables, pools and vectors of tasks that are gone, models that no record names, what interrupted runs
-    left, and what repairs set aside, of all tasks of the lake. Run nothing else on the lake while it deletes.
+    Of all tasks of the lake: old versions of tables, pools and vectors of tasks that are gone, models without a record,
+    files of interrupted runs, and files that repairs set aside. Run nothing else on the lake while it deletes.
     """
     with refusals(as_json):
         chosen = load_task(task)
@@ -47,10 +47,10 @@ def clean(task: str, older_than: int, delete: bool, as_json: bool) -> None:
             raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")
         found = clean_lake(lake, datetime.now(UTC) - timedelta(days=older_than), delete)
         fewer = compact(lake) if delete else {}
-    for waste in found[:_SHOWN]:
+    for waste in found[:_MOST_LISTED]:
         click.echo(f"{waste.kind:<8} {waste.size / 2**20:>10,.1f} MiB  {waste.path}", err=True)
-    if len(found) > _SHOWN:
-        click.echo(f"... and {len(found) - _SHOWN} more", err=True)
+    if len(found) > _MOST_LISTED:
+        click.echo(f"... and {len(found) - _MOST_LISTED} more", err=True)
     for name, count in fewer.items():
         click.echo(f"{name}: {count} files fewer", err=True)
     freed = sum(waste.size for waste in found if waste.kind != "rows")

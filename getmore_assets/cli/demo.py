@@ -1,6 +1,6 @@
 """`getmore demo`: the whole pipeline on text that every machine has.
 
-Belongs here: putting the task file of the demo into this folder. Does not: running it (`run.py`).
+Belongs here: writing the demo's task file. Does not: running it (`run.py`).
 """
 
 from importlib.resources import files
@@ -21,8 +21,8 @@ _FILE = "demo.yaml"
 def demo(as_json: bool) -> None:
     """Run the pipeline on the documentation of your packages.
 
-    Nothing is downloaded. Writes demo.yaml into this folder, where it is not there yet, and runs it: about
-    3 minutes on two cores. Change the file and `getmore run demo.yaml` for the next run.
+    Writes demo.yaml into this folder unless it exists, and runs it in about 3 minutes on two cores. Nothing is
+    downloaded. Edit the file and call `getmore run demo.yaml` for the next run.
     """
     file = Path(_FILE)
     if not file.exists():
@@ -32,11 +32,11 @@ def demo(as_json: bool) -> None:
 
 
 def _text() -> str:
-    """The demo's task file: in an installed package beside the code, in a checkout among the tasks.
+    """Return the demo's task file, which is in the installed package, or in `tasks/` of a checkout.
 
-    In a checkout, the lake is in the folder above `tasks/`; here it is beside the file.
+    The task file of a checkout has its lake in the folder above `tasks/`; here the lake is beside the file.
     """
     package = files("getmore_assets")
-    beside = package / _FILE
-    text = (beside if beside.is_file() else Path(str(package)).parent / "tasks" / _FILE).read_text("utf-8")
+    installed = package / _FILE
+    text = (installed if installed.is_file() else Path(str(package)).parent / "tasks" / _FILE).read_text("utf-8")
     return text.replace("lake: ../", "lake: ")

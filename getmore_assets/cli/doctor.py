@@ -1,7 +1,7 @@
 """`getmore doctor`: whether this machine can run the pipeline.
 
-Belongs here: printing the findings, and examining Dagster's store, because only the command line and `defs/` may import
-Dagster. Does not: the other examinations (`doctor.py` of the package).
+Belongs here: output, and examining Dagster's store, as only the command line and `defs/` may import Dagster. Does not:
+the other examinations (`doctor.py` of the package).
 """
 
 import json
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 def doctor(task: str | None, deep: bool, as_json: bool) -> None:
     """Check whether this machine can run the pipeline.
 
-    Says what to do about what it finds. Versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model
-    and the hub. With TASK.yaml in its lake, for its models, and for damage in the lake: what, where, since when, and
-    what depends on it. Nothing is changed. Exit code 1 where something is bad.
+    Examines versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model and the hub; with TASK.yaml
+    also its models, and its lake for damage: what is damaged, since when, and what depends on it. Prints what to do
+    about each problem, and changes nothing. Exit code 1 if something is bad.
     """
     with refusals(as_json):
         chosen = load_task(task) if task else None
@@ -46,14 +46,14 @@ def doctor(task: str | None, deep: bool, as_json: bool) -> None:
         lake = Lake(chosen.lake if chosen else Task.model_fields["lake"].default)
         found = examine(chosen, lake, _dagster, deep)
     colours = {OK: "green", WARNING: "yellow", BAD: "bold red"}
-    counts = Counter(one.state for one in found)
+    counts = Counter(finding.state for finding in found)
     out = ERR if as_json else OUT
-    for one in found:
-        line = cell(f"{one.state:<9}{one.about:<16}{one.found}")
-        line.stylize(colours[one.state], 0, len(one.state))
+    for finding in found:
+        line = cell(f"{finding.state:<9}{finding.about:<16}{finding.found}")
+        line.stylize(colours[finding.state], 0, len(finding.state))
         out.print(line, soft_wrap=True)
-        if one.fix:
-            out.print(cell(f"{'':<25}{one.fix}"), soft_wrap=True)
+        if finding.fix:
+            out.print(cell(f"{'':<25}{finding.fix}"), soft_wrap=True)
     out.print(", ".join(f"{state} {counts[state]}" for state in colours if counts[state]))
     if as_json:
         states = {state: counts[state] for state in colours}
@@ -63,7 +63,7 @@ def doctor(task: str | None, deep: bool, as_json: bool) -> None:
 
 
 def _dagster(lake: "Lake") -> "Iterator[Finding]":
-    """The store of Dagster's runs: at `DAGSTER_HOME`, or in the lake."""
+    """Examine the store of Dagster's runs, at `DAGSTER_HOME` or in the lake."""
     from getmore_assets.doctor import OK, Finding
 
     home = os.environ.get("DAGSTER_HOME")

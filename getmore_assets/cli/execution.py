@@ -1,6 +1,6 @@
-"""What every verb does: read the task and run a Dagster job in this process.
+"""Running a Dagster job in this process, and the options that all commands have.
 
-Belongs here: the options all verbs have, and the instance a job runs on. Does not: a verb, or how it ends (`exits.py`).
+Belongs here: common options, logging, the Dagster instance. Does not: a command, or its exit codes (`exits.py`).
 """
 
 import logging
@@ -21,8 +21,8 @@ from getmore_assets.errors import redacted
 if TYPE_CHECKING:
     from getmore_assets.lake import Lake
 
-_NO_TELEMETRY = {"telemetry": {"enabled": False}}  # Dagster's variable for it leaves the banner
-_FAILED: list[str] = []  # what stages failed with; Dagster's store may be too full to keep it
+_NO_TELEMETRY = {"telemetry": {"enabled": False}}  # Dagster's environment variable does not remove the banner
+_FAILED: list[str] = []  # error messages of stages, which Dagster's store cannot keep on a full disk
 
 
 class _Failures(logging.Handler):
@@ -33,17 +33,17 @@ class _Failures(logging.Handler):
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 
 
-def verb(command: Any) -> Any:
-    """Add the arguments and options that every verb on a task file has."""
+def task_command(command: Any) -> Any:
+    """Add the arguments and options of a command on a task file."""
     command = json_option(verbosity_options(command))
     command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(command)
     return click.argument("task", type=click.Path(dir_okay=False), metavar="TASK.yaml")(command)
 
 
 def log_to_terminal() -> None:
-    """Print the library's messages to stderr; those of Dagster and MLflow stay in their stores."""
+    """Print the library's log messages to stderr; those of Dagster and MLflow stay in their stores."""
     root = logging.getLogger()
-    root.handlers[:] = [*(one for one in root.handlers if not isinstance(one, Handler)), Handler()]
+    root.handlers[:] = [*(handler for handler in root.handlers if not isinstance(handler, Handler)), Handler()]
     ours = logging.getLogger("getmore_assets")
     ours.setLevel(logging.DEBUG if verbosity() == VERBOSE else logging.INFO)
     ours.handlers[:] = [_Failures(logging.ERROR)]
@@ -67,7 +67,7 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
 
     lake = Lake(task.lake)
     try:
-        with _turn(lake, task), open_instance(dg, lake) as instance:
+        with _command_lock(lake, task), open_instance(dg, lake) as instance:
             return _run(defs.resolve_job_def(job), instance, path, overrides, task)
     except (SQLAlchemyError, OSError) as error:
         why = str(getattr(error, "orig", error))
@@ -90,9 +90,9 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
     if not instance.has_dynamic_partition("target", task.name):
         instance.add_dynamic_partitions("target", [task.name])
     lake = Lake(task.lake)
-    for left in runs.left_by_commands(instance, task.name, lake):  # it is our turn, so no command works on these
-        runs.end(instance, left, lake)
-    line = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
+    for abandoned in runs.abandoned_by_commands(instance, task.name, lake):
+        runs.mark_failed(instance, abandoned, lake)
+    resource = {"config": {"task_file": str(Path(path).absolute()), "overrides": list(overrides)}}
     result = job.execute_in_process(
         instance=instance,
         partition_key=task.name,
@@ -102,14 +102,14 @@ def _run(job: Any, instance: Any, path: str, overrides: tuple[str, ...], task: T
             runs.LAKE: lake.address,
             **({runs.CHANGES: redacted(" ".join(overrides))} if overrides else {}),
         },
-        run_config={"resources": {"line": line}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config={"resources": {"getmore": resource}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     return list(result.all_events)
 
 
 @contextmanager
-def _turn(lake: "Lake", task: Task) -> Iterator[None]:
-    """Hold the lock that lets one command at a time work on a task."""
+def _command_lock(lake: "Lake", task: Task) -> Iterator[None]:
+    """Hold the lock of commands on a task; wait while another command holds it."""
     from filelock import Timeout
 
     lock = lake.lock("command", task.name)
@@ -125,27 +125,27 @@ def _turn(lake: "Lake", task: Task) -> Iterator[None]:
 
 
 def has_own_instance(task: Task) -> bool:
-    """Whether the task's lake has the Dagster instance that a job of it runs on."""
+    """Return whether the task's jobs run on a Dagster instance in its lake, which exists."""
     from getmore_assets.lake import Lake
 
     return not os.environ.get("DAGSTER_HOME") and (Lake(task.lake).root / "dagster").is_dir()
 
 
 def open_instance(dg: Any, lake: "Lake") -> Any:
-    """The Dagster instance at `DAGSTER_HOME`, or one in the lake, which is created by a rename.
+    """Return the Dagster instance at `DAGSTER_HOME`, or the instance in the lake, which is created if missing.
 
-    If the lake is read-only, the instance is in memory: commands that only read need no other.
+    In a read-only lake, return an instance in memory, which suffices for commands that only read.
     """
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
     if not lake.is_writable():
         return dg.DagsterInstance.ephemeral()
-    place, partial = lake.root / "dagster", lake.root / "dagster.partial"
+    folder, partial = lake.root / "dagster", lake.root / "dagster.partial"
     with lake.lock("store", "dagster"):
-        if not place.is_dir():
+        if not folder.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             with dg.DagsterInstance.local_temp(str(partial), overrides=_NO_TELEMETRY):
                 pass
-            partial.rename(place)
-    return dg.DagsterInstance.local_temp(str(place), overrides=_NO_TELEMETRY)
+            partial.rename(folder)
+    return dg.DagsterInstance.local_temp(str(folder), overrides=_NO_TELEMETRY)

@@ -1,6 +1,6 @@
-"""How a command ends that is refused, fails or is interrupted by Ctrl-C: message and exit code.
+"""Message and exit code of a command that is refused, fails or is interrupted.
 
-Belongs here: refusals and failures as the terminal shows them. Does not: what a verb does (`execution.py`).
+Belongs here: printing errors and exiting. Does not: running a command (`execution.py`).
 """
 
 import json
@@ -23,12 +23,12 @@ _INTERRUPTED = "interrupted"
 
 
 class StoreLostError(RuntimeError):
-    """Dagster's store could not be written to while a job ran."""
+    """Raised if Dagster's store cannot be written to while a job runs."""
 
 
 @contextmanager
 def refusals(as_json: bool) -> Iterator[None]:
-    """End with exit code 2 on a refusal and with 1 on a lost store, each with its message."""
+    """Exit with code 2 on `BadInput`, and with code 1 on `StoreLostError`, after printing the message."""
     try:
         yield
     except BadInput as error:
@@ -38,39 +38,39 @@ def refusals(as_json: bool) -> Iterator[None]:
 
 
 def end_on_failure(events: list[Any], as_json: bool) -> None:
-    """If a step failed, print why and end: exit code 2 if its input was refused, else 1."""
+    """If a step failed, print why and exit: with code 2 if its input was refused, else 1."""
     failed = [(event.step_key, *_cause(event)) for event in events if event.is_step_failure]
     if not failed:
         return
     if any(message == _INTERRUPTED for _, message, _ in failed):
         raise KeyboardInterrupt
-    said = [f"{stage} failed: {message}" for stage, message, _ in failed]
+    lines = [f"{stage} failed: {message}" for stage, message, _ in failed]
     short = [f"{stage}: {message}" for stage, message, _ in failed]
     code = REFUSED if all(refused for _, _, refused in failed) else FAILED
     if code == FAILED:
-        said = [*STAGES.tail, *said, _MEND]
+        lines = [*STAGES.tail, *lines, _MEND]
         short.append(_MEND)
-    _end("\n".join(said), "; ".join(short), code, as_json)
+    _end("\n".join(lines), "; ".join(short), code, as_json)
 
 
 def _cause(event: Any) -> tuple[str, bool]:
-    """The message, and whether it is a refusal."""
+    """Return the error message of a failed step, and whether it is a `BadInput`."""
     error = event.step_failure_data.error
     cause = error.cause or error
-    kind, _, said = cause.message.strip().partition(": ")
+    kind, _, message = cause.message.strip().partition(": ")
     if kind.endswith("DagsterExecutionInterruptedError"):
         return _INTERRUPTED, False
-    return said or kind, kind.endswith("BadInput")
+    return message or kind, kind.endswith("BadInput")
 
 
 def interrupted(arguments: list[str]) -> str:
-    """The message on Ctrl-C: the stage that was interrupted and the command to resume."""
-    at = f" in {STAGES.now}" if STAGES.now else ""
-    return f"interrupted{at}; finished stages are kept. To go on: {shlex.join(['getmore', *arguments])}"
+    """Return the message on Ctrl-C: the interrupted stage and the command to resume."""
+    stage = f" in {STAGES.now}" if STAGES.now else ""
+    return f"interrupted{stage}; finished stages are kept. To go on: {shlex.join(['getmore', *arguments])}"
 
 
-def _end(said: str, message: str, code: int, as_json: bool) -> None:
-    click.echo(harmless(redacted(said)), err=True)
+def _end(text: str, error: str, code: int, as_json: bool) -> None:
+    click.echo(harmless(redacted(text)), err=True)
     if as_json:
-        click.echo(json.dumps({"error": redacted(message)}))
+        click.echo(json.dumps({"error": redacted(error)}))
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""`getmore explain`: why a row is in the selection or out of it.
+"""`getmore explain`: why a row was selected or not.
 
 Belongs here: output. Does not: the explanation (`selection/explain.py`).
 """
@@ -17,7 +17,7 @@ from getmore_assets.task_files import load_task
 if TYPE_CHECKING:
     from getmore_assets.selection.explain import Explanation
 
-_SHOWN = 200  # characters of a text
+_MOST_CHARS = 200  # of a text
 
 
 @click.command()
@@ -25,42 +25,43 @@ _SHOWN = 200  # characters of a text
 @click.argument("row", metavar="ID")
 @json_option
 def explain(task: str, row: str, as_json: bool) -> None:
-    """Say why a row was selected or not.
+    """Show why a row was selected or not.
 
-    What each stage decided, its score and rank, the closest target rows, and what would change the decision.
+    Prints the decision of each stage, score and rank, the closest target rows, and what would change the decision.
 
-    ID is the row's id, the first eight characters of it or more, or a piece of its text that no other row has. Of a
-    row of the target, it says which split it is in, or was taken out of and why.
+    ID is the row's id, its first eight characters or more, or a piece of its text that no other row has. For a row of
+    the target, prints its split, or why it was removed from a split.
     """
     with refusals(as_json):
         chosen = load_task(task)
         from getmore_assets.selection.explain import of_task
 
-        found = of_task(chosen, row)
+        explanation = of_task(chosen, row)
     if as_json:
-        click.echo(json.dumps(asdict(found)))
+        click.echo(json.dumps(asdict(explanation)))
     else:
-        _print(found)
+        _print(explanation)
 
 
-def _print(found: "Explanation") -> None:
+def _print(explanation: "Explanation") -> None:
     def say(line: object, style: str | None = None) -> None:
         OUT.print(harmless(str(line)), style=style, markup=False, soft_wrap=True)
 
-    say(f"{found.row['id']}: {found.decision}", "bold")
-    place = " / ".join(str(found.row[column]) for column in ("domain", "source") if found.row.get(column))
-    say(f"{place}, {found.row['origin']}" if place else found.row["origin"])
-    if found.row["text"]:
-        say(_short(str(found.row["text"])), "dim")
-    print_table(OUT, ("stage", "decision", "reason"), found.stages)
-    if found.nearest:
-        rows = [(f"{one.share:.1%}", f"{one.id[:12]}  {_short(one.text)}") for one in found.nearest]
+    row = explanation.row
+    say(f"{row['id']}: {explanation.decision}", "bold")
+    group = " / ".join(str(row[column]) for column in ("domain", "source") if row.get(column))
+    say(f"{group}, {row['origin']}" if group else row["origin"])
+    if row["text"]:
+        say(_short(str(row["text"])), "dim")
+    print_table(OUT, ("stage", "decision", "reason"), explanation.stages)
+    if explanation.nearest:
+        rows = [(f"{near.share:.1%}", f"{near.id[:12]}  {_short(near.text)}") for near in explanation.nearest]
         print_table(OUT, ("share", "target row"), rows, "closest target rows")
     say("What would change the decision:")
-    for change in found.change:
+    for change in explanation.change:
         say(f"- {change}")
 
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+    return line if len(line) <= _MOST_CHARS else f"{line[:_MOST_CHARS]}…"

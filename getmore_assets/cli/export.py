@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from getmore_assets.cli.execution import verb
+from getmore_assets.cli.execution import task_command
 from getmore_assets.cli.exits import refusals
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
@@ -17,25 +17,25 @@ from getmore_assets.task_files import load_task
 
 
 @click.command()
-@verb
+@task_command
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, required=True, help="One or several.")
 @click.option(
-    "--to", metavar="FOLDER", required=True, help="Made where it is missing; s3://, gs://, az:// and hf:// too."
+    "--to", metavar="FOLDER", required=True, help="A folder, created if missing, or s3://, gs://, az:// or hf://."
 )
-@click.option("--all", "every", is_flag=True, help="The scores of all candidates, and whether each was selected.")
+@click.option("--all", "every", is_flag=True, help="All candidates with their scores, and whether each was selected.")
 def export(
     task: str, overrides: tuple[str, ...], as_json: bool, formats: tuple[str, ...], to: str, every: bool
 ) -> None:
     """Write the selected rows, or the models trained on them, as files.
 
-    parquet, jsonl, csv and huggingface (for `datasets.load_from_disk`) hold the rows in order of rank: id, text, score,
-    rank, domain, source; or, of sources with `whole_rows`, each row unchanged, one file a shape.
-    llama-factory, axolotl and trl are the rows and the block that these trainers read them by.
+    parquet, jsonl, csv and huggingface (for `datasets.load_from_disk`) have the rows in order of rank: id, text, score,
+    rank, domain, source. Rows of sources with `whole_rows` are exported unchanged, in one file per shape.
+    llama-factory, axolotl and trl are the rows with these trainers' configuration.
     hub is a data set with a card. warmed_model and finetuned_model are copies of the models, each with a model card.
-    What an export left in FOLDER before is replaced; other files are never touched.
+    Files of an earlier export in FOLDER are replaced; other files are never changed.
 
-    With --to hf://OWNER/NAME, hub or one of the models goes to the Hugging Face hub, with the token in HF_TOKEN; a new
-    repository there is private.
+    With --to hf://OWNER/NAME, hub or a model is uploaded to the Hugging Face hub with the token in HF_TOKEN; a new
+    repository is private.
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
@@ -61,7 +61,7 @@ def export(
 
 
 def _publish(task: Task, formats: tuple[str, ...], to: str, name: str, every: bool, as_json: bool) -> None:
-    """Write one data set, or one model, and put it on the hub."""
+    """Write a data set or a model, and upload it to the hub."""
     from tempfile import TemporaryDirectory
 
     from getmore_assets.exports.formats import export as write

@@ -1,6 +1,6 @@
 """`getmore init`: draft a task file from the user's files.
 
-Belongs here: output, and refusing to overwrite. Does not: reading, guessing, or the text of the file (`drafting/`).
+Belongs here: options, output, and refusing to overwrite. Does not: reading, guessing, or writing YAML (`drafting/`).
 """
 
 import json
@@ -18,10 +18,10 @@ from getmore_assets.cli.execution import json_option
 from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import ERR, OUT, cell, print_table
 from getmore_assets.drafting.draft import Draft
-from getmore_assets.drafting.weighing import Way, said_size
+from getmore_assets.drafting.likelihood import Ranked, size_text
 from getmore_assets.errors import BadInput
 
-_MANY = 4  # sources
+_FOLDED_FROM = 4  # sources
 _CANDIDATE = re.compile(r"candidates\.\d+")
 
 #: A field, its value, and why.
@@ -30,7 +30,7 @@ _Row = tuple[str, Any, str]
 
 @click.command()
 @click.argument("given", nargs=-1, required=True, metavar="FOLDER_OR_FILES...")
-@click.option("--target", metavar="FILE", help="The target's training examples; without it told by name, else by size.")
+@click.option("--target", metavar="FILE", help="The target's training examples; default: guessed by name, then size.")
 @click.option(
     "--to", default="task.yaml", show_default=True, type=click.Path(dir_okay=False), help="The task file to write."
 )
@@ -39,11 +39,11 @@ _Row = tuple[str, Any, str]
 def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_json: bool) -> None:
     """Draft a task file from a look at your files.
 
-    Finds the tables under FOLDER_OR_FILES (JSONL, CSV, TSV, Parquet, text, Delta, saved data sets), tells the target
-    and its splits from the candidate pool, and guesses which columns hold texts, labels, domains and sources. The task
-    is written only if a run would accept it; a refused guess is tried another way. Where two ways are equally likely,
-    it asks, or names the choice. The file says why beside each value, and has every other setting at its default,
-    commented out.
+    Finds the tables under FOLDER_OR_FILES (JSONL, CSV, TSV, Parquet, text, Delta, saved data sets), and guesses which
+    are the target's splits and which the candidate pool, and which columns are texts, labels, domains and sources. The
+    file is written only if a run would accept it; a refused guess is replaced by the next. If two guesses are equally
+    likely, it asks, or prints the alternative. The file has a reason beside each value, and every other setting,
+    commented out, at its default.
     """
     from getmore_assets.drafting.proposal import propose, relative_to
     from getmore_assets.drafting.writing import write
@@ -53,66 +53,63 @@ def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_js
         if Path(to).exists() and not force:
             raise BadInput(to, "is there already", "Name another with --to, or write over it with --force")
         asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
-        made = propose(list(given), target, _choose if asks else None)
+        draft = propose(list(given), target, _choose if asks else None)
         Path(to).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(Path(to), write(relative_to(made, Path(to).parent), list(given), to))
-    following = f"getmore run {shlex.quote(to)}"
-    _print(made, to, following, to_stderr=as_json)
+        write_atomically(Path(to), write(relative_to(draft, Path(to).parent), list(given), to))
+    command = f"getmore run {shlex.quote(to)}"
+    _print(draft, to, command, to_stderr=as_json)
     if as_json:
-        choices = [asdict(choice) for choice in made.choices]
-        printed = {"task": made.fields["name"], "file": to, "choices": choices, "left_out": made.left}
-        click.echo(json.dumps({**printed, "next": following}))
+        choices = [asdict(choice) for choice in draft.choices]
+        printed = {"task": draft.fields["name"], "file": to, "choices": choices, "left_out": draft.left}
+        click.echo(json.dumps({**printed, "next": command}))
 
 
-def _choose(ways: list[Way]) -> Way:
+def _choose(assignments: list[Ranked]) -> Ranked:
     """Ask the user to choose between several targets."""
     OUT.print("Which file holds the examples of what you want (the target)? The others are what is selected from.")
-    for number, way in enumerate(ways, 1):
-        OUT.print(cell(f"  {number}  {way.target} ({said_size(way.size)}; {way.sides.why})"), soft_wrap=True)
-    number = click.prompt("Number", type=click.IntRange(1, len(ways)), default=1)
-    return ways[number - 1]
+    for number, ranked in enumerate(assignments, 1):
+        about = f"{size_text(ranked.size)}; {ranked.assignment.why}"
+        OUT.print(cell(f"  {number}  {ranked.target} ({about})"), soft_wrap=True)
+    number = click.prompt("Number", type=click.IntRange(1, len(assignments)), default=1)
+    return assignments[number - 1]
 
 
-def _print(made: Draft, to: str, following: str, to_stderr: bool) -> None:
+def _print(draft: Draft, to: str, command: str, to_stderr: bool) -> None:
     out = ERR if to_stderr else OUT
-    rows = _folded([(one.field, "" if one.value is None else one.value, one.said()) for one in made.choices])
-    print_table(
-        out,
-        ("field", "value", "why, and alternatives"),
-        rows,
-        f"guessed for {made.fields['name']}; change what is wrong in {to}",
-    )
-    for name, why in made.left.items():
+    choices = [(c.field, "" if c.value is None else c.value, c.summary()) for c in draft.choices]
+    title = f"guessed for {draft.fields['name']}; change what is wrong in {to}"
+    print_table(out, ("field", "value", "why, and alternatives"), _folded(choices), title)
+    for name, why in draft.left.items():
         out.print(cell(f"not used: {name}: {why}"), soft_wrap=True)
-    out.print(cell(f"written: {to}. Look it over, then: {following}"), soft_wrap=True)
+    out.print(cell(f"written: {to}. Look it over, then: {command}"), soft_wrap=True)
 
 
 def _folded(rows: list[_Row]) -> list[_Row]:
-    """The rows of the table; consecutive sources with equal guesses share a row."""
-    shown: list[_Row] = []
-    for _, some in groupby(_by_source(rows), key=_guesses):
-        alike = list(some)
-        if len(alike) < _MANY:
-            shown += [row for one in alike for row in one]
+    """Return the rows of the table, in which consecutive sources with equal guesses share a row."""
+    folded: list[_Row] = []
+    for _, equal in groupby(_by_source(rows), key=_guesses):
+        sources = list(equal)
+        if len(sources) < _FOLDED_FROM:
+            folded += [row for source in sources for row in source]
             continue
-        second, last = alike[1][0], alike[-1][0]
+        second, last = sources[1][0], sources[-1][0]
         numbers = f"{_source_of(second)} to {_source_of(last)}"
-        shown += [*alike[0], (numbers, f"{second[1]}, …", f"{len(alike) - 1} sources, guessed alike")]
-    return shown
+        folded += [*sources[0], (numbers, f"{second[1]}, …", f"{len(sources) - 1} sources, guessed alike")]
+    return folded
 
 
 def _by_source(rows: list[_Row]) -> list[list[_Row]]:
     """Group the rows of each source of the pool; every other row is a group of its own."""
-    return [list(some) for _, some in groupby(rows, key=_source_of)]
+    return [list(group) for _, group in groupby(rows, key=_source_of)]
 
 
 def _source_of(row: _Row) -> str:
-    found = _CANDIDATE.match(row[0])
-    return found[0] if found else row[0]
+    source = _CANDIDATE.match(row[0])
+    return source[0] if source else row[0]
 
 
 def _guesses(rows: list[_Row]) -> list[tuple[str, Any]]:
-    """The guesses for a source, without its path."""
+    """Return the guesses for a source, without its path."""
     if not _CANDIDATE.match(rows[0][0]):
         return [(field, value) for field, value, _ in rows]
     return [

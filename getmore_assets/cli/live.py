@@ -1,7 +1,7 @@
-"""Progress of a command: one line a stage and, on a terminal, a live last line.
+"""Progress of a command: one line per stage and, on a terminal, a live last line.
 
-Belongs here: which of the library's messages are shown (`--quiet`, `--verbose`), and the output of workers. Does not:
-the summary at the end (`run.py`).
+Belongs here: log messages by verbosity (`--quiet`, `--verbose`), and the output of workers. Does not: the summary at
+the end (`run.py`).
 """
 
 import logging
@@ -20,15 +20,15 @@ from getmore_assets import progress
 from getmore_assets.cli.terminal import ERR, harmless
 
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
-#: What a stage's status is called: in JSON, and as people are told.
+#: The displayed text of each status.
 STATUS = {"materialized": "materialized", "cached": "cached", "kept": "kept (within the drift limit)"}
-_TAIL = 30  # lines of a worker that failed
+_TAIL = 30  # the last lines of a failed worker
 
 _meta = f"{__name__}.verbosity"
 
 
 class Stages:
-    """The stage that is being computed, and the last lines of its workers."""
+    """The stage being computed, the last lines of its workers, and the live line."""
 
     def __init__(self) -> None:
         self.now: str | None = None
@@ -36,25 +36,25 @@ class Stages:
         self.console: Console | None = None
         self.status: Any = None
 
-    def show(self, doing: str) -> None:
+    def show(self, message: str) -> None:
         """Update the live last line of a terminal."""
         if self.status is not None:
-            about = f"{self.now}: {doing}" if self.now and not doing.startswith(f"{self.now}:") else doing
-            self.status.update(harmless(about)[: max(20, ERR.width - 8)].replace("[", r"\["))
+            line = f"{self.now}: {message}" if self.now and not message.startswith(f"{self.now}:") else message
+            self.status.update(harmless(line)[: max(20, ERR.width - 8)].replace("[", r"\["))
 
-    def say(self, told: str, style: str | None = None) -> None:
+    def say(self, line: str, style: str | None = None) -> None:
         """Print a line; on a terminal, above the live line."""
         if self.console is not None:
-            self.console.print(harmless(told), style=style, markup=False, soft_wrap=True)
+            self.console.print(harmless(line), style=style, markup=False, soft_wrap=True)
         else:
-            sys.stderr.write(f"{harmless(told)}\n")
+            sys.stderr.write(f"{harmless(line)}\n")
 
 
 STAGES = Stages()
 
 
 def verbosity_options(command: Any) -> Any:
-    """The options `--quiet` and `--verbose`."""
+    """Add the options `--quiet` and `--verbose`."""
 
     def remember(context: click.Context, option: click.Parameter, given: bool) -> None:
         if given:
@@ -70,7 +70,7 @@ def verbosity_options(command: Any) -> Any:
 
 
 def verbosity() -> str:
-    """The verbosity of the running command."""
+    """Return the verbosity of the running command."""
     context = click.get_current_context(silent=True)
     return str(context.meta.get(_meta, NORMAL)) if context else NORMAL
 
@@ -87,15 +87,15 @@ class Handler(logging.Handler):
         stage, status = getattr(record, "stage", None), getattr(record, "status", None)
         if stage is not None:
             STAGES.now = stage if status is None else None
-        told = record.getMessage()
+        message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            STAGES.say(told, "yellow" if record.levelno < logging.ERROR else "red")
+            STAGES.say(message, "yellow" if record.levelno < logging.ERROR else "red")
         elif status is not None and self._verbosity != QUIET:
             STAGES.say(_line(stage, status, record))
         elif self._verbosity == VERBOSE:
-            STAGES.say(told)
+            STAGES.say(message)
         else:
-            STAGES.show(told)
+            STAGES.show(message)
 
 
 def _line(stage: str | None, status: str, record: logging.LogRecord) -> str:
@@ -106,7 +106,7 @@ def _line(stage: str | None, status: str, record: logging.LogRecord) -> str:
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show the output of workers while a job runs: on the live line of a terminal; elsewhere only warnings."""
+    """Show the output of workers while a job runs: on the live line of a terminal; elsewhere print warnings only."""
     level = verbosity()
     on_terminal = ERR.is_terminal and level != QUIET
     os.environ[progress.LEVEL] = "INFO" if on_terminal or level == VERBOSE else "WARNING"
@@ -115,13 +115,13 @@ def shown() -> Iterator[None]:
     if not on_terminal:
         yield
         return
-    from getmore_assets import forks  # loads the lake: help and refusals need none
+    from getmore_assets import forks  # here, because it loads the lake module
 
     os.environ[progress.EVERY] = "1"
     reading, writing = os.pipe()
     forks.STDERR = writing
     threading.Thread(target=_follow, args=(reading, level), daemon=True).start()
-    # Dagster sends a step's stderr through a file; the terminal is written to beside it.
+    # Dagster redirects a step's stderr to a file, so the terminal is opened separately.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
         STAGES.console = Console(file=terminal, highlight=False, force_terminal=True)
         with STAGES.console.status("starting") as STAGES.status:
@@ -136,9 +136,9 @@ def _follow(reading: int, level: str) -> None:
     """Show the output of workers, line by line."""
     with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            told = line.rstrip()
-            STAGES.tail.append(told)
+            text = line.rstrip()
+            STAGES.tail.append(text)
             if level == VERBOSE:
-                STAGES.say(told)
+                STAGES.say(text)
             else:
-                STAGES.show(told)
+                STAGES.show(text)

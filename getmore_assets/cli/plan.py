@@ -1,6 +1,6 @@
-"""`getmore plan`: what a run will take, before it is run.
+"""`getmore plan`: what a run would compute, and how long that took last.
 
-Belongs here: what is printed. Does not: counting, or what earlier runs tell (`stages/run_plan.py`).
+Belongs here: output. Does not: planning (`stages/run_plan.py`).
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from getmore_assets.cli import live
-from getmore_assets.cli.execution import log_to_terminal, verb
+from getmore_assets.cli.execution import log_to_terminal, task_command
 from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import OUT, cell, print_table
 from getmore_assets.task_files import load_task
@@ -22,46 +22,45 @@ _HOUR, _MINUTE = 3600, 60
 
 
 @click.command()
-@verb
+@task_command
 def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Say what a run would compute, and how long that took last.
+    """Show what a run would compute, and how long that took last.
 
-    Every row of the sources is read and counted. A stage whose cache key is that of its record is cached; of the
-    others, seconds and peak memory are those of the last run in this lake. Nothing is written to the lake, nothing is
-    downloaded.
+    Reads and counts every row of the sources. A stage whose record has the same cache key is cached; time and peak
+    memory of other stages are those of the last run in this lake. Nothing is written to the lake or downloaded.
     """
     with refusals(as_json):
         loaded = load_task(task, overrides)
         log_to_terminal()
-        from getmore_assets.stages.run_plan import plan as planned
+        from getmore_assets.stages.run_plan import plan as plan_run
 
         with live.shown():
-            found = planned(loaded)
+            planned = plan_run(loaded)
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        click.echo(json.dumps(planned.as_json()))
     else:
-        _print(found)
+        _print(planned)
 
 
-def _print(found: "Plan") -> None:
+def _print(planned: "Plan") -> None:
     from getmore_assets.corpus.reading import summary
 
     rows = []
-    for one in found.stages:
-        figures = ["", ""] if one.cached else [_time(one.seconds), _number(one.peak_rss_mb)]
-        rows.append((one.stage, "cached" if one.cached else "new", _count(one.rows), *figures))
-    rows.append(("together", "", "", _time(found.seconds), ""))
+    for stage in planned.stages:
+        figures = ["", ""] if stage.cached else [_time(stage.seconds), _number(stage.peak_rss_mb)]
+        rows.append((stage.stage, "cached" if stage.cached else "new", _count(stage.rows), *figures))
+    rows.append(("together", "", "", _time(planned.seconds), ""))
     columns = ("stage", "", "rows", "time", "peak MiB")
-    print_table(OUT, columns, rows, f"{found.task}: plan", numbers=[False, False, True, True, True])
-    for (why, how), alike in groupby(found.stages, key=lambda one: (one.why, one.how)):
-        names = [one.stage for one in alike]
-        of = names[0] if len(names) == 1 else "every stage" if len(names) == len(found.stages) else ", ".join(names)
-        OUT.print(cell(f"{of}: {why}; {how}"), soft_wrap=True, style="dim")
-    for read in found.sources:
-        OUT.print(cell(summary(read)), soft_wrap=True)
-    for note in found.notes:
+    print_table(OUT, columns, rows, f"{planned.task}: plan", numbers=[False, False, True, True, True])
+    for (why, how), group in groupby(planned.stages, key=lambda stage: (stage.why, stage.how)):
+        names = [stage.stage for stage in group]
+        every = len(names) == len(planned.stages) > 1
+        OUT.print(cell(f"{'every stage' if every else ', '.join(names)}: {why}; {how}"), soft_wrap=True, style="dim")
+    for counts in planned.sources:
+        OUT.print(cell(summary(counts)), soft_wrap=True)
+    for note in planned.notes:
         OUT.print(cell(note), soft_wrap=True)
-    OUT.print(f"planned in {found.planned_in_seconds:.0f} s")
+    OUT.print(f"planned in {planned.planned_in_seconds:.0f} s")
 
 
 def _count(value: int | None) -> str:

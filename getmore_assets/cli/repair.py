@@ -1,6 +1,6 @@
-"""`getmore repair`: heal what is damaged in the lake of a task, and make again what was set aside.
+"""`getmore repair`: set aside damaged files of a lake, and recompute them.
 
-Belongs here: what is printed, and which job makes again what is missing. Does not: healing (`repair.py`).
+Belongs here: output, and the job that recomputes. Does not: repairing (`repair.py` of the package).
 """
 
 import json
@@ -11,7 +11,7 @@ import click
 from getmore_assets.cli.execution import json_option, log_to_terminal
 from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.live import verbosity_options
-from getmore_assets.cli.run import carry
+from getmore_assets.cli.run import run_pipeline
 from getmore_assets.errors import BadInput
 from getmore_assets.task_files import load_task
 
@@ -25,8 +25,8 @@ _MODELS = ("warmed_model", "finetuned_model", "scorecard")
 def repair(task: str, as_json: bool) -> None:
     """Set aside damaged files of a lake, and recompute them.
 
-    Reads the whole lake, moves damaged files to `damaged/`, and runs the task as far as it had been run before. Other
-    tasks of the lake materialize what they need in their next run. Run nothing else on the lake during a repair.
+    Reads the whole lake, moves damaged files to `damaged/`, and runs the task as far as it was run before. Other tasks
+    of the lake recompute their missing files in their next run. Run nothing else on the lake during a repair.
     """
     with refusals(as_json):
         chosen = load_task(task)
@@ -34,28 +34,28 @@ def repair(task: str, as_json: bool) -> None:
         from getmore_assets import damage
         from getmore_assets.lake import Lake
         from getmore_assets.records import STAGE_NAMES, Records
-        from getmore_assets.repair import heal, heal_fit
+        from getmore_assets.repair import repair_fit, repair_lake
 
         lake = Lake(chosen.lake)
         if not lake.root.is_dir():
             raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")
         records = Records(lake, chosen.name)
-        made = [stage for stage in STAGE_NAMES if records.known(stage)]
-        healed = heal(lake)
-        if fit := heal_fit(chosen, lake):
+        materialized = [stage for stage in STAGE_NAMES if records.was_materialized(stage)]
+        healed = repair_lake(lake)
+        if fit := repair_fit(chosen, lake):
             healed.append(fit)
-        for one in healed:
-            click.echo(f"{one.kind}: {one.path} {one.what}", err=True)
+        for damaged in healed:
+            click.echo(f"{damaged.kind}: {damaged.path} {damaged.what}", err=True)
         untracked = damage.untracked(lake)
         if untracked:
-            from getmore_assets.stages.job import track_again
+            from getmore_assets.stages.computing import track_again
 
             for record in untracked:
                 Records(lake, record.task).put(track_again(lake, record))
                 click.echo(f"MLflow: {record.stage} of {record.task} is tracked again", err=True)
-    if healed and made:
-        carry("run" if set(made) & set(_MODELS) else "select", chosen, task, (), as_json)
+    if healed and materialized:
+        run_pipeline("run" if set(materialized) & set(_MODELS) else "select", chosen, task, (), as_json)
     click.echo(f"{len(healed)} damaged, {len(untracked)} tracked again; the lake is whole", err=True)
     if as_json:
-        said = [{**asdict(one), "path": str(one.path)} for one in healed]
-        click.echo(json.dumps({"task": chosen.name, "healed": said, "tracked_again": len(untracked)}))
+        files = [{**asdict(damaged), "path": str(damaged.path)} for damaged in healed]
+        click.echo(json.dumps({"task": chosen.name, "healed": files, "tracked_again": len(untracked)}))

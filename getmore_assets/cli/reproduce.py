@@ -1,6 +1,6 @@
-"""`getmore reproduce`: make a selection again from the versions it was made from, and compare.
+"""`getmore reproduce`: repeat a selection from the recorded versions of its inputs, and compare.
 
-Belongs here: what is printed. Does not: making it again (`stages/reproduction.py`).
+Belongs here: output. Does not: reproducing (`stages/reproduction.py`).
 """
 
 import json
@@ -15,30 +15,30 @@ from getmore_assets.cli.exits import FAILED, refusals
 
 @click.command()
 @click.argument("run")
-@click.option("--lake", default=".getmore", show_default=True, help="The lake that holds it.")
+@click.option("--lake", default=".getmore", show_default=True, help="The lake of the selection.")
 @json_option
 @live.verbosity_options
 def reproduce(run: str, lake: str, as_json: bool) -> None:
     """Repeat a selection from its pinned versions, and compare.
 
-    RUN is the Dagster run that made it, the MLflow run of a model that came of it, or the selection's hash; the first
-    eight characters or more. The potentials are solved for again, from the same start; nothing in the lake's tables is
-    changed. Exit code 1 where the selection is another.
+    RUN is the Dagster run that materialized the selection, the MLflow run of a model trained on it, or the selection's
+    hash; the first eight characters or more. The potentials are solved again from the same start. The lake's tables are
+    not changed. Exit code 1 if the selections differ.
     """
     with refusals(as_json):
         log_to_terminal()
         from getmore_assets.lake import Lake
         from getmore_assets.stages import reproduction
 
-        made = reproduction.find(Lake(lake), run)
+        selection = reproduction.find(Lake(lake), run)
         with live.shown():
-            found = reproduction.again(Lake(lake), made)
-    same = found["hash"] == found["expected"]
-    click.echo(f"{made.task}, made {made.made_at}: {made.rows} rows, hash {found['expected']}", err=True)
-    click.echo(
-        "repeated: " + ("the same" if same else f"ANOTHER, hash {found['hash']}, Jaccard {found['jaccard']:.4f}")
-    )
+            result = reproduction.reproduce(Lake(lake), selection)
+    same = result["hash"] == result["expected"]
+    about = f"{selection.task}, materialized {selection.made_at}: {selection.rows} rows"
+    click.echo(f"{about}, hash {result['expected']}", err=True)
+    outcome = "the same" if same else f"ANOTHER, hash {result['hash']}, Jaccard {result['jaccard']:.4f}"
+    click.echo(f"repeated: {outcome}")
     if as_json:
-        click.echo(json.dumps({"same": same, **found}))
+        click.echo(json.dumps({"same": same, **result}))
     if not same:
         sys.exit(FAILED)

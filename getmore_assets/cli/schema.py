@@ -1,6 +1,6 @@
 """`getmore schema`: the JSON schema of the task file.
 
-Belongs here: where it is written to. Does not: the schema (`config/schema.py`).
+Belongs here: options and output. Does not: the schema (`config/schema.py`).
 """
 
 import json
@@ -17,7 +17,8 @@ from getmore_assets.cli.execution import json_option
 def schema(to: str | None, as_json: bool) -> None:
     """Write the JSON schema of the task file, for editors.
 
-    Editors complete and check task files by it. With --to, prints the first line for task files of this folder.
+    Editors use the schema to complete and check task files. With --to, prints the first line that task files in this
+    folder need for that.
     """
     from getmore_assets.config.schema import language_server_line, task_schema, write_schema
 

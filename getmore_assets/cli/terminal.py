@@ -1,7 +1,7 @@
-"""The terminal, or the pipe or file in its place.
+"""Printing to a terminal, a pipe or a file.
 
-Belongs here: the two consoles, tables that fit them, and text from outside made fit for them. Does not: what is said,
-or progress (`live.py`). Colours are for terminals (and not where `NO_COLOR` is set).
+Belongs here: the consoles of stdout and stderr, tables that fit them, and removing control characters. Does not:
+progress (`live.py`). Colours are printed on terminals only, and not if `NO_COLOR` is set.
 """
 
 import re
@@ -13,26 +13,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_PIPED = 100  # columns of a table in a pipe or a file
+_PIPE_WIDTH = 100  # characters, in a pipe or a file
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_BORDERS = 3  # columns that each column of a table has beside its cells
+_BORDERS = 3  # characters of border and padding per column
 
 
 def _console(stderr: bool) -> Console:
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, width=None if terminal else _PIPED)
+    return Console(stderr=stderr, highlight=False, width=None if terminal else _PIPE_WIDTH)
 
 
 OUT, ERR = _console(stderr=False), _console(stderr=True)
 
 
 def harmless(text: str) -> str:
-    """Text without the control characters that could colour, move or hide what stands on a terminal."""
+    """Return a text without control characters, which could colour, move or hide text on a terminal."""
     return _CONTROL.sub("�", text)
 
 
 def cell(text: object) -> Text:
-    """A cell of a table, word for word: square brackets in a corpus are no markup."""
+    """Return a table cell whose square brackets are not interpreted as markup."""
     return Text(harmless(str(text)))
 
 
@@ -44,7 +44,7 @@ def print_table(
     caption: str = "",
     numbers: Sequence[bool] = (),
 ) -> None:
-    """Print a table that fits the console: where its columns do not, as several tables with the same first column.
+    """Print a table; if its columns do not fit the console, print several tables with the same first column.
 
     Args:
         out: The console.
@@ -54,8 +54,8 @@ def print_table(
         caption: Below the table.
         numbers: Which columns are aligned to the right.
     """
-    shown = [[one if isinstance(one, Text) else cell(one) for one in row] for row in rows]
-    parts = list(_that_fit(head, shown, out.width))
+    cells = [[value if isinstance(value, Text) else cell(value) for value in row] for row in rows]
+    parts = list(_column_groups(head, cells, out.width))
     if title:
         out.print(cell(title), style="italic")
     for columns in parts:
@@ -63,22 +63,22 @@ def print_table(
         for column in columns:
             right = column < len(numbers) and numbers[column]
             table.add_column(cell(head[column]), justify="right" if right else "left", overflow="fold")
-        for row in shown:
+        for row in cells:
             table.add_row(*(row[column] for column in columns))
         out.print(table)
     if caption:
         out.print(cell(caption), style="dim")
 
 
-def _that_fit(head: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> Iterator[list[int]]:
-    """The places of the columns of each table. Short columns are never cut; long ones are broken over lines."""
-    wide = [max(cell_len(one) for one in (name, *(row[at].plain for row in rows))) for at, name in enumerate(head)]
-    longest = max(width // 2, 20)  # what is longer than this is prose, and may be broken
-    needs = [min(one, longest) + _BORDERS for one in wide]
-    some = [0]
+def _column_groups(head: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> Iterator[list[int]]:
+    """Yield the column numbers of each table. Only cells of long columns are broken over several lines."""
+    widths = [max(cell_len(text) for text in (name, *(row[at].plain for row in rows))) for at, name in enumerate(head)]
+    longest = max(width // 2, 20)  # longer cells are prose, and may be broken
+    needs = [min(each, longest) + _BORDERS for each in widths]
+    group = [0]
     for column in range(1, len(head)):
-        if len(some) > 1 and sum(needs[one] for one in (*some, column)) + 1 > width:
-            yield some
-            some = [0]
-        some.append(column)
-    yield some
+        if len(group) > 1 and sum(needs[each] for each in (*group, column)) + 1 > width:
+            yield group
+            group = [0]
+        group.append(column)
+    yield group

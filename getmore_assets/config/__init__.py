@@ -1,10 +1,10 @@
 """The schema of a task file: pool, target, encoder, models, selection, training.
 
-Belongs here: fields, their defaults and their limits. Does not: reading a task file (`task_files.py`), or opening the
-files it names (`preflight.py`).
+Belongs here: fields with their defaults and limits. Does not: reading a task file (`task_files.py`), or opening the
+files that it names (`preflight.py`).
 """
 
-from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes
+from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes, Strategy
 from getmore_assets.config.selection import (
     AUTO,
     BAG_OF_WORDS,
@@ -34,6 +34,7 @@ from getmore_assets.config.sources import (
 )
 from getmore_assets.config.task import Task
 from getmore_assets.config.training import (
+    Attention,
     BaseModelChoice,
     Curves,
     DType,
@@ -43,6 +44,7 @@ from getmore_assets.config.training import (
     Small,
     Toxicity,
     Training,
+    WarmUp,
     ZeroShot,
 )
 from getmore_assets.config.transport import (
@@ -76,6 +78,7 @@ __all__ = [
     "UNSELECTED",
     "WITHOUT_WEIGHTS",
     "Adapt",
+    "Attention",
     "BaseModelChoice",
     "Budget",
     "Corpus",
@@ -98,11 +101,13 @@ __all__ = [
     "Selector",
     "Small",
     "Source",
+    "Strategy",
     "Target",
     "Task",
     "Toxicity",
     "Training",
     "Transport",
     "Triage",
+    "WarmUp",
     "ZeroShot",
 ]

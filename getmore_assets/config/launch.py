@@ -4,11 +4,16 @@ Belongs here: fields, their defaults and their limits. No field changes a stage'
 (`launch.py`, `cluster.py`, `pods/`).
 """
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from getmore_assets.config.sources import Section
 
 _DAY = 24 * 60 * 60
+
+#: How processes share a training; with torch's names.
+Strategy = Literal["ddp", "fsdp"]
 
 
 class Pod(Section):
@@ -35,12 +40,41 @@ class Pod(Section):
 
 
 class Processes(Section):
-    """The number of processes that share a stage's work on one machine, and which machine."""
+    """The processes that share a stage's work, and their machines."""
 
     processes: int = Field(
-        1, ge=1, description="under torchrun, one a GPU where there are GPUs; batches are shared out"
+        1, ge=1, description="under torchrun, on each node, one a GPU where there are GPUs; batches are shared out"
+    )
+    nnodes: int = Field(
+        1, ge=1, description="machines that share a training; on the others `getmore_assets.workers.node` runs"
+    )
+    rdzv_endpoint: str | None = Field(
+        None, pattern=r"^[\w.-]+:\d+$", description="host:port on this machine, where several nodes meet"
+    )
+    strategy: Strategy = Field(
+        "ddp",
+        description="ddp: each process holds the whole model | fsdp: weights, gradients and optimizer states are "
+        "sharded over the processes",
     )
     pod: Pod | None = Field(None, description="a pod of Kubernetes instead of this machine")
+
+    @property
+    def nodes(self) -> tuple[int, str] | None:
+        """The number of nodes and where they meet; None for one node."""
+        return (self.nnodes, self.rdzv_endpoint) if self.rdzv_endpoint else None
+
+    @property
+    def total(self) -> int:
+        """The number of processes on all nodes."""
+        return self.processes * self.nnodes
+
+    @model_validator(mode="after")
+    def _nodes_can_meet(self) -> "Processes":
+        if (self.nnodes > 1) != (self.rdzv_endpoint is not None):
+            raise ValueError("`nnodes` above 1 and `rdzv_endpoint` go together: several nodes must meet somewhere")
+        if self.nnodes > 1 and self.pod:
+            raise ValueError("a pod is one node: take `nnodes` and `rdzv_endpoint` out, or `pod`")
+        return self
 
 
 class Elsewhere(Section):

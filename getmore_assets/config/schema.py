@@ -1,4 +1,4 @@
-"""The JSON schema of the task file, for editors and for other programs.
+"""The JSON schema of the task file, for editors and other programs.
 
 Belongs here: building the schema, and the comment by which editors find it. Does not: fields (the other modules here).
 """
@@ -13,7 +13,7 @@ from getmore_assets.json_models import JsonObject
 
 
 def task_schema() -> JsonObject:
-    """Return the schema of a task file, as JSON schema of the draft 2020-12."""
+    """Return the JSON schema (draft 2020-12) of a task file."""
     schema = Task.model_json_schema()
     _accept_short_forms(schema["$defs"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "task of getmore-assets"}
@@ -21,11 +21,10 @@ def task_schema() -> JsonObject:
 
 def _accept_short_forms(definitions: JsonObject) -> None:
     """Accept a path in place of a source, and a name in place of a selector, as the reader of task files does."""
-    for one in definitions.values():
-        one.get("properties", {}).pop(BASE, None)  # no task file sets it
+    for definition in definitions.values():
+        definition.get("properties", {}).pop(BASE, None)  # not for task files
     for name in ("Source", "Selector"):
-        whole = definitions.pop(name)
-        definitions[f"{name}Fields"] = whole
+        definitions[f"{name}Fields"] = definitions.pop(name)
         definitions[name] = {"anyOf": [{"type": "string"}, {"$ref": f"#/$defs/{name}Fields"}]}
     # A source has `path` or `asset`.
     source = definitions["SourceFields"]
@@ -40,5 +39,5 @@ def write_schema(path: Path) -> Path:
 
 
 def language_server_line(schema: Path, folder: Path) -> str:
-    """Return the comment for the first line of a task file in a folder, by which editors find the schema."""
+    """Return the first line of a task file in a folder: the comment by which editors find the schema."""
     return f"# yaml-language-server: $schema={Path(os.path.relpath(schema, folder)).as_posix()}"

@@ -1,6 +1,6 @@
 """The selection: selectors with their settings, and the budget.
 
-Belongs here: the settings of selectors and the budget. Does not: which selectors there are (`selectors/`).
+Belongs here: fields with their defaults and limits. Does not: the list of selectors (`selectors/`).
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,9 +16,9 @@ NONE: Literal["none"] = "none"
 TARGET: Literal["target"] = "target"
 BAG_OF_WORDS: Literal["bag-of-words"] = "bag-of-words"
 RANDOM_INIT: Literal["random-init"] = "random-init"
-#: Reference arms, which show whether a task can tell selections apart: target text, and references for the base model.
+#: Reference arms, which show whether a task can tell selections apart.
 REFERENCES = (TARGET, BAG_OF_WORDS, RANDOM_INIT)
-#: Names in `compare` that select nothing.
+#: Names in `compare` that do not select.
 UNSELECTED = (NONE, *REFERENCES)
 DEFAULT = "got-d"
 if TYPE_CHECKING:
@@ -48,10 +48,13 @@ class Rounds(Section):
     lambda_: float | Literal["auto"] = Field(
         AUTO,
         alias="lambda",
-        description="how far the warm-up moves the model from the pool to the picks, 0 to 1; auto: measured",
+        description="how far the warm-up moves the model from the pool to the picks, 0 to 1; auto: estimated",
     )
     damping: float | None = Field(
-        None, gt=0, le=1, description="a row this similar (cosine) to a pick of the same round waits for the next round"
+        None,
+        gt=0,
+        le=1,
+        description="cosine from which a row counts as a copy of a pick; copies wait for the next round",
     )
     loss: float = Field(0.0, ge=0, description="weight of the cross-entropy difference (`moore-lewis`)")
 
@@ -63,13 +66,13 @@ class Rounds(Section):
 
 
 class Quotas(Section):
-    """Parts of the target that each get a share of the budget."""
+    """Parts of the target, each with a share of the budget."""
 
     by: Literal["domain", "label"] = Field(
-        "domain", description="the column of target.train that says which part a row is in; a domain is the file's name"
+        "domain", description="the column of target.train that names a row's part; a domain is the file's name"
     )
     shares: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        {}, description="share of the budget for each part; equal shares without it"
+        {}, description="share of the budget for each part; without it, equal shares"
     )
 
     @model_validator(mode="after")
@@ -82,26 +85,28 @@ class Quotas(Section):
 class Imported(Rows):
     """The selection of another tool: rows, ids, or row numbers in pool files, best first."""
 
-    path: str = Field(min_length=1, description="its rows, wherever a source may lie, or an index array (.npy)")
-    id: str | None = Field(None, description="the column with this project's ids, in place of texts")
-    index: str | None = Field(None, description="the column with row numbers (from 0) of a pool file")
+    path: str = Field(min_length=1, description="the rows, in a file as of any source, or an index array (.npy)")
+    id: str | None = Field(None, description="the column with content ids, in place of texts")
+    index: str | None = Field(None, description="the column with row numbers (from 0) in a pool file")
     pool: AnySource | None = Field(
-        None, description="the file of the row numbers; without it, the only candidate source"
+        None, description="the pool file of the row numbers; without it, the only candidate source"
     )
-    file_name: str | None = Field(None, description="the column with the file (a name in `pools`) of each row number")
-    pools: dict[str, AnySource] = Field({}, description="for row numbers in several files: name and file")
-    score: str | None = Field(None, description="the column to order by, highest first; the file's order without it")
+    file_name: str | None = Field(None, description="the column with the name (in `pools`) of each row's pool file")
+    pools: dict[str, AnySource] = Field({}, description="pool files by name, for row numbers in several files")
+    score: str | None = Field(None, description="the column to order by, highest first; without it, the file's order")
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> "Imported":
         if sum((self.id is not None, self.index is not None, self.is_array)) > 1:
             raise ValueError("rows are named once: by `id`, by `index`, or by a path to an index array (.npy)")
         if (self.pool or self.pools) and not self.counts:
-            raise ValueError("`pool` and `pools` are for places: name their column as `index`")
+            raise ValueError("`pool` and `pools` are for row numbers: name their column as `index`")
         if (self.file_name is not None) != bool(self.pools):
-            raise ValueError("`file_name`, a column, and `pools`, a file for each name in it, are given together")
+            raise ValueError("`file_name` (a column) and `pools` (a file for each name in it) go together: give both")
         if self.pool and self.pools:
-            raise ValueError("places count in one `pool` or, by `file_name`, in several `pools`: give one of the two")
+            raise ValueError(
+                "row numbers are of one `pool` or, by `file_name`, of several `pools`: give one of the two"
+            )
         if self.is_array and (self.score or self.file_name):
             raise ValueError("an index array (.npy) has no columns: take `score` and `file_name` out")
         return self
@@ -113,7 +118,7 @@ class Imported(Rows):
 
     @property
     def counts(self) -> bool:
-        """Whether rows are given by row numbers in pool files."""
+        """Whether rows are named by row numbers in pool files."""
         return self.index is not None or self.is_array
 
 
@@ -126,13 +131,13 @@ class Selector(Section):
 
     selector: Name = DEFAULT
     name: str | None = Field(None, min_length=1, description="name in the scorecard; without it, the selector's name")
-    seed: int = Field(0, description="of selectors that draw")
+    seed: int = Field(0, description="for selectors that sample")
     rounds: Rounds = Rounds()
-    push: float = Field(0.5, ge=0, le=1, description="of contrast: weight of target.negative; at 0 only train counts")
+    push: float = Field(0.5, ge=0, le=1, description="for contrast: weight of target.negative; at 0 only train counts")
     quotas: Quotas | None = None
     imported: Imported | None = None
-    entrants: list["AnySelector"] = Field([], description="of race: the selectors that take part")
-    share: float = Field(0.25, gt=0, le=1, description="of race: the share of the budget for each trial")
+    entrants: list["AnySelector"] = Field([], description="for race: the selectors that take part")
+    share: float = Field(0.25, gt=0, le=1, description="for race: the share of the budget for each trial")
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> "Selector":
@@ -143,15 +148,17 @@ class Selector(Section):
         if "entrants" in has and len(self.entrants) < 2:
             raise ValueError(f"selector `{self.selector}` needs at least two `entrants`")
         if any(one.kind is None or "entrants" in one.kind.settings for one in self.entrants):
-            raise ValueError("an entrant of a race selects rows, and is no race itself")
+            raise ValueError("an entrant of a race selects rows and is not itself a race")
         if self.quotas and "quotas" not in has:
-            raise ValueError(f"`{self.selector}` does not look at the target, so it has no parts to give `quotas` to")
+            raise ValueError(f"`{self.selector}` does not read the target, so it cannot have `quotas` for parts of it")
         for name in SETTINGS - {*has} if kind else ():
             if getattr(self, name) != Selector.model_fields[name].get_default(call_default_factory=True):
-                own = f"its settings are {', '.join(f'`{one}`' for one in has)}" if has else "it has no settings"
+                own = (
+                    f"its settings are {', '.join(f'`{setting}`' for setting in has)}" if has else "it has no settings"
+                )
                 raise ValueError(f"`{self.selector}` has no `{name}`: {own}")
         if len({one.called for one in self.entrants}) < len(self.entrants):
-            raise ValueError("two entrants have one name: give each a `name`")
+            raise ValueError("two entrants have the same name: give each a `name`")
         return self
 
     @property
@@ -161,7 +168,7 @@ class Selector(Section):
 
     @property
     def kind(self) -> Kind | None:
-        """The selector's declaration; None for a name that selects nothing."""
+        """The selector's declaration; None for a name that does not select."""
         return KINDS.get(self.selector)
 
     @property
@@ -176,7 +183,7 @@ class Selector(Section):
 
     @property
     def reads(self) -> frozenset[str]:
-        """Which of vectors and potentials the selector reads; the time of computing them is part of its cost."""
+        """Those of vectors and potentials that the selector reads; computing them is part of the selector's cost."""
         own = frozenset() if self.kind is None else self.kind.reads
         return own.union(*(one.reads for one in self.entrants))
 
@@ -193,7 +200,7 @@ class Selector(Section):
         return asks or any(one.asks_a_model for one in self.entrants)
 
 
-#: The fields that only some selectors have.
+#: The fields that apply to some selectors only.
 SETTINGS = {*Selector.model_fields} - {"selector", "name"}
 
 
@@ -205,14 +212,14 @@ AnySelector = Annotated[Selector, BeforeValidator(_selector_from_name)]
 
 
 class Selection(Selector):
-    """The selector, and the budget."""
+    """The chosen selector, and the budget."""
 
     budget: Budget = Budget(fraction=0.05)
 
     @model_validator(mode="after")
-    def _chooses(self) -> "Selection":
+    def _selects(self) -> "Selection":
         if self.selector in UNSELECTED:
-            raise ValueError(f"`{self.selector}` chooses nothing: it is for `compare`")
+            raise ValueError(f"`{self.selector}` does not select: it is for `compare`")
         return self
 
     def only_selector(self) -> Selector:

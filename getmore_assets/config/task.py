@@ -1,6 +1,6 @@
 """The task file as a whole.
 
-Belongs here: the top level of the task file. Does not: its sections (the other modules here).
+Belongs here: the top level of the task file. Does not: the sections (the other modules here).
 """
 
 import re
@@ -13,13 +13,13 @@ from pydantic import Field, field_validator, model_validator
 from getmore_assets.config.launch import Launch
 from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnySelector, Quotas, Selection, Selector
 from getmore_assets.config.sources import ASSET_PREFIX, SPLITS, AnySource, Corpus, Section, Source, Target
-from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, Training, ZeroShot
+from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, WarmUp, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
 from getmore_assets.object_stores import LAKES, is_on_store
 
 
 class Task(Section):
-    """A task: one target, and the pipeline for it."""
+    """A task: one target and the pipeline for it."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results", examples=["mine"]
@@ -40,8 +40,8 @@ class Task(Section):
     corpus: Corpus = Corpus()
     leakage: Literal["drop", "error", "allow"] = Field(
         "drop",
-        description="rows of pool and train that overlap validation or test: leave them out (drop), refuse them "
-        "(error) or use them (allow)",
+        description="rows of pool and train that overlap validation or test: drop them, refuse the task (error), or "
+        "allow them",
     )
     encoder: Encoder = Encoder()
     base_model: BaseModelChoice = BaseModelChoice()
@@ -49,35 +49,36 @@ class Task(Section):
     triage: Triage = Triage()
     transport: Transport = Transport()
     drift: Drift = Drift()
-    approval: bool = Field(False, description="whether someone must approve the selection before a model is warmed up")
-    warmup: Training = Training()
+    approval: bool = Field(False, description="whether someone must approve the selection before the warm-up")
+    warmup: WarmUp = WarmUp()
     finetune: FineTuning = FineTuning()
     compare: list[AnySelector] = Field(
         [Selector(selector=NONE), Selector(selector="random")],
-        description="selectors that the chosen one is compared with, at equal tokens; `none` is no warm-up, `target` "
-        "one on the target's own train text, `bag-of-words` no model, `random-init` the base model with random weights",
+        description="selectors to compare the chosen selector with, at equal tokens; `none` is no warm-up, `target` a "
+        "warm-up on target.train, `bag-of-words` a classifier without a model, `random-init` the base model with "
+        "random weights",
     )
     zero_shot: ZeroShot | None = None
     toxicity: Toxicity | None = None
     curves: Curves = Curves()
     launch: Launch = Launch()
-    seeds: int = Field(3, ge=1, le=100, description="how many seeds each model is trained and evaluated with")
+    seeds: int = Field(3, ge=1, le=100, description="number of seeds with which each model is trained and evaluated")
 
     @property
     def waits_for_assets(self) -> bool:
-        """Whether a source is an asset that has not been looked up."""
+        """Whether a source is an asset whose materialization is not looked up yet."""
         return any(source.path.startswith(ASSET_PREFIX) for source in [*self.candidates, *self.of_target])
 
     @property
     def of_target(self) -> list[Source]:
-        """The sources besides the candidates: those of the target, and general text."""
-        found = [*(getattr(self.target, split) for split in SPLITS), self.general]
-        return [source for source in found if source is not None]
+        """The sources of the target and of general text."""
+        sources = [*(getattr(self.target, split) for split in SPLITS), self.general]
+        return [source for source in sources if source is not None]
 
     def with_sources(self, change: Callable[[Source], Source]) -> "Task":
-        """Return this task with each of its sources changed: of the candidates, the target and general text.
+        """Return this task with every source changed: of the candidates, the target and general text.
 
-        Where no source changes, the same object is returned, so that results remembered for it can be used.
+        If no source changes, the same object is returned, so that results cached for this object are found.
         """
         before = {split: source for split in SPLITS if (source := getattr(self.target, split)) is not None}
         target = {split: change(source) for split, source in before.items()}
@@ -90,9 +91,9 @@ class Task(Section):
 
     @property
     def rivals(self) -> list[Selector]:
-        """The selectors that the chosen one is compared with."""
-        mine = self.selection.only_selector()
-        return [one for one in self.compare if one != mine and one.selector not in UNSELECTED]
+        """The selectors to compare the chosen selector with."""
+        chosen = self.selection.only_selector()
+        return [one for one in self.compare if one != chosen and one.selector not in UNSELECTED]
 
     @property
     def quotas(self) -> list[Quotas]:
@@ -101,7 +102,7 @@ class Task(Section):
 
     @property
     def unselected(self) -> list[str]:
-        """The entries of `compare` that select nothing."""
+        """The entries of `compare` that do not select."""
         return [name for name in UNSELECTED if any(one.selector == name for one in self.compare)]
 
     @field_validator("lake")
@@ -115,7 +116,7 @@ class Task(Section):
         if store:
             raise ValueError(f"`{store[1]}` is no store that a lake can lie on: {', '.join(LAKES)}, or give a folder")
         if not lake.strip():
-            raise ValueError("give a folder; without `lake` it is .getmore")
+            raise ValueError("give a folder, or leave `lake` out for .getmore")
         if not lake.startswith("~"):
             return lake
         home = str(Path(lake).expanduser()) if lake[1:2] in ("", "/") else lake
@@ -123,8 +124,12 @@ class Task(Section):
             raise ValueError("only `~/` is expanded to a home folder: write the whole path")
         return home
 
+    @property
+    def _is_labelled(self) -> bool:
+        return self.target.label is not None or self.target.train.label is not None
+
     @model_validator(mode="after")
-    def _names_are_apart(self) -> "Task":
+    def _names_differ(self) -> "Task":
         names = [self.selection.called, *self.unselected, *(one.called for one in self.rivals)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -142,27 +147,24 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _bag_of_words_has_labels(self) -> "Task":
-        labelled = self.target.label is not None or self.target.train.label is not None
-        if BAG_OF_WORDS in self.unselected and not (labelled and self.finetune.epochs):
+        if BAG_OF_WORDS in self.unselected and not (self._is_labelled and self.finetune.epochs):
             raise ValueError(f"in `compare`, `{BAG_OF_WORDS}` is a classifier: it needs `target.label`")
         return self
 
     @model_validator(mode="after")
     def _parts_have_names(self) -> "Task":
-        labelled = self.target.label is not None or self.target.train.label is not None
-        if not labelled and any(quotas.by == "label" for quotas in self.quotas):
+        if not self._is_labelled and any(quotas.by == "label" for quotas in self.quotas):
             raise ValueError("`quotas: {by: label}` needs `target.label`")
         return self
 
     @model_validator(mode="after")
-    def _can_be_judged(self) -> "Task":
-        judges = [name for name in ("zero_shot", "toxicity") if getattr(self, name) is not None]
-        if judges and self.base_model.objective != "causal":
-            raise ValueError(f"`{judges[0]}` evaluates causal models: set base_model.objective to causal")
-        labelled = self.target.label is not None or self.target.train.label is not None
-        if self.zero_shot and not labelled:
+    def _evaluators_fit(self) -> "Task":
+        evaluators = [name for name in ("zero_shot", "toxicity") if getattr(self, name) is not None]
+        if evaluators and self.base_model.objective != "causal":
+            raise ValueError(f"`{evaluators[0]}` evaluates causal models: set base_model.objective to causal")
+        if self.zero_shot and not self._is_labelled:
             raise ValueError("`zero_shot` needs `target.label`: predictions are compared with the labels")
-        if labelled and not self.finetune.epochs and not self.zero_shot:
+        if self._is_labelled and not self.finetune.epochs and not self.zero_shot:
             raise ValueError("finetune.epochs is 0, so no classifier learns the labels: take `target.label` out")
         return self
 
@@ -170,27 +172,29 @@ class Task(Section):
     def _texts_can_be_isolated(self) -> "Task":
         isolated = [name for name in ("warmup", "finetune") if getattr(self, name).packing == "isolated"]
         if isolated and self.base_model.objective != "causal":
-            what = f"{isolated[0]}.packing is `isolated`, which a causal model's attention alone can be"
-            raise ValueError(f"{what}: set base_model.objective to causal, or take it out")
+            what = f"{isolated[0]}.packing: `isolated` needs a causal model"
+            raise ValueError(f"{what}: set base_model.objective to causal, or take packing out")
         return self
 
     @model_validator(mode="after")
     def _batches_can_be_shared_out(self) -> "Task":
-        count, base = self.launch.train.processes, self.base_model
-        made = ("base_model.small", base.small) if base.model == "small" else ("base_model.head", base.head)
-        for name, recipe in (made, ("warmup", self.warmup), ("finetune", self.finetune)):
+        count, base = self.launch.train.total, self.base_model
+        factors = "launch.train.processes" + (" times launch.train.nnodes" if self.launch.train.nnodes > 1 else "")
+        first = ("base_model.small", base.small) if base.model == "small" else ("base_model.head", base.head)
+        for name, recipe in (first, ("warmup", self.warmup), ("finetune", self.finetune)):
             if recipe.batch_size % count:
                 what = f"{name}.batch_size is {recipe.batch_size}, which {count} processes cannot share equally"
-                raise ValueError(f"{what}: make it a multiple of launch.train.processes")
+                raise ValueError(f"{what}: make it a multiple of {factors}")
         return self
 
     @model_validator(mode="after")
-    def _vectors_are_whole(self) -> "Task":
-        wanted = self.encoder.model == BROUGHT
-        if wanted and self.launch.embed:
+    def _precomputed_vectors_are_named(self) -> "Task":
+        if self.encoder.model != BROUGHT:
+            return self
+        if self.launch.embed:
             raise ValueError(f"encoder.model is `{BROUGHT}`, so nothing is encoded: take launch.embed out")
         splits = [source for split in SPLITS if (source := self.target.source(split))]
         for source in [*self.candidates, *splits]:
-            if wanted and source.vector is None:
+            if source.vector is None:
                 raise ValueError(f"encoder.model is `{BROUGHT}`, so {source.path} must name its `vector` column")
         return self

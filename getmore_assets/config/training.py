@@ -1,6 +1,6 @@
 """Models and their training recipes.
 
-Belongs here: fields, their defaults and their limits. Does not: training.
+Belongs here: fields with their defaults and limits. Does not: training.
 """
 
 import math
@@ -10,8 +10,10 @@ from pydantic import Field, model_validator
 
 from getmore_assets.config.sources import AnySource, Section
 
-#: auto is bfloat16 where the device has bfloat16 products, else float32.
+#: auto is bfloat16 if the device computes bfloat16 products, else float32.
 DType = Literal["auto", "float32", "bfloat16"]
+#: With Transformers' names; auto is Transformers' default: sdpa if the architecture has it, else eager.
+Attention = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 
 
 class Small(Section):
@@ -21,7 +23,7 @@ class Small(Section):
     width: int = Field(192, ge=16)
     heads: int = Field(4, ge=1)
     vocabulary: int = Field(4096, ge=300)
-    rows: int = Field(8000, ge=10, description="rows of the pool it is trained on")
+    rows: int = Field(8000, ge=10, description="number of the pool's rows to train on")
     epochs: float = Field(1.0, gt=0)
     learning_rate: float = Field(2e-3, gt=0)
     batch_size: int = Field(16, ge=1)
@@ -46,14 +48,18 @@ class BaseModelChoice(Section):
 
 
 class Lora(Section):
-    """Low-rank adapters, trained instead of the weights and merged into them afterwards; with PEFT's names."""
+    """Low-rank adapters, which are trained instead of the weights and then merged into them; with PEFT's names."""
 
     rank: int = Field(8, ge=1)
     alpha: float = Field(16, gt=0, description="the adapters' output is scaled by alpha / rank")
     dropout: float = Field(0.05, ge=0, lt=1)
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = Field(
-        "all-linear", description="layers with adapters: all linear layers but the head, or the layers with these names"
+        "all-linear", description="layers with adapters: all linear layers but the head, or those with these names"
     )
+
+
+#: Fields of recipes that earlier versions did not have.
+_ADDED = ("gradient_accumulation_steps", "lora", "packing", "weights", "target_share", "replay", "then_target")
 
 
 class Training(Section):
@@ -65,24 +71,43 @@ class Training(Section):
     max_length: int = Field(128, ge=8, description="tokens")
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
-    dtype: DType = Field("auto", description="of the products in training; weights and evaluation stay float32")
-    gradient_accumulation_steps: int = Field(1, ge=1, description="batches that a step adds up")
+    dtype: DType = Field("auto", description="of matrix products in training; evaluation stays float32")
+    weights: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="type of the model's weights in training; bfloat16: each trained weight has a float32 master, and "
+        "frozen weights (of a model with `lora`) are rounded",
+    )
+    attention: Attention = Field(
+        "auto",
+        description="the implementation of attention in training; auto: sdpa if the model has it | "
+        "flash_attention_2: needs a GPU and the package flash-attn, and computes in bfloat16",
+    )
+    gradient_accumulation_steps: int = Field(1, ge=1, description="batches per step")
     gradient_checkpointing: bool = Field(False, description="less memory, more time: activations are computed twice")
     lora: Lora | None = None
     packing: Literal["joined", "isolated"] = Field(
         "joined",
-        description="of texts into blocks: whether a token sees the text before its own; isolated: causal models only",
+        description="of texts into blocks: a token sees the texts before its own (joined) or only its own (isolated, "
+        "for causal models only)",
     )
+
+    @model_validator(mode="after")
+    def _is_of_one_dtype(self) -> "Training":
+        for field, value in (("attention", "flash_attention_2"), ("weights", "bfloat16")):
+            if getattr(self, field) == value and self.dtype == "float32":
+                raise ValueError(f"{field} is {value}, which has no products in float32: set dtype to auto or bfloat16")
+        return self
 
     @property
     def decides_nothing(self) -> set[str]:
         """Fields outside the cache key: those that do not change the model, and newer fields at their defaults.
 
-        A newer field at its default must not change the cache keys of earlier versions.
+        A newer field at its default must not change the cache keys of lakes of earlier versions.
         """
         fields = type(self).model_fields
-        added = ("gradient_accumulation_steps", "lora", "packing")
-        return {"gradient_checkpointing", *(name for name in added if getattr(self, name) == fields[name].default)}
+        added = [name for name in _ADDED if name in fields]
+        same = {"attention", "gradient_checkpointing"}  # the same products, in another order or twice
+        return {*same, *(name for name in added if getattr(self, name) == fields[name].default)}
 
     def steps(self, items: int) -> int:
         """Return the number of steps of a training on `items` blocks or rows."""
@@ -90,28 +115,53 @@ class Training(Section):
         return max(1, math.ceil(math.ceil(batches / self.gradient_accumulation_steps) * self.epochs))
 
 
+class WarmUp(Training):
+    """The recipe of the warm-up, and texts to train on besides the selected rows, for the same number of tokens."""
+
+    target_share: float = Field(
+        0.0, ge=0, lt=1, description="share of the tokens that is target train's own text, each row at most three times"
+    )
+    replay: float = Field(
+        0.0, ge=0, lt=1, description="share of the tokens that is random rows of the pool: less is forgotten"
+    )
+    then_target: bool = Field(
+        False, description="after the warm-up, train once on target train's own text (TAPT), also without a warm-up"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_tokens_to_the_selection(self) -> "WarmUp":
+        if self.target_share + self.replay >= 1:
+            raise ValueError("target_share and replay leave no tokens to the selection: together they must be below 1")
+        return self
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether the warm-up also trains on other texts than the selected rows."""
+        return bool(self.target_share or self.replay or self.then_target)
+
+
 class FineTuning(Training):
     """The recipe on the target's train split."""
 
-    rows: int | None = Field(None, ge=1, description="size of a sample of train, drawn by content; all rows without it")
+    rows: int | None = Field(None, ge=1, description="rows of train to sample, by content hash; without it, all rows")
     epochs: float = Field(3.0, ge=0, description="0 leaves the warmed model as it is")
     learning_rate: float = Field(2e-4, gt=0)
     pooling: Literal["mean", "last", "cls"] = Field(
-        "mean", description="of a classifier: the states that it reads: their mean, or those of the last or first token"
+        "mean", description="for classifiers: the mean of the last hidden states, or the last or first token's state"
     )
     warmup_ratio: float = Field(0.1, ge=0, le=1, description="share of the steps in which the learning rate rises")
-    patience: int | None = Field(1, ge=1, description="stop after so many epochs without improvement on validation")
+    patience: int | None = Field(1, ge=1, description="stop after this many epochs without improvement on validation")
 
 
 class ZeroShot(Section):
-    """Zero-shot classification by a causal model: it predicts the label whose instance has the least perplexity."""
+    """Zero-shot classification by a causal model: the label whose text has the lowest perplexity is predicted."""
 
-    template: str = Field("{text}\n{label}", description="the instance, with {text} and {label}")
+    template: str = Field("{text}\n{label}", description="the text of a label, with {text} and {label}")
     labels: dict[str, str] = Field(min_length=2, description="a word for every label of the target")
-    rows: int = Field(1000, ge=1, description="at most so many rows of test, drawn by content")
+    rows: int = Field(1000, ge=1, description="at most this many rows of test, sampled by content hash")
 
     @model_validator(mode="after")
-    def _has_both_places(self) -> "ZeroShot":
+    def _has_both_fields(self) -> "ZeroShot":
         if "{text}" not in self.template or "{label}" not in self.template:
             raise ValueError("the template must hold {text} and {label}")
         return self
@@ -122,11 +172,11 @@ class Toxicity(Section):
 
     prompts: AnySource
     classifier: str = Field(min_length=1, description="a hub id or a folder of a sequence classifier")
-    label: str = Field("toxic", description="its label whose probability is the score")
+    label: str = Field("toxic", description="the classifier's label whose probability is the score")
     generations: int = Field(25, ge=1, description="continuations of each prompt")
-    tokens: int = Field(20, ge=1, description="the longest continuation")
+    tokens: int = Field(20, ge=1, description="longest continuation")
     top_p: float = Field(0.9, gt=0, le=1)
-    threshold: float = Field(0.5, gt=0, lt=1, description="score from which a continuation is toxic")
+    threshold: float = Field(0.5, gt=0, lt=1, description="score from which a continuation counts as toxic")
 
 
 class Curves(Section):
@@ -134,7 +184,6 @@ class Curves(Section):
 
     labels: list[int] = Field(default=[], description="rows of target train to fine-tune on, with and without warm-up")
     budgets: list[float] = Field(default=[], description="shares of the budget to warm up on, for every selector")
-
     quantiles: int = Field(
         0, ge=0, description="slices of the pool, nearest to farthest, to warm up on: shows whether nearer is better"
     )

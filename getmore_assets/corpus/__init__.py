@@ -1,4 +1,4 @@
-"""From files to rows with an identity: readers, cleaning, passages, duplicates, the pool and the target.
+"""From files to rows of text: readers, cleaning, passages, identity, duplicates, leakage, the pool and the target.
 
 Belongs here: everything up to the Delta tables of text. Does not: vectors, models, anything that needs torch.
 """

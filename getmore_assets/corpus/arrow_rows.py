@@ -1,7 +1,6 @@
-"""Typed formats as Arrow tables with every column, in the types that they have on disk.
+"""Rows of typed formats as Arrow tables, with every column in its type on disk.
 
-Belongs here: reading rows that are kept whole. Does not: reading the fields alone (`formats.py`), which polars does in
-types of its own.
+Belongs here: reading rows that are kept whole. Does not: reading only the fields, with Polars types (`formats.py`).
 """
 
 from collections.abc import Iterator
@@ -15,38 +14,38 @@ from getmore_assets.errors import BadInput
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BATCH = 1024  # rows; each is held several times over
+_BATCH = 1024  # rows; small, because each row is in memory several times
 
 
 def of_parquet(path: Path) -> Iterator["pa.Table"]:
-    """The rows of a Parquet file, in order."""
+    """Yield the rows of a Parquet file, in order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    require_apart(path)
+    require_unique_columns(path)
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH):
             yield pa.Table.from_batches([batch], file.schema_arrow)
 
 
-def require_apart(path: Path) -> None:
-    """Refuse a Parquet file with two columns of one name, of which a reader would take one.
+def require_unique_columns(path: Path) -> None:
+    """Require that the columns of a Parquet file have different names, as a reader would return one of two.
 
     Raises:
-        BadInput: With the name.
+        BadInput: Two columns have the same name.
     """
     import pyarrow.parquet as pq
 
     names = pq.read_schema(path).names
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise BadInput(str(path), f"two columns are called `{twice}`", "Rename one")
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise BadInput(str(path), f"two columns are called `{repeated}`", "Rename one")
 
 
 def of_delta(path: Path, version: int | None) -> Iterator["pa.Table"]:
-    """The rows of a Delta table, in the order of its files.
+    """Yield the rows of a Delta table, in the order of its files.
 
     Raises:
-        BadInput: A column is a map, which would come back as a list of pairs.
+        BadInput: A column is a map, which Polars reads as a list of pairs.
     """
     from deltalake import DeltaTable
     from deltalake.schema import MapType
@@ -60,5 +59,5 @@ def of_delta(path: Path, version: int | None) -> Iterator["pa.Table"]:
 
 
 def of_dataset(loaded: Any) -> Iterator["pa.Table"]:
-    """The rows of a Hugging Face data set, in order, its features in the schema; nothing is decoded."""
+    """Yield the rows of a Hugging Face data set, in order, with its features in the schema and nothing decoded."""
     yield from loaded.with_format("arrow").iter(batch_size=_BATCH)

@@ -1,7 +1,7 @@
-"""Near-duplicate marks: MinHash finds pairs of rows that may be alike, their shingles say whether they are.
+"""Near-duplicates: MinHash bands propose pairs of rows, and the Jaccard similarity of their shingles decides.
 
-Belongs here: the index of the rows seen, and which row copies which. Does not: shingles and signatures (`shingles.py`),
-exact duplicates (one row per content id, `pool.py`), or what is done with a copy.
+Belongs here: the index of the rows seen, and marking near-duplicates. Does not: shingles and signatures
+(`shingles.py`), exact duplicates (one row per content id, `pool.py`), or excluding near-duplicates (`candidates.py`).
 """
 
 import os
@@ -15,23 +15,23 @@ import numpy as np
 from getmore_assets.corpus.bands import FirstRows
 from getmore_assets.corpus.shingles import PERMUTATIONS, Shingles, similarities
 
-BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 meets in some band with probability 0.9998
+BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 shares some band with probability 0.9998
 _ID_BYTES, _HASH_BYTES = 32, 4
 
 
 class NearDuplicates:
-    """The rows seen so far that are no copy, and which later rows are copies of them; a context that closes its files.
+    """An index of the original rows seen so far, which marks later rows as near-duplicates; a context manager.
 
-    Memory: about 0.2 kB a row that is no copy, for its bands. Ids and shingles lie in files, which go when closed.
+    The bands take about 0.2 kB of memory an original. Ids and shingles are in temporary files, deleted at exit.
 
     Args:
-        threshold: Jaccard similarity of shingles from which a row is a copy.
-        folder: Where the files may lie; the system's place for such files without it.
+        threshold: The least Jaccard similarity of shingles of a near-duplicate.
+        folder: The folder for the temporary files; None for the system's.
     """
 
     def __init__(self, threshold: float, folder: Path | None = None) -> None:
         self.threshold = threshold
-        self._bands, self._ends = FirstRows(), array("q", [0])  # of the shingles of each row
+        self._bands, self._ends = FirstRows(), array("q", [0])  # where each row's shingles end in the file
         self._ids, self._hashes = TemporaryFile(dir=folder), TemporaryFile(dir=folder)  # noqa: SIM115  # closed with this
 
     def __enter__(self) -> Self:
@@ -42,77 +42,73 @@ class NearDuplicates:
         self._hashes.close()
 
     def add_known(self, ids: list[str], shingles: Shingles) -> None:
-        """Take in rows that an earlier run found to be no copies."""
+        """Add rows that an earlier run found to be originals."""
         keys = _band_keys(shingles.signatures())
         self._add(ids, shingles, keys, self._bands.find(keys.ravel()) < 0)
 
     def mark(self, ids: list[str], shingles: Shingles) -> list[str | None]:
-        """For each row, the id of the earlier row that it copies, or None; the latter are taken in.
+        """Return for each row the id of the original that it duplicates, or None for an original, which is added.
 
         Args:
-            ids: Of the rows, none seen before; ASCII, at most 32 characters.
-            shingles: Of the rows.
+            ids: The ids of the rows, none seen before; ASCII, at most 32 characters.
+            shingles: The shingles of the rows.
         """
         known, keys = len(self._ends) - 1, _band_keys(shingles.signatures())
         new = np.repeat(np.arange(len(ids)), BANDS)
-        # A row is held against the first row of each band only: n rows of one boilerplate give n pairs, not n².
+        # A row is compared with the first row of each band only: n rows of one boilerplate give n pairs, not n².
         before = self._bands.find(keys.ravel())
         _, at, band = np.unique(keys.ravel(), return_index=True, return_inverse=True)
-        within = new[at][band]
-        met, beside = before >= 0, within < new
+        first = new[at][band]
+        seen, later = before >= 0, first < new
         pairs = np.concatenate(
-            [np.stack([new[met], before[met]], axis=1), np.stack([new[beside], within[beside] + known], axis=1)]
+            [np.stack([new[seen], before[seen]], axis=1), np.stack([new[later], first[later] + known], axis=1)]
         )
-        alike, named = self._alike(np.unique(pairs, axis=0), shingles)
+        similar, known_ids = self._similar(np.unique(pairs, axis=0), shingles)
         originals: list[str | None] = [None] * len(ids)
-        for i, j in alike.tolist():
+        for i, j in similar.tolist():
             if originals[i] is None:
-                originals[i] = named[j] if j < known else originals[j - known] or ids[j - known]
+                originals[i] = known_ids[j] if j < known else originals[j - known] or ids[j - known]
         kept = np.array([original is None for original in originals], dtype=bool)
-        unknown = ~met.reshape(len(ids), BANDS)[kept].ravel()
+        unknown = ~seen.reshape(len(ids), BANDS)[kept].ravel()
         self._add([ids[i] for i in np.flatnonzero(kept)], shingles.rows(np.flatnonzero(kept)), keys[kept], unknown)
         return originals
 
-    def _alike(self, pairs: np.ndarray, shingles: Shingles) -> tuple[np.ndarray, dict[int, str]]:
-        """The pairs `[p, 2]` of a new row and an earlier one that are alike, and the ids of the rows seen before."""
+    def _similar(self, pairs: np.ndarray, shingles: Shingles) -> tuple[np.ndarray, dict[int, str]]:
+        """Return the pairs `[p, 2]` of a new and an earlier row that are near-duplicates, and the known rows' ids."""
         known = len(self._ends) - 1
         sizes = np.append(self._sizes(pairs[:, 1][pairs[:, 1] < known]), 0)
         seen = pairs[:, 1] < known
-        other = np.where(seen, sizes[np.cumsum(seen) - 1], shingles.sizes[np.maximum(pairs[:, 1] - known, 0)])
-        mine = shingles.sizes[pairs[:, 0]]
+        earlier_size = np.where(seen, sizes[np.cumsum(seen) - 1], shingles.sizes[np.maximum(pairs[:, 1] - known, 0)])
+        new_size = shingles.sizes[pairs[:, 0]]
         # The similarity of two sets is at most the ratio of their sizes.
-        pairs = pairs[np.minimum(mine, other) >= self.threshold * np.maximum(mine, other)]
+        pairs = pairs[np.minimum(new_size, earlier_size) >= self.threshold * np.maximum(new_size, earlier_size)]
         earlier = np.unique(pairs[:, 1])
         ids, stored = self._read(earlier[earlier < known])
         both = Shingles(
             np.concatenate([stored.hashes, shingles.hashes]), np.append(stored.ends, shingles.ends + len(stored.hashes))
         )
-        places = np.where(
-            pairs[:, 1] < known,
-            np.searchsorted(earlier, pairs[:, 1]),
-            pairs[:, 1] - known + len(stored),
-        )
-        similar = similarities(shingles.rows(pairs[:, 0]), both.rows(places)) >= self.threshold
+        rows = np.where(pairs[:, 1] < known, np.searchsorted(earlier, pairs[:, 1]), pairs[:, 1] - known + len(stored))
+        similar = similarities(shingles.rows(pairs[:, 0]), both.rows(rows)) >= self.threshold
         return pairs[similar], dict(zip(earlier[: len(ids)].tolist(), ids, strict=True))
 
     def _sizes(self, rows: np.ndarray) -> np.ndarray:
-        """How many shingles some rows seen before have."""
+        """Return the number of shingles of known rows."""
         ends = np.frombuffer(self._ends, np.int64)
         sizes: np.ndarray = ends[rows + 1] - ends[rows]
         return sizes
 
     def _read(self, rows: np.ndarray) -> tuple[list[str], Shingles]:
-        """Ids and shingles of some rows seen before."""
+        """Return the ids and shingles of known rows."""
         ends, numbers = self._ends, rows.tolist()
         ids = [os.pread(self._ids.fileno(), _ID_BYTES, _ID_BYTES * row) for row in numbers]
         stored = [
             os.pread(self._hashes.fileno(), _HASH_BYTES * (ends[row + 1] - ends[row]), _HASH_BYTES * ends[row])
             for row in numbers
         ]
-        return [one.rstrip(b"\0").decode() for one in ids], Shingles.from_bytes(stored)
+        return [id_.rstrip(b"\0").decode() for id_ in ids], Shingles.from_bytes(stored)
 
     def _add(self, ids: list[str], shingles: Shingles, keys: np.ndarray, unknown: np.ndarray) -> None:
-        """Take in rows that are no copies; `unknown` says which of their bands, row by row, are."""
+        """Add originals; `unknown` is True for each of their bands, row by row, that is not in the index."""
         first = len(self._ends) - 1
         for file, rows in ((self._ids, np.array(ids, f"S{_ID_BYTES}")), (self._hashes, shingles.hashes.astype("<u4"))):
             file.write(rows.tobytes())
@@ -123,10 +119,10 @@ class NearDuplicates:
 
 
 def _band_keys(signatures: np.ndarray) -> np.ndarray:
-    """One 64-bit key per band of each signature (`[rows, 64]`, uint32): `[rows, BANDS]`, uint64."""
+    """Return a 64-bit key per band of each signature (`[rows, 64]`, uint32): `[rows, BANDS]`, uint64."""
     parts = signatures.astype(np.uint64).reshape(len(signatures), BANDS, PERMUTATIONS // BANDS)
     key = np.broadcast_to(np.arange(1, BANDS + 1, dtype=np.uint64), parts.shape[:2]).copy()
-    for column in range(parts.shape[2]):  # an FNV-style mix; wrap-around is meant
+    for column in range(parts.shape[2]):  # an FNV-style mix, modulo 2⁶⁴
         key = (key ^ parts[:, :, column]) * np.uint64(0x100000001B3)
         key ^= key >> np.uint64(29)
     return key

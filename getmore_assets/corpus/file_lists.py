@@ -1,6 +1,6 @@
-"""Which files a source's path stands for, and which under it are left out, each with the reason.
+"""The files of a source's path, and the files under it that are left out, each with the reason.
 
-Belongs here: folders, globs, links, hidden names, the format that names tell. Does not: opening files (`formats.py`).
+Belongs here: folders, globs, links, hidden names, the format by file name. Does not: opening files (`formats.py`).
 """
 
 import os
@@ -11,14 +11,14 @@ from deltalake import DeltaTable
 
 from getmore_assets.config import ASSET_PREFIX, Source
 from getmore_assets.corpus import formats
-from getmore_assets.corpus.library_errors import translated, worded
+from getmore_assets.corpus.library_errors import message_of, translated
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import newest_version, unreadable_in
 from getmore_assets.places import local, naming
 
 CORRECT_IT = "Correct the path; it is relative to the folder of the task file"
 _LOG = "_delta_log"
-_WILD = "*?["
+_WILDCARDS = "*?["
 _A_LINK = "is a link to a folder: name that folder as a source"
 _DELTA = "reading its files would read rows that were deleted"
 
@@ -27,8 +27,8 @@ class FileList(NamedTuple):
     """The files of a source.
 
     Attributes:
-        format: Of all of them, a key of `formats.READERS`.
-        paths: In order of name; of a Delta table or a saved data set its folder.
+        format: The format of all files, a key of `formats.READERS`.
+        paths: The files in order of name; for a Delta table or a saved data set, its folder.
         left_out: Files and folders under the source's path that are not read, each with the reason.
     """
 
@@ -38,46 +38,46 @@ class FileList(NamedTuple):
 
 
 def resolve(source: Source) -> FileList:
-    """Find the files of a source.
+    """Return the files of a source.
 
     Raises:
-        BadInput: Nothing lies there, the format cannot be told, or the files are those of a Delta table.
+        BadInput: There are no files, their format is not clear, or they belong to a Delta table.
     """
     if source.path.startswith(ASSET_PREFIX):
         fix = "Materialize it in its Dagster project; outside of it give `path` in place of `asset`"
-        what = "has not been materialized, or names no place of its rows, as far as is known here"
+        what = "has not been materialized, or its materialization names no path"
         raise BadInput(f"asset {source.asset}", what, fix)
     with naming(), translated(source.path, "cannot be looked up"):
         path = local(source.place)
-        found = _whole_folder(path, source) or _files(path, source)
-    if source.version is not None and found.format != "delta":
-        what = f"`version: {source.version}` is given, but it is {found.format}, which has no versions"
+        files = _whole_folder(path, source) or _files(path, source)
+    if source.version is not None and files.format != "delta":
+        what = f"`version: {source.version}` is given, but it is {files.format}, which has no versions"
         raise BadInput(source.path, what, "Take `version` out; it is for Delta tables")
-    given = source.model_fields_set & ({"split", "config"} if found.format != "dataset" else {"config"})
-    if given:
-        what = f"`{min(given)}` is given, but it is {found.format}, which has none"
+    misplaced = source.model_fields_set & ({"split", "config"} if files.format != "dataset" else {"config"})
+    if misplaced:
+        what = f"`{min(misplaced)}` is given, but it is {files.format}, which has none"
         raise BadInput(source.path, what, "Take it out; name the files of one split by their path or a glob")
     if source.version is not None:
         with translated(source.path, "not a readable Delta table"):
-            newest = newest_version(str(found.paths[0]))
+            newest = newest_version(str(files.paths[0]))
         if source.version > newest:
             what = f"has no version {source.version}: its newest is {newest}"
             raise BadInput(source.path, what, "Correct `version`, or take it out")
         try:
-            DeltaTable(found.paths[0], version=source.version)
-        except Exception as error:  # of several kinds
-            what = f"has version {source.version} no longer: its log was cleaned up ({worded(error)})"
+            DeltaTable(files.paths[0], version=source.version)
+        except Exception as error:  # of several classes
+            what = f"has version {source.version} no longer: its log was cleaned up ({message_of(error)})"
             raise BadInput(source.path, what, "Correct `version`, or take it out") from None
-    return found
+    return files
 
 
 def _whole_folder(path: Path, source: Source) -> FileList | None:
-    """A folder that is one table: Delta, or a saved data set."""
+    """Return the folder of a Delta table or a saved data set, else None."""
     if not path.is_dir():
         return None
     if source.format in ("auto", "delta") and (path / _LOG).is_dir():
-        if odd := unreadable_in(path):
-            what = f"has `{odd}` in its path, under which Delta tables cannot be read"
+        if character := unreadable_in(path):
+            what = f"has `{character}` in its path, under which Delta tables cannot be read"
             raise BadInput(source.path, what, "Move it under a path of plain letters, digits and - _ . /")
         return FileList("delta", [path], {})
     if source.format in ("auto", "dataset") and formats.is_saved_dataset(path):
@@ -98,8 +98,8 @@ def _files(path: Path, source: Source) -> FileList:
     if not files:
         what = "no such file, folder or glob"
         if left_out:
-            some = "; ".join(f"{file}: {why}" for file, why in list(left_out.items())[:3])
-            what = f"holds no file that is read ({some})"
+            first = "; ".join(f"{file}: {why}" for file, why in list(left_out.items())[:3])
+            what = f"holds no file that is read ({first})"
         raise BadInput(source.path, what, CORRECT_IT)
     kinds = {formats.kind_of(p) for p in files} if source.format == "auto" else {source.format}
     kind = kinds.pop()
@@ -111,21 +111,21 @@ def _files(path: Path, source: Source) -> FileList:
 
 
 def _under(folder: Path, left_out: dict[str, str]) -> list[Path]:
-    """All files under a folder but those with a hidden name, or under one; links to folders are not followed."""
+    """Return the files under a folder, without hidden files and folders; links to folders are not followed."""
     _refuse_within_delta(folder)
     found: list[Path] = []
-    for place, folders, files in os.walk(folder, onerror=_raise):
+    for parent, folders, files in os.walk(folder, onerror=_raise):
         if _LOG in folders:
-            what = f"holds the Delta table {place}; {_DELTA}"
+            what = f"holds the Delta table {parent}; {_DELTA}"
             raise BadInput(str(folder), what, "Name the table, or move it elsewhere")
         for name in list(folders):
-            path = Path(place, name)
+            path = Path(parent, name)
             why = _hidden(name) or (_A_LINK if path.is_symlink() else None)
             if why:
                 left_out[f"{path}/"] = why
                 folders.remove(name)
         for name in files:
-            path = Path(place, name)
+            path = Path(parent, name)
             if why := _hidden(name) or _no_file(path):
                 left_out[str(path)] = why
             else:
@@ -134,17 +134,17 @@ def _under(folder: Path, left_out: dict[str, str]) -> list[Path]:
 
 
 def _note_links(top: Path, left_out: dict[str, str]) -> None:
-    for place, folders, _ in os.walk(top, onerror=_raise):
-        left_out |= {f"{place}/{name}/": _A_LINK for name in folders if Path(place, name).is_symlink()}
+    for parent, folders, _ in os.walk(top, onerror=_raise):
+        left_out |= {f"{parent}/{name}/": _A_LINK for name in folders if Path(parent, name).is_symlink()}
 
 
 def _matching(path: Path, left_out: dict[str, str]) -> list[Path]:
-    """The files that a glob stands for. A folder that is there by that very name is no pattern: `data [1]/*.csv`."""
+    """Return the files of a glob. A part that is the name of a folder is no pattern, as in `data [1]/*.csv`."""
     base, parts = Path(path.anchor or "."), list(path.relative_to(path.anchor).parts)
     while len(parts) > 1 and (base / parts[0]).is_dir():
         base /= parts.pop(0)
     pattern = "/".join(parts)
-    if not any(mark in pattern for mark in _WILD):
+    if not any(wildcard in pattern for wildcard in _WILDCARDS):
         return []
     shows_hidden = any(part.startswith(".") for part in parts)
     found = []
@@ -154,7 +154,7 @@ def _matching(path: Path, left_out: dict[str, str]) -> list[Path]:
             left_out[str(file)] = why
         else:
             found.append(file)
-    if "**" in parts:  # which does not go through links to folders
+    if "**" in parts:  # `**` does not follow links to folders
         above = "/".join(parts[: parts.index("**")])
         for top in base.glob(above) if above else [base]:
             _note_links(top, left_out)
@@ -164,9 +164,9 @@ def _matching(path: Path, left_out: dict[str, str]) -> list[Path]:
 
 
 def _refuse_within_delta(folder: Path) -> None:
-    for place in (folder, *folder.parents):
-        if (place / _LOG).is_dir():
-            raise BadInput(str(folder), f"is a part of the Delta table {place}; {_DELTA}", f"Name the table: {place}")
+    for parent in (folder, *folder.parents):
+        if (parent / _LOG).is_dir():
+            raise BadInput(str(folder), f"is a part of the Delta table {parent}; {_DELTA}", f"Name the table: {parent}")
 
 
 def _hidden(name: str) -> str | None:
@@ -178,14 +178,14 @@ def _no_file(path: Path) -> str | None:
         return None
     if path.is_dir():
         return "is a folder"
-    return "is a link to what is not there" if path.is_symlink() else "is no regular file"
+    return "is a broken link" if path.is_symlink() else "is no regular file"
 
 
 def _is_of_another(file: Path, kind: str, left_out: dict[str, str]) -> bool:
-    told = formats.kind_of(file)
-    if told in (None, kind):
+    by_name = formats.kind_of(file)
+    if by_name in (None, kind):
         return False
-    left_out[str(file)] = f"its name says {told}, and `format` is {kind}"
+    left_out[str(file)] = f"its name says {by_name}, and `format` is {kind}"
     return True
 
 

@@ -1,9 +1,11 @@
-"""One reader a file format: yields (number of the first row, frame) with the columns asked for, or (None) with all.
+"""One reader per file format: each yields the number of a batch's first row and the batch as a frame.
 
-Belongs here: bytes to frames, with the place of a row that cannot be decoded. Does not: which format a source has
-(`readers.py`), or what its columns mean (`meanings.py`). Row numbers count from 1; where rows and lines differ, a
-`#row` column holds them. A column of JSON whose values are not all of one plain type is a column of Python objects
-(`pl.Object`), so that no value is cast.
+Belongs here: reading files into frames, with the row number of a decoding error. Does not: the format of a source
+(`readers.py`), or the meaning of columns (`meanings.py`).
+
+A reader returns the columns asked for, or all if given None. Rows are numbered from 1; if row numbers are line numbers,
+a column `#row` has them. A column of JSON with values of several types is a column of Python objects (`pl.Object`), so
+that no value is cast.
 """
 
 import json
@@ -39,22 +41,22 @@ _SUFFIXES = {
 
 
 def kind_of(path: Path) -> str | None:
-    """The format a file's name tells, or None."""
+    """Return the format by a file's name, or None."""
     suffixes = [s for s in path.suffixes if s not in OPENERS]
     return _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
 
 
 def plain_name(path: Path) -> str:
-    """The name of a file without what tells its format and compression."""
+    """Return the name of a file without the suffixes of format and compression."""
     name = path.name
     for suffixes in (tuple(OPENERS), tuple(_SUFFIXES)):
-        if ending := next((one for one in suffixes if name.lower().endswith(one) and len(name) > len(one)), None):
-            name = name[: -len(ending)]
+        if suffix := next((s for s in suffixes if name.lower().endswith(s) and len(name) > len(s)), None):
+            name = name[: -len(suffix)]
     return name
 
 
 def is_saved_dataset(path: Path) -> bool:
-    """Whether a folder was written by `datasets.save_to_disk`."""
+    """Return whether a folder was written by `datasets.save_to_disk`."""
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
@@ -64,14 +66,14 @@ def _parquet(path: Path, columns: Columns, reading: Reading) -> Batches:
         yield from of_tables(tables, str(path), columns, reading)
         return
     try:
-        frame = pl.scan_parquet(path, glob=False)  # a name may hold brackets
+        frame = pl.scan_parquet(path, glob=False)  # a name may have brackets
         present = frame.collect_schema().names()
     except Exception as error:
         with translated(str(path), "not a readable Parquet file"):
-            arrow_rows.require_apart(path)
+            arrow_rows.require_unique_columns(path)
             raise error from None
-    wanted = columns if columns is not None and set(columns) <= set(present) else present
-    yield from bounded(placed(_scan(frame, wanted), lambda: [path], str(path)), str(path), reading)
+    selected = columns if columns is not None and set(columns) <= set(present) else present
+    yield from bounded(placed(_scan(frame, selected), lambda: [path], str(path)), str(path), reading)
 
 
 def _delta(path: Path, columns: Columns, reading: Reading) -> Batches:
@@ -81,12 +83,12 @@ def _delta(path: Path, columns: Columns, reading: Reading) -> Batches:
     with translated(str(path), "not a readable Delta table"):
         frame = pl.scan_delta(str(path), version=reading.source.version)
         present = frame.collect_schema().names()
-    wanted = columns if columns is not None and set(columns) <= set(present) else present
+    selected = columns if columns is not None and set(columns) <= set(present) else present
 
     def files() -> list[Path]:
         return [path / name for name in file_sizes(DeltaTable(path, version=reading.source.version))]
 
-    rows = placed(_scan(frame, wanted), files, str(path), "names a file that cannot be read")
+    rows = placed(_scan(frame, selected), files, str(path), "names a file that cannot be read")
     yield from bounded(rows, str(path), reading)
 
 
@@ -98,7 +100,7 @@ def _scan(frame: pl.LazyFrame, columns: list[str]) -> Batches:
 
 
 def _text(path: Path, _columns: Columns, reading: Reading) -> Batches:
-    """A row a file; of one that is too long for a row, a row for each part of it. A bad line spoils its row."""
+    """Read a file as one row, or as several rows if it is too long; a row with a bad line is bad."""
 
     def frame() -> pl.DataFrame:
         row = {"text": "".join(part)}
@@ -107,18 +109,18 @@ def _text(path: Path, _columns: Columns, reading: Reading) -> Batches:
         return pl.DataFrame(row)
 
     part: list[str] = []
-    start, held, spoilt = 1, 0, False
+    start, size, bad = 1, 0, False
     for line in lines(path):
-        if held + len(line.text) > LONGEST_ROW:
-            if not spoilt:
+        if size + len(line.text) > LONGEST_ROW:
+            if not bad:
                 yield start, frame()
-            part, start, held, spoilt = [], line.number, 0, False
-        if line.wrong and not spoilt:
-            line.spoils_a_row(path, reading)
-            spoilt = True
+            part, start, size, bad = [], line.number, 0, False
+        if line.wrong and not bad:
+            line.report(path, reading)
+            bad = True
         part.append(line.text)
-        held += len(line.text)
-    if not spoilt:
+        size += len(line.text)
+    if not bad:
         yield start, frame()
 
 

@@ -1,10 +1,11 @@
-"""Splits that a target does not bring: a tenth of train for each, rows that overlap kept together.
+"""Holding out validation and test rows of a target that has none: a tenth of train for each, by groups.
 
-Belongs here: which rows are held out. Does not: reading them, or taking out what overlaps all the same (`target.py`).
+Belongs here: choosing the held-out rows. Does not: reading them, or removing train rows that overlap them
+(`target.py`).
 
-A row that overlaps a held-out one must leave train, so a set of near-duplicates that is torn apart costs rows. Sets are
-therefore held out whole, as long as they are small and leave every label at least half of its rows. Where they are not
-enough, single rows of larger sets are held out, and what overlaps them leaves train.
+A train row that overlaps a held-out row must leave train. Rows that overlap each other form a group, and small groups
+are held out whole, as long as every label keeps at least half of its rows in train. If these are not enough, single
+rows of larger groups are held out, and the rows that overlap them leave train.
 """
 
 from collections import Counter
@@ -17,39 +18,39 @@ from getmore_assets.corpus.identity import draw
 from getmore_assets.corpus.leakage import Guard
 
 SHARE = 0.1  # of train, for each split
-_WHOLE = (10, 5, 3, 1)  # how many times the rows of a split train is: what counts as boilerplate grows with it
-_MOST_COST = 100_000_000  # of holding the rows against each other: about 3 s, and 1 GB
-_LARGEST = 0.5  # of a split: a larger set of rows that overlap would be most of what is evaluated on
-_CHOICE = 20  # rows drawn, of which the one is held out that costs train the fewest rows
+_BOILERPLATE_FACTORS = (10, 5, 3, 1)  # see `Guard`; the first whose comparison is cheap enough is used
+_MOST_COST = 100_000_000  # of comparing the rows with each other (`Guard.cost`): about 3 s and 1 GB
+_LARGEST = 0.5  # share of a split; a larger group would be most of the split
+_SAMPLE = 20  # rows, of which the row is held out that removes the fewest rows from train
 
 
 def by_rows(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
-    """The rows that are held out for each split, drawn one by one; how lakes of earlier versions were split.
+    """Return the held-out rows of each split as a mask, sampled row by row, as earlier versions did.
 
     Args:
         train: id and label of each row.
         splits: validation, test, or both.
     """
-    drawn = pl.Series([draw(i, "split") for i in train["id"]], dtype=pl.Float64)
-    once = train["label"].is_first_distinct() & train["label"].is_not_null()  # train keeps one row of every label
+    samples = pl.Series([draw(i, "split") for i in train["id"]], dtype=pl.Float64)
+    stays = train["label"].is_first_distinct() & train["label"].is_not_null()  # train keeps one row of every label
     low = {"validation": 0.0, "test": SHARE}
-    return {split: drawn.is_between(low[split], low[split] + SHARE, closed="left") & ~once for split in splits}
+    return {split: samples.is_between(low[split], low[split] + SHARE, closed="left") & ~stays for split in splits}
 
 
 def by_groups(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
-    """The rows that are held out for each split, as a mask over train; rows that overlap are held out together.
+    """Return the held-out rows of each split as a mask; rows that overlap are held out together.
 
     Args:
         train: id, text and label of each row.
         splits: validation, test, or both.
     """
-    graph, sets = _overlaps(train)
+    graph, groups = _overlaps(train)
     labels = train["label"].to_list()
     room = {label: count // 2 for label, count in Counter(labels).items()}
-    wanted = max(1, round(SHARE * train.height))
-    small = [rows for rows in sets if len(rows) <= max(1, _LARGEST * wanted)]
-    large = [row for rows in sets if len(rows) > max(1, _LARGEST * wanted) for row in rows]
-    free = np.ones(train.height, np.bool_)  # neither held out nor overlapping what is
+    size = max(1, round(SHARE * train.height))
+    small = [rows for rows in groups if len(rows) <= max(1, _LARGEST * size)]
+    large = [row for rows in groups if len(rows) > max(1, _LARGEST * size) for row in rows]
+    free = np.ones(train.height, np.bool_)  # rows that are not held out and overlap no held-out row
     held_out = {}
     for split in splits:
         mask = np.zeros(train.height, np.bool_)
@@ -62,12 +63,12 @@ def by_groups(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
                 free[rows] = False
                 free[graph[rows].indices] = False
 
-        while small and mask.sum() < wanted:
+        while small and mask.sum() < size:
             take(small.pop(0))
-        while large and mask.sum() < wanted:
-            some = large[:_CHOICE]
-            costs = [int(free[graph[[row]].indices].sum()) for row in some]
-            row = some[int(np.argmin(costs))]
+        while large and mask.sum() < size:
+            sample = large[:_SAMPLE]
+            costs = [int(free[graph[[row]].indices].sum()) for row in sample]
+            row = sample[int(np.argmin(costs))]
             large.remove(row)
             take([row])
         held_out[split] = pl.Series(mask)
@@ -75,21 +76,21 @@ def by_groups(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
 
 
 def _overlaps(train: pl.DataFrame) -> tuple[Any, list[list[int]]]:
-    """Which rows overlap, as a sparse matrix, and the sets of rows that hang together, in an order drawn by content."""
+    """Return a sparse matrix of the rows that overlap, and its connected components, in an order sampled by content."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
     first = train.select("id").with_row_index("row").group_by("id").agg(pl.col("row").min(), rows=pl.col("row"))
     pairs = first.explode("rows").select(pl.col("row").cast(pl.Int64), of=pl.col("rows").cast(pl.Int64))
     texts = train.select("id", "text", split=pl.lit("train"))
-    guards = (Guard(texts, whole) for whole in _WHOLE)
-    if guard := next((one for one in guards if one.cost() <= _MOST_COST), None):  # else all that is equal is together
+    guards = (Guard(texts, factor) for factor in _BOILERPLATE_FACTORS)
+    if guard := next((guard for guard in guards if guard.cost() <= _MOST_COST), None):  # else only equal rows group
         pairs = pl.concat([pairs, guard.pairs(texts).cast(pl.Int64)])
-    rows, of = (np.concatenate([pairs[one], pairs[other]]) for one, other in (("row", "of"), ("of", "row")))
+    rows, of = (np.concatenate([pairs[a], pairs[b]]) for a, b in (("row", "of"), ("of", "row")))
     graph = csr_array((np.ones(len(rows), np.bool_), (rows, of)), (train.height, train.height))
     _, component = connected_components(graph, directed=False)
-    draws = [draw(id_, "split") for id_ in train["id"]]
-    sets: dict[int, list[int]] = {}
-    for row in sorted(range(train.height), key=lambda row: (draws[row], row)):
-        sets.setdefault(int(component[row]), []).append(row)
-    return graph, list(sets.values())
+    samples = [draw(id_, "split") for id_ in train["id"]]
+    groups: dict[int, list[int]] = {}
+    for row in sorted(range(train.height), key=lambda row: (samples[row], row)):
+        groups.setdefault(int(component[row]), []).append(row)
+    return graph, list(groups.values())

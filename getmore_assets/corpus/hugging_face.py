@@ -1,7 +1,6 @@
-"""Data sets of Hugging Face's `datasets`: saved to a folder, or streamed from the hub.
+"""Data sets of Hugging Face's `datasets` package: saved to a folder, or streamed from the hub.
 
-Belongs here: everything that imports `datasets`. Does not: Parquet and JSON lines of a data set's repository, which are
-read as files (`formats.py`).
+Belongs here: everything that imports `datasets`. Does not: downloaded Parquet and JSON lines (`formats.py`).
 """
 
 import json
@@ -13,16 +12,16 @@ import polars as pl
 from getmore_assets.config import HUB_PREFIX
 from getmore_assets.corpus import arrow_rows
 from getmore_assets.corpus.frames import BATCH, Batches, Columns, bounded, of_rows, of_tables
-from getmore_assets.corpus.library_errors import guarded, translated, worded
+from getmore_assets.corpus.library_errors import guarded, message_of, translated
 from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.errors import BadInput
 
 
 def read_saved(path: Path, columns: Columns, reading: Reading) -> Batches:
-    """Yield the rows of a data set that `save_to_disk` wrote: those of one split."""
+    """Yield the rows of one split of a data set that `save_to_disk` wrote."""
     datasets, split = datasets_package(str(path)), reading.source.split
     with translated(str(path), "not a readable data set"):
-        if _is_saved_without_rows(path, split):  # which the package writes, and does not read
+        if _is_saved_without_rows(path, split):  # `datasets` writes such a folder, and cannot read it
             return
         loaded = datasets.load_from_disk(str(path))
         if isinstance(loaded, datasets.DatasetDict):
@@ -32,8 +31,7 @@ def read_saved(path: Path, columns: Columns, reading: Reading) -> Batches:
         elif "split" in reading.source.model_fields_set and str(loaded.split) != split:
             what = f"no split `{split}`: it is one data set" + (f", `{loaded.split}`" if loaded.split else "")
             raise BadInput(str(path), what, "Take `split` out, or correct it")
-        # Arrow follows a damaged offset wherever it points, out of the process's memory.
-        loaded.data.validate(full=True)
+        loaded.data.validate(full=True)  # Arrow would follow a damaged offset out of the process's memory
     if reading.source.whole_rows:
         yield from of_tables(arrow_rows.of_dataset(loaded), str(path), columns, reading)
         return
@@ -41,15 +39,15 @@ def read_saved(path: Path, columns: Columns, reading: Reading) -> Batches:
 
 
 def _is_saved_without_rows(path: Path, split: str) -> bool:
-    states = [place / "state.json" for place in (path, path / split) if (place / "state.json").is_file()]
+    states = [folder / "state.json" for folder in (path, path / split) if (folder / "state.json").is_file()]
     return bool(states) and not json.loads(states[0].read_text("utf-8"))["_data_files"]
 
 
 def datasets_package(where: str) -> Any:
-    """The package `datasets`.
+    """Import the package `datasets`.
 
     Raises:
-        BadInput: It is not installed; `where` says what needs it.
+        BadInput: The package is not installed; `where` names the source that needs it.
     """
     try:
         import datasets
@@ -60,7 +58,7 @@ def datasets_package(where: str) -> Any:
 
 
 def hub_revision(name: str) -> str:
-    """The commit of a data set on the hub.
+    """Return the commit hash of a data set on the hub.
 
     Raises:
         BadInput: The hub cannot be reached, or has no such data set.
@@ -75,20 +73,20 @@ def hub_revision(name: str) -> str:
 
 
 def read_hub(reading: Reading, columns: Columns) -> Batches:
-    """Rows of a data set on the Hugging Face hub, streamed.
+    """Yield the rows of a data set on the Hugging Face hub, streamed.
 
     Raises:
-        BadInput: It cannot be reached, or has no such split; a row is too long.
+        BadInput: The data set cannot be reached, or has no such split; a row is too long.
     """
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     source = reading.source
     datasets, name = datasets_package(source.path), source.path.removeprefix(HUB_PREFIX)
     try:
-        validate_repo_id(name)  # or `load_dataset` would read a folder of this machine
+        validate_repo_id(name)  # `load_dataset` would read a local folder
         loaded = datasets.load_dataset(name, source.config, split=source.split, streaming=True)
-    except Exception as error:  # the package runs into whatever the data set's files make it run into
-        what = f"cannot be loaded ({worded(error)})"
+    except Exception as error:  # of any class, depending on the data set's files
+        what = f"cannot be loaded ({message_of(error)})"
         raise BadInput(source.path, what, "Check name, config, split and network") from error
     if source.whole_rows:
         yield from of_tables(arrow_rows.of_dataset(loaded), source.path, columns, reading)

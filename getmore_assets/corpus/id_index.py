@@ -1,7 +1,6 @@
-"""Which of many millions of ids are known, and where each stands among them.
+"""An index of many millions of ids: whether an id is known, and its position.
 
-Belongs here: looking ids up. Does not: what an id is (`identity.py`), or the sorted runs that are searched
-(`bands.py`).
+Belongs here: looking ids up. Does not: computing ids (`identity.py`), or the sorted runs (`bands.py`).
 """
 
 from collections.abc import Iterable
@@ -17,23 +16,23 @@ _START = 1024
 
 
 class IdIndex:
-    """Ids, each with its place: the number of ids that were taken in before it. 20 bytes an id.
+    """Ids, each with its position in the order in which they were added, in 20 bytes an id.
 
-    A lookup takes log n steps, where a join of a batch with all ids takes n.
+    A lookup takes log n steps; a join of a batch with all ids would take n.
     """
 
     def __init__(self) -> None:
-        self._first = FirstRows()  # by the first hash of an id
-        self._rest = np.empty(_START, np.uint64)  # of each place, the second hash
-        self._colliding: dict[tuple[int, int], int] = {}  # ids whose first hash is that of another
+        self._first = FirstRows()  # positions by the first hash of an id
+        self._rest = np.empty(_START, np.uint64)  # the second hash of the id at each position
+        self._colliding: dict[tuple[int, int], int] = {}  # positions of ids whose first hash another id has
         self._count = 0
 
     @classmethod
     def of(cls, ids: pl.Series) -> Self:
-        """The places of ids, each of which stands once.
+        """Return the index of unique ids.
 
         Raises:
-            ValueError: An id stands twice.
+            ValueError: An id is given twice.
         """
         index = cls()
         if index.add(ids) < len(ids):
@@ -41,19 +40,19 @@ class IdIndex:
         return index
 
     def __len__(self) -> int:
-        """How many ids."""
+        """Number of ids."""
         return self._count
 
     def find(self, ids: pl.Series) -> np.ndarray:
-        """Return the place of each id, -1 where it is not known: `[len(ids)]`, int64."""
+        """Return the position of each id, -1 for an unknown id: `[len(ids)]`, int64."""
         first, rest = _halves(ids)
-        places = self._first.find(first)
-        for row in np.flatnonzero((places >= 0) & (self._rest[np.maximum(places, 0)] != rest)).tolist():
-            places[row] = self._colliding.get((int(first[row]), int(rest[row])), -1)
-        return places
+        positions = self._first.find(first)
+        for row in np.flatnonzero((positions >= 0) & (self._rest[np.maximum(positions, 0)] != rest)).tolist():
+            positions[row] = self._colliding.get((int(first[row]), int(rest[row])), -1)
+        return positions
 
     def add(self, ids: pl.Series) -> int:
-        """Take in the ids that are not known; returns how many they were."""
+        """Add the ids that are unknown, and return their number."""
         fresh = ids.filter(pl.Series(self.find(ids) < 0)).unique(maintain_order=True)
         first, rest = _halves(fresh)
         stop = self._count + len(fresh)
@@ -74,12 +73,12 @@ class IdIndex:
 
 @dataclass(frozen=True)
 class KnownRows:
-    """Rows that are known by their ids.
+    """The rows of a table, by id.
 
     Attributes:
-        ids: Each once.
-        marks: A hash of what else tells a row, for this process: `[ids]`, uint64.
-        doubled: Rows whose id had come before.
+        ids: The index of the ids.
+        marks: A hash of other columns of each row, valid in this process: `[ids]`, uint64.
+        doubled: Number of rows whose id an earlier row had.
     """
 
     ids: IdIndex
@@ -88,7 +87,7 @@ class KnownRows:
 
     @classmethod
     def of(cls, batches: Iterable[pl.DataFrame]) -> Self:
-        """Take in batches of `id` and the columns that tell a row."""
+        """Return the known rows of batches of `id` and the columns to hash."""
         ids, marks, doubled = IdIndex(), [np.empty(0, np.uint64)], 0
         for batch in batches:
             once = batch.unique("id", keep="first", maintain_order=True)
@@ -99,10 +98,10 @@ class KnownRows:
 
 
 def marks_of(rows: pl.DataFrame) -> np.ndarray:
-    """Return a hash of each row, for this process: `[rows]`, uint64."""
+    """Return a hash of each row, valid in this process: `[rows]`, uint64."""
     return rows.hash_rows().to_numpy()
 
 
 def _halves(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Two hashes of each id, 128 bits together, for this process: `[len(ids)]`, uint64."""
+    """Return two 64-bit hashes of each id, valid in this process: `[len(ids)]`, uint64."""
     return ids.hash(seed=1).to_numpy(), ids.hash(seed=2).to_numpy()

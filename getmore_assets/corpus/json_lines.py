@@ -1,7 +1,7 @@
-"""Files of JSON: one object a line, or one list of objects, alone or in an object; each object decoded strictly.
+"""Reading JSON files: one object per line, or one list of objects, alone or in an object.
 
-Belongs here: lines to rows, and what is no file of JSON lines though some lines look so. Does not: lines (`lines.py`),
-elements of a list (`json_list.py`), or what a value means (`meanings.py`).
+Belongs here: decoding each object strictly, and refusing a file that is one other JSON value. Does not: lines
+(`lines.py`), elements of a list (`json_list.py`), or the meaning of values (`meanings.py`).
 """
 
 import json
@@ -19,7 +19,7 @@ from getmore_assets.errors import BadInput
 
 
 def read(path: Path, columns: Columns, reading: Reading) -> Batches:
-    """Yield the rows of a file of JSON lines, or of one list: the columns asked for, or all."""
+    """Yield the rows of a JSON file with the columns asked for, or with all."""
     rows_of = json_list.rows_of(path)
     if rows_of and rows_of.keys:
         reading.dialect = f"its rows are those of its list `{'.'.join(rows_of.keys)}`"
@@ -29,7 +29,7 @@ def read(path: Path, columns: Columns, reading: Reading) -> Batches:
         for line in _objects(path):
             number, text, wrong = line
             if wrong:
-                line.spoils_a_row(path, reading)
+                line.report(path, reading)
                 continue
             if not text.strip():
                 continue
@@ -37,7 +37,7 @@ def read(path: Path, columns: Columns, reading: Reading) -> Batches:
                 row = _ROW.decode(text.strip(JSON_SPACE))
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
-                if "\\ud" in text or "\\uD" in text:  # half a surrogate pair is no text
+                if "\\ud" in text or "\\uD" in text:  # refuse half a surrogate pair
                     json.dumps(row, ensure_ascii=False).encode("utf-8")
             except (ValueError, RecursionError) as error:
                 _refuse_one_document(path, number, text)
@@ -49,34 +49,34 @@ def read(path: Path, columns: Columns, reading: Reading) -> Batches:
 
 
 def _objects(path: Path) -> Iterator[Line]:
-    """What an object each is expected in: the rows of one value of JSON, else lines."""
+    """Return the texts that must each be an object: elements of a list, or lines."""
     rows = json_list.rows_of(path)
     return lines(path) if rows is None else json_list.elements(path, rows)
 
 
 def _keys(path: Path) -> set[str]:
-    """The keys that any row has: of a large file the first rows may lack a column."""
-    found = set[str]()
+    """Return the keys of all rows."""
+    keys = set[str]()
     for line in _objects(path):
         with suppress(ValueError, RecursionError):
             row = _ROW.decode(line.text.strip(JSON_SPACE))
-            found |= set(row) if isinstance(row, dict) else set()
-    return found
+            keys |= set(row) if isinstance(row, dict) else set()
+    return keys
 
 
 def _refuse_one_document(path: Path, number: int, text: str) -> None:
-    """Refuse a file that is one value of JSON, of which some lines alone may look like rows.
+    """Refuse a file that is one JSON value over several lines; single lines of it may look like rows.
 
     Raises:
-        BadInput: The first line of the file begins an object or a list that goes on below.
+        BadInput: The first line of the file begins an object or a list that a later line closes.
     """
     if number > 1:
         return
-    begun = text.strip(JSON_SPACE)
+    start = text.strip(JSON_SPACE)
     try:
-        json.loads(begun)
+        json.loads(start)
     except json.JSONDecodeError as error:
-        if begun[0] in "[{" and error.pos >= len(begun):
+        if start[0] in "[{" and error.pos >= len(start):
             what = "is one value of JSON over several lines, neither a list of objects nor an object that is mostly one"
             fix = "Write its rows one a line, as with `jq -c '.messages[]'` where they are under `messages`"
             raise BadInput(str(path), what, fix) from None
@@ -85,12 +85,12 @@ def _refuse_one_document(path: Path, number: int, text: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Row:
-    """An object of JSON; of two fields of one name, no other reader would say which counts."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """Return a JSON object; two fields of one name are refused, as JSON readers differ in which they take."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"two fields are called `{next(name for name in names if names.count(name) > 1)}`")
-    return found
+    return row
 
 
 _ROW = json.JSONDecoder(object_pairs_hook=_object)

@@ -1,10 +1,10 @@
-"""Files that are one value of JSON, as exports of chats and of web services are: a row an element of its list.
+"""Files that are one JSON value, such as exports of chats and web services: each element of its list is a row.
 
-Belongs here: finding the list, and where an element ends, in pieces of bounded size. Does not: decoding elements
+Belongs here: finding the list, and splitting it into elements in bounded memory. Does not: decoding elements
 (`json_lines.py`).
 
-The file is a list of objects, or an object with one list of objects (`messages`, or `chats.list`) that takes more than
-half of its bytes. An object whose list is a conversation with roles, as trainers read it, is one row.
+The file is a list of objects, or an object in which one list of objects (`messages`, or `chats.list`) takes more than
+half of the bytes. An object whose list is a conversation with roles, as trainers read it, is one row.
 """
 
 import json
@@ -21,23 +21,25 @@ from getmore_assets.corpus.rendering import is_trainable
 from getmore_assets.errors import BadInput
 
 _PIECE = 2**16  # bytes
-_LONGEST_KEY = 1024  # bytes, with what stands around it
+_LONGEST_KEY = 1024  # bytes, with quotes, colon and white space
 _LIST = re.compile(rb"^(?:\xef\xbb\xbf)?\s*\[\s*\{")
 _OBJECT = re.compile(rb"^(?:\xef\xbb\xbf)?\s*\{")
-_Sign = tuple[bytes, bytes, memoryview]  # what stands before it, a bracket or comma, what follows it
+_Token = tuple[
+    bytes, bytes, memoryview
+]  # the bytes before a bracket or comma, the bracket or comma, the bytes after it
 _OPENS, _CLOSES = (b"[", b"{"), (b"]", b"}")
-_OUTSIDE, _INSIDE = re.compile(rb'["{}\[\],]'), re.compile(rb'["\\]')
-_BREAKS = re.compile(rb"\s*[\r\n]\s*")  # no string of JSON holds one as it stands, so they lie between values
+_OUTSIDE, _INSIDE = re.compile(rb'["{}\[\],]'), re.compile(rb'["\\]')  # outside and inside of strings
+_BREAKS = re.compile(rb"\s*[\r\n]\s*")  # line ends are between values, as strings of JSON escape them
 
 
 @dataclass(frozen=True)
 class JsonList:
-    """Where the rows of a file are that is one value of JSON.
+    """The location of the rows in a file that is one JSON value.
 
     Attributes:
-        keys: From the outer object to its list; empty where the file is a list, or an object that is one row.
+        keys: The keys from the outer object to the list; empty if the file is a list, or one row.
         is_one: Whether the file is an object that is one row.
-        beside: Objects in other lists, which are not read, by dotted keys.
+        beside: Number of objects in other lists, which are not read, by dotted keys.
     """
 
     keys: tuple[str, ...] = ()
@@ -46,17 +48,17 @@ class JsonList:
 
 
 def rows_of(path: Path) -> JsonList | None:
-    """Where the rows of a file are that is one value of JSON; None where its rows are lines.
+    """Return the location of the rows in a file that is one JSON value; None if the rows are lines.
 
     Raises:
-        BadInput: It cannot be opened or read.
+        BadInput: The file cannot be opened or read.
     """
-    seen = path.stat()
-    return _rows_of(path, seen.st_size, seen.st_mtime_ns)
+    state = path.stat()
+    return _rows_of(path, state.st_size, state.st_mtime_ns)
 
 
 def elements(path: Path, rows: JsonList) -> Iterator[Line]:
-    """Yield each row of a file that is one value of JSON, on one line; its number is its place in the list, from 1.
+    """Yield each row of a file that is one JSON value as a line; the line's number is the row's position, from 1.
 
     Raises:
         BadInput: The file is cut off, or something follows the list.
@@ -72,16 +74,16 @@ def elements(path: Path, rows: JsonList) -> Iterator[Line]:
 @lru_cache(maxsize=1024)
 def _rows_of(path: Path, _size: int, _changed_ns: int) -> JsonList | None:
     with stream_of(path) as stream, reading_to_its_end(path):
-        begins = stream.peek(_PIECE)
-        if _LIST.match(begins):
+        start = stream.peek(_PIECE)
+        if _LIST.match(start):
             return JsonList()
-        found = _object(stream) if _OBJECT.match(begins) else None
-    if found is None or not found.is_all or not found.lists:
+        outer = _object(stream) if _OBJECT.match(start) else None
+    if outer is None or not outer.is_all or not outer.lists:
         return None
-    keys = max(found.lists, key=lambda one: found.lists[one].size)
-    beside = Counter({".".join(one): found.lists[one].objects for one in found.lists if one != keys})
-    on_one_line = not found.is_broken
-    if 2 * found.lists[keys].size <= found.size or (on_one_line and _is_lines(path)):
+    keys = max(outer.lists, key=lambda keys: outer.lists[keys].size)
+    beside = Counter({".".join(other): outer.lists[other].objects for other in outer.lists if other != keys})
+    on_one_line = not outer.is_broken
+    if 2 * outer.lists[keys].size <= outer.size or (on_one_line and _is_lines(path)):
         return None
     if is_trainable(_first(path, JsonList(keys))):
         return None if on_one_line else JsonList(is_one=True)
@@ -89,12 +91,12 @@ def _rows_of(path: Path, _size: int, _changed_ns: int) -> JsonList | None:
 
 
 def _is_lines(path: Path) -> bool:
-    """Whether a file's name says that each of its lines is a row."""
+    """Return whether a file's name says that each line is a row."""
     return [suffix for suffix in path.suffixes if suffix not in OPENERS][-1:] != [".json"]
 
 
 def _first(path: Path, rows: JsonList) -> Any:
-    """The first element of a list; None where it is no JSON."""
+    """Return the first element of a list; None if it is no JSON."""
     try:
         return json.loads(next(elements(path, rows)).text)
     except (ValueError, RecursionError):
@@ -102,19 +104,19 @@ def _first(path: Path, rows: JsonList) -> Any:
 
 
 def _rows(stream: Any, path: Path, rows: JsonList) -> Iterator[bytes | None]:
-    """The bytes of each row; None in the place of one that is too long."""
+    """Yield the bytes of each row; None for a row that is too long."""
     if rows.is_one:
         whole = stream.read(LONGEST_ROW + 1)
         yield whole if len(whole) <= LONGEST_ROW else None
     elif rows.keys:
-        yield from _parts((signs for keys, signs in _placed(_signs(stream)) if keys == rows.keys), path)
+        yield from _split((token for keys, token in _with_keys(_tokens(stream)) if keys == rows.keys), path)
     else:
-        yield from _parts(_signs(stream), path, stream)
+        yield from _split(_tokens(stream), path, stream)
 
 
 @dataclass
 class _List:
-    """A list of objects within an object: its bytes, and how many objects are in it."""
+    """A list of objects within an object: its size in bytes, and its number of objects."""
 
     size: int = 0
     objects: int = 0
@@ -125,10 +127,10 @@ class _Object:
     """The object that a file begins with.
 
     Attributes:
-        lists: Its lists of objects that are in no other list, by their keys.
-        size: Its bytes.
-        is_broken: Whether it goes over several lines.
-        is_all: Whether nothing follows it.
+        lists: The outermost lists of objects, by their keys.
+        size: Size in bytes.
+        is_broken: Whether the object has line breaks.
+        is_all: Whether nothing follows the object.
     """
 
     lists: dict[tuple[str, ...], _List]
@@ -138,104 +140,101 @@ class _Object:
 
 
 def _object(stream: Any) -> _Object | None:
-    """Read the object that a file begins with; None where it is not closed."""
+    """Read the object that a file begins with; None if it is not closed."""
     lists: dict[tuple[str, ...], _List] = {}
     size, depth, is_broken = 0, 0, False
-    for keys, (before, sign, rest) in _placed(_signs(stream)):
+    for keys, (before, sign, rest) in _with_keys(_tokens(stream)):
         size += len(before) + len(sign)
         is_broken = is_broken or b"\n" in before or b"\r" in before
         depth += (sign in _OPENS) - (sign in _CLOSES)
         if keys is not None:
-            found = lists.setdefault(keys, _List())
-            found.size += len(before) + len(sign)
-            found.objects += sign == b"{" and depth == len(keys) + 2
+            each = lists.setdefault(keys, _List())
+            each.size += len(before) + len(sign)
+            each.objects += sign == b"{" and depth == len(keys) + 2
         elif depth == 0 and sign in _CLOSES:
             is_all = not (bytes(rest).strip() or stream.read(_PIECE).strip())
-            return _Object({keys: one for keys, one in lists.items() if one.objects}, size, is_broken, is_all)
+            return _Object({keys: each for keys, each in lists.items() if each.objects}, size, is_broken, is_all)
     return None
 
 
-def _placed(signs: Iterator[_Sign]) -> Iterator[tuple[tuple[str, ...] | None, _Sign]]:
-    """Signs of an object, each with the keys of the list that it is in, opens or closes; None outside of lists."""
-    held, keys, within = bytearray(), list[str](), 0
-    for one in signs:
-        before, sign, _ = one
-        if within:
-            within += (sign in _OPENS) - (sign in _CLOSES)
-            yield tuple(keys[1:]), one
-            if not within:
+def _with_keys(tokens: Iterator[_Token]) -> Iterator[tuple[tuple[str, ...] | None, _Token]]:
+    """Yield the tokens of an object, each with the keys of the list around it; None outside of lists."""
+    text, keys, depth_in_list = bytearray(), list[str](), 0
+    for token in tokens:
+        before, sign, _ = token
+        if depth_in_list:
+            depth_in_list += (sign in _OPENS) - (sign in _CLOSES)
+            yield tuple(keys[1:]), token
+            if not depth_in_list:
                 keys.pop()
             continue
-        held = (held + before)[-_LONGEST_KEY:]
+        text = (text + before)[-_LONGEST_KEY:]
         if sign in _OPENS:
-            keys.append(_key(held))
-            within = int(sign == b"[")
+            keys.append(_key(text))
+            depth_in_list = int(sign == b"[")
         elif sign in _CLOSES and keys:
             keys.pop()
         if sign:
-            held.clear()
-        yield tuple(keys[1:]) if within else None, one
+            text.clear()
+        yield tuple(keys[1:]) if depth_in_list else None, token
 
 
-def _key(held: bytearray) -> str:
-    """Return the key before a value."""
+def _key(text: bytearray) -> str:
+    """Return the key in the text before a value."""
     try:
-        return str(json.loads(held.strip().removesuffix(b":")))
+        return str(json.loads(text.strip().removesuffix(b":")))
     except ValueError:
         return ""
 
 
-def _parts(signs: Iterable[_Sign], path: Path, stream: Any = None) -> Iterator[bytes | None]:
-    """The bytes of each element of a list; None in the place of one that is too long, of which a piece is held at most.
+def _split(tokens: Iterable[_Token], path: Path, stream: Any = None) -> Iterator[bytes | None]:
+    """Yield the bytes of each element of a list; None for an element that is too long, which is not kept in memory.
 
-    Where the list is the file, `stream` must end with it.
+    With `stream`, the file must end with the list.
     """
-    held, depth, too_long = bytearray(), 0, False
-    for before, sign, rest in signs:
+    element, depth, too_long = bytearray(), 0, False
+    for before, sign, rest in tokens:
         depth += (sign in _OPENS) - (sign in _CLOSES)
         ends = depth == 0 and sign in _CLOSES
         if ends or (depth == 1 and sign == b","):
-            held += before
-            if sign == b"," or held.strip() or too_long:
-                yield None if too_long or len(held) > LONGEST_ROW else bytes(held)
-            held, too_long = bytearray(), False
+            element += before
+            if sign == b"," or element.strip() or too_long:
+                yield None if too_long or len(element) > LONGEST_ROW else bytes(element)
+            element, too_long = bytearray(), False
         elif depth > 1 or sign != b"[":
-            held += before + sign if depth else b""
+            element += before + sign if depth else b""
         if ends:
             if stream is not None:
                 _refuse_more(bytes(rest), stream, path)
             return
-        if len(held) > LONGEST_ROW:
-            held, too_long = bytearray(), True
+        if len(element) > LONGEST_ROW:
+            element, too_long = bytearray(), True
     raise BadInput(str(path), "is a list of JSON that is not closed", "Copy or export the file again")
 
 
-def _signs(stream: Any) -> Iterator[_Sign]:
-    """The brackets and commas outside of strings: what stands before each since the last, it, and what follows it.
-
-    At the end of a piece that is read the sign is empty.
-    """
+def _tokens(stream: Any) -> Iterator[_Token]:
+    """Yield the brackets and commas outside of strings; at the end of each piece read, a token with an empty sign."""
     inside = escaped = False
     while piece := stream.read(_PIECE):
         start, at, escaped = 0, int(escaped), False
-        while found := (_INSIDE if inside else _OUTSIDE).search(piece, at):
-            at = found.end()
-            if found[0] == b"\\":
+        while match := (_INSIDE if inside else _OUTSIDE).search(piece, at):
+            at = match.end()
+            if match[0] == b"\\":
                 escaped = at == len(piece)
                 at += 1
-            elif found[0] == b'"':
+            elif match[0] == b'"':
                 inside = not inside
             else:
-                yield piece[start : found.start()], found[0], memoryview(piece)[at:]
+                yield piece[start : match.start()], match[0], memoryview(piece)[at:]
                 start = at
         yield piece[start:], b"", memoryview(b"")
 
 
 def _refuse_more(rest: bytes, stream: Any, path: Path) -> None:
-    """Refuse a file that goes on after its list.
+    """Require that a file ends with its list.
 
     Raises:
-        BadInput: It does.
+        BadInput: Something follows the list.
     """
     if rest.strip() or stream.read(_PIECE).strip():
         what = "goes on after its list of JSON"

@@ -1,7 +1,7 @@
-"""What a library raises over a damaged file, as a refusal that names the file.
+"""Turning exceptions of libraries about damaged files into `BadInput` with the file's name.
 
-Belongs here: the one place where an exception of polars, deltalake, datasets, pyarrow, zstandard, json or csv becomes
-a `BadInput`. Does not: checks of our own, which say more (`formats.py`, `meanings.py`).
+Belongs here: exceptions of polars, deltalake, datasets, pyarrow, zstandard, json and csv. Does not: checks of our own
+(`formats.py`, `meanings.py`).
 """
 
 import re
@@ -13,8 +13,8 @@ from getmore_assets.errors import BadInput
 
 _T = TypeVar("_T")
 _LONGEST = 300  # characters of a library's message
-_PANIC = "PanicException"  # of pyo3; each Rust library has a class of its own, which is no `Exception`
-_STACK = "This error occurred with the following context stack"  # of polars, for its developers
+_PANIC = "PanicException"  # pyo3's; each Rust library has its own class of this name, which is no `Exception`
+_STACK = "This error occurred with the following context stack"  # in messages of Polars, for its developers
 _UNSUPPORTED = re.compile(r"requires reader version|reader feature|not support", re.IGNORECASE)
 _WITHOUT_IT = "Write it without that feature, or its rows as Parquet files"
 _WRITE_AGAIN = "Copy it again, or have the program that wrote it write it again"
@@ -28,14 +28,14 @@ _FIXES: dict[type[BaseException], str] = {
 
 @contextmanager
 def translated(where: str, what: str = "cannot be read") -> Iterator[None]:
-    """Turn what a library raises inside into a refusal.
+    """Turn exceptions of libraries into `BadInput`.
 
     Args:
-        where: The file, with the row or the row group where they are known.
-        what: What went wrong, in our words; the library's follow in brackets.
+        where: The file, with the row or the row group if known.
+        what: What went wrong; the library's message follows in brackets.
 
     Raises:
-        BadInput: Anything but a refusal, a failed assertion or an interrupt was raised inside.
+        BadInput: The block raised anything but `BadInput`, a failed assertion or an interrupt.
     """
     try:
         yield
@@ -44,14 +44,14 @@ def translated(where: str, what: str = "cannot be read") -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise
-        said = worded(error)
-        fix = _WITHOUT_IT if _UNSUPPORTED.search(said) else _WRITE_AGAIN
+        message = message_of(error)
+        fix = _WITHOUT_IT if _UNSUPPORTED.search(message) else _WRITE_AGAIN
         fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), fix)
-        raise BadInput(where, f"{what} ({said})", fix) from error
+        raise BadInput(where, f"{what} ({message})", fix) from error
 
 
 def guarded(where: str, rows: Iterator[_T], what: str = "cannot be read") -> Iterator[_T]:
-    """The same rows; what a library raises on the way is a refusal.
+    """Yield from an iterator within `translated`.
 
     Raises:
         BadInput: As `translated`.
@@ -60,7 +60,7 @@ def guarded(where: str, rows: Iterator[_T], what: str = "cannot be read") -> Ite
         yield from rows
 
 
-def worded(error: BaseException) -> str:
-    """A library's message on one line of bounded length, after the name of its class where it says nothing."""
+def message_of(error: BaseException) -> str:
+    """Return an exception's message on one line of bounded length, or the name of its class if it has none."""
     words = " ".join(str(error).partition("stack backtrace")[0].split()).partition(_STACK)[0].strip()[:_LONGEST]
     return words or type(error).__name__

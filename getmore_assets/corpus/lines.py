@@ -1,7 +1,7 @@
-"""A text file's bytes, plain or compressed, as numbered lines of bounded length.
+"""The lines of a text file, plain or compressed, with numbers and of bounded length.
 
-Belongs here: opening, decompressing, cutting into lines; refusing a file that is cut off; saying which line is too long
-or not UTF-8. Does not: what a line means, and so which row a bad line spoils (`formats.py`).
+Belongs here: opening, decompressing and splitting; refusing a truncated file; marking lines that are too long or not
+UTF-8. Does not: rows (`formats.py`, `delimited.py`, `json_lines.py`).
 """
 
 import gzip
@@ -18,17 +18,17 @@ from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
-#: The most bytes of a row: what is longer is no text that anyone would train on, and would be held several times over.
+#: The most bytes of a row. Longer texts are not useful for training, and a row is in memory several times.
 LONGEST_ROW = 16 * 2**20
 TOO_LONG = f"longer than {LONGEST_ROW // 2**20} MiB"
 CUT_IT = "Cut it into several rows, or set `bad_rows: skip`"
-_SIP = 1024  # compressed bytes at a time: a block of four bytes may stand for 128 KiB
+_SIP = 1024  # compressed bytes at a time: four bytes may decompress to 128 KiB
 _BUFFER = 2**16  # bytes
-_MOST_NULS = 8  # where more than one byte in 8 is 0, the file is not UTF-8 text
+_MOST_NULS = 8  # a file in which more than one byte in 8 is 0 is not UTF-8 text
 
 
 class _Zstd(io.RawIOBase):
-    """Frames one after the other; where the last is cut off an error, for which the package's own reader stops."""
+    """A reader of zstd frames that raises if the last frame is truncated; the package's own reader stops silently."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -50,9 +50,9 @@ class _Zstd(io.RawIOBase):
             self._ready, self._left = memoryview(self._frame.decompress(compressed)), b""
             if self._frame.eof:
                 self._left, self._frame = self._frame.unused_data, None
-        some = self._ready[: len(buffer)]
-        buffer[: len(some)], self._ready = some, self._ready[len(some) :]
-        return len(some)
+        part = self._ready[: len(buffer)]
+        buffer[: len(part)], self._ready = part, self._ready[len(part) :]
+        return len(part)
 
     def close(self) -> None:
         self._file.close()
@@ -63,17 +63,17 @@ def _open_zstd(path: Path, _mode: str) -> BinaryIO:
     return io.BufferedReader(_Zstd(path), _BUFFER)
 
 
-#: How a file's name ends → how it is opened, where it is compressed.
+#: The function that opens a compressed file, by suffix.
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".zst": _open_zstd}
 
 
 class Line(NamedTuple):
-    """A line with its end. Of a bad line, `text` is no text of the file: the row that the line is part of is bad.
+    """A line with its line end. A bad line makes its row bad.
 
     Attributes:
-        number: The first line of a file is 1.
-        text: Where bytes are not UTF-8, U+FFFD stands for them, so that quotes and delimiters stay where they are.
-            Empty where the line is too long.
+        number: The line number, from 1.
+        text: The text. Bytes that are not UTF-8 are replaced by U+FFFD, so that quotes and delimiters can be parsed.
+            Empty for a line that is too long.
         wrong: What is wrong with the line, or None.
     """
 
@@ -81,8 +81,8 @@ class Line(NamedTuple):
     text: str
     wrong: str | None = None
 
-    def spoils_a_row(self, path: Path, reading: Reading) -> None:
-        """Count the row that this bad line is part of, or refuse it.
+    def report(self, path: Path, reading: Reading) -> None:
+        """Count the row of this bad line as skipped, or refuse it.
 
         Raises:
             BadInput: `bad_rows` is `error`.
@@ -93,10 +93,10 @@ class Line(NamedTuple):
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """Yield the lines of a UTF-8 file, plain, gz or zst; a lone CR ends a line where the file begins without LF.
+    """Yield the lines of a UTF-8 file, plain, gz or zst; CR ends a line if the start of the file has no LF.
 
     Raises:
-        BadInput: The file cannot be opened, or is cut off.
+        BadInput: The file cannot be opened, or is truncated.
     """
     with stream_of(path) as stream, reading_to_its_end(path):
         for number, line in enumerate(_whole_lines(stream, path), 1):
@@ -104,10 +104,10 @@ def lines(path: Path) -> Iterator[Line]:
 
 
 def stream_of(path: Path) -> Any:
-    """The bytes of a file, plain, gz or zst.
+    """Open a file, plain, gz or zst, as a stream of bytes.
 
     Raises:
-        BadInput: It cannot be opened.
+        BadInput: The file cannot be opened.
     """
     with translated(str(path), "cannot be opened"):
         return OPENERS.get(path.suffix, Path.open)(path, "rb")
@@ -115,10 +115,10 @@ def stream_of(path: Path) -> Any:
 
 @contextmanager
 def reading_to_its_end(path: Path) -> Iterator[None]:
-    """Refuse a file that is cut off or damaged, while it is read.
+    """Refuse a truncated or damaged file while it is read.
 
     Raises:
-        BadInput: It is.
+        BadInput: The file is truncated or damaged.
     """
     try:
         yield
@@ -127,7 +127,7 @@ def reading_to_its_end(path: Path) -> Iterator[None]:
 
 
 def decoded(number: int, line: bytes | None) -> Line:
-    """A line or an element of a list as text; None stands for one that is too long."""
+    """Decode a line, or an element of a list; None stands for bytes that are too long."""
     if line is None:
         return Line(number, "", TOO_LONG)
     encoding = "utf-8-sig" if number == 1 else "utf-8"
@@ -139,7 +139,7 @@ def decoded(number: int, line: bytes | None) -> Line:
 
 
 def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:
-    """Lines; None in the place of one that is too long, of which no more than a piece is ever held."""
+    """Yield lines; None for a line that is too long, which is not kept in memory."""
     head = stream.peek(_BUFFER)
     if head.count(0) * _MOST_NULS > len(head):
         what = "is UTF-16 or no text: more than one byte in eight at its start is 0"
@@ -157,14 +157,14 @@ def _whole_lines(stream: Any, path: Path) -> Iterator[bytes | None]:
 
 
 def _ended_by_cr(stream: Any) -> Iterator[bytes | None]:
-    """Lines of a file of the old Mac OS, as spreadsheets still write them there."""
-    held, too_long = b"", False
+    """Yield the lines of a file of the classic Mac OS, which some spreadsheets still write."""
+    rest, too_long = b"", False
     while piece := stream.read(_BUFFER):
-        *whole, held = (held + piece).split(b"\r")
+        *whole, rest = (rest + piece).split(b"\r")
         for line in whole:
             yield None if too_long else line + b"\r"
             too_long = False
-        if len(held) > LONGEST_ROW:
-            held, too_long = b"", True
-    if held or too_long:
-        yield None if too_long else held
+        if len(rest) > LONGEST_ROW:
+            rest, too_long = b"", True
+    if rest or too_long:
+        yield None if too_long else rest

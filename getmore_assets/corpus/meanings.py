@@ -1,11 +1,10 @@
-"""What a foreign column must hold to be one of ours: each value is proved, none is cast in the hope that it fits.
+"""Validating columns of users' files as text, labels, domains, ids or vectors; no value is cast on suspicion.
 
-Belongs here: one function a meaning (text, label, domain and source, id, vector), from a column as it was read to our
-values and, for each row that does not have the meaning, the reason. Does not: reading (`formats.py`), what becomes of
-a row without the meaning (`readers.py`).
+Belongs here: one function per meaning, which returns the values and, for each invalid row, the reason. Does not:
+reading (`formats.py`), or skipping and refusing rows (`fields.py`).
 
-A column comes typed (Parquet, Delta, data sets), as strings (delimited files), or as Python objects (`pl.Object`, from
-JSON, where each row has a type of its own).
+A column is typed (Parquet, Delta, data sets), of strings (delimited files), or of Python objects (`pl.Object`, from
+JSON, with a type per value).
 """
 
 import math
@@ -24,7 +23,7 @@ _VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
 _LARGEST = float(np.finfo(np.float32).max)
 _STRINGS = (pl.String, pl.Categorical, pl.Enum)
 _TIMES = (pl.Date, pl.Datetime, pl.Time)
-#: Reasons that say that a row holds nothing, rather than something else.
+#: The reasons of missing values, as opposed to values of a wrong type.
 ABSENT = ("is null", "is blank", "is NaN or infinite")
 _NAMES = {
     str: "text",
@@ -37,13 +36,13 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Proved:
-    """A column with one meaning.
+class Validated:
+    """A validated column.
 
     Attributes:
-        values: [rows], of our dtype; null where a row does not have the meaning.
-        reasons: [rows], strings: what the row holds instead, as "is null"; null where it has the meaning.
-        fits: Whether the column's type can hold the meaning at all. Where it cannot, more than a row is wrong.
+        values: [rows], the values; null for invalid rows.
+        reasons: [rows], strings: why a row is invalid, as "is null"; null for valid rows.
+        fits: Whether the column's type can have the meaning; if not, every row is invalid.
     """
 
     values: pl.Series
@@ -51,8 +50,8 @@ class Proved:
     fits: bool = True
 
 
-def text(column: pl.Series) -> Proved:
-    """Strings with at least one visible character; of JSON also text in pieces (`rendering.in_pieces`)."""
+def text(column: pl.Series) -> Validated:
+    """Validate texts: strings with at least one visible character; from JSON also texts in pieces."""
     if column.dtype == pl.Object:
         return _each(column, _text_of)
     if column.dtype == pl.Null or isinstance(column.dtype, _STRINGS):
@@ -60,37 +59,37 @@ def text(column: pl.Series) -> Proved:
     return _misfit(column, pl.String)
 
 
-def label(column: pl.Series) -> Proved:
-    """Names of classes: strings that are not blank, whole numbers, true or false, finite numbers."""
+def label(column: pl.Series) -> Validated:
+    """Validate labels: strings that are not blank, integers, booleans, finite numbers."""
     return _name(column, times=False)
 
 
-def domain(column: pl.Series) -> Proved:
-    """Names of groups: as labels are, and dates. A source is one, too. A row without one has the reason `is null`."""
+def domain(column: pl.Series) -> Validated:
+    """Validate domains and sources: values as of labels, and dates."""
     return _name(column, times=True)
 
 
-def id_(column: pl.Series) -> Proved:
-    """Strings that are not blank, or whole numbers."""
+def id_(column: pl.Series) -> Validated:
+    """Validate ids: strings that are not blank, or integers."""
     if column.dtype.is_float() or column.dtype == pl.Boolean:
         return _misfit(column, pl.String)
     return _name(column, times=False)
 
 
-def vector(column: pl.Series) -> Proved:
-    """Lists of finite numbers, not all zero, as lists of float32."""
+def vector(column: pl.Series) -> Validated:
+    """Validate vectors: lists of finite numbers, not all zero; the values are lists of float32."""
     if column.dtype == pl.Object:
-        column, odd = _lists(column)
+        column, no_list = _lists(column)
     else:
         if not isinstance(column.dtype, pl.List | pl.Array) or not column.dtype.inner.is_numeric():
             return _misfit(column, pl.List(pl.Float32))
-        odd = pl.repeat(None, len(column), dtype=pl.String, eager=True)
+        no_list = pl.repeat(None, len(column), dtype=pl.String, eager=True)
     values = column.cast(pl.List(pl.Float32))
-    frame = pl.DataFrame({"v": values, "odd": odd})
+    frame = pl.DataFrame({"v": values, "no_list": no_list})
     inner = pl.col("v").list
     reasons = frame.select(
         pl.coalesce(
-            "odd",
+            "no_list",
             pl.when(pl.col("v").is_null()).then(pl.lit("is null")),
             pl.when(inner.len() == 0).then(pl.lit("is an empty list")),
             pl.when(inner.eval(pl.element().is_null().any()).list.first()).then(pl.lit("holds a null")),
@@ -98,11 +97,11 @@ def vector(column: pl.Series) -> Proved:
             pl.when(inner.eval((pl.element() == 0).all()).list.first()).then(pl.lit("is all zero")),
         )
     ).to_series()
-    return Proved(_only(values, reasons), reasons)
+    return Validated(_only(values, reasons), reasons)
 
 
-#: What a column must hold, in words.
-HOLDS: dict[Callable[[pl.Series], Proved], str] = {
+#: The meaning of a column, for messages.
+HOLDS: dict[Callable[[pl.Series], Validated], str] = {
     text: "text",
     label: "labels",
     domain: "names",
@@ -112,7 +111,7 @@ HOLDS: dict[Callable[[pl.Series], Proved], str] = {
 
 
 def kinds(column: pl.Series) -> pl.Series:
-    """What each row of a column holds, as "text" or "a whole number": [rows], strings; null where it is null."""
+    """Return the type of each value, as "text" or "a whole number": [rows], strings; null for null."""
     if column.dtype == pl.Object:
         return pl.Series([None if value is None else _named(value) for value in column], dtype=pl.String)
     if column.dtype == pl.Boolean:
@@ -128,7 +127,7 @@ def _named(value: Any) -> str:
     return _NAMES.get(type(value), type(value).__name__)
 
 
-def _name(column: pl.Series, *, times: bool) -> Proved:
+def _name(column: pl.Series, *, times: bool) -> Validated:
     if column.dtype == pl.Object:
         return _each(column, _name_of)
     kind = column.dtype
@@ -140,38 +139,38 @@ def _name(column: pl.Series, *, times: bool) -> Proved:
             pl.when(column.is_null()).then(pl.lit("is null")).when(~finite).then(pl.lit("is NaN or infinite"))
         ).to_series()
         unsigned = pl.select(pl.when(column == 0).then(0.0).otherwise(column)).to_series()  # -0.0 is the class 0.0
-        return Proved(_only(unsigned.cast(pl.String), reasons), reasons)
+        return Validated(_only(unsigned.cast(pl.String), reasons), reasons)
     if kind.is_integer() or kind == pl.Boolean or kind.is_decimal() or (times and isinstance(kind, _TIMES)):
         reasons = pl.select(pl.when(column.is_null()).then(pl.lit("is null"))).to_series()
-        return Proved(column.cast(pl.String), reasons)
+        return Validated(column.cast(pl.String), reasons)
     return _misfit(column, pl.String)
 
 
-def _not_blank(strings: pl.Series, null: str, blank: str) -> Proved:
+def _not_blank(strings: pl.Series, null: str, blank: str) -> Validated:
     reasons = pl.select(
         pl.when(strings.is_null()).then(pl.lit(null)).when(~strings.str.contains(_VISIBLE)).then(pl.lit(blank))
     ).to_series()
-    return Proved(_only(strings, reasons), reasons)
+    return Validated(_only(strings, reasons), reasons)
 
 
-def _misfit(column: pl.Series, kind: Any) -> Proved:
+def _misfit(column: pl.Series, kind: Any) -> Validated:
     values = pl.repeat(None, len(column), dtype=kind, eager=True)
     reasons = pl.repeat(f"is {column.dtype}", len(column), dtype=pl.String, eager=True)
-    return Proved(values, reasons, fits=False)
+    return Validated(values, reasons, fits=False)
 
 
 def _only(values: pl.Series, reasons: pl.Series) -> pl.Series:
-    """The values of rows without a reason."""
+    """Return the values, null for rows that have a reason."""
     if not reasons.len() - reasons.null_count():
         return values
     return pl.select(pl.when(reasons.is_null()).then(values)).to_series()
 
 
-def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | None]]) -> Proved:
-    """Python objects, one after the other."""
+def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | None]]) -> Validated:
+    """Validate Python objects one by one."""
     pairs = [proved(value) for value in column]
     values = pl.Series([value for value, _ in pairs], dtype=pl.String)
-    return Proved(values, pl.Series([reason for _, reason in pairs], dtype=pl.String))
+    return Validated(values, pl.Series([reason for _, reason in pairs], dtype=pl.String))
 
 
 def _text_of(value: Any) -> tuple[str | None, str | None]:
@@ -193,7 +192,7 @@ def _name_of(value: Any) -> tuple[str | None, str | None]:
     if isinstance(value, int):
         return str(value), None
     if isinstance(value, float):
-        written = pl.Series([value or 0.0]).cast(pl.String)[0]  # as the numbers of a typed column are written
+        written = pl.Series([value or 0.0]).cast(pl.String)[0]  # formatted as numbers of a typed column
         return (written, None) if math.isfinite(value) else (None, "is NaN or infinite")
     return None, f"is {_named(value)}"
 
@@ -203,27 +202,26 @@ def _is_visible(value: str) -> bool:
 
 
 def _lists(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Python objects as lists of float64, null where they are none, and what those are instead."""
+    """Return Python objects as lists of float64, null for other values, and the reason for these."""
     values = column.to_list()
     kinds = set(map(type, values))
     plain = kinds <= {list, type(None)}
     if plain and set(map(type, chain.from_iterable(filter(None, values)))) <= {float, type(None)}:
-        odd: list[str | None] = [None] * len(values)
+        reasons: list[str | None] = [None] * len(values)
     else:
-        odd = [_odd_list(value) for value in values]
-        values = [None if why else value for value, why in zip(values, odd, strict=True)]
-    numbers = [value and [one if one is None else float(one) for one in value] for value in values]
-    return pl.Series(numbers, dtype=pl.List(pl.Float64)), pl.Series(odd, dtype=pl.String)
+        reasons = [_why_no_list(value) for value in values]
+        values = [None if why else value for value, why in zip(values, reasons, strict=True)]
+    numbers = [value and [item if item is None else float(item) for item in value] for value in values]
+    return pl.Series(numbers, dtype=pl.List(pl.Float64)), pl.Series(reasons, dtype=pl.String)
 
 
-def _odd_list(value: Any) -> str | None:
+def _why_no_list(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, list):
         return f"is {_named(value)}, not a list of numbers"
-    wrong = next((one for one in value if one is not None and type(one) not in (int, float)), None)
+    wrong = next((item for item in value if item is not None and type(item) not in (int, float)), None)
     if wrong is not None:
         return f"holds {_named(wrong)}"
-    return (
-        "holds a number that is too large" if any(type(one) is int and abs(one) > _LARGEST for one in value) else None
-    )
+    too_large = any(type(item) is int and abs(item) > _LARGEST for item in value)
+    return "holds a number that is too large" if too_large else None

@@ -1,7 +1,6 @@
-"""Where a Parquet file is damaged: the first file and row group that cannot be read.
+"""Locating damage in Parquet files: the first file and row group that cannot be read.
 
-Belongs here: looking for the place, once a reader has failed. Does not: the words of the libraries' exceptions
-(`library_errors.py`).
+Belongs here: the search after a reader has failed. Does not: the messages of exceptions (`library_errors.py`).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,12 +15,12 @@ _T = TypeVar("_T")
 def placed(
     rows: Iterator[_T], files: Callable[[], list[Path]], where: str, what: str = "cannot be read"
 ) -> Iterator[_T]:
-    """Yield the same rows; what a library raises on the way is a refusal that names file and row group.
+    """Yield from an iterator; an exception of a library becomes a `BadInput` that names file and row group.
 
     Args:
-        rows: Of the files.
-        files: Those that the rows are read from; asked where reading fails.
-        where: What the refusal names where every file can be read after all.
+        rows: The rows of Parquet files.
+        files: Returns these files; called if reading fails.
+        where: The name in the error if no damage is found in a file.
         what: As for `translated`.
 
     Raises:
@@ -31,8 +30,8 @@ def placed(
         yield from rows
     except BaseException as error:
         with translated(where, what):
-            place = _first_damaged(files())
-        with translated(place or where, what):
+            damaged = _first_damaged(files())
+        with translated(damaged or where, what):
             raise error from None
 
 
@@ -42,7 +41,7 @@ def _first_damaged(files: list[Path]) -> str | None:
     for path in files:
         try:
             file = pq.ParquetFile(path)
-        except Exception:  # pyarrow and the system raise many kinds, and the reader's own is told
+        except Exception:  # of many classes; the reader's own exception is reported
             return str(path)
         with file:
             before = 0

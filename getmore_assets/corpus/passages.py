@@ -1,4 +1,4 @@
-"""Cleaning, and cutting a text into passages of bounded length at sentence ends.
+"""Cleaning a text, and cutting it into passages of bounded length at sentence ends.
 
 Belongs here: pure functions on one string. Does not: reading, hashing.
 """
@@ -8,26 +8,26 @@ import unicodedata
 
 # Control characters other than tab and newline: they carry no text and break tokenisers and HTML.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
-# A full stop before a space (Latin, Arabic, Devanagari, Ethiopic), or before anything (CJK, Khmer, Myanmar).
+# A full stop that a space follows (Latin, Arabic, Devanagari, Ethiopic), or any full stop (CJK, Khmer, Myanmar).
 _SENTENCE_END = re.compile(
     r"(?<=[.!?\u061f\u06d4\u0964\u0965\u1362])[\"')\]\u201d\u2019]*\s+"
     r"|(?<=[\u3002\uff01\uff1f\u104b\u17d4\u17d5])[\u300d\u201d]*|\n\s*\n\s*"
 )
-PAIR = "\n\n"  # stands between the two texts of a pair, and nowhere else in it
+PAIR = "\n\n"  # the separator of the two texts of a pair
 
 
 def clean(text: str) -> str:
-    """NFC, Unix line ends, no control characters, no white space at the ends of lines or of the text."""
+    """Return the text in NFC, with Unix line ends, without control characters and trailing white space."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = _CONTROL.sub(" ", text)
     return "\n".join(line.rstrip() for line in text.split("\n")).strip()
 
 
 def cut(text: str, longest: int) -> list[str]:
-    """Passages of at most `longest` characters, cut at sentence ends where there are any.
+    """Cut a text into passages of at most `longest` characters, at sentence ends.
 
-    A sentence longer than that is cut at white space, a word longer than that anywhere. Nothing is lost or repeated:
-    the passages joined are the text, but for white space at the cuts.
+    A longer sentence is cut at white space, a longer word anywhere. Joined, the passages are the text except for white
+    space at the cuts.
     """
     if len(text) <= longest:
         return [text] if text.strip() else []
@@ -40,7 +40,7 @@ def cut(text: str, longest: int) -> list[str]:
         if end <= longest // 4:
             end = longest
             while end > longest // 2 and unicodedata.category(window[end])[0] == "M":
-                end -= 1  # a mark stays with its letter
+                end -= 1  # do not separate a combining mark from its letter
         passages.append(text[start : start + end])
         start += end
     passages.append(text[start:])

@@ -1,10 +1,10 @@
-"""The whole row of a source, as it stands there: kept beside its text, and given back unchanged by every export.
+"""Payloads: whole rows of a source as bytes, stored with their texts and exported unchanged.
 
-Belongs here: a row to bytes and back. Does not: its text (`rendering.py`), or which table keeps it (`pool.py`).
+Belongs here: converting rows to bytes and back. Does not: the text of a row (`rendering.py`), or the table (`pool.py`).
 
-A row of a text format (JSON lines) is its line, so that key order, numbers of any size and absent keys stay. A row of a
-typed format (Parquet, Delta, a data set) is an Arrow record batch of one row; the schema, which rows of one file share,
-stands beside it and not in it.
+The payload of a text format (JSON lines) is the line, so that key order, large numbers and absent keys are preserved.
+The payload of a typed format (Parquet, Delta, a data set) is an Arrow record batch of one row; the schema, which the
+rows of a file share, is stored separately.
 """
 
 import hashlib
@@ -23,16 +23,16 @@ from getmore_assets.json_models import JsonObject
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: The columns of the pool that hold a row: the bytes, the schema they are of (null: a line of JSON), a hash of both.
+#: The pool's columns of a payload: its bytes, its Arrow schema (null for a line of JSON), a hash of both.
 SCHEMA = {"payload": pl.Binary, "payload_schema": pl.Binary, "payload_hash": pl.String}
-#: What may stand around a value of JSON (RFC 8259, section 2).
+#: White space around a JSON value (RFC 8259, section 2).
 JSON_SPACE = " \t\r\n"
-#: Stands before these names while the other columns are still those of a source, which may be called as they like.
-UNPROVED = "#"
+#: The prefix of these columns in frames that also have a source's own columns.
+PREFIX = "#"
 
 
 class NoCommonFormError(ValueError):
-    """Rows that no table, or no line of JSON, can hold unchanged; the message says why."""
+    """Raised for rows that one table, or a line of JSON, cannot represent unchanged."""
 
 
 @dataclass(frozen=True)
@@ -49,32 +49,32 @@ class Payload:
 
     @property
     def is_json(self) -> bool:
-        """Whether the row is a line of JSON, and not an Arrow row."""
+        """Whether the row is a line of JSON, not an Arrow row."""
         return self.schema is None
 
     def columns(self) -> tuple[str, ...] | None:
-        """The names of the columns of an Arrow row; None for JSON, of which every line has its own."""
+        """Return the column names of an Arrow row; None for JSON."""
         return None if self.schema is None else tuple(_schema(self.schema).names)
 
     def line(self) -> str:
-        """The row as a line of JSON without its end; that of a text format is its own line.
+        """Return the row as a line of JSON without line end.
 
         Raises:
-            NoCommonFormError: It holds values that JSON has not: bytes, dates, infinity.
+            NoCommonFormError: The row has values that JSON cannot represent: bytes, dates, infinity.
         """
         if self.is_json:
             return self.row.decode("utf-8")
         row = self.value()
         for column, value in row.items():
-            if odd := _no_json(value):
-                raise NoCommonFormError(f"`{column}` holds {odd}, which JSON cannot")
+            if unsupported := _no_json(value):
+                raise NoCommonFormError(f"`{column}` holds {unsupported}, which JSON cannot")
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
     def value(self) -> JsonObject:
-        """The row as Python's own values, by column."""
+        """Return the row as a dict of Python values."""
         if self.is_json:
-            read: JsonObject = json.loads(self.row)
-            return read
+            row: JsonObject = json.loads(self.row)
+            return row
         return dict(self._table().to_pylist()[0])
 
     def _table(self) -> "pa.Table":
@@ -86,35 +86,35 @@ class Payload:
 
 
 def of_table(rows: "pa.Table") -> pl.DataFrame:
-    """The rows of a table as payloads, in order: the columns of `SCHEMA`."""
+    """Return the payloads of a table's rows, in order: the columns of `SCHEMA`."""
     plain = _without_dictionaries(rows).combine_chunks()
     schema = plain.schema.serialize().to_pybytes()
     pieces = [
         batch.slice(at, 1).serialize().to_pybytes() for batch in plain.to_batches() for at in range(batch.num_rows)
     ]
-    # The hash is of the values: the bytes of a batch also hold padding, and whatever lies under a null.
+    # The hash is of the values, because the bytes of a batch include padding and the memory under nulls.
     hashes = [_hash(schema, repr(row).encode("utf-8", "surrogatepass")) for row in plain.to_pylist()]
     return _columns(pieces, [schema] * len(pieces), hashes)
 
 
 def of_lines(lines: Sequence[str]) -> pl.DataFrame:
-    """Lines of JSON as payloads, in order: the columns of `SCHEMA`."""
+    """Return the payloads of lines of JSON, in order: the columns of `SCHEMA`."""
     rows = [line.strip(JSON_SPACE).encode("utf-8") for line in lines]
     return _columns(rows, [None] * len(rows), [_hash(b"", row) for row in rows])
 
 
 def of_columns(rows: pl.DataFrame) -> list[Payload]:
-    """Payloads from the columns of `SCHEMA`, none of them null."""
+    """Return payloads from the columns of `SCHEMA`, none of them null."""
     return [Payload(row, schema) for row, schema in rows.select("payload", "payload_schema").iter_rows()]
 
 
 def table(rows: Sequence[Payload]) -> "pa.Table":
-    """Rows as one Arrow table, in order: those of typed formats with the types that they had.
+    """Return rows as one Arrow table, in order; rows of typed formats keep their types.
 
-    Of lines of JSON the types are found; a key that a line has not is null, as every reader of JSON into Arrow has it.
+    The types of lines of JSON are inferred, and absent keys are null.
 
     Raises:
-        NoCommonFormError: The rows do not go into one table: a column is of two types.
+        NoCommonFormError: A column has two types.
     """
     import pyarrow as pa
 
@@ -129,7 +129,7 @@ def table(rows: Sequence[Payload]) -> "pa.Table":
 
 
 def _aligned(rows: list[JsonObject]) -> list[JsonObject]:
-    """Rows of which the first has every column, or Arrow would take its columns for all there are."""
+    """Add every column to the first row, as Arrow takes the columns of the first row for all columns."""
     names = dict.fromkeys(name for row in rows for name in row)
     return [dict.fromkeys(names) | rows[0], *rows[1:]] if rows else rows
 
@@ -139,14 +139,14 @@ def _columns(rows: list[bytes], schemas: Sequence[bytes | None], hashes: list[st
 
 
 def _hash(schema: bytes, row: bytes) -> str:
-    """128-bit hash, in hex: equal where, and only where, types and values are."""
+    """Return a 128-bit hash, in hex, that is equal if and only if types and values are."""
     state = hashlib.blake2b(schema, digest_size=ID_BYTES)
     state.update(len(schema).to_bytes(8, "big") + row)
     return state.hexdigest()
 
 
 def _without_dictionaries(rows: "pa.Table") -> "pa.Table":
-    """The table with its dictionaries, however deep, as the values that they stand for: one row holds no dictionary."""
+    """Return the table with dictionary-encoded columns decoded, at any depth, as a row cannot contain a dictionary."""
     import pyarrow as pa
 
     for at, field in enumerate(rows.schema):
@@ -162,7 +162,7 @@ def _without_dictionaries(rows: "pa.Table") -> "pa.Table":
 
 
 def _plain_type(kind: Any) -> Any:
-    """A type of Arrow without dictionaries."""
+    """Return an Arrow type without dictionary encoding."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
@@ -187,12 +187,12 @@ def _schema(serialised: bytes) -> "pa.Schema":
 
 
 def _no_json(value: Any) -> str | None:
-    """What in a value JSON has no form for, in words, or None."""
+    """Return the name of what JSON cannot represent in a value, or None."""
     if isinstance(value, float):
         return None if math.isfinite(value) else "infinity or NaN"
     if value is None or isinstance(value, str | bool | int):
         return None
     if isinstance(value, dict | list):
         parts = value.values() if isinstance(value, dict) else value
-        return next((odd for part in parts if (odd := _no_json(part))), None)
+        return next((unsupported for part in parts if (unsupported := _no_json(part))), None)
     return "bytes" if isinstance(value, bytes) else f"a {type(value).__name__}"

@@ -1,7 +1,7 @@
-"""Real text that every machine has: the documentation of the installed Python distributions.
+"""The documentation of the installed Python distributions, as text that every machine has.
 
-Belongs here: finding docstrings (parsed, never imported), long descriptions and the language reference's topics.
-Does not: cleaning or cutting.
+Belongs here: docstrings (parsed, never imported), long descriptions, topics of the language reference. Does not:
+cleaning or cutting.
 """
 
 import ast
@@ -19,27 +19,27 @@ from pydoc_data import topics
 
 from getmore_assets.errors import BadInput
 
-LANGUAGE = "python"  # the name under which the standard library and the language reference stand
+LANGUAGE = "python"  # the name of the standard library and the language reference
 _SKIPPED_FOLDERS = {"tests", "test", "testing", "_vendor", "vendor", "site-packages", "idlelib", "lib2to3"}
-_SHORTEST = 80  # characters; shorter docstrings say little more than the name of what they document
+_SHORTEST = 80  # characters; shorter docstrings repeat a name
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as PEP 503 writes it."""
+    """Return a distribution's name, normalized as in PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def distributions(include: list[str], exclude: list[str]) -> dict[str, str]:
-    """Names and versions of the distributions asked for, in order of name.
+    """Return the versions of distributions by name, in order of name; without `include`, of all installed ones.
 
     Raises:
-        BadInput: One that `include` names is not installed.
+        BadInput: A distribution in `include` is not installed.
     """
-    found = {canonical(name): _version(name) for name in include}
-    if not include:  # reads the metadata of all of them, which takes a third of a second
-        found = {canonical(d.metadata["Name"]): d.version for d in metadata.distributions()}
-        found[LANGUAGE] = platform.python_version()
-    return {name: found[name] for name in sorted(set(found) - {canonical(n) for n in exclude})}
+    versions = {canonical(name): _version(name) for name in include}
+    if not include:  # reading the metadata of all takes a third of a second
+        versions = {canonical(d.metadata["Name"]): d.version for d in metadata.distributions()}
+        versions[LANGUAGE] = platform.python_version()
+    return {name: versions[name] for name in sorted(set(versions) - {canonical(n) for n in exclude})}
 
 
 def _version(name: str) -> str:
@@ -70,10 +70,10 @@ def read(include: list[str], exclude: list[str]) -> Iterator[tuple[str, str, str
 
 
 def docstrings(path: Path) -> Iterator[str]:
-    """The docstrings of a source file, dedented, in the order of the file; none of a file that does not parse."""
+    """Yield the docstrings of a source file, dedented, in order; none if the file does not parse."""
     try:
         with warnings.catch_warnings(), _without_collection():
-            warnings.simplefilter("ignore")  # other people's invalid escape sequences
+            warnings.simplefilter("ignore")  # invalid escape sequences in the file
             tree = ast.parse(path.read_text("utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
         return
@@ -85,7 +85,7 @@ def docstrings(path: Path) -> Iterator[str]:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Hold off the garbage collector: a tree makes many objects and no garbage, and looking costs a quarter of it."""
+    """Disable the garbage collector, which takes a quarter of the time of parsing and finds nothing."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -96,7 +96,7 @@ def _without_collection() -> Iterator[None]:
 
 
 def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Modules, classes and functions under a node; only statements are entered, which most nodes are not."""
+    """Yield the modules, classes and functions under a node; only statements are visited, as few nodes are."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         yield node
     for block in ("body", "orelse", "handlers", "finalbody"):

@@ -1,7 +1,7 @@
-"""From a source in the task file to batches of rows, every bad row named.
+"""Reading a source of the task file as batches of rows.
 
-Belongs here: which reader a path needs, samples, versions of data. Does not: file formats (`formats.py`), fields and
-the checks on them (`fields.py`), or what becomes of a row.
+Belongs here: the reader of a path, sampling, data versions. Does not: file formats (`formats.py`), or validating fields
+(`fields.py`).
 """
 
 from collections.abc import Iterator
@@ -24,43 +24,43 @@ from getmore_assets.errors import BadInput
 from getmore_assets.places import local, named, naming
 
 BATCH_ROWS = 8192
-_OURS = ("#row", "#size", LINE, *(payloads.UNPROVED + name for name in payloads.SCHEMA))
+_RESERVED = ("#row", "#size", LINE, *(payloads.PREFIX + name for name in payloads.SCHEMA))
 _POINTER, _LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
-_Frame = tuple[str, int, pl.DataFrame]  # of a file, from one of its rows on
+_Frame = tuple[str, int, pl.DataFrame]  # file, number of the first row, rows
 
 
 def read(source: Source, only: set[str] | None = None, reading: Reading | None = None) -> Iterator[pl.DataFrame]:
-    """Yield batches of a source's rows: text, source, domain, label, origin (`file:row`), and vector where asked for.
+    """Yield batches of a source's rows: text, source, domain, label, origin (`file:row`), and vector if it has any.
 
     Args:
-        source: What to read.
-        only: Of its files, these; all without it.
-        reading: Told what becomes of files and rows.
+        source: The source.
+        only: Read only these files; None for all.
+        reading: Counts files and rows.
 
     Raises:
-        BadInput: A file, a column or a row cannot be used; with `bad_rows: skip` bad rows are left out instead.
+        BadInput: A file or a column cannot be used, or a row is invalid and `bad_rows` is `error`.
     """
     reading = reading or Reading(source)
     if source.sample is None:
         yield from _read_all(reading, only)
         return
-    # The texts with the smallest hash: the same sample whatever the order of the rows or the size of the batches.
+    # Sample the texts with the smallest hashes, so that order of rows and size of batches do not matter.
     smallest = np.empty(0)
     for batch in _read_all(Reading(source)):
         smallest = np.unique(np.concatenate([smallest, _draws(batch)]))[: source.sample]
-    given = np.empty(0)
+    yielded = np.empty(0)
     for batch in _read_all(reading):
         draws = pl.Series(_draws(batch))
-        wanted = draws.is_in(smallest.tolist())
-        first = wanted & draws.is_first_distinct() & ~draws.is_in(given.tolist())  # of equal texts the first
-        given = np.concatenate([given, draws.filter(first).to_numpy()])
-        reading.folded += len(draws.filter(wanted & ~first))
-        reading.sampled = len(given)
+        sampled = draws.is_in(smallest.tolist())
+        first = sampled & draws.is_first_distinct() & ~draws.is_in(yielded.tolist())  # the first of equal texts
+        yielded = np.concatenate([yielded, draws.filter(first).to_numpy()])
+        reading.folded += len(draws.filter(sampled & ~first))
+        reading.sampled = len(yielded)
         yield batch.filter(first)
 
 
 def read_whole(source: Source) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """Yield batches of all that a source's rows hold, which need be no text, with the origin (`file:row`) of each row.
+    """Yield batches of a source's rows with all columns, and the origin (`file:row`) of each row; no text is needed.
 
     Raises:
         BadInput: A file or a row cannot be read.
@@ -74,9 +74,9 @@ def _draws(batch: pl.DataFrame) -> np.ndarray:
 
 
 def data_version(source: Source, seen: Seen | None = None) -> str:
-    """A hash that changes when, and only when, what the source holds may have changed.
+    """Return a hash that changes if and only if the source's data may have changed.
 
-    `seen` is what a watcher remembers of Delta tables (`lake.delta_data_version`).
+    `seen` is a sensor's memory of Delta tables (`lake.delta_data_version`).
     """
     if source.path == PYTHON_DOCS:
         return fingerprint(python_docs.distributions(source.include, source.exclude))
@@ -92,7 +92,7 @@ def data_version(source: Source, seen: Seen | None = None) -> str:
 
 
 def file_version(path: str) -> str:
-    """The data version of one file, of whatever format.
+    """Return the data version of a file of any format.
 
     Raises:
         BadInput: There is no such file.
@@ -107,7 +107,7 @@ def _version_of(paths: list[Path]) -> str:
 
 
 def files(source: Source) -> dict[str, str] | None:
-    """The files that a source's rows are read from, one after the other, with their hashes; None where it has none."""
+    """Return a source's files with their hashes; None for a source that is not read file by file."""
     if source.sample is not None or source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX):
         return None
     kind, paths, _ = resolve(source)
@@ -117,42 +117,42 @@ def files(source: Source) -> dict[str, str] | None:
 
 
 def new_files(now: list[dict[str, str] | None], before: list[dict[str, str] | None]) -> list[set[str]] | None:
-    """Of each source, the files that came; None where files that came are not all that changed."""
-    came = []
-    for files_now, files_then in zip(now, before, strict=True):
-        if files_now is None or files_then is None or not files_then.items() <= files_now.items():
+    """Return the new files of each source; None if other files changed or went, or a source has no files."""
+    new = []
+    for files_now, files_before in zip(now, before, strict=True):
+        if files_now is None or files_before is None or not files_before.items() <= files_now.items():
             return None
-        came.append(set(files_now) - set(files_then))
-    return came
+        new.append(set(files_now) - set(files_before))
+    return new
 
 
 @lru_cache(maxsize=100_000)
 def _hash(path: Path, _size: int, _changed_ns: int) -> str:
-    """A watcher looks again and again: a file is read anew only when its size or time has changed."""
+    """Return the hash of a file, cached by size and time, as sensors ask for it every 30 seconds."""
     return file_hash(path)
 
 
 def paths(source: Source) -> list[Path]:
-    """Where a source's rows lie, one after the other; nothing where that is no place on this machine.
+    """Return a source's files or table folders on this machine.
 
     Raises:
-        BadInput: Nothing lies there, or the format cannot be told.
+        BadInput: There are no files, or their format is not clear.
     """
     return [] if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source).paths
 
 
 def format_of(source: Source) -> str | None:
-    """The format of a source's files; None where they lie in no place on this machine."""
+    """Return the format of a source's files; None for a source without files on this machine."""
     return None if source.path == PYTHON_DOCS or source.path.startswith(HUB_PREFIX) else resolve(source).format
 
 
 def is_delta(source: Source) -> bool:
-    """Whether a source is a Delta table."""
+    """Return whether a source is a Delta table."""
     return format_of(source) == "delta"
 
 
 def same_but_version(source: Source | None) -> Row | None:
-    """The fields that say what a source is, whatever version of it is read, and wherever the command is run."""
+    """Return the fields of a source without `version` and the folder of the task file, for cache keys."""
     return None if source is None else source.model_dump(exclude={"version", BASE})
 
 
@@ -173,8 +173,8 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
         reading.format = "hub"
         yield from ((source.path, start, batch) for start, batch in hugging_face.read_hub(reading, columns))
         return
-    if ours := next((name for name in columns or () if name in _OURS), None):
-        raise BadInput(source.path, f"column `{ours}` has a name that is used inside", "Rename it in the file")
+    if reserved := next((name for name in columns or () if name in _RESERVED), None):
+        raise BadInput(source.path, f"column `{reserved}` has a name that is used inside", "Rename it in the file")
     reading.format, paths, left_out = resolve(source)
     reading.gathered = paths != [local(source.place)]
     reading.left_out = {named(file): why for file, why in left_out.items()}
@@ -190,10 +190,10 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
 
 
 def _refuse_pointer(path: Path) -> None:
-    """Refuse what Git LFS leaves in the place of a file that was not fetched, which would be read as a text.
+    """Refuse a Git LFS pointer, which would be read as text.
 
     Raises:
-        BadInput: The file is such a pointer.
+        BadInput: The file is a pointer.
     """
     if path.is_file() and path.stat().st_size <= _LONGEST_POINTER and path.read_bytes().startswith(_POINTER):
         what = "is the pointer that Git LFS keeps in its place; the file itself was not fetched"

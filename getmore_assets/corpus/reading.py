@@ -1,7 +1,6 @@
-"""One reading of a source: what is done about a bad row, and what became of files and rows.
+"""The reading of a source: counts of files and rows, and bad rows.
 
-Belongs here: counting, saying the counts, and refusing or skipping by the source's `bad_rows`. Does not: finding what
-is bad.
+Belongs here: counting, printing the counts, refusing or skipping bad rows by `bad_rows`. Does not: finding bad rows.
 """
 
 from collections import Counter
@@ -20,32 +19,21 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 """A row of a user's file, by column."""
 
-_MOST_NAMED = 20  # files left out, each with its reason; the others are counted
-_MOST_SAID = 3  # of these, in words
+_MOST_LISTED = 20  # of the files left out, with their reasons
+_MOST_PRINTED = 3  # of these
 
 
 class SourceCounts(Facts):
-    """What came of one source.
+    """The counts of one source. `Reading` documents the fields of the same name.
 
     Attributes:
-        field: Of the task file, that names the source, as `candidates.0` or `target.train`.
-        path: Of the source.
-        format: The format it was read as.
-        dialect: What was found of a file of delimited text that its name does not tell.
-        files: How many files were read.
-        unchanged_files: Files that were as they were when they were last read, and were not read again.
-        left_out_files: How many files and folders were not read.
+        field: The field of the task file that names the source, as `candidates.0` or `target.train`.
+        path: The source's path.
+        unchanged_files: `Reading.unchanged`.
+        left_out_files: Number of files and folders that were not read.
         left_out: Some of them, each with the reason.
-        rows: Rows that were read and are good.
-        sampled: Rows that were drawn of them; None where all are taken.
-        skipped: Rows that were not, by reason.
-        filled: Rows without a value where another stands in, by column and reason.
-        cut: Rows that were cut into several passages.
-        longer_than_a_passage: Rows that are longer than a passage and are kept whole.
-        folded: Rows or passages whose text another one has; None before the pool is made.
-        not_text: Parts of messages that are no text.
-        other_branches: Messages of trees of messages that are not on the branch that is read.
-        beside: Objects in other lists of files that are one object, by the lists' keys.
+        longer_than_a_passage: `Reading.longer`.
+        folded: `Reading.folded`; None before the pool is built.
     """
 
     field: str
@@ -73,25 +61,25 @@ class Reading:
     """A source while it is read.
 
     Attributes:
-        source: What is read.
-        format: The format it was read as.
-        dialect: What was found of a file of delimited text, or of one value of JSON, that its name does not tell.
-        files: How many files were read.
-        unchanged: Files that were read for the pool before, are as they were, and were not read again.
-        left_out: Files and folders under the source's path that were not read, each with the reason.
-        rows: Rows that were read and are good.
-        sampled: Rows that were drawn of them (`sample`); None where all are taken.
-        skipped: Rows that were not, by reason (`bad_rows: skip`).
-        filled: Rows without a value where another stands in, by column and reason.
-        cut: Rows that were cut into several passages.
-        longer: Rows that are longer than a passage and are kept whole.
-        folded: Rows or passages whose text another one has.
-        kinds: What the first label that was met holds, by column.
-        gathered: Whether its files were found by a folder or a glob, and so belong together.
-        cuts: Whether rows are cut into passages, which those of messages must not be.
-        not_text: Parts of messages that are no text (images, audio) and so are in no text.
-        other_branches: Messages of trees of messages that are not on the branch that is read.
-        beside: Objects in other lists of files that are one object, by the lists' keys.
+        source: The source.
+        format: The format of the files.
+        dialect: Properties of the files that their names do not tell: delimiter, the list with the rows.
+        files: Number of files read.
+        unchanged: Number of files that were not read, as they are unchanged since the last build of the pool.
+        left_out: Files and folders under the source's path that are not read, each with the reason.
+        rows: Number of valid rows.
+        sampled: Number of sampled rows (`sample`); None without sampling.
+        skipped: Number of bad rows that were skipped, by reason (`bad_rows: skip`).
+        filled: Number of missing values that were filled, by column and reason.
+        cut: Number of rows that were cut into several passages.
+        longer: Number of rows that are longer than a passage and were kept whole.
+        folded: Number of rows or passages with the text of an earlier one.
+        kinds: The type of the first label, by column.
+        gathered: Whether the path is a folder or a glob.
+        cuts: Whether rows are cut into passages; rows of messages must not be.
+        not_text: Number of parts of messages that are no text (images, audio).
+        other_branches: Number of messages on branches of message trees that are not read.
+        beside: Number of objects in other lists of JSON files, which are not read, by the lists' keys.
     """
 
     source: Source
@@ -115,22 +103,21 @@ class Reading:
     beside: Counter[str] = field(default_factory=Counter)
 
     def bad(self, where: str, what: str, fix: str = "Mend the row, or set `bad_rows: skip` on this source") -> None:
-        """Count a bad row by its reason, or refuse it.
+        """Count a bad row as skipped, or refuse it.
 
         Raises:
             BadInput: `bad_rows` is `error`.
         """
         if self.source.bad_rows == "error":
             raise BadInput(where, what, fix)
-        self.skipped[what.split(" (", maxsplit=1)[0]] += 1  # what a library says of one row is in brackets
+        self.skipped[what.split(" (", maxsplit=1)[0]] += 1  # without the library's message, which is in brackets
 
     def counts(self, field: str) -> SourceCounts:
         """Return the counts of the source.
 
         Args:
-            field: Of the task file, that names the source, as `candidates.0` or `target.train`.
+            field: The field of the task file that names the source, as `candidates.0` or `target.train`.
         """
-        named = dict(sorted(self.left_out.items())[:_MOST_NAMED])
         return SourceCounts(
             field=field,
             path=self.source.path,
@@ -139,7 +126,7 @@ class Reading:
             files=self.files,
             unchanged_files=self.unchanged,
             left_out_files=len(self.left_out),
-            left_out=named,
+            left_out=dict(sorted(self.left_out.items())[:_MOST_LISTED]),
             rows=self.rows,
             sampled=self.sampled,
             skipped=dict(self.skipped),
@@ -153,49 +140,46 @@ class Reading:
         )
 
 
-def counts_in(made: "dict[str, Record]") -> list[SourceCounts]:
-    """Return the counts of each source that records by stage hold; those of the first versions hold none."""
-    told = (one for name in ("raw_corpus", "target_data") for one in made[name].facts.get("sources", []))
-    return [SourceCounts.model_validate(one) for one in told]
+def counts_in(records: "dict[str, Record]") -> list[SourceCounts]:
+    """Return the counts of each source in records by stage; records of the first versions have none."""
+    sources = [counts for name in ("raw_corpus", "target_data") for counts in records[name].facts.get("sources", [])]
+    return [SourceCounts.model_validate(counts) for counts in sources]
 
 
-def summary(told: SourceCounts) -> str:
-    """Return files and rows of a source and all remarks, on one line; `told` of `Reading.counts`."""
-    files = f"{_of(told.files, 'file')}, " if told.files else ""
-    rows = f"{told.field}: {told.path} ({told.format}): {files}{_of(told.rows, 'row')}"
-    return "; ".join([rows, *remarks(told)])
+def summary(counts: SourceCounts) -> str:
+    """Return the counts of a source as one line."""
+    files = f"{_plural(counts.files, 'file')}, " if counts.files else ""
+    rows = f"{counts.field}: {counts.path} ({counts.format}): {files}{_plural(counts.rows, 'row')}"
+    return "; ".join([rows, *remarks(counts)])
 
 
-def remarks(told: SourceCounts) -> list[str]:
-    """Return what is to say of a source beyond its files and rows, in words; nothing where all was taken as it is.
-
-    Args:
-        told: Of `Reading.counts`. `folded` is None before the pool is made.
-    """
-    said = [told.dialect] if told.dialect else []
-    if told.unchanged_files:
-        said.append(f"{_of(told.unchanged_files, 'file')} as before, not read again")
-    if told.left_out_files:
-        some = "; ".join(f"{file}: {why}" for file, why in list(told.left_out.items())[:_MOST_SAID])
-        more = "; …" if told.left_out_files > _MOST_SAID else ""
-        said.append(f"{_of(told.left_out_files, 'file or folder', 'files or folders')} left out ({some}{more})")
-    if told.sampled is not None:
-        said.append(f"{_of(told.sampled, 'row')} sampled")
-    said += [f"{_of(rows, 'row')} skipped: {why}" for why, rows in told.skipped.items()]
-    said += [f"{_of(rows, 'row')} filled: {why}" for why, rows in told.filled.items()]
-    if told.cut:
-        said.append(f"{_of(told.cut, 'row')} cut into passages")
-    if told.longer_than_a_passage:
-        said.append(f"{_of(told.longer_than_a_passage, 'row')} longer than a passage, kept whole")
-    if told.folded:
-        said.append(f"{_of(told.folded, 'duplicate')} folded")
-    if told.not_text:
-        said.append(f"{_of(told.not_text, 'part')} of messages not text")
-    if told.other_branches:
-        said.append(f"{_of(told.other_branches, 'message')} on earlier branches of conversations not read")
-    said += [f"{_of(count, 'object')} in `{keys}` not read" for keys, count in told.beside.items()]
-    return said
+def remarks(counts: SourceCounts) -> list[str]:
+    """Return phrases for all counts other than files and rows; none if every file and row was read as it is."""
+    phrases = [counts.dialect] if counts.dialect else []
+    if counts.unchanged_files:
+        phrases.append(f"{_plural(counts.unchanged_files, 'file')} as before, not read again")
+    if counts.left_out_files:
+        first = "; ".join(f"{file}: {why}" for file, why in list(counts.left_out.items())[:_MOST_PRINTED])
+        more = "; …" if counts.left_out_files > _MOST_PRINTED else ""
+        left_out = _plural(counts.left_out_files, "file or folder", "files or folders")
+        phrases.append(f"{left_out} left out ({first}{more})")
+    if counts.sampled is not None:
+        phrases.append(f"{_plural(counts.sampled, 'row')} sampled")
+    phrases += [f"{_plural(rows, 'row')} skipped: {why}" for why, rows in counts.skipped.items()]
+    phrases += [f"{_plural(rows, 'row')} filled: {why}" for why, rows in counts.filled.items()]
+    if counts.cut:
+        phrases.append(f"{_plural(counts.cut, 'row')} cut into passages")
+    if counts.longer_than_a_passage:
+        phrases.append(f"{_plural(counts.longer_than_a_passage, 'row')} longer than a passage, kept whole")
+    if counts.folded:
+        phrases.append(f"{_plural(counts.folded, 'duplicate')} folded")
+    if counts.not_text:
+        phrases.append(f"{_plural(counts.not_text, 'part')} of messages not text")
+    if counts.other_branches:
+        phrases.append(f"{_plural(counts.other_branches, 'message')} on earlier branches of conversations not read")
+    phrases += [f"{_plural(count, 'object')} in `{keys}` not read" for keys, count in counts.beside.items()]
+    return phrases
 
 
-def _of(count: int, noun: str, plural: str | None = None) -> str:
+def _plural(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

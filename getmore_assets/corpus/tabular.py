@@ -1,7 +1,6 @@
-"""Frames of other libraries as polars.
+"""Converting tables of other libraries to Polars frames.
 
-Belongs here: telling them apart without importing any that is not there already. Does not: reading files
-(`readers.py`).
+Belongs here: recognising them without importing their libraries. Does not: reading files (`readers.py`).
 """
 
 import sys
@@ -17,30 +16,30 @@ def as_frame(value: Any, where: str) -> pl.DataFrame:
     """Return rows as a polars frame.
 
     Args:
-        value: A frame of polars or pandas, a table of PyArrow, a `datasets.Dataset`, a list of texts or of dicts.
-        where: What it is called, for an error.
+        value: A frame of Polars or pandas, a PyArrow table, a `datasets.Dataset`, a list of texts or of dicts.
+        where: The name of the value, for an error.
 
     Raises:
-        BadInput: It is nothing of these, or has no rows.
+        BadInput: The value is none of these, or has no rows.
     """
-    taken = next((take for is_of, take in _KINDS if is_of(value)), None)
-    if taken is None:
+    convert = next((convert for is_of, convert in _KINDS if is_of(value)), None)
+    if convert is None:
         kinds = "a frame of polars or pandas, a PyArrow table, a datasets.Dataset, a list of texts or of dicts"
         raise BadInput(where, f"is a {type(value).__name__}", f"Give {kinds}, or a path")
-    frame: pl.DataFrame = taken(value)
+    frame: pl.DataFrame = convert(value)
     if not frame.height:
         raise BadInput(where, "has no rows", "Give some")
     return frame
 
 
 def _is(module: str, *names: str) -> Callable[[Any], bool]:
-    """Return whether a value is of a class of a module, which is loaded where such a value is there."""
+    """Return a test for instances of a module's classes; if the module is not loaded, there are none."""
 
-    def told(value: Any) -> bool:
-        there = sys.modules.get(module)
-        return there is not None and isinstance(value, tuple(getattr(there, name) for name in names))
+    def is_of(value: Any) -> bool:
+        loaded = sys.modules.get(module)
+        return loaded is not None and isinstance(value, tuple(getattr(loaded, name) for name in names))
 
-    return told
+    return is_of
 
 
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (

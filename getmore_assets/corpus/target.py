@@ -1,7 +1,7 @@
 """`target_data`: the target's splits, and general text, as a Delta table.
 
-Belongs here: reading the splits, holding out those that are missing, taking out of train what is in validation or test,
-refusing what cannot be trained on. Does not: the pool.
+Belongs here: reading the splits, holding out missing ones, removing evaluated rows from train, refusing targets that
+cannot be trained on. Does not: the pool (`pool.py`).
 """
 
 import logging
@@ -29,16 +29,16 @@ TABLE = "target_data"
 GROUPS, ROWS = "groups", "rows"  # how splits are held out: near-duplicates together, or row by row
 EVALUATION = ("validation", "test", "general")
 COMPARED = ("train", "negative")  # the splits whose rows are points of a transport problem
-GENERAL_ROWS = 1000  # rows of general text that forgetting is measured on, at most
+GENERAL_ROWS = 1000  # the most rows of general text to measure forgetting on
 _FEWEST_ROWS = 2
 
 
 class TargetFacts(Facts):
-    """What came of the splits, for metadata; `left` lists what left a split because it is evaluated on elsewhere.
+    """Metadata of the target: numbers of rows by split, labels, and counts of the sources.
 
-    `read` counts the rows of each split before that. `held_out_by` is how splits that are not given were taken from
-    train. `evaluated_version` changes when, and only when, what is evaluated on does. `sources` holds each source's
-    counts.
+    `evaluated_version` changes if and only if the evaluated rows change. `left` lists the rows that were removed from a
+    split as they are, or overlap, evaluated rows of another; `read` counts before that. `held_out_by` is how the splits
+    in `held_out_from_train` were taken from train.
     """
 
     rows: dict[str, int] = Field(default_factory=dict)
@@ -52,30 +52,30 @@ class TargetFacts(Facts):
 
 
 def sources_of(task: Task) -> dict[str, Source | None]:
-    """The sources of the splits, and of general text where the task brings its own."""
+    """Return the sources of the splits and of general text; None for those that the task does not give."""
     own = {split: task.target.source(split) for split in ("train", "validation", "test")}
     return {**own, "general": task.general, "negative": task.target.source("negative")}
 
 
 def recipe(task: Task) -> list[Any]:
-    """What the splits hang on: which fields of which sources, what these hold, and what is done with leaks."""
+    """Return everything that the splits depend on: fields and data of the sources, and settings."""
     sources = sources_of(task)
-    said = {split: readers.same_but_version(source) for split, source in sources.items()}
+    fields = {split: readers.same_but_version(source) for split, source in sources.items()}
     cut_at = [task.corpus.passage_chars] if any(source and _is_cut(source) for source in sources.values()) else []
-    return [said, source_version(task), task.leakage, *cut_at]
+    return [fields, source_version(task), task.leakage, *cut_at]
 
 
 def source_version(task: Task, seen: Seen | None = None) -> str:
-    """Changes when, and only when, what the splits hold may have changed; `seen` as in `readers.data_version`."""
+    """Return the data version of the target's sources; `seen` as in `readers.data_version`."""
     return fingerprint([readers.data_version(s, seen) if s else None for s in sources_of(task).values()])
 
 
 def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, TargetFacts]:
-    """The target's rows: split, row (its place in the split), id, text, label, domain, origin, vector where brought.
+    """Read the target's rows: split, row (position in the split), id, text, label, domain, origin, vector if given.
 
     Args:
-        task: Whose target it is.
-        held_out_by: How splits that are not given are taken from train: `GROUPS`, or `ROWS` as by earlier versions.
+        task: The task.
+        held_out_by: How splits that are not given are taken from train: `GROUPS`, or `ROWS` as in earlier versions.
 
     Raises:
         BadInput: A split is empty, train has one row, train is validation or test, or a label is new in one of them.
@@ -89,12 +89,12 @@ def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, Ta
         splits["general"] = _all_of(task, task.general, "general", "general text", facts)
     if negative := task.target.source("negative"):
         splits["negative"] = _all_of(task, negative, "target.negative", "the negative target", facts)
-    # Test stays whole; validation loses rows that are in test, train loses rows that are evaluated on.
+    # Test stays whole; rows in test leave validation, and evaluated rows leave train.
     for split, others in (("validation", ["test"]), ("train", ["validation", "test", "general"])):
-        apart = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
-        left = splits[split].join(apart, on="id", how="semi", maintain_order="left")
+        evaluated = pl.concat([splits[o].select("id") for o in others if o in splits]).unique()
+        left = splits[split].join(evaluated, on="id", how="semi", maintain_order="left")
         facts.left[split] = left.select("id", "origin", reason=pl.lit("is evaluated on elsewhere")).to_dicts()
-        splits[split] = splits[split].join(apart, on="id", how="anti", maintain_order="left")
+        splits[split] = splits[split].join(evaluated, on="id", how="anti", maintain_order="left")
         if task.leakage != "allow":
             splits[split] = _without_leaks(task, split, splits, facts)
     for split, rows in splits.items():
@@ -114,15 +114,15 @@ def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, Ta
 
 
 def guard_of(rows: pl.DataFrame, splits: tuple[str, ...] = ("validation", "test")) -> Guard:
-    """What guards some splits of a target, of its rows: split, id, text."""
+    """Return the guard of some splits of a target's rows (split, id, text)."""
     return Guard(rows.filter(pl.col("split").is_in(splits)))
 
 
 def _without_leaks(task: Task, split: str, splits: dict[str, pl.DataFrame], facts: TargetFacts) -> pl.DataFrame:
-    """A split without the rows that overlap what is evaluated on after it; those that do are noted, or refused."""
+    """Return a split without the rows that overlap rows of later splits; these are listed, or refused."""
     rows, later = splits[split], ("test",) if split == "validation" else ("validation", "test")
-    apart = pl.concat([splits[name].select("id", "text", split=pl.lit(name)) for name in later])
-    leaks = guard_of(apart).leaks(rows.unique("id", maintain_order=True))
+    evaluated = pl.concat([splits[name].select("id", "text", split=pl.lit(name)) for name in later])
+    leaks = guard_of(evaluated).leaks(rows.unique("id", maintain_order=True))
     leaking = rows.join(leaks, on="id", how="inner", maintain_order="left")
     if leaking.height and task.leakage == "error":
         first = leaking.row(0, named=True)
@@ -134,7 +134,7 @@ def _without_leaks(task: Task, split: str, splits: dict[str, pl.DataFrame], fact
 
 
 def data_version(frame: pl.DataFrame) -> str:
-    """A hash of the rows: their split, id and label, in order."""
+    """Return a hash of the rows' split, id and label, in order."""
     return hash_lines(f"{s}|{i}|{label}" for s, i, label in frame.select("split", "id", "label").iter_rows())
 
 
@@ -142,13 +142,13 @@ def points_of(table: TableRef, task: str, split: str = "train", without: pl.Data
     """Return the rows of a split as points of a transport problem, by id: id and weight.
 
     Args:
-        table: `target_data`.
-        task: The target's name.
-        split: Which.
-        without: The ids that have no vector, and so are no points.
+        table: The table `target_data`.
+        task: The name of the task.
+        split: The split.
+        without: The ids that have no vector, which are left out.
 
     Raises:
-        BadInput: No row that there is has a vector.
+        BadInput: No row of the split has a vector.
     """
     rows = table.of_target(task).filter(pl.col("split") == split)
     if without is None or not without.height:
@@ -161,48 +161,44 @@ def points_of(table: TableRef, task: str, split: str = "train", without: pl.Data
 
 
 def weighed(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Rows as points, by id: id and weight, which sum to 1; twice there is twice the weight."""
+    """Return rows as points: id and weight, in order of id. A row's weight is its share of the rows."""
     counted = rows.group_by("id").len("weight").sort("id")
     return counted.with_columns(pl.col("weight") / pl.col("weight").sum()).collect()
 
 
 def shares_of(quotas: Quotas, names: list[str]) -> list[tuple[str, float]]:
-    """Each part of the target that quotas are for, and its share of the budget; the shares sum to 1.
-
-    Args:
-        quotas: What is asked for.
-        names: Of the parts that there are.
+    """Return the parts of the target, by name, with their shares of the budget, which sum to 1.
 
     Raises:
-        BadInput: A share is given for a part that there is not.
+        BadInput: A share is given for a name that is no part.
     """
-    wanted = quotas.shares or dict.fromkeys(names, 1.0)
-    if lost := sorted(set(wanted) - set(names)):
-        what = f"no row of target.train has the {quotas.by} `{lost[0]}`"
+    shares = quotas.shares or dict.fromkeys(names, 1.0)
+    if unknown := sorted(set(shares) - set(names)):
+        what = f"no row of target.train has the {quotas.by} `{unknown[0]}`"
         raise BadInput("quotas.shares", what, f"There are: {', '.join(names[:20])}")
-    total = sum(wanted.values())
-    return [(name, wanted[name] / total) for name in names if wanted.get(name)]
+    total = sum(shares.values())
+    return [(name, shares[name] / total) for name in names if shares.get(name)]
 
 
 def ids_of(table: TableRef, task: Task, splits: Collection[str] = EVALUATION) -> pl.DataFrame:
-    """The ids of the rows that nothing may be trained on, or of other splits: id and split (joined by + where several).
+    """Return the ids of the rows of some splits: id and split (several splits are joined by +).
 
-    A row has its own id, and those of the passages that the pool would hold it in.
+    A row has its own id, and the ids of the passages that the pool would cut it into.
     """
     rows = table.of_target(task.name).filter(pl.col("split").is_in(splits))
-    held = [
+    ids = [
         (id_, split)
         for split, whole, text in rows.select("split", "id", "text").collect().iter_rows()
         for id_ in [whole, *map(content_id, cut(text, task.corpus.passage_chars))]
     ]
-    frame = pl.DataFrame(held, schema={"id": pl.String, "split": pl.String}, orient="row")
+    frame = pl.DataFrame(ids, schema={"id": pl.String, "split": pl.String}, orient="row")
     return frame.group_by("id").agg(pl.col("split").unique().sort().str.join("+"))
 
 
-def drawn(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """At most so many rows, drawn by content (`id`), in the order that they are in.
+def sampled(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Return at most so many rows, sampled by content (`id`), in their order.
 
-    The first ones would not do: a file may be sorted, and then they are of one label or of one source.
+    The first rows of a sorted file would have one label or one source.
     """
     if rows.height <= most:
         return rows
@@ -210,16 +206,15 @@ def drawn(rows: pl.DataFrame, most: int) -> pl.DataFrame:
 
 
 def general_texts(table: TableRef, raw_corpus: TableRef, task: Task, most: int = GENERAL_ROWS) -> list[str]:
-    """General text to measure forgetting on, never trained on: the task's own, or the held-out rows of the pool."""
-    mine = table.of_target(task.name)
-    own = mine.filter(pl.col("split") == "general").sort("row").select("id", "text").collect()
+    """Return general text to measure forgetting on: the task's own, or the held-out rows of the pool."""
+    target = table.of_target(task.name)
+    own = target.filter(pl.col("split") == "general").sort("row").select("id", "text").collect()
     if own.height:
-        return drawn(own, most)["text"].to_list()
-    held_out = pool.scan_pool(raw_corpus, pool.pool_key(task)).filter(
-        pl.col("held_out") & pl.col("duplicate_of").is_null()
-    )
-    kept = held_out.join(mine.select("id"), on="id", how="anti").sort("id").head(most)
-    return kept.select("text").collect()["text"].to_list()
+        return sampled(own, most)["text"].to_list()
+    rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
+    held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
+    apart = held_out.join(target.select("id"), on="id", how="anti").sort("id").head(most)
+    return apart.select("text").collect()["text"].to_list()
 
 
 def _read(task: Task, split: str, facts: TargetFacts) -> pl.DataFrame | None:
@@ -228,7 +223,7 @@ def _read(task: Task, split: str, facts: TargetFacts) -> pl.DataFrame | None:
 
 
 def _all_of(task: Task, source: Source, field_: str, what: str, facts: TargetFacts) -> pl.DataFrame:
-    """All rows of a source, which a field of the task file names, with their ids."""
+    """Return all rows of a source with their ids; `field_` names it in the task file, `what` in messages."""
     reading = Reading(source)
     rows = pl.concat([pl.DataFrame(schema=SCHEMA), *readers.read(source, reading=reading)], how="diagonal")
     if not rows.height:
@@ -243,12 +238,12 @@ def _all_of(task: Task, source: Source, field_: str, what: str, facts: TargetFac
 
 
 def _is_cut(source: Source) -> bool:
-    """Whether rows are cut into passages: a file of text is a chapter or a book, longer than an encoder reads."""
+    """Return whether rows are cut into passages: text files are documents, longer than an encoder's input."""
     return readers.format_of(source) == "text" and not source.whole_rows
 
 
 def _held_out(read: dict[str, pl.DataFrame | None], facts: TargetFacts) -> dict[str, pl.DataFrame]:
-    """All three splits; one that is not given is a tenth of train, drawn by content."""
+    """Return all three splits; a split that is not given is a tenth of train, sampled by content."""
     train = read["train"]
     assert train is not None
     splits = {split: rows for split, rows in read.items() if rows is not None}

@@ -1,6 +1,6 @@
-r"""Tokens: what a text is made of, in any script, for counts, shingles, n-grams and the lexical encoder.
+r"""The definition of a token, in any script, for counts, shingles, n-grams and the lexical encoder.
 
-Belongs here: the one definition of a token. Does not: what is done with tokens, or the tokens of a model's tokenizer.
+Belongs here: splitting texts into tokens. Does not: hashing tokens (`token_hashes.py`), or a model's tokenizer.
 
 | text | a token is |
 |---|---|
@@ -9,12 +9,12 @@ Belongs here: the one definition of a token. Does not: what is done with tokens,
 | a run of more than 64 letters and digits (DNA, base64) | a character |
 | signs among operands (`+ = < ^ \ * { }`, symbols, emoji; ` - ` and ` / ` beside a letter) | a sign |
 
-An operand is a single letter, a token with a digit, or a command of LaTeX. A sign counts where the next token to its
-left and the next to its right are operands or the text's ends: so `x + 3 = 7` has five tokens, and the asterisks of
-`**bold**` are none. The rule looks at neighbours alone, so one changed character changes few tokens.
+An operand is a single letter, a token with a digit, or a LaTeX command. A sign is a token if its neighbours on both
+sides are operands or the text's ends: `x + 3 = 7` has five tokens, and the asterisks of `**bold**` are no tokens. As
+only neighbours count, a changed character changes few tokens.
 
-Not seen: case, white space, other punctuation, full width, ligatures, soft hyphens, zero-width and direction marks, and
-the vowel signs of Arabic and Hebrew, which are written or not in the same text.
+Ignored: case, white space, other punctuation, full width, ligatures, soft hyphens, zero-width and direction marks, and
+the vowel signs of Arabic and Hebrew, which are optional in writing.
 """
 
 import re
@@ -22,8 +22,8 @@ import re
 import numpy as np
 import polars as pl
 
-VERSION = "2"  # 1 was `\w+` of Python's re; part of what tells whether stored counts and signatures are of today
-LONGEST = 64  # characters; longer runs are no words of any language that has spaces
+VERSION = "2"  # of the definition (1 was `\w+`); stored counts and shingles of another version are computed again
+LONGEST = 64  # characters; longer runs are not words
 
 _UNSPACED = "".join(
     rf"\p{{{script}}}"
@@ -33,48 +33,43 @@ _UNSPACED = "".join(
         *("Javanese", "Balinese"),
     )
 )
-_ALONE = rf"[[{_UNSPACED}ーｰ]&&[\p{{L}}\p{{Nl}}]]"  # the long sign of kana is of no script
-_WORD = rf"{_ALONE}\p{{M}}*|[[\w\p{{N}}]--{_ALONE}]+"  # \w has no ² and ½, which Python's has
+_ALONE = rf"[[{_UNSPACED}ーｰ]&&[\p{{L}}\p{{Nl}}]]"  # Unicode assigns the long-vowel mark of kana to no script
+_WORD = rf"{_ALONE}\p{{M}}*|[[\w\p{{N}}]--{_ALONE}]+"  # \w of Rust, unlike that of Python, lacks ² and ½
 _SIGN = r"[\p{Sm}\p{Sk}\p{So}\\*{}]|\s[-/]\s"
-# Right of an operand, or of nothing: where alone a sign may count.
+# A sign after an operand or at the start of a text; texts without a match have no signs as tokens.
 _AFTER = rf"(?:^|\b\w|\b\w*\p{{N}}\w*|\\\w+)[^\w]*(?:{_SIGN})"
-_UNSEEN = r"[\p{Cf}\p{Default_Ignorable_Code_Point}"
-_UNSEEN += r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670]"
-_WIDE = r"[\uff01-\uffee\ufb00-\ufdff\ufe70-\ufefc]"  # and ligatures, as texts out of PDFs have them
-_RUN = rf"[0-9A-Za-z_]{{{LONGEST + 1}}}"  # with all letters it would be ten times slower
+_IGNORED = r"[\p{Cf}\p{Default_Ignorable_Code_Point}"
+_IGNORED += r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670]"
+_WIDE = r"[\uff01-\uffee\ufb00-\ufdff\ufe70-\ufefc]"  # full width, and ligatures, as in texts extracted from PDF
+_RUN = rf"[0-9A-Za-z_]{{{LONGEST + 1}}}"  # ASCII only, as all letters would be ten times slower
 _LONG_RUN = re.compile(rf"\w{{{LONGEST + 1},}}", re.ASCII)
 
 
 def tokens(texts: pl.Series) -> pl.Series:
     """Return the tokens of each text, in order: lists of strings."""
-    tidy = _tidy(texts).str.to_lowercase()
-    found = tidy.str.extract_all(_WORD)
-    signed = tidy.str.contains(_AFTER).fill_null(False)
+    normalized = _normalized(texts).str.to_lowercase()
+    words = normalized.str.extract_all(_WORD)
+    signed = normalized.str.contains(_AFTER).fill_null(False)
     if not signed.any():
-        return found
-    rows = pl.DataFrame({"row": np.flatnonzero(signed.to_numpy()), "token": tidy.filter(signed)})
+        return words
+    rows = pl.DataFrame({"row": np.flatnonzero(signed.to_numpy()), "token": normalized.filter(signed)})
     flat = rows.with_columns(pl.col("token").str.extract_all(f"{_WORD}|{_SIGN}")).explode("token").drop_nulls()
     flat = flat.with_columns(pl.col("token").str.strip_chars())
-    kept = flat.filter(_counting(flat["token"], flat["row"].to_numpy())).group_by("row").agg("token")
-    every = pl.DataFrame({"row": np.arange(len(texts)), "found": found, "signed": signed})
-    none = pl.lit([], dtype=pl.List(pl.String))
-    return (
-        every.join(kept, on="row", how="left")
-        .sort("row")
-        .select(pl.when("signed").then(pl.col("token").fill_null(none)).otherwise("found").alias(texts.name))[
-            texts.name
-        ]
-    )
+    kept = flat.filter(_is_token(flat["token"], flat["row"].to_numpy())).group_by("row").agg("token")
+    every = pl.DataFrame({"row": np.arange(len(texts)), "words": words, "signed": signed})
+    empty = pl.lit([], dtype=pl.List(pl.String))
+    with_signs = pl.when("signed").then(pl.col("token").fill_null(empty)).otherwise("words")
+    return every.join(kept, on="row", how="left").sort("row").select(with_signs.alias(texts.name)).to_series()
 
 
 def token_counts(texts: pl.Series) -> pl.Series:
-    """Return how many tokens each text has, every mark of punctuation among them: what budgets count in, Int32."""
-    return _tidy(texts).str.count_matches(rf"{_WORD}|[^\w\s]").cast(pl.Int32)
+    """Return the number of words and punctuation marks of each text, which budgets count in: Int32."""
+    return _normalized(texts).str.count_matches(rf"{_WORD}|[^\w\s]").cast(pl.Int32)
 
 
 def words_and_marks(texts: pl.Series) -> pl.Series:
-    """Return the tokens of each text, and its runs of other characters, in order: lists of strings."""
-    return _tidy(texts).str.to_lowercase().str.extract_all(rf"{_WORD}|[^\w\s]+")
+    """Return the tokens and the runs of punctuation of each text, in order: lists of strings."""
+    return _normalized(texts).str.to_lowercase().str.extract_all(rf"{_WORD}|[^\w\s]+")
 
 
 def n_grams(tokens_: list[str], widest: int) -> list[str]:
@@ -83,16 +78,15 @@ def n_grams(tokens_: list[str], widest: int) -> list[str]:
     return tokens_ + [" ".join(run) for run in runs]
 
 
-def telling(texts: pl.Series) -> pl.Series:
-    """Return the tokens of each text that tell what it is about: lists of strings.
+def content_words(texts: pl.Series) -> pl.Series:
+    """Return the tokens of each text without single letters, digits and signs: lists of strings.
 
-    Single letters and digits, and signs, tell little among words; where they are the larger part, as in formulas, all
-    tokens tell.
+    If these are more than half of a text's tokens, as in formulas, return all tokens.
     """
-    found = tokens(texts)
-    kept = found.list.eval(pl.element().filter(pl.element().str.contains(rf"^{_ALONE}|..")))
-    sparse = 2 * kept.list.len() < found.list.len()
-    return pl.select(pl.when(sparse).then(found).otherwise(kept).alias(texts.name)).to_series()
+    every = tokens(texts)
+    kept = every.list.eval(pl.element().filter(pl.element().str.contains(rf"^{_ALONE}|..")))
+    sparse = 2 * kept.list.len() < every.list.len()
+    return pl.select(pl.when(sparse).then(every).otherwise(kept).alias(texts.name)).to_series()
 
 
 def stand_alone(tokens_: pl.Series) -> pl.Series:
@@ -100,21 +94,21 @@ def stand_alone(tokens_: pl.Series) -> pl.Series:
     return tokens_.str.contains(rf"^{_ALONE}")
 
 
-def _tidy(texts: pl.Series) -> pl.Series:
-    """Texts without what is not seen, of one width, and with long runs spaced out."""
-    odd = texts.str.contains(rf"{_UNSEEN}|{_WIDE}|{_RUN}").fill_null(False)
-    if not odd.any():
+def _normalized(texts: pl.Series) -> pl.Series:
+    """Return the texts without ignored characters, of one width, and with long runs spaced out."""
+    changes = texts.str.contains(rf"{_IGNORED}|{_WIDE}|{_RUN}").fill_null(False)
+    if not changes.any():
         return texts
     name = texts.name
-    frame = pl.DataFrame({"text": texts, "odd": odd}).with_columns(
-        pl.when("odd").then(pl.col("text").str.replace_all(_UNSEEN, "")).otherwise("text").alias("text")
+    frame = pl.DataFrame({"text": texts, "changes": changes}).with_columns(
+        pl.when("changes").then(pl.col("text").str.replace_all(_IGNORED, "")).otherwise("text").alias("text")
     )
     wide = pl.col("text").str.contains(_WIDE)
     frame = frame.with_columns(pl.when(wide).then(pl.col("text").str.normalize("NFKC")).otherwise("text").alias("text"))
-    long = pl.col("text").str.contains(_RUN)
-    if frame.select((pl.col("odd") & long).any()).item():
+    long = pl.col("changes") & pl.col("text").str.contains(_RUN)
+    if frame.select(long.any()).item():
         spaced = pl.col("text").map_elements(_spaced_out, return_dtype=pl.String)
-        frame = frame.with_columns(pl.when(pl.col("odd") & long).then(spaced).otherwise("text").alias("text"))
+        frame = frame.with_columns(pl.when(long).then(spaced).otherwise("text").alias("text"))
     return frame["text"].alias(name)
 
 
@@ -122,32 +116,32 @@ def _spaced_out(text: str) -> str:
     return _LONG_RUN.sub(lambda run: " ".join(run[0]), text)
 
 
-def _counting(flat: pl.Series, rows: np.ndarray) -> np.ndarray:
-    """Return which tokens count: all but the signs that have a word beside them.
+def _is_token(flat: pl.Series, rows: np.ndarray) -> np.ndarray:
+    """Return which words and signs are tokens: all words, and signs without a word beside them.
 
     Args:
-        flat: Tokens of all texts, signs among them.
-        rows: The text of each, ascending: `[tokens]`.
+        flat: Words and signs of all texts.
+        rows: The text of each, ascending: `[pieces]`.
     """
     sign = ~flat.str.contains(r"[\w\p{N}]").to_numpy()
     alone = stand_alone(flat).to_numpy()
     letter = flat.str.contains(r"^\p{L}\p{M}*$").to_numpy() & ~alone
     plain_word = ~flat.str.contains(r"^.$|\p{N}").to_numpy() | alone
     dash = flat.is_in(["-", "/"]).to_numpy()
-    return counting(sign, letter, plain_word, dash, (flat == "\\").to_numpy(), rows)
+    return signs_between_operands(sign, letter, plain_word, dash, (flat == "\\").to_numpy(), rows)
 
 
-def counting(
+def signs_between_operands(
     sign: np.ndarray, letter: np.ndarray, word: np.ndarray, dash: np.ndarray, backslash: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Return which tokens count, from what each is; all arguments are `[tokens]`.
+    """Return which pieces are tokens: `[pieces]`, bool. All other arguments are `[pieces]` too.
 
     Args:
-        sign: A sign, not a word of any kind.
-        letter: One letter.
-        word: More than one letter, and no digit; or a character of a script without spaces.
-        dash: One of ` - ` and ` / `.
-        backslash: The sign before a command of LaTeX.
+        sign: Whether the piece is a sign.
+        letter: Whether it is a single letter.
+        word: Whether it has several letters and no digit, or is a character of a script without spaces.
+        dash: Whether it is ` - ` or ` / `.
+        backslash: Whether it is a backslash, which starts a LaTeX command.
         rows: The number of its text, ascending.
     """
     command = np.zeros(len(sign), np.bool_)
@@ -156,8 +150,8 @@ def counting(
     at = np.arange(len(sign))
     left = np.maximum.accumulate(np.where(sign, 0, at))
     right = np.minimum.accumulate(np.where(sign, len(sign) - 1, at)[::-1])[::-1]
-    same = [(rows[near] == rows) & ~sign[near] for near in (left, right)]  # a sign where a text has no other neighbour
+    same = [(rows[near] == rows) & ~sign[near] for near in (left, right)]  # whether the neighbour is in the same text
     by_word = (same[0] & word[left]) | (same[1] & word[right])
     by_letter = (same[0] & letter[left]) | (same[1] & letter[right])
-    found: np.ndarray = ~sign | ~by_word & (by_letter | ~dash)
-    return found
+    is_token: np.ndarray = ~sign | ~by_word & (by_letter | ~dash)
+    return is_token

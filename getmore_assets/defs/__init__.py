@@ -1,5 +1,5 @@
-"""All that Dagster sees: assets and checks made from the table of stages, jobs, sensors and the resource.
+"""Dagster's definitions: assets, checks, jobs, sensors and the resource, built from the table of stages.
 
-Belongs here: definitions as thin shells, and what Dagster shows of a record. Does not: work (`stages/`).
+Belongs here: definitions that call the library, and a record's metadata. Does not: computing (`stages/`).
 `from __future__ import annotations` must not be used in this package: Dagster reads the annotations.
 """

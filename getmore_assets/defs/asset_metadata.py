@@ -1,7 +1,6 @@
-"""A stage and a record as Dagster shows them.
+"""Metadata of assets and materializations in Dagster's UI.
 
-Belongs here: schema, column lineage and owners; from a record to the metadata of a materialisation. Does not: making
-anything.
+Belongs here: schemas, column lineage, owners, and a record's metadata. Does not: materializing (`resource.py`).
 """
 
 import os
@@ -21,14 +20,14 @@ from getmore_assets.stages.columns import Columns
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.table import STAGES
 
-_MARKUP, _ESCAPED = re.compile(r"([\\`*_\[\]<>()!|#])"), r"\\\1"  # a selector may be called anything
-_MOST_ITEMS = 50  # of a list; Dagster keeps every materialisation's metadata for ever
+_MARKDOWN, _ESCAPED = re.compile(r"([\\`*_\[\]<>()!|#])"), r"\\\1"  # a selector's name may contain Markdown
+_MOST_ITEMS = 50  # of a list; Dagster never deletes the metadata of a materialization
 
 
-def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage) -> dg.MaterializeResult:
-    """The materialisation of a stage; `status` says whether it was made, reused or kept."""
+def materialize_result(record: Record, status: str, lineage: dg.TableColumnLineage) -> dg.MaterializeResult:
+    """Return a record as a materialization; `status` is materialized, cached or kept."""
     metadata: dict[str, Any] = {
-        **_first(record),
+        **_results(record),
         "status": status,
         "dagster/row_count": record.rows,
         "seconds": record.seconds,
@@ -38,7 +37,7 @@ def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage)
         **({"kept": record.kept} if record.kept else {}),
     }
     if record.table is not None:
-        schema = described(STAGES[record.stage].columns, record.table.scan().collect_schema())
+        schema = table_schema(STAGES[record.stage].columns, record.table.scan().collect_schema())
         metadata |= {"delta_table": dg.MetadataValue.path(record.table.path), "delta_version": record.table.version}
         uri = record.table.path if is_on_store(record.table.path) else Path(record.table.path).absolute().as_uri()
         metadata |= {"dagster/uri": uri, "dagster/table_name": record.stage}
@@ -56,57 +55,57 @@ def materialisation(record: Record, status: str, lineage: dg.TableColumnLineage)
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.data_version))
 
 
-def _first(record: Record) -> dict[str, Any]:
-    """What a reader looks for first: the verdict, and the figures."""
-    found: dict[str, Any] = {}
+def _results(record: Record) -> dict[str, Any]:
+    """Return the verdict and the figures, which the UI lists first."""
+    metadata: dict[str, Any] = {}
     if verdict := record.facts.get("verdict"):
-        found["verdict"] = dg.MetadataValue.md("\n".join(f"- {_MARKUP.sub(_ESCAPED, one)}" for one in verdict))
-    for name, figure in sorted(record.figures.items(), key=lambda one: one[0] != record.stage):  # its own one first
-        if Path(figure).is_file():  # else somebody deleted the picture
-            found[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
-    return found
+        sentences = (_MARKDOWN.sub(_ESCAPED, sentence) for sentence in verdict)
+        metadata["verdict"] = dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences))
+    for name, figure in sorted(record.figures.items(), key=lambda item: item[0] != record.stage):
+        if Path(figure).is_file():  # it may have been deleted
+            metadata[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))
+    return metadata
 
 
 def column_lineage(stage: Stage, task: Task, key: Callable[[str], dg.AssetKey]) -> dg.TableColumnLineage:
-    """Return what the columns of a stage's table come from: columns of the stages that it reads, and of sources.
+    """Return the column lineage of a stage's table: columns of other stages and of source assets.
 
     Args:
-        stage: Whose table.
-        task: Its sources that are assets of the project have columns of the names that the task says.
-        key: From the name of a stage to the key of its asset.
+        stage: The stage.
+        task: The task, which names the columns of source assets.
+        key: Returns the asset key of a stage's name.
     """
     sources = {"candidates": task.candidates, "target": target.sources_of(task).values()}
 
     def deps(name: str) -> Iterator[dg.TableColumnDep]:
-        of, _, column = name.partition(".")
-        if of in STAGES:
-            yield dg.TableColumnDep(key(of), column)
-        for source in sources.get(of, ()):
+        origin, _, column = name.partition(".")
+        if origin in STAGES:
+            yield dg.TableColumnDep(key(origin), column)
+        for source in sources.get(origin, ()):
             if source is not None and source.asset:
-                named = source.texts if column == "text" else [getattr(source, column)]
-                yield from (dg.TableColumnDep(dg.AssetKey.from_user_string(source.asset), one) for one in named if one)
+                asset = dg.AssetKey.from_user_string(source.asset)
+                names = source.texts if column == "text" else [getattr(source, column)]
+                yield from (dg.TableColumnDep(asset, name) for name in names if name)
 
     return dg.TableColumnLineage(
         {
-            name: list(dict.fromkeys(dep for one in column.comes_from for dep in deps(one)))
+            name: list(dict.fromkeys(dep for origin in column.comes_from for dep in deps(origin)))
             for name, column in stage.columns.items()
         }
     )
 
 
-def described(meant: Columns, schema: Mapping[str, Any]) -> dg.TableSchema:
-    """Return the schema of a table with what its columns mean.
+def table_schema(columns: Columns, types: Mapping[str, Any]) -> dg.TableSchema:
+    """Return the schema of a table.
 
     Args:
-        meant: The columns of the stage; a column of another name has no description.
-        schema: The types by name.
+        columns: The columns of the stage, which describe those of the same name.
+        types: The type of each column of the table, by name.
     """
-    columns = [
-        dg.TableColumn(n, str(kind), description=meant[n].meaning if n in meant else None) for n, kind in schema.items()
-    ]
-    return dg.TableSchema(columns)
+    meanings = {name: column.meaning for name, column in columns.items()}
+    return dg.TableSchema([dg.TableColumn(name, str(t), description=meanings.get(name)) for name, t in types.items()])
 
 
 def owners() -> list[str]:
-    """Whom the UI names as owners: `GETMORE_OWNERS`, with commas between `team:NAME` and e-mail addresses."""
+    """Return the assets' owners: `GETMORE_OWNERS`, as `team:NAME` and e-mail addresses separated by commas."""
     return os.environ.get("GETMORE_OWNERS", "team:getmore").split(",")

@@ -1,7 +1,7 @@
-"""From the table of stages to Dagster's assets and checks.
+"""Assets and asset checks of the stages.
 
-Belongs here: the one place where an asset or a check of a stage becomes a definition. Does not: what they do
-(`line.py`), or what they are (`table.py`).
+Belongs here: building their Dagster definitions from the table of stages. Does not: materializing (`resource.py`), or
+the stages (`table.py`).
 """
 
 import warnings
@@ -11,24 +11,23 @@ from typing import Any
 import dagster as dg
 
 from getmore_assets.defs import pools
-from getmore_assets.defs.asset_metadata import described, owners
-from getmore_assets.defs.line import Line
+from getmore_assets.defs.asset_metadata import owners, table_schema
 from getmore_assets.defs.pipeline import Pipeline
+from getmore_assets.defs.resource import GetmoreResource
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
-from getmore_assets.stages import remembered
-from getmore_assets.stages.checks import Check, Checked, Finding
+from getmore_assets.stages import check_cache
+from getmore_assets.stages.checks import Check, CheckContext, CheckResult
 from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.table import CHECKS
 
-TABLES = "tables"  # the key, after the prefix, of the IO manager that loads what a stage made
-#: The metadata of a check that could not be evaluated: the exception.
-RAISED = "raised"
+TABLES = "tables"  # the IO manager's resource key, after the key prefix
+RAISED = "raised"  # the metadata key with the exception of a check that could not be evaluated
 
 
 def asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition | None) -> dg.AssetsDefinition:
     """Return the asset of a stage."""
-    schema = described(stage.columns, {name: column.kind for name, column in stage.columns.items()})
+    schema = table_schema(stage.columns, {name: column.kind for name, column in stage.columns.items()})
 
     @dg.asset(
         key=pipeline.key(stage.name),
@@ -43,22 +42,22 @@ def asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition | 
         group_name=pipeline.group or stage.group,
         kinds=set(stage.kinds),
         code_version=stage.code_version,
-        pool=pools.declared(pipeline.pool) if stage.on_gpu else None,
+        pool=pools.declared_pool(pipeline.pool) if stage.on_gpu else None,
         description=stage.description,
         io_manager_key=pipeline.named(TABLES),
         required_resource_keys={pipeline.resource_key},
         automation_condition=condition,
     )
-    def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        line: Line = getattr(context.resources, pipeline.resource_key)
-        return line.materialise(context, stage)
+    def materialize(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        getmore: GetmoreResource = getattr(context.resources, pipeline.resource_key)
+        return getmore.materialize(context, stage)
 
-    return made
+    return materialize
 
 
 def asset_check(pipeline: Pipeline, check: Check) -> dg.AssetChecksDefinition:
-    """Return a check of one target as Dagster's."""
-    with warnings.catch_warnings():  # checks of one partition are new in Dagster 1.13, and say so at each import
+    """Return the asset check of a stage's check."""
+    with warnings.catch_warnings():  # Dagster 1.13 warns that partitioned checks are a preview
         warnings.filterwarnings("ignore", "Specifying a partitions_def")
         declare = dg.asset_check(
             asset=pipeline.key(check.stage),
@@ -70,44 +69,43 @@ def asset_check(pipeline: Pipeline, check: Check) -> dg.AssetChecksDefinition:
             required_resource_keys={pipeline.resource_key},
         )
 
-        def in_a_run(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-            line: Line = getattr(context.resources, pipeline.resource_key)
-            found = remembered.result(check, Checked(line.task(), check.stage))
-            return dg.AssetCheckResult(passed=found.passed, severity=_severity(check), metadata=found.metadata)
+        def evaluate(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+            getmore: GetmoreResource = getattr(context.resources, pipeline.resource_key)
+            result = check_cache.result(check, CheckContext(getmore.task(), check.stage))
+            return dg.AssetCheckResult(passed=result.passed, severity=_severity(check), metadata=result.metadata)
 
-        return declare(in_a_run)
+        return declare(evaluate)
 
 
 def _severity(check: Check) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
 
 
-def every_check(context: dg.OpExecutionContext, line: Line) -> Iterator[Any]:
-    """Every check of a target, alone; a check whose stage has not been made is left out.
+def every_check(context: dg.OpExecutionContext, getmore: GetmoreResource) -> Iterator[Any]:
+    """Evaluate every check of a target; checks of stages that have not been materialized are skipped.
 
-    The step fails where a blocking check did not hold, and where one could not be evaluated, as it does beside its
-    stage.
+    The step fails if a blocking check fails or any check raises, as in a run of the pipeline.
     """
-    # As a step of its own, because Dagster 1.13 cannot run a job of nothing but checks for one partition.
-    failed, task = [], line.task()
+    # An op, because Dagster 1.13 cannot run a job that consists of checks for one partition.
+    failed, task = [], getmore.task()
     for check in CHECKS:
-        if not Records(Lake(task.lake), task.name).known(check.stage):
-            context.log.info(f"{check.name}: skipped, {check.stage} has not been made")
+        if not Records(Lake(task.lake), task.name).was_materialized(check.stage):
+            context.log.info(f"{check.name}: skipped, {check.stage} has not been materialized")
             continue
         try:
-            found = check.evaluate(Checked(task, check.stage))
-        except Exception as error:  # the other checks are run all the same
-            found = Finding(False, {RAISED: f"{type(error).__name__}: {error}"})
+            result = check.evaluate(CheckContext(task, check.stage))
+        except Exception as error:  # go on with the other checks
+            result = CheckResult(False, {RAISED: f"{type(error).__name__}: {error}"})
         yield dg.AssetCheckEvaluation(
-            asset_key=line.pipeline.key(check.stage),
+            asset_key=getmore.pipeline.key(check.stage),
             check_name=check.name,
-            passed=found.passed,
-            metadata=found.metadata,
+            passed=result.passed,
+            metadata=result.metadata,
             severity=_severity(check),
             blocking=check.blocking,
-            partition=line.target,
+            partition=getmore.target,
         )
-        if not found.passed and (check.blocking or RAISED in found.metadata):
+        if not result.passed and (check.blocking or RAISED in result.metadata):
             failed.append(check.name)
     if failed:
         raise dg.Failure(f"checks failed: {', '.join(failed)}", allow_retries=False)

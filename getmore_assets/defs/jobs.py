@@ -1,4 +1,4 @@
-"""Jobs: the pipeline, and parts of it, under the names of the command line's verbs."""
+"""Jobs, named like the commands of the command line."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ from pydantic import Field
 
 from getmore_assets.defs import query_jobs
 from getmore_assets.defs.assets import every_check
-from getmore_assets.defs.inventory import CHECK
-from getmore_assets.defs.line import Line
+from getmore_assets.defs.failed_targets import CHECK
 from getmore_assets.defs.pipeline import Pipeline
+from getmore_assets.defs.resource import GetmoreResource
 from getmore_assets.defs.target_jobs import TargetJob
 from getmore_assets.exports import FORMATS
 from getmore_assets.exports.formats import export as write
@@ -20,8 +20,8 @@ from getmore_assets.reselection import approval
 from getmore_assets.stages.table import STAGES
 
 _UP_TO_SUBSET = list(STAGES)[: list(STAGES).index("selected_subset") + 1]
-#: Of the jobs of assets: their stages, and what they are for.
-_PARTS = {
+#: The asset jobs: stages and description.
+_ASSET_JOBS = {
     "run": (list(STAGES), "The whole pipeline, from the sources to the scorecard."),
     "select": (
         [name for name in _UP_TO_SUBSET if name != "base_model"],
@@ -35,43 +35,40 @@ _PARTS = {
 
 
 def asset_jobs(pipeline: Pipeline) -> list[Any]:
-    """Return the jobs `run`, `select` and `select_by_model`, and `inventory` where targets are partitions.
-
-    Each selects the pipeline's own assets and their checks, whatever else stands in the project.
-    """
-    of_all_targets = dg.AssetSelection.checks(dg.AssetCheckKey(pipeline.key("target_data"), CHECK))
-    has_inventory = pipeline.partitions is not None
-    found = []
-    for name, (stages, description) in _PARTS.items():
-        selected = dg.AssetSelection.assets(*(pipeline.key(stage) for stage in stages))
-        selection = selected - of_all_targets if has_inventory else selected
-        found.append(dg.define_asset_job(pipeline.named(name), selection, description=description, tags=pipeline.tags))
-    if has_inventory:
-        description = "Whether any target stands failed; the sensors report it too."
-        found.append(dg.define_asset_job(pipeline.named("inventory"), of_all_targets, description=description))
-    return found
+    """Return the jobs `run`, `select` and `select_by_model`, and `failed_targets` if targets are partitions."""
+    failed_targets = dg.AssetSelection.checks(dg.AssetCheckKey(pipeline.key("target_data"), CHECK))
+    jobs = []
+    for name, (stages, description) in _ASSET_JOBS.items():
+        selection: dg.AssetSelection = dg.AssetSelection.assets(*(pipeline.key(stage) for stage in stages))
+        if pipeline.partitions is not None:
+            selection -= failed_targets
+        jobs.append(dg.define_asset_job(pipeline.named(name), selection, description=description, tags=pipeline.tags))
+    if pipeline.partitions is not None:
+        description = "Whether the last run of any target failed; the sensors report it too."
+        jobs.append(dg.define_asset_job(pipeline.named("failed_targets"), failed_targets, description=description))
+    return jobs
 
 
-def approve_selection(context: dg.OpExecutionContext, line: Line) -> None:
+def approve_selection(context: dg.OpExecutionContext, getmore: GetmoreResource) -> None:
     """Approve a target's selection, so that models are trained on it (`approval: true` in the task file)."""
-    task = line.task()
+    task = getmore.task()
     lake = Lake(task.lake)
-    made = Records(lake, task.name).require("selected_subset", "Run the job `select` first")
-    approval.give(lake, task, made.data_version, f"Dagster run {context.run_id}")
-    context.log.info(f"{task.name}: selection {made.data_version} of {made.rows} rows is approved")
+    record = Records(lake, task.name).require("selected_subset", "Run the job `select` first")
+    approval.give(lake, task, record.data_version, f"Dagster run {context.run_id}")
+    context.log.info(f"{task.name}: selection {record.data_version} of {record.rows} rows is approved")
 
 
 class Export(dg.Config):
-    """What is exported, and where to."""
+    """Formats, folder and rows of an export."""
 
     formats: list[str] = Field(["parquet"], description=f"of: {', '.join(FORMATS)}")
     to: str = Field("", description="the folder; empty: `exports/TASK/files` in the lake")
     every: bool = Field(False, description="all candidates with their scores, in place of the selected rows")
 
 
-def write_files(context: dg.OpExecutionContext, line: Line, config: Export) -> None:
-    """A target's selection as Parquet, JSONL, a data set or a trainer's block, or its models with a card."""
-    task = line.task()
+def write_files(context: dg.OpExecutionContext, getmore: GetmoreResource, config: Export) -> None:
+    """Export a target's selection as Parquet, JSONL, a data set or a trainer's block, or its models with a card."""
+    task = getmore.task()
     folder = Path(config.to) if config.to else Lake(task.lake).folder("exports", task.name, "files")
     written = write(task, config.formats, folder, config.every)
     context.add_output_metadata({name: dg.MetadataValue.path(path) for name, path in written.items()})

@@ -1,11 +1,11 @@
-"""The pool of Dagster in which stages wait for the GPU; it is called `gpu` unless a project says otherwise.
+"""The Dagster pool in which stages wait for a GPU, named `gpu` by default.
 
-Belongs here: taking a place in it, and giving it back. Does not: which stage needs one (each says so).
+Belongs here: claiming and freeing a slot. Does not: which stages need a slot (`Stage.on_gpu`).
 
-Dagster itself takes the place of a step before the step begins, so a stage that is then found made has waited for
-nothing; and it asks for a free place every 15 seconds at the most. Here a stage takes its place, of the same pool
-and in the same storage, when it is about to work. Where whole runs wait (`granularity: run`, as on Kubernetes),
-Dagster must know the pool before: there `GETMORE_RUNS_WAIT` puts it into the definitions, and nothing is taken here.
+Dagster claims the slot of a step before the step begins, so a cached stage would wait for a slot that it does not need;
+and Dagster looks for a free slot every 15 seconds. A stage therefore claims its slot itself, in the same pool and
+storage, when it is about to compute. If whole runs wait (`granularity: run`, as on Kubernetes), set
+`GETMORE_RUNS_WAIT`: the assets then declare the pool, and stages claim nothing themselves.
 """
 
 import logging
@@ -19,49 +19,47 @@ from dagster._core.instance.config import PoolGranularity
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.5
+_POLL_S = 0.5
 
 
-def declared(pool: str) -> str | None:
-    """Return the pool of the assets, as Dagster is told it."""
+def declared_pool(pool: str) -> str | None:
+    """Return the pool that the assets declare, or None if stages claim their slots themselves."""
     return pool if os.environ.get("GETMORE_RUNS_WAIT") else None
 
 
 @contextmanager
-def place_in_pool(context: dg.AssetExecutionContext, pool: str) -> Iterator[None]:
-    """Hold a place in a pool for the step of this context; wait while all are taken.
+def pool_slot(context: dg.AssetExecutionContext, pool: str) -> Iterator[None]:
+    """Hold a slot of a pool for the step of this context; wait while all slots are taken.
 
-    A place is given back at the end, and by Dagster's daemon where the run was killed
-    (`free_slots_after_run_end_seconds`).
+    The slot of a killed run is freed by Dagster's daemon (`free_slots_after_run_end_seconds`).
     """
     instance, step = context.instance, context.get_step_execution_context().step.key
-    if declared(pool) or not _is_limited(instance, pool):
+    if declared_pool(pool) or not _is_limited(instance, pool):
         yield
         return
-    storage, run_id, told = instance.event_log_storage, context.run.run_id, False
+    storage, run_id, logged = instance.event_log_storage, context.run.run_id, False
     priority = int(context.run.tags.get("dagster/priority", "0"))
     try:
         while not storage.claim_concurrency_slot(pool, run_id, step, priority).is_claimed:
-            if not told:
-                log.info("%s: waiting for a place in the pool `%s`", context.asset_key.path[-1], pool)
-                told = True
-            time.sleep(_LOOK_EVERY_S)
+            if not logged:
+                log.info("%s: waiting for a slot in the pool `%s`", context.asset_key.path[-1], pool)
+                logged = True
+            time.sleep(_POLL_S)
         yield
     finally:
         storage.free_concurrency_slot_for_step(run_id, step)
 
 
 def _is_limited(instance: dg.DagsterInstance, pool: str) -> bool:
-    """Return whether stages wait for each other here; the pool is made where the instance has a default limit."""
+    """Return whether the pool has a limit; create the pool if the instance has a default limit."""
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits:
         return False
     config = storage.get_pool_config()
     if config.pool_granularity == PoolGranularity.RUN:
         return False
-    limits = {one.name: one for one in storage.get_pool_limits()}
-    known, default = limits.get(pool), config.default_pool_limit
-    if default is not None and (known is None or (known.from_default and known.limit != default)):
+    limit, default = {each.name: each for each in storage.get_pool_limits()}.get(pool), config.default_pool_limit
+    if default is not None and (limit is None or (limit.from_default and limit.limit != default)):
         storage.initialize_concurrency_limit_to_default(pool)
         return True
-    return known is not None
+    return limit is not None

@@ -1,6 +1,6 @@
-"""Runs of a target: which are going, which have lost their process, which stand failed.
+"""Dagster runs of targets: unfinished, lost (their process is gone), failed and interrupted runs.
 
-Belongs here: reading and mending the instance's runs. Does not: asking for runs (`sensors.py`).
+Belongs here: querying the instance's runs, and marking lost runs as failed. Does not: requesting runs (`sensors.py`).
 """
 
 import json
@@ -24,18 +24,20 @@ from getmore_assets import liveness
 from getmore_assets.lake import Lake
 
 PARTITION = "dagster/partition"
-TARGET = "getmore/target"  # the tag with the target of a run where targets are no partitions
-OF_A_COMMAND = "getmore/task_file"  # the tag of a run that the command line started
-LAKE = "getmore/lake"  # the tag with the folder that a run works on
-INTERRUPTED = "getmore/interrupted"  # the tag of a run whose worker the system killed, with the stage
-CHANGES = "getmore/changes"  # the tag of such a run that changed fields of the task file: key=value
-_SILENT_S = 600  # a run that nothing tells of may still be starting, or be between two steps, for so long
-_ANSWER_S = 5
+# Run tags:
+TARGET = "getmore/target"  # the target, in a project without partitions
+OF_A_COMMAND = "getmore/task_file"  # the task file, of a run that the command line started
+CHANGES = "getmore/changes"  # the overrides of such a run: key=value
+LAKE = "getmore/lake"  # the lake's folder
+INTERRUPTED = "getmore/interrupted"  # the stage whose worker the system killed
+
+_SILENT_S = 600  # a run without a heartbeat may be starting, or be between two steps, for up to this time
+_TIMEOUT_S = 5  # of a call to a code server
 
 
 @contextmanager
-def signs_of_life(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, tags: dict[str, str]) -> Iterator[None]:
-    """Give signs of life for a run: of this process and, where it works on one step of several, of the run worker."""
+def heartbeat(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, tags: dict[str, str]) -> Iterator[None]:
+    """Write a heartbeat of this process and, if the process executes one step of a run, of the run worker."""
     if not lake.is_writable():  # as for `getmore check`, which writes nothing
         yield
         return
@@ -46,9 +48,9 @@ def signs_of_life(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, 
 
 
 def _run_worker() -> int | None:
-    """Return the process that has started this one for a step, as the multiprocess executor does; else None.
+    """Return the id of the run worker if the multiprocess executor started this process for a step, else None.
 
-    A code server starts a process for each run in the same way, so the parent alone does not tell.
+    A code server starts a process for each run in the same way, so the call stack decides, not the parent.
     """
     parent, frame = multiprocessing.parent_process(), sys._getframe()
     while parent and frame.f_back is not None:
@@ -59,117 +61,116 @@ def _run_worker() -> int | None:
 
 
 def target_of(run: dg.DagsterRun) -> str:
-    """Return the target of a run; empty where it has none."""
+    """Return the target of a run; empty if it has none."""
     return run.tags.get(PARTITION) or run.tags.get(TARGET, "")
 
 
-def going(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Every run of a target that has not ended."""
+def unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Return every run of a target that has not ended."""
     return [run for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)) if target_of(run)]
 
 
-def left_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> list[dg.DagsterRun]:
-    """Return the runs of a target that commands began in this lake and did not end. Call it with the target's lock.
+def abandoned_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> list[dg.DagsterRun]:
+    """Return the unfinished runs of commands that died. The caller holds the target's lock.
 
-    A run of another lake may share the name of the target, and a run without the tag of its lake may be another lake's:
-    both are left alone, unless the instance itself lies in this lake.
+    A target of another lake may have the same name. A run without the tag of its lake counts only if the instance
+    itself is in this lake.
     """
     own = "DAGSTER_HOME" not in os.environ
     return [
         run
-        for run in going(instance)
+        for run in unfinished(instance)
         if OF_A_COMMAND in run.tags and target_of(run) == target
         if (Lake(run.tags[LAKE]).root.resolve() == lake.root.resolve() if LAKE in run.tags else own)
         if not liveness.lives(liveness.folder_of(lake.root), run.run_id)
     ]
 
 
-def without_process(
+def lost(
     instance: dg.DagsterInstance, runs: list[dg.DagsterRun], lakes: dict[str, Lake]
 ) -> list[tuple[dg.DagsterRun, Lake]]:
-    """Return the started runs of which no process lives any more, by all that can be known here, with their lakes.
+    """Return the started runs whose process is gone, each with its lake.
 
-    A run that is about to end gives no signs of life either: believe it at the second look.
+    A run that is about to end has no heartbeat either, so act only on runs that are returned twice in a row.
 
     Args:
-        instance: Of the runs.
-        runs: Going.
-        lakes: By target, for runs without the tag of their lake; such a run of another target is left out.
+        instance: The Dagster instance.
+        runs: Unfinished runs.
+        lakes: The lake of each target, for runs without the tag of their lake; such runs of other targets are skipped.
     """
     started = [run for run in runs if run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)]
-    on = [(run, Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(target_of(run))) for run in started]
-    return [(run, lake) for run, lake in on if lake and _is_lost(instance, run, lake)]
+    pairs = [(run, Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(target_of(run))) for run in started]
+    return [(run, lake) for run, lake in pairs if lake and _is_lost(instance, run, lake)]
 
 
 def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> bool:
-    """Return whether a run's process was killed, or has given no sign for so long that it can be taken for killed."""
-    if not lake.root.is_dir():  # another machine's, so whatever lies there cannot be seen
+    """Return whether a run's process was killed, or has written no heartbeat for `_SILENT_S`."""
+    if not lake.root.is_dir():  # a lake of another machine, whose heartbeats cannot be read
         return False
-    sign = liveness.lives(liveness.folder_of(lake.root), run.run_id)
-    if sign or _is_known_to_its_server(run):
+    folder = liveness.folder_of(lake.root)
+    alive = liveness.lives(folder, run.run_id)
+    if alive or _lives_by_its_server(run):
         return False
-    if sign is False:
+    if alive is False:
         return True
-    record, silent = (
-        instance.get_run_record_by_id(run.run_id),
-        liveness.silent_for(liveness.folder_of(lake.root), run.run_id),
-    )
+    record, silent = instance.get_run_record_by_id(run.run_id), liveness.silent_for(folder, run.run_id)
     if silent is None and record is not None:
         silent = time.time() - (record.start_time or record.create_timestamp.timestamp())
     return silent is not None and silent > _SILENT_S
 
 
-def _is_known_to_its_server(run: dg.DagsterRun) -> bool:
-    """Return whether the code server that started a run says that its process lives; False where it cannot be asked."""
+def _lives_by_its_server(run: dg.DagsterRun) -> bool:
+    """Return whether the code server that started a run reports that its process lives; False without an answer."""
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     if not server:
         return False
-    from dagster._grpc.client import DagsterGrpcClient  # loads gRPC, which no other question here needs
+    from dagster._grpc.client import DagsterGrpcClient  # here, because it loads gRPC
     from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 
-    place = {name: server.get(name) for name in ("port", "socket", "host")}
-    client = DagsterGrpcClient(**place, use_ssl=bool(server.get("use_ssl")))
+    address = {name: server.get(name) for name in ("port", "socket", "host")}
+    client = DagsterGrpcClient(**address, use_ssl=bool(server.get("use_ssl")))
     try:
-        said = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=_ANSWER_S)
+        answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=_TIMEOUT_S)
     except DagsterUserCodeUnreachableError:
         return False
-    return deserialize_value(said, CanCancelExecutionResult).can_cancel
+    return deserialize_value(answer, CanCancelExecutionResult).can_cancel
 
 
-def end(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> None:
-    """Say of a run that has lost its process that it failed, and free the slots it held."""
+def mark_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> None:
+    """Report a lost run as failed, and free its slots."""
     liveness.forget(liveness.folder_of(lake.root), run.run_id)
-    instance.report_run_failed(run, "The process of this run is gone; what it had made stays, the next run goes on")
+    message = "The process of this run is gone. Its finished stages are kept, and the next run continues from them"
+    instance.report_run_failed(run, message)
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def standing_failed(
+def failed_targets(
     instance: dg.DagsterInstance,
-    there: set[str],
+    targets: set[str],
     tags: dict[str, str],
     since: float | None = None,
     before: Iterable[str] = (),
 ) -> dict[str, str]:
-    """Return targets whose last run failed, with the id of that run: nothing runs them until their data change.
+    """Return the targets whose last run failed, each with the id of that run.
 
     Args:
-        instance: Of the runs.
-        there: The targets that are partitions; others are left out.
-        tags: Of the pipeline's runs.
-        since: Only runs that ended after this time, in seconds since 1970, are looked at.
-        before: Targets that are looked at whenever their last run ended.
+        instance: The Dagster instance.
+        targets: The targets that are partitions; others are left out.
+        tags: The tags of the pipeline's runs.
+        since: Look only at runs that ended after this time, in seconds since 1970.
+        before: Targets to look at whenever their last run ended.
     """
     failed = _last_run_failed(instance, tags, since, before)
-    return {target: run.run_id for target, run in failed.items() if target in there}
+    return {target: run.run_id for target, run in failed.items() if target in targets}
 
 
-def interrupted(
+def interrupted_targets(
     instance: dg.DagsterInstance, sensor: str, tags: dict[str, str], since: float | None, before: Iterable[str]
 ) -> set[str]:
-    """Return the targets whose last run that a sensor asked for was interrupted: its process, or a worker, was killed.
+    """Return the targets whose last run that a sensor requested was interrupted: its process, or a worker, was killed.
 
-    Dagster's own run retries would do, but need another storage than its default (SQLite). Arguments as in
-    `standing_failed`.
+    Dagster's run retries are not used, because they need another storage than the default (SQLite). Arguments as in
+    `failed_targets`.
     """
     failed = _last_run_failed(instance, {SENSOR_NAME_TAG: sensor, **tags}, since, before)
     by_itself = RunFailureReason.STEP_FAILURE.value
@@ -183,13 +184,13 @@ def interrupted(
 def _last_run_failed(
     instance: dg.DagsterInstance, tags: dict[str, str], since: float | None, before: Iterable[str]
 ) -> dict[str, dg.DagsterRun]:
-    """Return the last run of each target whose last run failed: one query, and one for each target that had failed."""
-    failed, after = dg.DagsterRunStatus.FAILURE, None if since is None else datetime.fromtimestamp(since, UTC)
-    ended = instance.get_runs(dg.RunsFilter(statuses=[failed], tags=tags, updated_after=after))
-    found = {}
+    """Return the last run of each target whose last run failed, by one query and one more for each such target."""
+    failure, after = dg.DagsterRunStatus.FAILURE, None if since is None else datetime.fromtimestamp(since, UTC)
+    ended = instance.get_runs(dg.RunsFilter(statuses=[failure], tags=tags, updated_after=after))
+    failed = {}
     for target in sorted({*filter(None, map(target_of, ended)), *before}):
         of_target = tags if TARGET in tags else {PARTITION: target, **tags}
         last = next(iter(instance.get_runs(dg.RunsFilter(tags=of_target), limit=1)), None)
-        if last is not None and last.status == failed:
-            found[target] = last
-    return found
+        if last is not None and last.status == failure:
+            failed[target] = last
+    return failed

@@ -1,7 +1,7 @@
-"""Sensors: every task file is a target, and what changes is selected again.
+"""Sensors: one adds and removes targets as task files appear and go, two run the pipeline when sources change.
 
-Belongs here: looking at what is, and the sensors that do. Does not: the comparison with what was
-(`reselection/watch.py`).
+Belongs here: the sensors' definitions and evaluation. Does not: their cursors, and which targets to run
+(`reselection/sensor_state.py`).
 """
 
 import os
@@ -16,50 +16,50 @@ import dagster as dg
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool, readers, target
 from getmore_assets.defs import runs
-from getmore_assets.defs.inventory import evaluation
+from getmore_assets.defs.failed_targets import evaluation
 from getmore_assets.defs.pipeline import Pipeline
-from getmore_assets.defs.upstream import located
+from getmore_assets.defs.upstream import resolve_sources
 from getmore_assets.delta_versions import Seen
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
-from getmore_assets.reselection.version_cache import Looks
-from getmore_assets.reselection.watch import FolderMemory, LastRequest, Memory, due
+from getmore_assets.reselection.sensor_state import FolderCursor, LastRequest, SensorCursor, targets_to_run
+from getmore_assets.reselection.version_cache import VersionCache
 
 _EVERY_S = 30
-_CLOCKS_DIFFER_S = 300  # at most, those of the machines that write down when a run ended
-#: The sensors that start runs: name, what is looked at, whether it leads, description.
-_WATCHING = (
+_CLOCK_SKEW_S = 300  # the most by which the clocks of the machines that write the end of a run may differ
+#: The sensors that start runs: name, versions of the watched sources, whether it is the primary sensor, description.
+_SENSORS = (
     (
         "target_changes",
-        Looks(lambda task: target.sources_of(task).values(), target.source_version),
+        VersionCache(lambda task: target.sources_of(task).values(), target.source_version),
         True,
-        "Runs the pipeline for every new target and, once for each new version of a target's data, again: from the "
-        "version it saw, after that target's last run has ended. Compaction and vacuum are no new version. Where the "
-        "task asks for an approval it runs as far as the subset, and on when that is approved, whichever sensor asked "
-        "for it.",
+        "Runs the pipeline for every new target, and again for each new version of a target's data, after the target's "
+        "last run has ended. A run reads the version that the sensor saw. Compaction and vacuum make no new version. "
+        "If the task requires an approval, the run ends with the subset, and another run continues once it is "
+        "approved.",
     ),
     (
         "pool_changes",
-        Looks(lambda task: task.candidates, pool.source_version),
+        VersionCache(lambda task: task.candidates, pool.source_version),
         False,
-        "Runs the pipeline for every target whose candidate pool has new rows. Only these are encoded, and where the "
-        "marginal error allows they are scored without a solve.",
+        "Runs the pipeline for every target whose candidate pool has new rows. Only these are encoded, and they are "
+        "scored without a solve if the marginal error allows it.",
     ),
 )
-#: `GETMORE_SENSORS=RUNNING` (as deployments set it) starts the sensors that start runs; else the UI's switch does.
+#: `GETMORE_SENSORS=RUNNING` switches these sensors on at start; otherwise they are switched on in the UI.
 _STATUS = dg.DefaultSensorStatus(os.environ.get("GETMORE_SENSORS", "STOPPED"))
 
 
 def sensors(pipeline: Pipeline, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
-    """Return the sensors of a pipeline whose targets are dynamic partitions, or that has one target and no partitions.
+    """Return the sensors of a pipeline with dynamic partitions or without partitions.
 
     Args:
-        pipeline: Whose.
-        jobs: The asset jobs that they ask for.
+        pipeline: The pipeline.
+        jobs: The asset jobs that the sensors request.
     """
-    watching = [_changes(pipeline, jobs, *one) for one in _WATCHING]
+    watching = [_changes(pipeline, jobs, *sensor) for sensor in _SENSORS]
     return [_task_files(pipeline), *watching] if pipeline.partitions else watching
 
 
@@ -68,31 +68,33 @@ def _task_files(pipeline: Pipeline) -> dg.SensorDefinition:
         name=pipeline.named("task_files"),
         minimum_interval_seconds=_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Makes every task file in the tasks folder a target, and removes the target of a file that is gone "
-        "at two looks in a row. Targets that a command added are left. What was made of a target stays in its lake.",
+        description="Adds a target for every task file in the tasks folder, and removes the target of a file that is "
+        "gone at two evaluations in a row. Targets that a command added stay. A removed target's results stay in its "
+        "lake.",
     )
     def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        (tasks, problems), memory = pipeline.all_tasks(), FolderMemory.load(context.cursor)
-        there, targets = pipeline.targets(context.instance), pipeline.dynamic()
-        gone = memory.look(set(tasks), complete=bool(tasks) and not problems) & there
-        new, said = sorted(tasks.keys() - there), list(problems)
-        for why in problems:
-            context.log.warning(why)
-        if gone:
-            said.append(f"no task file has these names any more, so they are no targets: {', '.join(sorted(gone))}")
-            context.log.warning(said[-1])
-        if not (new or gone):
-            context.update_cursor(memory.dump())
-            return dg.SkipReason("; ".join([f"no new task in {pipeline.place()}", *said]))
-        adds = [targets.build_add_request(new)] if new else []
-        removals = [targets.build_delete_request(sorted(gone))] if gone else []
-        return dg.SensorResult(dynamic_partitions_requests=[*adds, *removals], cursor=memory.dump())
+        (tasks, problems), cursor = pipeline.all_tasks(), FolderCursor.load(context.cursor)
+        targets, partitions = pipeline.targets(context.instance), pipeline.dynamic()
+        removed = cursor.update(set(tasks), complete=bool(tasks) and not problems) & targets
+        new = sorted(tasks.keys() - targets)
+        for problem in problems:
+            context.log.warning(problem)
+        if removed:
+            context.log.warning(
+                f"targets removed, as no task file has their names any more: {', '.join(sorted(removed))}"
+            )
+        if not (new or removed):
+            context.update_cursor(cursor.dump())
+            return dg.SkipReason("; ".join([f"no new task in {pipeline.place()}", *problems]))
+        adds = [partitions.build_add_request(new)] if new else []
+        removals = [partitions.build_delete_request(sorted(removed))] if removed else []
+        return dg.SensorResult(dynamic_partitions_requests=[*adds, *removals], cursor=cursor.dump())
 
     return task_files
 
 
 def _changes(
-    pipeline: Pipeline, jobs: Sequence[Any], name: str, looks: Looks, leads: bool, description: str
+    pipeline: Pipeline, jobs: Sequence[Any], name: str, versions: VersionCache, primary: bool, description: str
 ) -> dg.SensorDefinition:
     @dg.sensor(
         name=pipeline.named(name),
@@ -102,114 +104,116 @@ def _changes(
         description=description,
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return _Look(context, pipeline, Memory.load(context.cursor)).result(looks, leads)
+        return _Evaluation(context, pipeline, SensorCursor.load(context.cursor)).result(versions, primary)
 
     return changes
 
 
 @dataclass
-class _Look:
-    """One look of a watching sensor, with what it remembers of those before."""
+class _Evaluation:
+    """One evaluation of a sensor that starts runs."""
 
     context: dg.SensorEvaluationContext
     pipeline: Pipeline
-    memory: Memory
+    cursor: SensorCursor
 
-    def result(self, looks: Looks, leads: bool) -> dg.SensorResult | dg.SkipReason:
-        """Ask for what is due. The sensor that leads runs what is seen first, and what was approved."""
-        context, pipeline, memory, began = self.context, self.pipeline, self.memory, time.time()
+    def result(self, versions: VersionCache, primary: bool) -> dg.SensorResult | dg.SkipReason:
+        """Request runs for changed targets. Only the primary sensor runs new targets and approved selections."""
+        context, pipeline, cursor, began = self.context, self.pipeline, self.cursor, time.time()
         tasks, problems = pipeline.all_tasks()
-        for why in problems if pipeline.partitions is None else ():  # with partitions, `task_files` says it
-            context.log.warning(why)
-        there, now = pipeline.targets(context.instance), {}
+        for problem in problems if pipeline.partitions is None else ():  # with partitions, `task_files` logs them
+            context.log.warning(problem)
+        targets, now = pipeline.targets(context.instance), {}
         for name, task in list(tasks.items()):
             try:
-                tasks[name] = located(task, context.instance)
-                now[name] = looks.version(tasks[name], memory.seen)
-            except (BadInput, OSError) as error:  # half written, or gone: the next look may find it whole
+                tasks[name] = resolve_sources(task, context.instance)
+                now[name] = versions.version(tasks[name], cursor.seen)
+            except (BadInput, OSError) as error:  # a file that is being written may be whole at the next evaluation
                 context.log.warning(f"{name}: {error}")
-        if not leads:
-            memory.asked |= {name: LastRequest(version) for name, version in now.items() if name not in memory.asked}
+        if not primary:
+            cursor.asked |= {name: LastRequest(version) for name, version in now.items() if name not in cursor.asked}
         busy = self._busy({name: Lake(task.lake) for name, task in tasks.items()})
-        since = None if memory.looked_at is None else memory.looked_at - _CLOCKS_DIFFER_S
+        since = None if cursor.looked_at is None else cursor.looked_at - _CLOCK_SKEW_S
         tags, sensor = pipeline.tags, context.sensor_name
-        interrupted = runs.interrupted(context.instance, sensor, tags, since, memory.interrupted)
-        failing = runs.standing_failed(context.instance, there, tags, since, memory.failing)
-        asked = due(now, memory.asked, busy, interrupted)
-        requests = [self._changed(tasks[name], now[name]) for name in asked]
-        if leads:
-            rest = sorted(name for name in now.keys() - set(asked) - busy if tasks[name].approval)
+        interrupted = runs.interrupted_targets(context.instance, sensor, tags, since, cursor.interrupted)
+        failed = runs.failed_targets(context.instance, targets, tags, since, cursor.failing)
+        changed = targets_to_run(now, cursor.asked, busy, interrupted)
+        requests = [self._changed(tasks[name], now[name]) for name in changed]
+        if primary:
+            rest = sorted(name for name in now.keys() - set(changed) - busy if tasks[name].approval)
             requests += [request for name in rest if (request := self._approved(tasks[name]))]
-        events = [evaluation(pipeline, failing)] if sorted(failing) != memory.failing else []
-        memory.failing, memory.interrupted, memory.looked_at = sorted(failing), sorted(interrupted), began
-        new = sorted({request.partition_key for request in requests if request.partition_key} - there)
+        events = [evaluation(pipeline, failed)] if sorted(failed) != cursor.failing else []
+        cursor.failing, cursor.interrupted, cursor.looked_at = sorted(failed), sorted(interrupted), began
+        new = sorted({request.partition_key for request in requests if request.partition_key} - targets)
         if not (requests or events):
-            context.update_cursor(memory.dump())
-            waiting = due(now, memory.asked, set(), interrupted)
-            why = f"waiting for runs of {', '.join(waiting)} to end" if waiting else "nothing has changed"
-            return dg.SkipReason(why)
+            context.update_cursor(cursor.dump())
+            waiting = targets_to_run(now, cursor.asked, set(), interrupted)
+            reason = f"waiting for runs of {', '.join(waiting)} to end" if waiting else "nothing has changed"
+            return dg.SkipReason(reason)
         return dg.SensorResult(
             run_requests=requests,
             dynamic_partitions_requests=[pipeline.dynamic().build_add_request(new)] if new else [],
             asset_events=events,
-            cursor=memory.dump(),
+            cursor=cursor.dump(),
         )
 
     def _busy(self, lakes: dict[str, Lake]) -> set[str]:
-        """The targets that a run is working on; a run whose process was gone at the last look too is ended."""
+        """Return the targets with a live run. A run found lost at two evaluations in a row is reported as failed."""
         instance, suspects = self.context.instance, []
-        lives = {run.run_id: run for run in runs.going(instance)}
-        if not instance.run_launcher.supports_check_run_worker_health:  # else the launcher looks after the runs
-            for run, lake in runs.without_process(instance, list(lives.values()), lakes):
-                if run.run_id not in self.memory.suspects:
+        unfinished = {run.run_id: run for run in runs.unfinished(instance)}
+        if not instance.run_launcher.supports_check_run_worker_health:  # else Dagster's daemon monitors the runs
+            for run, lake in runs.lost(instance, list(unfinished.values()), lakes):
+                if run.run_id not in self.cursor.suspects:
                     suspects.append(run.run_id)
                     continue
                 self.context.log.warning(f"run {run.run_id} has lost its process: it is ended as failed")
-                runs.end(instance, run, lake)
-                del lives[run.run_id]
-        self.memory.suspects = sorted(suspects)
-        return {target for run in lives.values() if _works_on(run, lakes.get(target := runs.target_of(run)))}
+                runs.mark_failed(instance, run, lake)
+                del unfinished[run.run_id]
+        self.cursor.suspects = sorted(suspects)
+        return {target for run in unfinished.values() if _works_on(run, lakes.get(target := runs.target_of(run)))}
 
     def _changed(self, task: Task, version: str) -> dg.RunRequest:
-        """A run for what has changed, as far as the subset where the task asks for an approval."""
-        last = self.memory.asked.get(task.name, LastRequest(version, 0, 0))
+        """Request a run for a changed source, up to the subset if the task requires an approval."""
+        last = self.cursor.asked.get(task.name, LastRequest(version, 0, 0))
         attempts = last.attempts + 1 if last.version == version else 1
-        self.memory.asked[task.name] = LastRequest(version, last.number + 1, attempts, last.approved)
+        self.cursor.asked[task.name] = LastRequest(version, last.number + 1, attempts, last.approved)
         up_to_subset = "select_by_model" if task.selection.asks_a_model else "select"
         return self._request(task, up_to_subset if task.approval else "run")
 
     def _approved(self, task: Task) -> dg.RunRequest | None:
-        """A run of the whole pipeline, where a selection that waited for an approval has got it."""
+        """Request a run of the whole pipeline if the selection was approved since the last evaluation."""
         lake = Lake(task.lake)
-        made, last = Records(lake, task.name).get("selected_subset"), self.memory.asked[task.name]
-        if made is None or made.data_version == last.approved or not approval.is_given(lake, task, made.data_version):
+        subset, last = Records(lake, task.name).get("selected_subset"), self.cursor.asked[task.name]
+        if subset is None or subset.data_version == last.approved:
             return None
-        self.memory.asked[task.name] = LastRequest(last.version, last.number + 1, 1, made.data_version)
+        if not approval.is_given(lake, task, subset.data_version):
+            return None
+        self.cursor.asked[task.name] = LastRequest(last.version, last.number + 1, 1, subset.data_version)
         return self._request(task, "run")
 
     def _request(self, task: Task, job: str) -> dg.RunRequest:
-        asked, pipeline = self.memory.asked[task.name], self.pipeline
-        config: Any = {"overrides": _pins(task, self.memory.seen)}
+        last, pipeline = self.cursor.asked[task.name], self.pipeline
+        config: Any = {"overrides": _pins(task, self.cursor.seen)}
         return dg.RunRequest(
-            run_key=f"{self.context.sensor_name}:{task.name}@{asked.version}#{asked.number}",
+            run_key=f"{self.context.sensor_name}:{task.name}@{last.version}#{last.number}",
             job_name=pipeline.named(job),
             partition_key=task.name if pipeline.partitions else None,
             run_config={"resources": {pipeline.resource_key: {"config": config}}},
-            tags={"getmore/source_version": asked.version, **pipeline.tags},
+            tags={"getmore/source_version": last.version, **pipeline.tags},
         )
 
 
 def _works_on(run: dg.DagsterRun, lake: Lake | None) -> bool:
-    """Whether a run works on the lake of its target, and not on another, as a command can be told to."""
+    """Return whether a run uses its target's lake; a command may use another lake."""
     return lake is None or runs.LAKE not in run.tags or Lake(run.tags[runs.LAKE]).root.resolve() == lake.root.resolve()
 
 
 def _pins(task: Task, seen: Seen) -> list[str]:
-    """Overrides that have the target's Delta tables read at the version that was seen."""
+    """Return overrides that pin the target's Delta tables to the versions that the sensor saw."""
     pins = []
     for split, source in target.sources_of(task).items():
         if source and source.version is None and readers.is_delta(source):
-            where = split if split == "general" else f"target.{split}"
+            field = split if split == "general" else f"target.{split}"
             _, newest = seen.get(str(Path(source.place))) or ("", newest_version(source.place))
-            pins.append(f"{where}.version={newest}")
+            pins.append(f"{field}.version={newest}")
     return pins

@@ -1,6 +1,6 @@
-"""Jobs of one op on one target, beside the assets.
+"""Jobs of one op on one target.
 
-Belongs here: what such a job is, and making Dagster's from it. Does not: what it does.
+Belongs here: such a job as data, and building its Dagster definition. Does not: the ops (`jobs.py`, `query_jobs.py`).
 """
 
 import inspect
@@ -19,8 +19,8 @@ class TargetJob:
 
     Attributes:
         name: The name of the job.
-        work: What the op does: `work(context, line)`, or `work(context, line, config)`. The op has its name, and op and
-            job its docstring as description.
+        work: The op's function: `work(context, getmore)`, or `work(context, getmore, config)`. The function's name is
+            the op's name, and its docstring is the description of op and job.
         config: The fields of the launchpad.
     """
 
@@ -28,8 +28,8 @@ class TargetJob:
     work: Callable[..., Any]
     config: type[dg.Config] | None = None
 
-    def of(self, pipeline: Pipeline) -> dg.JobDefinition:
-        """Return Dagster's job in a project."""
+    def build(self, pipeline: Pipeline) -> dg.JobDefinition:
+        """Return the job's definition."""
         description = inspect.getdoc(self.work)
 
         @dg.op(
@@ -39,7 +39,7 @@ class TargetJob:
             config_schema=self.config.to_config_schema() if self.config else None,  # type: ignore[arg-type]
             out={} if inspect.isgeneratorfunction(self.work) else None,
         )
-        def ask(context: dg.OpExecutionContext):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- Dagster reads it
+        def op(context: dg.OpExecutionContext):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- Dagster reads it
             config = [self.config(**context.op_config)] if self.config else []
             return self.work(context, getattr(context.resources, pipeline.resource_key), *config)
 
@@ -50,7 +50,7 @@ class TargetJob:
             description=description,
             tags=pipeline.tags,
         )
-        def asked() -> None:
-            ask()
+        def job() -> None:
+            op()
 
-        return asked
+        return job

@@ -1,4 +1,4 @@
-"""Which column of a table is the text, the label, the domain, the source.
+"""Inferring which column of a table is the text, the label, the domain or the source.
 
 Belongs here: inferring roles from the values and the name of a column. Does not: reading (`column_samples.py`).
 """
@@ -42,7 +42,7 @@ class Role:
     """The column chosen for a role, if any.
 
     Attributes:
-        column: Name of the column; two names for a pair; None where no column has the role.
+        column: Name of the column; two names for a pair; None if no column has the role.
         why: Reason for the choice.
         others: Other columns that could have the role.
     """
@@ -69,9 +69,9 @@ def text_of(table: Table) -> Role:
     ]
     if not likely:
         columns = list(table.columns.values())
-        held = {c.name: "one value in all rows" if c.distinct == 1 < c.rows else c.holds for c in columns}
-        there = "; ".join(f"`{name}` holds {what}" for name, what in held.items()) or "there are none"
-        raise NoTextsError(table.found.named, f"no column holds texts: {there}", "Write texts into a column of strings")
+        values = {c.name: "one value in all rows" if c.distinct == 1 < c.rows else c.holds for c in columns}
+        listed = "; ".join(f"`{name}` holds {what}" for name, what in values.items()) or "there are none"
+        raise NoTextsError(table.data.named, f"no column holds texts: {listed}", "Write texts into a column of strings")
     # A matching name outweighs length, but not any length: `comment` may be three words beside a whole review.
     # Values that repeat are less likely texts: with ten instructions for all rows, the answers are the texts.
     likely.sort(
@@ -85,11 +85,11 @@ def text_of(table: Table) -> Role:
 def pair_of(table: Table) -> Role | None:
     """Return two columns whose names show that they are a pair of texts, or None."""
     texts = [c.name for c in table.columns.values() if c.is_text and c.holds == "words"]
-    for one in texts:
+    for text in texts:
         for first, second in _PAIRS:
-            other = one.removesuffix(first) + second
-            if one.endswith(first) and other in texts:
-                return Role([one, other], "a pair by their names", tuple(n for n in texts if n not in (one, other)))
+            other = text.removesuffix(first) + second
+            if text.endswith(first) and other in texts:
+                return Role([text, other], "a pair by their names", tuple(n for n in texts if n not in (text, other)))
     return None
 
 
@@ -100,7 +100,7 @@ def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
         BadInput: The values of a column show that some rows are a test split.
     """
     _refuse_mixed(train)
-    found, seen = [], []
+    labels, candidates = [], []
     for column in _kinds(train, texts):
         named = _called(column, _LABEL)
         most = len(column.values) if named else _MOST_LABELS
@@ -108,16 +108,16 @@ def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
             continue
         if not named and (column.holds == "numbers" or _called(column, _DOMAIN | _SOURCE)):
             continue
-        seen.append(column.name)
+        candidates.append(column.name)
         if all(_fits(column, table.columns.get(column.name)) for table in others):
-            found.append(column)
-    found.sort(key=lambda c: (not _called(c, _LABEL), c.distinct))
-    if not found:
+            labels.append(column)
+    labels.sort(key=lambda c: (not _called(c, _LABEL), c.distinct))
+    if not labels:
         why = "no column of few values"
-        if seen:
-            why = f"`{seen[0]}` is not in every split, or has values there that train lacks"
-        return Role(None, why, tuple(seen))
-    return Role(found[0].name, _why(found[0], _LABEL, "its values repeat"), _names(found[1:]))
+        if candidates:
+            why = f"`{candidates[0]}` is not in every split, or has values there that train lacks"
+        return Role(None, why, tuple(candidates))
+    return Role(labels[0].name, _why(labels[0], _LABEL, "its values repeat"), _names(labels[1:]))
 
 
 def is_called_label(column: str) -> bool:
@@ -126,7 +126,7 @@ def is_called_label(column: str) -> bool:
 
 
 def domain_and_source_of(table: Table, texts: list[str]) -> tuple[Role, Role]:
-    """Return the columns with the domain and with the source of a row, where there are such columns."""
+    """Return the columns with the domain and the source of a row, if there are such columns."""
     kinds = [c for c in _kinds(table, texts) if c.filled > 0.5]
     repeated = [c for c in kinds if c.holds != "numbers" and 2 <= c.distinct <= c.rows / 3]
     domain = _first(kinds, _DOMAIN) or _fewest([c for c in repeated if not _called(c, _SOURCE)])
@@ -146,14 +146,14 @@ def _role(column: Column | None, names: set[str], others: tuple[str, ...]) -> Ro
 
 
 def _why(column: Column, names: set[str], otherwise: str) -> str:
-    return f"{'matched by name' if _called(column, names) else otherwise}; {column.said()}"
+    return f"{'matched by name' if _called(column, names) else otherwise}; {column.summary()}"
 
 
 def _refuse_mixed(train: Table) -> None:
     for column in train.columns.values():
         if "split" in _words(column.name) and _EVALUATED & {value.lower() for value in column.values}:
             what = f"its column `{column.name}` says that some of its rows are to test on"
-            raise BadInput(train.found.named, what, "Write each split into a file of its own: train, validation, test")
+            raise BadInput(train.data.named, what, "Write each split into a file of its own: train, validation, test")
 
 
 def _kinds(table: Table, texts: list[str]) -> list[Column]:

@@ -58,14 +58,14 @@ class Column:
     distinct: int
     values: tuple[str, ...]
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """Return a short description of the values."""
         if self.holds == "nothing":
             return "nothing"
         if self.holds == "words":
             return f"{self.length:,.0f} characters a row"
-        some = ", ".join(value[:24] for value in self.values[:_SHOWN])
-        return f"{self.distinct:,} values: {some}{', …' if self.distinct > _SHOWN else ''}"
+        first = ", ".join(value[:24] for value in self.values[:_SHOWN])
+        return f"{self.distinct:,} values: {first}{', …' if self.distinct > _SHOWN else ''}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Table:
     """A sample of a table.
 
     Attributes:
-        found: The files of the table.
+        data: The files of the table.
         rows: Number of sampled rows.
         whole: Whether the sample is the whole table.
         columns: The columns by name, in their order.
@@ -82,7 +82,7 @@ class Table:
         partly: Columns that only some files have.
     """
 
-    found: SourceFiles
+    data: SourceFiles
     rows: int
     whole: bool
     columns: dict[str, Column]
@@ -91,11 +91,11 @@ class Table:
     partly: tuple[str, ...] = ()
 
 
-def look(found: SourceFiles, most: int, filled_column: str | None = None) -> Table:
+def look(data: SourceFiles, most: int, filled_column: str | None = None) -> Table:
     """Read rows from the start of a table (of several files: of the first and of the last), and count their values.
 
     Args:
-        found: The files of the table.
+        data: The files of the table.
         most: Approximate limit of rows.
         filled_column: Count only rows with text in this column; None for all rows.
 
@@ -103,16 +103,16 @@ def look(found: SourceFiles, most: int, filled_column: str | None = None) -> Tab
         NoTextsError: The table has no rows.
         BadInput: The table cannot be read, or has no column names; names file and row.
     """
-    filled = tuple(file for file in found.files if file.is_dir() or file.stat().st_size) or found.files
+    filled = tuple(file for file in data.files if file.is_dir() or file.stat().st_size) or data.files
     ends = tuple(dict.fromkeys([filled[0], filled[-1]]))
-    files = filled[:_MOST_TEXTS] if found.kind == "text" else ends
+    files = filled[:_MOST_TEXTS] if data.kind == "text" else ends
     seen: dict[str, list[pl.Series]] = {}
     batches: list[pl.DataFrame] = []
     everywhere: set[str] | None = None
     rows, whole = 0, files == filled
     for file in files:
         names, start = set(), rows
-        for batch in _batches(found, file, filled_column):
+        for batch in _batches(data, file, filled_column):
             if rows - start >= max(1, most // len(files)):
                 whole = False
                 break
@@ -121,25 +121,25 @@ def look(found: SourceFiles, most: int, filled_column: str | None = None) -> Tab
             for name in (c for c in batch.columns if c != "#row"):
                 names.add(name)
                 seen.setdefault(name, []).append(batch[name])
-        _refuse_odd(found, file, names)
+        _refuse_odd(data, file, names)
         if rows == start:  # a shard without rows has no columns either
             continue
         everywhere = names if everywhere is None else everywhere & names
     if not rows:
-        raise NoTextsError(found.named, "holds no rows", "Give a file that has rows, or leave it out")
+        raise NoTextsError(data.named, "holds no rows", "Give a file that has rows, or leave it out")
     columns = {name: _column(name, parts, rows) for name, parts in seen.items() if name in (everywhere or ())}
     partly = tuple(name for name in seen if name not in columns)
     shape = recognise(
         [row for batch in batches for row in _rows(batch.head(_MOST_SHAPED), list(columns))][:_MOST_SHAPED]
     )
-    return Table(found, rows, whole, columns, shape, _unusable(batches, shape) if shape else 0, partly)
+    return Table(data, rows, whole, columns, shape, _unusable(batches, shape) if shape else 0, partly)
 
 
 def _rows(batch: pl.DataFrame, columns: list[str]) -> Iterator[Row]:
-    """Yield rows as Python objects, with those of the columns that exist."""
-    there = [column for column in columns if column in batch.columns]
-    for values in zip(*(batch[column].to_list() for column in there), strict=True):
-        yield dict(zip(there, values, strict=True))
+    """Yield rows as Python objects, with the columns that exist."""
+    present = [column for column in columns if column in batch.columns]
+    for values in zip(*(batch[column].to_list() for column in present), strict=True):
+        yield dict(zip(present, values, strict=True))
 
 
 def _unusable(batches: list[pl.DataFrame], shape: Recognised) -> int:
@@ -154,17 +154,17 @@ def _unusable(batches: list[pl.DataFrame], shape: Recognised) -> int:
     return count
 
 
-def _batches(found: SourceFiles, file: Path, filled: str | None) -> Iterator[pl.DataFrame]:
+def _batches(data: SourceFiles, file: Path, filled: str | None) -> Iterator[pl.DataFrame]:
     try:
-        for _, batch in formats.READERS[found.kind](file, None, Reading(found.source())):
+        for _, batch in formats.READERS[data.kind](file, None, Reading(data.source())):
             yield batch.filter(meanings.text(batch[filled]).reasons.is_null()) if filled in batch.columns else batch
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadInput(str(file), f"cannot be read ({str(error).splitlines()[0]})", "Mend it or leave it out") from None
 
 
-def _refuse_odd(found: SourceFiles, file: Path, names: set[str]) -> None:
+def _refuse_odd(data: SourceFiles, file: Path, names: set[str]) -> None:
     """Refuse a file that is no table of the format in its name, or has no column names in its first line."""
-    if found.kind not in ("csv", "tsv") or not names:
+    if data.kind not in ("csv", "tsv") or not names:
         return
     first = ", ".join(sorted(names))
     if any(len(name) > _LONGEST_NAME or _is_number(name) for name in names):

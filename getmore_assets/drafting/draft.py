@@ -1,7 +1,7 @@
 """A draft of a task from the user's data, with the reason for every choice.
 
-Belongs here: turning inferred roles into fields of the task. Does not: inferring them (`sides.py`, `column_roles.py`),
-checking that the task can be run (`proposal.py`), or writing the task file (`writing.py`).
+Belongs here: turning inferred roles into fields of the task. Does not: inferring roles (`assignments.py`,
+`column_roles.py`), checking that the task can be run (`proposal.py`), or writing the task file (`writing.py`).
 """
 
 import math
@@ -13,9 +13,9 @@ import polars as pl
 
 from getmore_assets.config import LEXICAL, Corpus, Encoder, Task
 from getmore_assets.corpus.shapes import CHAT_EXPORT
+from getmore_assets.drafting.assignments import Assignment
 from getmore_assets.drafting.column_roles import Role, domain_and_source_of, label_of, pair_of, text_of
 from getmore_assets.drafting.column_samples import NoTextsError, Table, look
-from getmore_assets.drafting.sides import PoolAndTarget
 from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import unreadable_in
 
@@ -30,7 +30,7 @@ class Choice:
 
     Attributes:
         field: Dotted name of the field.
-        value: The value; None where the field has its default.
+        value: The value; None if the field has its default.
         why: Reason for the choice.
         others: Alternatives.
     """
@@ -40,7 +40,7 @@ class Choice:
     why: str
     others: tuple[str, ...] = ()
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """Return the reason and the alternatives as text."""
         alternatives = f"; alternative{'s' * (len(self.others) > 1)}: {', '.join(self.others)}" if self.others else ""
         return self.why + alternatives
@@ -61,20 +61,21 @@ class Draft:
     left: dict[str, str]
 
 
-def drafted(sides: PoolAndTarget) -> Draft:
+def drafted(assignment: Assignment) -> Draft:
     """Return the draft of a task for one assignment of pool and target, from samples of all files.
 
     Raises:
         BadInput: A file cannot be read, or has no texts.
     """
-    splits = {split: look(found, _TARGET_ROWS) for split, found in sides.target.items()}
-    pool, left = _with_texts(sides)
+    splits = {split: look(data, _TARGET_ROWS) for split, data in assignment.target.items()}
+    pool, left = _with_texts(assignment)
     candidates, choices = _candidates(pool)
-    of_target, more = _target(sides, splits)
-    fields: JsonObject = {"name": sides.name, "candidates": candidates, "target": of_target}
-    choices = [Choice("name", sides.name, "named after the target"), *choices, *more]
-    if odd := unreadable_in(Path(Task.model_fields["lake"].default)):
-        why = f"`{odd}` in the path here, under which no lake can be read: set one of plain letters, digits and - _ . /"
+    of_target, more = _target(assignment, splits)
+    fields: JsonObject = {"name": assignment.name, "candidates": candidates, "target": of_target}
+    choices = [Choice("name", assignment.name, "named after the target"), *choices, *more]
+    if character := unreadable_in(Path(Task.model_fields["lake"].default)):
+        why = f"`{character}` in the path here, under which no lake can be read: "
+        why += "set one of plain letters, digits and - _ . /"
         choices.append(Choice("lake", None, why))
     if all(table.whole for table in pool):
         rows = sum(_passages(table, source) for table, source in zip(pool, candidates, strict=True))
@@ -87,23 +88,23 @@ def drafted(sides: PoolAndTarget) -> Draft:
         fields["encoder"] = {"model": LEXICAL, **fields.get("encoder", {})}
         why = f"{foreign:.0%} of the pool's letters are not Latin: it reads every script, minilm English"
         choices.append(Choice("encoder.model", LEXICAL, why, ("a hub id of a multilingual encoder",)))
-    return Draft(fields, choices, sides.left | left)
+    return Draft(fields, choices, assignment.left | left)
 
 
-def _with_texts(sides: PoolAndTarget) -> tuple[list[Table], dict[str, str]]:
+def _with_texts(assignment: Assignment) -> tuple[list[Table], dict[str, str]]:
     """Return the tables of the pool with texts, and the reasons for leaving out the others.
 
     Raises:
         BadInput: A table cannot be read, or no table has texts.
     """
     tables, left, refused = [], dict[str, str](), list[NoTextsError]()
-    for found in sides.pool:
+    for data in assignment.pool:
         try:
-            table = look(found, _POOL_ROWS)
+            table = look(data, _POOL_ROWS)
             text_of(table)
         except NoTextsError as error:
             refused.append(error)
-            left[found.named] = error.what
+            left[data.named] = error.what
         else:
             tables.append(table)
     if not tables:
@@ -120,7 +121,7 @@ def _passages(table: Table, source: JsonObject) -> int:
 
 
 def _foreign(pool: list[Table], candidates: list[JsonObject]) -> float:
-    """Return the share of non-Latin letters in the sampled texts of the pool; 0 where they are few."""
+    """Return the share of non-Latin letters in the sampled texts of the pool; 0 if they are few."""
     texts = [v for table, source in zip(pool, candidates, strict=True) for v in _values(table, source["text"])]
     seen = pl.Series(texts, dtype=pl.String)
     letters, latin = (int(seen.str.count_matches(p).sum()) for p in (r"\p{L}", r"\p{Latin}"))
@@ -138,10 +139,10 @@ def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
         text = text_of(table)
         assert isinstance(text.column, str)
         domain, source = domain_and_source_of(_rows_with_text(table, text, _POOL_ROWS), _texts(table, text))
-        field, named = f"candidates.{number}", table.found.source().model_dump(exclude_unset=True)
+        field, named = f"candidates.{number}", table.data.source().model_dump(exclude_unset=True)
         named |= {"text": text.column}
         choices += [
-            Choice(f"{field}.path", table.found.path, f"{_looked(table)}; everything but the target"),
+            Choice(f"{field}.path", table.data.path, f"{_looked(table)}; everything but the target"),
             _choice(f"{field}.text", text, table.partly),
         ]
         if table.shape:
@@ -149,8 +150,8 @@ def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
             taken = table.shape.name != CHAT_EXPORT
             why = "trainers take such rows as they are, never cut" if taken else "a conversation is one text, never cut"
             choices.append(Choice(f"{field}.whole_rows", True, why))
-        if table.found.kind == "text":
-            why = f"text has no columns, so the {'folder' if len(table.found.files) > 1 else 'file'}'s name is used"
+        if table.data.kind == "text":
+            why = f"text has no columns, so the {'folder' if len(table.data.files) > 1 else 'file'}'s name is used"
             source, domain = Role(None, "text has no columns, so the file's name is used"), Role(None, why)
         for name, role in (("source", source), ("domain", domain)):
             choices.append(_choice(f"{field}.{name}", role))
@@ -159,12 +160,12 @@ def _candidates(pool: list[Table]) -> tuple[list[JsonObject], list[Choice]]:
     return sources, choices
 
 
-def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[JsonObject, list[Choice]]:
+def _target(assignment: Assignment, splits: dict[str, Table]) -> tuple[JsonObject, list[Choice]]:
     choices, others = [], [table for split, table in splits.items() if split != "train"]
     text, pair = text_of(splits["train"]), pair_of(splits["train"])
     texts = _texts(splits["train"], text)
-    told = _rows_with_text(splits["train"], text, _TARGET_ROWS)
-    label = label_of(told, others, [*texts, *(pair.column if pair and pair.column else [])])
+    with_text = _rows_with_text(splits["train"], text, _TARGET_ROWS)
+    label = label_of(with_text, others, [*texts, *(pair.column if pair and pair.column else [])])
     if pair and isinstance(pair.column, list) and label.column and text.column in pair.column:
         text, texts = pair, pair.column
     fields: JsonObject = {}
@@ -173,9 +174,9 @@ def _target(sides: PoolAndTarget, splits: dict[str, Table]) -> tuple[JsonObject,
         if table is None:
             choices.append(Choice(field, None, f"no {split} file found, so 10 % of train is held out for it"))
             continue
-        named: JsonObject = table.found.source().model_dump(exclude_unset=True)
-        why = f"{_looked(table)}; {sides.why if split == 'train' else 'its name says so'}"
-        choices.append(Choice(field, table.found.path, why))
+        named: JsonObject = table.data.source().model_dump(exclude_unset=True)
+        why = f"{_looked(table)}; {assignment.why if split == 'train' else 'its name says so'}"
+        choices.append(Choice(field, table.data.path, why))
         own = texts
         if not set(texts) <= set(table.columns):
             role = text_of(table)
@@ -194,7 +195,7 @@ def _rows_with_text(table: Table, text: Role, most: int) -> Table:
     column = table.columns.get(text.column) if isinstance(text.column, str) else None
     if column is None or not column.is_text or column.filled == 1:
         return table
-    return look(table.found, most, column.name)
+    return look(table.data, most, column.name)
 
 
 def _texts(table: Table, text: Role) -> list[str]:
@@ -208,13 +209,13 @@ def _choice(field: str, role: Role, partly: tuple[str, ...] = ()) -> Choice:
 
 
 def _looked(table: Table) -> str:
-    parts = f" of {len(table.found.files):,} files" if len(table.found.files) > 1 else ""
+    parts = f" of {len(table.data.files):,} files" if len(table.data.files) > 1 else ""
     many = "row" if table.rows == 1 else "rows"
     return f"{'all' if table.whole else 'the first'} {table.rows:,} {many}{parts} looked at"
 
 
 def _bad_rows(table: Table, columns: list[str], field: str, choices: list[Choice]) -> dict[str, str]:
-    """Return `bad_rows: skip` where a sampled row has no text or no label, and note the choice."""
+    """Return `bad_rows: skip` if a sampled row has no text or no label, and note the choice."""
     plain = [column for column in columns if table.shape is None or column not in table.shape.columns]
     empty = max([round((1 - table.columns[c].filled) * table.rows) for c in plain], default=0)
     empty = max(empty, table.unusable)

@@ -1,7 +1,7 @@
 """The data under files and folders, grouped into sources for a task file.
 
 Belongs here: finding files, grouping the files of one table, splits of saved data sets. Does not: reading a table
-(`column_samples.py`), or which source is pool or target (`sides.py`).
+(`column_samples.py`), or which source is pool or target (`assignments.py`).
 """
 
 import json
@@ -18,7 +18,7 @@ from getmore_assets.corpus.lines import LONGEST_ROW
 from getmore_assets.corpus.reading import Reading
 from getmore_assets.errors import BadInput
 
-_MANY = 5  # so many files with the same columns are one table; fewer may be a corpus, a target and its splits
+_MANY = 5  # this many files with the same columns are one table; fewer may be a corpus, a target and its splits
 _WITH_COLUMNS = ("csv", "tsv", "jsonl", "parquet")
 #: Words in file names that show a split.
 SPLITS = {
@@ -67,36 +67,36 @@ def find(given: list[str]) -> tuple[list[SourceFiles], dict[str, str]]:
     Raises:
         BadInput: A given path does not exist or has an unknown format, or there is no readable data.
     """
-    found: list[SourceFiles] = []
+    data: list[SourceFiles] = []
     left: dict[str, str] = {}
     for name in given:
         path = Path(name)
         if path.is_dir():
-            found += _under(path, left)
+            data += _under(path, left)
         else:
             kind, files, _ = resolve(Source(path=name))
-            found.append(_found(name, kind, tuple(files)))
-    once = list({(one.files, one.split): one for one in found}.values())
+            data.append(_source_files(name, kind, tuple(files)))
+    once = list({(each.files, each.split): each for each in data}.values())
     if not once:
-        there = "; ".join(f"{path}: {why}" for path, why in left.items()) or "it is empty"
-        raise BadInput(", ".join(given), f"holds no data that is read ({there})", f"Give files of {formats.KINDS}")
-    return sorted(once, key=lambda one: one.named), left
+        listed = "; ".join(f"{path}: {why}" for path, why in left.items()) or "it is empty"
+        raise BadInput(", ".join(given), f"holds no data that is read ({listed})", f"Give files of {formats.KINDS}")
+    return sorted(once, key=lambda each: each.named), left
 
 
 def _under(folder: Path, left: dict[str, str]) -> list[SourceFiles]:
     """Return the data in a folder and its subfolders."""
     if (folder / "_delta_log").is_dir():
         kind, whole, _ = resolve(Source(path=str(folder)))
-        return [_found(str(folder), kind, tuple(whole))]
+        return [_source_files(str(folder), kind, tuple(whole))]
     if formats.is_saved_dataset(folder):
-        return [_found(str(folder), "dataset", (folder,), split) for split in _splits(folder)]
-    found: list[SourceFiles] = []
+        return [_source_files(str(folder), "dataset", (folder,), split) for split in _splits(folder)]
+    data: list[SourceFiles] = []
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith((".", "_")):
             continue
         if path.is_dir() and not path.is_symlink():
-            found += _under(path, left)
+            data += _under(path, left)
         elif why := _not_read(path):
             left[str(path)] = why
         else:
@@ -104,8 +104,8 @@ def _under(folder: Path, left: dict[str, str]) -> list[SourceFiles]:
     if len(files) > 1:
         left |= {str(path): "text beside tables; name it to have it read" for path in files.pop("text", [])}
     for kind, paths in files.items():
-        found += [_found(name, kind, parts) for name, parts in _tables(paths, kind).items()]
-    return found
+        data += [_source_files(name, kind, parts) for name, parts in _tables(paths, kind).items()]
+    return data
 
 
 def _not_read(path: Path) -> str | None:
@@ -124,7 +124,7 @@ def _not_read(path: Path) -> str | None:
     return None if path.suffix != ".json" or json_list.rows_of(path) or _is_json_lines(path) else _NOT_ROWS
 
 
-def _found(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> SourceFiles:
+def _source_files(path: str, kind: str, files: tuple[Path, ...], split: str | None = None) -> SourceFiles:
     """Return the files of a source with their size; the size of a split is that of the split's folder."""
     every = [p for f in files for p in (f.joinpath(split or "").rglob("*") if f.is_dir() else [f])]
     return SourceFiles(path, kind, files, split, sum(p.stat().st_size for p in every if p.is_file()))
@@ -151,16 +151,16 @@ def _is_json_lines(path: Path) -> bool:
 def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
     """Group the files of one folder into tables: a path or glob, and its files.
 
-    One table are all text files, files whose names differ only in numbers, and many files with the same columns.
+    All text files are one table; so are files whose names differ only in numbers, and many files with the same columns.
     """
     if len(paths) >= _MANY and (whole := _of_one_shape(paths, kind)):
         return {whole: tuple(paths)}
-    alike: dict[str, list[Path]] = {}
+    by_pattern: dict[str, list[Path]] = {}
     for path in paths:
         pattern = f"*{_ending(path)}" if kind == "text" else re.sub(r"\d+", "*", path.name)
-        alike.setdefault(str(path.with_name(pattern)), []).append(path)
+        by_pattern.setdefault(str(path.with_name(pattern)), []).append(path)
     tables: dict[str, tuple[Path, ...]] = {}
-    for pattern, parts in alike.items():
+    for pattern, parts in by_pattern.items():
         if len(parts) > 1 and _stands_for(pattern, parts):
             tables[pattern] = tuple(parts)
         else:  # a single file, or the glob would match other files, too
@@ -171,8 +171,8 @@ def _tables(paths: list[Path], kind: str) -> dict[str, tuple[Path, ...]]:
 def _of_one_shape(paths: list[Path], kind: str) -> str | None:
     """Return the glob of files that have the same columns and no name of a split; else None."""
     suffixes = {_ending(path) for path in paths}
-    told = set.intersection(*(_plain_words(path) for path in paths))
-    apart = any((_plain_words(path) - told) & _TELLING for path in paths)
+    shared = set.intersection(*(_plain_words(path) for path in paths))
+    apart = any((_plain_words(path) - shared) & _TELLING for path in paths)
     if kind not in _WITH_COLUMNS or len(suffixes) > 1 or apart:
         return None
     pattern = str(paths[0].with_name(f"*{suffixes.pop()}"))
@@ -190,7 +190,7 @@ def _plain_words(path: Path) -> set[str]:
 
 
 def _columns(path: Path, kind: str) -> tuple[str, ...] | None:
-    """Return the column names of a table from its first rows; None where there are none, or the file is unreadable."""
+    """Return the column names of a table from its first rows; None if there are none, or the file is unreadable."""
     reading = Reading(Source(path=str(path)))
     try:
         batch = next(iter(formats.READERS[kind](path, None, reading)), None)

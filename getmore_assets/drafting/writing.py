@@ -29,11 +29,11 @@ _HEAD = (
 )
 
 
-def write(made: Draft, given: list[str], file: str) -> str:
+def write(draft: Draft, given: list[str], file: str) -> str:
     """Return the text of a task file.
 
     Args:
-        made: The draft.
+        draft: The draft.
         given: The paths from which the task was drafted.
         file: Path of the task file, for the commands at its top.
 
@@ -41,12 +41,12 @@ def write(made: Draft, given: list[str], file: str) -> str:
         YAML that loads as exactly the chosen fields, with every other field at its default.
     """
     said = [line.format(given=", ".join(given), file=file) for line in _HEAD]
-    lines = [line for one in said for line in _prose(one, "# ")]
-    lines += [line for name, why in made.left.items() for line in _prose(f"Not used: {name} ({why})", "# ")]
-    reasons = {choice.field: choice.said() for choice in made.choices}
-    lines += _section(Task, made.fields, reasons, "", 0)
+    lines = [line for each in said for line in _prose(each, "# ")]
+    lines += [line for name, why in draft.left.items() for line in _prose(f"Not used: {name} ({why})", "# ")]
+    reasons = {choice.field: choice.summary() for choice in draft.choices}
+    lines += _section(Task, draft.fields, reasons, "", 0)
     text = "\n".join(lines) + "\n"
-    assert Task.model_validate(yaml.safe_load(text)) == Task.model_validate(made.fields), "it must say what was chosen"
+    assert Task.model_validate(yaml.safe_load(text)) == Task.model_validate(draft.fields), "it must say what was chosen"
     return text
 
 
@@ -112,7 +112,7 @@ def _about(field: FieldInfo) -> str:
 
 
 def _line(indent: int, setting: str, about: str, off: bool = False) -> Iterator[str]:
-    """Yield a setting with its comment beside it, or above it where the line would be long."""
+    """Yield a setting with its comment beside it, or above it if the line would be long."""
     line, about = f"{'#' * off}{' ' * indent}{setting}", _plain(about)
     beside = f"{line:<{_COMMENTS_AT}}  # {about}" if about else line
     if len(beside) <= _WIDE:
@@ -133,7 +133,7 @@ def _dumped(value: Any) -> Any:
     """Return a default as a value for YAML."""
     if isinstance(value, Section):
         return value.model_dump(mode="json", exclude_unset=True)
-    return [_dumped(one) for one in value] if isinstance(value, list) else value
+    return [_dumped(each) for each in value] if isinstance(value, list) else value
 
 
 def _flow(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""From a text to a vector of unit length.
+"""Encoders, which turn texts into vectors of unit length.
 
-Belongs here: encoders with one interface, `encode(texts) -> [n, d] float32`, their fits, and the table of vectors. Does
-not: which texts are encoded (`workers/embed.py`). To add an encoder, add a module here, and a line in `make_encoder`
+Belongs here: encoders with the interface `encode(texts) -> [n, d] float32`, their fits, and the table of vectors. Does
+not: choosing texts to encode (`workers/embed.py`). To add an encoder, add a module here, and a line in `make_encoder`
 and in `encoder_fingerprint`.
 """
 
@@ -28,33 +28,33 @@ class Encoder(Protocol):
 
 
 def encoder_fingerprint(task: Task) -> str:
-    """Return the cache key of an encoder's settings, its recipe; vectors of a fit have their own key (`fits.py`)."""
+    """Return the hash of an encoder's settings, its recipe. Vectors of a fit have a key of their own (`fits.py`)."""
     chosen = task.encoder
-    if chosen.model == LEXICAL:  # fitted on the pool, so the vectors depend on the pool
+    if chosen.model == LEXICAL:  # the encoder is fitted on the pool
         return fingerprint(_LEXICAL_VERSION, tokens.VERSION, LEXICAL, chosen.dimensions, pool.pool_key(task))[:16]
     if chosen.model == BROUGHT:
         of_target = (task.target.source("train"), task.target.source("negative"))
-        brought = [*task.candidates, *(source for source in of_target if source)]
-        held = [[readers.same_but_version(source), readers.data_version(source)] for source in brought]
-        return fingerprint(_CODE_VERSION, BROUGHT, held)[:16]
+        sources = [*task.candidates, *(source for source in of_target if source)]
+        versions = [[readers.same_but_version(source), readers.data_version(source)] for source in sources]
+        return fingerprint(_CODE_VERSION, BROUGHT, versions)[:16]
     weights = model_fingerprint(find_model(chosen.model, "encoder.model"))
     parts = [_CODE_VERSION, weights, chosen.max_length, chosen.dtype]
     if chosen.static:
         parts += ["static", chosen.dimensions]
     if chosen.pooling != "mean":
         parts.append(chosen.pooling)
-    if chosen.adapt:  # tuned on train without the rows that overlap evaluation splits, so it depends on these, too
+    if chosen.adapt:  # tuned on train without rows that overlap evaluation splits, so it depends on all splits
         parts.append(fingerprint(chosen.adapt, target.recipe(task)))
     return fingerprint(*parts)[:16]
 
 
 def is_fitted(task: Task) -> bool:
-    """Return whether the encoder is fitted to texts: of the pool, or of target train."""
+    """Return whether the encoder is fitted on texts of the pool or of target train."""
     return task.encoder.model == LEXICAL or task.encoder.adapt is not None
 
 
 def is_made_here(task: Task) -> bool:
-    """Return whether the encoder is stored in the lake, because it is fitted, tuned or distilled."""
+    """Return whether the lake stores the encoder, because it is fitted, tuned or distilled."""
     return is_fitted(task) or task.encoder.static
 
 
@@ -63,8 +63,8 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
 
     Args:
         task: The task; its section `encoder` is used.
-        fitted: File of a fitted encoder: loaded where it exists, otherwise written.
-        sample: Texts to fit on: of the pool (lexical), or of target train (adapted). Other encoders ignore them.
+        fitted: File of a fitted encoder: loaded if it exists, otherwise written.
+        sample: Texts to fit on, from the pool (lexical) or from target train (adapted); other encoders ignore them.
     """
     if task.encoder.model == LEXICAL:
         from getmore_assets.encoders.lexical import LexicalEncoder
@@ -81,11 +81,15 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
         from getmore_assets.encoders.adapted import adapted
 
         folder = adapted(folder, task.encoder, sample, fitted)
+    if task.encoder.pooling == "readout":
+        from getmore_assets.encoders.readout import ReadoutEncoder
+
+        return ReadoutEncoder(folder, task.encoder)
     return TransformerEncoder(folder, task.encoder)
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Scale rows to length 1: `[n, d]`, float32. A zero row stays zero: it has no direction, so its text no vector."""
+    """Scale rows to length 1: `[n, d]`, float32. A zero row stays zero and stands for a text without a vector."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: np.ndarray = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
     return scaled

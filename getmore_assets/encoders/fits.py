@@ -1,11 +1,11 @@
-"""Fits: encoders in the lake (fitted to the pool, distilled, or tuned on the target), and the key of their vectors.
+"""Fits: encoders in the lake (fitted on the pool, distilled, or tuned on the target), and the key of their vectors.
 
 Belongs here: storing a fit, and the key of its vectors in the table. Does not: fitting (the encoders), or which texts
 lack a vector (`workers/embed.py`).
 
 Vectors of two fits cannot be compared, even if both fits have the same recipe (settings). So the key of vectors is a
-hash of the recipe and of the fit's files. A note beside the fit holds the key. Fits of earlier versions have no note,
-and the key of their vectors is the recipe; it stays the key if the fit reproduces the vectors in the table.
+hash of the recipe and of the fit's files. A note beside the fit holds the key. Fits of earlier versions have no note:
+their vectors have the recipe as key, and keep it if the fit reproduces the vectors in the table.
 
 A lexical encoder is fitted again when too many rows were added to the pool since its fit (`refit.py`).
 """
@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Task
-from getmore_assets.contents import Contents, contents_of, wrong_with
+from getmore_assets.contents import contents_of, wrong_with
 from getmore_assets.corpus import pool, target
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.encoders import Encoder, encoder_fingerprint, is_made_here, make_encoder, refit, store
@@ -35,7 +35,7 @@ _SAME = 0.999  # cosine above which two vectors of a text count as vectors of th
 
 
 def key_of(task: Task, lake: Lake) -> str:
-    """Return the key of a task's vectors; the recipe where the encoder is not fitted yet."""
+    """Return the key of a task's vectors; the recipe if the encoder is not fitted yet."""
     recipe = encoder_fingerprint(task)
     note = _note(store.fitted_file(lake, recipe))
     return str(json.loads(note.read_text("utf-8"))["key"]) if note.is_file() else recipe
@@ -48,13 +48,13 @@ def ready(
 
     Args:
         task: The task; its section `encoder` is used.
-        lake: Where fits are stored.
+        lake: The lake that stores the fits.
         sample: Returns the texts to fit on.
         texts: id and text of pool and target, to compare a fit of an earlier version with its vectors.
-        rows: id: the rows of the pool that a lexical encoder can be fitted on; None keeps every fit.
+        rows: id of the pool's rows that a lexical encoder can be fitted on; None keeps every fit.
 
     Returns:
-        The key of the vectors, the file of the fit, and the encoder; None for an encoder that is not fitted.
+        The key of the vectors, the file of the fit, and the encoder (None for an encoder that is not fitted).
 
     Raises:
         BadInput: The fit is damaged.
@@ -64,35 +64,36 @@ def ready(
     if not is_made_here(task):
         return recipe, path, None
     with lake.lock("fit", recipe):
-        kept, note = _file_or_folder(path), _note(path)
-        noted = json.loads(note.read_text("utf-8")) if note.is_file() and kept.exists() else None
-        if noted and (wrong := wrong_with(kept, noted["contents"], deep=True)):
-            raise BadInput(str(kept), f"the fitted encoder {wrong}", REPAIR)
-        if kept.exists() and not noted and not _reproduces_vectors(task, lake, path, recipe, texts):
-            log.info("encoder: the fit in %s does not reproduce the vectors in the table: fitting again", kept)
-            _remove(kept)
+        fit, note = _file_or_folder(path), _note(path)
+        noted = json.loads(note.read_text("utf-8")) if note.is_file() and fit.exists() else None
+        if noted and (wrong := wrong_with(fit, noted["contents"], deep=True)):
+            raise BadInput(str(fit), f"the fitted encoder {wrong}", REPAIR)
+        if fit.exists() and not noted and not _reproduces_vectors(task, lake, path, recipe, texts):
+            log.info("encoder: the fit in %s does not reproduce the vectors in the table: fitting again", fit)
+            _remove(fit)
         why = ""
-        if kept.exists() and rows is not None:
-            named = noted["key"] if noted else recipe
-            share = refit.share_new(kept, rows)
-            share = _share_without_vector(lake, named, rows, texts) if share is None else share
-            if share > (bound := refit.limit(kept)):
-                why = refit.reason(share, bound)
+        if fit.exists() and rows is not None:
+            key = noted["key"] if noted else recipe
+            share = refit.share_new(fit, rows)
+            share = _share_without_vector(lake, key, rows, texts) if share is None else share
+            if share > (limit := refit.limit(fit)):
+                why = refit.reason(share, limit)
                 log.info("encoder: fitting again, and encoding every row: %s", why)
-                with lake.lock("encode", named):  # encoders on other machines read the fit until they end
-                    _remove(kept)
-        if noted and kept.exists():
+                with lake.lock("encode", key):  # encoders on other machines read the fit until they end
+                    _remove(fit)
+        if noted and fit.exists():
             return noted["key"], path, make_encoder(task, path, [])
-        earlier = kept.exists()
-        if not earlier:
-            note.unlink(missing_ok=True)  # else a kill could leave the note beside another fit
+        is_earlier = fit.exists()
+        if not is_earlier:
+            note.unlink(missing_ok=True)  # else a killed process could leave the note beside another fit
             make_encoder(task, path, sample())
-        held = contents_of(_file_or_folder(path))
+        contents = contents_of(_file_or_folder(path))
         encoder = make_encoder(task, path, [])
-        while (now := contents_of(_file_or_folder(path))) != held:  # another machine, beyond the lock, wrote its fit
-            held, encoder = now, make_encoder(task, path, [])
-        key = recipe if earlier and _has_vectors(lake, recipe) else _key(recipe, held)
-        write_atomically(note, json.dumps({"key": key, "contents": held, "refitted": why}))
+        while (now := contents_of(_file_or_folder(path))) != contents:  # a machine that the lock does not reach wrote
+            contents, encoder = now, make_encoder(task, path, [])
+        is_keyed_by_recipe = is_earlier and _has_vectors(lake, recipe)
+        key = recipe if is_keyed_by_recipe else fingerprint(recipe, contents["sha256"])[:16]
+        write_atomically(note, json.dumps({"key": key, "contents": contents, "refitted": why}))
         return key, path, encoder
 
 
@@ -102,15 +103,15 @@ def refitted(task: Task, lake: Lake) -> str:
     return str(json.loads(note.read_text("utf-8")).get("refitted", "")) if note.is_file() else ""
 
 
-def version_of(task: Task, key: str, made: str) -> str:
+def version_of(task: Task, key: str, version: str) -> str:
     """Return a data version that also depends on the fit: vectors of another fit have another version."""
-    return made if key == encoder_fingerprint(task) else fingerprint(made, key)
+    return version if key == encoder_fingerprint(task) else fingerprint(version, key)
 
 
 def mismatch(task: Task, lake: Lake) -> str | None:
-    """Return what is wrong between the fit of a task and the vectors with its key, or None.
+    """Return how the fit of a task does not match the vectors with the fit's key, or None.
 
-    Compares 512 vectors, spread evenly over the table; their texts come from the tables of pool and target.
+    Compares 512 vectors, spread evenly over the table; the texts come from the tables of pool and target.
     """
     path = store.fitted_file(lake, encoder_fingerprint(task))
     tables = [lake.latest(name) for name in (pool.TABLE, target.TABLE)]
@@ -120,10 +121,6 @@ def mismatch(task: Task, lake: Lake) -> str | None:
     if _reproduces_vectors(task, lake, path, key_of(task, lake), texts):
         return None
     return "vectors of several fits have its key, or the fit does not reproduce them"
-
-
-def _key(recipe: str, held: Contents) -> str:
-    return fingerprint(recipe, held["sha256"])[:16]
 
 
 def _note(path: Path) -> Path:
@@ -150,13 +147,14 @@ def _has_vectors(lake: Lake, recipe: str) -> bool:
 
 def _share_without_vector(lake: Lake, key: str, rows: pl.LazyFrame, texts: pl.LazyFrame) -> float:
     """Return the share of the pool's rows in `texts` that are not encoded yet."""
-    encoded = pl.concat([reader(lake.latest(store.TABLE), key) for reader in (store.encoded_ids, store.without_vector)])
+    table = lake.latest(store.TABLE)
+    encoded = pl.concat([store.encoded_ids(table, key), store.without_vector(table, key)])
     pool_ids = texts.select("id").join(rows.select("id"), on="id", how="semi").collect()["id"]
     return int((~pool_ids.is_in(encoded["id"].implode())).sum()) / len(pool_ids) if len(pool_ids) else 0.0
 
 
 def _reproduces_vectors(task: Task, lake: Lake, path: Path, recipe: str, texts: pl.LazyFrame) -> bool:
-    """Return whether a fit reproduces the vectors in the table, compared on rows spread evenly over it."""
+    """Return whether a fit reproduces the vectors in the table, compared on rows spread evenly over the table."""
     try:
         encoder = make_encoder(task, path, [])
     except Exception as error:  # a truncated file can raise any error
@@ -165,10 +163,10 @@ def _reproduces_vectors(task: Task, lake: Lake, path: Path, recipe: str, texts: 
     table = lake.latest(store.TABLE)
     if table is None:
         return True
-    held = table.scan().filter(pl.col("encoder") == recipe).select("id").collect()
-    if not held.height:
+    encoded = store.encoded_ids(table, recipe)["id"]
+    if not len(encoded):
         return True
-    ids = held["id"].gather(np.linspace(0, held.height - 1, _COMPARED).astype(int)).unique()
+    ids = encoded.gather(np.linspace(0, len(encoded) - 1, _COMPARED).astype(int)).unique()
     rows = texts.filter(pl.col("id").is_in(ids.implode())).unique("id").collect()
     if not rows.height:
         return True

@@ -20,10 +20,8 @@ from getmore_assets.weights import write_tensors
 _BITS = 16  # bits of a hash: 65,536 buckets
 BUCKETS = 2**_BITS
 _LEAST = 1e-5  # share of a text's length that must remain after the projection
-_COLUMNS = (
-    32  # of a dense matrix that are multiplied at once: 65,536 rows of them, 8 MiB, stay in the processor's cache
-)
-_MORE, _ROUNDS = 10, 4  # extra directions, and rounds of products with the matrix and its transpose
+_COLUMNS = 32  # columns of a dense matrix in one product: with 65,536 rows 8 MiB, which stay in the processor's cache
+_EXTRA, _ROUNDS = 10, 4  # extra directions, and rounds of products with the matrix and its transpose
 
 
 class LexicalEncoder:
@@ -40,12 +38,12 @@ class LexicalEncoder:
 
     @classmethod
     def fitted(cls, sample: list[str], dimensions: int) -> "LexicalEncoder":
-        """Fit on the sample, without saving the fit."""
+        """Fit on the sample; the fit is not saved."""
         return cls(*_fit(sample, dimensions))
 
     @classmethod
     def load_or_fit(cls, path: Path, sample: list[str], dimensions: int) -> "LexicalEncoder":
-        """Load the fit at `path`, or fit on the sample and save the fit there.
+        """Load the fit from `path`; if there is none, fit on the sample and save the fit.
 
         Raises:
             BadInput: The sample has fewer texts than dimensions.
@@ -63,9 +61,9 @@ class LexicalEncoder:
         counts = _counts(texts)
         vectors = _product(counts, self._components)
         squares = sparse.csr_matrix((np.square(counts.data * self._idf[counts.indices]), counts.indices, counts.indptr))
-        # A text whose n-grams the sample lacks projects to a rounding error, which has no meaningful direction.
-        seen = np.linalg.norm(vectors, axis=1) > _LEAST * np.sqrt(squares.sum(axis=1)).A1
-        return unit_length(np.where(seen[:, None], vectors, 0))
+        # A text without any n-gram of the sample projects to a rounding error, whose direction means nothing.
+        is_known = np.linalg.norm(vectors, axis=1) > _LEAST * np.sqrt(squares.sum(axis=1)).A1
+        return unit_length(np.where(is_known[:, None], vectors, 0))
 
 
 def _fit(sample: list[str], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,8 +71,8 @@ def _fit(sample: list[str], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
         what = f"is {dimensions}, where the pool has {len(sample)} usable rows"
         raise BadInput("encoder.dimensions", what, "Lower it below the number of rows")
     counts = _counts(sample)
-    met = np.bincount(counts.indices, minlength=BUCKETS)
-    idf = (np.log((1 + len(sample)) / (1 + met)) + 1).astype(np.float32)
+    texts_with = np.bincount(counts.indices, minlength=BUCKETS)
+    idf = (np.log((1 + len(sample)) / (1 + texts_with)) + 1).astype(np.float32)
     counts.data *= idf[counts.indices]
     lengths = sparse.linalg.norm(counts, axis=1)
     counts.data /= np.repeat(np.where(lengths > 0, lengths, 1), np.diff(counts.indptr)).astype(np.float32)
@@ -86,12 +84,12 @@ def _directions(matrix: sparse.csr_matrix, count: int) -> np.ndarray:
 
     Subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4) in float32, orthonormalized in float64.
     """
-    back = matrix.T.tocsr()
-    wide = min(count + _MORE, *matrix.shape)
-    basis = np.random.default_rng(0).standard_normal((matrix.shape[1], wide), np.float32)
+    transposed = matrix.T.tocsr()
+    width = min(count + _EXTRA, *matrix.shape)
+    basis = np.random.default_rng(0).standard_normal((matrix.shape[1], width), np.float32)
     for _ in range(_ROUNDS):
-        basis = _product(back, _blocks(_orthonormal(_product(matrix, _blocks(basis)))))
-    # The basis is now the transposed product of the matrix with the last orthonormal vectors.
+        basis = _product(transposed, _blocks(_orthonormal(_product(matrix, _blocks(basis)))))
+    # The basis is now the product of the transposed matrix and the last orthonormal vectors.
     values, mix = np.linalg.eigh(_gram(basis))
     order = np.argsort(-values, kind="stable")[:count]
     directions = basis @ (mix[:, order] / np.sqrt(np.maximum(values[order], 1e-12))).astype(np.float32)
@@ -100,12 +98,12 @@ def _directions(matrix: sparse.csr_matrix, count: int) -> np.ndarray:
 
 
 def _blocks(dense: np.ndarray) -> list[np.ndarray]:
-    """Return a matrix in blocks of columns, each contiguous."""
+    """Split a matrix into contiguous blocks of columns."""
     return [np.ascontiguousarray(dense[:, at : at + _COLUMNS]) for at in range(0, dense.shape[1], _COLUMNS)]
 
 
 def _product(matrix: sparse.csr_matrix, blocks: list[np.ndarray]) -> np.ndarray:
-    """Return the product with a dense matrix, block by block: the same sums as at once, in half of the time."""
+    """Return the product with a dense matrix, block by block: the same sums as in one product, in half the time."""
     return np.hstack([matrix @ block for block in blocks])
 
 
@@ -117,7 +115,7 @@ def _gram(vectors: np.ndarray) -> np.ndarray:
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
-    """Return orthonormal vectors that span the columns, float32; dependent columns become zero."""
+    """Return orthonormal vectors, float32, that span the columns; dependent columns become zero."""
     values, mix = np.linalg.eigh(_gram(vectors))
     scale = np.where(values > 1e-10 * values.max(), 1 / np.sqrt(np.maximum(values, 1e-300)), 0)
     return np.asarray(vectors @ (mix * scale).astype(np.float32))
@@ -126,21 +124,21 @@ def _orthonormal(vectors: np.ndarray) -> np.ndarray:
 def _counts(texts: list[str]) -> sparse.csr_matrix:
     """Return one plus the logarithm of the count of each bucket: `[len(texts), 65536]`, float32.
 
-    Buckets count the content tokens of a text (`tokens.telling`), and pairs of them.
+    The buckets count the content tokens of a text (`tokens.content_words`) and pairs of these tokens.
     """
     tokens = TokenHashes.of(pl.Series(texts, dtype=pl.String))
     rows = np.repeat(np.arange(len(texts)), tokens.counts)
-    tells = tokens.long | tokens.alone
-    sparse_ones = 2 * np.bincount(rows[tells], minlength=len(texts)) < tokens.counts
-    tells |= sparse_ones[rows]
-    hashes, rows = tokens.hashes[tells], rows[tells].astype(np.uint64)
+    is_content = tokens.long | tokens.alone
+    has_few = 2 * np.bincount(rows[is_content], minlength=len(texts)) < tokens.counts
+    is_content |= has_few[rows]
+    hashes, rows = tokens.hashes[is_content], rows[is_content].astype(np.uint64)
     pairs = rows[:-1] == rows[1:]
     grams = np.concatenate([hashes, mixed(hashes, 2)[pairs]]) >> np.uint64(64 - _BITS)
     keys = np.concatenate([rows, rows[:-1][pairs]]) << np.uint64(_BITS) | grams
     keys.sort()
     first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
-    often = np.diff(first, append=len(keys))
+    repeats = np.diff(first, append=len(keys))
     ends = np.searchsorted(keys[first] >> np.uint64(_BITS), np.arange(len(texts) + 1))
     buckets = (keys[first] & np.uint64(BUCKETS - 1)).astype(np.int32)
-    data = (1 + np.log(often)).astype(np.float32)
+    data = (1 + np.log(repeats)).astype(np.float32)
     return sparse.csr_matrix((data, buckets, ends), shape=(len(texts), BUCKETS))

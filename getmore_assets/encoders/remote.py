@@ -1,6 +1,6 @@
 """Encoding on the nodes of a Ray cluster: each node gets texts and returns vectors.
 
-Belongs here: the actor that has an encoder, and sending it shards. Does not: which texts lack a vector, or storing
+Belongs here: the actor with an encoder, and sending shards to actors. Does not: which texts lack a vector, or storing
 vectors (`workers/embed.py`).
 """
 
@@ -35,7 +35,7 @@ def encoded(
         shards: Read lazily, as workers become free.
 
     Raises:
-        BadInput: There is no cluster, or a node has no model of that name, or another one.
+        BadInput: There is no cluster, or a node has no model of that name, or a different model.
     """
     import ray
     from ray.util import ActorPool
@@ -44,22 +44,22 @@ def encoded(
     with joined(task.launch.embed, "launch.embed"):
         paths = [fitted] if fitted.is_file() else sorted(fitted.with_suffix("").rglob("*"))
         files = ray.put({str(p.relative_to(fitted.parent)): np.fromfile(p, np.uint8) for p in paths if p.is_file()})
-        given = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name)
-        pool = ActorPool(started(RemoteEncoder, task.launch.embed, "launch.embed", [given] * task.launch.embed.workers))
+        args = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name)
+        pool = ActorPool(started(RemoteEncoder, task.launch.embed, "launch.embed", [args] * task.launch.embed.workers))
         for shard in shards:
             done = None if pool.has_free() else pool.get_next_unordered()
-            pool.submit(lambda actor, one: actor.encode.remote([files], *one), shard)
+            pool.submit(lambda actor, shard: actor.encode.remote([files], *shard), shard)
             if done:
-                yield _without_flag(*done)
+                yield _warned(*done)
         while pool.has_next():
-            while pool.pop_idle():  # an idle actor ends, and makes room for a restarted one
+            while pool.pop_idle():  # an idle actor ends, which frees its place for a restarted actor
                 pass
-            yield _without_flag(*pool.get_next_unordered())
+            yield _warned(*pool.get_next_unordered())
 
 
-def _without_flag(ids: list[str], vectors: np.ndarray, again: bool) -> tuple[list[str], np.ndarray]:
-    if again:
-        log.warning("encoding: a worker was lost, its shard of %d rows was given out again", len(ids))
+def _warned(ids: list[str], vectors: np.ndarray, is_repeated: bool) -> tuple[list[str], np.ndarray]:
+    if is_repeated:
+        log.warning("encoding: a worker was lost, its shard of %d rows was sent again", len(ids))
     return ids, vectors
 
 
@@ -70,7 +70,7 @@ def _weights(task: Task) -> str | None:
 
 
 class RemoteEncoder(Worker):
-    """The actor: a worker process that encodes shards.
+    """An actor that encodes shards.
 
     Args:
         threads: Threads of torch.
@@ -85,7 +85,7 @@ class RemoteEncoder(Worker):
         self._encoder: Encoder | None = None
 
     def encode(self, files: list[Any], ids: list[str], texts: list[str]) -> tuple[list[str], np.ndarray, bool]:
-        """Return the ids, their vectors (`[rows, d]`, float32), and whether this call is a repeated one.
+        """Return the ids, their vectors (`[rows, d]`, float32), and whether this call repeats a lost one.
 
         Args:
             files: A reference to the files of the fitted encoder: bytes by path.

@@ -1,10 +1,10 @@
-"""A static encoder, distilled from a pre-trained one: a vector for each token, averaged. Fast, and blind to word order.
+"""A static encoder: the mean of token vectors, distilled from a pre-trained encoder. Fast, and blind to word order.
 
-Belongs here: distilling the encoder, saving it as safetensors, applying it. Does not: the encoder that it is distilled
-from (`transformer.py`).
+Belongs here: distilling the encoder, saving it as safetensors, applying it. Does not: the pre-trained encoder
+(`transformer.py`).
 
 As in Model2Vec, the model encodes each token of the vocabulary alone, PCA reduces the dimensions, and frequent tokens
-weigh less (smooth inverse frequency; frequencies are not counted, but follow Zipf's law by token id).
+weigh less (smooth inverse frequency; frequencies are not counted but assumed to follow Zipf's law by token id).
 """
 
 from pathlib import Path
@@ -27,12 +27,12 @@ _BATCH = 1024
 
 
 class StaticEncoder:
-    """Mean of a text's token vectors, which come from a table.
+    """Mean of a text's token vectors, read from a table.
 
     Args:
         table: A vector for each token of the vocabulary: `[vocabulary, d]`, float32.
-        tokenizer: The fast tokenizer of the encoder that the table was distilled from.
-        max_length: Tokens to which texts are truncated.
+        tokenizer: The fast tokenizer of the pre-trained encoder.
+        max_length: Number of tokens to which texts are truncated.
     """
 
     def __init__(self, table: np.ndarray, tokenizer: Any, max_length: int) -> None:
@@ -40,7 +40,7 @@ class StaticEncoder:
 
     @classmethod
     def load_or_distil(cls, path: Path, folder: Path, chosen: Encoder) -> "StaticEncoder":
-        """Load the table at `path`, or distil it from the encoder in `folder` and save it there."""
+        """Load the table from `path`; if there is none, distil it from the encoder in `folder` and save it."""
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
         if not path.is_file():
             write_tensors({"table": _distil(folder, tokenizer, chosen.dimensions)}, path)
@@ -54,7 +54,7 @@ class StaticEncoder:
         flat = torch.tensor([id_ for ids in tokens["input_ids"] for id_ in ids], dtype=torch.long)
         starts = torch.tensor(np.cumsum([0, *counts[:-1]]), dtype=torch.long)
         vectors = embedding_bag(flat, self._table, starts, mode="mean").numpy()
-        special = set(self._tokenizer.all_special_ids)  # with the unknown token: such texts would all have one vector
+        special = set(self._tokenizer.all_special_ids)  # includes the unknown token
         vectors[[special.issuperset(ids) for ids in tokens["input_ids"]]] = 0
         return unit_length(vectors)
 
@@ -62,18 +62,15 @@ class StaticEncoder:
 @torch.inference_mode()
 def _distil(folder: Path, tokenizer: Any, dimensions: int) -> np.ndarray:
     device = best_device()
-    model = (
-        AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
-        .to(device)
-        .eval()
-    )
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
+    model.to(device).eval()
     special, rows = tokenizer("")["input_ids"], []
     for start in range(0, len(tokenizer), _BATCH):
         ids = range(start, min(start + _BATCH, len(tokenizer)))
-        around = torch.tensor([[*special[:1], id_, *special[1:]] for id_ in ids], device=device)
-        rows.append(model(input_ids=around).last_hidden_state.mean(1).cpu().numpy())
+        texts = torch.tensor([[*special[:1], id_, *special[1:]] for id_ in ids], device=device)
+        rows.append(model(input_ids=texts).last_hidden_state.mean(1).cpu().numpy())
     vectors = np.concatenate(rows)
-    kept = PCA(min(dimensions, *vectors.shape), random_state=0).fit_transform(vectors)
-    frequency = 1 / np.arange(1, len(kept) + 1)
+    reduced = PCA(min(dimensions, *vectors.shape), random_state=0).fit_transform(vectors)
+    frequency = 1 / np.arange(1, len(reduced) + 1)
     weights = _SMOOTH / (_SMOOTH + frequency / frequency.sum())
-    return np.ascontiguousarray(kept * weights[:, None], dtype=np.float32)
+    return np.ascontiguousarray(reduced * weights[:, None], dtype=np.float32)

@@ -1,6 +1,6 @@
-"""`embeddings`: one vector per content id and encoder.
+"""The table `embeddings`: one vector per content id and encoder.
 
-Belongs here: which ids have a vector, adding vectors, and reading vectors in a given order. Does not: encoding.
+Belongs here: listing ids with a vector, adding vectors, and reading vectors in a given order. Does not: encoding.
 """
 
 import os
@@ -35,20 +35,20 @@ def encoded_ids(table: TableRef | None, encoder: str) -> pl.DataFrame:
 
 
 def without_vector(table: TableRef | None, encoder: str) -> pl.DataFrame:
-    """Return the ids of encoded texts without a vector, because no token is known: one column, `id`."""
-    return encoded_ids(table, _nothing(encoder))
+    """Return the ids of texts without a vector, of which the encoder knows no token: one column, `id`."""
+    return encoded_ids(table, _partition_without(encoder))
 
 
-def _nothing(encoder: str) -> str:
-    """Return the partition of texts without a vector, which a reader of vectors skips."""
+def _partition_without(encoder: str) -> str:
+    """Return the partition of texts without a vector, which readers of vectors skip."""
     return f"{encoder}-without"
 
 
 class Writer:
-    """Writes vectors of an encoder, and which texts have none. A context manager that commits at its end.
+    """Writes vectors of an encoder, and the ids of texts without a vector. A context manager that commits at its end.
 
-    A commit takes 40 ms however few rows it has. So vectors are committed after 2 seconds of encoding, or when they
-    fill 64 MiB. A killed process loses at most that much work.
+    A commit of any size takes at least 40 ms. So vectors are committed after 2 seconds of encoding, or when they fill
+    64 MiB. A killed process loses at most that much work.
 
     Args:
         lake: The lake of the table.
@@ -56,11 +56,11 @@ class Writer:
         commit: Metadata of the commit, for the table's history.
 
     Attributes:
-        written: Number of vectors added.
+        written: Number of added vectors.
     """
 
     def __init__(self, lake: Lake, encoder: str, commit: dict[str, str]) -> None:
-        self._vectors, self._without = (writer(lake, key, commit) for key in (encoder, _nothing(encoder)))
+        self._vectors, self._without = (writer(lake, key, commit) for key in (encoder, _partition_without(encoder)))
         self._waiting: list[pl.DataFrame] = []  # id, vector, and whether the text has a vector
         self._last = time.monotonic()
         self.written = 0
@@ -69,24 +69,24 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._commit()  # after an error, too: encoded texts need not be encoded again
+        self._commit()  # also after an error, so that encoded texts are not encoded again
 
     def keys(self) -> pl.DataFrame:
         """Return the ids that are encoded already: one column, `id`."""
         return pl.concat([self._vectors.keys(), self._without.keys()]).unique()
 
     def add(self, ids: list[str], vectors: np.ndarray) -> None:
-        """Add vectors (`[n, d]` float32, zeros for none) of ids that are not in the table."""
+        """Add vectors (`[n, d]` float32, zeros for a text without a vector) of ids that are not in the table."""
         self._waiting.append(rows(ids, vectors).with_columns(has=pl.Series(vectors.any(axis=1))))
-        size = sum(len(one) for one in self._waiting) * vectors.shape[1] * vectors.itemsize
+        size = sum(len(frame) for frame in self._waiting) * vectors.shape[1] * vectors.itemsize
         if size >= _COMMIT_BYTES or time.monotonic() - self._last >= _COMMIT_S:
             self._commit()
 
     def _commit(self) -> None:
         if not self._waiting:
             return
-        found, self._waiting = pl.concat(self._waiting), []
-        vectors, without = (found.filter(pl.col("has") == has).drop("has") for has in (True, False))
+        waiting, self._waiting = pl.concat(self._waiting), []
+        vectors, without = (waiting.filter(pl.col("has") == has).drop("has") for has in (True, False))
         if without.height:
             self._without.add(without.with_columns(vector=pl.lit([], dtype=pl.List(pl.Float32))))
         if vectors.height:
@@ -95,7 +95,7 @@ class Writer:
 
 
 def writer(lake: Lake, encoder: str, commit: dict[str, str]) -> Keyed:
-    """Return a writer of an encoder's vectors that keeps one vector per id, even if other processes write, too."""
+    """Return a writer of an encoder's vectors that keeps one vector per id, even if other processes also write."""
     return lake.keyed(TABLE, ("encoder", encoder), "id", commit)
 
 
@@ -105,12 +105,12 @@ def rows(ids: list[str], vectors: np.ndarray) -> pl.DataFrame:
 
 
 def add(lake: Lake, encoder: str, ids: list[str], vectors: np.ndarray, commit: dict[str, str]) -> int:
-    """Write the vectors (`[n, d]` float32) of ids without one, in one commit, and return how many were written."""
+    """Write the vectors (`[n, d]` float32) of ids that have none yet, in one commit, and return their number."""
     return writer(lake, encoder, commit).add(rows(ids, vectors))
 
 
 def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Return a memory-mapped matrix. Its disk space is allocated first: a full disk would kill a writer, not raise."""
+    """Return a memory-mapped matrix. Disk space is allocated first: a full disk would kill the writer, not raise."""
     matrix = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
@@ -119,7 +119,7 @@ def _file(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _require_unit_length(table: TableRef, encoder: str, ids: pl.Series, vectors: np.ndarray) -> None:
-    """Refuse vectors that bit errors on a disk changed: readers of Parquet files check no checksum."""
+    """Refuse vectors that were changed by bit errors on a disk: readers of Parquet files check no checksum."""
     wrong = np.flatnonzero(~(np.abs(np.linalg.norm(vectors, axis=1) - 1) < LENGTH_TOLERANCE))
     if len(wrong):
         what = f"{len(wrong)} vectors of encoder {encoder} are not of length 1, first that of {ids[int(wrong[0])]}"
@@ -130,32 +130,32 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
     """Return the vectors in the order of the ids: `[len(ids), d]`, float32, memory-mapped at `into` where given.
 
     Raises:
-        LookupError: An id has no vector, or two.
-        BadInput: A vector is not of length 1: its file is damaged.
+        LookupError: An id has no vector, or several vectors.
+        BadInput: A vector does not have length 1: its file is damaged.
     """
     ids = pl.Series(ids, dtype=pl.String)
     if ids.n_unique() < len(ids):
         assert into is None
         once = ids.unique(maintain_order=True)
-        found: np.ndarray = load(table, encoder, once)[IdIndex.of(once).find(ids)]
-        return found
+        repeated: np.ndarray = load(table, encoder, once)[IdIndex.of(once).find(ids)]
+        return repeated
     index = IdIndex.of(ids)
     filled = np.zeros(len(ids), np.int8)
     matrix: np.ndarray | None = None
     for batch in batches(table.scan().filter(pl.col("encoder") == encoder).select("id", "vector"), _BATCH):
         places = index.find(batch["id"])
-        met = batch.filter(pl.Series(places >= 0))
-        if not met.height:
+        requested = batch.filter(pl.Series(places >= 0))
+        if not requested.height:
             continue
-        vectors = vectors_of(met)
-        _require_unit_length(table, encoder, met["id"], vectors)
+        vectors = vectors_of(requested)
+        _require_unit_length(table, encoder, requested["id"], vectors)
         if matrix is None:
             shape = (len(ids), vectors.shape[1])
             matrix = np.empty(shape, np.float32) if into is None else _file(into, shape)
         rows = places[places >= 0]
         np.add.at(filled, rows, 1)
         matrix[rows] = vectors
-        if into is not None:  # map again for each batch, so that written pages do not count as process memory
+        if into is not None:  # map the file again for each batch, so that written pages do not count as process memory
             matrix = np.lib.format.open_memmap(into, "r+")
     for bad, what in ((filled == 0, "no vector"), (filled > 1, "several vectors")):
         wrong = np.flatnonzero(bad)

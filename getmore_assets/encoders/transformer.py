@@ -1,4 +1,4 @@
-"""Any Hugging Face encoder: mean of the last hidden states, equal or weighted by position, scaled to unit length.
+"""A Hugging Face encoder: the mean of the last hidden states, plain or weighted by position, scaled to unit length.
 
 Belongs here: batching by tokens, precision, pooling. Does not: finding the model (`models.py`).
 """
@@ -23,9 +23,10 @@ class TransformerEncoder:
 
     Args:
         folder: A Hugging Face model folder with safetensors.
-        chosen: max_length (tokens to which texts are truncated), batch_tokens (tokens of a batch with its padding: the
-            limit of memory), dtype (`auto` is bfloat16 where the device has bfloat16 products, else float32) and
-            pooling (`weighted` gives the n-th token the weight n, for causal models: Muennighoff, SGPT, 2022).
+        chosen: Settings: max_length (tokens to which texts are truncated), batch_tokens (tokens of a batch, padding
+            included, which limit memory), dtype (`auto` is bfloat16 where the device has bfloat16 products, else
+            float32) and pooling (`weighted` gives the n-th token the weight n, for causal models: Muennighoff, SGPT,
+            2022).
     """
 
     def __init__(self, folder: Path, chosen: Encoder) -> None:
@@ -33,7 +34,7 @@ class TransformerEncoder:
         self.dtype = compute_dtype(chosen.dtype, self.device)
         self._weighted = chosen.pooling == "weighted"
         self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
-        self._tokenizer.padding_side = "right"  # so that positions of tokens do not depend on the rest of the batch
+        self._tokenizer.padding_side = "right"  # a token's position must not depend on the other texts of the batch
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=self.dtype)
@@ -49,9 +50,9 @@ class TransformerEncoder:
         Padding tokens do not count in the mean.
         """
         tokens = self._tokenizer(texts, truncation=True, max_length=self._max_length)["input_ids"]
-        special = set(self._tokenizer.all_special_ids)  # with the unknown token: such texts would all have one vector
+        special = set(self._tokenizer.all_special_ids)  # includes the unknown token
         vectors: np.ndarray | None = None
-        for rows in self._batches([len(t) for t in tokens]):
+        for rows in batched([len(t) for t in tokens], self._batch_tokens):
             padded = self._tokenizer.pad({"input_ids": [tokens[r] for r in rows]}, return_tensors="pt").to(self.device)
             states = self._model(**padded).last_hidden_state.float()
             mask = padded["attention_mask"].unsqueeze(-1).float()
@@ -65,15 +66,21 @@ class TransformerEncoder:
         vectors[[special.issuperset(ids) for ids in tokens]] = 0
         return unit_length(vectors)
 
-    def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
-        """Yield row numbers of batches, longest texts first: little padding, and memory peaks with the first batch."""
-        batch: list[int] = []
-        width = 0
-        for row in sorted(range(len(lengths)), key=lambda r: (-lengths[r], r)):
-            width = width or max(lengths[row], 1)
-            if batch and (len(batch) + 1) * width > self._batch_tokens:
-                yield batch
-                batch, width = [], max(lengths[row], 1)
-            batch.append(row)
-        if batch:
+
+def batched(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield the row numbers of each batch, longest texts first: little padding, and the first batch is largest.
+
+    Args:
+        lengths: Number of tokens of each text.
+        batch_tokens: Largest number of tokens of a batch, padding included.
+    """
+    batch: list[int] = []
+    width = 0
+    for row in sorted(range(len(lengths)), key=lambda r: (-lengths[r], r)):
+        width = width or max(lengths[row], 1)
+        if batch and (len(batch) + 1) * width > batch_tokens:
             yield batch
+            batch, width = [], max(lengths[row], 1)
+        batch.append(row)
+    if batch:
+        yield batch

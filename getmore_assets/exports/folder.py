@@ -1,6 +1,6 @@
-"""The folder of an export, in which only files of earlier exports are overwritten.
+"""The folder of an export. Only files of earlier exports are overwritten there.
 
-Belongs here: writing outputs into a folder, and the list of them. Does not: their contents.
+Belongs here: writing outputs into a folder, and listing them. Does not: the contents of outputs (`formats.py`).
 """
 
 import os
@@ -18,7 +18,7 @@ from getmore_assets.exports.origin import Origin
 from getmore_assets.json_models import JsonObject
 from getmore_assets.records import write_atomically
 
-#: The list of outputs in a folder and their origin. (Not JSON: `datasets` would read it as rows.)
+#: The file that lists the outputs in a folder and their origin. (Not JSON: `datasets` would read it as rows.)
 LIST = "getmore_export.yaml"
 
 
@@ -28,16 +28,16 @@ class Output:
 
     Attributes:
         name: File name in the folder of the export.
-        write: Writes the output to a path, which does not exist yet.
-        comes_from: Origin of the output, for the list.
+        write: Writes the output to a path that does not exist yet.
+        origin: Origin of the output, for the list.
     """
 
     name: str
     write: Callable[[Path], object]
-    comes_from: Origin
+    origin: Origin
 
 
-def put(folder: Path, outputs: Sequence[Output]) -> dict[str, Path]:
+def write_outputs(folder: Path, outputs: Sequence[Output]) -> dict[str, Path]:
     """Write outputs into a folder, each atomically, and return their paths by name.
 
     Unchanged outputs of an earlier export are replaced; other files are kept.
@@ -47,47 +47,47 @@ def put(folder: Path, outputs: Sequence[Output]) -> dict[str, Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _fill(folder, outputs)
+        _write_all(folder, outputs)
     except OSError as error:
         why = f"cannot be written to ({error.strerror or error})"
         raise BadInput(f"the folder {folder}", why, "Give a folder that you may write to") from error
     return {output.name: folder / output.name for output in outputs}
 
 
-def _fill(folder: Path, outputs: Sequence[Output]) -> None:
-    listed, partials = _listed(folder), {one.name: folder / f".{one.name}.partial" for one in outputs}
+def _write_all(folder: Path, outputs: Sequence[Output]) -> None:
+    listed, partials = _read_list(folder), {output.name: folder / f".{output.name}.partial" for output in outputs}
     for output in outputs:
-        _require_own(folder, output.name, listed)
+        _require_replaceable(folder, output.name, listed)
     try:
         for output in outputs:
             _remove(partials[output.name])
             output.write(partials[output.name])
-        # List the outputs without hashes first: if the process is killed here, the next export may replace them
+        # List the outputs without hashes first: if the process is killed here, the next export may replace them,
         # whatever they contain.
-        listed |= {one.name: {"comes_from": asdict(one.comes_from), "sha256": None} for one in outputs}
-        _write(folder, listed)
+        listed |= {output.name: {"comes_from": asdict(output.origin), "sha256": None} for output in outputs}
+        _write_list(folder, listed)
         for name, partial in partials.items():
             _remove(folder / name)
             partial.rename(folder / name)
             listed[name]["sha256"] = _hashes(folder, name)
-        _write(folder, listed)
+        _write_list(folder, listed)
     finally:
         for partial in partials.values():
             _remove(partial)
 
 
-def _listed(folder: Path) -> JsonObject:
+def _read_list(folder: Path) -> JsonObject:
     path = folder / LIST
     try:
-        found = safe_yaml.read(path) if path.is_file() else {}
-        return {name: {"comes_from": one["comes_from"], "sha256": one["sha256"]} for name, one in found.items()}
+        listed = safe_yaml.read(path) if path.is_file() else {}
+        return {name: {"comes_from": entry["comes_from"], "sha256": entry["sha256"]} for name, entry in listed.items()}
     except (ValueError, AttributeError, KeyError, TypeError):
         raise BadInput(
             str(path), "is not as `getmore export` left it", "Give another folder, or move it away"
         ) from None
 
 
-def _require_own(folder: Path, name: str, listed: JsonObject) -> None:
+def _require_replaceable(folder: Path, name: str, listed: JsonObject) -> None:
     place = folder / name
     if not os.path.lexists(place):
         return
@@ -103,7 +103,7 @@ def _hashes(folder: Path, name: str) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
 
 
-def _write(folder: Path, listed: JsonObject) -> None:
+def _write_list(folder: Path, listed: JsonObject) -> None:
     write_atomically(folder / LIST, yaml.safe_dump(listed, sort_keys=False, allow_unicode=True))
 
 

@@ -1,6 +1,6 @@
-"""The origin of an export: the selection, table versions, runs.
+"""The origin of an export: selection, table versions and runs.
 
-Belongs here: collecting these from the records. Does not: showing them (`card.py`, `folder.py`).
+Belongs here: reading the origin from the records. Does not: showing the origin (`card.py`, `folder.py`).
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Origin:
         task: Name of the task.
         selection_hash: Hash of the selected ids and their order.
         selector: Name of the selector.
-        called: The task's own name of the selector.
+        called: Name of the selector in the scorecard.
         budget: Rows, tokens or fraction.
         rows: Number of selected rows.
         words: Number of words and punctuation marks in these rows.
@@ -46,28 +46,28 @@ class Origin:
     made_at: str
 
 
-def origin(records: Records, record: Record) -> Origin:
+def origin_of(records: Records, record: Record) -> Origin:
     """Return the origin of a stage's record.
 
     Args:
         records: The task's records.
-        record: The record of the selected subset, or of a model. The origin of a kept model is the selection that it
-            was trained on.
+        record: The record of the selected subset or of a model. The origin of a kept model is the selection that the
+            model was trained on.
     """
     tags = {**record.lineage, **record.own_tags()}
     versions = {stage: table.version for stage, table in tables_of(tags).items()}
-    made = records.makings(_SELECTION)
-    selection = next(one for one in made if one.table and one.table.version == versions[_SELECTION])
-    chosen, said = Task.model_validate(selection.settings).selection, SelectionFacts.of(selection)
+    selections = records.materializations(_SELECTION)
+    selection = next(one for one in selections if one.table and one.table.version == versions[_SELECTION])
+    settings, facts = Task.model_validate(selection.settings).selection, SelectionFacts.of(selection)
     return Origin(
         task=record.task,
         selection_hash=tags["selection_hash"],
-        selector=chosen.selector,
-        called=chosen.called,
-        budget=chosen.budget.model_dump(exclude_none=True),
+        selector=settings.selector,
+        called=settings.called,
+        budget=settings.budget.model_dump(exclude_none=True),
         rows=selection.rows,
-        words=said.n_tokens,
-        candidates=said.candidates,
+        words=facts.n_tokens,
+        candidates=facts.candidates,
         tables=versions,
         dagster_run_id=record.dagster_run_id,
         mlflow_run_id=record.mlflow_run_id,

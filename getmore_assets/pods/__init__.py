@@ -1,8 +1,8 @@
-"""A pod of Kubernetes that a worker runs in.
+"""A Kubernetes pod that a worker runs in.
 
-Belongs here: creating it, watching it to its end, and deleting it. Does not: the meaning of a worker's exit code
-(`launch.py`). Kubernetes' client is an extra: it is imported only where a task names a pod. Dagster Pipes is not used:
-its client needs a Dagster context, which the library does not have, and results come over the lake's volume anyway.
+Belongs here: creating the pod, watching it, and deleting it. Does not: the meaning of a worker's exit code
+(`launch.py`). Kubernetes' client is an extra: it is imported only if a task names a pod. Dagster Pipes is not used: its
+client needs a Dagster context, which the library does not have, and results come over the lake's volume anyway.
 """
 
 import signal
@@ -12,20 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from getmore_assets.pods.api import Cluster, PodLostError, refusals
-from getmore_assets.pods.following import PodExit, followed
+from getmore_assets.pods.api import Cluster, PodLostError, request_errors
+from getmore_assets.pods.following import PodExit, wait_for_worker
 from getmore_assets.pods.manifest import PodRequest, require_lake
 
 __all__ = ["PodExit", "PodRequest", "require_lake", "run"]
 
 
-def run(wanted: PodRequest, arguments: list[str], environment: dict[str, str], processes: int) -> PodExit:
-    """Run Python in a pod, and write its log to stderr.
+def run(request: PodRequest, arguments: list[str], environment: dict[str, str], processes: int) -> PodExit:
+    """Run Python in a pod, and write the pod's log to stderr.
 
-    A pod left by an earlier run is deleted first. This pod is deleted at the end, also after an error.
+    Pods left by an earlier run are deleted first. The new pod is deleted at the end, also after an error.
 
     Args:
-        wanted: The pod to create.
+        request: The pod to create.
         arguments: Arguments of `python`.
         environment: Environment variables to add to those of the image.
         processes: Number of processes that the arguments start.
@@ -33,25 +33,25 @@ def run(wanted: PodRequest, arguments: list[str], environment: dict[str, str], p
     Raises:
         BadInput: The pod would not see the lake, no cluster answers, or the cluster refuses the pod.
     """
-    require_lake(wanted.place, wanted.field, wanted.lake)
-    with _killed_by_exception():
-        cluster = Cluster(wanted)
+    require_lake(request.place, request.field, request.lake)
+    with _exception_on_sigterm():
+        cluster = Cluster(request)
         try:
-            with refusals(wanted, cluster.host):
-                for name in cluster.earlier():
-                    cluster.clear(name)
+            with request_errors(request, cluster.host):
+                for name in cluster.leftovers():
+                    cluster.delete_and_wait(name)
             try:
-                with refusals(wanted, cluster.host):
+                with request_errors(request, cluster.host):
                     cluster.create(arguments, environment, processes)
-                return followed(cluster)
+                return wait_for_worker(cluster)
             finally:
-                cluster.delete_or_say()
+                cluster.delete()
         except PodLostError as lost:
             return PodExit(None, str(lost), lost.taken)
 
 
 @contextmanager
-def _killed_by_exception() -> Iterator[None]:
+def _exception_on_sigterm() -> Iterator[None]:
     """Let SIGTERM raise an exception, so that the pod is deleted; keep a handler that is set already."""
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

@@ -1,7 +1,7 @@
-"""The part of a cluster's API that one pod needs.
+"""Requests to a cluster's API for one pod.
 
-Belongs here: finding the cluster, sending requests, and turning refusals into messages. Does not: the manifest of the
-pod (`manifest.py`), or when it has ended (`following.py`).
+Belongs here: finding the cluster, sending requests, and turning errors into messages. Does not: the pod's manifest
+(`manifest.py`), or how the pod ended (`following.py`).
 """
 
 import json
@@ -15,70 +15,69 @@ from pathlib import Path
 from typing import Any
 
 from getmore_assets.errors import BadInput, redacted
-from getmore_assets.pods.manifest import GRACE_S, PodRequest, described
+from getmore_assets.pods.manifest import GRACE_S, PodRequest, pod_manifest
 
 log = logging.getLogger(__name__)
 
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # exists in a pod
 LOOK_EVERY_S = 1.0
-PATIENCE_S = 300  # wait so long for a cluster that does not answer, and for a node that does not end a pod
-ANSWER_S = (10, 60)  # timeouts of a connection and of an answer
+PATIENCE_S = 300  # timeout for a cluster that does not answer, and for a node that does not end a pod
+ANSWER_S = (10, 60)  # timeouts for a connection and for an answer
 
 
 class PodLostError(Exception):
-    """The pod did not start, or disappeared before its worker ended; the message continues `the worker`.
+    """Raised when the pod did not start, or disappeared before its worker ended.
 
     Args:
-        said: The message.
+        message: The end of a sentence that begins with `the worker`.
         taken: Whether the worker was ended from outside (memory, pre-emption, a lost node), so that a retry may work.
     """
 
-    def __init__(self, said: str, taken: bool = False) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, taken: bool = False) -> None:
+        super().__init__(message)
         self.taken = taken
 
 
 @contextmanager
-def refusals(wanted: PodRequest, host: str) -> Iterator[None]:
-    """Turn errors of a request into messages: a refusal where the user can correct it, else a lost pod."""
+def request_errors(request: PodRequest, host: str) -> Iterator[None]:
+    """Turn errors of a request into `BadInput` if the user can correct the cause, else into `PodLostError`."""
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
     try:
         yield
     except ApiException as error:
-        said = _message(error)
+        message = _message(error)
         if error.status in (401, 403):
-            fix = "Let its account do what deploy/kubernetes/workers.yaml lists, within the quota"
-            raise BadInput(wanted.field, f"the cluster does not allow it: {said}", fix) from None
+            fix = "Give its account the rights in deploy/kubernetes/workers.yaml, and check the quota"
+            raise BadInput(request.field, f"the cluster does not allow it: {message}", fix) from None
         if error.status in (400, 404, 422):
-            raise BadInput(wanted.field, f"the cluster refuses it: {said}", "Correct the field") from None
-        raise PodLostError(f"got no pod: the cluster says {error.status}: {said}") from None
+            raise BadInput(request.field, f"the cluster refuses it: {message}", "Correct the field") from None
+        raise PodLostError(f"got no pod: the cluster says {error.status}: {message}") from None
     except HTTPError as error:
         what = f"no cluster answers at {host} ({type(getattr(error, 'reason', error)).__name__})"
-        raise BadInput(
-            wanted.field, what, f"See that `kubectl get pods` works here, or take {wanted.field} out"
-        ) from None
+        fix = f"Check that `kubectl get pods` works here, or take {request.field} out"
+        raise BadInput(request.field, what, fix) from None
 
 
 def _message(error: Any) -> str:
-    """Return the cluster's message of an error."""
+    """Return the cluster's message in an error."""
     with suppress(ValueError, TypeError, KeyError):
         return redacted(str(json.loads(error.body)["message"]))
     return str(error.reason)
 
 
 class Cluster:
-    """The part of a cluster's API that is needed for one pod.
+    """The cluster in which one pod is created.
 
     Raises:
-        BadInput: No cluster is known here.
+        BadInput: This machine has no configuration of a cluster.
     """
 
-    def __init__(self, wanted: PodRequest) -> None:
+    def __init__(self, request: PodRequest) -> None:
         from kubernetes import client, config
 
-        self.wanted, settings = wanted, client.Configuration()
+        self.request, settings = request, client.Configuration()
         try:
             config.load_incluster_config(settings)
             own = OWN_NAMESPACE.read_text("utf-8").strip()
@@ -88,14 +87,14 @@ class Cluster:
                 config.load_kube_config(file, client_configuration=settings)
                 own = config.list_kube_config_contexts(file)[1]["context"].get("namespace", "default")
             except config.ConfigException as error:
-                fix = f"Run in a pod with a service account, set KUBECONFIG, or take {wanted.field} out"
-                raise BadInput(wanted.field, f"no cluster is known here ({error})", fix) from None
-        self.host, self.namespace = redacted(settings.host), wanted.place.namespace or own
+                fix = f"Run in a pod with a service account, set KUBECONFIG, or take {request.field} out"
+                raise BadInput(request.field, f"no cluster is known here ({error})", fix) from None
+        self.host, self.namespace = redacted(settings.host), request.place.namespace or own
         self.api = client.CoreV1Api(client.ApiClient(settings))
-        self._may_be_there = False
+        self._may_exist = False
 
     def pod(self, name: str) -> Any | None:
-        """Return the cluster's present description of a pod in the namespace, or None."""
+        """Return the cluster's description of a pod in the namespace, or None."""
         from kubernetes.client import ApiException
 
         try:
@@ -105,22 +104,22 @@ class Cluster:
                 return None
             raise
 
-    def earlier(self) -> set[str]:
-        """Return the pods that a killed launcher may have left: those of this stage, or of this work."""
-        selector = f"getmore/work={self.wanted.labels['getmore/work']}"
-        found = self.api.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=ANSWER_S)
-        return {self.wanted.name, *(pod.metadata.name for pod in found.items)}
+    def leftovers(self) -> set[str]:
+        """Return the names of pods that a killed launcher may have left, for this stage or this work folder."""
+        selector = f"getmore/work={self.request.labels['getmore/work']}"
+        pods = self.api.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=ANSWER_S)
+        return {self.request.name, *(pod.metadata.name for pod in pods.items)}
 
-    def clear(self, name: str) -> None:
+    def delete_and_wait(self, name: str) -> None:
         """Delete a pod, and wait until it has ended: two pods must not write at the same time.
 
         Raises:
             PodLostError: The pod's node does not end it.
         """
         until = time.monotonic() + PATIENCE_S
-        if (found := self.pod(name)) is None:
+        if (pod := self.pod(name)) is None:
             return
-        if not found.metadata.deletion_timestamp:
+        if not pod.metadata.deletion_timestamp:
             log.warning("deleting pod %s, which a killed run left", name)
         self._delete(name)
         while self.pod(name) is not None:
@@ -133,17 +132,17 @@ class Cluster:
         """Create the pod."""
         from kubernetes.client import ApiException
 
-        body = described(self.wanted, arguments, environment, processes, self._owner())
-        self._may_be_there = True
+        body = pod_manifest(self.request, arguments, environment, processes, self._owner())
+        self._may_exist = True
         try:
             self.api.create_namespaced_pod(self.namespace, body, _request_timeout=ANSWER_S)
         except ApiException as error:
-            self._may_be_there = error.status is None or error.status >= 500  # else a pod of that name is not ours
+            self._may_exist = error.status is None or error.status >= 500  # else a pod of that name is not this one
             raise
-        log.info("%s: pod %s in namespace %s", self.wanted.stage, self.wanted.name, self.namespace)
+        log.info("%s: pod %s in namespace %s", self.request.stage, self.request.name, self.namespace)
 
     def _owner(self) -> list[Any]:
-        """Return the owner reference to this process's pod, if any: the cluster deletes the worker's pod with it."""
+        """Return an owner reference to this process's pod, if any: the cluster deletes both pods together."""
         from kubernetes.client import V1OwnerReference
 
         if not OWN_NAMESPACE.is_file() or OWN_NAMESPACE.read_text("utf-8").strip() != self.namespace:
@@ -151,16 +150,16 @@ class Cluster:
         own = self.pod(socket.gethostname())
         return [V1OwnerReference("v1", kind="Pod", name=own.metadata.name, uid=own.metadata.uid)] if own else []
 
-    def delete_or_say(self) -> None:
-        """Delete the pod; if that fails, warn, and leave it to the next run."""
+    def delete(self) -> None:
+        """Delete the pod; if that fails, log a warning and leave the pod to the next run."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
-            if self._may_be_there:
-                self._delete(self.wanted.name)
+            if self._may_exist:
+                self._delete(self.request.name)
         except (ApiException, HTTPError) as error:
-            name = f"{self.wanted.name} --namespace {self.namespace}"
+            name = f"{self.request.name} --namespace {self.namespace}"
             log.warning("the pod could not be deleted (%s): kubectl delete pod %s", type(error).__name__, name)
 
     def _delete(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What a person looks at: figures, the scorecard's statistics, the report.
+"""The scorecard's statistics, verdict, figures, tables and report.
 
-Belongs here: numbers to pictures and words. Does not: making the numbers.
+Belongs here: turning results into statistics, pictures and sentences. Does not: computing results (`stages/`).
 """

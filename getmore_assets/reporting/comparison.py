@@ -1,6 +1,6 @@
-"""A scorecard that is there, as tables: what `getmore compare` and the job `compare` show.
+"""A recorded scorecard as tables, for `getmore compare` and the job `compare`.
 
-Belongs here: which tables, in which order, from a record. Does not: the tables (`tables.py`), or making a scorecard.
+Belongs here: reading the record, and the order of the tables. Does not: the tables (`tables.py`).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from getmore_assets.training_facts import ScorecardFacts
 
 @dataclass(frozen=True)
 class Comparison:
-    """A scorecard in words and tables: its headline, its verdict on each comparison, and the tables by title."""
+    """A scorecard: headline, a sentence on each comparison, tables, and the path of the report."""
 
     headline: str
     verdict: list[str]
@@ -24,13 +24,13 @@ class Comparison:
     report: str
 
 
-def read(made: Record) -> Comparison:
-    """The scorecard that a record names."""
-    rows = made.table_ref().of_target(made.task).collect()
-    facts = ScorecardFacts.of(made)
-    order = {(one["selector"], one["seed"]): at for at, one in enumerate(facts.scored)}
-    places = [order[pair] for pair in rows.select("selector", "seed").rows()]
-    scores = rows.with_columns(pl.Series("at", places)).sort("at").drop("at")
+def read(record: Record) -> Comparison:
+    """Return the scorecard of a record."""
+    rows = record.table_ref().of_target(record.task).collect()
+    facts = ScorecardFacts.of(record)
+    order = {(row["selector"], row["seed"]): at for at, row in enumerate(facts.scored)}
+    positions = [order[pair] for pair in rows.select("selector", "seed").rows()]
+    scores = rows.with_columns(pl.Series("at", positions)).sort("at").drop("at")
     chosen = str(facts.scored[0]["selector"])
     gains = verdict.gains(scores, chosen)
     shown = [
@@ -41,5 +41,4 @@ def read(made: Record) -> Comparison:
     ]
     cannot_tell = failed([Gate(**vars(gate)) for gate in facts.gates])
     headline = verdict.headline(gains, chosen, cannot_tell)[1]
-    found = [table for table in shown if table is not None]
-    return Comparison(headline, facts.verdict, found, made.folders["report"])
+    return Comparison(headline, facts.verdict, [t for t in shown if t is not None], record.folders["report"])

@@ -1,6 +1,6 @@
-"""A scorecard's curves: the judged metric by labels, by share of the budget, by slices of the pool.
+"""A scorecard's curves: the judged metric by labels, by share of the budget, by slice of the pool.
 
-Belongs here: from results to points and words. Does not: drawing them.
+Belongs here: the points of each curve, and a sentence. Does not: drawing (`figures.py`).
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from getmore_assets.config import NONE, UNSELECTED, Task
 from getmore_assets.reporting import along, statistics
 from getmore_assets.reporting.statistics import Interval
 
-QUANTILE = "quantile "  # and a number from 1, nearest first: what stands for a selector where a slice is warmed up on
+QUANTILE = "quantile "  # with a number from 1, nearest first: the "selector" of a run on a slice of the pool
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric along something.
+    """A curve of a metric.
 
     Attributes:
         name: labels, budgets or quantiles.
-        along: What it is along, in words.
-        points: Selector → (value, interval of the metric).
-        said: What it says, in words, where it says something.
+        along: The label of the x axis.
+        points: The points of each selector: x, interval of the metric.
+        said: A sentence about the curve, or None.
     """
 
     name: str
@@ -32,33 +32,33 @@ class Curve:
 
 
 def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) -> list[Curve]:
-    """The curves that a task asks for.
+    """Return the curves of a task.
 
     Args:
-        task: Its curves, selectors and fine-tuning count.
-        scores: The scorecard: with all labels and the whole budget.
-        measured: Results with fewer labels (`labels`; as many as there are where it says more), on shares of the budget
-            (`share`), and of slices.
-        rows: Of target train.
+        task: The task.
+        scores: The scorecard, which has the results with all labels and the whole budget.
+        measured: The results with fewer labels (`labels`, at most `rows` count), on shares of the budget (`share`), and
+            on slices.
+        rows: Number of rows of target train.
     """
     chosen, metric = task.selection.called, statistics.main_metric(scores)
     full = scores.with_columns(labels=pl.lit(min(task.finetune.rows or rows, rows)), share=pl.lit(1.0))
     counted = measured.with_columns(pl.col("labels").fill_null(rows).clip(upper_bound=rows))
     every = pl.concat([full, counted], how="diagonal_relaxed")
     every = every.unique(["selector", "seed", "labels", "share"], keep="first", maintain_order=True)
-    sliced, found = pl.col("selector").str.starts_with(QUANTILE), []
+    sliced, lines = pl.col("selector").str.starts_with(QUANTILE), []
     if task.curves.quantiles:
         slices = every.filter(sliced).with_columns(slice=pl.col("selector").str.split(" ").list.last().cast(pl.Int64))
         by_slice = along.curve(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
-        said = along.nearer_is_better(by_slice["slice"], metric)
-        found.append(Curve("quantiles", "slice of the pool, nearest first", by_slice, said))
+        sentence = along.nearer_is_better(by_slice["slice"], metric)
+        lines.append(Curve("quantiles", "slice of the pool, nearest first", by_slice, sentence))
     every = every.filter(~sliced)
     if task.curves.budgets:
         of_budget = every.filter((pl.col("labels") == full["labels"][0]) & ~pl.col("selector").is_in(UNSELECTED))
-        found.append(Curve("budgets", "share of the budget", along.curve(of_budget, "share", metric)))
+        lines.append(Curve("budgets", "share of the budget", along.curve(of_budget, "share", metric)))
     if task.curves.labels:
         of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
         by_labels = along.curve(of_labels, "labels", metric)
         saved = along.labels_saved(of_labels, metric, chosen) if NONE in task.unselected else None
-        found.append(Curve("labels", "labelled rows of the target", by_labels, saved))
-    return found
+        lines.append(Curve("labels", "labelled rows of the target", by_labels, saved))
+    return lines

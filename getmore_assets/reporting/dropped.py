@@ -1,6 +1,6 @@
-"""Which rows were dropped on the way and why, and which rows were kept though they stand twice, in words.
+"""Sentences on dropped rows, for the terminal and the report.
 
-Belongs here: counting what the records of the stages say, for the terminal and the report. Does not: dropping anything.
+Belongs here: rows that were read and not used, or are used twice, from the stages' records. Does not: dropping rows.
 """
 
 import re
@@ -12,51 +12,50 @@ from getmore_assets.corpus.target import TargetFacts
 from getmore_assets.facts import EmbeddingFacts, SelectionFacts
 from getmore_assets.records import Record
 
-_MANY = 0.05  # of a split: from which on it is said how to keep the rows
+_MANY = 0.05  # share of a split; above it, the sentence says how to keep the rows
 _EQUAL = "is evaluated on elsewhere"
 _OVERLAP = re.compile(r"overlaps (\S+):")
 
 
-def dropped(made: dict[str, Record]) -> list[str]:
+def dropped(records: dict[str, Record]) -> list[str]:
     """Return one sentence for each kind of row that was read and not used, or is used in two places.
 
     Args:
-        made: The records of a task's stages, by name; those that are not there are passed over.
+        records: Records of a task's stages, by name; stages may be missing.
     """
-    said = []
-    if target := made.get("target_data"):
-        said += _of_target(TargetFacts.of(target))
-    if "raw_corpus" in made and target:
-        partly = [one for one in counts_in(made) if one.skipped or one.other_branches or one.beside]
-        said += [f"{one.field}: {remark}" for one in partly for remark in remarks(one)]
-    if pool := made.get("raw_corpus"):
-        said += _of_pool(PoolFacts.of(pool))
-    if (leaks := made.get("leakage")) and leaks.rows:
-        said.append(f"corpus: {leaks.rows:,} row{'s' * (leaks.rows != 1)} overlapping validation or test: not selected")
-    if without := (EmbeddingFacts.of(made["embeddings"]).without_vector if "embeddings" in made else 0):
-        many = "text" if without == 1 else "texts"
-        said.append(
-            f"corpus and target: {without:,} {many} without a token that the encoder knows, so without a vector"
-        )
-    if twice := (SelectionFacts.of(made["selected_subset"]).also_in_train if "selected_subset" in made else 0):
-        many = "row is a row" if twice == 1 else "rows are rows"
-        said.append(f"selection: {twice:,} selected {many} of target train")
-    return said
+    sentences = []
+    if target := records.get("target_data"):
+        sentences += _of_target(TargetFacts.of(target))
+    if "raw_corpus" in records and target:
+        partial = [counts for counts in counts_in(records) if counts.skipped or counts.other_branches or counts.beside]
+        sentences += [f"{counts.field}: {remark}" for counts in partial for remark in remarks(counts)]
+    if pool := records.get("raw_corpus"):
+        sentences += _of_pool(PoolFacts.of(pool))
+    if (leaks := records.get("leakage")) and leaks.rows:
+        rows = f"{leaks.rows:,} row{'s' * (leaks.rows != 1)}"
+        sentences.append(f"corpus: {rows} overlapping validation or test: not selected")
+    if without := (EmbeddingFacts.of(records["embeddings"]).without_vector if "embeddings" in records else 0):
+        texts = f"{without:,} {'text' if without == 1 else 'texts'}"
+        sentences.append(f"corpus and target: {texts} without a token that the encoder knows, so without a vector")
+    if twice := (SelectionFacts.of(records["selected_subset"]).also_in_train if "selected_subset" in records else 0):
+        rows = "row is a row" if twice == 1 else "rows are rows"
+        sentences.append(f"selection: {twice:,} selected {rows} of target train")
+    return sentences
 
 
 def _of_target(facts: TargetFacts) -> list[str]:
-    said, many = [], False
+    sentences, many = [], False
     for split, rows in facts.left.items():
         if not rows:
             continue
         kept = facts.rows[split]
         counts = Counter(_why(row["reason"]) for row in rows)
         why = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-        said.append(f"target.{split}: {len(rows):,} of {kept + len(rows):,} rows dropped: {why}")
+        sentences.append(f"target.{split}: {len(rows):,} of {kept + len(rows):,} rows dropped: {why}")
         many = many or (len(rows) > _MANY * (kept + len(rows)) and _EQUAL not in counts)
     if many:
-        said[-1] += ". `leakage: allow` keeps them, but then scores count text that was trained on"
-    return said
+        sentences[-1] += ". `leakage: allow` keeps them, but then scores count text that was trained on"
+    return sentences
 
 
 def _why(reason: str) -> str:

@@ -1,6 +1,6 @@
-"""What a report shows of the results in the lake: ranks, texts, potentials, and vectors of a sample.
+"""The data of a report from the lake: ranks, texts, potentials, and vectors of a sample.
 
-Belongs here: reading it, at the versions that a task's records name. Does not: wording or drawing it.
+Belongs here: reading them at the recorded versions. Does not: sentences (`report.py`) or figures (`figures.py`).
 """
 
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from getmore_assets.reporting.pca_map import Landscape
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is shown of a selection.
+    """The data of a report about a selection.
 
     Attributes:
         judged: Every candidate: id, source, domain, n_tokens, decision, rank, score.
         excluded: Every other row of the pool: stage and reason.
-        groups: The candidates that are shown.
-        texts: Of those, by id.
-        near: Of the picks among them, the text of the target row that the plan sends most of it to, by id.
-        potentials: Of each side, candidate and target: count, lowest, 5 %, median, 95 %, highest.
-        landscape: Where a sample of the vectors lies; None where they span no plane.
+        groups: The candidates to show.
+        texts: Their texts, by id.
+        near: For the picks among them, the text of the nearest target row, by id.
+        potentials: Count and quantiles of the potentials of each side, candidate and target.
+        landscape: The PCA map of a sample; None if the vectors span no plane.
     """
 
     judged: pl.DataFrame
@@ -40,17 +40,17 @@ class Evidence:
     landscape: Landscape | None
 
 
-def read(task: Task, made: dict[str, Record]) -> Evidence:
-    """Read what a report shows of a selection.
+def read(task: Task, records: dict[str, Record]) -> Evidence:
+    """Read the data of a report.
 
     Args:
-        task: Whose it is.
-        made: The records of the stages from `raw_corpus` to `selected_subset`.
+        task: The task.
+        records: The records of the stages from `raw_corpus` to `selected_subset`.
 
     Raises:
-        LookupError: A row that is asked for is not there, or has no vector.
+        LookupError: A candidate is not in the pool, or has no vector.
     """
-    raw_corpus, selected = made["raw_corpus"].table_ref(), made["selected_subset"]
+    raw_corpus, selected = records["raw_corpus"].table_ref(), records["selected_subset"]
     ledger = SelectionFacts.of(selected).fates(task.name)
     names = pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "source", "domain", "n_tokens")
     fates = ledger.filter(pl.col("decision") != "excluded").select("id", "decision", "rank", "score").collect()
@@ -64,9 +64,9 @@ def read(task: Task, made: dict[str, Record]) -> Evidence:
         excluded=ledger.filter(pl.col("decision") == "excluded").select("stage", "reason").collect(),
         groups=groups,
         texts=dict(zip(ids, pool.texts_of(raw_corpus, task, ids), strict=True)),
-        near=_near(task, selected.table_ref(), made["target_data"].table_ref(), ids),
-        potentials=_potentials(task, made["ot_potentials"].table_ref()),
-        landscape=_landscape(task, made, judged),
+        near=_near(task, selected.table_ref(), records["target_data"].table_ref(), ids),
+        potentials=_potentials(task, records["ot_potentials"].table_ref()),
+        landscape=_landscape(task, records, judged),
     )
 
 
@@ -94,8 +94,8 @@ def _potentials(task: Task, potentials: TableRef) -> pl.DataFrame:
     )
 
 
-def _landscape(task: Task, made: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
-    target = made["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
+def _landscape(task: Task, records: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
+    target = records["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
     drawn = pca_map.sample(judged, target.select("id").unique().collect()["id"])
-    embeddings = made["embeddings"]
+    embeddings = records["embeddings"]
     return pca_map.lay_out(drawn, store.load(embeddings.table_ref(), EmbeddingFacts.of(embeddings).encoder, drawn.ids))

@@ -1,7 +1,6 @@
-"""Whether a task can tell one selection from another at all, before anything is said of a selection.
+"""Gates: whether a task can tell selections apart at all.
 
-Belongs here: the gates, each with its figure, and what a verdict becomes where one is not passed. Does not: the
-comparisons themselves (`statistics.py`).
+Belongs here: the gates, each with its measured figure and remedy. Does not: comparing selectors (`statistics.py`).
 """
 
 import math
@@ -14,9 +13,9 @@ from getmore_assets.records import Record
 from getmore_assets.reporting import statistics
 from getmore_assets.training_facts import Training
 
-_STANDARD_ERRORS = 2.0  # by which the target's own text must be ahead of no warm-up
-_AHEAD = 0.05  # of accuracy or F1: by how much the base model must beat words, and its own random weights
-_DOSE = 0.5  # the least ratio of the learning rates' sums, warm-up to fine-tuning
+_STANDARD_ERRORS = 2.0  # the least gain of the target's own text over no warm-up
+_HEADROOM = 0.05  # the least gain of the base model over a bag of words and random weights, in micro_f1
+_DOSE = 0.5  # the least ratio of the summed learning rates, warm-up to fine-tuning
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Gate:
     Attributes:
         name: oracle, headroom or dose.
         passed: Whether the task passes; None if the scorecard lacks the runs that the gate compares.
-        said: The measured figure in words, or which runs to add to `compare`.
-        remedy: What to change where it is not passed.
+        said: A sentence with the measured figure, or with the runs to add to `compare`.
+        remedy: What to change if it is not passed.
     """
 
     name: str
@@ -36,34 +35,34 @@ class Gate:
     remedy: str = ""
 
 
-def gates(scores: pl.DataFrame, task: Task, made: dict[str, Record]) -> list[Gate]:
-    """Look at every gate that applies to a scorecard.
+def gates(scores: pl.DataFrame, task: Task, records: dict[str, Record]) -> list[Gate]:
+    """Return the gates that apply to a scorecard.
 
     Args:
         scores: One row per selector and seed.
-        task: Its recipes.
-        made: The records of `warmed_model` and `finetuned_model`, with the steps that each took.
+        task: The task.
+        records: The records of `warmed_model` and `finetuned_model`.
     """
-    found = [_oracle(scores)]
+    results = [_oracle(scores)]
     if statistics.main_metric(scores) == "micro_f1":
-        found.append(_headroom(scores))
-    steps, tuned = (Training.of(made[stage]).steps for stage in ("warmed_model", "finetuned_model"))
+        results.append(_headroom(scores))
+    steps, tuned = (Training.of(records[stage]).steps for stage in ("warmed_model", "finetuned_model"))
     if tuned:
-        found.append(_dose(task, steps, tuned))
-    return found
+        results.append(_dose(task, steps, tuned))
+    return results
 
 
-def failed(found: list[Gate]) -> str | None:
-    """Return why a task cannot tell, or None where no gate stands in the way."""
-    why = [gate.said for gate in found if gate.passed is False]
+def failed(results: list[Gate]) -> str | None:
+    """Return why a task cannot tell selections apart, or None if no gate failed."""
+    why = [gate.said for gate in results if gate.passed is False]
     return "; ".join(why) if why else None
 
 
 def _oracle(scores: pl.DataFrame) -> Gate:
-    """A warm-up on the target's own text must be better than none: no selection can be expected to do more."""
-    metric, there = statistics.main_metric(scores), set(scores["selector"])
-    if not {NONE, TARGET} <= there:
-        lacking = _named([NONE, TARGET], there)
+    """Require that a warm-up on the target's own text helps; no selection can be expected to do more."""
+    metric, measured = statistics.main_metric(scores), set(scores["selector"])
+    if not {NONE, TARGET} <= measured:
+        lacking = _named([NONE, TARGET], measured)
         return Gate("oracle", None, f"add {lacking} to `compare` to see what a warm-up can be worth here")
     gain = statistics.paired(scores, TARGET, NONE, metric)
     if math.isnan(gain.half_width):
@@ -84,19 +83,19 @@ def _headroom(scores: pl.DataFrame) -> Gate:
         return Gate("headroom", None, f"add {lacking} to `compare` to see whether the base model knows more than words")
     name, floor = max(floors.items(), key=lambda pair: pair[1])
     amount = f"the base model reaches {metric} {means[NONE]:.3f}, {statistics.shown(name)} {floor:.3f}"
-    passed = means[NONE] - floor >= _AHEAD
-    said = amount if passed else f"{amount}: less than {_AHEAD} apart"
+    passed = means[NONE] - floor >= _HEADROOM
+    said = amount if passed else f"{amount}: less than {_HEADROOM} apart"
     return Gate("headroom", passed, said, "Take a stronger `base_model`: this one does little more than count words")
 
 
-def _named(wanted: list[str], there: set[str]) -> str:
-    """The selectors that are not there, in words."""
-    *others, last = [f"`{name}`" for name in wanted if name not in there]
+def _named(names: list[str], present: set[str]) -> str:
+    """Return the names that are not present, as a list with "and"."""
+    *others, last = [f"`{name}`" for name in names if name not in present]
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def _dose(task: Task, steps: int, tuned_steps: int) -> Gate:
-    """Both schedules fall to 0 on a line, so the sum of the learning rates is half of steps times the highest."""
+    """Compare the summed learning rates; both schedules fall linearly to 0, so a sum is half of steps times maximum."""
     warmup, finetune = task.warmup.learning_rate, task.finetune.learning_rate
     ratio = warmup * steps / (finetune * tuned_steps)
     sums = f"{steps:,} steps at {warmup:g} against {tuned_steps:,} at {finetune:g}"

@@ -1,6 +1,6 @@
-"""The page's frame: template, style, script, and the policy that lets it load nothing and run nothing else.
+"""Rendering the report's HTML: template, style, script, and the content security policy that allows nothing else.
 
-Belongs here: how the page is put together. Does not: what it says (`report.py`).
+Belongs here: rendering. Does not: the content (`report.py`).
 """
 
 import base64
@@ -14,10 +14,10 @@ _LOADER = PackageLoader("getmore_assets.reporting", ".")
 
 
 def render(**parts: Any) -> str:
-    """The page. All that is not `Markup` is escaped; none of it reaches the script but as text of the page.
+    """Return the page; everything that is not `Markup` is escaped.
 
     Args:
-        parts: What the template shows.
+        parts: The variables of the template.
     """
     environment = Environment(
         loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -31,7 +31,7 @@ def render(**parts: Any) -> str:
 
 
 def _code(text: str) -> Markup:
-    """A sentence, what stands between backticks in it as code."""
+    """Return a sentence as HTML, with text between backticks as code."""
     parts = text.split("`")
     paired = len(parts) % 2 == 1
     shown = (Markup("<code>{}</code>").format(p) if at % 2 and paired else escape(p) for at, p in enumerate(parts))
@@ -39,9 +39,9 @@ def _code(text: str) -> Markup:
 
 
 def _own(environment: Environment, name: str) -> Markup:
-    """A file of this package, as it is."""
+    """Return a file of this package, unescaped."""
     text, _, _ = _LOADER.get_source(environment, name)
-    return Markup(text)  # noqa: S704 - not a user's
+    return Markup(text)  # noqa: S704 - a file of this package
 
 
 def _hash(text: str) -> str:

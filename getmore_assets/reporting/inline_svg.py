@@ -1,6 +1,6 @@
-"""A figure inside a page, in the page's own colours.
+"""Inlining a figure into an HTML page, in the page's colours.
 
-Belongs here: making what matplotlib writes as SVG part of an HTML page. Does not: the figures (`figures.py`).
+Belongs here: converting matplotlib's SVG to an `svg` element. Does not: the figures (`figures.py`).
 """
 
 import re
@@ -12,18 +12,18 @@ from getmore_assets.reporting.figures import INK
 
 _REFERENCE = re.compile(r"url\(#([\w-]+)\)")
 _SIZE = re.compile(r"[\d.]+px")
-_OWN = ("width", "height", "version")  # the page decides how large a figure is
+_REMOVED = ("width", "height", "version")  # the page's style sets the size
 
 
 def inline(svg: str, name: str, alt: str) -> Markup:
-    """A drawing as an `svg` element of an HTML page: ink is the text's colour, ids are apart from other drawings'.
+    """Return a figure as an `svg` element with the page's text colour and with ids that start with the figure's name.
 
     Args:
-        svg: A document, as `figures` writes it. Text in it is escaped there, and again here.
-        name: Of the figure: letters, digits and hyphens.
-        alt: What it shows, for those who cannot see it.
+        svg: An SVG document of `figures`.
+        name: The name of the figure: letters, digits and hyphens.
+        alt: The text alternative.
     """
-    root = ElementTree.fromstring(svg)  # noqa: S314 - what matplotlib has just written; it defines no entities
+    root = ElementTree.fromstring(svg)  # noqa: S314 - written by matplotlib, without entities
     for parent in list(root.iter()):
         for child in [c for c in parent if _local(c.tag) in ("metadata", "style")]:
             parent.remove(child)
@@ -37,7 +37,7 @@ def inline(svg: str, name: str, alt: str) -> Markup:
             element.set("href", f"#{name}-{element.get('href', '')[1:]}")
         if "id" in element.attrib:
             element.set("id", f"{name}-{element.get('id')}")
-    for key in _OWN:
+    for key in _REMOVED:
         root.attrib.pop(key, None)
     root.attrib |= {"role": "img", "aria-label": alt}
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704 - serialised, so escaped
@@ -48,8 +48,8 @@ def _local(name: str) -> str:
 
 
 def _declared(style: str) -> dict[str, str]:
-    """The declarations of a `style` as attributes: the page's policy lets no element have a style of its own."""
+    """Return the declarations of a `style` as attributes, as the page's policy forbids inline styles."""
     pairs = (declaration.partition(":") for declaration in style.split(";"))
     declared = {key.strip(): value.strip() for key, _, value in pairs if value}
-    font = _SIZE.search(declared.pop("font", ""))  # the family is the page's
+    font = _SIZE.search(declared.pop("font", ""))  # keep the size; the font family is the page's
     return {**declared, "font-size": font[0]} if font else declared

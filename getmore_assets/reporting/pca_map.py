@@ -1,6 +1,6 @@
-"""Pool, target and picks as points in a plane.
+"""The PCA map of candidates, target and picks.
 
-Belongs here: which rows are drawn, and where. Does not: drawing, or reading vectors.
+Belongs here: sampling rows, and projecting their vectors. Does not: drawing (`figures.py`), or reading vectors.
 """
 
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-_POOL, _TARGET, _PICKS = 1500, 500, 500
-_FLAT = 1e-6  # of the largest spread: below it, float32 vectors lie on a line
+_POOL, _TARGET, _PICKS = 1500, 500, 500  # points
+_FLAT = 1e-6  # of the first singular value; below it, float32 vectors are on a line
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Ids that are drawn: those with the smallest, which are hashes, so each is a random sample."""
+    """The ids of the points: the smallest of each group, which are a random sample, as ids are hashes."""
 
     pool: list[str]
     target: list[str]
@@ -22,7 +22,7 @@ class Sample:
 
     @property
     def ids(self) -> list[str]:
-        """All, each once."""
+        """All ids, each once."""
         return list(dict.fromkeys([*self.pool, *self.target, *self.picks]))
 
 
@@ -34,17 +34,17 @@ class Landscape:
         pool: Candidates: `[n, 2]`, float64.
         target: Rows of target train: `[m, 2]`.
         picks: Selected rows: `[k, 2]`.
-        held: The share of the variance that each component holds, 0 to 1.
+        explained: The share of the variance of each component, 0 to 1.
     """
 
     pool: np.ndarray
     target: np.ndarray
     picks: np.ndarray
-    held: tuple[float, float]
+    explained: tuple[float, float]
 
 
 def sample(judged: pl.DataFrame, target: pl.Series) -> Sample:
-    """What is drawn of the candidates (id, decision) and of the ids of the target's rows."""
+    """Sample candidates (id, decision), picks among them, and ids of target rows."""
     ids = judged["id"].sort()
     picks = judged.filter(pl.col("decision") == "selected")["id"].sort()
     return Sample(
@@ -53,23 +53,23 @@ def sample(judged: pl.DataFrame, target: pl.Series) -> Sample:
 
 
 def lay_out(drawn: Sample, vectors: np.ndarray) -> Landscape | None:
-    """Where each point lies; None where the vectors span no plane.
+    """Return the map of a sample; None if the vectors span no plane.
 
     Args:
-        drawn: Of `sample`.
-        vectors: Of `drawn.ids`, in their order: `[n, d]`, float32.
+        drawn: The sample.
+        vectors: The vectors of `drawn.ids`, in order: `[n, d]`, float32.
     """
-    place = {id_: at for at, id_ in enumerate(drawn.ids)}
+    position = {id_: at for at, id_ in enumerate(drawn.ids)}
     pool, target, picks = (
-        vectors[[place[id_] for id_ in ids]].astype(np.float64) for ids in (drawn.pool, drawn.target, drawn.picks)
+        vectors[[position[id_] for id_ in ids]].astype(np.float64) for ids in (drawn.pool, drawn.target, drawn.picks)
     )
-    # The picks take no part in the fit: the axes are the same for whatever is picked.
+    # The axes are fitted without the picks, so that they are the same for every selection.
     fitted_on = np.concatenate([pool, target])
     centre = fitted_on.mean(0)
     _, spread, axes = np.linalg.svd(fitted_on - centre, full_matrices=False)
     if len(spread) < 2 or spread[1] <= _FLAT * spread[0]:
         return None
-    axes = axes[:2] * np.sign(axes[:2, np.abs(axes[:2]).argmax(1)].diagonal())[:, None]  # else either way round
+    axes = axes[:2] * np.sign(axes[:2, np.abs(axes[:2]).argmax(1)].diagonal())[:, None]  # fixes the signs
     first, second = (float(share) for share in spread[:2] ** 2 / (spread**2).sum())
-    pool, target, picks = ((some - centre) @ axes.T for some in (pool, target, picks))
+    pool, target, picks = ((points - centre) @ axes.T for points in (pool, target, picks))
     return Landscape(pool, target, picks, (first, second))

@@ -1,7 +1,7 @@
-"""One self-contained HTML page per task.
+"""The report: one self-contained HTML page per task.
 
-Belongs here: what the page says, and in which order. Does not: reading tables (`evidence.py`), counting, the tables'
-cells, the figures, the page's frame (`html_template.py`). Nothing is markup but the drawings: what a corpus says is
+Belongs here: the content of the page, and its order. Does not: reading data (`evidence.py`), cells of tables
+(`tables.py`), figures (`figures.py`), rendering (`html_template.py`). Only figures are markup; text of a corpus is
 escaped.
 """
 
@@ -47,7 +47,7 @@ def write(
     path: Path,
     *,
     task: Task,
-    made: dict[str, Record],
+    records: dict[str, Record],
     evidence: Evidence,
     scores: pl.DataFrame,
     curves: list[Curve],
@@ -58,26 +58,26 @@ def write(
     """Write the report.
 
     Args:
-        path: Where.
-        task: Whose it is.
-        made: The records of all stages before the scorecard, in order.
-        evidence: The selection's rows and potentials, read from the lake.
+        path: The file.
+        task: The task.
+        records: The records of all stages before the scorecard, in order.
+        evidence: The data of the selection.
         scores: The scorecard: one row per selector and seed.
-        curves: Of it; none where none was asked for.
-        gates: Whether the task can tell selections apart.
-        distances: `lambda`, and of every selector how far its picks leave the mix from the target.
-        own: What makes the scorecard: code_version, dagster_run_id and, where it is tracked, mlflow_run_id.
+        curves: The curves of the scorecard.
+        gates: The gates.
+        distances: `lambda`, and by selector the distance of the mix of picks and candidates from the target.
+        own: The run of the scorecard: code_version, dagster_run_id and, if tracked, mlflow_run_id.
     """
-    chosen, selected = task.selection.called, made["selected_subset"]
+    chosen, selected = task.selection.called, records["selected_subset"]
     metric, gains = statistics.main_metric(scores), verdict.gains(scores, chosen)
     kind, words = verdict.headline(gains, chosen, failed(gates))
     forgetting, domains = tables.forgetting(scores), _domains(evidence)
     hashes = {
         "selection": SelectionFacts.of(selected).selection_hash,
-        "encoder": EmbeddingFacts.of(made["embeddings"]).encoder,
-        "pool": made["raw_corpus"].data_version,
-        "target": made["target_data"].data_version,
-        "base model": made["base_model"].data_version,
+        "encoder": EmbeddingFacts.of(records["embeddings"]).encoder,
+        "pool": records["raw_corpus"].data_version,
+        "target": records["target_data"].data_version,
+        "base model": records["base_model"].data_version,
     }
     text = html_template.render(
         task=task.name,
@@ -90,8 +90,8 @@ def write(
         headline={"kind": kind, "words": words},
         verdict=_verdict(scores, chosen, gains, curves, gates),
         steps=next_steps(task, gains, gates, kind),
-        dropped=dropped(made),
-        figures=_figures(task, made, evidence, scores, curves),
+        dropped=dropped(records),
+        figures=_figures(task, records, evidence, scores, curves),
         scorecard=tables.scorecard(scores, distances),
         gains=tables.gains(gains, metric, chosen),
         seeds=tables.seeds(scores),
@@ -106,13 +106,13 @@ def write(
         mixes=[tables.mix(rows.mix(evidence.judged, column), column) for column in ("domain", "source")],
         left_out=tables.left_out(rows.left_out(evidence.excluded)),
         scores=_scores(task, selected, evidence),
-        solve=tables.solve(PotentialsFacts.of(made["ot_potentials"]), task.transport.tolerance),
+        solve=tables.solve(PotentialsFacts.of(records["ot_potentials"]), task.transport.tolerance),
         potentials=tables.potentials(evidence.potentials),
-        stability=tables.stability(PotentialsFacts.of(made["ot_potentials"]).overlap),
+        stability=tables.stability(PotentialsFacts.of(records["ot_potentials"]).overlap),
         losses=list(_TRAINED),
-        sources=tables.sources(counts_in(made)),
-        stages=tables.stages(list(made.values()), Lake(task.lake).root),
-        runs=tables.runs(list(made.values()), own),
+        sources=tables.sources(counts_in(records)),
+        stages=tables.stages(list(records.values()), Lake(task.lake).root),
+        runs=tables.runs(list(records.values()), own),
         versions=tables.versions(hashes),
         settings=yaml.safe_dump(task.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True),
     )
@@ -121,9 +121,9 @@ def write(
 
 
 def _domains(evidence: Evidence) -> list[str | None]:
-    """The domains of the rows that are shown."""
-    found = {domain for group in evidence.groups for domain in group.rows["domain"]}
-    return sorted(found, key=lambda domain: (domain is None, domain))
+    """Return the domains of the rows that are shown."""
+    domains = {domain for group in evidence.groups for domain in group.rows["domain"]}
+    return sorted(domains, key=lambda domain: (domain is None, domain))
 
 
 def _verdict(
@@ -142,16 +142,16 @@ def _verdict(
         ("said", f"cost: {selecting:,.0f} s to select, {warming:,.0f} s to warm up, {tuning:,.0f} s to fine-tune")
     )
     summary = statistics.summary(scores)
-    general = {selector: found.get("general_perplexity") for selector, found in summary.items()}
+    general = {selector: metrics.get("general_perplexity") for selector, metrics in summary.items()}
     if general[chosen] is not None:
-        others = [f"{one} ({statistics.shown(name)})" for name, one in general.items() if name != chosen]
+        others = [f"{value} ({statistics.shown(name)})" for name, value in general.items() if name != chosen]
         against = f" against {', '.join(others)}" if others else ""
         lines.append(("said", f"forgetting: perplexity on general text {general[chosen]}{against}"))
     return [{"kind": kind, "mark": _MARKS[kind], "words": words} for kind, words in lines]
 
 
 def _scores(task: Task, selected: Record, evidence: Evidence) -> list[str]:
-    """Where the cut is, in words."""
+    """Return sentences on the scores at the cut."""
     ranked = evidence.judged.filter(pl.col("rank").is_not_null()).sort("rank")
     picks, rest = ranked.head(selected.rows), ranked[selected.rows :]
     name = task.selection.called
@@ -163,33 +163,33 @@ def _scores(task: Task, selected: Record, evidence: Evidence) -> list[str]:
 
 
 class _Drawings:
-    """The page's figures by name, drawn one after the other."""
+    """The page's figures by name."""
 
     def __init__(self, folder: str) -> None:
-        self._folder, self.made = Path(folder), dict[str, dict[str, Any]]()
+        self._folder, self.figures = Path(folder), dict[str, dict[str, Any]]()
 
     def add(self, name: str, title: str, alt: str, caption: str, figure: Callable[..., Path], *data: Any) -> None:
-        """Draw a figure of `figures`, given its data; `title` and `alt` stand for it where it cannot be seen."""
+        """Draw a figure with a function of `figures`; `title` and `alt` are the text alternative."""
         svg = figure(*data, self._folder / f"{name}.svg").read_text("utf-8")
-        self.made[name] = {"caption": caption, "svg": inline_svg.inline(svg, name, f"{title}. {alt}")}
+        self.figures[name] = {"caption": caption, "svg": inline_svg.inline(svg, name, f"{title}. {alt}")}
 
 
 def _figures(
-    task: Task, made: dict[str, Record], evidence: Evidence, scores: pl.DataFrame, curves: list[Curve]
+    task: Task, records: dict[str, Record], evidence: Evidence, scores: pl.DataFrame, curves: list[Curve]
 ) -> dict[str, dict[str, Any]]:
     with TemporaryDirectory() as folder:
         drawings = _Drawings(folder)
-        _of_scorecard(drawings, task, scores, curves, TargetFacts.of(made["target_data"]).rows["test"])
-        _of_selection(drawings, made, evidence)
-        _of_transport(drawings, task, made)
-        _of_training(drawings, made)
-    return drawings.made
+        _of_scorecard(drawings, task, scores, curves, TargetFacts.of(records["target_data"]).rows["test"])
+        _of_selection(drawings, records, evidence)
+        _of_transport(drawings, task, records)
+        _of_training(drawings, records)
+    return drawings.figures
 
 
 def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves: list[Curve], test: int) -> None:
     chosen, metric, summary = task.selection.called, statistics.main_metric(scores), statistics.summary(scores)
     seeds = per_seed(scores, metric)
-    alt = "; ".join(f"{statistics.shown(selector)}: {found[metric]}" for selector, found in summary.items())
+    alt = "; ".join(f"{statistics.shown(selector)}: {means[metric]}" for selector, means in summary.items())
     caption = (
         f"{metric} on the target's test split ({test:,} rows): mean over the seeds, 95 % interval, and each seed. The "
         "verdict compares the runs seed by seed, so it may tell selectors apart whose intervals overlap."
@@ -204,15 +204,17 @@ def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves:
         drawings.add(curve.name, title, alt, caption, figures.lines, curve.points, curve.along, metric)
 
 
-def _of_selection(drawings: _Drawings, made: dict[str, Record], evidence: Evidence) -> None:
+def _of_selection(drawings: _Drawings, records: dict[str, Record], evidence: Evidence) -> None:
     judged = evidence.judged
     picked = judged.filter(pl.col("decision") == "selected")
     most = rows.mix(judged, "domain")[:3]
-    alt = "; ".join(f"{one.name}: {one.before:.1%} of the candidates, {one.after:.1%} of the picks" for one in most)
+    alt = "; ".join(
+        f"{share.name}: {share.before:.1%} of the candidates, {share.after:.1%} of the picks" for share in most
+    )
     caption = "Share of each domain among the candidates and among the picks."
     if judged["domain"].n_unique() > 1:
         drawings.add("composition", "Domains before and after", f"{alt}.", caption, figures.composition, judged, picked)
-    if "scores" in made["selected_subset"].figures:
+    if "scores" in records["selected_subset"].figures:
         values, cut = judged["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
         alt = f"{len(values):,} scores from {values.min():.4g} to {values.max():.4g}; the cut is at {cut:.4g}."
         caption = "How many candidates have which score; candidates left of the mark were selected."
@@ -224,17 +226,17 @@ def _of_selection(drawings: _Drawings, made: dict[str, Record], evidence: Eviden
     caption = (
         f"A random sample: {shown}, each drawn by itself, so their numbers are not their shares. The axes are the "
         "first two principal components (PCA) of the vectors of these candidates and target rows. They hold "
-        f"{sum(land.held):.0%} of the variance: what is near here may still be far apart, and the selection goes by "
-        "the whole vectors."
+        f"{sum(land.explained):.0%} of the variance: what is near here may still be far apart, and the selection goes "
+        "by the whole vectors."
     )
     drawings.add(
         "map", "Map of candidates, target and picks", f"A scatter plot of {shown}.", caption, figures.landscape, land
     )
 
 
-def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> None:
+def _of_transport(drawings: _Drawings, task: Task, records: dict[str, Record]) -> None:
     tolerance = task.transport.tolerance
-    if history := PotentialsFacts.of(made["ot_potentials"]).history:
+    if history := PotentialsFacts.of(records["ot_potentials"]).history:
         alt = (
             f"{history[0][2]:.3g} at the first pass, {history[-1][2]:.3g} at the last; the tolerance is {tolerance:g}."
         )
@@ -243,20 +245,20 @@ def _of_transport(drawings: _Drawings, task: Task, made: dict[str, Record]) -> N
             "Dashed: the tolerance, which the last pass over all candidates must meet."
         )
         drawings.add("convergence", "Convergence", alt, caption, figures.convergence, history, tolerance)
-    domains = TriageFacts.of(made["domain_triage"]).domains
+    domains = TriageFacts.of(records["domain_triage"]).domains
     if len(domains) < 2:
         return
-    named = [f"{plain.name(one.domain)} {one.distance:.3f}" for one in domains[:3]]
+    named = [f"{plain.name(domain.domain)} {domain.distance:.3f}" for domain in domains[:3]]
     caption = "Transport distance of a sample of each domain from the target, nearest first."
     drawings.add(
         "distances", "Distance of each domain", f"Nearest: {'; '.join(named)}.", caption, figures.distances, domains
     )
 
 
-def _of_training(drawings: _Drawings, made: dict[str, Record]) -> None:
-    of_head = bool(BaseModelFacts.of(made["base_model"]).head_trained)
+def _of_training(drawings: _Drawings, records: dict[str, Record]) -> None:
+    of_head = bool(BaseModelFacts.of(records["base_model"]).head_trained)
     for stage, trained in _TRAINED.items():
-        points = Training.of(made[stage]).curve
+        points = Training.of(records[stage]).curve
         what = f"{trained}'s new head" if of_head and stage == "base_model" else trained
         losses = [point["loss"] for point in points if "loss" in point]
         if losses:

@@ -1,6 +1,6 @@
-"""Which rows a reader is shown, and how sources and domains are mixed before and after.
+"""The rows that a report shows, and the shares of sources and domains before and after selection.
 
-Belongs here: choosing and counting rows of a ledger. Does not: reading tables, or markup.
+Belongs here: choosing and counting rows of the ledger. Does not: reading tables, or markup.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _ID = r" of [0-9a-f]{32}"
 
 @dataclass(frozen=True)
 class Group:
-    """Candidates that stand together in the order of the selection.
+    """Neighbouring candidates in the ranking.
 
     Attributes:
-        title: Which they are.
-        picked: Whether they are in the selection.
-        rows: Of `judged`, at most `EACH`, in their order.
+        title: The title of the group.
+        picked: Whether the candidates are selected.
+        rows: At most `EACH` candidates, in order.
     """
 
     title: str
@@ -31,14 +31,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Share:
-    """What one source or domain has of the candidates and of the picks.
+    """The share of a source or domain in the candidates and in the picks.
 
     Attributes:
-        name: Its name, or how many others are taken together.
-        rows: Candidates.
-        before: Their share of all candidates, 0 to 1.
-        picks: Of them selected.
-        after: Their share of all picks, 0 to 1.
+        name: The name, or the number of other sources or domains taken together.
+        rows: Number of candidates.
+        before: Share of all candidates, 0 to 1.
+        picks: Number of picks.
+        after: Share of all picks, 0 to 1.
     """
 
     name: str
@@ -49,45 +49,45 @@ class Share:
 
     @property
     def factor(self) -> float:
-        """How many times more of it the picks have than the candidates."""
+        """The lift: share of the picks over share of the candidates."""
         return self.after / self.before
 
 
 def groups(judged: pl.DataFrame) -> list[Group]:
-    """The top, the cut from both sides, and the bottom of a ranking.
+    """Return the top of a ranking, the rows at both sides of the cut, and the bottom.
 
     Args:
-        judged: Every candidate: id, decision, rank (null where none was given), and what else is shown of it.
+        judged: Every candidate: id, decision, rank (null for unranked rows), and other columns to show.
     """
     ranked = judged.filter(pl.col("rank").is_not_null()).sort("rank")
     picked = ranked.filter(pl.col("decision") == "selected")
     rest = ranked.filter(pl.col("decision") != "selected")
-    unranked = judged.filter(pl.col("rank").is_null()).sort("id")  # an id is a hash: the first are a random sample
-    found = [
+    unranked = judged.filter(pl.col("rank").is_null()).sort("id")  # ids are hashes: the first are a random sample
+    every = [
         Group("The first picks", True, picked.head(EACH)),
         Group("The last picks, just above the cut", True, picked[EACH:].tail(EACH)),
         Group("The first not picked, just below the cut", False, rest.head(EACH)),
         Group("The last of all candidates", False, rest[EACH:].tail(EACH)),
         Group("Not chosen by the other tool (a sample)", False, unranked.head(EACH)),
     ]
-    return [group for group in found if group.rows.height]
+    return [group for group in every if group.rows.height]
 
 
 def shown(
     group: Group, texts: dict[str, str], near: dict[str, str], domains: list[str | None]
 ) -> list[dict[str, object]]:
-    """The rows of a group as a page shows them.
+    """Return the rows of a group as the template shows them.
 
     Args:
-        group: Of `groups`.
-        texts: Of each row, by id.
-        near: Of each pick, the text of the target row that most of it is sent to, by id.
-        domains: That can be filtered by; a row says which of them is its own by its place, not its name.
+        group: The group.
+        texts: The text of each row, by id.
+        near: The text of each pick's nearest target row, by id.
+        domains: The domains of the page's filter; a row refers to its domain by the position here.
     """
-    found = []
+    rows = []
     for row in group.rows.iter_rows(named=True):
         start, rest, left_out = plain.parts(texts[row["id"]])
-        found.append(
+        rows.append(
             {
                 **row,
                 "picked": group.picked,
@@ -100,11 +100,11 @@ def shown(
                 "near": plain.parts(near.get(row["id"], ""))[0],
             }
         )
-    return found
+    return rows
 
 
 def mix(judged: pl.DataFrame, column: str) -> list[Share]:
-    """The shares of each source or domain, those with most picks first; beyond fifteen, the others together."""
+    """Return the shares of the fifteen sources or domains with most picks, and of all others together."""
     counted = (
         judged.group_by(column)
         .agg(pl.len().alias("rows"), (pl.col("decision") == "selected").sum().alias("picks"))
@@ -119,10 +119,10 @@ def mix(judged: pl.DataFrame, column: str) -> list[Share]:
 
 
 def left_out(excluded: pl.DataFrame) -> list[tuple[str, str, int]]:
-    """Stage, reason and count of the excluded rows, most first.
+    """Return stage, reason and count of the excluded rows, the most frequent first.
 
     Args:
-        excluded: stage and reason of each. Names and ids within reasons are left out: it is counts that are shown.
+        excluded: stage and reason of each row. Names and ids within reasons are removed before counting.
     """
     reason = pl.col("reason").str.split(":").list.first().str.replace(_ID, " of another")
     counted = excluded.group_by("stage", reason).len().sort("len", "stage", "reason", descending=[True, False, False])

@@ -1,6 +1,6 @@
-"""What each seed gave on a metric, and the range that a metric has.
+"""The values of a metric by seed, and the range of a metric.
 
-Belongs here: values as they are drawn. Does not: means or intervals (`statistics.py`).
+Belongs here: values for drawing. Does not: means or intervals (`statistics.py`).
 """
 
 import math
@@ -8,17 +8,17 @@ import math
 import polars as pl
 
 _SIGNED = {"matthews": (-1.0, 1.0)}
-_LEAST = {"perplexity": 1.0, "nats_per_character": 0.0}  # by how the metric's name ends; without a highest value
+_LEAST = {"perplexity": 1.0, "nats_per_character": 0.0}  # by the end of the metric's name; there is no upper bound
 
 
 def per_seed(scores: pl.DataFrame, metric: str) -> dict[str, list[float]]:
-    """Return the values of each selector, in the order of the scorecard and of its seeds."""
+    """Return the values of each selector, in the order of the scorecard and of the seeds."""
     rows = scores.filter(pl.col(metric).is_not_null()).sort("seed")
-    found = dict(rows.group_by("selector").agg(metric).rows())
-    return {selector: found.get(selector, []) for selector in scores["selector"].unique(maintain_order=True)}
+    values = dict(rows.group_by("selector").agg(metric).rows())
+    return {selector: values.get(selector, []) for selector in scores["selector"].unique(maintain_order=True)}
 
 
 def range_of(metric: str) -> tuple[float, float]:
-    """Return the lowest and the highest value that a metric can have; shares lie between 0 and 1."""
+    """Return the lowest and the highest possible value of a metric."""
     least = next((low for ending, low in _LEAST.items() if metric.endswith(ending)), None)
     return _SIGNED.get(metric, (0.0, 1.0)) if least is None else (least, math.inf)

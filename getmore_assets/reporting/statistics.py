@@ -1,6 +1,6 @@
 """Means, intervals and paired differences of a scorecard.
 
-Belongs here: statistics on the per-seed results. Does not: what they show (`verdict.py`), training or drawing.
+Belongs here: statistics of the per-seed results. Does not: their interpretation (`verdict.py`), training or drawing.
 """
 
 import math
@@ -19,8 +19,8 @@ _OTHERS = (
     *("accuracy", "probe_micro_f1", "macro_f1", "matthews", "toxicity_probability"),
 )
 METRICS = (*_JUDGED, *_OTHERS)
-_ROUNDING = 1e-9  # of the mean: an interval this narrow is that of equal values
-#: What a run costs, in words, and the column of the scorecard with its seconds.
+_ROUNDING = 1e-9  # of the mean; a narrower interval is one of equal values
+#: The parts of a run's cost, each with the scorecard's column of seconds.
 COSTS = {"selection": "selection_seconds", "warm-up": "warmup_seconds", "fine-tuning": "finetune_seconds"}
 _SHOWN = {
     NONE: "no warm-up",
@@ -35,8 +35,8 @@ HIGHER_IS_BETTER = {"accuracy", "micro_f1", "macro_f1", "matthews", "probe_micro
 class Interval:
     """A mean with the half-width of its 95 % interval (Student's t over seeds); NaN with one seed.
 
-    `bootstrap` is the percentile interval of 10,000 resamples of the seeds: with few seeds it is too narrow, so
-    verdicts go by Student's t.
+    `bootstrap` is the percentile interval of 10,000 resamples of the seeds. It is too narrow with few seeds, so
+    verdicts use Student's t.
     """
 
     mean: float
@@ -46,7 +46,7 @@ class Interval:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean; NaN with one seed."""
+        """The standard error of the mean; NaN with one seed."""
         from scipy.stats import t
 
         return self.half_width / float(t.ppf((1 + CONFIDENCE) / 2, self.n - 1)) if self.n > 1 else math.nan
@@ -61,7 +61,7 @@ class Interval:
 
 
 def interval(measured: list[float | None]) -> Interval:
-    """Mean and half-width of the values; None stands for one that was not measured."""
+    """Return the interval of values; None values, which were not measured, are left out."""
     values = [value for value in measured if value is not None]
     n = len(values)
     if not n:
@@ -71,7 +71,7 @@ def interval(measured: list[float | None]) -> Interval:
         return Interval(mean, math.nan, n)
     from scipy.stats import (
         bootstrap,
-        t,  # takes a second to load: only where there is something to count
+        t,  # here, as scipy.stats takes a second to load
     )
 
     resampled = bootstrap((values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(0))
@@ -81,19 +81,19 @@ def interval(measured: list[float | None]) -> Interval:
 
 
 def metrics_in(scores: pl.DataFrame) -> list[str]:
-    """The metrics that a scorecard has, the one it is judged by first."""
+    """Return the metrics of a scorecard, the main metric first."""
     present = [m for m in METRICS if m in scores.columns and scores[m].is_not_null().any()]
     main = main_metric(scores)
     return [main, *(m for m in present if m != main)]
 
 
 def main_metric(scores: pl.DataFrame) -> str:
-    """Toxicity where it is measured, micro_f1 where the target has labels that a classifier learns, else perplexity."""
+    """Return the judged metric: toxicity if measured, micro_f1 for a classifier, zero-shot accuracy, or perplexity."""
     return next(m for m in _JUDGED if m in scores.columns and scores[m].is_not_null().any())
 
 
 def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:
-    """Selector → metric → interval, in the scorecard's order of selectors."""
+    """Return the interval of each selector and metric, in the scorecard's order of selectors."""
     return {
         selector: {m: interval(scores.filter(pl.col("selector") == selector)[m].to_list()) for m in metrics_in(scores)}
         for selector in scores["selector"].unique(maintain_order=True)
@@ -101,29 +101,31 @@ def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:
 
 
 def shown(selector: str) -> str:
-    """A selector's name in words."""
+    """Return the displayed name of a selector."""
     return _SHOWN.get(selector, selector)
 
 
 def costs(scores: pl.DataFrame) -> dict[str, list[float]]:
-    """Selector → mean seconds over the seeds, in the order of `COSTS`."""
+    """Return the mean seconds of each selector over the seeds, in the order of `COSTS`."""
     means = scores.group_by("selector", maintain_order=True).agg(pl.col(list(COSTS.values())).mean())
     return {selector: seconds for selector, *seconds in means.iter_rows()}
 
 
-def paired(scores: pl.DataFrame, mine: str, theirs: str, metric: str) -> Interval:
-    """By how much one selector is better than another on a metric, over the seeds that both have."""
-    return paired_rows(scores.filter(pl.col("selector") == mine), scores.filter(pl.col("selector") == theirs), metric)
+def paired(scores: pl.DataFrame, selector: str, other: str, metric: str) -> Interval:
+    """Return by how much one selector is better than another, over the seeds that both have."""
+    return paired_rows(
+        scores.filter(pl.col("selector") == selector), scores.filter(pl.col("selector") == other), metric
+    )
 
 
-def paired_rows(mine: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> Interval:
-    """By how much the rows of one selector are better than those of another, over the seeds that both have."""
-    return interval([*differences(mine, theirs, metric)])
+def paired_rows(own: pl.DataFrame, other: pl.DataFrame, metric: str) -> Interval:
+    """Return by how much one selector's rows are better than another's, over the seeds that both have."""
+    return interval([*differences(own, other, metric)])
 
 
-def differences(mine: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> list[float]:
-    """By how much the rows of one selector are better than those of another, seed by seed."""
+def differences(own: pl.DataFrame, other: pl.DataFrame, metric: str) -> list[float]:
+    """Return by how much one selector's rows are better than another's, seed by seed."""
     sign = 1 if metric in HIGHER_IS_BETTER else -1
-    both = mine.select("seed", metric).join(theirs.select("seed", theirs=metric), on="seed").sort("seed")
-    found: list[float] = (sign * (both[metric] - both["theirs"])).drop_nulls().to_list()
-    return found
+    both = own.select("seed", metric).join(other.select("seed", other=metric), on="seed").sort("seed")
+    by_seed: list[float] = (sign * (both[metric] - both["other"])).drop_nulls().to_list()
+    return by_seed

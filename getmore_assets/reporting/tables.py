@@ -1,6 +1,6 @@
-"""The tables of a report.
+"""The tables of a report and of the command line.
 
-Belongs here: from results and records to captions, heads and cells, all plain text. Does not: markup.
+Belongs here: captions, heads and cells as plain text, from results and records. Does not: markup.
 """
 
 import math
@@ -62,7 +62,7 @@ _SOLVE = {
 
 
 class Column(NamedTuple):
-    """A column's head: its name, what it means, whether it holds numbers, whether it holds code."""
+    """A column's head: name, meaning, whether its cells are numbers, whether they are code."""
 
     name: str
     said: str = ""
@@ -71,7 +71,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table: its title, what it shows, its columns, and its cells row by row; the first of a row names it."""
+    """A table: title, caption, columns, and cells row by row; the first cell is the row's name."""
 
     title: str
     said: str
@@ -84,7 +84,7 @@ def _numbers(*names: str) -> list[Column]:
 
 
 def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
-    """Every metric of every selector, with its interval; `distances` holds `lambda`, and a distance a selector."""
+    """Return every metric of every selector, with intervals; `distances` has `lambda`, and a distance per selector."""
     metrics = statistics.metrics_in(scores)
     left = f"from the target, of the picks (weight {distances['lambda']:.2f}) with the candidates; lower is nearer"
     head = [
@@ -93,17 +93,17 @@ def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
         Column("distance", left, number=True),
     ]
     rows = []
-    for selector, found in statistics.summary(scores).items():
+    for selector, means in statistics.summary(scores).items():
         distance = f"{distances[selector]:.4f}" if selector in distances else "–"
-        rows.append([shown(selector), *(str(found[m]) for m in metrics), distance])
+        rows.append([shown(selector), *(str(means[m]) for m in metrics), distance])
     seeds = scores["seed"].n_unique()
     said = f"Mean and 95 % interval (Student's t) over {seeds} seeds" if seeds > 1 else "One seed, so no intervals"
     return Table("Scorecard", f"{said}; the same tokens of warm-up and the same recipe for every selector.", head, rows)
 
 
-def gains(found: dict[str, verdict.Gain], metric: str, chosen: str) -> Table | None:
-    """The differences that the verdict goes by; None where nothing was compared."""
-    if not found:
+def gains(by_selector: dict[str, verdict.Gain], metric: str, chosen: str) -> Table | None:
+    """Return the differences that the verdict is based on; None if nothing was compared."""
+    if not by_selector:
         return None
     caption = (
         f"By how much {chosen} is better on {metric}, paired by seed. The bootstrap interval (10,000 "
@@ -114,15 +114,15 @@ def gains(found: dict[str, verdict.Gain], metric: str, chosen: str) -> Table | N
     numbers = _numbers("better by, 95 % interval", "bootstrap interval", "p, Holm", "margin", "would be shown")
     head = [Column("against"), *numbers, Column("judgement")]
     rows = []
-    for other, gain in found.items():
+    for other, gain in by_selector.items():
         bootstrap = f"{gain.bootstrap[0]:.4g} to {gain.bootstrap[1]:.4g}" if gain.bootstrap else "–"
-        figures = ("–" if math.isnan(one) else f"{one:.2g}" for one in (gain.p, gain.margin, gain.smallest))
+        figures = ("–" if math.isnan(value) else f"{value:.2g}" for value in (gain.p, gain.margin, gain.smallest))
         rows.append([shown(other), str(gain), bootstrap, *figures, verdict.judgement(gain)])
     return Table("Differences", caption, head, rows)
 
 
 def seeds(scores: pl.DataFrame) -> Table:
-    """Every run by itself."""
+    """Return the results of every seed."""
     metrics = statistics.metrics_in(scores)
     head = [Column("selector"), *_numbers("seed", *metrics, "rows of warm-up"), Column("selection", code=True)]
     rows = [
@@ -139,7 +139,7 @@ def seeds(scores: pl.DataFrame) -> Table:
 
 
 def costs(scores: pl.DataFrame) -> Table:
-    """What each selector costs."""
+    """Return the cost of a run of each selector."""
     tokens = dict(scores.group_by("selector").agg(pl.col("warmup_tokens").max()).iter_rows())
     parts = [f"{part}, s" for part in statistics.COSTS]
     rows = [
@@ -156,14 +156,14 @@ def costs(scores: pl.DataFrame) -> Table:
 
 
 def forgetting(scores: pl.DataFrame) -> Table | None:
-    """Perplexity on general text, and its ratio to no warm-up; None where it was not measured."""
+    """Return the perplexity on general text, and its ratio to no warm-up; None if it was not measured."""
     summary = statistics.summary(scores)
     if FORGETTING not in statistics.metrics_in(scores):
         return None
     none = summary[NONE][FORGETTING].mean if NONE in summary else None
     rows = [
-        [shown(selector), str(found[FORGETTING]), f"{found[FORGETTING].mean / none:.2f}" if none else "–"]
-        for selector, found in summary.items()
+        [shown(selector), str(means[FORGETTING]), f"{means[FORGETTING].mean / none:.2f}" if none else "–"]
+        for selector, means in summary.items()
     ]
     caption = (
         "Perplexity on general text that nothing was trained on, at the end (of a classifier: after the "
@@ -177,14 +177,14 @@ def forgetting(scores: pl.DataFrame) -> Table | None:
     )
 
 
-def curve(found: Curve, metric: str) -> Table:
-    """A curve's points."""
-    rows = [[shown(s), f"{at:g}", str(value)] for s, points in found.points.items() for at, value in points]
-    return Table(f"{metric} by {found.along}", "", [Column("selector"), *_numbers(found.along, metric)], rows)
+def curve(data: Curve, metric: str) -> Table:
+    """Return the points of a curve."""
+    rows = [[shown(s), f"{at:g}", str(value)] for s, points in data.points.items() for at, value in points]
+    return Table(f"{metric} by {data.along}", "", [Column("selector"), *_numbers(data.along, metric)], rows)
 
 
 def mix(shares: list[Share], of: str) -> Table:
-    """Candidates and picks of each domain or source."""
+    """Return candidates and picks of each domain or source."""
     rows = [
         [s.name, f"{s.rows:,}", f"{s.before:.1%}", f"{s.picks:,}", f"{s.after:.1%}", f"{s.factor:.2f}"] for s in shares
     ]
@@ -193,14 +193,14 @@ def mix(shares: list[Share], of: str) -> Table:
 
 
 def left_out(counted: list[tuple[str, str, int]]) -> Table | None:
-    """The excluded rows of the pool; None where there are none."""
+    """Return the counts of excluded rows of the pool; None if there are none."""
     rows = [[stage, reason, f"{n:,}"] for stage, reason, n in counted]
     head = [Column("stage"), Column("reason"), Column("rows", number=True)]
     return Table("Excluded rows of the corpus", "", head, rows) if rows else None
 
 
 def solve(facts: PotentialsFacts, tolerance: float) -> Table:
-    """The evidence of convergence."""
+    """Return settings and convergence of the solve."""
     rows = [[words, _value(value)] for name, words in _SOLVE.items() if (value := getattr(facts, name)) is not None]
     rows.append(["tolerance of that error", _value(tolerance)])
     return Table(
@@ -208,29 +208,27 @@ def solve(facts: PotentialsFacts, tolerance: float) -> Table:
     )
 
 
-def potentials(found: pl.DataFrame) -> Table:
-    """How the potentials of both sides are spread."""
+def potentials(rows_by_side: pl.DataFrame) -> Table:
+    """Return quantiles of the potentials of both sides."""
     names = {"candidate": "candidates (f)", "target": "rows of the target (g)"}
-    rows = [[names[side], *(_value(v) for v in values)] for side, *values in found.iter_rows()]
+    rows = [[names[side], *(_value(v) for v in values)] for side, *values in rows_by_side.iter_rows()]
     caption = (
         "GOT-D's score of a candidate is its f less the mean of the others; the higher its g, the harder a "
         "row of the target is to reach."
     )
-    return Table("Potentials", caption, [Column("side"), *_numbers(*found.columns[1:])], rows)
+    return Table("Potentials", caption, [Column("side"), *_numbers(*rows_by_side.columns[1:])], rows)
 
 
 def stability(overlaps: list[Overlap]) -> Table | None:
-    """How much of a choice stays at another ε; None where it was not measured."""
+    """Return the overlap of selections at ε and at other ε; None if it was not measured."""
     rows = [[f"{o.share:.0%}", f"{o.factor:g}", "–" if o.jaccard is None else f"{o.jaccard:.2f}"] for o in overlaps]
     caption = "Jaccard similarity of the lowest scores of a sample, at ε and at another ε."
     return Table("Stability", caption, [Column("lowest"), *_numbers("times ε", "similarity")], rows) if rows else None
 
 
-def sources(told: list[SourceCounts]) -> Table | None:
-    """What was read of each source; None where no record holds it, as those of earlier versions."""
-    rows = [
-        [one.field, one.path, one.format, f"{one.files:,}", f"{one.rows:,}", "; ".join(remarks(one))] for one in told
-    ]
+def sources(counts: list[SourceCounts]) -> Table | None:
+    """Return the counts of each source; None if there are none, as in records of earlier versions."""
+    rows = [[c.field, c.path, c.format, f"{c.files:,}", f"{c.rows:,}", "; ".join(remarks(c))] for c in counts]
     head = [
         Column("field"),
         Column("path", code=True),
@@ -243,9 +241,9 @@ def sources(told: list[SourceCounts]) -> Table | None:
     )
 
 
-def stages(made: list[Record], lake: Path) -> Table:
-    """What each stage left; places are given from the lake's root."""
-    any_kept = any(r.kept for r in made)
+def stages(records: list[Record], lake: Path) -> Table:
+    """Return the result of each stage, with paths relative to the lake."""
+    any_kept = any(r.kept for r in records)
     rows = [
         [
             r.stage,
@@ -255,17 +253,17 @@ def stages(made: list[Record], lake: Path) -> Table:
             ", ".join(place.removeprefix(f"{lake}/") for place in _places(r)),
             *([r.kept or ""] if any_kept else []),
         ]
-        for r in made
+        for r in records
     ]
-    head = [Column("stage"), *_numbers("made, UTC", "s", "peak MiB")]
+    head = [Column("stage"), *_numbers("materialized, UTC", "s", "peak MiB")]
     head += [Column("table or folder", code=True), *([Column("kept, because")] if any_kept else [])]
-    return Table("Stages", "What each left, in order, and how long it took.", head, rows)
+    return Table("Stages", "The result of each stage, in order, with time and peak memory.", head, rows)
 
 
-def runs(made: list[Record], own: dict[str, str]) -> Table:
-    """Which code and which runs made each stage; `own` is of the scorecard, which has no record yet."""
+def runs(records: list[Record], own: dict[str, str]) -> Table:
+    """Return code version and runs of each stage; `own` has those of the scorecard, which has no record yet."""
     names = ("code_version", "data_version", "dagster_run_id", "mlflow_run_id")
-    every = {r.stage: r.__dict__ for r in made} | {"scorecard": own}
+    every = {r.stage: r.__dict__ for r in records} | {"scorecard": own}
     rows = [[stage, *(str(fields.get(name) or "–") for name in names)] for stage, fields in every.items()]
     head = [Column("stage"), Column("code", code=True), Column("data version", code=True)]
     return Table(
@@ -274,16 +272,16 @@ def runs(made: list[Record], own: dict[str, str]) -> Table:
 
 
 def versions(hashes: dict[str, str]) -> Table:
-    """Of the libraries that wrote this page, and what names its inputs."""
-    found = {"getmore-assets": __version__, "Python": platform.python_version()}
-    found |= {name: version(name) for name in _LIBRARIES}
-    rows = [[*pair] for pair in {**hashes, **found}.items()]
+    """Return the versions of the libraries, and the hashes of the inputs."""
+    versions = {"getmore-assets": __version__, "Python": platform.python_version()}
+    versions |= {name: version(name) for name in _LIBRARIES}
+    rows = [[*pair] for pair in {**hashes, **versions}.items()]
     return Table("Hashes and libraries", "", [Column("what"), Column("hash or version", code=True)], rows)
 
 
-def _places(made: Record) -> list[str]:
-    table = [f"{made.table.path}@v{made.table.version}"] if made.table else []
-    return [*table, *made.folders.values()]
+def _places(record: Record) -> list[str]:
+    table = [f"{record.table.path}@v{record.table.version}"] if record.table else []
+    return [*table, *record.folders.values()]
 
 
 def _value(value: Any) -> str:

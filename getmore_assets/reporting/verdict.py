@@ -1,7 +1,7 @@
-"""The verdict of a scorecard: better, level, worse, or not known.
+"""The verdict of a scorecard: better, level, worse, or unknown.
 
-Belongs here: what paired differences show, and it in words. Does not: the differences (`statistics.py`), their tests
-(`p_values.py`), whether the task can tell (`gates.py`), or what to do next (`next_steps.py`).
+Belongs here: judging paired differences, in sentences. Does not: the differences (`statistics.py`), their tests
+(`p_values.py`), whether the task can tell selections apart (`gates.py`), or what to do next (`next_steps.py`).
 """
 
 import math
@@ -23,19 +23,19 @@ from getmore_assets.reporting.statistics import (
 )
 
 BETTER, LEVEL, WORSE, UNKNOWN = "better", "level", "worse", "unknown"
-_MARGIN = 0.01  # of a share, or of nats: a difference below does not matter
+_MARGIN = 0.01  # of a share, or of nats; a smaller difference does not matter
 
 
 @dataclass(frozen=True)
 class Gain(Interval):
-    """By how much one selector is better than another, and what that shows.
+    """By how much one selector is better than another, with test results.
 
     Attributes:
-        p: Of a paired t-test, adjusted for the number of rivals (Holm); NaN with one seed.
+        p: The p-value of a paired t-test, adjusted for the number of rivals (Holm); NaN with one seed.
         level: Whether the difference is shown to be less than `margin` (two one-sided tests).
-        margin: The difference that does not matter, in the metric's unit.
-        smallest: The difference that so many seeds would show four times in five.
-        largest: The largest difference that the metric can have.
+        margin: The largest difference that does not matter, in the metric's unit.
+        smallest: The difference that this number of seeds shows with a power of 80 %.
+        largest: The largest possible difference of the metric.
     """
 
     p: float = math.nan
@@ -46,20 +46,20 @@ class Gain(Interval):
 
 
 def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
-    """For every other selector, by how much the chosen one is better on the judged metric, paired by seed.
+    """Return by how much the chosen selector is better than each rival on the judged metric, paired by seed.
 
-    The references are no rivals: they tell what a task can show (`gates.py`).
+    References are no rivals (`gates.py`).
     """
     metric = main_metric(scores)
-    others = [one for one in scores["selector"].unique(maintain_order=True) if one not in (chosen, *REFERENCES)]
-    mine = scores.filter(pl.col("selector") == chosen)
-    theirs = {other: scores.filter(pl.col("selector") == other) for other in others}
-    ahead = {other: differences(mine, rows, metric) for other, rows in theirs.items()}
-    adjusted = p_values.holm({other: p_values.p_value(values) for other, values in ahead.items()})
-    found, (low, high) = {}, range_of(metric)
-    for other, values in ahead.items():
-        margin = margin_of(metric, theirs[other][metric].drop_nulls().to_list())
-        found[other] = Gain(
+    names = scores["selector"].unique(maintain_order=True)
+    own = scores.filter(pl.col("selector") == chosen)
+    others = {n: scores.filter(pl.col("selector") == n) for n in names if n not in (chosen, *REFERENCES)}
+    by_seed = {other: differences(own, rows, metric) for other, rows in others.items()}
+    adjusted = p_values.holm({other: p_values.p_value(values) for other, values in by_seed.items()})
+    results, (low, high) = {}, range_of(metric)
+    for other, values in by_seed.items():
+        margin = margin_of(metric, others[other][metric].drop_nulls().to_list())
+        results[other] = Gain(
             **vars(interval([*values])),
             p=adjusted[other],
             level=p_values.p_equivalence(values, margin) < p_values.ALPHA,
@@ -67,11 +67,11 @@ def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
             smallest=p_values.smallest_shown(values),
             largest=high - low,
         )
-    return found
+    return results
 
 
 def margin_of(metric: str, values: list[float]) -> float:
-    """Return the difference in a metric that does not matter: 0.01 of a share, 1 % of the mean nats of a likelihood."""
+    """Return the largest difference that does not matter: 0.01 of a share, 1 % of the mean nats of a likelihood."""
     if "perplexity" not in metric and CHARACTER not in metric:
         return _MARGIN
     mean = sum(values) / len(values) if values else math.nan
@@ -79,19 +79,19 @@ def margin_of(metric: str, values: list[float]) -> float:
 
 
 def judgement(gain: Gain) -> str:
-    """Return what a paired gain shows: better, worse, level within the margin, or nothing yet."""
+    """Return the judgement of a gain: better, worse, level (within the margin), or unknown."""
     if gain.p < p_values.ALPHA:
         return BETTER if gain.mean > 0 else WORSE
     return LEVEL if gain.level else UNKNOWN
 
 
 def sentences(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[str]:
-    """For every other selector, in words: whether the chosen one is better than it.
+    """Return a sentence for each rival: whether the chosen selector is better.
 
     Args:
         scores: One row per selector and seed.
-        chosen: The selector that is judged.
-        tells: Whether the task can tell selections apart, so that a difference that is not seen says something.
+        chosen: The chosen selector.
+        tells: Whether the task can tell selections apart; if not, an unseen difference means nothing.
     """
     metric = main_metric(scores)
     lines = []
@@ -105,45 +105,45 @@ def sentences(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[
         if not tells:
             unseen = f"this task cannot tell: {chosen} against {name}: {amount}"
         level = f"not worth it over {name}: {chosen} is level with it within {gain.margin:.2g}: {amount}"
-        worded = {
+        sentence_of = {
             BETTER: f"{chosen} is better than {name}: {amount}",
             WORSE: f"do not use this: {chosen} is worse than {name}: {amount}",
             LEVEL: level if tells else unseen,
             UNKNOWN: unseen,
         }
-        lines.append(worded[judgement(gain)])
+        lines.append(sentence_of[judgement(gain)])
     return lines
 
 
 def difference(metric: str, gain: Gain) -> str:
-    """By how much the chosen selector's metric is higher or lower, in words."""
+    """Return a phrase on how much the chosen selector's metric is higher or lower."""
     higher = (gain.mean > 0) == (metric in HIGHER_IS_BETTER)
     return f"{metric} {'higher' if higher else 'lower'} by {replace(gain, mean=abs(gain.mean))}"
 
 
 def visible(gain: Gain) -> str:
-    """Return what so many seeds can show, in words."""
+    """Return a phrase on the differences that this number of seeds can show."""
     if gain.smallest > gain.largest:
         return f"{gain.n} seeds show no difference that this metric can have"
     return f"{gain.n} seeds show differences from about {gain.smallest:.2g} on"
 
 
 def headline(gains: dict[str, Gain], chosen: str, cannot_tell: str | None = None) -> tuple[str, str]:
-    """The verdict on all comparisons at once: the worst judgement among them, and it in words.
+    """Return the worst judgement among all comparisons, and a sentence.
 
     Args:
-        gains: Of `gains`.
-        chosen: The selector that is judged.
+        gains: The gains over the rivals.
+        chosen: The chosen selector.
         cannot_tell: Why the task cannot tell selections apart; a level result then counts as unknown. None if it can.
     """
-    found = [(judgement(gain), shown(other)) for other, gain in gains.items()]
+    judged = [(judgement(gain), shown(other)) for other, gain in gains.items()]
     opening = {
         WORSE: "Do not use this",
         UNKNOWN: "No measurable benefit",
         LEVEL: "Not worth it over every rival",
         BETTER: "Worth it",
     }
-    worst = next((kind for kind in opening if any(kind == one for one, _ in found)), None)
+    worst = next((kind for kind in opening if any(kind == other for other, _ in judged)), None)
     if worst is None:
         return UNKNOWN, f"No verdict: nothing was compared with {chosen}."
     if any(gain.n < 2 for gain in gains.values()):
@@ -158,6 +158,6 @@ def headline(gains: dict[str, Gain], chosen: str, cannot_tell: str | None = None
             (LEVEL, "level with"),
             (BETTER, "better than"),
         )
-        if (names := [name for one, name in found if one == kind])
+        if (names := [name for other, name in judged if other == kind])
     ]
     return worst, f"{opening[worst]}: {chosen} is {', '.join(parts)}."

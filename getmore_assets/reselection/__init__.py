@@ -1,5 +1,5 @@
-"""What changes from one selection to the next.
+"""Selecting again: drift, sensor cursors, and approvals.
 
-Belongs here: how far a target has drifted, how far a selection has, what a sensor has seen of the sources, who approved
-a selection. Does not: solving (`transport/`), selecting (`selection/`).
+Belongs here: measuring the drift of targets and selections, what sensors remember of sources, approving a selection.
+Does not: solving (`transport/`), selecting (`selection/`).
 """

@@ -1,6 +1,6 @@
-"""Who let a selection be trained on, where a task asks for it.
+"""Approvals of selections, which tasks with `approval: true` require before training.
 
-Belongs here: giving, finding and requiring an approval. Does not: what is trained.
+Belongs here: giving, finding and requiring an approval. Does not: training.
 """
 
 import json
@@ -13,24 +13,24 @@ from getmore_assets.records import now, write_atomically
 
 
 def give(lake: Lake, task: Task, selection_hash: str, by: str) -> None:
-    """Let this selection be trained on."""
+    """Approve a selection for training; `by` says who approved it."""
     path = _path(lake, task, selection_hash)
     write_atomically(path, json.dumps({"by": by, "at": now()}))
     lake.push(*lake.named(path))
 
 
 def is_given(lake: Lake, task: Task, selection_hash: str) -> bool:
-    """Whether this selection may be trained on."""
+    """Return whether a selection is approved."""
     path = _path(lake, task, selection_hash)
     lake.pull(*lake.named(path), within=FRESH_S)
     return path.is_file()
 
 
 def require(lake: Lake, task: Task, selection_hash: str) -> None:
-    """Refuse a selection that nobody has approved.
+    """Require that a selection is approved.
 
     Raises:
-        BadInput: With the way to approve it.
+        BadInput: It is not approved.
     """
     if not is_given(lake, task, selection_hash):
         what = f"selection {selection_hash[:12]} waits for an approval (`approval: true`)"

@@ -1,7 +1,7 @@
-"""How far a target has drifted from the one that was selected for, and a selection from the one before.
+"""Drift: the difference between two versions of a target, or between two selections.
 
-Belongs here: the numbers. Does not: what follows from them (`config.Drift`), or the transport distance between two
-targets (`transport/divergence.py`).
+Belongs here: measuring. Does not: the limits (`config.Drift`), or the transport distance between two targets
+(`transport/divergence.py`).
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ import polars as pl
 
 
 def weight_changed(before: pl.DataFrame, now: pl.DataFrame) -> float:
-    """The share of the target's weight on rows that came or went: total variation of two weightings, 0 to 1.
+    """Return the total variation distance between two weightings of rows, from 0 to 1.
 
     Args:
-        before: id and weight, summing to 1.
+        before: Columns id and weight; the weights sum to 1.
         now: Likewise.
     """
     both = before.select("id", "weight").join(now.select("id", "weight"), on="id", how="full", coalesce=True)
@@ -23,15 +23,15 @@ def weight_changed(before: pl.DataFrame, now: pl.DataFrame) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """What one selection has that another has not.
+    """The difference between a selection and the one before.
 
     Attributes:
-        added: Rows that are new.
-        dropped: Rows that left.
+        added: Number of rows that only the new selection has.
+        dropped: Number of rows that only the selection before has.
         jaccard: Rows in both, as a share of the rows in either.
-        rank_correlation: Spearman's, of the rows in both; None for fewer than two.
-        domains_added: How many of the new rows each domain has.
-        domains_dropped: How many of those that left.
+        rank_correlation: Spearman's correlation of the ranks of the rows in both; None for fewer than two.
+        domains_added: Number of added rows by domain.
+        domains_dropped: Number of dropped rows by domain.
     """
 
     added: int
@@ -43,21 +43,21 @@ class Difference:
 
 
 def difference(before: pl.DataFrame, now: pl.DataFrame) -> Difference:
-    """Compare two selections (id, rank, domain)."""
+    """Return the difference between two selections (columns id, rank, domain)."""
     both = before.select("id", pl.col("rank").alias("rank_before")).join(now.select("id", "rank"), on="id")
-    gone, new = (one.join(both, on="id", how="anti") for one in (before, now))
+    dropped, added = (rows.join(both, on="id", how="anti") for rows in (before, now))
     correlation = both.select(pl.corr("rank_before", "rank", method="spearman")).item() if both.height > 1 else None
     return Difference(
-        new.height,
-        gone.height,
+        added.height,
+        dropped.height,
         jaccard(before["id"], now["id"]),
         correlation,
-        dict(new["domain"].value_counts(sort=True).rows()),
-        dict(gone["domain"].value_counts(sort=True).rows()),
+        dict(added["domain"].value_counts(sort=True).rows()),
+        dict(dropped["domain"].value_counts(sort=True).rows()),
     )
 
 
 def jaccard(before: pl.Series, now: pl.Series) -> float:
-    """Ids in both, as a share of the ids in either; 1 for two empty ones."""
+    """Return the ids in both as a share of the ids in either; 1 if both are empty."""
     either = pl.concat([before, now]).n_unique()
     return (before.n_unique() + now.n_unique() - either) / either if either else 1.0

@@ -1,7 +1,7 @@
-"""Looking at sources again and again: a version is found anew only where a file on the disk has changed.
+"""A cache of data versions: a sensor reads a source again only after a file of the source has changed.
 
-Belongs here: what tells that a source may have changed, and what was found at the last look of this process. Does not:
-how a version is found (`corpus/`), or what is asked for when it changes (`watch.py`).
+Belongs here: the state of a source's files, and the version read in that state. Does not: reading a version
+(`corpus/`), or which targets to run (`sensor_state.py`).
 """
 
 import os
@@ -16,63 +16,63 @@ _State = tuple[tuple[int, int, int, int], ...]
 
 
 @dataclass(frozen=True)
-class _Look:
-    """The version found for a task; `told_by` are the places whose state tells that it may be another one by now."""
+class _Entry:
+    """The data version of a task's sources, with the paths that were read and their state at that time."""
 
     task: Task
-    told_by: tuple[str, ...]
+    paths: tuple[str, ...]
     state: _State
     version: str
 
 
-class Looks:
-    """The versions of what is watched.
+class VersionCache:
+    """The data versions of tasks' sources.
 
     Args:
-        sources_of: The sources of a task that are watched.
-        version_of: Their version, by what they hold.
+        sources_of: Returns the watched sources of a task.
+        version_of: Returns the data version of these sources.
     """
 
     def __init__(
         self, sources_of: Callable[[Task], Iterable[Source | None]], version_of: Callable[[Task, Seen], str]
     ) -> None:
         self._sources_of, self._version_of = sources_of, version_of
-        self._last: dict[str, _Look] = {}
+        self._entries: dict[str, _Entry] = {}
 
     def version(self, task: Task, seen: Seen) -> str:
-        """Return the version of what is watched of a task; `seen` as in `readers.data_version`.
+        """Return the data version of a task's sources; `seen` as in `readers.data_version`.
 
         Raises:
             BadInput: A source cannot be read.
-            OSError: As before.
+            OSError: Likewise.
         """
-        last = self._last.get(task.name)
-        if last and last.task is task and last.state == _state(last.told_by):
+        last = self._entries.get(task.name)
+        if last and last.task is task and last.state == _state(last.paths):
             return last.version
-        told_by = _told_by(source for source in self._sources_of(task) if source)
-        state = _state(told_by) if told_by else None  # before the version, so that a change meanwhile is not missed
+        paths = _paths(source for source in self._sources_of(task) if source)
+        state = _state(paths) if paths else None  # before reading, so that a change meanwhile is not missed
         version = self._version_of(task, seen)
-        if told_by and state:
-            self._last[task.name] = _Look(task, told_by, state, version)
+        if paths and state:
+            self._entries[task.name] = _Entry(task, paths, state, version)
         return version
 
 
-def _told_by(sources: Iterable[Source]) -> tuple[str, ...] | None:
-    """Return the files, and the logs of Delta tables, that change with the sources; None where that is not all."""
-    places = []
+def _paths(sources: Iterable[Source]) -> tuple[str, ...] | None:
+    """Return the sources' files and Delta logs; None if a source is neither a file nor a Delta table."""
+    paths = []
     for source in sources:
         log = Path(source.place, "_delta_log")
-        place = log if log.is_dir() else Path(source.place)
-        if place != log and not place.is_file():
+        path = log if log.is_dir() else Path(source.place)
+        if path != log and not path.is_file():
             return None
-        places.append(str(place))
-    return tuple(places)
+        paths.append(str(path))
+    return tuple(paths)
 
 
-def _state(places: tuple[str, ...]) -> _State | None:
-    """Return what changes when a file is written to, or a commit comes to a log; None where one is gone."""
+def _state(paths: tuple[str, ...]) -> _State | None:
+    """Return times, size and inode of each path; None if a path is gone."""
     try:
-        found = [os.stat(place) for place in places]  # noqa: PTH116 - quicker, and there may be thousands
+        stats = [os.stat(path) for path in paths]  # noqa: PTH116 - quicker, and there may be thousands
     except OSError:
         return None
-    return tuple((one.st_mtime_ns, one.st_ctime_ns, one.st_size, one.st_ino) for one in found)
+    return tuple((stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino) for stat in stats)

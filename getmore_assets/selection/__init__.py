@@ -1,4 +1,4 @@
-"""The algorithms of selectors, and the way from scores to a selected subset.
+"""The algorithms of selectors, and selecting rows by their ranking.
 
-Belongs here: selectors, ranks and budgets, on frames and arrays. Does not: solving for potentials (`transport/`).
+Belongs here: algorithms, rankings and budgets, on frames and arrays. Does not: solving for potentials (`transport/`).
 """

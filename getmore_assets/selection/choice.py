@@ -13,7 +13,7 @@ from getmore_assets.corpus.identity import hash_lines
 from getmore_assets.errors import BadInput
 from getmore_assets.selection.budget import resolved, within_budget
 from getmore_assets.selection.context import Tables
-from getmore_assets.selection.destinations import destinations
+from getmore_assets.selection.plan_rows import nearest_targets_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Choice:
     Attributes:
         rows: The selected rows: id, source, domain, n_tokens, score, rank, text, nearest_target_ids, method, budget.
         ranked: Every candidate, by rank: id, rank, score.
-        found: The eligible candidates, and the excluded rows with reasons.
+        found: The eligible and the excluded rows.
     """
 
     rows: pl.DataFrame
@@ -32,14 +32,14 @@ class Choice:
 
     @property
     def hash(self) -> str:
-        """Return a hash of the selected ids and their order, which identifies the selection."""
+        """A hash of the selected ids in order, which identifies the selection."""
         return hash_lines(self.rows["id"].to_list())
 
     def ledger(self) -> pl.DataFrame:
         """Return the decision about every row (selected, not selected, excluded), stage and reason, rank and score."""
         last, ids = self.rows.height, self.ranked.lazy().select("id")
         unranked = self.found.eligible_rows.select("id").join(ids, on="id", how="anti").collect()
-        judged = pl.concat([self.ranked, unranked], how="diagonal").select(
+        eligible = pl.concat([self.ranked, unranked], how="diagonal").select(
             "id",
             pl.when(pl.col("rank") <= last)
             .then(pl.lit("selected"))
@@ -56,7 +56,7 @@ class Choice:
             "score",
         )
         excluded = self.found.excluded.select("id", pl.lit("excluded").alias("decision"), "stage", "reason")
-        return pl.concat([judged, excluded], how="diagonal")
+        return pl.concat([eligible, excluded], how="diagonal")
 
 
 def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.DataFrame) -> Choice:
@@ -65,25 +65,25 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     Args:
         task: The task; its section `selection` is used.
         tables: The tables to select from.
-        encoder: Key of the vectors that the potentials were solved with.
+        encoder: Key of the encoder whose vectors the potentials were solved with.
         epsilon: Regularisation of that solve, absolute.
         ranked: Candidates with rank and score.
 
     Raises:
         BadInput: The budget exceeds the candidates, or is smaller than the first row.
     """
-    found, chosen = tables.candidates(task, encoder), task.selection
-    found.require_budget(chosen.budget)
-    taken = within_budget(ranked, resolved(chosen.budget, len(found.domains)))
-    if not taken.height:
+    found, selection = tables.candidates(task, encoder), task.selection
+    found.require_budget(selection.budget)
+    selected = within_budget(ranked, resolved(selection.budget, len(found.domains)))
+    if not selected.height:
         what = f"is smaller than the first row: it has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")
-    ids = taken["id"].to_list()
-    nearest, _ = destinations(task, tables, encoder, epsilon, ids)
-    rows = taken.with_columns(
+    ids = selected["id"].to_list()
+    nearest, _ = nearest_targets_of(task, tables, encoder, epsilon, ids)
+    rows = selected.with_columns(
         pl.Series("text", pool.texts_of(tables.raw_corpus, task, ids), dtype=pl.String),
         pl.Series("nearest_target_ids", nearest, dtype=pl.List(pl.String)),
-        pl.lit(chosen.called).alias("method"),
-        pl.lit(chosen.budget.model_dump_json(exclude_none=True)).alias("budget"),
+        pl.lit(selection.called).alias("method"),
+        pl.lit(selection.budget.model_dump_json(exclude_none=True)).alias("budget"),
     )
     return Choice(rows, ranked.select("id", "rank", "score"), found)

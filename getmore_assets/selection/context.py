@@ -1,6 +1,6 @@
-"""The input of a selector: candidates, target, potentials, vectors, texts and, where a selector needs it, the model.
+"""The input of a selector: candidates, target, potentials, vectors, texts and base model.
 
-Belongs here: reading them at their versions, once for all selectors of a task. Does not: selecting.
+Belongs here: reading these at their recorded versions, once for all selectors of a task. Does not: selecting.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
-from getmore_assets.corpus.target import drawn, points_of
+from getmore_assets.corpus.target import points_of, sampled
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef, batches
 from getmore_assets.transport.rows import NpyFile
@@ -50,9 +50,9 @@ class SelectionContext:
         encoder: Key of the vectors that the potentials were solved with.
         epsilon: Regularisation of that solve, absolute.
         relaxation: Relaxation of the target marginal in that solve, absolute; None for none.
-        base: The base model's folder; None where no selector needs it.
+        base: The base model's folder; None if no selector needs it.
         work: A folder that only this run uses.
-        spared: Compute seconds of losses that were read from the lake: they are part of the selector's cost.
+        spared: Compute seconds of losses that were read from the lake, which count as part of the selector's cost.
     """
 
     task: Task
@@ -90,22 +90,22 @@ class SelectionContext:
     def points(self) -> pl.DataFrame:
         """The target's points: id, weight, potential, in order of id.
 
-        Where the task allows the target to drift without a new solve, a point added since the solve has the potential
-        of the nearest solved point.
+        If the task allows the target to drift without a new solve, a point added since the solve gets the potential of
+        the nearest solved point.
 
         Raises:
             LookupError: A point has no potential, and the task allows no drift.
         """
         solved = self._potentials("target")
         joined = self.rows.join(solved, on="id", how="left", maintain_order="left")
-        came = joined["potential"].is_null().to_numpy()
-        if not came.any():
+        added = joined["potential"].is_null().to_numpy()
+        if not added.any():
             return joined
-        if not self.task.drift.lets_targets_change:
-            raise LookupError(f"{came.sum()} of {joined.height} target rows have no potential")
+        if not self.task.drift.is_allowed:
+            raise LookupError(f"{added.sum()} of {joined.height} target rows have no potential")
         g = joined["potential"].to_numpy().copy()
         y = store.load(self.tables.embeddings, self.encoder, solved["id"])
-        g[came] = carried_over(solved["potential"].to_numpy(), y, self.y[came])
+        g[added] = carried_over(solved["potential"].to_numpy(), y, self.y[added])
         return joined.with_columns(pl.Series("potential", g))
 
     @cached_property
@@ -140,31 +140,30 @@ class SelectionContext:
 
     def nearness(self) -> pl.DataFrame:
         """The domains, nearest to the target first: domain and nearness (rank, from 1)."""
-        mine = self.tables.domain_triage.of_target(self.task.name)
-        return mine.select("domain", "nearness").collect()
+        return self.tables.domain_triage.of_target(self.task.name).select("domain", "nearness").collect()
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yield the texts of some candidates or all, in batches, with their indices among these: `[rows]`, int64."""
-        wanted = self.eligible["id"] if ids is None else ids
-        place = pl.DataFrame({"id": wanted, "place": np.arange(wanted.len())})
+        ids = self.eligible["id"] if ids is None else ids
+        indices = pl.DataFrame({"id": ids, "index": np.arange(ids.len())})
         rows = pool.scan_pool(self.tables.raw_corpus, pool.pool_key(self.task)).select("id", "text")
         for batch in batches(rows, _BATCH):
-            met = batch.join(place, on="id")
-            if met.height:
-                yield met["place"].to_numpy(), met["text"].to_list()
+            joined = batch.join(indices, on="id")
+            if joined.height:
+                yield joined["index"].to_numpy(), joined["text"].to_list()
 
-    def texts_at(self, places: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[str]]]:
+    def texts_at(self, indices: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yield the texts of the candidates at some indices (`[k]`, int64), or of all, in batches as `texts` does."""
-        return self.texts(None if places is None else self.eligible["id"].gather(places))
+        return self.texts(None if indices is None else self.eligible["id"].gather(indices))
 
     def texts_of(self, ids: list[str]) -> list[str]:
         """Return the texts of some candidates, in the order of `ids`."""
         return pool.texts_of(self.tables.raw_corpus, self.task, ids)
 
     def split(self, name: str, most: int | None = None) -> list[str]:
-        """Return texts of a split of the target, in order; with `most`, a sample of so many, drawn by content."""
+        """Return texts of a split of the target, in order; with `most`, a sample of so many by content."""
         rows = self.split_rows(name).sort("row").select("id", "text").collect()
-        return (rows if most is None else drawn(rows, most))["text"].to_list()
+        return (rows if most is None else sampled(rows, most))["text"].to_list()
 
     def split_rows(self, name: str) -> pl.LazyFrame:
         """Return the rows of a split of the target: row, id, text, label, domain."""

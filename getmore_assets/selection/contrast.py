@@ -11,7 +11,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.json_models import JsonObject
 from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.passes import best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 
 
@@ -28,7 +28,7 @@ def potentials(context: SelectionContext) -> tuple[np.ndarray, JsonObject]:
         raise BadInput("target.negative", "is not given, and the selector `contrast` needs it", "Give its rows")
     y = store.load(context.tables.embeddings, context.encoder, points["id"])
     settings = context.task.transport
-    problem = pose(context.x, y, points["weight"].to_numpy())
+    problem = build_problem(context.x, y, points["weight"].to_numpy())
     epsilon, relaxation = settings.absolute(problem.mean_cost)
     tile_pass = best_pass(problem, settings.memory_mb)
     solution = solve(

@@ -4,8 +4,8 @@ Belongs here: the counterfactuals of a row's rank. Does not: how each selector p
 other stages about the row (`explain.py`), or selecting (`selectors.py`).
 
 A rank says which budget selects a row only if the order of the candidates does not depend on the budget. Other
-selectors pick row by row until the budget is spent. The rows that they leave follow by a score that decides nothing: a
-larger budget would pick among them in another order.
+selectors pick row by row until the budget is spent. The remaining rows follow by a score, but a larger budget would
+pick among them in another order.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from getmore_assets.selectors.kind import Kind, Picking
 
 _QUOTAS = Picking(
     how="the parts of the target take turns, each in its own order; rows that no turn took follow by lowest score",
-    anew="with another budget, the parts of the target take another number of turns",
-    sooner="it would have to rank higher in a part's own order, or that part have a larger share in `quotas`",
-    later="candidates that rank higher in a part's own order, or a smaller share for it, might leave it out",
+    other_budget="with another budget, the parts of the target take another number of turns",
+    to_select="it would have to rank higher in a part's own order, or that part have a larger share in `quotas`",
+    to_drop="candidates that rank higher in a part's own order, or a smaller share for it, might leave it out",
 )
 
 
@@ -47,7 +47,7 @@ def _kind(chosen: Selector) -> Kind:
 
 
 def _picking(chosen: Selector) -> Picking | None:
-    """Return how the selector picks row by row; None where it does not."""
+    """Return how the selector picks row by row; None if it takes the lowest scores."""
     if chosen.quotas:
         return _QUOTAS
     return _kind(chosen).picking(chosen)
@@ -55,7 +55,7 @@ def _picking(chosen: Selector) -> Picking | None:
 
 @dataclass(frozen=True)
 class Position:
-    """A candidate's place in a ranking, and what would change it.
+    """A candidate's position in a ranking, and what would change the decision.
 
     Attributes:
         chosen: The selector that ranked the rows; for a race, the winner.
@@ -78,38 +78,39 @@ class Position:
 
     @property
     def cut(self) -> float | None:
-        """The score of the last row within the budget; None where rows are not selected by lowest score."""
-        return float(self.ranked["score"][self._paid - 1]) if _is_by_score(self.chosen) else None
+        """The score of the last row within the budget; None if rows are not selected by lowest score."""
+        return float(self.ranked["score"][self._selected - 1]) if _is_by_score(self.chosen) else None
 
     @property
     def why(self) -> str:
         """Rank and score, the budget, and how the selector orders rows."""
-        place = f"rank {self.rank:,} of {self.ranked.height:,}, score {self.score:.6g}; budget {self._paid:,} rows"
+        rank = f"rank {self.rank:,} of {self.ranked.height:,}, score {self.score:.6g}; budget {self._selected:,} rows"
         if self.cut is not None:
-            return f"{place}, cut-off score {self.cut:.6g}"
+            return f"{rank}, cut-off score {self.cut:.6g}"
         picking = _picking(self.chosen)
-        return f"{place}; {picking.how}{self._round}" if picking else f"{place}, in the order of the other tool"
+        return f"{rank}; {picking.how}{self._round}" if picking else f"{rank}, in the order of the other tool"
 
     @property
     def change(self) -> list[str]:
         """Changes that would reverse the decision: leave out a selected row, or select another."""
-        picking, taken = _picking(self.chosen), self.rank <= self._paid
+        picking, taken = _picking(self.chosen), self.rank <= self._selected
         if picking is None:
             change = self._to_drop_out() if taken else self._to_be_taken()
         elif not taken:
-            unknown = f"{picking.anew}: a larger one may take it, but its rank does not say how large"
-            change = [picking.sooner, *self._in_the_last_round(), unknown]
+            unknown = f"{picking.other_budget}: a larger one may take it, but its rank does not say how large"
+            change = [picking.to_select, *self._in_the_last_round(), unknown]
         elif self._smaller_budgets_agree:
-            change = [self._smaller_budget, picking.later]
+            change = [self._smaller_budget, picking.to_drop]
         else:
-            unknown = f"{picking.anew}: a smaller one may leave it out, but its rank does not say how small"
-            change = [unknown, picking.later]
+            unknown = f"{picking.other_budget}: a smaller one may leave it out, but its rank does not say how small"
+            change = [unknown, picking.to_drop]
         if self.chosen.draws:
             change.append(f"another `seed` draws other scores, and might {'leave it out' if taken else 'take it'}")
         return change
 
     @cached_property
-    def _paid(self) -> int:
+    def _selected(self) -> int:
+        """Number of rows within the budget."""
         return within_budget(self.ranked, self.budget).height
 
     @cached_property
@@ -119,20 +120,20 @@ class Position:
 
     @property
     def _round(self) -> str:
-        """The round that picked the row, where it is known."""
+        """The round that picked the row; empty if it is not known."""
         by_round = self.facts.picks_by_round
         if by_round is None:
             return ""
         number = int(np.searchsorted(np.cumsum(by_round), self.rank)) + 1
-        which = "none picked it" if number > len(by_round) else f"round {number} picked it"
-        return f"; of {len(by_round)} rounds, {which}"
+        picked_by = "none picked it" if number > len(by_round) else f"round {number} picked it"
+        return f"; of {len(by_round)} rounds, {picked_by}"
 
     @property
     def _smaller_budgets_agree(self) -> bool:
         """Whether a smaller budget takes the first of the same picks, for a selector that picks row by row.
 
-        For nearest neighbours with a budget in tokens it does not: tokens that do not suffice for the next pick are
-        spent on a later, shorter row.
+        Nearest neighbours with a budget in tokens do not: tokens that do not suffice for the next pick are spent on a
+        later, shorter row.
         """
         if self.chosen.quotas:
             return _picking(self.chosen.model_copy(update={"quotas": None})) is None
@@ -147,31 +148,31 @@ class Position:
         return f"a budget of {most} or fewer would leave it out"
 
     def _to_drop_out(self) -> list[str]:
-        imported = _kind(self.chosen).of_another_tool
-        which = "that the other tool puts before it" if imported else "with a lower score than its own"
-        what = "rows" if imported else "candidates"
+        rows = "candidates with a lower score than its own"
+        if _kind(self.chosen).of_another_tool:
+            rows = "rows that the other tool puts before it"
         if self.budget.tokens is None:
-            more = f"{self._paid - self.rank + 1:,} more {what} {which}"
+            more = f"{self._selected - self.rank + 1:,} more {rows}"
         else:
             left = self.budget.tokens - self._tokens[self.rank]
-            more = f"more {what} {which}, of {left + 1:,} tokens or more together,"
+            more = f"more {rows}, of {left + 1:,} tokens or more together,"
         return [self._smaller_budget, f"{more} would leave it out"]
 
     def _to_be_taken(self) -> list[str]:
         least = f"{self.rank:,} rows"
         if self.budget.tokens is not None:
             least = f"{self._tokens[self.rank]:,} tokens ({least})"
-        change = [*self._sooner(), f"a budget of {least} or more would take it"]
+        change = [*self._higher_rank(), f"a budget of {least} or more would take it"]
         more = _kind(self.chosen).to_be_taken
         return [*change, more] if more else change
 
-    def _sooner(self) -> list[str]:
+    def _higher_rank(self) -> list[str]:
         """Return how much higher the row would have to rank to be within the budget, as text."""
         price, spend = self._tokens, self.budget.tokens
         if spend is None:
-            price, spend = np.arange(len(self._tokens)), self._paid
+            price, spend = np.arange(len(self._tokens)), self._selected
         own = price[self.rank] - price[self.rank - 1]
-        last = int(np.searchsorted(price[: self._paid + 1] + own, spend, side="right"))  # last rank within the budget
+        last = int(np.searchsorted(price[: self._selected + 1] + own, spend, side="right"))  # last rank in the budget
         if not last:
             return [f"it has {own:,} tokens, more than the budget: at no rank would it be taken"]
         if _kind(self.chosen).of_another_tool:
@@ -183,9 +184,8 @@ class Position:
 
     def _in_the_last_round(self) -> list[str]:
         """Return the distance from the cut-off of the last round, if that round took the lowest potentials."""
-        asked = self.chosen.rounds
         in_rounds = "rounds" in _kind(self.chosen).settings
-        if self.chosen.quotas or not in_rounds or asked.damping or self.budget.tokens:
+        if self.chosen.quotas or not in_rounds or self.chosen.rounds.damping or self.budget.tokens:
             return []
-        cut = float(self.ranked["score"][self._paid - 1])
+        cut = float(self.ranked["score"][self._selected - 1])
         return [f"in the last of them, it would have to be lower by {self.score - cut:.6g}, to {cut:.6g}"]

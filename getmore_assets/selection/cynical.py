@@ -20,7 +20,7 @@ from getmore_assets.selection.dsir import Batches, hashed
 
 _ROUNDS = 24
 _SHARE = 0.9  # λ: the assumed effect of the warm-up, from 0 (model of the pool) to 1 (model of the picks)
-_AMONG = 20  # times the budget: rounds pick among so many rows, the best by the pool's n-grams alone
+_CONSIDERED = 20  # times the budget: rounds pick among so many rows, the best by the pool's n-grams alone
 
 
 def pick(
@@ -38,30 +38,30 @@ def pick(
         Indices of the picks in order: `[k]`, int64; and the score of every candidate, lowest first: `[n]`, float64.
     """
     n = len(price)
-    prior = _shares(np.sum([_counts(_hashed(some)) for _, some in texts(None)], axis=0))
-    wanted = _shares(_counts(_hashed(target)))
+    prior = _shares(np.sum([_counts(_hashed(batch)) for _, batch in texts(None)], axis=0))
+    target_shares = _shares(_counts(_hashed(target)))
     scores = np.empty(n)
-    for places, some in texts(None):
-        scores[places] = -_means(_hashed(some)) @ (wanted / prior)
+    for indices, batch in texts(None):
+        scores[indices] = -_means(_hashed(batch)) @ (target_shares / prior)
     ranked = np.argsort(scores, kind="stable")
-    near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _AMONG * budget)) + 1])
-    parts = [(places, _hashed(some)) for places, some in texts(near)]
-    in_order = np.argsort(np.concatenate([places for places, _ in parts]))
+    near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _CONSIDERED * budget)) + 1])
+    parts = [(indices, _hashed(batch)) for indices, batch in texts(near)]
+    in_order = np.argsort(np.concatenate([indices for indices, _ in parts]))
     rows = vstack([part for _, part in parts]).tocsr()[in_order]
-    means, paid = _means(rows), price[near]
+    means, prices = _means(rows), price[near]
     taken, picked, spent = np.zeros(len(near), bool), np.zeros(rows.shape[1]), 0.0
     order: list[int] = []
     for number in range(_ROUNDS):
         share = _SHARE * number / _ROUNDS if order else 0.0
-        found = -means @ (wanted / (share * _shares(picked) + (1 - share) * prior))
-        for row in np.argsort(found, kind="stable"):
+        in_round = -means @ (target_shares / (share * _shares(picked) + (1 - share) * prior))
+        for row in np.argsort(in_round, kind="stable"):
             if taken[row]:
                 continue
-            if spent + paid[row] > budget * (number + 1) / _ROUNDS:
+            if spent + prices[row] > budget * (number + 1) / _ROUNDS:
                 break
-            taken[row], spent = True, spent + paid[row]
+            taken[row], spent = True, spent + prices[row]
             order.append(int(row))
-            scores[near[row]] = found[row]
+            scores[near[row]] = in_round[row]
         picked = _counts(rows[order])
     return near[np.array(order, np.int64)], scores
 

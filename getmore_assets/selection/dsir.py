@@ -36,12 +36,12 @@ def log_weights(n: int, pool: Batches, again: Batches, target: list[str]) -> np.
     raw = np.zeros(_BUCKETS)
     for _, texts in pool:
         raw += np.asarray(_hashed(texts).sum(0))[0]
-    wanted = np.asarray(_hashed(target).sum(0))[0]
-    ratio = np.log(wanted / wanted.sum() + _SMOOTHING) - np.log(raw / raw.sum() + _SMOOTHING)
-    out = np.empty(n)
-    for places, texts in again:
-        out[places] = _hashed(texts) @ ratio
-    return out
+    counts = np.asarray(_hashed(target).sum(0))[0]
+    ratio = np.log(counts / counts.sum() + _SMOOTHING) - np.log(raw / raw.sum() + _SMOOTHING)
+    weights = np.empty(n)
+    for indices, texts in again:
+        weights[indices] = _hashed(texts) @ ratio
+    return weights
 
 
 def hashed(tokens: pl.Series) -> csr_matrix:

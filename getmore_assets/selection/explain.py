@@ -21,11 +21,11 @@ from getmore_assets.records import Records
 from getmore_assets.selection.budget import resolved
 from getmore_assets.selection.context import Tables
 from getmore_assets.selection.counterfactuals import Position, decider
-from getmore_assets.selection.destinations import destinations
+from getmore_assets.selection.plan_rows import nearest_targets_of
 
 _PASSED = (*candidates.INPUTS[:-1], "embeddings", candidates.INPUTS[-1])  # in the order in which they exclude rows
 _ORDER = {**{name: at for at, name in enumerate(_PASSED)}, "selected_subset": len(_PASSED)}
-_FEWEST = 8  # least number of an id's characters that identify a row
+_LEAST_CHARS = 8  # of an id
 _ELSEWHERE = "the same text would have to leave what the target is evaluated on"
 _OVERLAPPED = "the row that it overlaps would have to leave what the target is evaluated on; or set `leakage: allow`"
 _GONE = "(has left the target since the solve, which was kept because the drift is within the task's limit)"
@@ -40,8 +40,8 @@ class Nearest:
 
     Attributes:
         id: Id of the target row.
-        share: Share of the candidate's mass that goes to the target row, 0 to 1.
-        text: Text of the target row; a note instead where the row has left the target since the solve.
+        share: Share of the candidate's mass that the target row gets, 0 to 1.
+        text: Text of the target row; a note if the row has left the target since the solve.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Explanation:
         stages: Each stage's decision: (stage, decision, reason).
         rank: Rank among the candidates, from 1; None for a row that is no candidate.
         score: Score of the selector; None for a row that is no candidate.
-        cut: The score of the last selected row; None where rows are not selected by lowest score.
+        cut: The score of the last selected row; None if rows are not selected by lowest score.
         nearest: Target rows that get the row's mass, largest share first.
         change: Changes that would reverse the decision.
     """
@@ -83,13 +83,13 @@ def of_task(task: Task, name: str) -> Explanation:
         BadInput: Nothing has been selected yet, or `name` matches no row or several rows.
     """
     records = Records(Lake(task.lake), task.name)
-    made = records.get("selected_subset")
-    if made is None:
+    subset = records.get("selected_subset")
+    if subset is None:
         raise BadInput(f"task {task.name}", "nothing has been selected yet", "Run it first: getmore select")
-    tables = Tables(**{stage: made.input_table(stage) for stage in Tables.__dataclass_fields__})
-    read = [one for one in records.makings("target_data") if one.table == tables.target_data]
-    left = TargetFacts.of(read[-1]).left if read else {}
-    return explain(Task.model_validate(made.settings), tables, SelectionFacts.of(made), left, name)
+    tables = Tables(**{stage: subset.input_table(stage) for stage in Tables.__dataclass_fields__})
+    targets = [record for record in records.materializations("target_data") if record.table == tables.target_data]
+    left = TargetFacts.of(targets[-1]).left if targets else {}
+    return explain(Task.model_validate(subset.settings), tables, SelectionFacts.of(subset), left, name)
 
 
 def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name: str) -> Explanation:
@@ -122,61 +122,61 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
     if rank is None:
         stages.append((stage, decision, reason))
         return Explanation(row, decision, stages, change=["the imported choice would have to name it"])
-    chosen, place = task.selection, _place(task, tables, facts, ledger, rank)
-    why, change = place.why, place.change
-    if place.chosen is not chosen:
-        winner = place.chosen.called
+    chosen, position = task.selection, _position(task, tables, facts, ledger, rank)
+    why, change = position.why, position.change
+    if position.chosen is not chosen:
+        winner = position.chosen.called
         why = f"{winner} won; {why}"
         change.append(f"another budget has a race of its own: what is said of budgets holds while {winner} wins")
     stages.append((stage, decision, f"{chosen.called}: {why}"))
     nearest = _nearest(task, tables, facts.encoder, facts.epsilon, str(row["id"]))
-    return Explanation(row, decision, stages, rank, place.score, place.cut, nearest, change)
+    return Explanation(row, decision, stages, rank, position.score, position.cut, nearest, change)
 
 
 def _row(raw_corpus: TableRef, task: Task, name: str) -> dict[str, object] | None:
     """Return the pool row that `name` matches, or None."""
     rows = pool.scan_pool(raw_corpus, pool.pool_key(task))
     columns = ["id", "text", "source", "domain", "origin", "n_tokens", "duplicate_of", "held_out"]
-    found = _called(rows.select(columns), name, 2)
-    if found.height > 1:
-        raise _badly_named(name, "is in several rows of the pool")
-    return found.row(0, named=True) if found.height else None
+    matches = _matching(rows.select(columns), name, 2)
+    if matches.height > 1:
+        raise _no_single_match(name, "is in several rows of the pool")
+    return matches.row(0, named=True) if matches.height else None
 
 
 def _is_id(name: str) -> bool:
-    return len(name) >= _FEWEST and all(c in "0123456789abcdef" for c in name.lower())
+    return len(name) >= _LEAST_CHARS and all(c in "0123456789abcdef" for c in name.lower())
 
 
-def _called(rows: pl.LazyFrame, name: str, most: int | None = None) -> pl.DataFrame:
+def _matching(rows: pl.LazyFrame, name: str, most: int | None = None) -> pl.DataFrame:
     """Return the rows with that id, else with that text, else with that piece of text; stored texts are clean."""
     text = pl.col("text")
     piece = unicodedata.normalize("NFC", name)
-    ways = [pl.col("id").str.starts_with(name.lower())] if _is_id(name) else []
-    ways += [text == clean(name), text.str.contains(piece, literal=True)]
+    conditions = [pl.col("id").str.starts_with(name.lower())] if _is_id(name) else []
+    conditions += [text == clean(name), text.str.contains(piece, literal=True)]
     if clean(name) not in ("", piece.strip(" \t\n")):  # text copied from a file, with line ends and control characters
-        ways.append(text.str.contains(clean(name), literal=True))
-    for way in ways:
-        found = (rows.filter(way) if most is None else rows.filter(way).head(most)).collect()
-        if found.height:
-            return found
+        conditions.append(text.str.contains(clean(name), literal=True))
+    for condition in conditions:
+        matches = (rows.filter(condition) if most is None else rows.filter(condition).head(most)).collect()
+        if matches.height:
+            return matches
     return rows.head(0).collect()
 
 
-def _badly_named(name: str, what: str) -> BadInput:
-    return BadInput(f"row {name!r}", what, f"Give its id ({_FEWEST} characters or more), or all of its text")
+def _no_single_match(name: str, what: str) -> BadInput:
+    return BadInput(f"row {name!r}", what, f"Give its id ({_LEAST_CHARS} characters or more), or all of its text")
 
 
 def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation:
     """Explain a row that is not in the pool: a row of the target, or one that was taken out of the target."""
-    mine = tables.target_data.of_target(task.name)
-    rows = _called(mine.select("id", "text", "domain", "origin"), name).to_dicts()
+    target = tables.target_data.of_target(task.name)
+    rows = _matching(target.select("id", "text", "domain", "origin"), name).to_dicts()
     id_ = name.lower() if _is_id(name) else content_id(clean(name))  # the text of rows taken out is not stored
-    gone = [one for some in left.values() for one in some if one["id"].startswith(id_)]
-    found = [*rows, *({"id": one["id"], "text": "", "domain": "", "origin": one["origin"]} for one in gone)]
-    if len({one["id"] for one in found}) != 1:
+    gone = [row for rows_left in left.values() for row in rows_left if row["id"].startswith(id_)]
+    matches = [*rows, *({"id": row["id"], "text": "", "domain": "", "origin": row["origin"]} for row in gone)]
+    if len({match["id"] for match in matches}) != 1:
         several = "is in several rows of the target"
-        raise _badly_named(name, several if found else "was not found in the pool or the target")
-    row = found[0]
+        raise _no_single_match(name, several if matches else "was not found in the pool or the target")
+    row = matches[0]
     stages = _in_target(task, tables, left, row["id"])
     decisions = [decision for _, decision, _ in stages]
     if gone:
@@ -191,7 +191,7 @@ def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[s
     """Return the splits of the target that have a text, and those that it was taken out of, with reasons."""
     rows = tables.target_data.of_target(task.name).filter(pl.col("id") == id_)
     splits = rows.select("split").unique().collect()["split"]
-    gone = {(split, one["reason"]) for split, some in left.items() for one in some if one["id"] == id_}
+    gone = {(split, row["reason"]) for split, rows_left in left.items() for row in rows_left if row["id"] == id_}
     return [
         *(("target_data", f"in {split}", "") for split in sorted(splits)),
         *(("target_data", f"taken out of {split}", reason) for split, reason in sorted(gone)),
@@ -199,11 +199,11 @@ def _in_target(task: Task, tables: Tables, left: Left, id_: str) -> list[tuple[s
 
 
 def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stage: str) -> list[str]:
-    """Return the changes that would make a row a candidate which a stage excluded."""
+    """Return the changes that would make an excluded row a candidate."""
     if stage == "domain_triage":
         triage = tables.domain_triage.of_target(task.name).collect()
-        place = triage.filter(pl.col("domain") == row["domain"])["nearness"][0]
-        return [f"`triage.keep` would have to be {place} or more: so many domains are as near as its own"]
+        nearness = triage.filter(pl.col("domain") == row["domain"])["nearness"][0]
+        return [f"`triage.keep` would have to be {nearness} or more: so many domains are as near as its own"]
     if stage == "leakage":
         leak = candidates.leaks_of(tables.leakage, task).filter(pl.col("id") == row["id"]).row(0, named=True)
         share = f"{leak['overlap']:.0%} of which it overlaps"
@@ -220,18 +220,18 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stage
     ]
 
 
-def _place(task: Task, tables: Tables, facts: SelectionFacts, ledger: pl.LazyFrame, rank: int) -> Position:
+def _position(task: Task, tables: Tables, facts: SelectionFacts, ledger: pl.LazyFrame, rank: int) -> Position:
     """Return the position of the candidate at a rank, with all rows before it, all selected rows, and the next row."""
-    reach = pl.max_horizontal(pl.lit(rank), (pl.col("decision") == "selected").sum() + 1)
+    last = pl.max_horizontal(pl.lit(rank), (pl.col("decision") == "selected").sum() + 1)
     tokens = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "n_tokens")
-    ranked = ledger.filter(pl.col("rank") <= reach).select("id", "rank", "score").join(tokens, on="id").sort("rank")
+    ranked = ledger.filter(pl.col("rank") <= last).select("id", "rank", "score").join(tokens, on="id").sort("rank")
     budget = resolved(task.selection.budget, facts.candidates)
     return Position(decider(task.selection, facts), facts, budget, ranked.select("score", "n_tokens").collect(), rank)
 
 
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:
     """Return the target rows that get the row's mass in the plan, with their shares."""
-    (ids,), (shares,) = destinations(task, tables, encoder, epsilon, [id_])
+    (ids,), (shares,) = nearest_targets_of(task, tables, encoder, epsilon, [id_])
     rows = tables.target_data.of_target(task.name).filter((pl.col("split") == "train") & pl.col("id").is_in(ids))
     texts = dict(rows.select("id", "text").collect().iter_rows())
     return [Nearest(to, share, texts.get(to, _GONE)) for to, share in zip(ids, shares, strict=True)]

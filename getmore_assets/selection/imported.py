@@ -16,7 +16,7 @@ from getmore_assets.errors import BadInput
 
 _FIX = "Give text rows, `id`, or `index` with `pool`"
 _SEVERAL = "Of several, name the column that says which as `imported.file_name`, and each of them in `imported.pools`"
-_ONLY = ""  # name of the pool file where there is only one
+_ONLY = ""  # the file name in row numbers of a single pool file
 _FILE_NAMES = ("file name", "file_name", "filename")  # columns with the file of a row number; the first is LESS's
 _WITH = {"score": pl.Float64, "origin": pl.String}
 _IDS = {"id": pl.String, **_WITH}
@@ -26,7 +26,7 @@ _PLACES = {"file": pl.String, "place": pl.Int64, **_WITH}
 def read(chosen: Imported, task: Task) -> pl.DataFrame:
     """Return the chosen ids, best first: id, and origin (`file:row`) for messages.
 
-    Where the pool is cut into passages, a longer row stands for all its passages.
+    If the pool is cut into passages, a longer row selects all its passages.
 
     Raises:
         BadInput: A column is missing, a place is in no pool file, or a file or a row cannot be read.
@@ -70,40 +70,40 @@ def version(chosen: Imported, task: Task) -> str:
         BadInput: The file does not exist, or it is unknown which pool file its row numbers refer to.
     """
     own = readers.file_version(chosen.place) if chosen.is_array else readers.data_version(_as_source(chosen))
-    return fingerprint(own, {name: readers.data_version(of) for name, of in _pools(chosen, task).items()})
+    return fingerprint(own, {name: readers.data_version(source) for name, source in _pools(chosen, task).items()})
 
 
 def _pools(chosen: Imported, task: Task) -> dict[str, Source]:
-    """Return the pool files that row numbers refer to, by name; empty where rows are named by text or id."""
+    """Return the pool files that row numbers refer to, by name; empty if rows are given by text or id."""
     if not chosen.counts:
         return {}
     pools = chosen.pools
     if not pools:
-        of = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
-        if of is None:
+        only = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
+        if only is None:
             what = "counts in a pool file, but several are candidates"
             raise BadInput(chosen.path, what, f"Name it in `imported.pool`. {_SEVERAL}")
-        pools = {_ONLY: of}
-    for of in pools.values():
-        if (number := len(readers.paths(of))) > 1:
+        pools = {_ONLY: only}
+    for source in pools.values():
+        if (number := len(readers.paths(source))) > 1:
             what = f"is {number} files, where the places in {chosen.path} count in one"
-            raise BadInput(of.path, what, f"Name that one in `imported.pool`. {_SEVERAL}")
-    # Read all rows: a row left out would change the numbers of all rows after it.
-    return {name: of.model_copy(update={"sample": None, "bad_rows": "error"}) for name, of in pools.items()}
+            raise BadInput(source.path, what, f"Name that one in `imported.pool`. {_SEVERAL}")
+    # Read all rows, as leaving one out would change the numbers of the rows after it.
+    return {name: source.model_copy(update={"sample": None, "bad_rows": "error"}) for name, source in pools.items()}
 
 
 def _texts_at(places: pl.DataFrame, chosen: Imported, task: Task) -> Iterator[pl.DataFrame]:
     """Yield batches of the rows with the given numbers in pool files: text, file, place, and origin."""
-    for name, of in _pools(chosen, task).items():
-        here, height = places.filter(pl.col("file") == name), 0
-        numbers = here["place"].unique().sort().to_numpy()
-        for batch in readers.read(of):
+    for name, source in _pools(chosen, task).items():
+        of_file, height = places.filter(pl.col("file") == name), 0
+        numbers = of_file["place"].unique().sort().to_numpy()
+        for batch in readers.read(source):
             inside = numbers[slice(*np.searchsorted(numbers, (height, height + batch.height)))]
             yield batch[inside - height].select("text", "origin", pl.Series("place", inside), file=pl.lit(name))
             height += batch.height
-        outside = here.filter((pl.col("place") < 0) | (pl.col("place") >= height))
+        outside = of_file.filter((pl.col("place") < 0) | (pl.col("place") >= height))
         if outside.height:
-            what = f"place {outside['place'][0]} is outside the {height} rows of {of.path}"
+            what = f"place {outside['place'][0]} is outside the {height} rows of {source.path}"
             raise BadInput(outside["origin"][0], what, "Give the pool file that the places count in")
 
 
@@ -152,10 +152,10 @@ def _places(chosen: Imported) -> pl.DataFrame:
 
 def _files(chosen: Imported, table: pl.DataFrame, origins: pl.Series) -> pl.Series:
     """Return the file name of each row number, from the task's column or from a usual one."""
-    told = chosen.file_name or next((name for name in _FILE_NAMES if name in table.columns), None)
-    if told is None:
+    column = chosen.file_name or next((name for name in _FILE_NAMES if name in table.columns), None)
+    if column is None:
         return pl.repeat(_ONLY, table.height, eager=True).alias("file")
-    names = _column(chosen, table, told).cast(pl.String)
+    names = _column(chosen, table, column).cast(pl.String)
     if chosen.pools:
         _require(names.is_in(list(chosen.pools)), names, origins, "no name in `imported.pools`")
     return names.fill_null(_ONLY).alias("file")

@@ -1,6 +1,6 @@
 """Random rows of the domains nearest to the target: a baseline that uses only the domain label.
 
-Belongs here: which domains, and the order of rows. Does not: how near a domain is (`transport/triage.py`).
+Belongs here: the order of rows. Does not: the distances of domains (`transport/triage.py`).
 
 Continued pre-training on the nearest domain is the simplest rival of any selector (Gururangan et al., "Don't Stop
 Pretraining", ACL 2020): a selector's gain over these rows is due to its selection within the domain.
@@ -12,9 +12,7 @@ import polars as pl
 from getmore_assets.corpus.identity import draws
 from getmore_assets.selection.ranking import rank_by_score
 
-_SPARE = (
-    2.0  # size of the nearest domains, times the budget: a comparison at equal tokens may need more than the budget
-)
+_SIZE = 2.0  # of the nearest domains, times the budget, as a comparison at equal tokens may need more than the budget
 
 
 def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spend: float, seed: int) -> pl.DataFrame:
@@ -32,9 +30,9 @@ def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spen
         on.
     """
     rows = eligible.with_columns(pl.Series("price", price)).join(nearness, on="domain", how="left")
-    held = rows.group_by("domain", "nearness").agg(pl.col("price").sum()).sort("nearness", nulls_last=True)
-    before = held["price"].cum_sum() - held["price"]
-    turns = held.select("domain", turn=(before >= _SPARE * spend).cast(pl.Int64).cum_sum())
+    domains = rows.group_by("domain", "nearness").agg(pl.col("price").sum()).sort("nearness", nulls_last=True)
+    before = domains["price"].cum_sum() - domains["price"]
+    turns = domains.select("domain", turn=(before >= _SIZE * spend).cast(pl.Int64).cum_sum())
     turn = eligible.select("domain").join(turns, on="domain", maintain_order="left")["turn"].to_numpy()
     score = turn + draws(eligible["id"], f"domain-{seed}")
     return rank_by_score(eligible.with_columns(pl.Series("score", score)))

@@ -19,10 +19,10 @@ def nearness_to_mean(x: Rows, y: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return minus the cosine similarity of each candidate with the target's mean: `[n]`, float64."""
     mean = (b @ y).astype(np.float32)
     mean /= max(float(np.linalg.norm(mean)), 1e-12)
-    out = np.empty(x.shape[0])
+    similarity = np.empty(x.shape[0])
     for start in range(0, x.shape[0], _BLOCK):
-        out[start : start + _BLOCK] = -(np.asarray(x[start : start + _BLOCK]) @ mean)
-    return out
+        similarity[start : start + _BLOCK] = np.asarray(x[start : start + _BLOCK]) @ mean
+    return -similarity
 
 
 def nearness(x: Rows, y: np.ndarray, memory_mb: int) -> np.ndarray:
@@ -38,21 +38,21 @@ def nearness(x: Rows, y: np.ndarray, memory_mb: int) -> np.ndarray:
 class _Queue:
     """The nearest candidates of one target: indices and similarities, `[k]`, nearest first, and the next to take."""
 
-    places: np.ndarray
+    indices: np.ndarray
     similarity: np.ndarray
     at: int = 0
 
-    def has_one(self, taken: np.ndarray) -> bool:
+    def skip(self, taken: np.ndarray) -> bool:
         """Go to the next candidate that is not taken (`[n]`, bool), and return whether there is one."""
-        while self.at < len(self.places) and taken[self.places[self.at]]:
+        while self.at < len(self.indices) and taken[self.indices[self.at]]:
             self.at += 1
-        return self.at < len(self.places)
+        return self.at < len(self.indices)
 
 
 def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory_mb: int) -> np.ndarray:
     """Let each target take its nearest remaining candidate in turn, until the budget is spent; returns indices: `[k]`.
 
-    Within a turn the closest pairs come first: where the budget ends within a turn, the farthest pairs are dropped.
+    Within a turn the closest pairs come first, so a budget that ends within a turn drops the farthest pairs.
 
     Args:
         x: Candidates: `[n, d]`, unit length.
@@ -69,18 +69,18 @@ def round_robin(x: Rows, y: np.ndarray, price: np.ndarray, budget: float, memory
     queues = [_Queue(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in range(m)]
     head, similarity, behind = np.empty(m, np.int64), np.empty(m, np.float32), np.arange(m)
     while len(order) < n:
-        ended = [target for target in behind if not queues[target].has_one(taken)]
+        ended = [target for target in behind if not queues[target].skip(taken)]
         if ended:  # only these targets search again, among the remaining candidates
-            longest = max(len(queues[target].places) for target in ended)
+            longest = max(len(queues[target].indices) for target in ended)
             k = min(max(_FIRST, 4 * longest), most, n - len(order))
-            for target, places, near in zip(ended, *nearest(x, y[ended], k, memory_mb, taken), strict=True):
-                queues[target] = _Queue(places.copy(), near.copy())  # a view would keep the arrays of all targets
+            for target, indices, near in zip(ended, *nearest(x, y[ended], k, memory_mb, taken), strict=True):
+                queues[target] = _Queue(indices.copy(), near.copy())  # a view would keep the arrays of all targets
         for target in behind:
             queue = queues[target]
-            head[target], similarity[target] = queue.places[queue.at], queue.similarity[queue.at]
+            head[target], similarity[target] = queue.indices[queue.at], queue.similarity[queue.at]
         for target in np.argsort(-similarity, kind="stable"):
             row = head[target]
-            if taken[row]:  # a closer target took it in this turn: this target takes another one in the next turn
+            if taken[row]:  # by a closer target in this turn; this target takes another row in the next turn
                 continue
             if spent + price[row] > budget:
                 return np.array(order, np.int64)
@@ -102,26 +102,26 @@ def nearest(
         memory_mb: Memory limit of a tile of targets with the results of all targets, in MiB.
         taken: Candidates to leave out: `[n]`, bool.
     """
-    places, similarity = np.empty((len(y), k), np.int64), np.empty((len(y), k), np.float32)
+    indices, similarity = np.empty((len(y), k), np.int64), np.empty((len(y), k), np.float32)
     # Memory per target: products with a block, the best of these, and the merge with the best so far.
     step = max(1, memory_mb * 2**20 // 4 // (4 * _BLOCK + 6 * _ENTRY * k))
     for start in range(0, len(y), step):
         tile = slice(start, start + step)
-        places[tile], similarity[tile] = _nearest(x, torch.from_numpy(np.ascontiguousarray(y[tile])), k, taken)
-    return places, similarity
+        indices[tile], similarity[tile] = _nearest(x, torch.from_numpy(np.ascontiguousarray(y[tile])), k, taken)
+    return indices, similarity
 
 
 def _nearest(x: Rows, targets: torch.Tensor, k: int, taken: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    best, places = torch.empty(len(targets), 0), torch.empty(len(targets), 0, dtype=torch.int64)
+    best, indices = torch.empty(len(targets), 0), torch.empty(len(targets), 0, dtype=torch.int64)
     for start in range(0, x.shape[0], _BLOCK):
         products = targets @ _block(x, start, _BLOCK).T
         if taken is not None:
             products[:, torch.from_numpy(taken[start : start + _BLOCK])] = -torch.inf
-        here, at = products.topk(min(k, products.shape[1]), 1)
-        best, places = torch.cat([best, here], 1), torch.cat([places, at + start], 1)
+        similar, at = products.topk(min(k, products.shape[1]), 1)
+        best, indices = torch.cat([best, similar], 1), torch.cat([indices, at + start], 1)
         best, order = best.topk(min(k, best.shape[1]), 1)
-        places = places.gather(1, order)
-    return places.numpy(), best.numpy()
+        indices = indices.gather(1, order)
+    return indices.numpy(), best.numpy()
 
 
 def _block(x: Rows, start: int, rows: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Quotas: a share of the budget for each part of the target, so that a large part does not drown a small one.
+"""Quotas: a share of the budget for each part of the target, so that a large part does not take all of the budget.
 
 Belongs here: the context of one part, and the order of turns. Does not: how a selector ranks for a part
 (`selectors.py`).
@@ -19,7 +19,7 @@ from getmore_assets.config import Quotas
 from getmore_assets.corpus.target import shares_of, weighed
 from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.passes import best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import Solution, solve
 
@@ -55,7 +55,7 @@ class Part(SelectionContext):
 
     @cached_property
     def _solved(self) -> Solution:
-        settings, problem = self.task.transport, pose(self.x, self.y, self.rows["weight"].to_numpy())
+        settings, problem = self.task.transport, build_problem(self.x, self.y, self.rows["weight"].to_numpy())
         return solve(
             best_pass(problem, settings.memory_mb),
             self.epsilon,
@@ -88,13 +88,13 @@ def parts(context: SelectionContext, quotas: Quotas) -> list[tuple[Part, float]]
 
 
 def in_turn(
-    orders: Sequence[np.ndarray], wanted: Sequence[float], price: np.ndarray, spend: float
+    orders: Sequence[np.ndarray], shares: Sequence[float], price: np.ndarray, spend: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let parts take turns until the budget is spent, or no candidate is left.
 
     Args:
         orders: All candidates in the order of each part: `[n]`.
-        wanted: Share of the budget of each part.
+        shares: Share of the budget of each part.
         price: Price of each candidate, 1 or its tokens: `[n]`.
         spend: The budget, in the same unit.
 
@@ -105,7 +105,7 @@ def in_turn(
     order: list[int] = []
     by: list[int] = []
     while spent.sum() < spend and len(order) < len(price):
-        turn = int(np.argmin(spent / np.asarray(wanted)))
+        turn = int(np.argmin(spent / np.asarray(shares)))
         while taken[orders[turn][at[turn]]]:
             at[turn] += 1
         row = int(orders[turn][at[turn]])

@@ -37,30 +37,30 @@ class TrialRun:
 
 
 def run(
-    trials: Trials, entrants: dict[str, Callable[[], list[str]]], seeds: tuple[int, ...] = (0, 1)
+    trials: Trials, contestants: dict[str, Callable[[], list[str]]], seeds: tuple[int, ...] = (0, 1)
 ) -> list[TrialRun]:
     """Warm the base up on the first picks of each contestant, at equal tokens; return the results, best first.
 
     Args:
         trials: The trials, which warm up and measure losses.
-        entrants: For each contestant's name, a function that returns its ids for a small budget, best first.
+        contestants: For each contestant's name, a function that returns its ids for a small budget, best first.
         seeds: Seeds of the warm-ups; a contestant's loss is the mean over them.
     """
-    chosen, seconds = {}, {}
-    for name, choose in entrants.items():
+    picks, seconds = {}, {}
+    for name, pick in contestants.items():
         began = time.monotonic()
-        chosen[name] = trials.context.texts_of(choose())
+        picks[name] = trials.context.texts_of(pick())
         seconds[name] = time.monotonic() - began
     validation = trials.context.split("validation", _MOST_TEXTS)
-    blocks = min(trials.blocks(texts) for texts in chosen.values())
-    heats = []
-    for name, texts in chosen.items():
+    blocks = min(trials.blocks(texts) for texts in picks.values())
+    results = []
+    for name, texts in picks.items():
         began, losses = time.monotonic(), []
         for seed in seeds:
             model, tokenizer = trials.base()
             trials.warm(model, tokenizer, texts, seed, blocks)
             losses.append(trials.loss(model, tokenizer, validation))
-        heat = TrialRun(name, float(np.mean(losses)), blocks, seconds[name] + time.monotonic() - began)
-        log.info("race: %s, perplexity %.2f on validation", name, math.exp(heat.loss))
-        heats.append(heat)
-    return sorted(heats, key=lambda heat: (heat.loss, heat.entrant))
+        result = TrialRun(name, float(np.mean(losses)), blocks, seconds[name] + time.monotonic() - began)
+        log.info("race: %s, perplexity %.2f on validation", name, math.exp(result.loss))
+        results.append(result)
+    return sorted(results, key=lambda result: (result.loss, result.entrant))

@@ -40,8 +40,8 @@ def numbered(candidates: pl.DataFrame) -> pl.DataFrame:
 
 def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Return candidates with `rank` and `score`, a hash of id and seed: the same order on any machine."""
-    drawn = draws(candidates["id"], f"random-{seed}")
-    return rank_by_score(candidates.with_columns(pl.Series("score", drawn)))
+    scores = draws(candidates["id"], f"random-{seed}")
+    return rank_by_score(candidates.with_columns(pl.Series("score", scores)))
 
 
 def by_score(context: SelectionContext, scores: np.ndarray, **facts: Any) -> Ranking:

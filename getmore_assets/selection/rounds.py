@@ -1,10 +1,11 @@
 """GOT-D in rounds: solve again with the picks in the pool's weights, so that later rounds pick what is still missing.
 
-Belongs here: the rounds, and the distance before each. Does not: λ (`strength.py`), or one-shot GOT-D (`gradient.py`).
+Belongs here: the rounds, and the distance before each. Does not: λ (`lambda_estimate.py`), or one-shot GOT-D
+(`gradient.py`).
 
-The paper uses the first-order term of OT(λ D_U + (1 - λ) D_S, D_R) in λ (Eq. 7) once, at D_S. So nothing prevents it
-from picking many similar rows. Here each round picks a share of the budget, the potentials are solved again (from the
-last g: a few passes), and the gradient at the new weights shows what is still missing. After r of R rounds the weights
+The paper uses the first-order term of OT(λ D_U + (1 - λ) D_S, D_R) in λ (Eq. 7) once, at D_S, and so may pick many
+similar rows. Here each round picks a share of the budget, the potentials are solved again (from the last g: a few
+passes), and the gradient at the new weights shows what is still missing. After r of R rounds the weights
 are a = s D_U + (1 - s) D_S with s = λ r / R: the picks have the share that they reach at the end, and the pool stands
 for the rows not yet picked. So rounds go in equal steps from D_S to λ D_U + (1 - λ) D_S, and one round is the paper.
 """
@@ -17,13 +18,13 @@ import numpy as np
 from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.marginal import TargetMarginal
 from getmore_assets.transport.passes import best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.rows import Rows
 from getmore_assets.transport.solver import NotConvergedError, Solution, solve
 
 log = logging.getLogger(__name__)
 
-_SPARE = 8  # damping considers so many times the rows that a round can take
+_CONSIDERED = 8  # times the rows that a round can take, with damping
 _WARM_PASSES = 60  # a warm start that needs more passes is worse than a start from scratch
 _TOLERANCE = 5e-3  # L1 error of the marginal: enough for ranking, and the next round corrects it
 
@@ -41,7 +42,7 @@ class Plan:
         relaxation: Relaxation of the target marginal, absolute; None for none.
         max_passes: Passes over all candidates before a solve gives up.
         memory_mb: Memory limit of a pass, in MiB.
-        known: g (`[m]`) and f (`[n]`) of the pool alone, where they are solved already: one round then selects exactly
+        known: g (`[m]`) and f (`[n]`) of the pool alone, if they are solved already, so that one round selects exactly
             the rows of `got-d`.
     """
 
@@ -78,7 +79,7 @@ class Plan:
             NotConvergedError: After `max_passes`.
         """
         a = self.weights(picks, share) if len(picks) else None
-        tile_pass = best_pass(pose(self.x, self.y, self.b, a), self.memory_mb)
+        tile_pass = best_pass(build_problem(self.x, self.y, self.b, a), self.memory_mb)
 
         def from_g(g: np.ndarray | None, most: int) -> Solution:
             return solve(
@@ -190,8 +191,8 @@ def pick(
 def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
     """Return the remaining candidates in the order of the round: `[k]`.
 
-    Without damping this is the order of potentials. With damping, rows are read in this order until enough of them fill
-    the round's budget; those that are too similar to a row before them are moved behind these.
+    Without damping this is the order of potentials. With damping, rows are considered in this order until enough of
+    them fill the round's budget, and rows that are too similar to an earlier row are moved to the end of these.
 
     Args:
         x: All candidates: `[n, d]`, unit length.
@@ -202,26 +203,26 @@ def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, dampin
     """
     if damping is None:
         return ranked
-    look = ranked[: int(min(len(ranked), _SPARE * max(left / float(price.mean()), 1)))]
-    vectors, waits = _rows(x, look), np.zeros(len(look), bool)
+    look = ranked[: int(min(len(ranked), _CONSIDERED * max(left / float(price.mean()), 1)))]
+    vectors, postponed = _rows(x, look), np.zeros(len(look), bool)
     seen = kept = 0
-    paid = 0.0
-    while seen < len(look) and paid < left:
-        waits[seen] = kept > 0 and float((vectors[:kept] @ vectors[seen]).max()) >= damping
-        if not waits[seen]:
-            vectors[kept] = vectors[seen]  # overwrite read vectors, so that those of kept rows are contiguous
-            kept, paid = kept + 1, paid + price[look[seen]]
+    spent = 0.0
+    while seen < len(look) and spent < left:
+        postponed[seen] = kept > 0 and float((vectors[:kept] @ vectors[seen]).max()) >= damping
+        if not postponed[seen]:
+            vectors[kept] = vectors[seen]  # overwrite earlier vectors, so that those of kept rows are contiguous
+            kept, spent = kept + 1, spent + price[look[seen]]
         seen += 1
-    look, waits = look[:seen], waits[:seen]
-    return np.concatenate([look[~waits], look[waits], ranked[seen:]])
+    look, postponed = look[:seen], postponed[:seen]
+    return np.concatenate([look[~postponed], look[postponed], ranked[seen:]])
 
 
 def _rows(x: Rows, rows: np.ndarray) -> np.ndarray:
     """Return some rows of a matrix that can only be sliced: `[len(rows), d]`."""
-    out = np.empty((len(rows), x.shape[1]), np.float32)
+    gathered = np.empty((len(rows), x.shape[1]), np.float32)
     block = 65_536
     for start in range(0, x.shape[0], block):
-        here = (rows >= start) & (rows < start + block)
-        if here.any():
-            out[here] = np.asarray(x[start : min(start + block, x.shape[0])])[rows[here] - start]
-    return out
+        inside = (rows >= start) & (rows < start + block)
+        if inside.any():
+            gathered[inside] = np.asarray(x[start : min(start + block, x.shape[0])])[rows[inside] - start]
+    return gathered

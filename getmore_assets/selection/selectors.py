@@ -1,7 +1,7 @@
 """One interface for all selectors: selection context and budget in, all candidates by rank out.
 
-Belongs here: calling a selector, once or for each part of the target. Does not: which selectors there are
-(`getmore_assets/selectors/`), or how they rank.
+Belongs here: calling a selector, once or for each part of the target. Does not: the selectors
+(`getmore_assets/selectors/`), or their algorithms.
 """
 
 import math
@@ -39,19 +39,19 @@ def _by_quotas(context: SelectionContext, chosen: Selector, budget: Budget) -> R
 
     assert chosen.quotas is not None
     alone, (prices, spend) = chosen.model_copy(update={"quotas": None}), price(context, budget)
-    place = pl.DataFrame({"id": context.eligible["id"], "place": np.arange(len(prices))})
-    parts, wanted = zip(*quotas.parts(context, chosen.quotas), strict=True)
+    indices = pl.DataFrame({"id": context.eligible["id"], "index": np.arange(len(prices))})
+    parts, shares = zip(*quotas.parts(context, chosen.quotas), strict=True)
     orders, scores, facts = [], [], []
-    for part, share in zip(parts, wanted, strict=True):
-        its = math.ceil(share * spend)
-        ranked = rank(part, alone, Budget(tokens=its) if budget.tokens is not None else Budget(rows=its))
-        by_rank = ranked.rows.join(place, on="id", maintain_order="left")
-        orders.append(by_rank["place"].to_numpy())
-        scores.append(by_rank.sort("place")["score"].to_numpy())
+    for part, share in zip(parts, shares, strict=True):
+        size = math.ceil(share * spend)
+        ranked = rank(part, alone, Budget(tokens=size) if budget.tokens is not None else Budget(rows=size))
+        by_rank = ranked.rows.join(indices, on="id", maintain_order="left")
+        orders.append(by_rank["index"].to_numpy())
+        scores.append(by_rank.sort("index")["score"].to_numpy())
         facts.append(ranked.facts)
-    order, by = quotas.in_turn(orders, wanted, prices, spend)
+    order, by = quotas.in_turn(orders, shares, prices, spend)
     score = np.min(scores, axis=0)
     score[order] = np.array(scores)[by, order]
-    found = {part.name: {"share": wanted[n], "picks": int((by == n).sum()), **facts[n]} for n, part in enumerate(parts)}
-    moved = [one["lambda"] * share for one, share in zip(facts, wanted, strict=True) if "lambda" in one]
-    return by_order(context, order, score, quotas=found, **({"lambda": sum(moved)} if moved else {}))
+    of_parts = {p.name: {"share": shares[n], "picks": int((by == n).sum()), **facts[n]} for n, p in enumerate(parts)}
+    lambdas = [part["lambda"] * share for part, share in zip(facts, shares, strict=True) if "lambda" in part]
+    return by_order(context, order, score, quotas=of_parts, **({"lambda": sum(lambdas)} if lambdas else {}))

@@ -1,7 +1,7 @@
-"""Trials: small warm-ups on which a selector's decision is based: the probe that measures λ, the trial runs of a race.
+"""Trials: small warm-ups for a selector's decision, namely estimating λ, and the trial runs of a race.
 
-Belongs here: warming the base up on some candidates, and measuring losses. Does not: the decisions (`strength.py`,
-`race.py`). The target's test split is not read.
+Belongs here: warming the base up on some candidates, and measuring losses. Does not: the decisions
+(`lambda_estimate.py`, `race.py`). The target's test split is not read.
 """
 
 import gc
@@ -22,14 +22,14 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import unfinished
 from getmore_assets.progress import progress
 from getmore_assets.selection.context import SelectionContext
-from getmore_assets.selection.strength import LossChanges
+from getmore_assets.selection.lambda_estimate import LossChanges
 from getmore_assets.training import evaluation, language_models, phases
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.losses import mean_losses
 
 _HELD_OUT = 10  # every tenth pick is not trained on
 _MOST_TEXTS = 500  # largest sample for measuring losses
-_AMONG = 10  # times the budget: the loss difference is measured for so many candidates, those with the lowest f
+_MEASURED = 10  # times the budget: the loss difference is measured for so many candidates, those with the lowest f
 CHARS = 256  # characters of a text on which a loss for ranking is measured
 
 
@@ -72,10 +72,10 @@ class Trials:
         recipe = self.context.task.warmup
         # Each trial has a folder of its own: only the same trial may resume from the checkpoints of a killed one.
         work = self.context.work / "trials" / fingerprint(hash_lines(texts), recipe, seed, blocks)[:16]
-        made, _ = phases.warm_up(model, tokenizer, self.objective, texts, recipe, seed, blocks, work)
+        packed, _ = phases.warm_up(model, tokenizer, self.objective, texts, recipe, seed, blocks, work)
         shutil.rmtree(work, ignore_errors=True)
         gc.collect()
-        return len(made)
+        return len(packed)
 
     def blocks(self, texts: list[str]) -> int:
         """Return the number of whole blocks of tokens in the texts."""
@@ -91,9 +91,9 @@ class Trials:
         if not self.general:
             fix = "Set corpus.held_out above 0, give `general`, or give the number"
             raise BadInput("selection.rounds.lambda", "auto needs general text of the pool to measure on", fix)
-        held = self.context.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
+        held_out = self.context.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
         trained = self.context.texts_of([id_ for at, id_ in enumerate(ids) if at % _HELD_OUT])
-        measured = (self.general, held, self.context.split("validation", _MOST_TEXTS))
+        measured = (self.general, held_out, self.context.split("validation", _MOST_TEXTS))
         model, tokenizer = self.base()
         before = [self.loss(model, tokenizer, texts) for texts in measured]
         self.warm(model, tokenizer, trained, seed=0)
@@ -114,7 +114,7 @@ class Trials:
 
         return self._losses(tuned, fingerprint(hash_lines(texts), self.context.task.warmup), rows)
 
-    def _losses(self, make: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
+    def _losses(self, load: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
         """Return losses of candidates: read those that an earlier selector or run measured, measure the others.
 
         The seconds that read losses took, including the model's tuning, are added to the context's `spared`.
@@ -129,11 +129,11 @@ class Trials:
         context.spared.append(float(known.join(ids, on="id", how="semi")["seconds"].sum()))
         if missing.height:
             began = time.monotonic()
-            (model, tokenizer), measured = make(), np.empty(missing.height)
+            (model, tokenizer), measured = load(), np.empty(missing.height)
             with progress(missing.height, "losses", "row") as bar:
-                for places, texts in context.texts(missing["id"]):
+                for indices, texts in context.texts(missing["id"]):
                     cut = [text[:CHARS] for text in texts]
-                    measured[places] = mean_losses(model, tokenizer, self.objective, cut, length)
+                    measured[indices] = mean_losses(model, tokenizer, self.objective, cut, length)
                     bar.update(len(texts))
             each = (time.monotonic() - began) / missing.height
             known = pl.concat([known, missing.with_columns(loss=pl.Series(measured), seconds=pl.lit(each))])
@@ -162,7 +162,7 @@ def gain(context: SelectionContext, price: np.ndarray, spend: float) -> np.ndarr
     measured.
     """
     ranked = np.argsort(context.f, kind="stable")
-    near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _AMONG * spend)) + 1])
+    near = np.sort(ranked[: int(np.searchsorted(np.cumsum(price[ranked]), _MEASURED * spend)) + 1])
     measured = difference(context, near)
     gains = np.full(len(price), measured.max())
     gains[near] = measured

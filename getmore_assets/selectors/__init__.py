@@ -9,8 +9,8 @@ from pkgutil import iter_modules
 
 from getmore_assets.selectors.kind import Kind
 
-_FILES = [found.name for found in iter_modules(__path__) if found.name != "kind"]
-_FOUND: list[Kind] = [import_module(f"{__name__}.{name}").KIND for name in _FILES]
+_MODULES = [module.name for module in iter_modules(__path__) if module.name != "kind"]
+_KINDS: list[Kind] = [import_module(f"{__name__}.{name}").KIND for name in _MODULES]
 
-#: Name in the task file → selector.
-KINDS = {kind.name: kind for kind in _FOUND}
+#: The selectors by their name in the task file.
+KINDS = {kind.name: kind for kind in _KINDS}

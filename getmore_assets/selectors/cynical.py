@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _PICKING = Picking(
     how="each round picks rows with n-grams that pool and picks lack so far; rows that no round picked follow by score",
-    anew="with another budget, rounds of another size pick other rows",
-    sooner="it would have to have more of the target's n-grams that the picks before it lack",
-    later="candidates with more of the missing n-grams might leave it out",
+    other_budget="with another budget, rounds of another size pick other rows",
+    to_select="it would have to have more of the target's n-grams that the picks before it lack",
+    to_drop="candidates with more of the missing n-grams might leave it out",
 )
 
 

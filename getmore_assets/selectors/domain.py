@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _PICKING = Picking(
     how="rows of the nearest domains, as many domains as hold twice the budget, are drawn at random",
-    anew="with another budget, rows of more or of fewer domains are drawn",
-    sooner="its random number would have to be lower, or its domain among the nearest",
-    later="a higher random number, or a domain that is further from the target, might leave it out",
+    other_budget="with another budget, rows of more or of fewer domains are drawn",
+    to_select="its random number would have to be lower, or its domain among the nearest",
+    to_drop="a higher random number, or a domain that is further from the target, might leave it out",
 )
 
 

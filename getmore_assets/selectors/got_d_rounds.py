@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _PICKING = Picking(
     how="each round picks by potentials that count the picks so far; rows that no round picked follow by the last ones",
-    anew="with another budget, rounds of another size pick other rows",
-    sooner="its potential would have to be among the lowest of the remaining rows in one of the rounds",
-    later="candidates with a lower potential in the round that picks it might leave it out",
+    other_budget="with another budget, rounds of another size pick other rows",
+    to_select="its potential would have to be among the lowest of the remaining rows in one of the rounds",
+    to_drop="candidates with a lower potential in the round that picks it might leave it out",
 )
 
 
@@ -23,23 +23,23 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
     from getmore_assets.selection import rounds
     from getmore_assets.selection.budget import within_budget
     from getmore_assets.selection.gradient import calibrated_gradient
+    from getmore_assets.selection.lambda_estimate import estimated_lambda
     from getmore_assets.selection.ranking import by_order, by_score, price
-    from getmore_assets.selection.strength import strength
     from getmore_assets.selection.trials import Trials, gain
 
-    asked, (prices, spend), facts = chosen.rounds, price(context, budget), {}
-    share = asked.lambda_
+    settings, (prices, spend), facts = chosen.rounds, price(context, budget), {}
+    share = settings.lambda_
     if share == AUTO:
         one_shot = by_score(context, calibrated_gradient(context.f)).rows
         moves = Trials(context).moves(within_budget(one_shot, budget)["id"].to_list())
-        share, facts["losses"] = strength(moves), moves.__dict__
-    bonus = asked.loss * context.epsilon * gain(context, prices, spend) if asked.loss else 0.0
-    plan = rounds.plan_of(context)
-    picked = rounds.pick(plan, prices, spend, asked.rounds, float(share), damping=asked.damping, bonus=bonus)
+        share, facts["losses"] = estimated_lambda(moves), moves.__dict__
+    bonus = settings.loss * context.epsilon * gain(context, prices, spend) if settings.loss else 0.0
+    plan, damping = rounds.plan_of(context), settings.damping
+    picked = rounds.pick(plan, prices, spend, settings.rounds, float(share), damping=damping, bonus=bonus)
     scores = picked.f.copy()
     scores[picked.order] = picked.score
-    found = {"lambda": float(share), "costs": picked.costs, "picks_by_round": picked.by_round}
-    return by_order(context, picked.order, scores, **found, **facts)
+    result = {"lambda": float(share), "costs": picked.costs, "picks_by_round": picked.by_round}
+    return by_order(context, picked.order, scores, **result, **facts)
 
 
 def _asks_a_model(chosen: "Selector") -> bool:
@@ -47,9 +47,9 @@ def _asks_a_model(chosen: "Selector") -> bool:
 
 
 def _picking(chosen: "Selector") -> Picking | None:
-    asked = chosen.rounds
-    once = asked.rounds == 1 and asked.damping is None and not asked.loss  # the same as `got-d`
-    return None if once else _PICKING
+    settings = chosen.rounds
+    is_got_d = settings.rounds == 1 and settings.damping is None and not settings.loss
+    return None if is_got_d else _PICKING
 
 
 KIND = Kind(

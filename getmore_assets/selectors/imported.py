@@ -20,18 +20,18 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
 
     assert chosen.imported is not None
     rows = imported.read(chosen.imported, context.task)
-    place = context.eligible.select("id").with_columns(place=np.arange(context.eligible.height))
-    joined = rows.join(place, on="id", how="left", maintain_order="left")
-    others = joined.filter(pl.col("place").is_null())
+    indices = context.eligible.select("id").with_columns(index=np.arange(context.eligible.height))
+    joined = rows.join(indices, on="id", how="left", maintain_order="left")
+    others = joined.filter(pl.col("index").is_null())
     if others.height == joined.height:
         what = f"none of its {joined.height} rows may be chosen, the first is {others['origin'][0]}"
         raise BadInput(chosen.imported.path, what, "Check that these rows were chosen from this pool")
-    order = joined["place"].drop_nulls().to_numpy()
+    order = joined["index"].drop_nulls().to_numpy()
     scores = np.full(context.eligible.height, float(len(order)))
     scores[order] = np.arange(len(order))
     facts = {"imported": joined.height, "not_candidates": others.height, "first": others["origin"].head(10).to_list()}
-    taken = by_order(context, order, scores, **facts)
-    return Ranking(taken.rows.head(len(order)), facts)  # only rows that the other tool chose
+    ranking = by_order(context, order, scores, **facts)
+    return Ranking(ranking.rows.head(len(order)), facts)  # only rows that the other tool chose
 
 
 KIND = Kind(

@@ -22,15 +22,15 @@ class Picking:
 
     Attributes:
         how: How it picks, and in which order the other rows follow.
-        anew: The effect of a changed budget.
-        sooner: A change that would select a row.
-        later: A change that would leave a row out.
+        other_budget: The effect of another budget.
+        to_select: A change that would select a row.
+        to_drop: A change that would leave a row out.
     """
 
     how: str
-    anew: str
-    sooner: str
-    later: str
+    other_budget: str
+    to_select: str
+    to_drop: str
 
 
 def _never(_chosen: "Selector") -> bool:
@@ -50,15 +50,15 @@ class Kind:
         ranks_by: What candidates are ranked by, for the table in the documentation.
         rank: Ranks all candidates of a selection context for a budget.
         settings: Fields of the task file's selector that apply: `seed` for a selector that draws at random, `quotas`
-            for a selector that reads the target's rows, so that each part of the target can have its own ranking.
+            for a selector that can rank for each part of the target separately.
         reads: VECTORS, POTENTIALS or both: the time of computing them is part of the selector's cost.
         asks_a_model: Whether the selector needs the base model.
         plans: Whether the first picks depend on the budget.
-        picking: How the selector picks row by row; None where it takes the lowest scores.
+        picking: How the selector picks row by row; None if it takes the lowest scores.
         of_another_tool: Whether the order comes from another tool.
         rows_nest: For a selector that picks row by row: whether a smaller budget of rows takes the first of the same
             picks.
-        to_be_taken: A change besides score and budget that would select a row; empty where none is known.
+        to_be_taken: A change besides score and budget that would select a row; empty if none is known.
     """
 
     name: str

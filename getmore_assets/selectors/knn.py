@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _PICKING = Picking(
     how="each target row takes, in its turn, the nearest candidate left; rows that no turn took follow by nearness",
-    anew="with another budget, target rows take another number of turns",
-    sooner="it would have to be the nearest candidate left in a target row's turn: its score does not decide that",
-    later="candidates nearer to the target rows might leave it out: a turn takes the nearest remaining one",
+    other_budget="with another budget, target rows take another number of turns",
+    to_select="it would have to be the nearest candidate left in a target row's turn: its score does not decide that",
+    to_drop="candidates nearer to the target rows might leave it out: a turn takes the nearest remaining one",
 )
 
 

@@ -24,16 +24,18 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
     tokens = spend * (1.0 if budget.tokens is not None else float(context.n_tokens.mean()))
     small = Budget(tokens=max(1, int(chosen.share * tokens)))
 
-    def of(entrant: "Selector") -> Callable[[], list[str]]:
-        def choose() -> list[str]:
-            return within_budget(rank(context, entrant, small).rows, small)["id"].to_list()
+    def first_picks(contestant: "Selector") -> Callable[[], list[str]]:
+        def pick() -> list[str]:
+            return within_budget(rank(context, contestant, small).rows, small)["id"].to_list()
 
-        return choose
+        return pick
 
-    heats = race.run(Trials(context), {one.called: of(one) for one in chosen.entrants})
-    winner = next(one for one in chosen.entrants if one.called == heats[0].entrant)
-    won = rank(context, winner, budget)
-    return Ranking(won.rows, {**won.facts, "winner": winner.called, "heats": [heat.__dict__ for heat in heats]})
+    contestants = {contestant.called: contestant for contestant in chosen.entrants}
+    results = race.run(Trials(context), {name: first_picks(each) for name, each in contestants.items()})
+    winner = contestants[results[0].entrant]
+    ranking = rank(context, winner, budget)
+    heats = [result.__dict__ for result in results]
+    return Ranking(ranking.rows, {**ranking.facts, "winner": winner.called, "heats": heats})
 
 
 KIND = Kind(

@@ -1,6 +1,6 @@
-"""The stages of the pipeline as data and work, without Dagster: the table, one module a stage, and how each is made.
+"""The stages of the pipeline, without Dagster: one module per stage, their table, and materializing them.
 
-Belongs here: what a stage reads, depends on, makes and is checked for; reuse; the plan and the reproduction that
-follow from it. Does not: Dagster (`defs/`), programs that run in a process of their own (`workers/`), or what needs no
-task (`corpus/`, `transport/`, `selection/`, `training/`, `reporting/`).
+Belongs here: inputs, settings, columns and checks of each stage; caching; plan and reproduction. Does not: Dagster
+(`defs/`), programs that run in a process of their own (`workers/`), or what needs no task (`corpus/`, `transport/`,
+`selection/`, `training/`, `reporting/`).
 """

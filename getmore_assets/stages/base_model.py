@@ -1,4 +1,4 @@
-"""`base_model`: the model before."""
+"""`base_model`: the model before the warm-up."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.models import find_model, model_fingerprint
 from getmore_assets.reporting import figures
-from getmore_assets.stages.job import Job, StageResult
 from getmore_assets.stages.stage import Stage
+from getmore_assets.stages.stage_context import StageContext, StageResult
 from getmore_assets.workers.training_contracts import TRAIN_BASE, BaseSpec
 
 
@@ -23,28 +23,28 @@ def _settings(task: Task) -> Any:
     ]
 
 
-def _make(job: Job) -> StageResult:
-    folder = job.lake.folder("models", "base_model") / job.fingerprint[:16]
-    tables = {name: job.table(name) for name in ("raw_corpus", "target_data")}
-    done = job.launch(TRAIN_BASE, BaseSpec(**job.common, **tables, act="base", folder=folder))
+def _compute(context: StageContext) -> StageResult:
+    folder = context.lake.folder("models", "base_model") / context.fingerprint[:16]
+    tables = {name: context.table(name) for name in ("raw_corpus", "target_data")}
+    done = context.launch(TRAIN_BASE, BaseSpec(**context.common, **tables, act="base", folder=folder))
     if done.curve:
         what = "head of the base model" if done.head_trained else "base model"
-        figures.curve(done.curve, f"Training of the {what}", job.figure("curve"))
-    return StageResult(done.rows, {**done.given(), "pool": pool.pool_key(job.task)}, folders={"model": str(folder)})
+        figures.curve(done.curve, f"Training of the {what}", context.figure("curve"))
+    return StageResult(done.rows, {**done.given(), "pool": pool.pool_key(context.task)}, folders={"model": str(folder)})
 
 
 STAGE = Stage(
     name="base_model",
-    description="The model before: from the hub, from a folder, or a small one trained on a sample of the pool. "
-    "Where a checkpoint lacks the language-modelling head, the head alone is trained first, the same "
-    "for every selector.",
+    description="The model before the warm-up: from the hub, from a folder, or a small model trained on a sample of "
+    "the pool. If a checkpoint has no language-modelling head, the head alone is trained first, the same for every "
+    "selector.",
     group="inputs",
     kinds=frozenset({"huggingface", "torch"}),
     code_version="3",
     settings=_settings,
-    make=_make,
+    compute=_compute,
     reads=("raw_corpus", "target_data"),
-    # Rows that the pool gains do not make it another model; rows to be evaluated on must not be in its sample.
+    # New rows of the pool do not change the model; evaluated rows do, because its sample must not contain them.
     versions={"raw_corpus": "pool", "target_data": "evaluated_version"},
     tracked=True,
     on_gpu=True,

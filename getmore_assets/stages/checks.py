@@ -1,7 +1,7 @@
-"""What an asset check of a stage is, and what it may look at.
+"""Asset checks as data: the check, its context and its result.
 
-Belongs here: how a check is declared. Does not: what a stage is checked for, which stands in the module of the stage,
-or how Dagster shows it (`defs/assets.py`).
+Belongs here: declaring a check. Does not: the checks of a stage, which are in the stage's module, or their Dagster
+definitions (`defs/assets.py`).
 """
 
 from collections.abc import Callable
@@ -16,45 +16,45 @@ from getmore_assets.records import Record, Records
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a check found: whether what must hold does, and JSON-like values that were measured."""
+class CheckResult:
+    """The result of a check: whether it passed, and the measured values as JSON-like metadata."""
 
     passed: bool
     metadata: JsonObject
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What a check looks at: a task, and what the stages left of it."""
+class CheckContext:
+    """The task and the stage that a check is evaluated for."""
 
     task: Task
     stage: str
 
     @property
     def record(self) -> Record:
-        """The record of the stage that is checked."""
-        return self.of(self.stage)
+        """The record of the stage."""
+        return self.record_of(self.stage)
 
     @property
     def rows(self) -> pl.LazyFrame:
-        """The rows of the stage's table that are the target's."""
+        """The target's rows of the stage's table."""
         return self.record.table_ref().of_target(self.task.name)
 
-    def of(self, stage: str) -> Record:
+    def record_of(self, stage: str) -> Record:
         """Return the record of any stage.
 
         Raises:
-            BadInput: It has not been made.
+            BadInput: The stage has not been materialized.
         """
-        return Records(Lake(self.task.lake), self.task.name).require(stage, made_first(stage))
+        return Records(Lake(self.task.lake), self.task.name).require(stage, materialize_first(stage))
 
 
-def made_first(stage: str) -> str:
-    """Return what to do where a stage has not been made."""
+def materialize_first(stage: str) -> str:
+    """Return the fix to suggest if a stage has not been materialized."""
     return f"Materialize {stage} first, or run the pipeline"
 
 
-Evaluate = Callable[[Checked], Finding]
+Evaluate = Callable[[CheckContext], CheckResult]
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Check:
     """An asset check of one target.
 
     Attributes:
-        name: Of the check.
-        description: What must hold.
-        evaluate: Looks whether it holds.
-        blocking: Whether later stages wait for it. A check that does not block gives advice.
-        reads: Other stages that it looks at.
-        looks_outside: Whether it depends on more than the records of its stage and of those before, such as a source
-            or earlier materializations. Another check's last result stands as long as these records do.
-        stage: Whose check it is; the table (`table.py`) says it.
+        name: The name of the check.
+        description: The condition that must hold.
+        evaluate: Evaluates the check.
+        blocking: Whether a failed check stops later stages; otherwise it is a warning.
+        reads: Other stages that the check reads.
+        cacheable: Whether the result depends only on the records of the stage and of the stages before it. A check of
+            sources or of earlier materializations is not cacheable.
+        stage: The stage of the check; set by `table.py`.
     """
 
     name: str
@@ -77,15 +77,15 @@ class Check:
     evaluate: Evaluate
     blocking: bool = False
     reads: tuple[str, ...] = ()
-    looks_outside: bool = False
+    cacheable: bool = True
     stage: str = ""
 
 
 def check(*, description: str = "", blocking: bool = False, reads: tuple[str, ...] = ()) -> Callable[[Evaluate], Check]:
-    """Declare a check by a function: its name and, where `description` is not given, its docstring are the check's."""
+    """Turn a function into a check that takes its name and, without `description`, its docstring."""
 
     def declare(evaluate: Evaluate) -> Check:
-        said = description or " ".join((evaluate.__doc__ or "").split())
-        return Check(evaluate.__name__, said, evaluate, blocking, reads)
+        text = description or " ".join((evaluate.__doc__ or "").split())
+        return Check(evaluate.__name__, text, evaluate, blocking, reads)
 
     return declare

@@ -1,7 +1,7 @@
-"""What a column of a stage's table is, and the columns that the tables of several stages have.
+"""Columns of the stages' tables: type, meaning and lineage.
 
-Belongs here: types, meanings, and where a column comes from. Does not: columns of one stage alone, which stand in its
-module, or making a table.
+Belongs here: the column type, and columns that several stages share. Does not: columns of one stage, which are in the
+stage's module.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ class Column:
     """A column of a stage's table.
 
     Attributes:
-        kind: Its type.
-        meaning: What it holds.
-        comes_from: What its values are computed from: columns of other stages, as `raw_corpus.text`, and fields of the
-            task's sources that name columns, as `candidates.text` and `target.label`.
+        kind: The Polars type.
+        meaning: The description.
+        comes_from: The columns that the values are computed from: columns of other stages, as `raw_corpus.text`, and
+            columns that the task's sources name, as `candidates.text` and `target.label`.
     """
 
     kind: pl.DataType | type[pl.DataType]
@@ -26,13 +26,12 @@ class Column:
     comes_from: tuple[str, ...] = ()
 
     def of(self, *columns: str) -> "Column":
-        """Return the same column, which comes from these."""
+        """Return the column with another `comes_from`."""
         return replace(self, comes_from=columns)
 
 
 Columns = Mapping[str, Column]
 
-#: What several columns come from.
 IDS, TEXTS = ("raw_corpus.id", "target_data.id"), ("raw_corpus.text", "target_data.text")
 
 ID = Column(pl.String, "hash of the text: the row's content id, 32 hex digits")

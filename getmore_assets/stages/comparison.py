@@ -1,7 +1,6 @@
 """The runs of a comparison: every selector and seed, warmed up on equal tokens and fine-tuned by one recipe.
 
-Belongs here: what each run is trained on, and which results are there already. Does not: what is concluded
-(`scorecard.py`).
+Belongs here: the data of each run, and finding the results of earlier runs. Does not: the conclusions (`scorecard.py`).
 """
 
 import json
@@ -20,241 +19,255 @@ from getmore_assets.json_models import Numbers
 from getmore_assets.lake import TableRef
 from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.selection.budget import within_budget
-from getmore_assets.stages.finetuned_model import judged_by
-from getmore_assets.stages.job import Job
-from getmore_assets.stages.rankings import CODE_VERSION, RankingRequest, imported_version, rankings, spec
+from getmore_assets.stages.finetuned_model import evaluation_settings
+from getmore_assets.stages.rankings import CODE_VERSION, RankingRequest, imported_version, rank, select_spec
+from getmore_assets.stages.stage_context import StageContext
 from getmore_assets.stages.warmed_model import SEED
 from getmore_assets.training_facts import FineTuningFacts, Scored, WarmUpFacts
 from getmore_assets.workers.contracts import SELECT
 from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, CompareSpec, WarmsOn
 
 TABLE = "compared_subsets"
-TRAINED = "6"  # the code version of a run, from a selection to its metrics
-_SPARE = 4.0  # how many times the words that are asked for a ranking is read, to have enough of the model's tokens
+RUN_CODE_VERSION = "6"  # of a run, from a selection to its metrics
+_WORDS_FACTOR = 4.0  # a warm-up gets rows with so many times the budget's words, for enough of the model's tokens
 
 
 def names(task: Task) -> list[str]:
-    """The chosen selector, then what it is compared with."""
-    return [task.selection.called, *task.unselected, *(one.called for one in task.rivals)]
+    """Return the name of the chosen selector, then those of the compared ones."""
+    return [task.selection.called, *task.unselected, *(rival.called for rival in task.rivals)]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a comparison: what the worker is asked, and what is known beside it.
+    """A run of a comparison.
 
     Attributes:
-        asked: Of the worker.
-        ids: The rows that it warms up on, in order; empty for none, and for the target's own text.
-        share: Of the budget.
-        seconds: The selection took.
-        found: Its metrics, where they are those of the pipeline's own models.
+        request: The run as the worker gets it.
+        ids: The rows of the warm-up, in order; empty for no warm-up, and for one on the target's own text.
+        share: Share of the budget.
+        seconds: Time of the selection.
+        metrics: The metrics, if the pipeline's own models are the run's models; else None.
     """
 
-    asked: ComparedRun
+    request: ComparedRun
     ids: list[str]
     share: float
     seconds: float
-    found: Numbers | None = None
+    metrics: Numbers | None = None
 
 
-def run_all(job: Job) -> tuple[list[Scored], list[Scored], TableRef | None]:
-    """Make what is missing, seed by seed; one row of results for each selector and seed, the chosen one first.
+def run_all(context: StageContext) -> tuple[list[Scored], list[Scored], TableRef | None]:
+    """Run what has no result yet, and return one row of results per selector and seed, the chosen selector first.
 
     Returns:
-        The comparison; the curves: the same with fewer labels, or on a share of the budget; and the table of the
-        rivals' subsets, None where there are no rivals.
+        The rows of the comparison; the rows of the curves, with fewer labels or on a share of the budget; and the table
+        of the rivals' subsets, None without rivals.
     """
-    seeds = range(job.task.seeds)
-    runs = [_own(job, seed) for seed in seeds]
-    runs += [_run(job, name, seed, []) for name in job.task.unselected for seed in seeds]
-    rivals, compared = _rivals(job)
-    runs += rivals
-    curves = [*_curves(job, runs), *_quantiles(job)]
-    missing = [one for one in (*runs, *curves) if one.found is None]
-    starts = list(dict.fromkeys(one.asked.warms for one in missing))
-    # Seed by seed; runs that differ in labels alone side by side, as they start from one warmed model.
-    todo = sorted(missing, key=lambda one: (one.asked.seed, starts.index(one.asked.warms)))
-    # Selectors that chose alike share a result. What is there is left out here, for all processes of a training alike.
-    todo = [one for one in {one.asked.result: one for one in todo}.values() if not one.asked.result.is_file()]
+    seeds = range(context.task.seeds)
+    runs = [_chosen_run(context, seed) for seed in seeds]
+    runs += [_run(context, name, seed, []) for name in context.task.unselected for seed in seeds]
+    rival_runs, compared = _rivals(context)
+    runs += rival_runs
+    curves = [*_curves(context, runs), *_quantiles(context)]
+    _train([run for run in (*runs, *curves) if run.metrics is None], context)
+    rows: list[Scored] = [_row(run, labels=run.request.labels, share=run.share) for run in curves]
+    return [_row(run) for run in runs], rows, compared
+
+
+def _train(runs: list[Run], context: StageContext) -> None:
+    """Train and evaluate the runs that have no result file yet."""
+    starts = list(dict.fromkeys(run.request.warms for run in runs))
+    # Seed by seed. Runs that differ in labels alone are neighbours, as they start from one warmed model.
+    runs = sorted(runs, key=lambda run: (run.request.seed, starts.index(run.request.warms)))
+    # Selectors with equal subsets share a result file. The files are looked for here, once for all training processes.
+    todo = [run for run in {run.request.result: run for run in runs}.values() if not run.request.result.is_file()]
     if todo:
         spec = CompareSpec(
-            **job.common,
+            **context.common,
             act="compare",
-            raw_corpus=job.table("raw_corpus"),
-            target_data=job.table("target_data"),
-            base=job.model("base_model"),
-            classes=TargetFacts.of(job.inputs["target_data"]).labels,
-            runs=[one.asked for one in todo],
-            selections={one.asked.warms.hash: one.ids for one in todo if one.asked.warms and one.ids},
+            raw_corpus=context.table("raw_corpus"),
+            target_data=context.table("target_data"),
+            base=context.model("base_model"),
+            classes=TargetFacts.of(context.inputs["target_data"]).labels,
+            runs=[run.request for run in todo],
+            selections={run.request.warms.hash: run.ids for run in todo if run.request.warms and run.ids},
         )
-        job.launch(COMPARE, spec)
-    along: list[Scored] = [_result(one, labels=one.asked.labels, share=one.share) for one in curves]
-    return [_result(one) for one in runs], along, compared
+        context.launch(COMPARE, spec)
 
 
-def _result(run: Run, **along: float | None) -> Scored:
-    measured = run.found or json.loads(run.asked.result.read_text("utf-8"))
-    selected = run.asked.warms.hash if run.asked.warms and run.asked.selector != TARGET else None
-    of = {"selector": run.asked.selector, "seed": run.asked.seed, **along}
-    return {**of, **measured, "selection_seconds": run.seconds, "selection_hash": selected}
+def _row(run: Run, **curve: float | None) -> Scored:
+    request = run.request
+    metrics = run.metrics or json.loads(request.result.read_text("utf-8"))
+    selected = request.warms.hash if request.warms and request.selector != TARGET else None
+    key = {"selector": request.selector, "seed": request.seed, **curve}
+    return {**key, **metrics, "selection_seconds": run.seconds, "selection_hash": selected}
 
 
-def _curves(job: Job, runs: list[Run]) -> list[Run]:
-    """The chosen selector and no warm-up with fewer labels, and every selector on shares of the budget."""
-    asked, smaller, curves = job.task.curves, _smaller(job), []
-    for one in runs:
-        name, seed = one.asked.selector, one.asked.seed
-        again, ids, seconds = (job, name, seed), one.ids, one.seconds
-        if name in (job.task.selection.called, NONE):
-            curves += [_run(*again, ids, seconds, labels=labels) for labels in asked.labels]
-        if ids:
-            of_less = ((share, smaller.get((name, seed, share), ids)) for share in asked.budgets)
-            curves += [_run(*again, less, seconds, share=share) for share, less in of_less]
+def _curves(context: StageContext, runs: list[Run]) -> list[Run]:
+    """Return the chosen selector and no warm-up with fewer labels, and every selector on shares of the budget."""
+    settings, smaller, curves = context.task.curves, _smaller_subsets(context), []
+    for run in runs:
+        name, seed = run.request.selector, run.request.seed
+        if name in (context.task.selection.called, NONE):
+            curves += [_run(context, name, seed, run.ids, run.seconds, labels=labels) for labels in settings.labels]
+        if run.ids:
+            for share in settings.budgets:
+                ids = smaller.get((name, seed, share), run.ids)
+                curves.append(_run(context, name, seed, ids, run.seconds, share=share))
     return curves
 
 
-def _smaller(job: Job) -> dict[tuple[str, int, float], list[str]]:
-    """What selectors that plan for their budget choose on a share of it, by name, seed and share.
+def _smaller_subsets(context: StageContext) -> dict[tuple[str, int, float], list[str]]:
+    """Return the ids selected on shares of the budget, by name, seed and share, of selectors that plan for a budget.
 
-    Of other selectors it is the head of their order.
+    Other selectors select the head of their ranking.
     """
-    words, asked = SelectionFacts.of(job.inputs["selected_subset"]).n_tokens, {}
-    for one in (job.task.selection.only_selector(), *job.task.rivals):
-        for seed in range(job.task.seeds) if one.plans else ():
-            for share in job.task.curves.budgets:
-                drawn = _drawn(one, seed) if one in job.task.rivals else one  # the chosen subset is one draw
-                asked[one.called, seed, share] = _asked(job, drawn, max(1, round(share * words)))
-    rankings(job, list(asked.values()))
-    return {key: _head(made)["id"].to_list() for key, made in asked.items()}
+    words, requests = SelectionFacts.of(context.inputs["selected_subset"]).n_tokens, {}
+    for selector in (context.task.selection.only_selector(), *context.task.rivals):
+        for seed in range(context.task.seeds) if selector.plans else ():
+            for share in context.task.curves.budgets:
+                seeded = _seeded(selector, seed) if selector in context.task.rivals else selector
+                requests[selector.called, seed, share] = _request(context, seeded, max(1, round(share * words)))
+    rank(context, list(requests.values()))
+    return {key: _head(request)["id"].to_list() for key, request in requests.items()}
 
 
-def _selected(job: Job) -> pl.DataFrame:
-    """The rows that the line's model was warmed up on: of an earlier selection, where that one's model stands."""
-    warmed = job.inputs["warmed_model"]
-    table = warmed.input_table("selected_subset") if warmed.kept else job.table("selected_subset")
-    rows = table.of_target(job.task.name).sort("rank")
-    return rows.select("id", selector=pl.lit(job.task.selection.called)).collect()
+def _chosen_rows(context: StageContext) -> pl.DataFrame:
+    """Return the rows that the pipeline's model was warmed up on; a kept model was warmed up on an earlier subset."""
+    warmed = context.inputs["warmed_model"]
+    table = warmed.input_table("selected_subset") if warmed.kept else context.table("selected_subset")
+    rows = table.of_target(context.task.name).sort("rank")
+    return rows.select("id", selector=pl.lit(context.task.selection.called)).collect()
 
 
-def _own(job: Job, seed: int) -> Run:
-    """A run of the chosen selector; the first seed's is the line's own models, made of this target."""
-    made, selected = job.task.selection, job.inputs["selected_subset"]
-    ids = _selected(job)["id"].to_list()
-    run = _run(job, made.called, seed, ids, _cost(job, made, SelectionFacts.of(selected).rank_seconds))
-    warmed, tuned = job.inputs["warmed_model"], job.inputs["finetuned_model"]
-    if seed == SEED and not tuned.kept:
-        warm_up, fine_tuning = WarmUpFacts.of(warmed), FineTuningFacts.of(tuned)
-        costs = {"warmup_tokens": warm_up.tokens, "warmup_rows": warm_up.rows}
-        seconds = {"warmup_seconds": warm_up.warmup_seconds, "finetune_seconds": fine_tuning.finetune_seconds}
-        found = {**fine_tuning.metrics, **costs, **seconds}
-        return replace(run, found=found)
-    return run
+def _chosen_run(context: StageContext, seed: int) -> Run:
+    """Return a run of the chosen selector; the first seed's run has the metrics of the pipeline's own models."""
+    selection, rank_seconds = context.task.selection, SelectionFacts.of(context.inputs["selected_subset"]).rank_seconds
+    ids = _chosen_rows(context)["id"].to_list()
+    run = _run(context, selection.called, seed, ids, _seconds(context, selection, rank_seconds))
+    tuned = context.inputs["finetuned_model"]
+    if seed != SEED or tuned.kept:
+        return run
+    warm_up, fine_tuning = WarmUpFacts.of(context.inputs["warmed_model"]), FineTuningFacts.of(tuned)
+    costs = {
+        "warmup_tokens": warm_up.tokens,
+        "warmup_rows": warm_up.rows,
+        "warmup_seconds": warm_up.warmup_seconds,
+        "finetune_seconds": fine_tuning.finetune_seconds,
+    }
+    return replace(run, metrics={**fine_tuning.metrics, **costs})
 
 
-def _quantiles(job: Job) -> list[Run]:
-    """No selectors, but slices of the pool from nearest to farthest, by the one-shot potentials."""
-    count, words = job.task.curves.quantiles, SelectionFacts.of(job.inputs["selected_subset"]).n_tokens
+def _quantiles(context: StageContext) -> list[Run]:
+    """Return runs on slices of the pool, from nearest to farthest by the one-shot potentials."""
+    count, words = context.task.curves.quantiles, SelectionFacts.of(context.inputs["selected_subset"]).n_tokens
     if not count:
         return []
-    (made,) = rankings(job, [_asked(job, Selector(selector=DEFAULT), words)])
-    rows, runs = made.rows(), []
+    request = _request(context, Selector(selector=DEFAULT), words)
+    rank(context, [request])
+    rows, runs = request.rows(), []
     for number in range(count):
         part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
         if part["n_tokens"].sum() < words:
             what = f"slice {number + 1} of {count} holds {part['n_tokens'].sum():,} words, the selection {words:,}"
             raise BadInput("curves.quantiles", what, "Ask for fewer slices, or lower selection.budget")
-        ids = part.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)["id"].to_list()
-        runs += [_run(job, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(job.task.seeds)]
+        ids = _first_words(part, words)["id"].to_list()
+        runs += [_run(context, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(context.task.seeds)]
     return runs
 
 
-def distances(job: Job, compared: TableRef | None, share: float) -> dict[str, float]:
-    """OT(λ D_U + (1 - λ) D_S, D_R) of every subset that is compared, at one λ: what selection brings down.
+def distances(context: StageContext, compared: TableRef | None, share: float) -> dict[str, float]:
+    """Return OT(λ D_U + (1 - λ) D_S, D_R), which selection minimizes, of every compared subset.
 
     Args:
-        job: The scorecard's.
-        compared: The rivals' subsets, from `run_all`.
-        share: λ.
+        context: The scorecard's context.
+        compared: The table of the rivals' subsets, from `run_all`.
+        share: λ, the same for all subsets.
     """
-    parts = [_selected(job)]
+    parts = [_chosen_rows(context)]
     if compared:
-        theirs = compared.of_target(job.task.name).filter(pl.col("seed") == 0)
-        parts.append(theirs.select("id", "selector").collect())
+        rivals = compared.of_target(context.task.name).filter(pl.col("seed") == 0)
+        parts.append(rivals.select("id", "selector").collect())
     rows = pl.concat(parts)
-    measured = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
-    asked = spec(job.common, job.table, [], job.inputs["ot_potentials"], None)
-    return job.launch(SELECT, asked.model_copy(update={"measured": measured, "share": share})).distances
+    subsets = {str(name): part["id"].to_list() for (name,), part in rows.group_by("selector", maintain_order=True)}
+    spec = select_spec(context.common, context.table, [], context.inputs["ot_potentials"], None)
+    return context.launch(SELECT, spec.model_copy(update={"measured": subsets, "share": share})).distances
 
 
-def _asked(job: Job, selector: Selector, words: int) -> RankingRequest:
-    """What a selector is asked; its answer lies in another place when what it depends on has changed."""
-    path = job.lake.folder("choices", job.task.name) / _key(job, selector, words)
+def _request(context: StageContext, selector: Selector, words: int) -> RankingRequest:
+    """Return a request whose path changes with everything that the ranking depends on."""
+    path = context.lake.folder("choices", context.task.name) / _ranking_key(context, selector, words)
     return RankingRequest(selector=selector, budget=Budget(tokens=words), path=path)
 
 
-def _head(made: RankingRequest) -> pl.DataFrame:
-    """The rows of a ranking that a warm-up may come to, by rank."""
-    assert made.budget.tokens is not None
-    words = made.budget.tokens
-    return made.rows().filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _SPARE * words)
+def _head(request: RankingRequest) -> pl.DataFrame:
+    """Return the first rows of a ranking, as many as a warm-up may need."""
+    assert request.budget.tokens is not None
+    return _first_words(request.rows(), request.budget.tokens)
 
 
-def _drawn(rival: Selector, seed: int) -> Selector:
+def _first_words(rows: pl.DataFrame, words: int) -> pl.DataFrame:
+    return rows.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _WORDS_FACTOR * words)
+
+
+def _seeded(rival: Selector, seed: int) -> Selector:
+    """Return a selector that samples with another seed; other selectors unchanged."""
     return rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival
 
 
-def _rivals(job: Job) -> tuple[list[Run], TableRef | None]:
-    """The runs of the selectors that the chosen one is compared with, and the table that their subsets went to."""
-    words, seeds = SelectionFacts.of(job.inputs["selected_subset"]).n_tokens, range(job.task.seeds)
-    asked: dict[tuple[str, int], RankingRequest] = {}
-    for rival in job.task.rivals:
-        for seed in seeds:
-            asked[rival.called, seed] = _asked(job, _drawn(rival, seed), words)
-    rankings(job, list(asked.values()))
+def _rivals(context: StageContext) -> tuple[list[Run], TableRef | None]:
+    """Return the runs of the compared selectors, and write the table of their subsets."""
+    words, seeds = SelectionFacts.of(context.inputs["selected_subset"]).n_tokens, range(context.task.seeds)
+    requests = {
+        (rival.called, seed): _request(context, _seeded(rival, seed), words)
+        for rival in context.task.rivals
+        for seed in seeds
+    }
+    rank(context, list(requests.values()))
     runs, subsets = [], []
-    for rival in job.task.rivals:
+    for rival in context.task.rivals:
         for seed in seeds:
-            made = asked[rival.called, seed]
-            rows = _head(made)
-            cost = _cost(job, rival, made.facts().rank_seconds)
-            runs.append(_run(job, rival.called, seed, rows["id"].to_list(), cost))
+            request = requests[rival.called, seed]
+            rows = _head(request)
+            seconds = _seconds(context, rival, request.facts().rank_seconds)
+            runs.append(_run(context, rival.called, seed, rows["id"].to_list(), seconds))
             if seed == 0 or rival.draws:
-                within = within_budget(rows, made.budget).select("id", "rank", "score", "domain")
+                within = within_budget(rows, request.budget).select("id", "rank", "score", "domain")
                 subsets.append(within.with_columns(selector=pl.lit(rival.called), seed=pl.lit(seed, pl.Int64)))
-    key = {"target": job.task.name}
-    return runs, job.lake.replace(TABLE, pl.concat(subsets), key, job.commit) if subsets else None
+    key = {"target": context.task.name}
+    return runs, context.lake.replace(TABLE, pl.concat(subsets), key, context.commit) if subsets else None
 
 
-def _key(job: Job, rival: Selector, words: int) -> str:
-    """Names a ranking: it is made again when what it depends on has changed."""
+def _ranking_key(context: StageContext, rival: Selector, words: int) -> str:
+    """Return a hash of everything that a ranking depends on."""
     reads = [*candidates.INPUTS]
     reads += ["embeddings"] if rival.reads else []
     reads += ["ot_potentials"] if "potentials" in rival.reads else []
     reads += ["base_model"] if rival.asks_a_model else []
-    trains = [job.task.warmup, job.task.base_model.objective] if rival.asks_a_model else None
+    training = [context.task.warmup, context.task.base_model.objective] if rival.asks_a_model else None
     return fingerprint(
         CODE_VERSION,
         rival,
-        trains,
-        imported_version(rival, job.task),
+        training,
+        imported_version(rival, context.task),
         words,
-        {name: job.inputs[name].data_version for name in reads},
+        {name: context.inputs[name].data_version for name in reads},
     )[:16]
 
 
-def _cost(job: Job, chosen: Selector, seconds: float) -> float:
-    """Seconds of the whole selection: vectors and potentials, where it reads them, and the ranking itself."""
-    made = job.inputs
-    if "vectors" in chosen.reads:  # every vector of this task counts, also those that an earlier run encoded
-        seconds += sum(EncodedFacts.of(made[name]).encode_seconds for name in ("domain_triage", "embeddings"))
-        seconds += TriageFacts.of(made["domain_triage"]).solve_seconds
-    if "potentials" in chosen.reads:
-        seconds += made["ot_potentials"].seconds
+def _seconds(context: StageContext, selector: Selector, rank_seconds: float) -> float:
+    """Return the time of a whole selection: the ranking, and the vectors and potentials that it reads."""
+    inputs, seconds = context.inputs, rank_seconds
+    if "vectors" in selector.reads:  # all vectors of the task, also those that an earlier run encoded
+        seconds += sum(EncodedFacts.of(inputs[name]).encode_seconds for name in ("domain_triage", "embeddings"))
+        seconds += TriageFacts.of(inputs["domain_triage"]).solve_seconds
+    if "potentials" in selector.reads:
+        seconds += inputs["ot_potentials"].seconds
     return round(seconds, 2)
 
 
 def _run(
-    job: Job,
+    context: StageContext,
     selector: str,
     seed: int,
     ids: list[str],
@@ -263,24 +276,24 @@ def _run(
     labels: int | None = None,
     share: float = 1.0,
 ) -> Run:
-    """A run, with the place where its result will be."""
-    rows, blocks = labels or job.task.finetune.rows, WarmUpFacts.of(job.inputs["warmed_model"]).blocks
+    """Return a run whose result file changes with everything that the result depends on."""
+    task, inputs = context.task, context.inputs
+    rows, blocks = labels or task.finetune.rows, max(1, round(share * WarmUpFacts.of(inputs["warmed_model"]).blocks))
     text: list[str] | str = TARGET if selector == TARGET else ids
-    read = max(1, round(share * blocks))
-    warms = [read, job.task.warmup, text] if text else None
-    without = [selector] if selector in UNSELECTED and selector not in (NONE, TARGET) else []
     key = fingerprint(
-        TRAINED,
-        warms,
+        RUN_CODE_VERSION,
+        [blocks, task.warmup, text] if text else None,
         seed,
         rows,
-        job.task.finetune,
-        job.inputs["base_model"].data_version,
-        job.inputs["target_data"].data_version,
-        None if job.task.general else PoolFacts.of(job.inputs["raw_corpus"]).held_out_version,
-        *judged_by(job.task),
-        *without,
+        task.finetune,
+        inputs["base_model"].data_version,
+        inputs["target_data"].data_version,
+        None if task.general else PoolFacts.of(inputs["raw_corpus"]).held_out_version,
+        *evaluation_settings(task),
+        *([selector] if selector in UNSELECTED and selector not in (NONE, TARGET) else []),
+        *([task.warmup] if task.warmup.then_target else []),
     )
-    on = WarmsOn(hash=hash_lines(ids) if ids else TARGET, blocks=read) if text else None
-    place = job.lake.folder("runs", job.task.name) / f"{key[:16]}.json"
-    return Run(ComparedRun(selector=selector, seed=seed, warms=on, labels=rows, result=place), ids, share, seconds)
+    warms = WarmsOn(hash=hash_lines(ids) if ids else TARGET, blocks=blocks) if text else None
+    path = context.lake.folder("runs", task.name) / f"{key[:16]}.json"
+    request = ComparedRun(selector=selector, seed=seed, warms=warms, labels=rows, result=path)
+    return Run(request, ids, share, seconds)

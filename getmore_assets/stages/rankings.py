@@ -1,6 +1,7 @@
-"""Asking selectors for their rankings: for the selected subset, and for those that it is compared with.
+"""Rankings of selectors, computed by the select worker: for the selected subset, and for the compared selectors.
 
-Belongs here: what the select worker is asked, and where its answers lie. Does not: what is made of them.
+Belongs here: the worker's spec, and reading its results. Does not: taking rows from a ranking (`selected_subset.py`,
+`comparison.py`).
 """
 
 from collections.abc import Callable
@@ -14,48 +15,49 @@ from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
 from getmore_assets.selection import imported
 from getmore_assets.selection.context import Tables
-from getmore_assets.stages.job import Job
+from getmore_assets.stages.stage_context import StageContext
 from getmore_assets.workers.contracts import SELECT, AskedRanking, OfStage, SelectSpec
 
-#: Of all selectors together: to be raised where one of them chooses otherwise than before.
+#: The code version of all selectors. Raise it if one of them ranks differently.
 CODE_VERSION = "7"
 
 
 class RankingRequest(AskedRanking):
-    """A selector that is asked for a ranking, and what it answered."""
+    """A selector, a budget, and the path of the ranking."""
 
     def rows(self) -> pl.DataFrame:
-        """The candidates by rank, with scores."""
+        """Return the candidates by rank, with scores."""
         return pl.read_parquet(self.path.with_suffix(".parquet"))
 
     def facts(self) -> RankingFacts:
-        """What else the selector found out."""
+        """Return the metadata of the ranking."""
         return RankingFacts.model_validate_json(self.path.with_suffix(".json").read_text("utf-8"))
 
 
-def rankings(job: Job, asked: list[RankingRequest]) -> list[RankingRequest]:
-    """Have every ranking made that is not there."""
-    todo = [one for one in asked if not one.path.with_suffix(".json").is_file()]
+def rank(context: StageContext, requests: list[RankingRequest]) -> None:
+    """Compute each ranking that has not been computed yet."""
+    todo = [request for request in requests if not request.path.with_suffix(".json").is_file()]
     if todo:
-        job.launch(SELECT, spec(job.common, job.table, todo, job.inputs["ot_potentials"], job.inputs.get("base_model")))
-    return asked
+        inputs = context.inputs
+        spec = select_spec(context.common, context.table, todo, inputs["ot_potentials"], inputs.get("base_model"))
+        context.launch(SELECT, spec)
 
 
-def spec(
+def select_spec(
     common: OfStage,
     table: Callable[[str], TableRef],
-    asked: list[RankingRequest],
+    requests: list[RankingRequest],
     potentials: Record,
     base: Record | None,
 ) -> SelectSpec:
-    """What the select worker is asked.
+    """Return the spec of the select worker.
 
     Args:
-        common: Of the job.
-        table: Of each stage that it chooses from, by name.
-        asked: The rankings.
-        potentials: The record of the solve, which names the encoder, too.
-        base: The record of the base model, where a selector asks it.
+        common: The fields that every worker's spec has.
+        table: Returns the table of a stage.
+        requests: The rankings to compute.
+        potentials: The record of `ot_potentials`.
+        base: The record of the base model, if a selector uses it.
     """
     solved = PotentialsFacts.of(potentials)
     return SelectSpec(
@@ -65,10 +67,10 @@ def spec(
         epsilon=solved.epsilon,
         relaxation=solved.relaxation,
         base=Path(base.folders["model"]) if base else None,
-        choices=list(asked),
+        choices=list(requests),
     )
 
 
-def imported_version(chosen: Selector, task: Task) -> list[str]:
-    """The data versions of what other tools chose."""
-    return [imported.version(one, task) for one in chosen.imports]
+def imported_version(selector: Selector, task: Task) -> list[str]:
+    """Return the data versions of the files with other tools' selections."""
+    return [imported.version(source, task) for source in selector.imports]

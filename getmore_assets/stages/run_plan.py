@@ -1,7 +1,7 @@
-"""What a run of a task would take: which stages are cached, exact counts of rows, and what the others took last.
+"""The plan of a run: which stages are cached, the number of rows, and the time and memory of earlier runs.
 
-Belongs here: counting, and what earlier runs of this lake tell. Does not: printing (`cli/plan.py`). The lake is read
-and nothing is written to it.
+Belongs here: counting rows, and reading earlier records. Does not: printing (`cli/plan.py`). Nothing is written to the
+lake.
 """
 
 import time
@@ -22,21 +22,21 @@ from getmore_assets.stages.status import StageStatus, absent, stage_statuses
 from getmore_assets.stages.target_data import held_out_by
 from getmore_assets.workers.embed import may_be_candidates
 
-#: Stages whose work grows with the pool: what they took is scaled by the rows that the pool's sources have by now.
-_BY_POOL = ("raw_corpus", "leakage", "domain_triage", "embeddings", "ot_potentials", "selected_subset")
+#: Stages whose time grows with the pool; it is scaled by the number of rows of the pool's sources.
+_SCALED_BY_POOL = ("raw_corpus", "leakage", "domain_triage", "embeddings", "ot_potentials", "selected_subset")
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedStage:
     """One stage of a plan.
 
     Attributes:
-        stage: Its name.
-        cached: Whether its record would be used again.
+        stage: The name of the stage.
+        cached: Whether its record would be used.
         why: The reason, either way.
-        rows: Of the record, where it is cached; that it would read, where sources are counted; else None.
-        seconds: 0 where it is cached; else what it took last, scaled; None where no run in this lake tells.
-        peak_rss_mb: Likewise.
+        rows: Rows of the record of a cached stage; rows to read, of a stage that reads sources; else None.
+        seconds: 0 for a cached stage; else the scaled time of its last run; None without such a run in the lake.
+        peak_rss_mb: Peak memory, likewise, but not scaled.
         how: Where the seconds come from.
     """
 
@@ -51,62 +51,62 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would take.
+    """The plan of a run.
 
     Attributes:
-        task: Its name.
-        stages: In order.
-        seconds: Of all stages; None where one is not known.
+        task: The name of the task.
+        stages: The stages in order.
+        seconds: The sum over the stages; None if the seconds of a stage are None.
         sources: The counts of each source, as `Reading.counts`.
-        notes: What else is to be known.
+        notes: Sentences for the user.
         planned_in_seconds: How long planning took.
     """
 
     task: str
-    stages: list[Planned]
+    stages: list[PlannedStage]
     seconds: float | None
     sources: list[SourceCounts]
     notes: list[str]
     planned_in_seconds: float
 
     def as_json(self) -> JsonObject:
-        """Return the plan as JSON's objects."""
-        return {**asdict(self), "sources": [one.model_dump() for one in self.sources]}
+        """Return the plan as a JSON object."""
+        return {**asdict(self), "sources": [counts.model_dump() for counts in self.sources]}
 
 
 def plan(task: Task) -> Plan:
-    """Plan the whole pipeline of a task; all rows of its sources are read and counted where something is to be made.
+    """Plan a run of the whole pipeline; all rows of the sources are read and counted unless every stage is cached.
 
     Raises:
         BadInput: The sources are refused, as a run would refuse them.
     """
-    began, without, statuses = time.monotonic(), absent(task), stage_statuses(task)
-    if all(one.record for one in statuses.values()):
-        sources = counts_in({name: one.record for name, one in statuses.items() if one.record})
-        rows = None
+    began, missing, statuses = time.monotonic(), absent(task), stage_statuses(task)
+    if all(status.record for status in statuses.values()):
+        sources = counts_in({name: status.record for name, status in statuses.items() if status.record})
+        pool_rows = None
     else:
-        of_target, facts = target.read_target(task, held_out_by(Records(Lake(task.lake), task.name).get("target_data")))
-        told = list(_read_pool(task))
-        sources, rows = [*told, *facts.sources], sum(one.rows for one in told)
-        statuses = stage_statuses(task, (target.data_version(of_target), facts.evaluated_version))
-    stages = [_planned(task, name, one, rows, sources) for name, one in statuses.items()]
-    known = [one.seconds for one in stages]
-    seconds = None if None in known else sum(one for one in known if one is not None)
+        rows, facts = target.read_target(task, held_out_by(Records(Lake(task.lake), task.name).get("target_data")))
+        counts = list(_read_pool(task))
+        sources, pool_rows = [*counts, *facts.sources], sum(source.rows for source in counts)
+        statuses = stage_statuses(task, (target.data_version(rows), facts.evaluated_version))
+    stages = [_planned(task, name, status, pool_rows, sources) for name, status in statuses.items()]
+    known = [stage.seconds for stage in stages if stage.seconds is not None]
+    seconds = sum(known) if len(known) == len(stages) else None
     notes = [
         f"{field} {name} is not here: nothing is downloaded to plan; where there is a network: hf download {name}"
-        for field, name in without.items()
+        for field, name in missing.items()
     ]
-    if why := _refitted(task, statuses):
+    if why := _refit_reason(task, statuses):
         notes.append(f"the lexical encoder is fitted again, and every row encoded: {why}")
-    if None in known:
-        notes.append("what no run in this lake has computed yet is not forecast: its first run measures it")
-    if any(not one.cached and one.seconds is not None for one in stages):
+    if seconds is None:
+        notes.append("stages that no run in this lake has computed yet have no estimate: their first run measures them")
+    if any(not stage.cached and stage.seconds is not None for stage in stages):
         notes.append("seconds are those of the last run, on other rows or settings where `how` says so")
     return Plan(task.name, stages, seconds, sources, notes, time.monotonic() - began)
 
 
 def _read_pool(task: Task) -> Iterator[SourceCounts]:
-    """Read the sources of the pool; yield the counts of each. Duplicates are counted when the pool is made."""
+    """Read the sources of the pool and yield the counts of each, without duplicates, which are not counted here."""
     for number, source in enumerate(task.candidates):
         reading = pool.reading_of(source, task)
         for batch in readers.read(source, reading=reading):
@@ -115,7 +115,7 @@ def _read_pool(task: Task) -> Iterator[SourceCounts]:
 
 
 def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
-    """Count the texts that are longer than a passage once they are clean: they are cut, or kept whole."""
+    """Count the cleaned texts that are longer than a passage; the reading cuts them, or keeps them whole."""
     long = sum(len(clean(text)) > longest for text in texts.filter(texts.str.len_chars() > longest))
     if reading.cuts:
         reading.cut += long
@@ -124,53 +124,58 @@ def _count_long(reading: Reading, texts: pl.Series, longest: int) -> None:
 
 
 def _planned(
-    task: Task, name: str, statuses: StageStatus, pool_rows: int | None, sources: list[SourceCounts]
-) -> Planned:
-    if statuses.record is not None:
-        record = statuses.record
-        return Planned(name, True, statuses.why, record.rows, 0.0, 0.0, f"materialized {record.made_at}")
+    task: Task, name: str, status: StageStatus, pool_rows: int | None, sources: list[SourceCounts]
+) -> PlannedStage:
+    if status.record is not None:
+        record = status.record
+        return PlannedStage(name, True, status.why, record.rows, 0.0, 0.0, f"materialized {record.made_at}")
     rows = pool_rows if name == "raw_corpus" else None
     if name == "target_data":
-        rows = sum(one.rows for one in sources if one.field.startswith("target"))
-    last, of = _measured(task, name)
+        rows = sum(source.rows for source in sources if source.field.startswith("target"))
+    last, note = _last_computed(task, name)
     if last is None:
-        return Planned(name, False, statuses.why, rows, None, None, "no run in this lake has computed it yet")
+        return PlannedStage(name, False, status.why, rows, None, None, "no run in this lake has computed it yet")
     before = _pool_rows(last, Lake(task.lake))
-    grown = pool_rows / before if name in _BY_POOL and pool_rows and before else 1.0
-    how = f"took {last.seconds:,.1f} s {of}at {last.made_at}"
-    if grown != 1:
+    factor = pool_rows / before if name in _SCALED_BY_POOL and pool_rows and before else 1.0
+    how = f"took {last.seconds:,.1f} s {note}at {last.made_at}"
+    if factor != 1:
         how += f", with {before:,} rows of the pool's sources instead of {pool_rows:,}"
     now = task.model_dump(mode="json", exclude_unset=True)
-    if {**last.settings, "lake": None} != {**now, "lake": None}:  # a lake that was moved is no other setting
+    if {**last.settings, "lake": None} != {**now, "lake": None}:  # moving a lake changes no setting
         how += ", with other settings"
-    return Planned(name, False, statuses.why, rows, last.seconds * grown, last.peak_rss_mb, how)
+    return PlannedStage(name, False, status.why, rows, last.seconds * factor, last.peak_rss_mb, how)
 
 
-def _measured(task: Task, name: str) -> tuple[Record | None, str]:
-    """Return the last record of a stage that was computed: of the task, or of another one in the lake."""
+def _last_computed(task: Task, name: str) -> tuple[Record | None, str]:
+    """Return the last computed record of a stage, of this or else of another task, and a note with the other's name."""
     lake = Lake(task.lake)
     if not (lake.root / "records").is_dir():
         return None, ""
-    own = [one for one in Records(lake, task.name).makings(name) if one.kept is None]
-    if own:
-        return max(own, key=lambda one: one.made_at), ""
-    others = [one for other in tasks_in(lake) for one in Records(lake, other).makings(name) if one.kept is None]
-    last = max(others, key=lambda one: one.made_at, default=None)
-    return last, f"for task {last.task} " if last else ""
+
+    def last(of_task: str) -> Record | None:
+        computed = [record for record in Records(lake, of_task).materializations(name) if record.kept is None]
+        return max(computed, key=lambda record: record.made_at, default=None)
+
+    if own := last(task.name):
+        return own, ""
+    others = [record for other in tasks_in(lake) if (record := last(other))]
+    latest = max(others, key=lambda record: record.made_at, default=None)
+    return latest, f"for task {latest.task} " if latest else ""
 
 
 def _pool_rows(record: Record, lake: Lake) -> int | None:
-    """Return how many rows the pool's sources had when a record was made; None where no record tells."""
-    wanted = record.data_version if record.stage == "raw_corpus" else record.inputs.get("raw_corpus")
-    made = next((one for one in Records(lake, record.task).makings("raw_corpus") if one.data_version == wanted), None)
-    sources = pool.PoolFacts.of(made).sources if made else []
-    if any(one.unchanged_files for one in sources):  # files that were not read again are not counted
+    """Return the number of rows of the pool's sources that a record was computed from, or None if it is not known."""
+    version = record.data_version if record.stage == "raw_corpus" else record.inputs.get("raw_corpus")
+    pools = Records(lake, record.task).materializations("raw_corpus")
+    read = next((each for each in pools if each.data_version == version), None)
+    sources = pool.PoolFacts.of(read).sources if read else []
+    if any(source.unchanged_files for source in sources):  # rows of files that were not read again are not counted
         return None
-    return sum(one.rows for one in sources) or None
+    return sum(source.rows for source in sources) or None
 
 
-def _refitted(task: Task, statuses: dict[str, StageStatus]) -> str:
-    """Return why the lexical encoder will be fitted again to the pool in the lake; empty where it will not."""
+def _refit_reason(task: Task, statuses: dict[str, StageStatus]) -> str:
+    """Return why the lexical encoder will be fitted again to the pool in the lake; empty if it will not."""
     lake = Lake(task.lake)
     table, record = lake.latest(pool.TABLE), statuses["raw_corpus"].record
     if task.encoder.model != LEXICAL or table is None or record is None:

@@ -1,4 +1,4 @@
-"""`scorecard`: whether the warm-up was worth it."""
+"""`scorecard`: the chosen selector against no warm-up and the other selectors."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from getmore_assets.reporting import curves, evidence, figures, gates, report, s
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.stages import comparison, rankings
-from getmore_assets.stages.checks import Checked, Finding, check
+from getmore_assets.stages.checks import CheckContext, CheckResult, check
 from getmore_assets.stages.columns import TARGET, Column
-from getmore_assets.stages.finetuned_model import judged_by
-from getmore_assets.stages.job import Job, StageResult
+from getmore_assets.stages.finetuned_model import evaluation_settings
 from getmore_assets.stages.stage import Stage
+from getmore_assets.stages.stage_context import StageContext, StageResult
 from getmore_assets.training_facts import GainFacts, GateFacts, ScorecardFacts, Scored
 
 TABLE, CURVES = "scorecard", "scorecard_curves"
@@ -26,49 +26,47 @@ _MOST_FORGETTING = 1.5  # times the perplexity on general text without a warm-up
 
 def _settings(task: Task) -> Any:
     imported = [rankings.imported_version(rival, task) for rival in task.rivals]
-    recipes = [task.warmup, task.finetune, *judged_by(task)]
-    versions = [rankings.CODE_VERSION, comparison.TRAINED]
+    recipes = [task.warmup, task.finetune, *evaluation_settings(task)]
+    versions = [rankings.CODE_VERSION, comparison.RUN_CODE_VERSION]
     return [versions, task.selection.called, *recipes, task.compare, imported, task.curves, task.seeds]
 
 
-def _compare(job: Job) -> StageResult:
-    chosen = job.task.selection.called
-    rows, measured, compared = comparison.run_all(job)
+def _compare(context: StageContext) -> StageResult:
+    chosen = context.task.selection.called
+    rows, curve_rows, compared = comparison.run_all(context)
     scores = _frame(rows)
-    table = job.lake.replace(TABLE, scores, {"target": job.task.name}, job.commit)
+    table = context.lake.replace(TABLE, scores, {"target": context.task.name}, context.commit)
     summary, metric = statistics.summary(scores), statistics.main_metric(scores)
-    gains, along = verdict.gains(scores, chosen), _curves(job, scores, measured)
-    passed = gates.gates(scores, job.task, job.inputs)
-    cannot_tell = gates.failed(passed)
-    share = SelectionFacts.of(job.inputs["selected_subset"]).lambda_
-    distances = {"lambda": share, **comparison.distances(job, compared, share)}
-    found = evidence.read(job.task, job.inputs)
-    figures.scorecard(summary, per_seed(scores, metric), metric, chosen, job.figure("scorecard"))
-    figures.costs(statistics.costs(scores), job.figure("costs"))
-    if found.landscape:
-        figures.landscape(found.landscape, job.figure("map"))
+    gains, lines = verdict.gains(scores, chosen), _curves(context, scores, curve_rows)
+    results = gates.gates(scores, context.task, context.inputs)
+    cannot_tell = gates.failed(results)
+    lambda_ = SelectionFacts.of(context.inputs["selected_subset"]).lambda_
+    distances = {"lambda": lambda_, **comparison.distances(context, compared, lambda_)}
+    report_data = evidence.read(context.task, context.inputs)
+    figures.scorecard(summary, per_seed(scores, metric), metric, chosen, context.figure("scorecard"))
+    figures.costs(statistics.costs(scores), context.figure("costs"))
+    if report_data.landscape:
+        figures.landscape(report_data.landscape, context.figure("map"))
     page = report.write(
-        job.lake.folder("exports", job.task.name) / "report.html",
-        task=job.task,
-        made=job.inputs,
-        evidence=found,
+        context.lake.folder("exports", context.task.name) / "report.html",
+        task=context.task,
+        records=context.inputs,
+        evidence=report_data,
         scores=scores,
-        curves=along,
-        gates=passed,
+        curves=lines,
+        gates=results,
         distances=distances,
-        own=job.commit | ({"mlflow_run_id": job.run.id} if job.run else {}),
+        own=context.commit | ({"mlflow_run_id": context.run.id} if context.run else {}),
     )
-    metrics = {f"{s}/{m}": i.mean for s, found in summary.items() for m, i in found.items()}
-    table_md = {s: {m: str(i) for m, i in found.items()} for s, found in summary.items()}
     facts = ScorecardFacts(
         verdict=[
             *verdict.sentences(scores, chosen, tells=cannot_tell is None),
-            *(curve.said for curve in along if curve.said),
+            *(curve.said for curve in lines if curve.said),
         ],
-        next=next_steps(job.task, gains, passed, verdict.headline(gains, chosen, cannot_tell)[0]),
-        gates=[GateFacts(**vars(gate)) for gate in passed],
-        summary=table_md,
-        metrics=metrics,
+        next=next_steps(context.task, gains, results, verdict.headline(gains, chosen, cannot_tell)[0]),
+        gates=[GateFacts(**vars(gate)) for gate in results],
+        summary={name: {m: str(i) for m, i in intervals.items()} for name, intervals in summary.items()},
+        metrics={f"{name}/{m}": i.mean for name, intervals in summary.items() for m, i in intervals.items()},
         scored=rows,
         distances=distances,
         gains={name: GainFacts(t=str(gain), bootstrap=gain.bootstrap) for name, gain in gains.items()},
@@ -83,50 +81,47 @@ def _frame(rows: list[Scored]) -> pl.DataFrame:
     return pl.DataFrame(whole, schema_overrides=floats, infer_schema_length=None)
 
 
-def _curves(job: Job, scores: pl.DataFrame, measured: list[Scored]) -> list[curves.Curve]:
-    """The curves, where any were asked for; their runs as a table, and each as a figure."""
-    if not measured:
+def _curves(context: StageContext, scores: pl.DataFrame, rows: list[Scored]) -> list[curves.Curve]:
+    """Return the task's curves; write their results as a table, and draw each."""
+    if not rows:
         return []
-    frame = _frame(measured)
-    job.lake.replace(CURVES, frame, {"target": job.task.name}, job.commit)
-    found = curves.curves(job.task, scores, frame, TargetFacts.of(job.inputs["target_data"]).rows["train"])
-    for one in found:
-        figures.lines(one.points, one.along, statistics.main_metric(scores), job.figure(one.name))
-    return found
+    frame = _frame(rows)
+    context.lake.replace(CURVES, frame, {"target": context.task.name}, context.commit)
+    lines = curves.curves(context.task, scores, frame, TargetFacts.of(context.inputs["target_data"]).rows["train"])
+    for line in lines:
+        figures.lines(line.points, line.along, statistics.main_metric(scores), context.figure(line.name))
+    return lines
 
 
 @check()
-def better_than_random(of: Checked) -> Finding:
+def better_than_random(context: CheckContext) -> CheckResult:
     """The chosen selector is better than random rows by more than the noise of the seeds."""
-    # It does not block: a selection that is not better is a result, not a fault.
-    gains = verdict.gains(of.rows.collect(), of.task.selection.called)
+    # A warning, because a selection that is not better is a valid result.
+    gains = verdict.gains(context.rows.collect(), context.task.selection.called)
     passed = "random" in gains and verdict.judgement(gains["random"]) == verdict.BETTER
     metadata = {
-        "verdict": ScorecardFacts.of(of.record).verdict,
+        "verdict": ScorecardFacts.of(context.record).verdict,
         "gain": str(gains.get("random", "no random rows to compare with")),
     }
-    return Finding(passed=passed, metadata=metadata)
+    return CheckResult(passed=passed, metadata=metadata)
 
 
 @check(blocking=True)
-def every_run_is_scored(of: Checked) -> Finding:
-    """Every selector of the task stands there once with every seed.
-
-    Each has a finite result, and those that warm up had the same tokens.
-    """
-    task, scores = of.task, of.rows.collect()
-    wanted = {(selector, seed) for selector in comparison.names(task) for seed in range(task.seeds)}
-    there = scores.select("selector", "seed").rows()
+def every_run_is_scored(context: CheckContext) -> CheckResult:
+    """Every selector of the task has one finite result per seed, and all warm-ups had the same number of tokens."""
+    task, scores = context.task, context.rows.collect()
+    expected = {(selector, seed) for selector in comparison.names(task) for seed in range(task.seeds)}
+    scored = scores.select("selector", "seed").rows()
     metric = statistics.main_metric(scores)
     bad = scores.filter(~pl.col(metric).is_finite().fill_null(False))
     tokens = scores.filter(pl.col("warmup_tokens") > 0)["warmup_tokens"].unique().sort().to_list()
-    return Finding(
-        passed=sorted(there) == sorted(wanted) and not bad.height and len(tokens) == 1 and bool(tokens[0]),
+    return CheckResult(
+        passed=sorted(scored) == sorted(expected) and not bad.height and len(tokens) == 1 and bool(tokens[0]),
         metadata={
-            "missing": [f"{selector}, seed {seed}" for selector, seed in sorted(wanted - set(there))],
-            "rows": len(there),
-            "wanted": len(wanted),
-            f"{metric}_not_finite": [f"{one['selector']}, seed {one['seed']}" for one in bad.iter_rows(named=True)],
+            "missing": [f"{selector}, seed {seed}" for selector, seed in sorted(expected - set(scored))],
+            "rows": len(scored),
+            "expected": len(expected),
+            f"{metric}_not_finite": [f"{row['selector']}, seed {row['seed']}" for row in bad.iter_rows(named=True)],
             "warmup_tokens": tokens,
         },
     )
@@ -135,13 +130,13 @@ def every_run_is_scored(of: Checked) -> Finding:
 @check(
     description=f"Perplexity on general text is at most {_MOST_FORGETTING} times what it is without a warm-up.",
 )
-def forgetting_is_bounded(of: Checked) -> Finding:
-    """Compares the means over the seeds; a warning, because how much may be forgotten is the user's to say."""
-    after = dict(of.rows.group_by("selector").agg(pl.col("general_perplexity").mean()).collect().rows())
-    chosen, none = after.get(of.task.selection.called), after.get("none")
+def forgetting_is_bounded(context: CheckContext) -> CheckResult:
+    """Compare the means over the seeds; a warning, because the acceptable loss is the user's decision."""
+    after = dict(context.rows.group_by("selector").agg(pl.col("general_perplexity").mean()).collect().rows())
+    chosen, none = after.get(context.task.selection.called), after.get("none")
     if chosen is None or none is None:
-        return Finding(passed=True, metadata={"note": "no general text, or no run without a warm-up"})
-    return Finding(
+        return CheckResult(passed=True, metadata={"note": "no general text, or no run without a warm-up"})
+    return CheckResult(
         passed=chosen <= _MOST_FORGETTING * none,
         metadata={"general_perplexity": chosen, "without_warmup": none, "most": _MOST_FORGETTING},
     )
@@ -149,35 +144,31 @@ def forgetting_is_bounded(of: Checked) -> Finding:
 
 STAGE = Stage(
     name="scorecard",
-    description="The chosen selector against no warm-up and the other selectors: the same tokens and recipe, "
-    "several seeds, intervals, the cost of each part, and a verdict that may be: do not use this.",
+    description="The chosen selector against no warm-up and the other selectors at equal tokens and with the same "
+    "recipe: several seeds, intervals, the cost of each part, and a verdict, which may be: do not use this.",
     group="proof",
     kinds=frozenset({"deltalake", "torch"}),
     code_version="5",
     settings=_settings,
-    make=_compare,
+    compute=_compare,
     reads=STAGE_NAMES[:-1],
     tracked=True,
     on_gpu=True,
     asks_models=True,
     columns={
         "target": TARGET,
-        "selector": Column(pl.String, "what chose the rows to warm up on; none is no warm-up"),
-        "seed": Column(pl.Int64, "of the trainings"),
-        "selection_hash": Column(
-            pl.String, "of the rows that were selected; null without a warm-up", ("selected_subset.id",)
-        ),
+        "selector": Column(pl.String, "the selector of the rows to warm up on; `none` for no warm-up"),
+        "seed": Column(pl.Int64, "the seed of the trainings"),
+        "selection_hash": Column(pl.String, "hash of the selected rows; null for no warm-up", ("selected_subset.id",)),
         "warmup_tokens": Column(
-            pl.Int64,
-            "tokens of the model that it was warmed up on: the same for every selector",
-            ("selected_subset.text",),
+            pl.Int64, "the model's tokens in the warm-up, the same for every selector", ("selected_subset.text",)
         ),
-        "warmup_rows": Column(pl.Int64, "rows that these tokens come from", ("selected_subset.text",)),
-        "warmup_seconds": Column(pl.Float64, "the warm-up took"),
-        "finetune_seconds": Column(pl.Float64, "fine-tuning and evaluation took"),
-        "selection_seconds": Column(pl.Float64, "selecting took, with the vectors and potentials that it needs"),
+        "warmup_rows": Column(pl.Int64, "rows of the warm-up", ("selected_subset.text",)),
+        "warmup_seconds": Column(pl.Float64, "seconds of the warm-up"),
+        "finetune_seconds": Column(pl.Float64, "seconds of fine-tuning and evaluation"),
+        "selection_seconds": Column(pl.Float64, "seconds of selecting, with the vectors and potentials that it needs"),
         **{
-            metric: Column(pl.Float64, f"{tables.MEANING[metric]}; null where it was not measured", _MEASURED_ON)
+            metric: Column(pl.Float64, f"{tables.MEANING[metric]}; null if it was not measured", _MEASURED_ON)
             for metric in statistics.METRICS
         },
     },

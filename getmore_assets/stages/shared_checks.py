@@ -1,6 +1,6 @@
-"""Checks that several stages have: the columns, the volume, whether it is current, finite weights.
+"""Checks that several stages have: columns, volume, currency, finite weights.
 
-Belongs here: making such a check for a stage. Does not: what one stage alone is checked for.
+Belongs here: building such a check for a stage. Does not: checks of one stage, which are in its module.
 """
 
 from collections.abc import Callable
@@ -10,91 +10,91 @@ from typing import Any
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
-from getmore_assets.records import Records, making
-from getmore_assets.stages.checks import Check, Checked, Finding
+from getmore_assets.records import Records, cache_key
+from getmore_assets.stages.checks import Check, CheckContext, CheckResult
 from getmore_assets.stages.columns import Columns
 from getmore_assets.weights import not_finite
 
-_FEWEST, _MOST = 0.5, 2.0  # times the rows of the making before
+_LEAST, _MOST = 0.5, 2.0  # times the rows of the version before
 
 
 def has_its_columns(stage: str, columns: Columns) -> Check:
-    """`<stage>_has_its_columns`: the table has the columns that others read, each of its type."""
+    """Return `<stage>_has_its_columns`: the table has every column with its type."""
 
-    def evaluate(of: Checked) -> Finding:
-        found = of.record.table_ref().scan().collect_schema()
+    def evaluate(context: CheckContext) -> CheckResult:
+        schema = context.record.table_ref().scan().collect_schema()
         wrong = {
-            name: f"{found.get(name, 'missing')}, not {column.kind}"
+            name: f"{schema.get(name, 'missing')}, not {column.kind}"
             for name, column in columns.items()
-            if found.get(name) != column.kind
+            if schema.get(name) != column.kind
         }
-        return Finding(passed=not wrong, metadata={"wrong": wrong, "beside": sorted(set(found) - set(columns))})
+        return CheckResult(passed=not wrong, metadata={"wrong": wrong, "beside": sorted(set(schema) - set(columns))})
 
-    description = f"Every column of {stage} is there, with its type. Others may stand beside them."
+    description = f"Every column of {stage} is present, with its type. Other columns are allowed."
     return Check(f"{stage}_has_its_columns", description, evaluate, blocking=True)
 
 
 def volume_is_usual(name: str) -> Check:
-    """Advice: not fewer than half, nor more than twice as many rows as the same data had in its last other version."""
+    """Return a check that the table has at least half and at most twice the rows of the version before."""
     description = "The rows are at least half and at most twice as many as in the version before."
-    return Check(name, description, _volume_is_usual, looks_outside=True)
+    return Check(name, description, _volume_is_usual, cacheable=False)
 
 
-def _volume_is_usual(of: Checked) -> Finding:
-    record = of.record
+def _volume_is_usual(context: CheckContext) -> CheckResult:
+    record = context.record
     before = [
-        one
-        for one in Records(Lake(of.task.lake), of.task.name).makings(of.stage)
-        if one.made_at <= record.made_at
-        and one.data_version != record.data_version
-        and one.facts.get("pool") == record.facts.get("pool")  # another pool says nothing of this one
+        other
+        for other in Records(Lake(context.task.lake), context.task.name).materializations(context.stage)
+        if other.made_at <= record.made_at
+        and other.data_version != record.data_version
+        and other.facts.get("pool") == record.facts.get("pool")
     ]
     if not before:
-        return Finding(passed=True, metadata={"rows": record.rows, "note": "there is no version before"})
+        return CheckResult(passed=True, metadata={"rows": record.rows, "note": "there is no version before"})
     rows = before[-1].rows
-    return Finding(
-        passed=_FEWEST * rows <= record.rows <= _MOST * rows,
+    return CheckResult(
+        passed=_LEAST * rows <= record.rows <= _MOST * rows,
         metadata={"rows": record.rows, "rows_before": rows, "made_before": before[-1].made_at},
     )
 
 
 def is_current(name: str, settings: Callable[[Task], Any]) -> Check:
-    """Advice: what was made was made from what the sources hold now.
+    """Return a check that a stage was materialized from the sources' current data and with the current settings.
 
     Args:
-        name: Of the check.
-        settings: Of a stage that reads sources alone: what its cache key is made from.
+        name: The name of the check.
+        settings: The `settings` of the stage, which reads sources only.
     """
 
-    def evaluate(of: Checked) -> Finding:
-        record = of.record
+    def evaluate(context: CheckContext) -> CheckResult:
+        record = context.record
         metadata = {"made_at": record.made_at}
         try:
-            wanted = making(of.stage, record.code_version, settings(of.task), record.inputs)
+            key = cache_key(context.stage, record.code_version, settings(context.task), record.inputs)
         except BadInput as error:
-            return Finding(passed=False, metadata={**metadata, "source": str(error)})
-        if record.fingerprint == wanted:
-            return Finding(passed=True, metadata=metadata)
+            return CheckResult(passed=False, metadata={**metadata, "source": str(error)})
+        if record.fingerprint == key:
+            return CheckResult(passed=True, metadata=metadata)
         note = "a source or a setting has changed since: run the pipeline"
-        return Finding(passed=False, metadata={**metadata, "note": note})
+        return CheckResult(passed=False, metadata={**metadata, "note": note})
 
-    description = "It was made from what its sources hold now, as the task file says."
-    return Check(name, description, evaluate, looks_outside=True)
+    description = "It was materialized from the sources' current data, with the settings of the task file."
+    return Check(name, description, evaluate, cacheable=False)
 
 
 def weights_are_finite(stage: str) -> Check:
-    """`<stage>_weights_are_finite`: no tensor of the model has a NaN or an infinity."""
+    """Return `<stage>_weights_are_finite`: no tensor of the model has a NaN or an infinity."""
 
-    def evaluate(of: Checked) -> Finding:
-        folder, tensors, bad = Path(of.record.folders["model"]), 0, []
+    def evaluate(context: CheckContext) -> CheckResult:
+        folder, tensors, bad = Path(context.record.folders["model"]), 0, []
         for file in sorted(folder.glob("*.safetensors")):
-            held, names = not_finite(file)
-            tensors += held
+            count, names = not_finite(file)
+            tensors += count
             bad += [f"{file.name}: {name}" for name in names]
-        return Finding(
+        return CheckResult(
             passed=tensors > 0 and not bad,
             metadata={"folder": str(folder), "tensors": tensors, "not_finite": len(bad), "first": bad[:20]},
         )
 
-    description = "The model has weights, and every number in them is finite."
+    description = "The model has weights, and every weight is finite."
     return Check(f"{stage}_weights_are_finite", description, evaluate, blocking=True)

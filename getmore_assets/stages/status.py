@@ -1,7 +1,6 @@
-"""Which stages a run would make, and which it would find made.
+"""The status of each stage: whether a run would compute it, or use its record.
 
-Belongs here: comparing each stage's cache key with the records, without making it. Does not: what making it takes
-(`run_plan.py`).
+Belongs here: comparing each stage's cache key with the records. Does not: estimating the cost of a run (`run_plan.py`).
 """
 
 from dataclasses import dataclass
@@ -18,68 +17,73 @@ from getmore_assets.stages.table import STAGES
 
 @dataclass(frozen=True)
 class StageStatus:
-    """What a run would do with a stage: `record` is what would be reused, None where it would be made, and why."""
+    """What a run would do with a stage.
+
+    Attributes:
+        record: The record that would be used; None if the stage would be computed.
+        why: The reason.
+    """
 
     record: Record | None
     why: str
 
 
 def absent(task: Task) -> dict[str, str]:
-    """The models of a task that are neither here nor in the hub's cache, by field; nothing is downloaded."""
-    asked = {"encoder.model": task.encoder.model, "base_model.model": task.base_model.model}
+    """Return the models of a task that are not on this machine, by field, without downloading any."""
+    models = {"encoder.model": task.encoder.model, "base_model.model": task.base_model.model}
     if task.toxicity:
-        asked["toxicity.classifier"] = task.toxicity.classifier
-    return {field: name for field, name in asked.items() if name not in (LEXICAL, BROUGHT) and not is_here(name)}
+        models["toxicity.classifier"] = task.toxicity.classifier
+    return {field: name for field, name in models.items() if name not in (LEXICAL, BROUGHT) and not is_here(name)}
 
 
 def stage_statuses(task: Task, target: tuple[str, str] | None = None) -> dict[str, StageStatus]:
-    """Every stage in the order of the pipeline.
+    """Return the status of every stage, in the order of the pipeline.
 
     Args:
-        task: Whose.
-        target: The data version that target_data would have, and that of what is evaluated on, where they are known.
+        task: The task.
+        target: The data version and the evaluated version that target_data would have, if they are known.
     """
-    lake, found = Lake(task.lake), dict[str, StageStatus]()
-    if not lake.root.is_dir():  # nothing is left there either
+    lake, statuses = Lake(task.lake), dict[str, StageStatus]()
+    if not lake.root.is_dir():
         return {name: StageStatus(None, "no results yet") for name in STAGES}
     lake.refresh()
-    records, without = Records(lake, task.name), absent(task)
+    records, missing = Records(lake, task.name), absent(task)
     for name, stage in STAGES.items():
-        found[name] = _status(stage, task, records, found, target, without)
-    return found
+        statuses[name] = _status(stage, task, records, statuses, target, missing)
+    return statuses
 
 
 def _status(
     stage: Stage,
     task: Task,
     records: Records,
-    found: dict[str, StageStatus],
+    before: dict[str, StageStatus],
     target: tuple[str, str] | None,
-    without: dict[str, str],
+    missing: dict[str, str],
 ) -> StageStatus:
-    used = {name: _version(stage, name, task, found[name], target) for name in stage.inputs(task)}
-    unknown = [name for name, version in used.items() if version is None]
-    if unknown:
+    versions = {name: _version(stage, name, task, before[name], target) for name in stage.inputs(task)}
+    used = {name: version for name, version in versions.items() if version is not None}
+    if unknown := [name for name in versions if name not in used]:
         return StageStatus(None, f"{unknown[0]} is recomputed")
-    if without and stage.asks_models:
-        return StageStatus(None, f"{next(iter(without))} is not here, so it cannot have been made of it")
-    cached, why = caching.with_key(
-        stage, records, stage.cache_key(task, {name: str(version) for name, version in used.items()})
-    )
+    if missing and stage.asks_models:
+        return StageStatus(None, f"the model of {next(iter(missing))} is not on this machine")
+    cached, why = caching.with_key(stage, records, stage.cache_key(task, used))
     if cached is not None:
         return StageStatus(cached, why)
     last = records.get(stage.name)
     if last is None:
-        return StageStatus(None, "not made yet" if not records.known(stage.name) else "what its record names is gone")
+        return StageStatus(
+            None, "not made yet" if not records.was_materialized(stage.name) else "what its record names is gone"
+        )
     same = last.fingerprint == stage.cache_key(task, last.inputs)
     return StageStatus(None, "what it reads has changed" if same else "its settings have changed")
 
 
-def _version(stage: Stage, name: str, task: Task, statuses: StageStatus, target: tuple[str, str] | None) -> str | None:
-    """The version of an input that would be read; None where only making it tells."""
+def _version(stage: Stage, name: str, task: Task, status: StageStatus, target: tuple[str, str] | None) -> str | None:
+    """Return the version of an input that would be read; None if it is known only after computing the input."""
     fact = stage.versions.get(name)
-    if statuses.record is not None:
-        return stage.version(statuses.record)
+    if status.record is not None:
+        return stage.version(status.record)
     if (name, fact) == ("raw_corpus", "pool"):
         return pool.pool_key(task)
     if name == "target_data" and target is not None:

@@ -1,7 +1,7 @@
-"""The table of the pipeline's stages, from which Dagster's definitions, the plan and the reuse decision are made.
+"""The table of the pipeline's stages and checks.
 
-Belongs here: gathering the entries, with the checks that every table and every model has. Does not: an entry, which
-stands in the module of its stage.
+Belongs here: collecting the entries, with the checks that every table and every model has. Does not: an entry, which
+is in its stage's module.
 """
 
 from dataclasses import replace

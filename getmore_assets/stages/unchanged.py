@@ -1,6 +1,6 @@
-"""Finding out, without Dagster, that a run has nothing to do: records and the versions of sources are read, no table.
+"""Finding out, without Dagster, that a run has nothing to do; only records and source versions are read, no tables.
 
-Belongs here: whether a run would leave everything as it is. Does not: whether one stage is cached (`status.py`).
+Belongs here: this decision about a whole run. Does not: whether one stage is cached (`status.py`).
 """
 
 from getmore_assets import damage, liveness, tracking_place
@@ -8,24 +8,24 @@ from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import STAGE_NAMES, Record, Records
-from getmore_assets.stages import remembered
+from getmore_assets.stages import check_cache
 from getmore_assets.stages.caching import CACHED, missing_inputs
-from getmore_assets.stages.checks import Checked
-from getmore_assets.stages.materializing import tell
+from getmore_assets.stages.checks import CheckContext
+from getmore_assets.stages.materializing import log_done
 from getmore_assets.stages.running import needed
 from getmore_assets.stages.status import stage_statuses
 
 
 def unchanged(task: Task, last: str) -> dict[str, Record] | None:
-    """Return the records of a stage and of all that it needs, where a run would leave every one of them as it is.
+    """Return the records that a run would return, if it would change nothing.
 
     Args:
-        task: Of what.
-        last: The stage.
+        task: The task.
+        last: The last stage of the run.
 
     Returns:
-        By name and in order; None where a run has something to do, or to say: a stage to materialize, a blocking check
-        that does not hold, damage, a killed run to end, a record whose MLflow run was lost, or that was not uploaded.
+        The records by stage, in order. None if a run has something to do or to report: a stage to materialize, a failed
+        blocking check, damage, a killed run to end, a record that was not uploaded or whose MLflow run was lost.
     """
     lake = Lake(task.lake)
     lake.refresh()
@@ -36,21 +36,21 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
     try:
         stages, statuses = needed(task, last), stage_statuses(task)
         records = [statuses[stage.name].record for stage in stages]
-        there = {one.stage: one for one in records if one and _stands(lake, task, one)}
-        if len(there) < len(stages) or tracking_place.lost(lake, there.values()):
+        current = {record.stage: record for record in records if record and _is_current(lake, task, record)}
+        if len(current) < len(stages) or tracking_place.lost(lake, current.values()):
             return None
         for stage in stages:
-            damage.require_whole(lake, stage.name)
-            results = [(check, remembered.result(check, Checked(task, stage.name))) for check in stage.checks]
+            damage.require_undamaged(lake, stage.name)
+            results = [(check, check_cache.result(check, CheckContext(task, stage.name))) for check in stage.checks]
             if any(check.blocking and not result.passed for check, result in results):
                 return None
-    except BadInput:  # a run reports it, at the stage that it concerns
+    except BadInput:  # a run raises it again, at its stage
         return None
-    for name, record in there.items():
-        tell(name, CACHED, record)
-    return there
+    for name, record in current.items():
+        log_done(name, CACHED, record)
+    return current
 
 
-def _stands(lake: Lake, task: Task, record: Record) -> bool:
-    """Whether a record is the last one of its stage, and the versions of its inputs can still be read."""
+def _is_current(lake: Lake, task: Task, record: Record) -> bool:
+    """Return whether a record is the last one of its stage, and its inputs' versions can still be read."""
     return record == Records(lake, task.name).last(record.stage) and not missing_inputs(lake, record)

@@ -53,6 +53,16 @@ class Blocks(Dataset[dict[str, Any]]):
         self._blocks = torch.from_numpy(np.hstack([heads, rest]))
         self._positions = _positions(np.frombuffer(starts, np.int64), number, rest.shape[1]) if isolated else None
 
+    @classmethod
+    def joined(cls, parts: list["Blocks"]) -> "Blocks":
+        """Return the blocks of several data sets of one length, one after the other."""
+        made = cls.__new__(cls)
+        made.rows = sum(part.rows for part in parts)
+        made._blocks = torch.cat([part._blocks for part in parts])
+        positions = [part._positions for part in parts if part._positions is not None]
+        made._positions = torch.cat(positions) if positions else None
+        return made
+
     def __len__(self) -> int:
         return len(self._blocks)
 

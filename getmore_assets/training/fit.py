@@ -1,7 +1,7 @@
 """One call of the Transformers Trainer, the same for every training in this project.
 
 Belongs here: recipe to arguments, checkpoints, resume, early stopping, several processes in one training. Does not:
-which model is trained on which texts (`phases.py`), or adapters (`adapters.py`).
+the steps (`trainer.py`), which model is trained on which texts (`phases.py`), or adapters (`adapters.py`).
 
 Several processes divide each batch, so batches, steps and losses are those of one process. Rank 0 draws the order of
 rows and the masks. Each process draws its own dropout: trainings with one and with two processes therefore differ as
@@ -12,32 +12,30 @@ import json
 import math
 import shutil
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast
-from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
     ProgressCallback,
-    Trainer,
     TrainerCallback,
     TrainingArguments,
 )
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 
-from getmore_assets.config import Training
+from getmore_assets.config import Strategy, Training
 from getmore_assets.device import best_device, compute_dtype
 from getmore_assets.progress import progress
 from getmore_assets.ranks import is_first, processes
-from getmore_assets.training import adapters, language_models
-from getmore_assets.training.batches import ByLength, in_order_of_length, shared_out
+from getmore_assets.training import adapters, attention, language_models, memory, optimizer_state
+from getmore_assets.training.batches import shared_out
+from getmore_assets.training.sharded import ShardedTrainer
+from getmore_assets.training.trainer import FitTrainer, mean_loss
 
 _SAVES = 4  # checkpoints in a training without validation
 _LOGS = 20
@@ -87,7 +85,10 @@ def _last_whole_checkpoint(work: Path) -> str | None:
     for folder in work.glob("checkpoint-*"):
         try:
             json.loads((folder / "trainer_state.json").read_text("utf-8"))
+            whole = (folder / optimizer_state.FILE).is_file()  # earlier versions had another file
         except (FileNotFoundError, ValueError):
+            whole = False
+        if not whole:
             shutil.rmtree(folder)
     last = get_last_checkpoint(str(work)) if work.is_dir() else None
     if last:
@@ -103,76 +104,6 @@ def _carry_over_random_states(checkpoint: Path) -> None:
     for file in checkpoint.glob("rng_state_*.pth"):
         if not zipfile.is_zipfile(file):  # rank 0 does not wait for the others: a kill may leave theirs incomplete
             file.unlink()
-
-
-def _mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
-    """Return a loss that is the mean over all labels of a step; some models' own loss is a mean of batch means.
-
-    Args:
-        shifted: Whether a token is predicted from the tokens before it (causal); False for masked tokens and classes.
-    """
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        logits = outputs.logits
-        if shifted:
-            logits, labels = logits[:, :-1], labels[:, 1:]
-        elif labels.dim() == 2:
-            masked = labels.ne(-100)
-            logits, labels = language_models.told_at(logits, masked), labels[masked]
-        flat = labels.flatten()
-        total = cross_entropy(logits.flatten(0, -2).float(), flat, reduction="sum")
-        return total / (flat.ne(-100).sum() if num_items_in_batch is None else num_items_in_batch)
-
-    return loss
-
-
-class _Trainer(Trainer):  # type: ignore[misc]
-    """The Trainer, except that rank 0 evaluates all of validation, so its batches do not depend on the process count.
-
-    For a classifier, rows of similar length share a batch, and validation reports accuracy and loss.
-    """
-
-    control: Any
-
-    def __init__(self, *args: Any, classifies: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._classifies = classifies
-        self._masked = not classifies and not self.model.can_generate()
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        if not self._masked:
-            return super().compute_loss(model, inputs, *args, **kwargs)
-        with language_models.only_at(self.model, inputs["labels"].ne(-100)):
-            return super().compute_loss(model, inputs, *args, **kwargs)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        if not self._classifies:
-            return super()._get_train_sampler(train_dataset)
-        rows_a_step = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return ByLength(self.train_dataset if train_dataset is None else train_dataset, rows_a_step, self.args.seed)
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        rows, size = len(self.eval_dataset), self.args.per_device_eval_batch_size
-        loss, right = (torch.zeros((), device=self.args.device) for _ in range(2))
-        if is_first():
-            self.model.eval()
-            order = in_order_of_length(self.eval_dataset) if self._classifies else range(rows)
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)  # the same masks each epoch: else the best epoch may be the luckiest
-                for start in range(0, rows, size):
-                    items = [self.eval_dataset[at] for at in order[start : start + size]]
-                    batch = self._prepare_inputs(self.data_collator(items))
-                    labels = batch["labels"]  # compute_loss removes them from the batch
-                    mean, outputs = self.compute_loss(self.model, batch, return_outputs=True)
-                    loss += mean * len(items) / rows
-                    if self._classifies:
-                        right += outputs.logits.argmax(-1).eq(labels).sum() / rows
-        metrics = {"eval_loss": float(broadcast(loss))}
-        if self._classifies:
-            metrics["eval_accuracy"] = float(broadcast(right))
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
 
 
 def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: str | None) -> TrainingArguments:
@@ -198,7 +129,7 @@ def _arguments(recipe: Training, steps: int, seed: int, work: Path, watched: str
         load_best_model_at_end=bool(watched),
         metric_for_best_model=watched,
         logging_steps=max(1, steps // _LOGS),
-        bf16=compute_dtype(recipe.dtype, device) == torch.bfloat16,
+        bf16=recipe.weights == "bfloat16" or compute_dtype(recipe.dtype, device) == torch.bfloat16,
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type == "cuda",
         report_to=[],
@@ -222,6 +153,7 @@ def fit(
     validation: Dataset[Any] | None = None,
     patience: int | None = None,
     classifies: bool = False,
+    strategy: Strategy = "ddp",
 ) -> FitResult:
     """Train a model in place.
 
@@ -239,19 +171,23 @@ def fit(
         patience: Stop after so many epochs without improvement on validation; None to train all epochs.
         classifies: Whether the model is a classifier. Its items differ in length: a batch of rows of similar length is
             about half as wide, with little padding.
+        strategy: What each of several processes holds: the whole model (ddp), or its shard (fsdp).
     """
     count, watched = processes(), None if validation is None else "eval_accuracy" if classifies else "eval_loss"
     arguments = _arguments(recipe, recipe.steps(len(train)), seed, work, watched)  # type: ignore[arg-type]
     transformers_logging.disable_progress_bar()  # the bars of reading and writing weights
     trained = adapters.put_on(model, recipe.lora) if recipe.lora else model
-    trainer = _Trainer(
+    memory.announce(trained, recipe, name, count, strategy)
+    kind = ShardedTrainer if strategy == "fsdp" and count > 1 else FitTrainer
+    trainer = kind(
         model=trained,
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
         data_collator=shared_out(collator, count),
-        compute_loss_func=_mean_loss(model.can_generate()),
+        compute_loss_func=mean_loss(model.can_generate()),
         classifies=classifies,
+        bfloat16=recipe.weights == "bfloat16",
         callbacks=[
             *([_Progress(name)] if is_first() else []),
             *([EarlyStoppingCallback(patience)] if watched and patience else []),
@@ -261,7 +197,9 @@ def fit(
     trainer.remove_callback(ProgressCallback)
     with trainer.accelerator.main_process_first():
         checkpoint = _last_whole_checkpoint(work)
-    done = trainer.train(resume_from_checkpoint=checkpoint)
+    with attention.switched(model, recipe.attention, "attention"):
+        done = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)  # no bfloat16 products in what follows
     trainer.accelerator.wait_for_everyone()  # another process may still be reading the checkpoint of the best epoch
     if recipe.lora:
         if is_first():

@@ -34,6 +34,11 @@ END = "<|endoftext|>"
 ADAPTER = "adapter"  # name of the folder of low-rank adapters
 
 
+def kind_of(objective: str) -> Any:
+    """Return the class that loads a model with the head of an objective."""
+    return AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
+
+
 def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
     """Return a model, its tokenizer, and the names of parameters that the checkpoint lacks.
 
@@ -41,9 +46,8 @@ def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
         folder: A Hugging Face folder with safetensors.
         objective: causal or masked.
     """
-    kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
     torch.manual_seed(0)  # a missing head always gets the same random weights
-    model, info = kind.from_pretrained(
+    model, info = kind_of(objective).from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
     )
     return model, load_tokenizer(folder), sorted(info["missing_keys"])
@@ -51,10 +55,9 @@ def load(folder: Path, objective: str) -> tuple[Any, Any, list[str]]:
 
 def with_random_weights(folder: Path, objective: str, seed: int) -> tuple[Any, Any]:
     """Return a model with random weights and the configuration in a folder, and the folder's tokenizer."""
-    kind = AutoModelForCausalLM if objective == "causal" else AutoModelForMaskedLM
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    model = kind.from_config(config, trust_remote_code=False).float()
+    model = kind_of(objective).from_config(config, trust_remote_code=False).float()
     model.name_or_path = str(folder)
     return model, load_tokenizer(folder)
 

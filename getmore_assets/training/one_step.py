@@ -20,11 +20,11 @@ from transformers import (
     AutoModelForSequenceClassification,
 )
 
-from getmore_assets.config import Lora
-from getmore_assets.corpus.library_errors import worded
+from getmore_assets.config import Attention, Lora
+from getmore_assets.corpus.library_errors import message_of
 from getmore_assets.corpus.passages import PAIR
 from getmore_assets.errors import BadInput
-from getmore_assets.training import adapters, classifier, language_models, reach
+from getmore_assets.training import adapters, attention, classifier, language_models, reach
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.reach import SAMPLE_TEXTS, SHORT
 from getmore_assets.training.smallest import shrunk
@@ -70,7 +70,7 @@ class Candidate:
         try:
             return work()
         except Exception as error:  # files of a model can raise any error in the library
-            raise BadInput(self.where, f"{what} ({worded(error)})", fix) from error
+            raise BadInput(self.where, f"{what} ({message_of(error)})", fix) from error
 
     def _require_tokens(self) -> None:
         """Refuse a tokenizer that finds no known token in any sample text."""
@@ -143,6 +143,21 @@ class Candidate:
                 adapters.put_on(copy.deepcopy(model), asked)
             except BadInput as error:
                 raise BadInput(f"{field}.target_modules", error.what, error.fix) from error
+
+    def attends(self, asked: dict[str, Attention]) -> None:
+        """Refuse an implementation of attention that the model's architecture does not have.
+
+        Args:
+            asked: Implementations, by field of the task file.
+
+        Raises:
+            BadInput: The architecture does not have it.
+        """
+        with torch.device("meta"):
+            model = AutoModel.from_config(shrunk(self.config, 2), trust_remote_code=False)
+        for field, one in asked.items():
+            with attention.switched(model, one, field):
+                pass
 
     def classifier(self, pairs: bool, pooling: str) -> None:
         """Take one step of classification, on a body of the same class.
@@ -251,7 +266,7 @@ class Candidate:
         if error is None or whole > _MOST_PARAMETERS:
             log.warning("%s: no small model of its class could be built, so no step was tried (%s)", self.where, error)
             return None
-        what = f"one step of a model of its class with random weights fails ({worded(error)})"
+        what = f"one step of a model of its class with random weights fails ({message_of(error)})"
         raise BadInput(self.where, what, "Correct its config.json, or take another model") from error
 
     def _smaller(self, kind: Any) -> Iterator[Any]:

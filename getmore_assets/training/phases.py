@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from transformers import set_seed
 
-from getmore_assets.config import BaseModelChoice, FineTuning, Small, Training
+from getmore_assets.config import BaseModelChoice, FineTuning, Small, Strategy, Training, WarmUp
 from getmore_assets.corpus.identity import draw
 from getmore_assets.ranks import is_first
 from getmore_assets.training import bag_of_words, classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult, fit
+from getmore_assets.training.stream import Beside, stream
 
 log = logging.getLogger(__name__)
 
@@ -80,21 +81,20 @@ def recipe_of(of: Any, length: int) -> Training:
     return Training(**fields, max_length=length)
 
 
-def make_small(shape: Small, objective: str, texts: list[str], length: int, work: Path) -> tuple[Any, Any, FitResult]:
+def make_small(
+    shape: Small, objective: str, texts: list[str], length: int, work: Path, strategy: Strategy = "ddp"
+) -> tuple[Any, Any, FitResult]:
     """Train a small model on a sample of the pool; returns model, tokenizer and training."""
     model, tokenizer = language_models.new_small(shape, objective, texts, max(256, length))
     log.info("training a model of %.1fM parameters on %d rows", model.num_parameters() / 1e6, len(texts))
     blocks = Blocks(texts, tokenizer, length)
     recipe = recipe_of(shape, length).model_copy(update={"warmup_ratio": 0.1})
-    return (
-        model,
-        tokenizer,
-        fit(model, blocks, recipe, 0, work, language_models.collator(tokenizer, objective), name="base model"),
-    )
+    collate = language_models.collator(tokenizer, objective)
+    return model, tokenizer, fit(model, blocks, recipe, 0, work, collate, name="base model", strategy=strategy)
 
 
 def load_base(
-    folder: Path, chosen: BaseModelChoice, texts: list[str], length: int, work: Path
+    folder: Path, chosen: BaseModelChoice, texts: list[str], length: int, work: Path, strategy: Strategy = "ddp"
 ) -> tuple[Any, Any, FitResult | None, list[str]]:
     """Load a pre-trained model; where its checkpoint lacks the head, train the head with the body frozen.
 
@@ -112,7 +112,7 @@ def load_base(
         parameter.requires_grad = name in head
     blocks = Blocks(texts, tokenizer, length)
     collate = language_models.collator(tokenizer, chosen.objective)
-    done = fit(model, blocks, recipe_of(chosen.head, length), 0, work, collate, name="head")
+    done = fit(model, blocks, recipe_of(chosen.head, length), 0, work, collate, name="head", strategy=strategy)
     for parameter in model.parameters():
         parameter.requires_grad = True
     return model, tokenizer, done, head
@@ -123,18 +123,42 @@ def warm_up(
     tokenizer: Any,
     objective: str,
     texts: list[str],
-    recipe: Training,
+    recipe: WarmUp,
     seed: int,
     most: int | None,
     work: Path,
+    strategy: Strategy = "ddp",
+    beside: Beside | None = None,
 ) -> tuple[Blocks, FitResult]:
-    """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks."""
+    """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks; with `beside` shared as asked."""
     set_seed(seed)
-    blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
+    if beside:
+        blocks = stream(texts, beside, tokenizer, recipe, most)
+    else:
+        blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
     if most is not None and len(blocks) < most:
         raise RuntimeError(f"the selection has {len(blocks)} blocks of tokens, and the comparison needs {most}")
     collate = language_models.collator(tokenizer, objective)
-    return blocks, fit(model, blocks, recipe, seed, work, collate, name=f"warm-up, seed {seed}")
+    name = f"warm-up, seed {seed}"
+    return blocks, fit(model, blocks, recipe, seed, work, collate, name=name, strategy=strategy)
+
+
+def adapt_to_target(
+    model: Any,
+    tokenizer: Any,
+    objective: str,
+    texts: list[str],
+    recipe: WarmUp,
+    seed: int,
+    work: Path,
+    strategy: Strategy = "ddp",
+) -> None:
+    """Train a model in place once on the target's own text (TAPT): `warmup.then_target`."""
+    set_seed(seed)
+    blocks = Blocks(texts, tokenizer, recipe.max_length, isolated=recipe.packing == "isolated")
+    log.info("after the warm-up, %d blocks of target train", len(blocks))
+    collate = language_models.collator(tokenizer, objective)
+    fit(model, blocks, recipe, seed, work, collate, name=f"target's own text, seed {seed}", strategy=strategy)
 
 
 def fine_tune(
@@ -146,6 +170,7 @@ def fine_tune(
     seed: int,
     work: Path,
     judge: Evaluator | None = None,
+    strategy: Strategy = "ddp",
 ) -> tuple[Any, FitResult, dict[str, float]]:
     """Fine-tune on target train, stop early on validation, then evaluate on test once. With 0 epochs, only evaluate.
 
@@ -178,6 +203,7 @@ def fine_tune(
                 name=f"fine-tuning, seed {seed}",
                 validation=validation,
                 patience=recipe.patience,
+                strategy=strategy,
             )
         if first:
             metrics |= _likelihood("", model, tokenizer, objective, held.test.texts, length)
@@ -202,6 +228,7 @@ def fine_tune(
         validation=labelled[1],
         patience=recipe.patience,
         classifies=True,
+        strategy=strategy,
     )
     if first:
         predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)

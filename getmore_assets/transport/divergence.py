@@ -1,6 +1,6 @@
-"""The distance between two targets.
+"""The transport distance between two targets.
 
-Belongs here: the debiased transport distance of two weighted sets. Does not: what follows from it (`reselection/`).
+Belongs here: the Sinkhorn divergence of two weighted sets. Does not: the limit for drift (`config.Drift`).
 """
 
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from getmore_assets.transport.passes import best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 
 SAMPLE = 4096
@@ -17,16 +17,21 @@ _EPSILON = 0.05  # times the mean cost between the two sets
 
 
 class Points(NamedTuple):
-    """A weighted set: `y` `[m, d]`, float32, in random order; `b` `[m]`, summing to 1."""
+    """A weighted set of points.
+
+    Attributes:
+        y: Points in random order: `[m, d]`, float32.
+        b: Weights: `[m]`, summing to 1.
+    """
 
     y: np.ndarray
     b: np.ndarray
 
 
 def divergence(one: Points, other: Points, memory_mb: int) -> float:
-    """The Sinkhorn divergence OT(α, β) - OT(α, α)/2 - OT(β, β)/2 (Feydy et al., AISTATS 2019), 0 where α = β.
+    """Return the Sinkhorn divergence OT(α, β) - OT(α, α)/2 - OT(β, β)/2 (Feydy et al., AISTATS 2019).
 
-    Measured on the first 4,096 points of each, in the unit of the cost (squared distance of unit vectors).
+    It is measured on the first 4,096 points of each set, in the unit of the cost (squared distance of unit vectors).
 
     Args:
         one: α.
@@ -34,9 +39,9 @@ def divergence(one: Points, other: Points, memory_mb: int) -> float:
         memory_mb: Memory limit of a pass, in MiB.
     """
     a, b = (Points(p.y[:SAMPLE], p.b[:SAMPLE] / p.b[:SAMPLE].sum()) for p in (one, other))
-    epsilon = _EPSILON * pose(a.y, b.y, b.b, a.b).mean_cost
+    epsilon = _EPSILON * build_problem(a.y, b.y, b.b, a.b).mean_cost
 
     def transport(x: Points, y: Points) -> float:
-        return solve(best_pass(pose(x.y, y.y, y.b, x.b), memory_mb), epsilon, tolerance=_TOLERANCE).dual
+        return solve(best_pass(build_problem(x.y, y.y, y.b, x.b), memory_mb), epsilon, tolerance=_TOLERANCE).dual
 
     return transport(a, b) - (transport(a, a) + transport(b, b)) / 2

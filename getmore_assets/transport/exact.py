@@ -1,7 +1,7 @@
-"""The exact transport problem, without entropy: a linear program, solved by POT's network simplex.
+"""Exact optimal transport, without entropy: a linear program, solved by POT's network simplex.
 
-Belongs here: that solve, the refusal of problems too large for it, and how far ε moves the selection on a sample. Does
-not: the solver for problems of any size (`solver.py`), or whether ε moved the selection too far (the asset check).
+Belongs here: this solve, refusing problems too large for it, and comparing exact and entropic selection on a sample.
+Does not: the solver for problems of any size (`solver.py`), or the limit of that comparison (the asset check).
 """
 
 import time
@@ -19,7 +19,7 @@ _MIB = 2**20
 _ENTRY_BYTES = 40  # per entry of the cost matrix: the cost, the plan and the arcs of the network
 _MOST_ENTRIES = 10**8  # 4 GB
 _MOST_STEPS = 10**8
-#: ε / mean cost at which the rows of an exact plan are read: so near 0 that a row's mass goes to one or two targets.
+#: ε / mean cost for reading the rows of an exact plan, so near 0 that a row's mass goes to one or two targets.
 SHARP = 1e-3
 SAMPLE = 1024  # candidates on which the entropic and the exact selection are compared
 _SAMPLE_TARGETS = 4096
@@ -27,7 +27,7 @@ _TOLERANCE = 5e-3
 
 
 def require_exact_room(n: int, m: int, memory_mb: int) -> float:
-    """Refuse a problem that is too large for an exact solve.
+    """Require that a problem is small enough for an exact solve.
 
     Args:
         n: Candidates.
@@ -122,7 +122,7 @@ def moved_by_epsilon(problem: Problem, epsilon: float, memory_mb: int) -> MovedC
         memory_mb: Memory limit of a pass, in MiB.
 
     Returns:
-        The comparison; None where one of the two solves did not converge.
+        The comparison; None if one of the two solves did not converge.
     """
     sample = problem.only(min(SAMPLE, problem.n))
     if problem.m > _SAMPLE_TARGETS:

@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TargetMarginal:
-    """The constraint that g has to fulfil.
+    """The constraint on the target marginal.
 
     Attributes:
         b: Target weights: `[m]`, float64, summing to 1.
@@ -44,7 +44,7 @@ class TargetMarginal:
         return np.where(self.b > 0, moved + shift - g, 0.0)
 
     def centred(self, g: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Shift g (`[m]`) and f (`[n]`, float32) so that Σ_j b_j g_j = 0, where only f + g is determined."""
+        """Shift g (`[m]`) and f (`[n]`, float32) so that Σ_j b_j g_j = 0, if only f + g is determined."""
         if self.relaxation is not None:
             return g, f
         shift = float(self.b @ g)

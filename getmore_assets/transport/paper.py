@@ -1,6 +1,6 @@
-"""The published loop, which reproduces published settings: Sinkhorn with momentum as in OTT-JAX.
+"""The published loop: Sinkhorn with momentum as in OTT-JAX, for reproducing published results.
 
-Belongs here: that loop. Does not: the solver this project recommends (`solver.py`).
+Belongs here: this loop. Does not: the solver that this project recommends (`solver.py`).
 
 The authors call OTT-JAX (log-sum-exp mode, one inner iteration) on PointCloud(target, candidates) with ε 0.1, momentum
 1.3, threshold 0.1, at most 2,000 iterations. An iteration updates the candidate potential, then the target's, each

@@ -1,6 +1,6 @@
-"""The estimated memory and time of a solve, before it starts.
+"""Estimating the memory and time of a solve before it starts.
 
-Belongs here: bytes, tiles, seconds, and the refusal of a solve that cannot fit. Does not: solving.
+Belongs here: bytes, tiles, seconds, and refusing a solve that does not fit. Does not: solving (`solver.py`).
 """
 
 import shutil
@@ -47,7 +47,7 @@ class Plan:
 
 
 def require_room(n: int, m: int, d: int, memory_mb: int, device: torch.device, folder: Path) -> float:
-    """Refuse a solve that cannot fit, before vectors are gathered.
+    """Require that a solve fits memory and disk, before vectors are gathered.
 
     Args:
         n: Candidates.
@@ -105,7 +105,7 @@ def calibrate(tile_pass: TilePass, epsilon: float, memory_mb: float, keep: float
         tile_pass: The pass that the solve will use.
         epsilon: Absolute.
         memory_mb: From `require_room`.
-        keep: From `keep_mb`, where the pass keeps the kernel.
+        keep: From `keep_mb`, if the pass keeps the kernel.
     """
     problem = tile_pass.problem
     sample, g = min(problem.n, int(_CALIBRATED / problem.m) + 1), np.zeros(problem.m)

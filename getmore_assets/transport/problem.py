@@ -1,6 +1,6 @@
 """The transport problem: candidates, targets, weights, cost.
 
-Belongs here: the costs, and the refusal of vectors and weights that a solve cannot use. Does not: solving.
+Belongs here: the costs, and refusing vectors and weights that a solve cannot use. Does not: solving (`solver.py`).
 
 Every cost here is C_ij = u_i + v_j - κ x̂_i·ŷ_j, so that one matrix product of x̂ and ŷ serves all of them:
 
@@ -51,7 +51,7 @@ class Problem:
         v: The term v_j of the cost: `[m]`, float64.
         a: Candidate weights: `[n]`, float64, summing to 1; None for 1/n each.
         cost: unit, cosine or sqeuclidean.
-        scale: 1/|x| of each candidate: `[n]`, float32; None where all are 1 or the cost does not need it.
+        scale: 1/|x| of each candidate: `[n]`, float32; None if all are 1 or the cost does not need it.
         centre: ȳ: `[d]`, float32, for sqeuclidean; else None.
         mean_cost: Σ_ij a_i b_j C_ij: the unit of a relative ε.
     """
@@ -120,10 +120,10 @@ class Problem:
         return replace(self, x=self.x[:n], a=self.weights(n), scale=scale)
 
 
-def pose(
+def build_problem(
     x: Rows, y: np.ndarray, b: np.ndarray | None = None, a: np.ndarray | None = None, cost: Cost = "unit"
 ) -> Problem:
-    """Check every number once, and build the problem in the form that passes use.
+    """Check all vectors and weights, and build the problem in the form that passes use.
 
     Args:
         x: Candidates: `[n, d]`, float32, read in blocks.
@@ -191,7 +191,7 @@ def _inverse_lengths(side: str, raw: np.ndarray, start: int) -> np.ndarray:
 
 
 def _require_usable(side: str, raw: np.ndarray, start: int, long: bool) -> None:
-    """Refuse rows that are not finite; also rows that are too long (for a distance) or all zero (for a direction)."""
+    """Require finite rows that are not too long (`long`: for a distance), or else not all zero (for a direction)."""
     largest = np.abs(raw).max(axis=1)
     unusable = (
         (largest > _LONGEST, "is too long: its squared length exceeds float32")

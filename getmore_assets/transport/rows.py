@@ -1,7 +1,7 @@
 """The matrix of candidate vectors: in memory, or in a file that is read in pieces.
 
-Belongs here: the interface of such a matrix, and the file that has it without filling memory. Does not: which vectors
-these are.
+Belongs here: the interface of such a matrix, and reading it from a file. Does not: loading vectors from the lake
+(`encoders/store.py`).
 """
 
 from pathlib import Path
@@ -42,19 +42,19 @@ class NpyFile:
             shape, fortran, dtype = read(file)
             self._start = file.tell()
         if len(shape) != 2 or fortran or dtype != np.float32:
-            raise ValueError(f"{path} holds {dtype} of shape {shape}; wanted float32 [n, d] in C order")
+            raise ValueError(f"{path} holds {dtype} of shape {shape}; expected float32 [n, d] in C order")
         self.shape: tuple[int, int] = (shape[0] if rows is None else min(rows, shape[0]), shape[1])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Return a copy of the rows. Threads may call this concurrently."""
         start, stop, _ = rows.indices(self.shape[0])
-        out = np.empty((max(0, stop - start), self.shape[1]), np.float32)
+        matrix = np.empty((max(0, stop - start), self.shape[1]), np.float32)
         with self._path.open("rb", buffering=0) as file:
             file.seek(self._start + start * 4 * self.shape[1])
-            view = memoryview(out.data).cast("B")
+            view = memoryview(matrix.data).cast("B")
             while len(view):
                 count = file.readinto(view)
                 if not count:
                     raise EOFError(f"{self._path} ends before row {stop}")
                 view = view[count:]
-        return out
+        return matrix

@@ -1,6 +1,6 @@
 """The semi-dual solve: find the target potential g whose plan fulfils the constraint on the target marginal.
 
-Belongs here: the loop, its stages, its stopping rule. Does not: how a pass is computed (`passes/`).
+Belongs here: the loop, its stages, its stopping rule. Does not: computing a pass (`passes/`).
 
 The loop iterates Sinkhorn's update (`marginal.py`), one pass each, with Anderson acceleration: first on a sample of the
 candidates while ε falls to its final value, then on larger samples, then on all candidates. Each stage starts from the
@@ -25,18 +25,18 @@ log = logging.getLogger(__name__)
 FIRST_SAMPLE = 4096
 _GROWTH = 4  # size of a sample relative to the sample before: halves the sampling error of the marginal
 _FALL = 4  # ε falls by this factor
-_COARSE_PASSES = 200  # passes after which a sample that has not converged gives way to the next sample
+_COARSE_PASSES = 200  # passes after which the next sample follows, even if this sample has not converged
 _COARSE_ERROR = 5e-3  # error at which the first sample ends: the next sample changes the marginal by more
-_ON_THE_WAY = 0.05  # error at which a stage ends while ε falls
+_FALLING_ERROR = 0.05  # error at which a stage ends while ε falls
 _BELOW_NOISE = 0.5  # a sample ends when its error is below this share of the next sample's first error
 _GOOD_START = 0.5  # largest first error, over all candidates, with which an earlier g is used as the start
-_ROUGH_ERROR = 5e-5  # error of a low-precision pass, times mean cost / ε (measured: benchmarks/README.md)
+_LOW_PRECISION_ERROR = 5e-5  # of a pass, times mean cost / ε (measured: benchmarks/README.md)
 _STALLED = 0.7  # a low-precision pass that leaves a larger share of the error has reached its precision
 _SAVE_EVERY_S = 0.2
 
 
 class NotConvergedError(RuntimeError):
-    """The marginal error did not fall below the tolerance within the passes allowed."""
+    """Raised if the marginal error is above the tolerance after the allowed passes."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,15 @@ def solve(
         now = State(np.zeros(problem.m))
     else:
         now = State(np.asarray(start, np.float64).copy(), stage=len(stages) - 1)
-    marginal, rough_error = TargetMarginal(problem.b, relaxation), _ROUGH_ERROR * problem.mean_cost / epsilon
-    now.precise = now.precise or rough_error > _COARSE_ERROR
+    marginal, low_error = TargetMarginal(problem.b, relaxation), _LOW_PRECISION_ERROR * problem.mean_cost / epsilon
+    now.precise = now.precise or low_error > _COARSE_ERROR
     while True:
         size, eps = stages[now.stage]
         final = now.stage == len(stages) - 1
-        rough = not now.precise and (not final or _rough_will_do(now, rough_error, tolerance))
-        f, col = (None, tile_pass.rough(now.g, eps, size)) if rough else tile_pass(now.g, eps, size)
+        low = not now.precise and (not final or _low_precision_suffices(now, low_error, tolerance))
+        f, col = (None, tile_pass.low_precision(now.g, eps, size)) if low else tile_pass(now.g, eps, size)
         now.saw(size, eps, marginal.error(now.g, col))
-        now.precise = now.precise or (rough and now.passes > 1 and now.rate > _STALLED)
+        now.precise = now.precise or (low and now.passes > 1 and now.rate > _STALLED)
         if final:
             log.info("pass %d over %d candidates: marginal error %.2e", now.passes, size, now.error)
         if final and f is not None and now.error <= tolerance:
@@ -138,20 +138,20 @@ def _near_enough(now: State, stages: list[tuple[int, float]], epsilon: float, to
     """Return whether the error of this stage is so small that the next stage will add more."""
     size, eps = stages[now.stage]
     if eps > epsilon:
-        return now.error <= max(tolerance, _ON_THE_WAY)
+        return now.error <= max(tolerance, _FALLING_ERROR)
     if size == stages[0][0]:
         return now.error <= max(tolerance, _COARSE_ERROR)
     return now.expected <= max(tolerance, _BELOW_NOISE * now.entry / 2)
 
 
-def _rough_will_do(now: State, rough_error: float, tolerance: float) -> bool:
+def _low_precision_suffices(now: State, low_error: float, tolerance: float) -> bool:
     """Return whether a low-precision pass now leaves no more passes to do than a precise pass would."""
 
     def passes_left(error: float) -> int:
         return max(0, math.ceil(math.log(error / tolerance) / -math.log(now.rate)))
 
     after = now.expected * now.rate  # NaN where unknown, which compares false
-    return bool(now.expected > tolerance and passes_left(after + rough_error) <= passes_left(after))
+    return bool(now.expected > tolerance and passes_left(after + low_error) <= passes_left(after))
 
 
 def _stages(problem: Problem, epsilon: float) -> list[tuple[int, float]]:

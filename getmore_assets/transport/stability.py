@@ -30,8 +30,8 @@ def choice_overlap(
         memory_mb: Memory limit of a pass, in MiB.
 
     Returns:
-        One entry for each factor (0.5, 2) and share of the sample: factor, share, jaccard; None where no solve
-        converged at that factor.
+        One entry for each factor (0.5, 2) and share of the sample: factor, share, jaccard; None if the solve at that
+        factor did not converge.
     """
     tile_pass = best_pass(problem.only(min(SAMPLE, problem.n)), memory_mb)
 
@@ -58,7 +58,7 @@ def choice_overlap(
 
 
 def jaccard(one: np.ndarray | None, other: np.ndarray | None, share: float) -> float | None:
-    """Return the Jaccard similarity of the first `share` of two orders (`[n]`, int64); None where an order is None."""
+    """Return the Jaccard similarity of the first `share` of two orders (`[n]`, int64); None if an order is None."""
     if one is None or other is None:
         return None
     k = math.ceil(share * len(one))

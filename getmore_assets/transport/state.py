@@ -1,6 +1,6 @@
-"""The state of a solve: enough to resume exactly as if it had not stopped.
+"""The state of a solve, from which it resumes exactly as if it had not stopped.
 
-Belongs here: the loop's variables, and saving them in a file. Does not: what the loop decides (`solver.py`).
+Belongs here: the loop's variables, and saving them to a file. Does not: the loop (`solver.py`).
 """
 
 from dataclasses import dataclass, field

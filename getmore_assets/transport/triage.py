@@ -1,6 +1,6 @@
 """Domain triage: the distance of each domain of the pool from the target, by a small solve on a sample of the domain.
 
-Belongs here: distances and their order. Does not: which domains are kept, or where samples come from.
+Belongs here: distances and their order. Does not: keeping domains, or sampling (`workers/triage.py`).
 """
 
 import logging
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from getmore_assets.transport.passes import best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,11 @@ def distances(
         epsilon: Regularisation, times the mean cost over all domains: the same ε for all, so that distances compare.
         memory_mb: Memory limit of a pass, in MiB.
     """
-    problems = {domain: pose(x, y, b) for domain, x in samples.items()}
+    problems = {domain: build_problem(x, y, b) for domain, x in samples.items()}
     unit = float(np.mean([problem.mean_cost for problem in problems.values()]))
     measured = []
     for domain, problem in problems.items():
         solution = solve(best_pass(problem, memory_mb), epsilon * unit, tolerance=TOLERANCE)
         log.info("distance of %s, %d rows: %.4f", domain, problem.n, solution.dual)
         measured.append(Distance(domain, problem.n, solution.dual, solution.error))
-    return sorted(measured, key=lambda one: (one.distance, one.domain))
+    return sorted(measured, key=lambda distance: (distance.distance, distance.domain))

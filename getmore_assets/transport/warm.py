@@ -26,7 +26,7 @@ def carried_over(g: np.ndarray, y: np.ndarray, new_y: np.ndarray) -> np.ndarray:
 
 
 def moved_marginal(
-    marginal: np.ndarray, n: int, g: np.ndarray, epsilon: float, came: TilePass | None, went: TilePass | None
+    marginal: np.ndarray, n: int, g: np.ndarray, epsilon: float, added: TilePass | None, removed: TilePass | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the target marginal at the same g after candidates were added and removed: exact, from passes over these.
 
@@ -37,17 +37,17 @@ def moved_marginal(
         n: Number of candidates before the change.
         g: Target potential: `[m]`.
         epsilon: Absolute.
-        came: The pass over the added candidates; None where there are none.
-        went: The pass over the removed candidates; None where there are none.
+        added: The pass over the added candidates; None for none.
+        removed: The pass over the removed candidates; None for none.
 
     Returns:
         The new marginal: `[m]`, and f of the added candidates: `[k]`, float32.
     """
     total, count, f = n * marginal, n, np.empty(0, np.float32)
-    if came is not None:
-        f, col = came(g, epsilon, came.problem.n)
-        total, count = total + came.problem.n * col, count + came.problem.n
-    if went is not None:
-        _, col = went(g, epsilon, went.problem.n)
-        total, count = total - went.problem.n * col, count - went.problem.n
+    if added is not None:
+        f, col = added(g, epsilon, added.problem.n)
+        total, count = total + added.problem.n * col, count + added.problem.n
+    if removed is not None:
+        _, col = removed(g, epsilon, removed.problem.n)
+        total, count = total - removed.problem.n * col, count - removed.problem.n
     return np.maximum(total, 0.0) / count, f

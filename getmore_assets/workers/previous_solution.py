@@ -19,7 +19,7 @@ from getmore_assets.reselection.drift import weight_changed
 from getmore_assets.transport.divergence import Points, divergence
 from getmore_assets.transport.marginal import TargetMarginal
 from getmore_assets.transport.passes import TilePass, best_pass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.warm import carried_over, moved_marginal
 
@@ -116,7 +116,7 @@ def rescore(
             return None
         file = work / f"{name}.npy"
         store.load(embeddings, encoder, changed["id"], file)
-        return best_pass(pose(NpyFile(file), earlier.y, b), task.transport.memory_mb)
+        return best_pass(build_problem(NpyFile(file), earlier.y, b), task.transport.memory_mb)
 
     came, went = now.join(earlier.candidates, on="id", how="anti"), earlier.candidates.join(now, on="id", how="anti")
     came = came.sort("id")

@@ -25,7 +25,7 @@ from getmore_assets.transport.passes import TilePass, best_pass
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.passes.remote import remote_pass
 from getmore_assets.transport.plan import Plan, calibrate, keep_mb, require_room
-from getmore_assets.transport.problem import BadVectorError, Problem, pose
+from getmore_assets.transport.problem import BadVectorError, Problem, build_problem
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import Solution
 from getmore_assets.transport.solver import solve as solve_problem
@@ -51,7 +51,7 @@ def solve(spec: SolveSpec) -> SolveFacts:
     y = store.load(embeddings, encoder, points["id"])
     before = previous_solution.read(spec.earlier, task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}
-    if before and before.recipe and task.drift.lets_pass(**drift):
+    if before and before.recipe and task.drift.allows(**drift):
         scored = previous_solution.rescore(before, eligible["id"], task, embeddings, encoder, work)
         if scored.error <= task.transport.tolerance:
             rows = _rows(eligible, before.targets, scored.f, before.targets["potential"].to_numpy(), scored.marginal)
@@ -89,7 +89,7 @@ def solve(spec: SolveSpec) -> SolveFacts:
 
 def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, target_ids: pl.Series) -> Problem:
     try:
-        return pose(x, y, b)
+        return build_problem(x, y, b)
     except BadVectorError as error:
         ids = candidate_ids if error.side == "candidate" else target_ids
         fix = "Encode the row again, or leave it out"
@@ -125,7 +125,7 @@ def _solve(
             state=state,
         )
     if isinstance(tile_pass, CpuPass):
-        tile_pass.let_go()  # the next solves need the memory
+        tile_pass.free()  # the next solves need the memory
     overlap = choice_overlap(problem, solution.g, epsilon, relaxation, settings.memory_mb)
     found = None if relaxation else moved_by_epsilon(problem, epsilon, settings.memory_mb)
     moved = Moved(**vars(found)) if found else None

@@ -1,42 +1,38 @@
 """Build the base model, warm it up, fine-tune it, or do both for every selector and seed of a comparison.
 
-Belongs here: reading texts from the lake, writing models and results. Does not: the phases (`training/phases.py`).
+Belongs here: writing models and results. Does not: reading texts (`training_texts.py`), or the phases
+(`training/phases.py`).
 """
 
 import json
-import math
 import shutil
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import torch
 from pydantic import Field
 
-from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, TARGET, Task
-from getmore_assets.corpus import pool, readers
-from getmore_assets.corpus.target import general_texts, guard_of, ids_of
+from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, Task
+from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
-from getmore_assets.ranks import is_first, processes
+from getmore_assets.ranks import is_first, processes_here
 from getmore_assets.records import write_atomically
-from getmore_assets.training import evaluators, language_models, phases
+from getmore_assets.training import attention, evaluators, language_models, phases
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult
 from getmore_assets.training.probe import probe
 from getmore_assets.training_facts import BaseModelFacts, FineTuningFacts, WarmUpFacts
-from getmore_assets.workers import run
-from getmore_assets.workers.contracts import OnPool
+from getmore_assets.workers import run, training_texts
 from getmore_assets.workers.training_contracts import (
     BaseSpec,
     Compared,
     ComparedRun,
     CompareSpec,
     FineTuneSpec,
-    OnTarget,
     WarmsOn,
     WarmUpSpec,
 )
@@ -46,7 +42,7 @@ def train(
     spec: Annotated[BaseSpec | WarmUpSpec | FineTuneSpec | CompareSpec, Field(discriminator="act")],
 ) -> BaseModelFacts | WarmUpFacts | FineTuningFacts | Compared:
     """Run the training command that `spec.act` names."""
-    _require_devices()
+    _require_devices(spec.task)
     match spec:
         case BaseSpec():
             return _base(spec)
@@ -58,10 +54,12 @@ def train(
             return _compare(spec)
 
 
-def _require_devices() -> None:
+def _require_devices(task: Task) -> None:
+    attention.require_installed(task.warmup.attention, "warmup.attention")
+    attention.require_installed(task.finetune.attention, "finetune.attention")
     cards = torch.cuda.device_count()
-    if 0 < cards < processes():
-        what = f"{processes()} processes, where the machine has {cards} GPUs"
+    if 0 < cards < processes_here():
+        what = f"{processes_here()} processes, where the machine has {cards} GPUs"
         raise BadInput("launch.train.processes", what, "Set it to at most their number")
 
 
@@ -71,13 +69,16 @@ def _length(task: Task) -> int:
 
 def _base(spec: BaseSpec) -> BaseModelFacts:
     task, folder, work, chosen = spec.task, spec.folder, spec.work / "checkpoints", spec.task.base_model
-    texts = _pool_sample(spec, chosen.small.rows if chosen.model == "small" else chosen.head.rows)
+    strategy, rows = task.launch.train.strategy, chosen.small.rows if chosen.model == "small" else chosen.head.rows
+    texts = training_texts.pool_sample(task, spec.raw_corpus, spec.target_data, rows)
     if chosen.model == "small":
-        model, tokenizer, done = phases.make_small(chosen.small, chosen.objective, texts, _length(task), work)
+        length = _length(task)
+        model, tokenizer, done = phases.make_small(chosen.small, chosen.objective, texts, length, work, strategy)
         head: list[str] = []
     else:
         origin = _origin(task, folder)
-        model, tokenizer, fitted, head = phases.load_base(origin, chosen, texts, task.warmup.max_length, work)
+        length = task.warmup.max_length
+        model, tokenizer, fitted, head = phases.load_base(origin, chosen, texts, length, work, strategy)
         done = fitted or FitResult(0, 0.0, [])
     if is_first():
         language_models.save(model, tokenizer, folder)
@@ -100,17 +101,24 @@ def _origin(task: Task, base: Path) -> Path:
 def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.base, task.base_model.objective)
-    work, started = spec.work / "checkpoints", time.monotonic()
+    work, started, objective = spec.work / "checkpoints", time.monotonic(), task.base_model.objective
+    strategy = task.launch.train.strategy
+    beside = training_texts.beside(task, spec.raw_corpus, spec.target_data)
     blocks, done = phases.warm_up(
         model,
         tokenizer,
-        task.base_model.objective,
-        _selected(spec),
+        objective,
+        training_texts.selected(spec),
         task.warmup,
         spec.seed,
         None,
         work,
+        strategy,
+        beside,
     )
+    if beside and task.warmup.then_target:
+        tapt = spec.work / "then-target"
+        phases.adapt_to_target(model, tokenizer, objective, beside.target, task.warmup, spec.seed, tapt, strategy)
     seconds = time.monotonic() - started
     if is_first():
         language_models.save(model, tokenizer, spec.folder, work)
@@ -128,7 +136,7 @@ def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
 def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
     task = spec.task
     model, tokenizer, _ = language_models.load(spec.warmed, task.base_model.objective)
-    held, work, started = _held(spec), spec.work / "checkpoints", time.monotonic()
+    held, work, started = training_texts.held(spec), spec.work / "checkpoints", time.monotonic()
     tuned, done, metrics = phases.fine_tune(
         model,
         tokenizer,
@@ -138,6 +146,7 @@ def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
         spec.seed,
         work,
         _judge(task, held),
+        task.launch.train.strategy,
     )
     seconds = time.monotonic() - started
     if is_first():
@@ -154,7 +163,7 @@ def _fine_tune(spec: FineTuneSpec) -> FineTuningFacts:
 def _compare(spec: CompareSpec) -> Compared:
     """Run a comparison. Each run has its own result file, so an interrupted comparison resumes with the next run."""
     _require_enough(spec)
-    held = _held(spec)
+    held = training_texts.held(spec)
     judge = _judge(spec.task, held)
     for number, one in enumerate(spec.runs, 1):
         if is_first():
@@ -177,21 +186,11 @@ def _require_enough(spec: CompareSpec) -> None:
             key = one.selector, one.warms.hash
             wanted[key] = max(one.warms.blocks, wanted.get(key, 0))  # runs on shares of the budget have fewer blocks
     for (name, hash_), blocks in wanted.items():
-        texts = _texts(spec, WarmsOn(hash=hash_, blocks=blocks), tokenizer)
+        texts = training_texts.compared(spec, WarmsOn(hash=hash_, blocks=blocks), tokenizer)
         there = len(Blocks(texts, tokenizer, spec.task.warmup.max_length, blocks))
         if there < blocks:
             what = f"fills {there} blocks of tokens, and the comparison needs {blocks}"
             raise BadInput(f"compare.{name}", what, "Lower selection.budget, or let the selector choose more rows")
-
-
-def _texts(spec: CompareSpec, warms: WarmsOn, tokenizer: Any) -> list[str]:
-    """Return the texts of a selection; for `target`, the train texts (TAPT), repeated until they fill the blocks."""
-    if warms.hash != TARGET:
-        return pool.texts_of(spec.raw_corpus, spec.task, spec.selections[warms.hash])
-    rows = _target(spec).filter(pl.col("split") == "train").sort("row").select("text").collect()
-    texts: list[str] = rows["text"].to_list()
-    once = Blocks(texts, tokenizer, spec.task.warmup.max_length)
-    return texts * (1 + math.ceil(warms.blocks * spec.task.warmup.max_length / once.tokens))
 
 
 def _start(one: ComparedRun) -> tuple[WarmsOn | None, int]:
@@ -214,8 +213,19 @@ def _one(
         model, tokenizer = language_models.with_random_weights(spec.base, objective, seed)
     else:
         model, tokenizer, _ = language_models.load(spec.base, objective)
+    if task.warmup.then_target and one.selector != RANDOM_INIT:
+        texts, tapt = training_texts.of_train(spec.target_data, task), work / "then-target"
+        phases.adapt_to_target(model, tokenizer, objective, texts, task.warmup, seed, tapt, task.launch.train.strategy)
     _, _, metrics = phases.fine_tune(
-        model, tokenizer, objective, held, task.finetune, seed, work / "fine-tuning", judge
+        model,
+        tokenizer,
+        objective,
+        held,
+        task.finetune,
+        seed,
+        work / "fine-tuning",
+        judge,
+        task.launch.train.strategy,
     )
     return {**metrics, **cost, "finetune_seconds": time.monotonic() - started}
 
@@ -230,8 +240,12 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
         return model, tokenizer, json.loads(noted.read_text("utf-8"))
     started = time.monotonic()
     model, tokenizer, _ = language_models.load(spec.base, objective)
-    texts, recipe = _texts(spec, warms, tokenizer), spec.task.warmup
-    made, _ = phases.warm_up(model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, work / "warm-up")
+    texts, recipe = training_texts.compared(spec, warms, tokenizer), spec.task.warmup
+    beside = training_texts.beside(spec.task, spec.raw_corpus, spec.target_data)
+    trained, strategy = work / "warm-up", spec.task.launch.train.strategy
+    made, _ = phases.warm_up(
+        model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, trained, strategy, beside
+    )
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
     if is_first():
@@ -241,39 +255,6 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
             write_atomically(noted, json.dumps(cost))
             language_models.save(model, tokenizer, folder)
     return model, tokenizer, cost
-
-
-def _target(spec: OnPool) -> pl.LazyFrame:
-    return spec.target_data.of_target(spec.task.name)
-
-
-def _pool_sample(spec: OnPool, rows: int) -> list[str]:
-    """Return texts of the pool with the smallest ids, without evaluation rows and rows that overlap these."""
-    task, evaluated = spec.task, ids_of(spec.target_data, spec.task)
-    held = pool.scan_pool(spec.raw_corpus, pool.pool_key(task))
-    held = held.filter(pl.col("duplicate_of").is_null() & ~pl.col("held_out"))
-    sample = held.select("id", "text").sort("id").head(rows + evaluated.height).collect()
-    sample = sample.join(evaluated, on="id", how="anti", maintain_order="left")
-    if task.leakage != "allow":
-        guard = guard_of(_target(spec).select("split", "id", "text").collect())
-        sample = sample.join(guard.leaks(sample), on="id", how="anti", maintain_order="left")
-    return sample.head(rows)["text"].to_list()
-
-
-def _selected(spec: WarmUpSpec) -> list[str]:
-    chosen = spec.selected_subset.of_target(spec.task.name)
-    return chosen.sort("rank").select("text").collect()["text"].to_list()
-
-
-def _held(spec: OnTarget) -> phases.TargetSplits:
-    rows = _target(spec).sort("split", "row").select("split", "text", "label").collect()
-
-    def split(name: str) -> phases.Split:
-        part = rows.filter(pl.col("split") == name)
-        return phases.Split(part["text"].to_list(), part["label"].to_list())
-
-    general, pairs = general_texts(spec.target_data, spec.raw_corpus, spec.task), spec.task.target.is_of_pairs
-    return phases.TargetSplits(split("train"), split("validation"), split("test"), general, spec.classes, pairs)
 
 
 def _judge(task: Task, held: phases.TargetSplits) -> Evaluator | None:

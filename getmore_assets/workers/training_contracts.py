@@ -20,10 +20,12 @@ class BaseSpec(OnPool):
 
 
 class WarmUpSpec(OnLake):
-    """Warm the base model up on the selected subset."""
+    """Warm the base model up on the selected subset; pool and target are there where the recipe reads more."""
 
     act: Literal["warm_up"]
     selected_subset: TableRef
+    raw_corpus: TableRef | None
+    target_data: TableRef | None
     base: Path
     folder: Path
     seed: int

@@ -9,7 +9,7 @@ import pytest
 from getmore_assets import Selection, explain, select
 from getmore_assets.errors import BadInput
 from getmore_assets.stages import running
-from getmore_assets.stages.checks import Finding
+from getmore_assets.stages.checks import CheckResult
 from getmore_assets.stages.running import CheckFailedError, needed
 from getmore_assets.task_files import load_task
 from tests.conftest import getmore, task_fields, write_task
@@ -130,8 +130,8 @@ def test_only_what_a_selection_needs_is_made(sources, tmp_path):
 
 def test_a_blocking_check_that_fails_stops_what_follows(selection, monkeypatch):
     def fail(check, _of):
-        return Finding(check.name != "ids_are_unique", {"repeated": 1})
+        return CheckResult(check.name != "ids_are_unique", {"repeated": 1})
 
-    monkeypatch.setattr(running.remembered, "result", fail)
-    with pytest.raises(CheckFailedError, match="raw_corpus: ids_are_unique does not hold"):
+    monkeypatch.setattr(running.check_cache, "result", fail)
+    with pytest.raises(CheckFailedError, match="raw_corpus: ids_are_unique failed"):
         running.run(selection.task, "selected_subset")

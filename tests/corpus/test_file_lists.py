@@ -88,7 +88,7 @@ def test_links_to_folders_and_to_nothing_are_told(tmp_path):
     assert read_names(tmp_path, tmp_path / "data") == ["data/a.jsonl", "data/file.jsonl"]
     assert left_out(tmp_path, tmp_path / "data") == {
         "data/linked/": "is a link to a folder: name that folder as a source",
-        "data/gone.jsonl": "is a link to what is not there",
+        "data/gone.jsonl": "is a broken link",
     }
 
 

@@ -12,7 +12,7 @@ def objects(*values) -> pl.Series:
     return pl.Series(values, dtype=pl.Object)
 
 
-def pairs(proved: meanings.Proved) -> list:
+def pairs(proved: meanings.Validated) -> list:
     return list(zip(proved.values.to_list(), proved.reasons.to_list(), strict=True))
 
 

@@ -49,7 +49,7 @@ def test_hashes_are_those_of_the_tokens_of_real_texts(documents):
 def test_hashing_does_not_depend_on_what_stands_beside(monkeypatch, documents):
     texts = pl.Series([*documents["text"].head(100).to_list(), "é" * 500 + " b c d"])
     whole = TokenHashes.of(texts).hashes
-    monkeypatch.setattr(token_hashes, "_BLOCK", 16)
+    monkeypatch.setattr(token_hashes, "_HASHED_AT_ONCE", 16)
     np.testing.assert_array_equal(TokenHashes.of(texts).hashes, whole)
     np.testing.assert_array_equal(TokenHashes.of(texts[50:]).hashes, whole[-len(TokenHashes.of(texts[50:]).hashes) :])
 

@@ -9,7 +9,7 @@ from getmore_assets.corpus.identity import content_id
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import cut
 from getmore_assets.corpus.shingles import Shingles
-from getmore_assets.corpus.tokens import telling, token_counts, tokens, words_and_marks
+from getmore_assets.corpus.tokens import content_words, token_counts, tokens, words_and_marks
 from getmore_assets.encoders.lexical import LexicalEncoder
 from tests.scripts import SCRIPTS, WORDS, written
 
@@ -48,7 +48,7 @@ def test_counts_have_every_mark_and_each_character_without_spaces():
 
 
 def test_what_tells_in_prose_is_words_and_in_formulas_all():
-    assert telling(pl.Series(["I saw a cat at 5 pm", "x + 3 = 7", "我猫"])).to_list() == [
+    assert content_words(pl.Series(["I saw a cat at 5 pm", "x + 3 = 7", "我猫"])).to_list() == [
         ["saw", "cat", "at", "pm"],
         ["x", "+", "3", "=", "7"],
         ["我", "猫"],

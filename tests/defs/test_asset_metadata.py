@@ -4,7 +4,7 @@ import re
 
 import dagster as dg
 
-from getmore_assets.defs.asset_metadata import materialisation
+from getmore_assets.defs.asset_metadata import materialize_result
 from getmore_assets.records import Record, now
 from getmore_assets.reporting.figures import as_markdown
 from tests.reporting.test_report import HOSTILE
@@ -23,21 +23,23 @@ def record(**facts) -> Record:
 def test_text_of_a_corpus_is_never_markdown():
     domains = dict.fromkeys([ATTACK, *HOSTILE], 1)
     left = [{"id": "1", "origin": text, "reason": ATTACK} for text in HOSTILE]
-    metadata = materialisation(record(domains=domains, nearest=ATTACK, left=left), "materialized", NO_TABLE).metadata
+    metadata = materialize_result(record(domains=domains, nearest=ATTACK, left=left), "materialized", NO_TABLE).metadata
     assert not [name for name, value in metadata.items() if isinstance(value, dg.MarkdownMetadataValue)]
     assert metadata["domains"] == dg.MetadataValue.json(domains)
     assert metadata["nearest"] == metadata["kept"] == ATTACK  # text, which the UI escapes
 
 
 def test_the_verdict_is_first_and_a_selectors_name_is_no_markup():
-    metadata = materialisation(record(verdict=[f"{ATTACK} is better"]), "materialized", NO_TABLE).metadata
+    metadata = materialize_result(record(verdict=[f"{ATTACK} is better"]), "materialized", NO_TABLE).metadata
     assert next(iter(metadata)) == "verdict"
     assert not re.search(r"(?<!\\)[\[\]<>()!]", metadata["verdict"].md_str)
     assert "is better" in metadata["verdict"].md_str
 
 
 def test_a_long_list_is_cut():
-    metadata = materialisation(record(left=[{"id": str(n)} for n in range(10_000)]), "materialized", NO_TABLE).metadata
+    metadata = materialize_result(
+        record(left=[{"id": str(n)} for n in range(10_000)]), "materialized", NO_TABLE
+    ).metadata
     assert len(metadata["left"].data) == 50
 
 

@@ -76,7 +76,7 @@ def execute(job, task, **options):
     """Run a job on a task file, in this process."""
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("target", ["tiny"])
-        config = {"resources": {"line": {"config": {"task_file": str(task)}}}}
+        config = {"resources": {"getmore": {"config": {"task_file": str(task)}}}}
         return defs.resolve_job_def(job).execute_in_process(
             instance=instance, partition_key="tiny", raise_on_error=False, run_config=config, **options
         )

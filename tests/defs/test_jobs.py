@@ -19,7 +19,7 @@ def do(job, file, ops=None) -> dg.ExecuteInProcessResult:
             instance=instance,
             partition_key="tiny",
             raise_on_error=False,
-            run_config={"resources": {"line": {"config": {"task_file": str(file)}}}, "ops": ops or {}},
+            run_config={"resources": {"getmore": {"config": {"task_file": str(file)}}}, "ops": ops or {}},
         )
 
 

@@ -17,9 +17,9 @@ SELECTED = STAGE_NAMES[: STAGE_NAMES.index("selected_subset") + 1]
 
 
 @dg.asset
-def embeddings(line: dg.ResourceParam[str]) -> int:
+def embeddings(getmore: dg.ResourceParam[str]) -> int:
     """Theirs, of the name of one of ours, with a resource of the name of ours."""
-    return len(line)
+    return len(getmore)
 
 
 @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
@@ -36,7 +36,7 @@ def theirs() -> dg.Definitions:
     return dg.Definitions(
         assets=[embeddings, daily, my_docs],
         jobs=[dg.define_asset_job("run", [embeddings])],
-        resources={"line": "a line of text"},
+        resources={"getmore": "a string"},
         executor=dg.multiprocess_executor,
         sensors=[dg.SensorDefinition(name="task_files", job_name="run", evaluation_fn=lambda _: None)],
     )
@@ -66,7 +66,7 @@ def test_a_project_keeps_all_that_is_its_own(tasks, tmp_path):
     repository = defs.get_repository_def()
     assert {"run", "warm_run", "warm_select", "warm_check", "warm_plan"} <= set(repository.job_names)
     assert all(job.name == "run" or job.name.startswith(("warm_", "__")) for job in repository.get_all_jobs())
-    for name in ("warm_run", "warm_select", "warm_inventory"):
+    for name in ("warm_run", "warm_select", "warm_failed_targets"):
         job = repository.get_job(name)
         assert {key.path[0] for key in job.asset_layer.selected_asset_keys} <= {"warm"}, name
     assert {sensor.name for sensor in repository.sensor_defs} >= {"task_files", "warm_task_files", "warm_pool_changes"}
@@ -182,7 +182,7 @@ def test_mlflow_is_where_the_project_says(ran_copy, tmp_path, monkeypatch):
     store = (tmp_path / "store").as_uri()
     defs = build_definitions(tasks=ran_copy.file.parent, tracking_uri=store, experiment="warmups", sensors=False)
     job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={dg.AssetKey("base_model")})
-    config = {"resources": {"line": {"config": {"overrides": ["base_model.small.rows=100"]}}}}
+    config = {"resources": {"getmore": {"config": {"overrides": ["base_model.small.rows=100"]}}}}
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("target", ["tiny"])
         done = job.execute_in_process(run_config=config, instance=instance, partition_key="tiny")

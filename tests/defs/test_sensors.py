@@ -11,7 +11,7 @@ from getmore_assets.defs import runs
 from getmore_assets.lake import Lake
 from getmore_assets.records import STAGE_NAMES, Records
 from getmore_assets.reselection import approval
-from getmore_assets.reselection.watch import Memory
+from getmore_assets.reselection.sensor_state import SensorCursor
 from getmore_assets.task_files import load_task
 from tests.conftest import task_fields, write_task
 
@@ -119,13 +119,13 @@ def test_one_run_for_each_target_and_version_read_at_that_version(watched):
     watched.add("two")
     first = watched.tick()
     assert set(first) == {"one", "two"}
-    assert first["one"].run_config["resources"]["line"]["config"]["overrides"] == ["target.train.version=0"]
+    assert first["one"].run_config["resources"]["getmore"]["config"]["overrides"] == ["target.train.version=0"]
     assert {request.job_name for request in first.values()} == {"run"}
     assert watched.tick() == {}
     watched.append("two", 61)
     second = watched.tick()
     assert set(second) == {"two"}
-    assert second["two"].run_config["resources"]["line"]["config"]["overrides"] == ["target.train.version=1"]
+    assert second["two"].run_config["resources"]["getmore"]["config"]["overrides"] == ["target.train.version=1"]
     assert second["two"].run_key != first["two"].run_key
     assert watched.tick() == {}
 
@@ -206,7 +206,7 @@ def test_a_change_during_a_run_waits_for_its_end(watched):
     assert watched.tick() == {}
     assert watched.said == "waiting for runs of one to end"
     watched.instance.report_run_canceled(going)
-    assert watched.tick()["one"].run_config["resources"]["line"]["config"]["overrides"] == ["target.train.version=2"]
+    assert watched.tick()["one"].run_config["resources"]["getmore"]["config"]["overrides"] == ["target.train.version=2"]
 
 
 def test_a_source_that_cannot_be_read_is_looked_at_again(watched):
@@ -254,7 +254,7 @@ def test_a_run_whose_process_is_gone_is_ended_at_the_second_look_and_one_that_wo
     leave_signs(signs, gone.run_id)
     with liveness.signs(signs, works.run_id):
         watched.tick()
-        assert Memory.load(watched.cursor).suspects == [gone.run_id]
+        assert SensorCursor.load(watched.cursor).suspects == [gone.run_id]
         assert set(watched.tick()) == {"one"}  # it is ended, and asked for once more
     assert watched.instance.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.FAILURE
     assert watched.instance.get_run_by_id(works.run_id).status == dg.DagsterRunStatus.STARTED
@@ -318,9 +318,9 @@ def test_a_command_ends_what_commands_left_in_its_lake_and_nothing_else(watched,
     watched.run("one", started, **{runs.LAKE: str(ours.root)})
     untagged = watched.run("one", started, **command)
     with liveness.signs(liveness.folder_of(ours.root), lives.run_id):
-        assert [run.run_id for run in runs.left_by_commands(watched.instance, "one", ours)] == [left.run_id]
+        assert [run.run_id for run in runs.abandoned_by_commands(watched.instance, "one", ours)] == [left.run_id]
     monkeypatch.delenv("DAGSTER_HOME")  # the instance is the lake's own then
-    found = {run.run_id for run in runs.left_by_commands(watched.instance, "one", ours)}
+    found = {run.run_id for run in runs.abandoned_by_commands(watched.instance, "one", ours)}
     assert found == {left.run_id, lives.run_id, untagged.run_id}
 
 
@@ -352,7 +352,7 @@ def test_a_target_that_stands_failed_is_asked_for_once_and_reported(watched):
     watched.run("one", dg.DagsterRunStatus.SUCCESS)
     watched.tick()
     assert watched.events[0].passed
-    result = defs.resolve_job_def("inventory").execute_in_process(instance=watched.instance)
+    result = defs.resolve_job_def("failed_targets").execute_in_process(instance=watched.instance)
     assert [e.passed for e in result.get_asset_check_evaluations()] == [True]
 
 

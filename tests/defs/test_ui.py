@@ -52,8 +52,8 @@ def test_every_job_and_every_launchpad_field_says_what_it_is():
             schema = getattr(op, "config_schema", None)
             fields = getattr(getattr(schema, "config_type", None), "fields", {})
             assert all(field.description for field in fields.values()), (job.name, op.name)
-    line = repository.get_top_level_resources()["line"]
-    assert all(field.description for field in line.config_schema.config_type.fields.values())
+    resource = repository.get_top_level_resources()["getmore"]
+    assert all(field.description for field in resource.config_schema.config_type.fields.values())
 
 
 def test_jobs_of_the_same_names_as_the_verbs_are_there():

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 
 from getmore_assets import build_definitions
 from getmore_assets.corpus.tabular import as_frame
-from getmore_assets.defs.upstream import assets_of, located
+from getmore_assets.defs.upstream import assets_of, resolve_sources
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
@@ -87,7 +87,7 @@ def test_what_tasks_name_is_a_dependency(project):
 def test_an_asset_that_names_no_place_and_cannot_be_loaded_is_refused_with_what_to_return(project, instance):
     instance.report_runless_asset_event(dg.AssetMaterialization("my_docs"))
     refused = said(materialize(project, instance, "warm/raw_corpus"))
-    assert "asset my_docs: has no metadata that names a place, and its IO manager cannot load it" in refused
+    assert "asset my_docs: has no metadata that names a path, and its IO manager cannot load it" in refused
     assert '`dg.MaterializeResult(metadata={"dagster/uri": PATH})`' in refused
 
 
@@ -168,7 +168,7 @@ def test_every_source_of_a_task_is_looked_up(tmp_path, sources):
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(name, metadata={"path": dg.MetadataValue.path(f"/data/{name}.parquet")})
             )
-        found = located(task, instance)
+        found = resolve_sources(task, instance)
     assert [source.path for source in found.candidates] == ["/data/a.parquet", "/data/b.parquet"]
     assert (found.target.test.path, found.general.path) == ("/data/d.parquet", "/data/c.parquet")
     assert found.target.train == task.target.train

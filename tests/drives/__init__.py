@@ -1,1 +1,1 @@
-"""Drives: the real daemon, real kills, whole runs. They take minutes, so they are no tests: run them as modules."""
+"""Drives: scripts that test with a live daemon, killed processes and whole runs. They take minutes, and are modules."""

@@ -1,11 +1,10 @@
-"""All drives by one command.
+"""Run the drives.
 
-    python -m tests.drives                 lists them, with their minutes and what they need
-    python -m tests.drives races damages   runs some, one after another
-    python -m tests.drives --all           runs all; one that needs what is not there is skipped, with the reason
+    python -m tests.drives                 list the drives, their minutes, and why one cannot run here
+    python -m tests.drives races damages   run some drives, one after another
+    python -m tests.drives --all           run all drives; skip those that cannot run here, with the reason
 
-Prints a table at the end; exit code 1 where one did not hold. What a drive prints goes to the terminal, its results to
-the folder of `--results`.
+A table is printed at the end. The exit code is 1 if a drive failed. Results are written to the folder of `--results`.
 """
 
 import argparse
@@ -24,11 +23,7 @@ from rich.table import Table
 
 from tests.drives.command import REPO
 
-_EARLIER = "ea87ab6"  # the commit whose lakes must go on working
-
-
-def _nothing() -> str:
-    return ""
+_EARLIER = "ea87ab6"  # a commit whose lakes must still work
 
 
 def _package(name: str, install: str) -> Callable[[], str]:
@@ -36,21 +31,21 @@ def _package(name: str, install: str) -> Callable[[], str]:
 
 
 def _history() -> str:
-    """Whether the earlier commit can be taken from git."""
-    asked = ["git", "-C", str(REPO), "cat-file", "-e", f"{_EARLIER}^{{commit}}"]
-    there = shutil.which("git") and subprocess.run(asked, capture_output=True, check=False).returncode == 0
-    return "" if there else f"git does not have {_EARLIER} here: fetch the whole history"
+    """Return why git does not have the earlier commit, or an empty string."""
+    command = ["git", "-C", str(REPO), "cat-file", "-e", f"{_EARLIER}^{{commit}}"]
+    exists = shutil.which("git") and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return "" if exists else f"git does not have {_EARLIER} here: fetch the whole history"
 
 
 def _browser() -> str:
-    """Whether a browser can be driven."""
+    """Return why no browser can be started, or an empty string."""
     if not Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).is_file():
         return "no Chromium: install it, or name it in CHROMIUM"
     return _package("playwright", "pip install playwright")()
 
 
 def _postgres() -> str:
-    """Whether a Postgres can be started."""
+    """Return why Postgres cannot be started, or an empty string."""
     programs = [name for name in ("pg_config", "psql", "sh") if not shutil.which(name)]
     if programs:
         return f"{', '.join(programs)}: not found; install Postgres' programs"
@@ -62,12 +57,12 @@ class Drive:
     """One drive.
 
     Attributes:
-        about: What it shows, in a line.
-        minutes: It takes, on two cores.
-        module: Of tests.drives.
-        arguments: It gets.
-        results: The file it writes its results to, where it writes one.
-        lacks: Why it cannot run here; empty where it can.
+        about: What the drive tests, in a line.
+        minutes: Its duration on two cores.
+        module: Its module in `tests.drives`.
+        arguments: Arguments of the module.
+        results: The name of its results file, or empty.
+        lacks: Returns why the drive cannot run here, or an empty string.
     """
 
     about: str
@@ -75,12 +70,12 @@ class Drive:
     module: str
     arguments: tuple[str, ...] = ()
     results: str = ""
-    lacks: Callable[[], str] = _nothing
+    lacks: Callable[[], str] = str
 
 
 DRIVES = {
     "races": Drive("commands, jobs and backfills at once on one lake", 20, "races", (), "races.json"),
-    "damages": Drive("a lake spoiled at rest, looked at, repaired", 15, "damages", (), "damages.json"),
+    "damages": Drive("a lake is damaged, checked and repaired", 15, "damages", (), "damages.json"),
     "upgrade": Drive(
         f"the same for a lake written by {_EARLIER}",
         15,
@@ -89,7 +84,7 @@ DRIVES = {
         "upgrade.json",
         _history,
     ),
-    "faults": Drive("kills, full and read-only disks, MLflow away", 60, "faults", ("--kills", "8"), "faults.json"),
+    "faults": Drive("kills, full and read-only disks, MLflow down", 60, "faults", ("--kills", "8"), "faults.json"),
     "live": Drive("a daemon, a webserver, targets that change", 12, "live", (), "live.json"),
     "embedded": Drive(
         "the pipeline in four other projects, each with a live daemon and webserver",
@@ -125,13 +120,13 @@ DRIVES = {
     ),
     "scripts": Drive("topical selection in thirteen scripts, from `init` on", 3, "scripts", (), "scripts.json"),
     "ray": Drive(
-        "two Ray nodes, one lost while it encodes, one while it solves",
+        "two Ray nodes: one is removed during encoding, one during the solve",
         8,
         "ray_cluster",
         lacks=_package("ray", "pip install 'getmore-assets[ray]'"),
     ),
     "wheel": Drive(
-        "source archive and wheel, installed without the checkout, and the demo in an empty folder",
+        "the wheel is built and installed, and the demo run in an empty folder",
         6,
         "wheel",
         (),
@@ -156,15 +151,15 @@ def _run(drive: Drive, folder: Path) -> int:
 
 
 def main() -> int:
-    """List the drives, or run some."""
+    """List or run drives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(DRIVES)}")
     parser.add_argument("--all", action="store_true", help="run every drive")
     parser.add_argument("--results", type=Path, default=REPO / "benchmarks" / "results", help="a folder for results")
-    asked = parser.parse_args()
-    if unknown := sorted(set(asked.names) - set(DRIVES)):
+    args = parser.parse_args()
+    if unknown := sorted(set(args.names) - set(DRIVES)):
         parser.error(f"no drive is called {', '.join(unknown)}; there are {', '.join(DRIVES)}")
-    chosen = list(DRIVES) if asked.all else asked.names
+    chosen = list(DRIVES) if args.all else args.names
     console = Console(width=140, markup=False)
     if not chosen:
         table = Table("drive", "minutes", "shows", "cannot run here because")
@@ -172,13 +167,13 @@ def main() -> int:
             table.add_row(name, str(drive.minutes), drive.about, drive.lacks())
         console.print(table)
         return 0
-    asked.results.mkdir(parents=True, exist_ok=True)
+    args.results.mkdir(parents=True, exist_ok=True)
     table, failed = Table("drive", "outcome", "minutes", title="drives"), False
     for name in chosen:
         began, lacks = time.monotonic(), DRIVES[name].lacks()
         if not lacks:
             print(f"== {name}: {DRIVES[name].about}", flush=True)
-        code = 0 if lacks else _run(DRIVES[name], asked.results)
+        code = 0 if lacks else _run(DRIVES[name], args.results)
         failed |= code != 0
         outcome = f"skipped: {lacks}" if lacks else "held" if code == 0 else f"FAILED, exit code {code}"
         table.add_row(name, outcome, f"{(time.monotonic() - began) / 60:.1f}")

@@ -1,6 +1,6 @@
-"""A place with a lake of its own, and the command at work in it.
+"""A folder with its own lake, and a `getmore` command that runs in it.
 
-Belongs here: starting the command, reading what it says, killing it. Does not: what a lake must hold (`judge.py`).
+Belongs here: starting the command, reading its output, killing it. Does not: what a lake must contain (`judge.py`).
 """
 
 import json
@@ -25,24 +25,24 @@ from getmore_assets.records import STAGE_NAMES
 from tests.conftest import documents, task_fields, write_sources, write_task
 
 REPO = Path(__file__).parents[2]
-LONGEST = 600.0  # seconds that a command may take before it counts as hung
+LONGEST = 600.0  # seconds after which a command counts as hung
 _STAGE = re.compile(rf"^({'|'.join(STAGE_NAMES)})(: computing| +[\d,]+ rows )", re.MULTILINE)
 _OTHERS = ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")
 
 
 class MissedError(RuntimeError):
-    """What a drive waited for was not seen."""
+    """Raised if the event that a drive waited for did not happen."""
 
 
 class Command:
-    """A program at work on a lake, with all that it prints in files.
+    """A running program, whose output is written to files.
 
     Args:
-        arguments: Of Python, as `["-m", "getmore_assets.cli", "run", ...]`.
-        log: Where its standard error goes; its standard output goes beside it.
-        environment: Added to this process's.
-        code: The checkout whose package runs.
-        before: The program that starts Python, where another does: `["ip", "netns", "exec", NAME]`.
+        arguments: Arguments of Python, such as `["-m", "getmore_assets.cli", "run", ...]`.
+        log: The file of its standard error; its standard output is in a file beside it.
+        environment: Variables added to this process's environment.
+        code: The checkout whose package is imported.
+        before: A program that starts Python, such as `["ip", "netns", "exec", NAME]`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Command:
         self.began, self.seconds = time.monotonic(), 0.0
 
     @property
-    def going(self) -> bool:
+    def running(self) -> bool:
         return self.process.poll() is None
 
     @property
@@ -72,76 +72,77 @@ class Command:
         return self.log.read_text("utf-8", "replace").replace("\r", "\n")
 
     @property
-    def said(self) -> str:
-        """The last line of what it said."""
+    def last_line(self) -> str:
+        """The last line of the log."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         return lines[-1] if lines else ""
 
     @property
     def stage(self) -> str:
-        """The stage that is being made, or the one after which it is."""
-        seen = _STAGE.findall(self.text)
-        if not seen:
+        """The stage that is being materialized, or `after STAGE`."""
+        messages = _STAGE.findall(self.text)
+        if not messages:
             return "inputs" if "checking the inputs" in self.text else "start"
-        name, what = seen[-1]
-        return name if what == ": computing" else f"after {name}"
+        name, message = messages[-1]
+        return name if message == ": computing" else f"after {name}"
 
     @property
     def answer(self) -> dict[str, Any]:
-        """The JSON object that it ended with."""
+        """The JSON object in the last line of its standard output."""
         lines = self.printed.read_text("utf-8").splitlines()
         return json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
 
     @property
     def error(self) -> str:
-        """Why it failed, as it says to a script, without a stack's lines."""
+        """The error in its JSON answer, without the lines of a stack."""
         lines = str(self.answer.get("error", "")).splitlines()
         return " ".join(line.strip() for line in lines if line.strip() and not re.match(r"\s*\d+: <unknown>", line))
 
     @property
     def reused(self) -> int:
-        """Stages that it did not make again."""
+        """The number of stages that were not materialized again."""
         return sum(one["status"] != "materialized" for one in self.answer.get("stages", []))
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes it has now."""
+        """Return its worker processes."""
         return workers_of(self.process)
 
-    def reach(self, seen: Callable[[], Any], every: float = 0.005) -> None:
-        """Wait for something to be seen.
+    def wait_for(self, seen: Callable[[], Any], every: float = 0.005) -> None:
+        """Wait until a condition is true.
 
         Raises:
-            MissedError: The command ended, or time did, before it was: a drive that goes on would show nothing.
+            MissedError: The command ended, or the time was over, before the condition was true. A drive that continued
+                would test nothing.
         """
-        if not self.until(seen, every):
-            raise MissedError(f"the moment was missed: its log, {self.log}, ends: {self.said}")
+        if not self.wait_until(seen, every):
+            raise MissedError(f"the moment was missed: the log {self.log} ends with: {self.last_line}")
 
-    def until(self, seen: Callable[[], Any], every: float = 0.005) -> bool:
-        """Wait for something to be seen; False where the command ended, or time did, before it was."""
-        while self.going and time.monotonic() - self.began < LONGEST:
+    def wait_until(self, seen: Callable[[], Any], every: float = 0.005) -> bool:
+        """Wait until a condition is true; return False if the command ended, or the time was over, before."""
+        while self.running and time.monotonic() - self.began < LONGEST:
             if seen():
                 return True
             time.sleep(every)
         return False
 
     def pause(self) -> None:
-        """Stop it and all that it started, until `go_on`."""
+        """Suspend the command and its child processes, until `resume`."""
         for process in [self.process, *self.process.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
 
-    def go_on(self) -> None:
-        """Let what was paused go on."""
+    def resume(self) -> None:
+        """Resume the command and its child processes."""
         with suppress(psutil.NoSuchProcess):
             for process in [*self.process.children(recursive=True), self.process]:
                 process.resume()
 
-    def makes(self, stage: str) -> bool:
-        """Whether it has begun to make a stage."""
+    def has_started(self, stage: str) -> bool:
+        """Return whether the command has started to materialize a stage."""
         return f"{stage}: computing" in self.text
 
     def end(self) -> int:
-        """Wait for its end; its exit code, or -9 where it hung and was killed."""
+        """Wait for the end; return the exit code, or -9 if the command hung and was killed."""
         try:
             code = self.process.wait(max(1.0, LONGEST - (time.monotonic() - self.began)))
         except psutil.TimeoutExpired:
@@ -151,9 +152,9 @@ class Command:
         return int(code)
 
     def kill(self, within: float = 2.0) -> list[str]:
-        """kill -9 it alone; the processes it had started that are still there after `within` seconds."""
+        """Send SIGKILL to the command alone; return its child processes that are alive after `within` seconds."""
         try:
-            self.process.send_signal(signal.SIGSTOP)  # so that it starts none while they are counted
+            self.process.send_signal(signal.SIGSTOP)  # it cannot start a child while its children are listed
             started = self.process.children(recursive=True)
             self.process.kill()
         except psutil.NoSuchProcess:
@@ -166,35 +167,35 @@ class Command:
             try:
                 names.append(f"{' '.join(process.cmdline())[:120]} ({process.pid})")
                 process.kill()
-            except (psutil.NoSuchProcess, psutil.ZombieProcess):  # over, and not yet collected by init
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):  # ended, and not yet collected by init
                 continue
         return names
 
 
 def workers_of(command: psutil.Process) -> list[psutil.Process]:
-    """The worker processes of a command; the interpreter that they are forked from is none of them."""
-    found = []
+    """Return the worker processes of a command, without the process that they are forked from."""
+    workers = []
     for child in command.children(recursive=True):
         try:
             line = " ".join(child.cmdline())
             forks = "fork_server" in line and "fork_server" not in " ".join(child.parent().cmdline())
             if "getmore_assets.workers" in line and not forks:
-                found.append(child)
+                workers.append(child)
         except psutil.NoSuchProcess:
             continue
-    return found
+    return workers
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder with sources, a task file and a lake that nothing else uses."""
+    """A folder with its own sources, task file and lake."""
 
     home: Path
     task: str = "tiny"
 
     @classmethod
     def new(cls, home: Path, from_sources: Path) -> "Place":
-        """A fresh one, with a copy of the sources."""
+        """Create the folder, with a copy of the sources."""
         home.mkdir(parents=True)
         shutil.copytree(from_sources, home / "sources")
         place = cls(home)
@@ -211,13 +212,13 @@ class Place:
         return self.home / f"{self.task}.yaml"
 
     def write_task(self, **changes: Any) -> None:
-        """The task file: a triage that leaves the embeddings stage its share of rows, and a small comparison."""
+        """Write the task file: domain triage leaves many rows to the stage `embeddings`; two selectors are compared."""
         small = {"compare": ["none", "random"], "seeds": 1, "triage": {"sample": 20}}
         fields = {"name": self.task, **small, **changes}
         write_task(self.file, task_fields(self.home / "sources", self.lake.root, **fields))
 
     def another(self, task: str) -> "Place":
-        """Another target in the same lake: what stands in test of this one is its train, and the other way round."""
+        """Return a second target in the same lake: its splits train and test are exchanged."""
         other = Place(self.home, task)
         folder = self.home / "sources"
         splits = {"train": "test", "validation": "validation", "test": "train"}
@@ -233,48 +234,51 @@ class Place:
         before: Sequence[str] = (),
         **environment: str,
     ) -> Command:
-        """Start `getmore VERB TASK.yaml`; `name` is that of its log."""
-        follows = code == REPO and verb in ("run", "select")  # by `Command.makes`; earlier code says more by itself
+        """Start `getmore VERB TASK.yaml`; `name` is the name of its log."""
+        follows = code == REPO and verb in (
+            "run",
+            "select",
+        )  # by `Command.has_started`; earlier code says more by itself
         steps = ["--verbose"] if follows else []
         command = ["-m", "getmore_assets.cli", verb, str(self.file), *arguments, *steps, "--json"]
         return Command(command, self.home / f"{self.task}-{name}.log", environment, code, before)
 
     def run(self, name: str, verb: str = "run", *arguments: str, code: Path = REPO, **environment: str) -> Command:
-        """Start the command, and wait for its end."""
+        """Run the command to its end."""
         command = self.start(name, verb, *arguments, code=code, **environment)
         command.end()
         return command
 
     def grow_target(self, from_extra: int = 0) -> None:
-        """Append rows to target train."""
+        """Append rows to the target's split train."""
         extra = (self.home / "sources" / "extra.jsonl").read_text("utf-8").splitlines(keepends=True)
         with (self.home / "sources" / "train.jsonl").open("a", encoding="utf-8") as train:
             train.writelines(extra[from_extra:])
 
 
 def make_sources(home: Path) -> Path:
-    """The tests' own sources, and extra.jsonl: rows by which target train will grow."""
-    found = documents.__wrapped__()
+    """Write the sources of the tests, and extra.jsonl: rows that can be appended to the split train."""
+    docs = documents.__wrapped__()
     folder = home / "sources"
     folder.mkdir()
-    write_sources(found, folder)
-    wanted = found.filter((found["domain"] == "http") | (found["domain"] == "urllib")).select("text", label="domain")
-    wanted.head(30).write_ndjson(folder / "extra.jsonl")
+    write_sources(docs, folder)
+    extra = docs.filter(docs["domain"].is_in(["http", "urllib"])).select("text", label="domain")
+    extra.head(30).write_ndjson(folder / "extra.jsonl")
     return folder
 
 
 def free_port(seed: int) -> int:
-    """A port at which nothing listens."""
+    """Return a port that no process listens on."""
     taken = {one.laddr.port for one in psutil.net_connections("inet") if one.laddr}
     return next(p for p in random.Random(seed).sample(range(20_000, 30_000), 1000) if p not in taken)
 
 
 def mounted(*arguments: str) -> bool:
-    """Whether mount(8) did what it was asked for."""
+    """Call mount(8), and return whether it succeeded."""
     return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode == 0
 
 
 def unmount(folder: Path) -> None:
-    """Take the topmost mount away; lazily where something is still open in it."""
+    """Unmount the topmost mount; lazily if a file in it is still open."""
     if subprocess.run(["umount", str(folder)], capture_output=True, check=False).returncode:
         subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)

@@ -1,36 +1,36 @@
-"""Not alone: other commands in the same lake, and sources that change during a run.
+"""Scenarios of two commands in one lake, and of sources that change during a run.
 
-Belongs here: who else is there. Does not: judging (`judge.py`).
+Belongs here: the scenarios. Does not: judging (`judge.py`).
 """
 
 from getmore_assets.records import STAGE_NAMES
 from tests.drives.command import Place
 from tests.drives.drive import Drive, note
-from tests.drives.judge import compare, holds, left_behind
+from tests.drives.judge import compare, contents, leftovers
 
 
 def two_commands(drive: Drive) -> None:
-    """The same task twice, begun together; then two tasks in one lake, begun together."""
+    """Start the same task twice at once; then two tasks in one lake at once."""
     with drive.scenario("two commands, one task") as (result, place):
         first, second, result.when = place.start("first"), place.start("second"), "from the start"
         codes = first.end(), second.end()
         note(result, max((first, second), key=lambda command: command.seconds))
-        result.must(codes == (0, 0), f"exit codes {codes}: {first.said} / {second.said}")
+        result.must(codes == (0, 0), f"exit codes {codes}: {first.last_line} / {second.last_line}")
         result.must("waiting" in first.text + second.text, "neither said that it waits for the other")
         reused = sorted((first.reused, second.reused))
         result.must(reused == [0, len(STAGE_NAMES)], f"stages reused by the two: {reused}")
-        compare(result, drive.undisturbed, holds(place))
-        result.wrong += left_behind(place)
+        compare(result, drive.undisturbed, contents(place))
+        result.wrong += leftovers(place)
         drive.again(result, place)
     with drive.scenario("two tasks, one lake") as (result, place):
         other = place.another("other")
         first, second, result.when = place.start("first"), other.start("second"), "from the start"
         codes = first.end(), second.end()
         note(result, max((first, second), key=lambda command: command.seconds))
-        result.must(codes == (0, 0), f"exit codes {codes}: {first.said} / {second.said}")
+        result.must(codes == (0, 0), f"exit codes {codes}: {first.last_line} / {second.last_line}")
         expected = drive.other("other", _alone)
-        for one, wanted in ((place, drive.undisturbed), (other, expected)):
-            drive.again(result, one, wanted, apart=["embeddings"])
+        for one, contents_expected in ((place, drive.undisturbed), (other, expected)):
+            drive.again(result, one, contents_expected, apart=["embeddings"])
 
 
 def _alone(place: Place) -> Place:
@@ -41,16 +41,16 @@ def _alone(place: Place) -> Place:
 def _whole(place: Place, name: str) -> Place:
     command = place.run(name)
     if command.end():
-        raise RuntimeError(f"an undisturbed run failed: {command.said} ({command.log})")
+        raise RuntimeError(f"an undisturbed run failed: {command.last_line} ({command.log})")
     return place
 
 
 def target_changes(drive: Drive) -> None:
-    """Rows are appended to target train; the run goes on to its end, and is followed by another."""
+    """Append rows to the target's split train during a run; let the run end, and run again."""
     for stage, history in (("raw_corpus", _grown), ("base_model", _grew), ("warmed_model", _grew)):
         with drive.scenario(f"target grows, {stage}") as (result, place):
             command, result.when = place.start("grows"), stage
-            command.reach(lambda c=command, s=stage: c.makes(s), every=0.001)
+            command.wait_for(lambda c=command, s=stage: c.has_started(s), every=0.001)
             place.grow_target()
             note(result, command)
             result.must(result.code == 0, f"the run during which it grew ended with {result.code}")
@@ -58,13 +58,13 @@ def target_changes(drive: Drive) -> None:
 
 
 def _grown(place: Place) -> Place:
-    """The larger target from the start."""
+    """Run with the larger target from the start."""
     place.grow_target()
     return _whole(place, "grown")
 
 
 def _grew(place: Place) -> Place:
-    """First the smaller target, then the larger one."""
+    """Run with the smaller target, then with the larger one."""
     _whole(place, "before")
     place.grow_target()
     return _whole(place, "grown")

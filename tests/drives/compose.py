@@ -1,7 +1,7 @@
-"""deploy/compose.yaml as Compose reads it, and its containers as processes of this machine.
+"""Reading deploy/compose.yaml, to run its services as processes of this machine.
 
-Belongs here: filling in what comes from the environment, and where hosts, ports and folders of the containers are here.
-Does not: starting anything (`deployment.py`), or what must hold of the file (`tests/test_deploy.py`).
+Belongs here: filling in variables, and replacing the hosts, ports and folders of containers by those of this machine.
+Does not: starting services (`containers.py`), or tests of the file (`tests/test_deploy.py`).
 """
 
 import re
@@ -16,15 +16,15 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 
 
 def plain(name: str = "compose.yaml") -> dict[str, Any]:
-    """The file, its anchors resolved and nothing filled in."""
+    """Read the file; anchors are resolved, variables are not."""
     return yaml.safe_load((DEPLOY / name).read_text("utf-8"))
 
 
 def filled(value: Any, environment: dict[str, str]) -> Any:
-    """A part of the file with `${NAME}`, `${NAME:-default}` and `${NAME:?why}` filled in, and `$$` a dollar.
+    """Replace `${NAME}`, `${NAME:-default}`, `${NAME:?why}` and `$$` in a part of the file.
 
     Raises:
-        KeyError: Something that is needed is not in the environment.
+        KeyError: A required variable is not in the environment.
     """
     if isinstance(value, dict):
         return {key: filled(one, environment) for key, one in value.items()}
@@ -33,19 +33,19 @@ def filled(value: Any, environment: dict[str, str]) -> Any:
     if not isinstance(value, str):
         return value
 
-    def fill(found: re.Match[str]) -> str:
-        name, operator, rest = found.groups()
-        if given := environment.get(name):
-            return given
+    def fill(match: re.Match[str]) -> str:
+        name, operator, default = match.groups()
+        if text := environment.get(name):
+            return text
         if operator == ":-":
-            return rest
+            return default
         raise KeyError(name)
 
     return _VARIABLE.sub(fill, value).replace("$$", "$")
 
 
 class Machine:
-    """This machine in place of all containers: 127.0.0.1 for hosts, free ports for theirs, `home` for their root."""
+    """This machine in place of all containers: hosts become 127.0.0.1, ports free ports, and the root `home`."""
 
     def __init__(self, home: Path, ports: dict[str, int]) -> None:
         self.home = home
@@ -53,7 +53,7 @@ class Machine:
         self._port = {str(PORTS[name]): str(port) for name, port in ports.items()}
 
     def here(self, text: str) -> str:
-        """A word of a command, or a value of the environment."""
+        """Translate a word of a command, or a value of the environment."""
         if text in self.ports or text == "0.0.0.0":
             return "127.0.0.1"
         if text in self._port:

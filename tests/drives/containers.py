@@ -1,6 +1,6 @@
-"""The services of deploy/compose.yaml, one process each, with their own environment and health check.
+"""The services of deploy/compose.yaml, each as a process with its own environment and health check.
 
-Belongs here: starting, asking and ending them. Does not: what they must do (`deployment.py`).
+Belongs here: starting, checking and stopping services. Does not: what the services must do (`deployment.py`).
 """
 
 import os
@@ -23,25 +23,25 @@ INHERITED = ("HOME", "LANG", "SSL_CERT_FILE", "TMPDIR")
 
 
 class Containers:
-    """The services of the compose file, one process each."""
+    """The services of the compose file, each as a process."""
 
     def __init__(self, home: Path, s3: str | None, services: Path) -> None:
         self.home, self.s3, self.running = home, s3, {}
         self.programs = services
         self.machine = Machine(home, {name: free_port(random.randrange(10**9)) for name in PORTS})
-        given = {name: secrets.token_hex(12) for name in NEEDED} | {"GETMORE_SENSORS": "RUNNING"}
+        variables = {name: secrets.token_hex(12) for name in NEEDED} | {"GETMORE_SENSORS": "RUNNING"}
         if s3:
-            given |= {
+            variables |= {
                 "OBJECTS_KEY_ID": os.environ["AWS_ACCESS_KEY_ID"],
                 "OBJECTS_SECRET": os.environ["AWS_SECRET_ACCESS_KEY"],
             }
-        self.services = filled(plain(), given)["services"]
+        self.services = filled(plain(), variables)["services"]
         for folder in HOMES:
             (home / folder).mkdir(parents=True)
-        self._files()
+        self._write_files()
 
-    def _files(self) -> None:
-        """dagster.yaml and workspace.yaml, where the containers have them."""
+    def _write_files(self) -> None:
+        """Write dagster.yaml and workspace.yaml to their places in a container."""
         (self.home / "opt/dagster/dagster_home/dagster.yaml").write_text(
             (DEPLOY / "dagster.yaml").read_text("utf-8"), "utf-8"
         )
@@ -51,16 +51,16 @@ class Containers:
         (self.home / "opt/dagster/workspace.yaml").write_text(yaml.safe_dump(workspace), "utf-8")
 
     def environment(self, name: str) -> dict[str, str]:
-        """What the container has, and nothing of this session's but what a process needs to start."""
+        """Return the container's environment, with the few variables of this session that a process needs."""
         own = {key: self.machine.here(value) for key, value in self.services[name].get("environment", {}).items()}
         if "MLFLOW_ARTIFACTS_DESTINATION" in own:
             folder = (self.home / "artifacts").as_uri()
             own |= {"MLFLOW_S3_ENDPOINT_URL": self.s3} if self.s3 else {"MLFLOW_ARTIFACTS_DESTINATION": folder}
-        image = {  # as the Dockerfile sets it
+        image = {  # as in the Dockerfile
             "DAGSTER_HOME": str(self.home / "opt/dagster/dagster_home"),
             "GETMORE_TASKS": str(self.home / "srv/getmore/tasks"),
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            "PGPORT": str(self.machine.ports["postgres"]),  # the health check's, which names none
+            "PGPORT": str(self.machine.ports["postgres"]),  # for the health check, which names no port
             "PATH": f"{Path(sys.executable).parent if name == 'code' else self.programs}:{os.environ['PATH']}",
         }
         if name == "code":
@@ -71,7 +71,7 @@ class Containers:
         return [command[0], *(self.machine.here(word) for word in command[1:])]  # `mlflow` is a program and a host
 
     def once(self, name: str, command: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a service's command, or another one in its place, to its end."""
+        """Run a service's command, or another command in its environment, to its end."""
         words = self.words(command or self.services[name]["command"])
         return subprocess.run(
             words,
@@ -88,8 +88,8 @@ class Containers:
         return self.once(name, check).returncode == 0
 
     def start(self, name: str) -> float:
-        """Start a service; seconds until its health check says yes, which must say no before."""
-        assert not self.healthy(name), f"the health check of {name} is content with nothing"
+        """Start a service; return the seconds until its health check succeeds, which must fail before the start."""
+        assert not self.healthy(name), f"the health check of {name} succeeds before the start"
         with (self.home / f"{name}.log").open("a") as log:
             self.running[name] = subprocess.Popen(
                 self.words(self.services[name]["command"]),

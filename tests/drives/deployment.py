@@ -1,10 +1,9 @@
-"""The deployment without an engine: the commands and health checks of deploy/compose.yaml as processes of this machine,
-on a Postgres of its own, and a target carried down the whole line by them.
+"""Run the services of deploy/compose.yaml as processes of this machine, on their own Postgres, and one target.
 
-`python -m tests.drives.deployment [--s3 URL] [--services BIN] [--out FILE.json]`; some minutes. Needs the extra
-`deploy` and Postgres' programs. The object store is what answers at URL (credentials from the environment), or a
-folder. BIN: the programs of a virtual environment with what the image `services` installs and nothing else, or those
-of this one.
+`python -m tests.drives.deployment [--s3 URL] [--services BIN] [--out FILE.json]`; about six minutes. It needs the
+extra `deploy` and the programs of Postgres. URL is an S3 server, with credentials from the environment; without it, a
+folder is the object store. BIN is the `bin` folder of a virtual environment with only the packages of the image
+`services`; by default, of this environment.
 """
 
 import argparse
@@ -28,7 +27,7 @@ RUNS = "{ runsOrError(limit: 9) { ... on Runs { results { runId jobName status t
 
 
 def drive(at: Containers, database: Postgres, say: Any) -> None:
-    """Everything in turn; `say(what, outcome)`."""
+    """Test the databases, the services and a run; report each with `say(what, outcome)`."""
     assert database.ask("dagster", "dagster", "select 1") == database.ask("mlflow", "mlflow", "select 1") == "1"
     assert database.ask("dagster", "mlflow", "select 1") is database.ask("mlflow", "dagster", "select 1") is None
     say("databases.sh: two databases, each closed to the other's user", True)
@@ -45,20 +44,20 @@ def drive(at: Containers, database: Postgres, say: Any) -> None:
     hosts = {host: _status(mlflow, host) for host in ("mlflow:5000", "127.0.0.1:5000", "elsewhere.example")}
     assert hosts == {"mlflow:5000": 200, "127.0.0.1:5000": 200, "elsewhere.example": 403}, hosts
     say("mlflow answers to its own names only", hosts)
-    _line(at, say)
+    _run_task(at, say)
     say("resident MiB after it", {name: _resident(process.pid) for name, process in at.running.items()})
     tables = "select count(*) from information_schema.tables where table_schema = 'public'"
     say("tables in Postgres", {name: int(database.ask(name, name, tables) or 0) for name in ("dagster", "mlflow")})
 
 
-def _line(at: Containers, say: Any) -> None:
-    """A task file, put where the container has them: the sensors must carry it to a scorecard, with no other help."""
-    made = make_sources(at.home / "srv/getmore/data")
-    fields = task_fields(made.relative_to(at.home / "srv/getmore"), Path(".getmore"), compare=["none"], seeds=1)
+def _run_task(at: Containers, say: Any) -> None:
+    """Write a task file to the container's folder: the sensors alone must start its run, up to the scorecard."""
+    sources = make_sources(at.home / "srv/getmore/data")
+    fields = task_fields(sources.relative_to(at.home / "srv/getmore"), Path(".getmore"), compare=["none"], seeds=1)
     write_task(at.home / "srv/getmore/tasks/tiny.yaml", fields)
     began, runs = time.monotonic(), []
     while not runs or any(run["status"] not in ("SUCCESS", "FAILURE", "CANCELED") for run in runs):
-        assert time.monotonic() - began < 1200, f"the line is not through: {runs}"
+        assert time.monotonic() - began < 1200, f"the run has not ended: {runs}"
         time.sleep(3)
         runs = _ask(at, RUNS)["runsOrError"]["results"]
     assert [(run["jobName"], run["status"]) for run in runs] == [("run", "SUCCESS")], runs
@@ -70,9 +69,9 @@ def _line(at: Containers, say: Any) -> None:
     assert found.get("registered_models"), found
     (version,) = found["registered_models"][0]["latest_versions"]
     assert version["source"].startswith("mlflow-artifacts:/"), version
-    kept = _kept(at, version["run_id"])
-    assert any(name.endswith("model.safetensors") for name in kept), kept
-    say("artifacts of the fine-tuned model in the object store", sorted(kept))
+    artifacts = _artifacts(at, version["run_id"])
+    assert any(name.endswith("model.safetensors") for name in artifacts), artifacts
+    say("artifacts of the fine-tuned model in the object store", sorted(artifacts))
 
 
 def _resident(pid: int) -> int:
@@ -80,7 +79,7 @@ def _resident(pid: int) -> int:
     return round(sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 2**20)
 
 
-def _kept(at: Containers, run: str) -> list[str]:
+def _artifacts(at: Containers, run: str) -> list[str]:
     if not at.s3:
         return [
             str(path.relative_to(at.home))
@@ -117,16 +116,16 @@ def _ask(at: Containers, query: str) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--s3", help="an S3 server to stand for the object store")
+    parser.add_argument("--s3", help="the URL of an S3 server; by default, a folder is the object store")
     parser.add_argument(
         "--services", type=Path, default=Path(sys.executable).parent, help="programs of the image `services`"
     )
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    said: dict[str, Any] = {}
+    results: dict[str, Any] = {}
 
     def say(what: str, outcome: Any) -> None:
-        said[what] = outcome
+        results[what] = outcome
         print(f"{what}: {outcome}", flush=True)
 
     home = Path(tempfile.mkdtemp(prefix="getmore-deployment-"))
@@ -138,7 +137,7 @@ def main() -> None:
         at.stop()
         database.stop()
     if arguments.out:
-        arguments.out.write_text(json.dumps(said, indent=1) + "\n", "utf-8")
+        arguments.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

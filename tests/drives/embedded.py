@@ -1,11 +1,11 @@
-"""The pipeline in other projects, live: a webserver and a daemon on each example that is a Dagster project.
+"""Run each example that is a Dagster project with a live webserver and daemon.
 
-`python -m tests.drives.embedded [--out FILE.json]`; about fifteen minutes. Events of `existing_project.py`:
-materialize, backfill of five targets, a change upstream, cancel, retry from failure, wipe and again, checks; of the
-others, which have one target and no partitions, the same without backfill. Runs are started and read by the webserver.
-The existing project is changed in four places: its asset changes with a file, targets are partitions that the sensor
-adds, runs are one process, and a selection waits for an approval, so that nothing is trained. The component's target is
-a file that changes, watched by a sensor, and its selection waits for an approval, too.
+`python -m tests.drives.embedded [--out FILE.json]`; about fifteen minutes. The events for `existing_project.py` are:
+materialize, backfill five targets, change an upstream asset, cancel, retry from failure, wipe and materialize again,
+check. The other examples have one target and no partitions; their events are the same without the backfill. Runs are
+started and read through the webserver. The existing project is changed in four places: its asset reads a file that
+changes, targets are partitions that the sensor adds, a run is one process, and a selection waits for an approval, so
+that nothing is trained. The component's target is a file that changes, and its selection waits for an approval, too.
 """
 
 import argparse
@@ -63,13 +63,13 @@ class Example:
     """A project of `examples/`.
 
     Attributes:
-        files: What of the folder it is.
-        program: How Dagster's commands find its definitions.
+        files: Its files in `examples/`.
+        program: The options with which Dagster's commands load its definitions.
         prefix: The key prefix of its pipeline.
         task: The name of a task.
-        target: The partition of that task, where there are partitions.
+        target: The partition of that task, if there are partitions.
         first: Its own assets that the pipeline reads.
-        after: Its own assets that read what the pipeline made.
+        after: Its own assets that read the pipeline's assets.
     """
 
     files: tuple[str, ...]
@@ -96,7 +96,7 @@ EXISTING = Example(
     ("warm",),
     "json",
     "json",
-    ("my_docs", *(f"wanted_{name}" for name in TARGETS)),
+    ("my_docs", *(f"target_{name}" for name in TARGETS)),
 )
 COMPONENT = Example(("component",), ("-m", "mine.definitions"), ("warm",), "first")
 SMALL = (
@@ -105,14 +105,14 @@ SMALL = (
         ("-f", "two_pipelines.py"),
         ("transport",),
         "asyncio-got-d",
-        first=("my_docs", "wanted"),
+        first=("my_docs", "target_docs"),
     ),
     Example(
         ("downstream.py", "docstrings.py"),
         ("-f", "downstream.py"),
         (),
         "asyncio",
-        first=("my_docs", "wanted"),
+        first=("my_docs", "target_docs"),
         after=("topics",),
     ),
     COMPONENT,
@@ -120,7 +120,7 @@ SMALL = (
 
 
 class Project:
-    """An example in a folder of its own, with a daemon and a webserver."""
+    """An example in a separate folder, with a daemon and a webserver."""
 
     def __init__(self, home: Path, example: Example) -> None:
         self.home, self.example, self.processes = home, example, list[subprocess.Popen[bytes]]()
@@ -135,9 +135,9 @@ class Project:
             (home / "existing_project.py").write_text(text)
             (home / "more").touch()
         if example is COMPONENT:
-            self.wanted.write_text(_rows(0, 200))
-            task = self.wanted.with_name("first.yaml")
-            text = re.sub(r"train: {.*}", f"train: {{path: {self.wanted.name}}}", task.read_text())
+            self.target_file.write_text(_rows(0, 200))
+            task = self.target_file.with_name("first.yaml")
+            text = re.sub(r"train: {.*}", f"train: {{path: {self.target_file.name}}}", task.read_text())
             task.write_text(f"{text}approval: true\n")
         (home / "dagster").mkdir()
         (home / "dagster" / "dagster.yaml").write_text(
@@ -155,15 +155,15 @@ class Project:
         self.environment.pop("GETMORE_SENSORS", None)
 
     @property
-    def wanted(self) -> Path:
-        """The target of the component's task."""
-        return self.home / "component" / "src" / "mine" / "defs" / "warm" / "tasks" / "wanted.jsonl"
+    def target_file(self) -> Path:
+        """The file of the target of the component's task."""
+        return self.home / "component" / "src" / "mine" / "defs" / "warm" / "tasks" / "target.jsonl"
 
     def start(self) -> None:
-        """Start the webserver, then the daemon: at once, both would set up the instance's new databases."""
+        """Start the webserver, then the daemon: started at once, both would create the instance's databases."""
         self._start("dagster-webserver", "-h", "127.0.0.1", "-p", str(self.port))
-        found = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
-        (node,) = self.wait("the webserver", lambda: self.ask(found)["repositoriesOrError"]["nodes"])
+        query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+        (node,) = self.wait("the webserver", lambda: self.ask(query)["repositoriesOrError"]["nodes"])
         self.repository = {"repositoryName": node["name"], "repositoryLocationName": node["location"]["name"]}
         self._start("dagster-daemon", "run")
 
@@ -176,7 +176,7 @@ class Project:
         self.processes.append(started)
 
     def end(self) -> None:
-        """End both, and all that they started."""
+        """Stop both, and their child processes."""
         for process in self.processes:
             os.killpg(process.pid, signal.SIGTERM)
         for process in self.processes:
@@ -187,17 +187,17 @@ class Project:
                 process.wait()
 
     def ask(self, query: str, **variables: Any) -> Any:
-        """GraphQL, of the webserver."""
+        """Send a GraphQL query to the webserver."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         address = f"http://127.0.0.1:{self.port}/graphql"
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
-            found = json.loads(answer.read())
-        assert "errors" not in found, found["errors"]
-        return found["data"]
+            response = json.loads(answer.read())
+        assert "errors" not in response, response["errors"]
+        return response["data"]
 
     def wait(self, what: str, seen: Callable[[], Any], seconds: float = 400) -> Any:
-        """Wait until something is seen."""
+        """Wait until `seen` returns a true value, and return it."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
@@ -209,13 +209,13 @@ class Project:
         raise AssertionError(f"not seen within {seconds} s: {what}; see {self.home}/*.log")
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """Every run by id, the first one first."""
+        """Return every run by id, the oldest first."""
         found = self.ask(RUNS)["runsOrError"]["results"]
         tagged = [{**run, **{tag["key"]: tag["value"] for tag in run["tags"]}} for run in reversed(found)]
         return {run["runId"]: run for run in tagged}
 
     def launch(self, keys: list[list[str]], target: str | None = None, job: str = "__ASSET_JOB") -> str:
-        """Start a run of assets, or of a job; returns its id."""
+        """Start a run of assets, or of a job; return its id."""
         selector = {**self.repository, "pipelineName": job, "assetSelection": [{"path": key} for key in keys]}
         tags = [{"key": "dagster/partition", "value": target}] if target else []
         params = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
@@ -229,43 +229,43 @@ class Project:
         return [self.runs()[run]["status"] for run in runs]
 
     def at_work(self, run: str) -> bool:
-        """Whether a step of a run has ended well, and another one is at work."""
+        """Return whether a step of a run has succeeded, and another step is running."""
         steps = {step["status"] for step in self.ask(STEPS, run=run)["runOrError"]["stepStats"]}
         return steps >= {"SUCCESS", "IN_PROGRESS"}
 
     def new_runs(self, before: set[str], count: int) -> list[dict[str, Any]]:
-        """Wait for so many runs that were not there before, and for their end."""
+        """Wait until `count` new runs have started and ended."""
         self.wait(f"{count} new runs", lambda: len(self.runs().keys() - before) >= count)
         new = [run for run in self.runs() if run not in before]
         self.ended(*new)
         return [self.runs()[run] for run in new]
 
     def status(self, stage: str) -> str:
-        """What the last materialization of a stage says of itself: materialized, or cached."""
+        """Return the status of the last materialization of a stage: materialized, or cached."""
         found = self.ask(ASSET, key={"path": self.example.key(stage)})
         (last,) = found["assetOrError"]["assetMaterializations"]
         return next(entry["text"] for entry in last["metadataEntries"] if entry["label"] == "status")
 
     def records(self, task: str) -> Records:
-        """The records of a task."""
+        """Return the records of a task."""
         (lake,) = {found.parent for found in self.home.rglob("records")}
         return Records(Lake(lake), task)
 
     def selection(self, task: str) -> str | None:
-        """The hash of a task's selection."""
-        made = self.records(task).get("selected_subset")
-        return made.data_version if made else None
+        """Return the hash of a task's selection."""
+        record = self.records(task).get("selected_subset")
+        return record.data_version if record else None
 
     def selections(self) -> dict[str, str | None]:
-        """The hash of each target's selection, of the project with five."""
+        """Return the hash of the selection of each of the five targets."""
         return {name: self.selection(name) for name in TARGETS}
 
 
 def drive(project: Project, report: Callable[[str, str, bool], None]) -> None:
-    """What happens, and what must come of it."""
+    """Drive the project with five targets."""
     project.start()
-    said = project.ended(project.launch([[name] for name in project.example.first]))
-    report("the project's assets are materialized", said[0], said == ["SUCCESS"])
+    statuses = project.ended(project.launch([[name] for name in project.example.first]))
+    report("the project's assets are materialized", statuses[0], statuses == ["SUCCESS"])
 
     def registered() -> bool:
         sets = project.ask(PARTITIONS, s=project.repository)["partitionSetsOrError"]["results"]
@@ -306,25 +306,29 @@ def drive(project: Project, report: Callable[[str, str, bool], None]) -> None:
         and {run["status"] for run in runs} == {"SUCCESS"}
         and not set(first.values()) & set(second.values()),
     )
-    _broken_off(project, report)
+    _cancelled(project, report)
     _wiped(project, report)
 
 
 def drive_small(project: Project, report: Callable[[str, str, bool], None]) -> None:
-    """The same without backfill, as there is one target and no partition."""
+    """Drive a project with one target and no partitions: no backfill."""
     project.start()
     own = project.example
     if own.first:
-        said = project.ended(project.launch([[name] for name in own.first]))
-        report("the project's assets are materialized", said[0], said == ["SUCCESS"])
-    said = project.ended(project.launch(own.selected))
-    report("the pipeline, up to the subset", said[0], said == ["SUCCESS"] and project.selection(own.task) is not None)
+        statuses = project.ended(project.launch([[name] for name in own.first]))
+        report("the project's assets are materialized", statuses[0], statuses == ["SUCCESS"])
+    statuses = project.ended(project.launch(own.selected))
+    report(
+        "the pipeline, up to the subset",
+        statuses[0],
+        statuses == ["SUCCESS"] and project.selection(own.task) is not None,
+    )
     if own.after:
-        said = project.ended(project.launch([[name] for name in own.after]))
-        report("an asset that reads the subset", said[0], said == ["SUCCESS"])
+        statuses = project.ended(project.launch([[name] for name in own.after]))
+        report("an asset that reads the subset", statuses[0], statuses == ["SUCCESS"])
     if own is COMPONENT:
-        _watched(project, report)
-    _broken_off(project, report)
+        _sensor_and_change(project, report)
+    _cancelled(project, report)
     _wiped(project, report)
 
 
@@ -333,36 +337,36 @@ def _rows(start: int, end: int) -> str:
     return "".join(json.dumps({"text": text}) + "\n" for text in texts[start:end])
 
 
-def _watched(project: Project, report: Callable[[str, str, bool], None]) -> None:
-    """A sensor looks at the one target of a project without partitions."""
+def _sensor_and_change(project: Project, report: Callable[[str, str, bool], None]) -> None:
+    """Start the sensor of a project without partitions, then change the target."""
     before, selected = set(project.runs()), project.selection(project.example.task)
     project.ask(SENSOR, sensor={**project.repository, "sensorName": "warm_target_changes"})
     (first,) = project.new_runs(before, 1)
     same = project.status("selected_subset") == "cached" and project.selection(project.example.task) == selected
     report("the sensor looks first", f"{first['pipelineName']} {first['status']}", same)
     before = set(project.runs())
-    with project.wanted.open("a") as target:
+    with project.target_file.open("a") as target:
         target.write(_rows(200, 300))
     (second,) = project.new_runs(before, 1)
     held = second["status"] == "SUCCESS" and project.selection(project.example.task) not in (None, selected)
-    said = f"{second['pipelineName']} {second['status']}"
-    report("the target changes, without partitions", said, held and second["pipelineName"] == "warm_select")
+    seen = f"{second['pipelineName']} {second['status']}"
+    report("the target changes, without partitions", seen, held and second["pipelineName"] == "warm_select")
 
 
-def _broken_off(project: Project, report: Callable[[str, str, bool], None]) -> None:
+def _cancelled(project: Project, report: Callable[[str, str, bool], None]) -> None:
     own = project.example
     records = project.records(own.task)
     shutil.rmtree(records.lake.root / "records" / own.task)
     run = project.launch(own.selected, own.target)
     project.wait("a step at work", lambda: project.at_work(run))
     project.ask(TERMINATE, run=run)
-    said = project.ended(run)
-    report("a run is cancelled", said[0], said == ["CANCELED"])
+    statuses = project.ended(run)
+    report("a run is cancelled", statuses[0], statuses == ["CANCELED"])
     found = project.ask(RETRY, params={"parentRunId": run, "strategy": "FROM_FAILURE"})["launchPipelineReexecution"]
     again = found["run"]["runId"]
-    said = project.ended(again)
-    held = said == ["SUCCESS"] and project.selection(own.task) is not None
-    report("it is retried from where it broke off", said[0], held)
+    statuses = project.ended(again)
+    held = statuses == ["SUCCESS"] and project.selection(own.task) is not None
+    report("it is retried from the failed step", statuses[0], held)
 
 
 def _wiped(project: Project, report: Callable[[str, str, bool], None]) -> None:
@@ -373,29 +377,29 @@ def _wiped(project: Project, report: Callable[[str, str, bool], None]) -> None:
         command, cwd=project.home, env=project.environment, capture_output=True, text=True, check=False
     )
     gone = not project.ask(ASSET, key={"path": key})["assetOrError"].get("assetMaterializations")
-    said = project.ended(project.launch([key], own.target))
-    held = done.returncode == 0 and gone and said == ["SUCCESS"] and project.status("selected_subset") == "cached"
-    report("the asset is wiped, and materialized again", f"{said[0]}, {project.status('selected_subset')}", held)
-    said = project.ended(project.launch([], own.target, "_".join([*own.prefix, "check"])))
+    statuses = project.ended(project.launch([key], own.target))
+    held = done.returncode == 0 and gone and statuses == ["SUCCESS"] and project.status("selected_subset") == "cached"
+    report("the asset is wiped, and materialized again", f"{statuses[0]}, {project.status('selected_subset')}", held)
+    statuses = project.ended(project.launch([], own.target, "_".join([*own.prefix, "check"])))
     names = ("the_budget_is_kept", "picks_are_the_pools_rows")
     found = [project.ask(CHECKS, key={"path": key}, name=name)["assetCheckExecutions"][0]["status"] for name in names]
-    report("checks, alone", f"{said[0]}; {found}", said == ["SUCCESS"] and set(found) == {"SUCCEEDED"})
+    report("checks, alone", f"{statuses[0]}; {found}", statuses == ["SUCCESS"] and set(found) == {"SUCCEEDED"})
     report("the selection is as it was", "", project.selection(own.task) == made)
 
 
 def main() -> int:
-    """Run the drive; exit code 1 where something does not hold."""
+    """Run the drive, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--keep", type=Path, help="a new folder for the projects, which are kept")
+    parser.add_argument("--keep", type=Path, help="a new folder in which the projects are kept")
     options, events = parser.parse_args(), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory(prefix="getmore-embedded-") as temporary:
         for example in (EXISTING, *SMALL):
             name = example.files[0]
 
-            def report(event: str, said: str, holds: bool, name: str = name) -> None:
-                events.append({"project": name, "event": event, "seen": said, "holds": holds})
-                print("holds" if holds else "DOES NOT HOLD", f"{name}: {event}: {said}", flush=True)
+            def report(event: str, seen: str, holds: bool, name: str = name) -> None:
+                events.append({"project": name, "event": event, "seen": seen, "holds": holds})
+                print("holds" if holds else "DOES NOT HOLD", f"{name}: {event}: {seen}", flush=True)
 
             home = (options.keep or Path(temporary)) / name.removesuffix(".py")
             home.mkdir(parents=True)

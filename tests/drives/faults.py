@@ -1,9 +1,9 @@
-"""Everything that can go wrong around the command, done to it; then the same command again, and what it must leave.
+"""Disturb the command with kills, full disks and lost servers; run it again, and judge the lake.
 
     python -m tests.drives.faults [--kills 20] [--seed 0] [--only kill,disk] [--out FILE.json]
 
-Exit code 1 where anything did not hold; the lakes of such scenarios are kept. The whole drive takes about an hour on
-two cores. Faults of the disk need the right to mount, and are skipped without it.
+The exit code is 1 if a scenario failed; its lake is kept. The drive takes about an hour on two cores. Faults of the
+disk need the right to mount, and are skipped without it.
 """
 
 import argparse
@@ -34,22 +34,22 @@ SCENARIOS = {
 
 
 def main() -> int:
-    """Drive, and say what came of it."""
+    """Run the drive, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20, help="how often the command is killed")
+    parser.add_argument("--kills", type=int, default=20, help="the number of runs in which the command is killed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default=",".join(SCENARIOS), help=f"some of {', '.join(SCENARIOS)}")
     parser.add_argument("--out", type=Path, help="write the results as JSON")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     assert Path(getmore_assets.__file__).is_relative_to(REPO), f"{getmore_assets.__file__} is not this checkout's"
     home, began = Path(tempfile.mkdtemp(prefix="getmore-faults-")), time.monotonic()
-    drive = Drive.begin(home, make_sources(home), asked.seed)
+    drive = Drive.begin(home, make_sources(home), args.seed)
     assert drive.undisturbed
     print(f"in {home}; undisturbed {drive.seconds} s: {drive.undisturbed.rows}, {drive.undisturbed.scored}", flush=True)
-    for name in asked.only.split(","):
-        SCENARIOS[name](drive, asked.kills)
-    if asked.out:
-        keep(asked.out, "faults", drive.results, home, undisturbed=asdict(drive.undisturbed))
+    for name in args.only.split(","):
+        SCENARIOS[name](drive, args.kills)
+    if args.out:
+        keep(args.out, "faults", drive.results, home, undisturbed=asdict(drive.undisturbed))
     return end("faults", drive.results, time.monotonic() - began, home)
 
 

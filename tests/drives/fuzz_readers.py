@@ -1,11 +1,11 @@
-"""2,000 damaged files over all formats: what the readers make of them.
+"""Read 2,000 damaged files of all formats.
 
     python -m tests.drives.fuzz_readers --files 2000 --out fuzz.json
 
-Each is read with `bad_rows: error`, with `skip`, and with whole rows, in a process that has 20 s for a file. The exit
-code is 1 where an exception other than a refusal comes out, a process hangs or dies, or a text comes out that is in no
-input. The last holds for formats with a checksum, and for cut files, but for the last row of CSV, TSV and text: nothing
-tells a flipped bit of plain text.
+Each file is read with `bad_rows: error`, with `skip`, and with whole rows, in a process that has 20 s for a file. The
+exit code is 1 if a reader raises another exception than a refusal, a process hangs or dies, or a text is read that is
+in no input. Texts are compared for formats with a checksum and for cut files, except the last row of CSV, TSV and text:
+a flipped bit of plain text cannot be detected.
 """
 
 import argparse
@@ -27,13 +27,13 @@ FINE = ("read", "refused", "other text")
 
 
 def _serve(pipe: Connection, whole: Path, folder: Path) -> None:
-    while (asked := pipe.recv()) is not None:
-        path, kind = damaged(whole, folder, asked)
+    while (seed := pipe.recv()) is not None:
+        path, kind = damaged(whole, folder, seed)
         pipe.send([path.name, kind, *(outcome(path, kind, **way) for way in WAYS)])
 
 
 class _Worker:
-    """A process that reads damaged files, begun anew where it hangs or dies."""
+    """A process that reads damaged files, started again if it hangs or dies."""
 
     def __init__(self, whole: Path, folder: Path) -> None:
         self.whole, self.folder = whole, folder
@@ -41,33 +41,33 @@ class _Worker:
 
     def _begin(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, self.whole, self.folder), daemon=True)
+        self.pipe, other_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other_end, self.whole, self.folder), daemon=True)
         self.process.start()
-        theirs.close()
+        other_end.close()
 
     def ask(self, seed: int) -> list[str]:
         self.pipe.send(seed)
         try:
             if self.pipe.poll(LONGEST_S):
                 return self.pipe.recv()
-            how = "hang"
+            failure = "hang"
         except EOFError:
             self.process.join()
-            how = f"died with {self.process.exitcode}"
+            failure = f"died with {self.process.exitcode}"
         self.process.kill()
         self.process.join()
         self._begin()
-        return [list(WRITERS)[seed % len(WRITERS)], "?", *([how] * len(WAYS))]
+        return [list(WRITERS)[seed % len(WRITERS)], "?", *([failure] * len(WAYS))]
 
 
 def main() -> int:
-    """Read them, and print a table."""
+    """Read the files, print a table, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     counts: Counter[tuple[str, str]] = Counter()
     failed = []
     with tempfile.TemporaryDirectory() as home:
@@ -75,24 +75,24 @@ def main() -> int:
         folder.mkdir()
         (Path(home) / "whole").mkdir()
         worker = _Worker(written(Path(home) / "whole"), folder)
-        for seed in range(asked.first, asked.first + asked.files):
-            name, kind, *said = worker.ask(seed)
-            for one in said:
+        for seed in range(args.first, args.first + args.files):
+            name, kind, *outcomes = worker.ask(seed)
+            for one in outcomes:
                 counts[name, one if one in FINE else "failed"] += 1
-            if any(one not in FINE for one in said):
-                failed.append({"seed": seed, "file": name, "damage": kind, "said": said})
+            if any(one not in FINE for one in outcomes):
+                failed.append({"seed": seed, "file": name, "damage": kind, "said": outcomes})
         worker.pipe.send(None)
     columns = [*FINE, "failed"]
-    table = Table("format", *columns, title=f"{asked.files} damaged files, each read three ways")
+    table = Table("format", *columns, title=f"{args.files} damaged files, each read three ways")
     rows = {name: {column: counts[name, column] for column in columns} for name in WRITERS}
     for name, row in rows.items():
         table.add_row(name, *(f"{row[column]:,}" for column in columns))
     Console(width=100).print(table)
     for one in failed:
         print(json.dumps(one, ensure_ascii=False))
-    if asked.out:
-        found = {"files": asked.files, "first seed": asked.first, "formats": rows, "failed": failed}
-        asked.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if args.out:
+        results = {"files": args.files, "first seed": args.first, "formats": rows, "failed": failed}
+        args.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return int(bool(failed))
 
 

@@ -1,6 +1,6 @@
-"""Who else works on a lake: Dagster homes with their jobs and backfills, and hosts of their own.
+"""Dagster homes with their jobs and backfills, and separate hosts, that use one lake.
 
-Belongs here: starting them. Does not: what is driven by them (`races.py`).
+Belongs here: starting them. Does not: races between them (`races.py`).
 """
 
 import os
@@ -24,12 +24,12 @@ _ISOLATED = ["unshare", "--net", "--uts", "--pid", "--fork", "--mount-proc", "--
 
 
 class Home:
-    """A Dagster home whose tasks folder is that of a place.
+    """A Dagster home with the tasks folder of a place.
 
     Args:
-        place: Where its task files are.
-        name: Of its folder.
-        at_once: Runs of a backfill that may go at once.
+        place: The folder of the task files.
+        name: The name of the home's folder.
+        at_once: The number of runs of a backfill at once.
     """
 
     def __init__(self, place: Place, name: str, at_once: int = 2) -> None:
@@ -52,7 +52,7 @@ class Home:
             instance.add_dynamic_partitions("target", list(targets))
 
     def start(self, place: Place, name: str, before: Sequence[str] = ()) -> Command:
-        """Materialise the stages up to the subset of one target, in one process."""
+        """Materialize the stages up to the subset of one target, in one process."""
         self._register([place.task])
         stages = ["--select", ",".join(UP_TO_SUBSET), "--partition", place.task]
         command = ["-m", "dagster", "asset", "materialize", *_CODE, *stages]
@@ -61,14 +61,14 @@ class Home:
     def backfill(self, targets: Sequence[str], name: str) -> None:
         """Queue a run of the job `select` for each target; the daemon starts them."""
         self._register(targets)
-        asked = ["-m", "dagster", "job", "backfill", *_CODE, "-j", "select", "--noprompt", "--partitions"]
-        command = Command([*asked, ",".join(targets)], self.place.home / f"{name}.log", self.environment)
+        arguments = ["-m", "dagster", "job", "backfill", *_CODE, "-j", "select", "--noprompt", "--partitions"]
+        command = Command([*arguments, ",".join(targets)], self.place.home / f"{name}.log", self.environment)
         if command.end():
-            raise RuntimeError(f"the backfill was not begun: {command.said}")
+            raise RuntimeError(f"the backfill was not started: {command.last_line}")
 
     @contextmanager
     def daemon(self) -> Iterator[None]:
-        """The daemon at work; it ends with all that it started."""
+        """Run the daemon; kill it and its child processes at the end."""
         command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", *_CODE]
         with (self.folder / "daemon.log").open("w") as log:
             daemon = subprocess.Popen(
@@ -86,17 +86,17 @@ class Home:
             daemon.wait()
 
     def runs(self) -> list[dg.DagsterRun]:
-        """Its runs, the first one first."""
+        """Return the home's runs, the oldest first."""
         with dg.DagsterInstance.from_config(str(self.folder)) as instance:
             return list(reversed(instance.get_runs()))
 
 
 def host(name: str, own_locks: Path | None = None) -> list[str]:
-    """What starts a program on a host of its own: its name, its network, its process ids, the same file system.
+    """Return a command prefix that runs a program on a separate host, with its own name, network and process ids.
 
     Args:
-        name: Of the host.
-        own_locks: The folder of a lake's locks where they reach no other host, as on some network file systems.
+        name: The host name.
+        own_locks: The folder of a lake's locks, if the host does not share them, as on some network file systems.
     """
     locks = f"mount -t tmpfs tmpfs {own_locks} && " if own_locks else ""
     script = f'echo {name} > /proc/sys/kernel/hostname && ip link set lo up && {locks}exec "$@"'
@@ -105,8 +105,8 @@ def host(name: str, own_locks: Path | None = None) -> list[str]:
 
 @lru_cache(maxsize=1)
 def no_hosts() -> str:
-    """Why no host of its own can be had here; empty where one can."""
+    """Return why no separate host can be created here, or an empty string."""
     if not (shutil.which("unshare") and shutil.which("ip")):
         return "no hosts: util-linux or iproute2 is not installed"
-    tried = subprocess.run([*host("tried"), "true"], capture_output=True, text=True, check=False)
-    return f"no hosts: {tried.stderr.strip()}" if tried.returncode else ""
+    trial = subprocess.run([*host("trial"), "true"], capture_output=True, text=True, check=False)
+    return f"no hosts: {trial.stderr.strip()}" if trial.returncode else ""

@@ -1,6 +1,6 @@
-"""What a lake holds, what it should hold, and what should not be left in it.
+"""The contents of a lake, compared with the expected contents, and leftovers in it.
 
-Belongs here: reading a lake, and saying in words what is wrong with it. Does not: faults.
+Belongs here: reading a lake, and describing what is wrong. Does not: faults.
 """
 
 import sqlite3
@@ -21,24 +21,24 @@ from getmore_assets.records import STAGE_NAMES, Records
 from getmore_assets.task_files import load_task
 from tests.drives.command import Place
 
-_SLIGHT = 1e-3  # relative difference of a perplexity that is told, not held against the run
-#: Scores nearer than this may stand in either order where a solve went on from another's potentials: it is the
-#: tolerance of a solve, and a score moves by about so much.
+_SLIGHT = 1e-3  # relative difference of a perplexity that is noted, and is no failure
+#: If a solve started from earlier potentials, rows whose scores differ by less may be in either order: this is the
+#: tolerance of a solve.
 _TIE = 1e-3
-_OVER = {"SUCCESS", "FAILURE", "CANCELED"}  # of Dagster's runs
+_OVER = {"SUCCESS", "FAILURE", "CANCELED"}  # statuses of ended Dagster runs
 
 
 @dataclass(frozen=True)
-class Holds:
-    """What counts of a lake.
+class Contents:
+    """The contents of a lake that are compared.
 
     Attributes:
-        ids: Selected, in order.
-        rows: Of each table of the task, at the version in its record.
-        selection_hash: Of the record.
-        scored: Perplexity by selector and seed.
-        scores: Of the selected rows, in order.
-        goes_on: Whether the potentials were solved from those of an earlier solve.
+        ids: The selected ids, in order.
+        rows: The number of the task's rows in each table, at the version in its record.
+        selection_hash: The selection hash in the record.
+        scored: The perplexity by selector and seed.
+        scores: The scores of the selected rows, in order.
+        goes_on: Whether the solve started from earlier potentials.
     """
 
     ids: list[str]
@@ -48,8 +48,8 @@ class Holds:
     scores: list[float] = field(default_factory=list)
     goes_on: bool = False
 
-    def differs_in_ties_alone(self, other: "Holds") -> bool:
-        """Whether the same rows stand in another order only where their scores are as good as equal."""
+    def differs_in_ties_alone(self, other: "Contents") -> bool:
+        """Return whether the same rows are selected, and only rows with nearly equal scores are in another order."""
         if not self.goes_on or set(self.ids) != set(other.ids):
             return False
         score = dict(zip(other.ids, other.scores, strict=True))
@@ -58,19 +58,19 @@ class Holds:
 
 @dataclass
 class Result:
-    """One fault, and what came of it.
+    """The result of a scenario.
 
     Attributes:
-        fault: Which.
-        when: The stage that was being made.
-        said: The last line of the disturbed command.
-        seconds: Until the disturbed command ended.
-        code: Its exit code.
-        reused: Stages that the rerun did not make again.
-        wrong: What did not hold.
-        notes: What is worth telling beside that.
-        skipped: Why it was not tried; empty where it was.
-        lake: Where the lake is kept, for diagnosis.
+        fault: The name of the scenario.
+        when: The stage that was being materialized.
+        said: The last line of the disturbed command's log.
+        seconds: The time until the disturbed command ended.
+        code: The exit code of the disturbed command.
+        reused: The number of stages that the rerun did not materialize again.
+        wrong: The failures.
+        notes: Other remarks.
+        skipped: Why the scenario was skipped, or empty.
+        lake: The folder of the kept lake, if the scenario failed.
     """
 
     fault: str
@@ -84,32 +84,32 @@ class Result:
     skipped: str = ""
     lake: str = ""
 
-    def must(self, holds: bool, else_: str) -> None:
-        """Note what did not hold."""
+    def must(self, holds: bool, failure: str) -> None:
+        """Add a failure unless a condition holds."""
         if not holds:
-            self.wrong.append(else_)
+            self.wrong.append(failure)
 
     @property
     def outcome(self) -> str:
-        """In one line."""
+        """The outcome in one line."""
         if self.skipped:
             return f"skipped: {self.skipped}"
         return "; ".join(["FAILED: " + "; ".join(self.wrong)] if self.wrong else ["held", *self.notes])
 
 
-#: The stages of `getmore select`, where the selector asks no model.
+#: The stages of `getmore select` with a selector that needs no base model.
 UP_TO_SUBSET = tuple(name for name in STAGE_NAMES[: STAGE_NAMES.index("selected_subset") + 1] if name != "base_model")
 
 
-def holds(place: Place, stages: Sequence[str] = STAGE_NAMES) -> Holds:
-    """Read a lake, as far as the stages go."""
+def contents(place: Place, stages: Sequence[str] = STAGE_NAMES) -> Contents:
+    """Read the contents of a lake, for some stages."""
     task, records = load_task(place.file), Records(place.lake, place.task)
     exported = pl.read_parquet(place.lake.root / "exports" / place.task / "selected.parquet")
     rows, ids = {}, exported["id"].to_list()
     for stage in stages:
         record = records.get(stage)
         if record is None:
-            raise LookupError(f"{stage} has no record, or what it names is gone")
+            raise LookupError(f"{stage} has no record, or its table or folder is missing")
         if record.table:
             rows[stage] = _height(record.table, place.task, pool.pool_key(task))
     selected = records.get("selected_subset")
@@ -126,7 +126,7 @@ def holds(place: Place, stages: Sequence[str] = STAGE_NAMES) -> Holds:
     rows["row_ledger"] = _height(ledger, place.task, "")
     solved = records.get("ot_potentials")
     goes_on = solved is not None and "last potentials" in str(solved.facts.get("decision"))
-    return Holds(ids, rows, selected.facts["selection_hash"], scored, exported["score"].to_list(), goes_on)
+    return Contents(ids, rows, selected.facts["selection_hash"], scored, exported["score"].to_list(), goes_on)
 
 
 def _height(table: TableRef, task: str, key: str) -> int:
@@ -140,23 +140,23 @@ def _height(table: TableRef, task: str, key: str) -> int:
 
 
 def vectors_of_task(place: Place) -> dict[str, np.ndarray]:
-    """The vector of each candidate and each point of the target, by id.
+    """Return the vector of each candidate and each point of the target, by id.
 
     Raises:
-        LookupError: One has none, or several.
+        LookupError: An id has no vector, or several.
     """
     task, records = load_task(place.file), Records(place.lake, place.task)
     record = records.get("embeddings")
     if record is None:
-        raise LookupError("embeddings has no record, or what it names is gone")
+        raise LookupError("embeddings has no record, or its table is missing")
     eligible = candidates.find(task, *(record.input_table(name) for name in candidates.INPUTS)).eligible
     points = points_of(record.input_table("target_data"), place.task)
     ids = pl.concat([eligible.select("id"), points.select("id")]).unique().sort("id")["id"]
     return dict(zip(ids, store.load(record.table_ref(), record.facts["encoder"], ids), strict=True))
 
 
-def moved(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> list[str]:
-    """What is wrong with the vectors of a task; the same rows must have the same vectors."""
+def vector_differences(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> list[str]:
+    """Describe how the vectors of a task differ; the same rows must have the same vectors."""
     lost, new = len(expected.keys() - found.keys()), len(found.keys() - expected.keys())
     common = expected.keys() & found.keys()
     off = sum(not np.allclose(expected[one], found[one], atol=1e-4) for one in common)
@@ -164,8 +164,8 @@ def moved(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> list
     return [f"{count} ids {what}" for count, what in counts if count]
 
 
-def compare(result: Result, expected: Holds, found: Holds, apart: Collection[str] = ()) -> None:
-    """Note where a lake is not as expected; `apart` names tables whose rows are not compared."""
+def compare(result: Result, expected: Contents, found: Contents, apart: Collection[str] = ()) -> None:
+    """Add a failure for each difference of two lakes; `apart` names tables whose rows are not compared."""
     common = len(set(expected.ids) & set(found.ids))
     if expected.ids != found.ids and found.differs_in_ties_alone(expected):
         result.notes.append("the same ids, near ties in another order")
@@ -173,27 +173,27 @@ def compare(result: Result, expected: Holds, found: Holds, apart: Collection[str
         result.must(expected.ids == found.ids, f"{common} of {len(expected.ids)} ids in common, or in another order")
         result.must(expected.selection_hash == found.selection_hash, "another selection hash")
     for name in sorted(set(expected.rows) - set(apart)):
-        rows, wanted = found.rows.get(name), expected.rows[name]
-        result.must(rows == wanted, f"{name} holds {rows} rows, not {wanted}")
+        rows, expected_rows = found.rows.get(name), expected.rows[name]
+        result.must(rows == expected_rows, f"{name} has {rows} rows, not {expected_rows}")
     result.must(expected.scored.keys() == found.scored.keys(), f"scored: {sorted(found.scored)}")
     for name in expected.scored.keys() & found.scored.keys():
         off = abs(found.scored[name] / expected.scored[name] - 1)
-        said = f"perplexity of {name} is {found.scored[name]:.9g}, not {expected.scored[name]:.9g} (off by {off:.1e})"
+        text = f"perplexity of {name} is {found.scored[name]:.9g}, not {expected.scored[name]:.9g} (off by {off:.1e})"
         if off > _SLIGHT:
-            result.wrong.append(said)
+            result.wrong.append(text)
         elif off:
-            result.notes.append(said)
+            result.notes.append(text)
 
 
-def left_behind(place: Place, mlflow: Path | None = None) -> list[str]:
-    """What a lake should not hold once a run has ended; `mlflow` is the store, where it is not the lake's."""
+def leftovers(place: Place, mlflow: Path | None = None) -> list[str]:
+    """Describe what should not be in a lake after a run; `mlflow` is the MLflow store's file, if not the lake's."""
     root, wrong = place.lake.root, []
-    wrong += doubled(place)
+    wrong += duplicates(place)
     for database, what, over in (
         (mlflow or root / "mlflow.db", "MLflow", {"FINISHED", "FAILED", "KILLED"}),
         (root / "dagster" / "history" / "runs.db", "Dagster", _OVER),
     ):
-        if not database.exists():  # nothing was tracked, or runs are kept elsewhere
+        if not database.exists():  # nothing was tracked, or the store is elsewhere
             continue
         open_ = [status for status in _statuses(database) if status not in over]
         if open_:
@@ -206,7 +206,7 @@ def left_behind(place: Place, mlflow: Path | None = None) -> list[str]:
 
 
 def unreadable(place: Place) -> list[str]:
-    """What of a lake cannot be read: rows of tables, records and what they name, fits, weights."""
+    """Describe what cannot be read in a lake: tables, records and the tables they name, fits, weights, exports."""
     root, wrong = place.lake.root, []
     readers: list[tuple[str, Callable[[Path], object]]] = [
         ("tables/*", lambda path: pl.read_delta(str(path)).height),
@@ -219,18 +219,18 @@ def unreadable(place: Place) -> list[str]:
         for path in sorted(root.glob(pattern)):
             try:
                 read(path)
-            except Exception as error:  # whatever it is that a reader cannot make sense of
+            except Exception as error:  # a reader may raise any exception
                 wrong.append(f"{path.relative_to(root)} cannot be read: {type(error).__name__}: {error}"[:200])
     return wrong
 
 
-def doubled(place: Place) -> list[str]:
-    """Ids that stand twice where each may stand once."""
+def duplicates(place: Place) -> list[str]:
+    """Describe ids that occur twice in a table whose ids must be unique."""
     wrong = []
     for table, key in (("raw_corpus", "pool"), ("embeddings", "encoder")):
         twice = pl.read_delta(place.lake.table(table)).group_by(key, "id").len().filter(pl.col("len") > 1).height
         if twice:
-            wrong.append(f"{twice} ids stand twice in {table}")
+            wrong.append(f"{twice} ids occur twice in {table}")
     return wrong
 
 

@@ -1,6 +1,6 @@
-"""Faults: kill -9 of the command, and of its workers.
+"""Scenarios that kill the command or its workers.
 
-Belongs here: when, and whom. Does not: judging (`judge.py`).
+Belongs here: which process is killed, and when. Does not: judging (`judge.py`).
 """
 
 import os
@@ -23,15 +23,15 @@ WITH_WORKERS = (
 
 
 def of_the_command(drive: Drive, kills: int) -> None:
-    """At a time drawn uniformly over the length of the undisturbed run."""
+    """Kill the command at a random time, uniform over the duration of the undisturbed run."""
     draws = drive.random("kills")
     for number in range(kills):
         at = draws.uniform(0, drive.seconds)
         with drive.scenario(f"kill {number}, {at:.1f} s") as (result, place):
             command = place.start("killed")
-            while command.going and time.monotonic() - command.began < at:
+            while command.running and time.monotonic() - command.began < at:
                 time.sleep(0.01)
-            ended, result.when = not command.going, command.stage
+            ended, result.when = not command.running, command.stage
             left = command.kill()
             note(result, command)
             result.must(not left, f"still there after 2 s: {'; '.join(left)}")
@@ -41,14 +41,14 @@ def of_the_command(drive: Drive, kills: int) -> None:
 
 
 def while_a_store_is_made(drive: Drive, kills: int) -> None:
-    """In the moments in which Dagster or MLflow make their databases, which take many commits to be whole."""
+    """Kill the command while Dagster or MLflow creates its databases, which takes many commits."""
     draws = drive.random("stores")
     for store, pattern, longest in (("MLflow", "mlflow*", 2.5), ("Dagster", "dagster*/**/*.db", 0.3)):
         for number in range(kills):
             late = draws.uniform(0, longest)
             with drive.scenario(f"{store} store is made, {number}") as (result, place):
                 command, result.when = place.start("killed"), f"{late:.2f} s after its first file"
-                command.reach(lambda r=place.lake.root, p=pattern: any(r.glob(p)), every=0.002)
+                command.wait_for(lambda r=place.lake.root, p=pattern: any(r.glob(p)), every=0.002)
                 time.sleep(late)
                 left = command.kill()
                 note(result, command)
@@ -57,13 +57,13 @@ def while_a_store_is_made(drive: Drive, kills: int) -> None:
 
 
 def of_a_worker(drive: Drive, kills: int) -> None:
-    """The worker of a stage that is drawn, up to 0.15 s after it began: it may end soon after."""
+    """Kill the worker of a random stage, up to 0.15 s after it began."""
     draws = drive.random("workers")
     for stage in draws.sample(WITH_WORKERS, min(kills, len(WITH_WORKERS))):
         late = draws.uniform(0, 0.15)
         with drive.scenario(f"worker of {stage}") as (result, place):
             command, result.when = place.start("killed"), stage
-            command.reach(lambda c=command, s=stage: c.makes(s) and c.workers())
+            command.wait_for(lambda c=command, s=stage: c.has_started(s) and c.workers())
             time.sleep(late)
             for worker in command.workers():
                 os.kill(worker.pid, signal.SIGKILL)
@@ -72,11 +72,11 @@ def of_a_worker(drive: Drive, kills: int) -> None:
 
 
 def by_a_signal(drive: Drive) -> None:
-    """Ctrl-C: the terminal sends SIGINT to the command and its workers alike; and SIGTERM to the command alone."""
+    """Send SIGINT to the command and its workers, as Ctrl-C in a terminal does; then SIGTERM to the command alone."""
     for name, send in (("SIGINT to all", signal.SIGINT), ("SIGTERM", signal.SIGTERM)):
         with drive.scenario(name) as (result, place):
             command, result.when = place.start("ended"), "warmed_model"
-            command.reach(lambda c=command: c.makes("warmed_model") and c.workers())
+            command.wait_for(lambda c=command: c.has_started("warmed_model") and c.workers())
             time.sleep(1)
             started = command.process.children(recursive=True)
             if send == signal.SIGINT:

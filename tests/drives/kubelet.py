@@ -1,7 +1,7 @@
-"""A cluster of one node on loopback: the part of Kubernetes' API that pods need, and a kubelet without containers.
+"""A one-node cluster on loopback: the part of Kubernetes' API that concerns pods, and a kubelet without containers.
 
-What comes in must be a pod to Kubernetes' own models, whole: a field that they do not know is refused. A command is run
-as a process; an image is the environment that one starts with, a volume the folder that it is mounted at.
+A pod manifest must be read completely by the models of Kubernetes' client: an unknown field is an error. A container's
+command is run as a process; a volume is the folder that it is mounted at.
 """
 
 import json
@@ -33,7 +33,7 @@ _PODS = re.compile(r"/api/v1/namespaces/([\w-]+)/pods(?:/([\w.-]+)(/log)?)?")
 
 @dataclass
 class Pod:
-    """A pod, and its process where it has one."""
+    """A pod, and its process if it has one."""
 
     body: dict[str, Any]
     log: Path
@@ -47,17 +47,17 @@ class Pod:
 
 @dataclass
 class Node:
-    """What the cluster has, what becomes of images, and what happened.
+    """The node, its pods and their events.
 
     Attributes:
-        folder: Of logs.
-        claims: Volume claims, and where each is mounted.
-        gpus: Free ones.
-        images: What the registry has, with a shell line that the container's command is given to as "$@"; one without a
-            line is never done being made a container of.
-        evicts: A reason and a message that pods end with.
-        forbidden: What the account may not do: (verb, what).
-        away: How many of the next looks at a pod are answered 503.
+        folder: The folder of logs.
+        claims: The mount path of each volume claim.
+        gpus: The number of free GPUs.
+        images: The images in the registry, each with a shell line that runs the container's command as "$@"; the
+            container of an image without a line is never created.
+        evicts: The reason and message with which pods are evicted.
+        forbidden: The (verb, resource) pairs that the account may not use.
+        away: The number of next reads of a pod that are answered with 503.
     """
 
     folder: Path
@@ -72,11 +72,11 @@ class Node:
     made: list[dict[str, Any]] = field(default_factory=list)
 
     def create(self, body: dict[str, Any]) -> Pod:
-        """Take a pod, and start its container where it can be."""
+        """Create a pod, and start its container if it can be scheduled."""
         from kubernetes.client import ApiClient
 
         read = ApiClient().deserialize(SimpleNamespace(data=json.dumps(body)), "V1Pod")
-        assert ApiClient().sanitize_for_serialization(read) == body, "a field that Kubernetes does not know"
+        assert ApiClient().sanitize_for_serialization(read) == body, "Kubernetes does not know a field"
         name = body["metadata"]["name"]
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name), name
         for key, value in body["metadata"]["labels"].items():
@@ -88,13 +88,13 @@ class Node:
         self.events.append(f"created {name}")
         self.made.append(body)
         if not self._unmet(pod) and self.images.get(self._container(pod)["image"]):
-            pod.process = self._started(pod)
+            pod.process = self._start(pod)
         return pod
 
-    def _started(self, pod: Pod) -> subprocess.Popen[bytes]:
+    def _start(self, pod: Pod) -> subprocess.Popen[bytes]:
         own = self._container(pod)
         environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-        # The node's processor is this machine's: what picks its kernels here does so there.
+        # The node has this machine's processor: the variables that choose its kernels are passed on.
         environment |= {
             key: value for key, value in os.environ.items() if key.startswith(("OPENBLAS_", "OMP_", "MKL_"))
         }
@@ -110,37 +110,37 @@ class Node:
         return pod.body["spec"]["containers"][0]
 
     def _unmet(self, pod: Pod) -> str:
-        """Why no node takes it."""
+        """Return why the pod cannot be scheduled, or an empty string."""
         for volume in pod.body["spec"]["volumes"]:
             if "persistentVolumeClaim" in volume:
                 claim = volume["persistentVolumeClaim"]["claimName"]
                 mounts = {one["name"]: one["mountPath"] for one in self._container(pod)["volumeMounts"]}
                 if self.claims.get(claim) != mounts[volume["name"]]:
                     return f'persistentvolumeclaim "{claim}" not found'
-        asked = int(self._container(pod).get("resources", {}).get("limits", {}).get("nvidia.com/gpu", 0))
-        return "0/1 nodes are available: 1 Insufficient nvidia.com/gpu." if asked > self.gpus else ""
+        gpus = int(self._container(pod).get("resources", {}).get("limits", {}).get("nvidia.com/gpu", 0))
+        return "0/1 nodes are available: 1 Insufficient nvidia.com/gpu." if gpus > self.gpus else ""
 
-    def seen(self, pod: Pod) -> dict[str, Any]:
-        """A pod with its status."""
+    def with_status(self, pod: Pod) -> dict[str, Any]:
+        """Return a pod with its status."""
         status: dict[str, Any] = {"phase": "Pending"}
         metadata = dict(pod.body["metadata"])
         if pod.deleted:
             metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         own, unmet = self._container(pod), self._unmet(pod)
         if unmet:
-            told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": unmet}
-            status["conditions"] = [told]
+            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": unmet}
+            status["conditions"] = [condition]
         elif pod.process is None:
-            why = {"reason": "ContainerCreating"}
+            waiting = {"reason": "ContainerCreating"}
             if own["image"] not in self.images:
-                why = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{own["image"]}"'}
-            status["containerStatuses"] = [self._status(own, {"waiting": why})]
+                waiting = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{own["image"]}"'}
+            status["containerStatuses"] = [self._status(own, {"waiting": waiting})]
         elif (code := pod.process.poll()) is None:
             status = {"phase": "Running", "containerStatuses": [self._status(own, {"running": {}})]}
         else:
             ended = {"exitCode": code if code >= 0 else 128 - code, "reason": "Error" if code else "Completed"}
             if code == -signal.SIGKILL and not pod.deleted and not self.evicts:
-                ended["reason"] = "OOMKilled"  # nobody else kills here
+                ended["reason"] = "OOMKilled"  # no other sender of SIGKILL is simulated
             if code and own.get("terminationMessagePolicy") == "FallbackToLogsOnError":
                 ended["message"] = pod.log.read_text("utf-8", "replace")[-2048:]
             status = {"phase": "Failed" if code else "Succeeded"}
@@ -155,7 +155,7 @@ class Node:
         return {**common, "state": state}
 
     def delete(self, pod: Pod, grace_s: float) -> None:
-        """End the container, and then forget the pod."""
+        """Stop the container, then remove the pod."""
         if not pod.deleted:
             pod.deleted = True
             threading.Thread(target=self._end, args=(pod, grace_s), daemon=True).start()
@@ -203,8 +203,8 @@ class _Api(BaseHTTPRequestHandler):
             code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
         )
 
-    def _asked(self, verb: str) -> tuple[str, str, dict[str, str]] | None:
-        """Name, subresource and query of a request that is allowed."""
+    def _allowed(self, verb: str) -> tuple[str, str, dict[str, str]] | None:
+        """Return the name, subresource and query of a request, or refuse the request."""
         address = urlsplit(self.path)
         namespace, name, log = _PODS.fullmatch(address.path).groups()
         query = {key: values[0] for key, values in parse_qs(address.query).items()}
@@ -221,14 +221,14 @@ class _Api(BaseHTTPRequestHandler):
         return None
 
     def do_GET(self) -> None:
-        asked = self._asked("list" if self.path.partition("?")[0].endswith("/pods") else "get")
-        if asked is None:
+        request = self._allowed("list" if self.path.partition("?")[0].endswith("/pods") else "get")
+        if request is None:
             return
-        name, log, query = asked
+        name, log, query = request
         if not name:
             key, _, value = query["labelSelector"].partition("=")
-            found = [pod for pod in list(self.node.pods.values()) if pod.body["metadata"]["labels"].get(key) == value]
-            items = [self.node.seen(pod) for pod in found]
+            pods = [pod for pod in list(self.node.pods.values()) if pod.body["metadata"]["labels"].get(key) == value]
+            items = [self.node.with_status(pod) for pod in pods]
             self._answer(200, {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
         elif log:
             self._stream(self.node.pods[name])
@@ -236,7 +236,7 @@ class _Api(BaseHTTPRequestHandler):
             self.node.away -= 1
             self._refuse(503, "the server is currently unable to handle the request")
         else:
-            self._answer(200, self.node.seen(self.node.pods[name]))
+            self._answer(200, self.node.with_status(self.node.pods[name]))
 
     def _stream(self, pod: Pod) -> None:
         self.send_response(200)
@@ -255,25 +255,25 @@ class _Api(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self._asked("create") is None:
+        if self._allowed("create") is None:
             return
         if (name := body["metadata"]["name"]) in self.node.pods:
             self._refuse(409, f'pods "{name}" already exists')
         else:
-            self._answer(201, self.node.seen(self.node.create(body)))
+            self._answer(201, self.node.with_status(self.node.create(body)))
 
     def do_DELETE(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"] or 0))
-        asked = self._asked("delete")
-        if asked:
-            pod = self.node.pods[asked[0]]
-            self.node.delete(pod, float(asked[2]["gracePeriodSeconds"]))
-            self._answer(200, self.node.seen(pod))
+        request = self._allowed("delete")
+        if request:
+            pod = self.node.pods[request[0]]
+            self.node.delete(pod, float(request[2]["gracePeriodSeconds"]))
+            self._answer(200, self.node.with_status(pod))
 
 
 @contextmanager
 def cluster(volume: Path, kubeconfig: Path) -> Iterator[Node]:
-    """A cluster whose claim `lake` is mounted at a folder, and the kubeconfig that leads to its namespace `lab`."""
+    """Run a cluster whose claim `lake` is mounted at a folder; write a kubeconfig for its namespace `lab`."""
     with tempfile.TemporaryDirectory() as folder:
         node = Node(Path(folder), {"lake": str(volume)})
         server = ThreadingHTTPServer(("127.0.0.1", 0), type("Api", (_Api,), {"node": node}))

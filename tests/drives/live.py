@@ -1,4 +1,4 @@
-"""A live daemon and webserver, and targets that change: which runs follow, and which do not.
+"""Change targets under a live daemon and webserver, and check which runs are started.
 
 `python -m tests.drives.live [--out FILE.json]`; about ten minutes. Runs are read from the webserver.
 """
@@ -27,7 +27,7 @@ from getmore_assets.records import Records
 from tests.conftest import task_fields, write_task
 
 ROOT = Path(__file__).parents[2]
-QUIET_S = 75  # two ticks and a half: long enough for a run that should not be
+QUIET_S = 75  # two and a half ticks: long enough for an unexpected run to start
 RUNS = """{ runsOrError(limit: 200) { ... on Runs { results {
   runId status startTime endTime tags { key value } } } } }"""
 STEPS = """query($run: ID!) { runOrError(runId: $run) { ... on Run { stepStats { status } } } }"""
@@ -52,9 +52,9 @@ class Site:
             if len(text) < 1500
         ]
         frame = pl.DataFrame(rows).unique("text", keep="first", maintain_order=True)
-        wanted = pl.col("domain").is_in(["asyncio", "email", "logging"])
-        frame.filter(~wanted).head(1500).write_parquet(home / "sources/pool.parquet")
-        self.rows = frame.filter(wanted).select("text").sample(fraction=1, shuffle=True, seed=1)
+        of_target = pl.col("domain").is_in(["asyncio", "email", "logging"])
+        frame.filter(~of_target).head(1500).write_parquet(home / "sources/pool.parquet")
+        self.rows = frame.filter(of_target).select("text").sample(fraction=1, shuffle=True, seed=1)
         for split, start in (("validation", 0), ("test", 30)):
             self.rows.slice(start, 30).write_ndjson(home / f"sources/{split}.jsonl")
         self.next = 60
@@ -77,7 +77,7 @@ class Site:
             )
 
     def kill(self, name: str) -> None:
-        """SIGKILL a server and all that it started, and wait until it is gone."""
+        """Send SIGKILL to a server and its child processes, and wait for its end."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -89,13 +89,13 @@ class Site:
     def add(self, target: str, **changes: Any) -> None:
         self.append(target, 40)
         fields = task_fields(self.home / "sources", self.home / "lake", name=target, compare=["none"], seeds=1)
-        fields["leakage"] = "allow"  # docstrings are alike: the guard would take some of the rows counted below
+        fields["leakage"] = "allow"  # docstrings are similar: the leakage guard would drop rows that are counted below
         fields["candidates"] = [{"path": str(self.home / "sources/pool.parquet"), "domain": "domain"}]
         fields["target"]["train"] = str(self.home / "sources" / target)
         write_task(self.home / "tasks" / f"{target}.yaml", {**fields, **changes})
 
     def ask(self, query: str, **variables: Any) -> Any:
-        """GraphQL, of the webserver."""
+        """Send a GraphQL query to the webserver."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
@@ -104,13 +104,13 @@ class Site:
             return json.loads(answer.read())["data"]
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run, the first one first."""
+        """Return every run, the oldest first."""
         found = self.ask(RUNS)["runsOrError"]["results"]
         tagged = [{**run, **{t["key"]: t["value"] for t in run["tags"]}} for run in reversed(found)]
         return [{**run, "target": run["dagster/partition"]} for run in tagged]
 
     def is_at_work(self, run: str) -> bool:
-        """Whether a step of a run is at work."""
+        """Return whether a step of a run is running."""
         return any(step["status"] == "IN_PROGRESS" for step in self.ask(STEPS, run=run)["runOrError"]["stepStats"])
 
     def wait(self, what: str, seen: Callable[[], Any], seconds: float = 300) -> Any:
@@ -125,7 +125,7 @@ class Site:
         raise AssertionError(f"not seen within {seconds} s: {what}; see {self.home}/*.log")
 
     def rest(self) -> list[dict[str, Any]]:
-        """Wait until no run is going and two ticks have brought none; every run."""
+        """Wait until all runs have ended and no new run starts for two ticks; return every run."""
 
         def quiet() -> bool:
             return all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in self.runs())
@@ -137,13 +137,13 @@ class Site:
         return self.runs() if len(self.runs()) == before else self.rest()
 
     def train_rows(self, target: str) -> list[int]:
-        """The rows of target train in each making of the potentials, in order."""
-        makings = Records(Lake(self.home / "lake"), target).makings("ot_potentials")
-        return [int(making.facts["targets"]) for making in makings]
+        """Return the rows of the split train in each materialization of the potentials, in order."""
+        materializations = Records(Lake(self.home / "lake"), target).materializations("ot_potentials")
+        return [int(one.facts["targets"]) for one in materializations]
 
 
 def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:  # noqa: PLR0915 - one event after the other
-    """What happens, and what must come of it."""
+    """Change targets, kill the daemon, and check the runs after each event."""
     site.start("webserver")
     site.wait("the webserver", lambda: site.ask("{ version }"))
     site.start("daemon")
@@ -208,16 +208,16 @@ def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:  # noqa
     site.add("bad", selection={"budget": {"rows": 50}})
     found = new()
     check = site.ask(CHECK, asset={"path": ["target_data"]})["assetCheckExecutions"][0]
-    report("it is mended and changes", ended(found), good(found) and check["evaluation"]["success"])
+    report("it is corrected and changes", ended(found), good(found) and check["evaluation"]["success"])
 
 
 def good(found: list[dict[str, Any]]) -> bool:
-    """Whether there were runs and all ended well."""
+    """Return whether there were runs, and all succeeded."""
     return bool(found) and all(run["status"] == "SUCCESS" for run in found)
 
 
 def main() -> None:
-    """Drive, print, and exit with 1 where something did not hold."""
+    """Run the drive; exit with 1 if an event failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out

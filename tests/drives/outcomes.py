@@ -1,6 +1,6 @@
-"""What came of a drive: a table for people, a file of results for the repository.
+"""The results of a drive, as a table on the terminal and a JSON file.
 
-Belongs here: how outcomes are shown and kept. Does not: what an outcome is (`judge.py`).
+Belongs here: printing and writing results. Does not: judging (`judge.py`).
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.drives.judge import Result
 
 
 def show(title: str, results: Sequence[Result], seconds: float) -> None:
-    """Print one row a result, and how many held."""
+    """Print a row for each result, and the counts."""
     table = Table("case", "when", "the disturbed run said", "exit", "seconds", "reused", "outcome", title=title)
     for one in results:
         numbers = ("" if value is None else str(value) for value in (one.code, one.seconds, one.reused))
@@ -33,7 +33,7 @@ def show(title: str, results: Sequence[Result], seconds: float) -> None:
 
 
 def end(title: str, results: Sequence[Result], seconds: float, home: Path) -> int:
-    """Show the results and return the exit code; the lakes in `home` stay where one did not hold."""
+    """Show the results and return the exit code; `home` is deleted unless a result failed."""
     show(title, results, seconds)
     if any(one.wrong for one in results):
         return 1
@@ -42,13 +42,13 @@ def end(title: str, results: Sequence[Result], seconds: float, home: Path) -> in
 
 
 def keep(out: Path, title: str, results: Sequence[Result], home: Path, **beside: Any) -> None:
-    """Write results as JSON; of an earlier drive the results of other cases stay in the file.
+    """Add results to a JSON file; the file's results of other cases are kept.
 
     Args:
         out: The file.
-        title: The field that the results are under.
-        results: Of this drive.
-        home: Where the lakes lie, which is left out.
+        title: The field of the results.
+        results: The results of this drive.
+        home: The folder of the lakes, which is replaced by … in the file.
         beside: Other fields.
     """
     before = json.loads(out.read_text("utf-8")).get(title, []) if out.is_file() else []
@@ -57,5 +57,5 @@ def keep(out: Path, title: str, results: Sequence[Result], home: Path, **beside:
     )
     rows = {row["fault"]: row for row in before}
     rows |= {one.fault: {**asdict(one), "outcome": one.outcome, "commit": commit.stdout.strip()} for one in results}
-    found = json.dumps({**beside, title: list(rows.values())}, indent=1, ensure_ascii=False)
-    out.write_text(found.replace(str(home), "…") + "\n", "utf-8")
+    text = json.dumps({**beside, title: list(rows.values())}, indent=1, ensure_ascii=False)
+    out.write_text(text.replace(str(home), "…") + "\n", "utf-8")

@@ -1,8 +1,8 @@
-"""Pool, target and exports on an S3 server: the same selection as from files of this machine.
+"""Compare selections from local files with selections from an S3 server.
 
     python -m tests.drives.places --out places.json
 
-The server is moto's on loopback, which checks signatures. Prints a table; exit code 1 where a hash differs.
+The server is moto on loopback, which checks signatures. A table is printed; the exit code is 1 if the rows differ.
 """
 
 import argparse
@@ -34,8 +34,8 @@ def _getmore(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def _carried(home: Path, where: str, files: Path, to: str, **environment: str) -> dict[str, Any]:
-    """Run a task on sources that lie at `where`, export the selection, and run it again."""
+def _run_task(home: Path, where: str, files: Path, to: str, **environment: str) -> dict[str, Any]:
+    """Run a task on the sources at `where`, export the selection, and run the task again."""
     fields = task_fields(files, home / "lake")
     fields["candidates"][0]["path"] = f"{where}/pool.parquet"
     fields["target"] = {split: f"{where}/{split}.jsonl" for split in ("train", "validation", "test")}
@@ -48,10 +48,10 @@ def _carried(home: Path, where: str, files: Path, to: str, **environment: str) -
 
 
 def main() -> int:
-    """Run the task twice, from files and from the server, and compare."""
+    """Run the task from files and from the server, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serving() as s3:
         home = Path(folder)
         for name in ("files", "here", "there"):
@@ -60,9 +60,9 @@ def main() -> int:
         write_sources(documents.__wrapped__(), files)
         for file in files.iterdir():
             s3.put(f"data/{file.name}", file.read_bytes())
-        here = _carried(home / "here", str(files), files, str(home / "out"))
+        here = _run_task(home / "here", str(files), files, str(home / "out"))
         url, environment = f"s3://{BUCKET}", {**s3.environment, "GETMORE_CACHE": str(home / "cache")}
-        there = _carried(home / "there", f"{url}/data", files, f"{url}/out", **environment)
+        there = _run_task(home / "there", f"{url}/data", files, f"{url}/out", **environment)
         exported = {"here": pl.read_ndjson(home / "out" / "selected.jsonl")}
         exported["there"] = pl.read_ndjson(s3.get("out/selected.jsonl"))
         secret = s3.environment["AWS_SECRET_ACCESS_KEY"].encode()
@@ -80,8 +80,8 @@ def main() -> int:
     for name, value in results.items():
         table.add_row(name, str(value)[:300])
     Console(width=140, markup=False).print(table)
-    if asked.out:
-        asked.out.write_text(json.dumps(results, indent=1, default=str), "utf-8")
+    if args.out:
+        args.out.write_text(json.dumps(results, indent=1, default=str), "utf-8")
     held = results["the same rows, scores and ranks"] and not kept
     return int(not held or results["run again from the server"] != ["cached"])
 

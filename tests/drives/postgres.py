@@ -1,6 +1,6 @@
-"""A Postgres in a folder, as the deployment's image would start it.
+"""A Postgres server in a folder, set up as in the deployment.
 
-Belongs here: starting, asking and ending it. Does not: what is kept in it.
+Belongs here: starting, querying and stopping it. Does not: its contents.
 """
 
 import os
@@ -12,7 +12,7 @@ from tests.drives.containers import Containers
 
 
 class Postgres:
-    """A server; databases.sh runs once, when its folder is new."""
+    """A Postgres server; `databases.sh` creates its databases."""
 
     def __init__(self, containers: Containers) -> None:
         self.containers, self.data = containers, containers.home / "postgres"
@@ -53,7 +53,7 @@ class Postgres:
         return {"PGHOST": "127.0.0.1", "PGPORT": self.port, "PGUSER": user, "PGPASSWORD": secret}
 
     def ask(self, user: str, database: str, query: str) -> str | None:
-        """What a user's query says, or None where it may not."""
+        """Return the answer to a user's query, or None if it failed."""
         environment = os.environ | self._as(user, f"{user.upper()}_PG_PASSWORD")
         done = subprocess.run(
             ["psql", "-d", database, "-Atc", query], env=environment, capture_output=True, text=True, check=False

@@ -1,11 +1,11 @@
-"""Races: two to eight commands, Dagster jobs and backfills at once on one lake, and what they must leave.
+"""Race two to eight commands, Dagster jobs and backfills on one lake, and compare the lake with undisturbed runs.
 
     python -m tests.drives.races [--only pool,hosts-killed] [--list] [--seed 0] [--out FILE.json]
 
-Each race ends with the selected ids, the rows and the vectors of undisturbed runs, nothing twice, nothing left over;
-or with a refusal that names `getmore repair`, which then brings it there. Exit code 1 where anything did not hold; the
-lakes of such races are kept. All of them take about fifteen minutes on one core. Hosts of their own need the right to
-make namespaces, and are skipped without it.
+A race must leave the selected ids, the rows and the vectors of undisturbed runs, without duplicates and leftovers; or
+fail with an error that names `getmore repair`, and leave the same after the repair. The exit code is 1 if a race
+failed; its lake is kept. All races take about fifteen minutes on one core. Races of hosts need the right to create
+namespaces, and are skipped without it.
 """
 
 import argparse
@@ -20,66 +20,66 @@ import psutil
 import getmore_assets
 from getmore_assets.errors import REPAIR
 from tests.drives.command import LONGEST, REPO, Command, MissedError
-from tests.drives.drive import MEND, Drive, Stopped, repaired
+from tests.drives.drive import REPAIR_COMMAND, Drive, Stopped, repair
 from tests.drives.homes import Home, host, no_hosts
-from tests.drives.judge import Result, doubled, left_behind
+from tests.drives.judge import Result, duplicates, leftovers
 from tests.drives.outcomes import end, keep
 from tests.drives.small import TARGETS, Small, small_sources
-from tests.drives.undisturbed import References, unlike
+from tests.drives.undisturbed import References, differences
 
-_LET_GO = 6.0  # seconds that another command has to get past a paused one
+_LET_GO = 6.0  # seconds that the other command runs while a command is paused
 Race = Callable[[References, Result, Small], None]
 
 
 def pool_two(known: References, result: Result, place: Small) -> None:
-    """Two targets over one new pool, begun together."""
+    """Start two targets of one new pool at once."""
     _together(known, result, [place, place.another("t2")])
 
 
 def pool_eight(known: References, result: Result, place: Small) -> None:
-    """Eight targets over one new pool, begun together."""
+    """Start eight targets of one new pool at once."""
     _together(known, result, [place, *(place.another(name) for name in TARGETS[1:8])])
 
 
 def pool_paused_in_triage(known: References, result: Result, place: Small) -> None:
-    """One is stopped between reading which vectors there are and adding its own; another goes by."""
+    """Pause a command after it read which rows have vectors, before it adds its own; let another command continue."""
     places, paused = [place, place.another("t2")], _paused_at_the_fit(result, place)
     other = places[1].start("race", "select")
-    _let_by(paused, other, "domain_triage")
+    _run_past(paused, other, "domain_triage")
     _end(result, [paused, other])
     settle(known, result, places)
 
 
 def pool_paused_in_embeddings(known: References, result: Result, place: Small) -> None:
-    """One is stopped in the midst of its embeddings; another is at triage, then at its embeddings."""
+    """Pause a command during the stage `embeddings`; let another command reach domain triage, then `embeddings`."""
     places, paused = [place, place.another("t2")], place.start("race", "select")
-    paused.reach(lambda: paused.makes("embeddings") and paused.workers())
+    paused.wait_for(lambda: paused.has_started("embeddings") and paused.workers())
     time.sleep(known.drive.random(result.fault).uniform(0.2, 1.2))
     paused.pause()
     other = places[1].start("race", "select")
-    _let_by(paused, other, "domain_triage")
+    _run_past(paused, other, "domain_triage")
     _end(result, [paused, other])
     settle(known, result, places)
 
 
 def pool_killed(known: References, result: Result, place: Small) -> None:
-    """Of three targets, one is killed between reading which vectors there are and adding its own."""
+    """Kill one of three targets after it read which rows have vectors, before it adds its own."""
     places, killed = [place, place.another("t2"), place.another("t3")], _paused_at_the_fit(result, place)
     others = [one.start("race", "select") for one in places[1:]]
-    others[0].reach(lambda: others[0].makes("domain_triage"))
+    others[0].wait_for(lambda: others[0].has_started("domain_triage"))
     killed.kill()
     _end(result, others)
     settle(known, result, places, killed=True)
 
 
 def target_two(known: References, result: Result, place: Small) -> None:
-    """Two commands on one target, begun together."""
+    """Start two commands on one target at once."""
     _end(result, [place.start(name, "select") for name in ("race", "other")])
     settle(known, result, [place])
 
 
 def target_budgets(known: References, result: Result, place: Small) -> None:
-    """Three commands on one target, two of them with budgets of their own."""
+    """Start three commands on one target, two of them with other budgets."""
     budgets = [f"selection.budget.rows={rows}" for rows in (25, 30)]
     changed = [place.start(f"other{at}", "select", budget) for at, budget in enumerate(budgets)]
     _end(result, [place.start("race", "select"), *changed])
@@ -87,50 +87,49 @@ def target_budgets(known: References, result: Result, place: Small) -> None:
 
 
 def target_command_and_job(known: References, result: Result, place: Small) -> None:
-    """The command and a Dagster job on one target: they share figures, exports and a work folder."""
+    """Start the command and a Dagster job on one target: they share figures, exports and a work folder."""
     _end(result, [place.start("race", "select"), Home(place, "home").start(place, "job")])
     settle(known, result, [place])
 
 
 def target_killed(known: References, result: Result, place: Small) -> None:
-    """Two commands and a job on one target; the one that solves is killed."""
+    """Start two commands and a job on one target; kill the one that solves the transport problem."""
     racers = [place.start("race", "select"), place.start("other", "select"), Home(place, "home").start(place, "job")]
     result.when = "ot_potentials"
-    while not (at := [one for one in racers if one.makes("ot_potentials") and one.workers()]):
-        if not any(one.going for one in racers):
+    while not (solving := [one for one in racers if one.has_started("ot_potentials") and one.workers()]):
+        if not any(one.running for one in racers):
             raise MissedError("no worker of ot_potentials was seen")
         time.sleep(0.01)
-    for one in at[:1]:
-        one.kill()
-    _end(result, [one for one in racers if one not in at[:1]])
+    solving[0].kill()
+    _end(result, [one for one in racers if one is not solving[0]])
     settle(known, result, [place], killed=True)
 
 
 def growing_while_encoded(known: References, result: Result, place: Small) -> None:
-    """The pool grows while two targets encode it."""
+    """Let the pool grow while two targets encode it."""
     places = [place, place.another("t2")]
     racers = [one.start("race", "select") for one in places]
-    racers[0].reach(lambda: racers[0].makes("domain_triage"))
+    racers[0].wait_for(lambda: racers[0].has_started("domain_triage"))
     place.grow_pool()
     _end(result, racers)
     settle(known, result, places, grown=True)
 
 
 def growing_while_paused(known: References, result: Result, place: Small) -> None:
-    """One is stopped when it has fitted its encoder; the pool grows, another target encodes the larger one."""
+    """Pause a command when its encoder is fitted; let the pool grow and another target encode the larger pool."""
     places, paused = [place, place.another("t2")], _paused_at_the_fit(result, place)
     place.grow_pool()
     other = places[1].start("race", "select")
-    _let_by(paused, other, "domain_triage")
+    _run_past(paused, other, "domain_triage")
     _end(result, [paused, other])
     settle(known, result, places, grown=True)
 
 
 def growing_killed(known: References, result: Result, place: Small) -> None:
-    """One is killed when it has fitted its encoder; the pool has grown when the others come."""
+    """Kill a command when its encoder is fitted; let the pool grow before the other targets reach `embeddings`."""
     places, killed = [place, place.another("t2"), place.another("t3")], _paused_at_the_fit(result, place)
     other = places[1].start("race", "select")
-    other.reach(lambda: other.makes("domain_triage"))
+    other.wait_for(lambda: other.has_started("domain_triage"))
     place.grow_pool()
     killed.kill()
     third = places[2].start("race", "select")
@@ -139,7 +138,7 @@ def growing_killed(known: References, result: Result, place: Small) -> None:
 
 
 def homes_other_targets(known: References, result: Result, place: Small) -> None:
-    """Two Dagster homes, two jobs in each, four targets."""
+    """Start four targets in two Dagster homes, two jobs in each."""
     places = [place, *(place.another(name) for name in TARGETS[1:4])]
     homes = [Home(place, "one"), Home(place, "two")]
     _end(result, [homes[at % 2].start(one, "job") for at, one in enumerate(places)])
@@ -147,17 +146,17 @@ def homes_other_targets(known: References, result: Result, place: Small) -> None
 
 
 def homes_same_target(known: References, result: Result, place: Small) -> None:
-    """Two Dagster homes, a job of the same target in each."""
+    """Start a job of the same target in each of two Dagster homes."""
     _end(result, [Home(place, name).start(place, name) for name in ("one", "two")])
     settle(known, result, [place])
 
 
 def homes_killed(known: References, result: Result, place: Small) -> None:
-    """Two Dagster homes and three targets; a job is killed at its embeddings, the others go on in the other home."""
+    """Start three targets in two Dagster homes; kill the job of the first home during the stage `embeddings`."""
     places = [place, place.another("t2"), place.another("t3")]
     one, two = Home(place, "one"), Home(place, "two")
     racers = [one.start(places[0], "job"), *(two.start(other, "job") for other in places[1:])]
-    racers[0].reach(lambda: racers[0].makes("embeddings") and racers[0].workers())
+    racers[0].wait_for(lambda: racers[0].has_started("embeddings") and racers[0].workers())
     result.when = "embeddings"
     racers[0].kill()
     _end(result, racers[1:])
@@ -165,31 +164,31 @@ def homes_killed(known: References, result: Result, place: Small) -> None:
 
 
 def hosts_other_targets(known: References, result: Result, place: Small) -> None:
-    """Two hosts whose locks do not reach each other; one is stopped before it adds its vectors, the other goes by."""
+    """Run on two hosts that do not share locks; pause one before it adds its vectors, and let the other continue."""
     _needs_hosts(result)
     places, locks = [place, place.another("t2")], place.lake.folder("locks")
     homes = [Home(place, one.task) for one in places]
     paused = homes[0].start(place, "race", before=host("host-one", locks))
     _pause_at_the_fit(result, place, paused)
     other = homes[1].start(places[1], "race", before=host("host-two", locks))
-    _let_by(paused, other, "embeddings")
+    _run_past(paused, other, "embeddings")
     _end(result, [paused, other])
     settle(known, result, places)
 
 
 def hosts_same_target(known: References, result: Result, place: Small) -> None:
-    """Two hosts with a Dagster home each, the same target."""
+    """Run the same target on two hosts, each with its own Dagster home."""
     _needs_hosts(result)
     _end(result, [Home(place, name).start(place, name, before=host(f"host-{name}")) for name in ("one", "two")])
     settle(known, result, [place])
 
 
 def hosts_killed(known: References, result: Result, place: Small) -> None:
-    """Three hosts whose locks do not reach each other, three targets; one host is lost while it encodes."""
+    """Run three targets on three hosts that do not share locks; kill one host while it encodes."""
     _needs_hosts(result)
     places, locks = [place, place.another("t2"), place.another("t3")], place.lake.folder("locks")
     racers = [Home(place, one.task).start(one, "race", host(f"host-{one.task}", locks)) for one in places]
-    racers[0].reach(lambda: racers[0].makes("domain_triage") and racers[0].workers())
+    racers[0].wait_for(lambda: racers[0].has_started("domain_triage") and racers[0].workers())
     time.sleep(known.drive.random(result.fault).uniform(0.5, 1.5))
     result.when = racers[0].stage
     racers[0].kill()
@@ -198,7 +197,7 @@ def hosts_killed(known: References, result: Result, place: Small) -> None:
 
 
 def backfill_and_commands(known: References, result: Result, place: Small) -> None:
-    """A backfill of three targets, two at once, and commands on one of them and on another."""
+    """Start a backfill of three targets, two at once, and commands on one of these targets and on a fourth."""
     places, home = [place, *(place.another(name) for name in TARGETS[1:4])], Home(place, "home")
     home.backfill([one.task for one in places[:3]], "backfill")
     with home.daemon():
@@ -208,7 +207,7 @@ def backfill_and_commands(known: References, result: Result, place: Small) -> No
 
 
 def backfill_killed(known: References, result: Result, place: Small) -> None:
-    """Two homes, a backfill of the same three targets in each; the daemon and the runs of one are killed."""
+    """Start a backfill of the same three targets in two homes; kill the daemon and the runs of one home."""
     places, homes = [place, place.another("t2"), place.another("t3")], [Home(place, "one"), Home(place, "two")]
     for home in homes:
         home.backfill([one.task for one in places], f"backfill-{home.folder.name}")
@@ -216,14 +215,14 @@ def backfill_killed(known: References, result: Result, place: Small) -> None:
         with homes[1].daemon():
             _until(lambda: any(place.lake.root.glob("encoders/*")))
             result.when = "the encoder is fitted"
-        for run in homes[1].runs():  # the daemon's runs have sessions of their own
+        for run in homes[1].runs():  # each run has its own session, which does not end with the daemon
             _kill_run(run.run_id)
         _wait(result, homes[0])
     settle(known, result, places, killed=True)
 
 
 def backfill_of_twelve(known: References, result: Result, place: Small) -> None:
-    """A backfill of twelve targets over one new pool, two at once: the pool is encoded once."""
+    """Start a backfill of twelve targets of one new pool, two at once: each row must be encoded once."""
     places, home = [place, *(place.another(name) for name in TARGETS[1:])], Home(place, "home")
     home.backfill(TARGETS, "backfill")
     with home.daemon():
@@ -279,7 +278,7 @@ def _until(seen: Callable[[], bool], seconds: float = 4 * LONGEST) -> None:
 
 
 def _paused_at_the_fit(result: Result, place: Small) -> Command:
-    """A command stopped as soon as its encoder is fitted: it has read which vectors there are, and added none."""
+    """Start a command, and pause it when its encoder is fitted: it has read which rows have vectors, and added none."""
     command = place.start("race", "select")
     _pause_at_the_fit(result, place, command)
     return command
@@ -287,33 +286,33 @@ def _paused_at_the_fit(result: Result, place: Small) -> Command:
 
 def _pause_at_the_fit(result: Result, place: Small, command: Command) -> None:
     fits, result.when = place.lake.root / "encoders", "the encoder is fitted"
-    command.reach(lambda: any(fits.glob("*")), every=0.0005)
+    command.wait_for(lambda: any(fits.glob("*")), every=0.0005)
     command.pause()
 
 
-def _let_by(paused: Command, other: Command, stage: str) -> None:
-    """Let the other command go as far as it gets, then let the paused one go on."""
-    other.reach(lambda: other.makes(stage))
+def _run_past(paused: Command, other: Command, stage: str) -> None:
+    """Let the other command run for some seconds from a stage on, then resume the paused command."""
+    other.wait_for(lambda: other.has_started(stage))
     since = time.monotonic()
-    other.until(lambda: time.monotonic() - since > _LET_GO)
-    paused.go_on()
+    other.wait_until(lambda: time.monotonic() - since > _LET_GO)
+    paused.resume()
 
 
 def _end(result: Result, racers: Sequence[Command]) -> None:
-    """Wait for all; each must end well, or with a refusal that names the mend."""
+    """Wait for all commands; each must succeed, or fail with an error that names `getmore repair`."""
     codes = [one.end() for one in racers]
     result.code, result.seconds = max(codes, key=abs), max(one.seconds for one in racers)
     for code, one in zip(codes, racers, strict=True):
-        said = one.error or one.said
-        if code and REPAIR in said:  # not the hint that every failure ends with
-            result.notes.append(f"{one.log.stem} was refused, naming the mend")
+        error = one.error or one.last_line
+        if code and REPAIR in error:  # and not only the hint at the end of every error
+            result.notes.append(f"{one.log.stem} failed and named {REPAIR_COMMAND}")
         elif code:
-            result.said = result.said or said
-            result.wrong.append(f"{one.log.stem} ended with {code}: {said[:200]}")
+            result.said = result.said or error
+            result.wrong.append(f"{one.log.stem} ended with {code}: {error[:200]}")
 
 
 def _wait(result: Result, home: Home) -> None:
-    """Wait for the runs of a home; each must end well."""
+    """Wait for the runs of a home; each must succeed."""
     over = ("SUCCESS", "FAILURE", "CANCELED")
     _until(lambda: all(run.status.value in over for run in home.runs()))
     failed = [run.tags["dagster/partition"] for run in home.runs() if run.status.value != "SUCCESS"]
@@ -330,55 +329,57 @@ def _kill_run(run_id: str) -> None:
 def settle(
     known: References, result: Result, places: Sequence[Small], grown: bool = False, killed: bool = False
 ) -> None:
-    """Run each target again, repair where that is refused with the mend, and judge what is in the lake then.
+    """Run each target again, repair the lake if the error says so, and judge the contents of the lake.
 
     Args:
         known: What undisturbed runs leave.
-        result: Of the race.
+        result: The result of the race.
         places: The targets.
         grown: Whether the pool grew.
-        killed: Whether one was killed: what it had in hand may lie there still, and is told.
+        killed: Whether a command was killed: then its work folders and fits may remain, and are noted.
     """
-    result.wrong += [f"before the rerun {one}" for one in doubled(places[0])]
+    result.wrong += [f"before the rerun {one}" for one in duplicates(places[0])]
     result.reused = 0
     for place in places:
         again = place.run("again", "select")
-        if again.end() and MEND in again.error:
-            repaired(result, place)
+        if again.end() and REPAIR_COMMAND in again.error:
+            repair(result, place)
             again = place.run("repaired", "select")
         if again.end():
-            result.wrong.append(f"{place.task} again ended with {again.end()}: {(again.error or again.said)[:300]}")
+            result.wrong.append(
+                f"{place.task} again ended with {again.end()}: {(again.error or again.last_line)[:300]}"
+            )
             continue
         result.reused += again.reused
-        result.wrong += [f"{place.task}: {wrong}" for wrong in unlike(place, known.of(place.task, grown))]
-    for one in left_behind(places[0]):
-        in_hand = killed and one.startswith(("left: work/", "left: encoders/"))
-        (result.notes if in_hand else result.wrong).append(one)
+        result.wrong += [f"{place.task}: {wrong}" for wrong in differences(place, known.of(place.task, grown))]
+    for one in leftovers(places[0]):
+        allowed = killed and one.startswith(("left: work/", "left: encoders/"))
+        (result.notes if allowed else result.wrong).append(one)
 
 
 def main() -> int:
-    """Drive, and say what came of it."""
+    """Run the drive, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="races, or what their names begin with, separated by commas")
+    parser.add_argument("--only", default="", help="races or prefixes of their names, separated by commas")
     parser.add_argument("--list", action="store_true", help="print the races and end")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="write the results as JSON, beside those of other races in the file")
-    asked = parser.parse_args()
-    chosen = [name for name in RACES if name.startswith(tuple(asked.only.split(",")))]
-    if asked.list:
+    parser.add_argument("--out", type=Path, help="a JSON file to which the results are added")
+    args = parser.parse_args()
+    chosen = [name for name in RACES if name.startswith(tuple(args.only.split(",")))]
+    if args.list:
         print("\n".join(f"{name:28}{(RACES[name].__doc__ or '').splitlines()[0]}" for name in chosen))
         return 0
     assert Path(getmore_assets.__file__).is_relative_to(REPO), f"{getmore_assets.__file__} is not this checkout's"
     home, began = Path(tempfile.mkdtemp(prefix="getmore-races-")), time.monotonic()
-    drive = Drive(home, small_sources(home), asked.seed, places=Small)
+    drive = Drive(home, small_sources(home), args.seed, places=Small)
     known = References(drive)
     print(f"in {home}", flush=True)
     for name in chosen:
         with drive.scenario(name) as (result, place):
             assert isinstance(place, Small)
             RACES[name](known, result, place)
-        if asked.out:
-            keep(asked.out, "races", drive.results[-1:], home)
+        if args.out:
+            keep(args.out, "races", drive.results[-1:], home)
     return end("races", drive.results, time.monotonic() - began, home)
 
 

@@ -1,9 +1,9 @@
-"""Drives a report as a reader would, in a headless browser: theme, filter, keyboard, narrow window, print, no network.
-
-Needs `pip install playwright` and a Chromium (its path in CHROMIUM). Pictures of the report go to the folder. Without
-a report that `getmore run` wrote, a small task is run for one.
+"""Use a report in a headless browser: theme, filter, keyboard, narrow window, print, no network.
 
     python -m tests.drives.report [.getmore/exports/demo/report.html pictures]
+
+It needs `pip install playwright` and Chromium (its path in CHROMIUM). Screenshots are written to the folder. Without
+arguments, a small task is run first to get a report.
 """
 
 import os
@@ -25,22 +25,22 @@ IN_THE_PAGE = "[document.activeElement.id, document.activeElement.className]"
 
 
 def opened(context: BrowserContext, report: Path, scheme: str, size: dict[str, int]) -> tuple[Page, list[str]]:
-    """The report, and what it asked of the network or complained of."""
-    page, heard = context.new_page(), []
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("request", lambda request: heard.append(request.url) if request.url != report.as_uri() else None)
+    """Open the report; return the page, and a list of its requests, messages and errors."""
+    page, events = context.new_page(), []
+    page.on("console", lambda message: events.append(message.text))
+    page.on("pageerror", lambda error: events.append(str(error)))
+    page.on("request", lambda request: events.append(request.url) if request.url != report.as_uri() else None)
     page.set_viewport_size(size)
     page.emulate_media(color_scheme=scheme)
     page.goto(report.as_uri())
-    return page, heard
+    return page, events
 
 
 def themes(page: Page) -> bool:
-    """The system's theme, another by keyboard, and that one remembered."""
+    """Check the system's theme, another theme chosen by keyboard, and that the choice is remembered."""
     was_light = page.evaluate(GROUND) == LIGHT
     page.focus("#theme")
-    page.keyboard.press("d")  # not the word: typed slowly, its "a" would choose "as the system"
+    page.keyboard.press("d")  # not the whole word: typed slowly, its "a" would choose "as the system"
     turned = page.evaluate(GROUND) == DARK
     page.reload()
     stayed = page.evaluate(GROUND) == DARK
@@ -49,7 +49,7 @@ def themes(page: Page) -> bool:
 
 
 def keyboard(page: Page) -> bool:
-    """The first stop is the skip link, it can be seen there, and it leads to the verdict."""
+    """Check that the first Tab focuses the skip link, that it is visible, and that it leads to the verdict."""
     page.keyboard.press("Tab")
     skips = page.evaluate(IN_THE_PAGE)[1] == "skip"
     seen = page.locator(".skip").bounding_box()["x"] >= 0
@@ -58,14 +58,14 @@ def keyboard(page: Page) -> bool:
 
 
 def shown(page: Page) -> int:
-    """How many rows are shown; as many as the page says."""
+    """Return the number of visible rows, which must equal the number in the page's text."""
     rows = page.locator("article:visible").count()
     assert page.locator("#found").inner_text().startswith(f"{rows} of ")
     return rows
 
 
 def filters(page: Page) -> bool:
-    """Words, a domain and a group each leave fewer rows, all of which meet them; the button brings all back."""
+    """Check that words, a domain and a group each leave only matching rows, and that a button shows all rows again."""
     every = shown(page)
     page.locator("#rows").scroll_into_view_if_needed()
     page.get_by_role("searchbox", name="Words").press_sequentially("The", delay=20)
@@ -88,57 +88,57 @@ def filters(page: Page) -> bool:
     return met and 0 < by_words < every == again == shown(page) and both <= by_domain < every
 
 
-def drive(report: Path, folder: Path, said: Callable[[str, bool], None]) -> None:
-    """All of it, and pictures."""
+def drive(report: Path, folder: Path, check: Callable[[str, bool], None]) -> None:
+    """Run all checks, and take screenshots."""
     with sync_playwright() as play, TemporaryDirectory() as home:
         context = play.chromium.launch_persistent_context(
             home, executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS, headless=True
         )
-        page, heard = opened(context, report, "light", WIDE)
-        said("keyboard: skip link", keyboard(page))
-        said("theme: system, dark by keyboard, remembered", themes(page))
-        said("filter: words, domain, group, all", filters(page))
+        page, events = opened(context, report, "light", WIDE)
+        check("keyboard: skip link", keyboard(page))
+        check("theme: system, dark by keyboard, remembered", themes(page))
+        check("filter: words, domain, group, all", filters(page))
         page.evaluate("window.scrollTo(0, 0)")
         page.screenshot(path=folder / "light.png")
         page.emulate_media(media="print", color_scheme="dark")
-        said("print: light, without the controls", page.evaluate(GROUND) == LIGHT and not page.is_visible("#filter"))
+        check("print: light, without the controls", page.evaluate(GROUND) == LIGHT and not page.is_visible("#filter"))
         page.pdf(path=folder / "print.pdf")
         dark, more = opened(context, report, "dark", WIDE)
-        said("theme: the system's dark", dark.evaluate(GROUND) == DARK)
+        check("theme: the system's dark", dark.evaluate(GROUND) == DARK)
         dark.screenshot(path=folder / "dark.png")
         narrow, last = opened(context, report, "light", NARROW)
-        said("narrow: nothing hangs over", narrow.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+        check("narrow: nothing hangs over", narrow.evaluate("document.documentElement.scrollWidth <= innerWidth"))
         narrow.screenshot(path=folder / "narrow.png")
-        told = "; ".join([*heard, *more, *last])
-        said(f"nothing was asked of the network, nothing complained of {told}", not told)
+        messages = "; ".join([*events, *more, *last])
+        check(f"no request, no message, no error {messages}", not messages)
         context.close()
 
 
-def made(home: Path) -> Path:
-    """The report of a small task."""
-    sources = home / "made"
+def make_report(home: Path) -> Path:
+    """Return the report of a small task."""
+    sources = home / "make_report"
     sources.mkdir()
     place = Place.new(home / "place", make_sources(sources))
     command = place.run("run")
     if command.end():
-        raise SystemExit(f"the run failed: {command.error or command.said}")
+        raise SystemExit(f"the run failed: {command.error or command.last_line}")
     return place.lake.root / "exports" / place.task / "report.html"
 
 
 def main() -> None:
-    """Drive the report, say what held, and end with 1 where something did not."""
-    given = [Path(argument).resolve() for argument in sys.argv[1:]]
+    """Run the drive; exit with 1 if a check failed."""
+    paths = [Path(argument).resolve() for argument in sys.argv[1:]]
     home = Path(mkdtemp(prefix="getmore-report-"))
-    report, folder = given or (made(home), home / "pictures")
+    report, folder = paths or (make_report(home), home / "pictures")
     folder.mkdir(parents=True, exist_ok=True)
     failed = []
 
-    def said(what: str, held: bool) -> None:
+    def check(what: str, held: bool) -> None:
         print("holds " if held else "FAILS ", what, flush=True)
         if not held:
             failed.append(what)
 
-    drive(report, folder, said)
+    drive(report, folder, check)
     sys.exit(1 if failed else 0)
 
 

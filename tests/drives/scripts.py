@@ -1,10 +1,10 @@
-"""Topical selection in every script, with the encoder that `getmore init` proposes.
+"""Select by topic in every script, with the encoder that `getmore init` proposes.
 
     python -m tests.drives.scripts --out scripts.json
 
-In each script a pool of 400 texts, 50 of them on the target's subject, from `init` to as many rows as are selected as
-are on the subject and may be chosen (of texts out of few words, some are near copies or overlap the test split). The
-exit code is 1 where more than three of the picks are on the other subject.
+The pool of each script has 400 texts, 50 of them on the target's subject. As many rows are compared as are on the
+subject and eligible (some are near copies, or overlap the test split). The exit code is 1 if more than three of the
+picks are on the other subject.
 """
 
 import argparse
@@ -38,10 +38,10 @@ def _run(*arguments: str) -> None:
 
 
 def selected(script: str, home: Path) -> tuple[str, int, int]:
-    """Go from files to a selection.
+    """Run `init` and `select` on the files of a script.
 
     Returns:
-        The encoder that was proposed, how many picks are on the subject, and how many rows on it may be chosen.
+        The proposed encoder, the number of picks on the subject, and the number of eligible rows on the subject.
     """
     pool = [written(script, int(n % (POOL // ON_TOPIC) != 0), n) for n in range(POOL)]
     files = [_write(home / "pool.jsonl", pool)]
@@ -53,29 +53,29 @@ def selected(script: str, home: Path) -> tuple[str, int, int]:
     _run("select", str(task), *changes)
     subject = [content_id(text) for n, text in enumerate(pool) if n % (POOL // ON_TOPIC) == 0]
     ledger = pl.read_delta(str(home / "lake" / "tables" / "row_ledger"))
-    there = ledger.filter(pl.col("id").is_in(subject) & (pl.col("decision") != "excluded")).height
-    chosen = pl.read_parquet(next((home / "lake").rglob("selected.parquet"))).head(there)
+    eligible = ledger.filter(pl.col("id").is_in(subject) & (pl.col("decision") != "excluded")).height
+    chosen = pl.read_parquet(next((home / "lake").rglob("selected.parquet"))).head(eligible)
     proposed = yaml.safe_load(task.read_text("utf-8")).get("encoder", {}).get("model", "minilm")
-    return proposed, chosen["id"].is_in(subject).sum(), there
+    return proposed, chosen["id"].is_in(subject).sum(), eligible
 
 
 def main() -> int:
-    """Select in every script."""
+    """Run the drive, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    asked, found = parser.parse_args(), {}
+    args, results = parser.parse_args(), {}
     for script in SCRIPTS:
         with tempfile.TemporaryDirectory() as home:
-            found[script] = selected(script, Path(home))
+            results[script] = selected(script, Path(home))
     table = Table("script", "encoder proposed", "rows on the subject", "of as many picks", "", title="scripts")
-    held = {script: picked >= there - FEWER for script, (_, picked, there) in found.items()}
-    for script, (encoder, picked, there) in found.items():
-        table.add_row(script, encoder, str(there), str(picked), "held" if held[script] else "FAILED")
+    held = {script: picked >= eligible - FEWER for script, (_, picked, eligible) in results.items()}
+    for script, (encoder, picked, eligible) in results.items():
+        table.add_row(script, encoder, str(eligible), str(picked), "held" if held[script] else "FAILED")
     Console(width=100).print(table)
-    if asked.out:
+    if args.out:
         names = ("encoder", "picks on the subject", "rows on the subject")
-        rows = {script: dict(zip(names, one, strict=True)) for script, one in found.items()}
-        asked.out.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+        rows = {script: dict(zip(names, one, strict=True)) for script, one in results.items()}
+        args.out.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return int(not all(held.values()))
 
 

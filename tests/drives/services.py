@@ -1,6 +1,6 @@
-"""Faults of MLflow: not there, and killed in the middle.
+"""Scenarios of an MLflow server that is unreachable, or killed during a run.
 
-Belongs here: a server to kill. Does not: judging (`judge.py`).
+Belongs here: these scenarios, and the server. Does not: judging (`judge.py`).
 """
 
 import os
@@ -16,38 +16,38 @@ from pathlib import Path
 from tests.drives.command import free_port
 from tests.drives.drive import Drive, must_fail
 
-_PATIENCE = 90.0  # seconds from the first need of MLflow to an error
-_SAYS = ("MLflow", "MLFLOW_TRACKING_URI")
+_PATIENCE = 90.0  # seconds from the first request to MLflow to an error
+_WORDS = ("MLflow", "MLFLOW_TRACKING_URI")  # the error must have one of these
 
 
 def unreachable(drive: Drive) -> None:
-    """`MLFLOW_TRACKING_URI` names a port where nothing listens."""
+    """Set `MLFLOW_TRACKING_URI` to a port that no server listens on."""
     with drive.scenario("MLflow unreachable") as (result, place):
         uri = f"http://127.0.0.1:{free_port(drive.seed)}"
         command = place.start("unreachable", MLFLOW_TRACKING_URI=uri)
-        must_fail(result, command, naming=_SAYS)  # before anything is made
+        must_fail(result, command, naming=_WORDS)  # before a stage is materialized
         waited = time.monotonic() - command.began
-        result.notes.append(f"said so after {waited:.0f} s")
-        result.must(waited <= _PATIENCE, f"it took {waited:.0f} s to say so")
+        result.notes.append(f"failed after {waited:.0f} s")
+        result.must(waited <= _PATIENCE, f"it failed only after {waited:.0f} s")
         drive.again(result, place)
 
 
 def killed(drive: Drive) -> None:
-    """A server is killed while a stage that logs to it works; a new one on the same store serves the rerun."""
+    """Kill the server while a stage logs to it; run again with a new server on the same store."""
     for stage in ("base_model", "warmed_model"):
         with drive.scenario(f"MLflow server killed, {stage}") as (result, place):
             port, store = free_port(drive.seed), place.home / "server.db"
             uri = f"http://127.0.0.1:{port}"
             with _server(place.home, port) as server:
                 command, result.when = place.start("served", MLFLOW_TRACKING_URI=uri), stage
-                command.reach(lambda c=command, s=stage: c.makes(s) and c.workers())
+                command.wait_for(lambda c=command, s=stage: c.has_started(s) and c.workers())
                 time.sleep(0.5)
                 os.killpg(server.pid, signal.SIGKILL)
                 gone = time.monotonic()
-                must_fail(result, command, naming=_SAYS)
+                must_fail(result, command, naming=_WORDS)
                 waited = time.monotonic() - gone
                 result.notes.append(f"ended {waited:.0f} s after the server")
-                result.must(waited <= _PATIENCE, f"it took {waited:.0f} s to say so")
+                result.must(waited <= _PATIENCE, f"it failed only after {waited:.0f} s")
             with _server(place.home, port):
                 drive.again(result, place, mlflow=store, MLFLOW_TRACKING_URI=uri)
 
@@ -60,7 +60,7 @@ def _server(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
-        _answers(port)
+        _wait_for_server(port)
         yield process
     finally:
         with suppress(ProcessLookupError):
@@ -68,7 +68,7 @@ def _server(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _answers(port: int) -> None:
+def _wait_for_server(port: int) -> None:
     until = time.monotonic() + 120
     while True:
         try:

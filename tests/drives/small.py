@@ -1,6 +1,6 @@
-"""Twelve small targets over one small pool of four domains, for drives that start many commands.
+"""Twelve small targets of one small pool with four domains, for drives that start many commands.
 
-Belongs here: their sources and task files, and how the pool grows. Does not: what is done to them.
+Belongs here: their sources and task files, and the growth of the pool. Does not: scenarios.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from getmore_assets.corpus import python_docs
 from tests.drives.command import Place
 
 TARGETS = tuple(f"t{number}" for number in range(1, 13))
-_DOMAINS, _ROWS, _MORE = 4, 75, 25  # of the pool; rows of each domain at first, and those that come
+_DOMAINS, _ROWS, _MORE = 4, 75, 25  # domains of the pool; rows of each domain at first, and rows added later
 _SPLITS = {"train": 40, "validation": 10, "test": 10}
 
 
 @dataclass(frozen=True)
 class Small(Place):
-    """A folder with the small sources, a task file for each target in use, and a lake."""
+    """A folder with the small sources, a task file for each target, and a lake."""
 
     task: str = TARGETS[0]
 
     def write_task(self, **changes: Any) -> None:
-        """The task file: 16 dimensions, a budget of 40 rows, a triage of 10 rows of each domain."""
+        """Write the task file: 16 dimensions, a budget of 40 rows, a triage sample of 10 rows of each domain."""
         folder = self.home / "sources"
         small = {
             "candidates": [{"path": str(folder / "pool"), "source": "source", "domain": "domain"}],
@@ -37,32 +37,32 @@ class Small(Place):
         super().write_task(**{**small, **changes})
 
     def another(self, task: str) -> "Small":
-        """Another target over the same pool, in the same lake."""
+        """Return another target of the same pool, in the same lake."""
         other = Small(self.home, task)
         other.write_task()
         return other
 
     def grow_pool(self) -> None:
-        """A file of 100 rows comes to the 300 of the pool."""
+        """Add a file of 100 rows to the pool of 300 rows."""
         (self.home / "sources" / "more.parquet").rename(self.home / "sources" / "pool" / "part-1.parquet")
 
 
 def small_sources(home: Path) -> Path:
-    """pool/part-0.parquet, more.parquet, and TARGET-{train,validation,test}.jsonl for each target."""
+    """Write pool/part-0.parquet, more.parquet, and TARGET-{train,validation,test}.jsonl for each target."""
     rows = [
         {"text": text, "source": module, "domain": module.split(".")[0].split(":")[0]}
         for text, module, _ in python_docs.read(["python"], [])
         if len(text) < 1500
     ]
-    found = pl.DataFrame(rows).unique("text", keep="first", maintain_order=True)
-    common = found["domain"].value_counts().filter(pl.col("count") >= _ROWS + _MORE).sort("count", "domain")["domain"]
+    docs = pl.DataFrame(rows).unique("text", keep="first", maintain_order=True)
+    common = docs["domain"].value_counts().filter(pl.col("count") >= _ROWS + _MORE).sort("count", "domain")["domain"]
     pool = common.to_list()[-_DOMAINS:]
     folder = home / "sources"
     (folder / "pool").mkdir(parents=True)
-    of_pool = found.filter(pl.col("domain").is_in(pool)).with_columns(at=pl.int_range(pl.len()).over("domain"))
+    of_pool = docs.filter(pl.col("domain").is_in(pool)).with_columns(at=pl.int_range(pl.len()).over("domain"))
     of_pool.filter(pl.col("at") < _ROWS).drop("at").write_parquet(folder / "pool" / "part-0.parquet")
     of_pool.filter(pl.col("at").is_between(_ROWS, _ROWS + _MORE - 1)).drop("at").write_parquet(folder / "more.parquet")
-    of_targets, start = found.filter(~pl.col("domain").is_in(pool)).sort("domain").select("text", label="domain"), 0
+    of_targets, start = docs.filter(~pl.col("domain").is_in(pool)).sort("domain").select("text", label="domain"), 0
     for name in TARGETS:
         for split, count in _SPLITS.items():
             of_targets.slice(start, count).write_ndjson(folder / f"{name}-{split}.jsonl")

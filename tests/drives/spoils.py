@@ -1,6 +1,6 @@
-"""Twenty-five ways in which a lake at rest is spoiled.
+"""Twenty-seven ways to damage a lake.
 
-Belongs here: one function a damage, whose first line says what it does. Does not: what must come of it (`damages.py`).
+Belongs here: the damages. Does not: what must happen after a damage (`damages.py`).
 """
 
 import json
@@ -21,11 +21,11 @@ class Damage:
     """One damage.
 
     Attributes:
-        spoil: Does it; returns what of it lies where, for the table.
-        verb: The command that must not pass it by.
-        grown: Whether the pool grows afterwards: what is damaged is read only then.
-        changes: Fields that the command changes, where it would not read what is damaged else.
-        told: Whether the doctor must find it; what may be deleted at any time (docs/operating.md) need not be found.
+        spoil: Damages a lake, and returns the damaged path.
+        verb: The command that must notice the damage.
+        grown: Whether the pool grows afterwards, because only then the damaged file is read.
+        told: Whether the doctor must find the damage; it need not if the file may be deleted (docs/operating.md).
+        changes: Overrides of the command, needed for it to read the damaged file.
     """
 
     spoil: Callable[[Small], Path]
@@ -40,9 +40,9 @@ def _commits(place: Small, table: str) -> list[Path]:
 
 
 def _rows_of(place: Small, table: str) -> Path:
-    """The largest Parquet file of a table."""
-    found = place.lake.root.glob(f"tables/{table}/**/*.parquet")
-    return max((one for one in found if "_delta_log" not in one.parts), key=lambda one: one.stat().st_size)
+    """Return the largest Parquet file of a table."""
+    files = place.lake.root.glob(f"tables/{table}/**/*.parquet")
+    return max((one for one in files if "_delta_log" not in one.parts), key=lambda one: one.stat().st_size)
 
 
 def _record(place: Small, stage: str) -> Path:
@@ -54,17 +54,17 @@ def _export(place: Small, name: str) -> Path:
 
 
 def _fit(place: Small) -> Path:
-    (found,) = place.lake.root.glob("encoders/*.safetensors")
-    return found
+    (file,) = place.lake.root.glob("encoders/*.safetensors")
+    return file
 
 
 def _weights(place: Small, stage: str) -> Path:
-    (found,) = place.lake.root.glob(f"models/{stage}/*/model.safetensors")
-    return found
+    (file,) = place.lake.root.glob(f"models/{stage}/*/model.safetensors")
+    return file
 
 
 def _cut(path: Path) -> Path:
-    """Leave the first half of a file."""
+    """Keep only the first half of a file."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return path
 
@@ -83,7 +83,7 @@ def _delete(path: Path) -> Path:
 
 
 def _rot(path: Path) -> Path:
-    """Change 64 bytes in the middle of a file; its size stays."""
+    """Change 64 bytes in the middle of a file; its size is unchanged."""
     raw = bytearray(path.read_bytes())
     middle = len(raw) // 2
     raw[middle : middle + 64] = bytes(255 - byte for byte in raw[middle : middle + 64])
@@ -92,7 +92,7 @@ def _rot(path: Path) -> Path:
 
 
 def _double_vectors(place: Small) -> Path:
-    """Add vectors to the table that it has, as two writers at once did."""
+    """Append vectors that the table has already."""
     table = place.lake.table("embeddings")
     rows = pl.read_delta(table).head(30)
     rows.write_delta(table, mode="append")
@@ -106,7 +106,7 @@ def _another_shape(place: Small) -> Path:
 
 
 def _another_version(place: Small) -> Path:
-    """A record that names a version of its table that there never was."""
+    """Let a record name a version of its table that does not exist."""
     path = _record(place, "embeddings")
     raw = json.loads(path.read_text("utf-8"))
     raw["table"]["version"] = 999
@@ -115,16 +115,16 @@ def _another_version(place: Small) -> Path:
 
 
 def _replace_fit(place: Small) -> Path:
-    """Another encoder of the same shape in the place of the fitted one."""
+    """Replace the fit by another one of the same shape."""
     path = _fit(place)
-    fitted, drawn = load_file(path), np.random.default_rng(1)
-    fitted["components"] = drawn.permuted(fitted["components"], axis=0)
-    save_file(fitted, path)
+    fit, generator = load_file(path), np.random.default_rng(1)
+    fit["components"] = generator.permuted(fit["components"], axis=0)
+    save_file(fit, path)
     return path
 
 
 def _replace_export(place: Small) -> Path:
-    """Other rows of the pool in the place of the selected ones."""
+    """Reverse ids and texts of the exported rows."""
     path = _export(place, "selected.parquet")
     rows = pl.read_parquet(path)
     rows.with_columns(id=pl.col("id").reverse(), text=pl.col("text").reverse()).write_parquet(path)

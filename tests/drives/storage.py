@@ -1,6 +1,6 @@
-"""Faults of the disk that the lake is on: full, and read-only.
+"""Scenarios of a full and of a read-only disk.
 
-Belongs here: mounts. Does not: judging (`judge.py`).
+Belongs here: the scenarios and their mounts. Does not: judging (`judge.py`).
 """
 
 import os
@@ -25,7 +25,7 @@ _READ_ONLY = (
 
 
 def full(drive: Drive) -> None:
-    """The lake's file system has a few kilobytes left from a moment on."""
+    """Leave only a few kilobytes on the lake's file system during a run."""
     for name, stage, saves, left_kb in (
         ("disk full, the pool", "raw_corpus", False, 64),
         ("disk full, vectors", "embeddings", False, 48),
@@ -36,20 +36,20 @@ def full(drive: Drive) -> None:
     ):
         with drive.scenario(name) as (result, place), _own_file_system(place, result):
             command = place.start("full")
-            command.reach(lambda c=command, s=stage: c.makes(s))
+            command.wait_for(lambda c=command, s=stage: c.has_started(s))
             if saves:
-                command.reach(lambda c=command, p=place, s=stage: _stopped_saving(c, p, s), every=0.0005)
+                command.wait_for(lambda c=command, p=place, s=stage: _stopped_saving(c, p, s), every=0.0005)
             result.when = command.stage
             result.must(_filled(place, left_kb), "the moment was missed")
-            for stopped in command.workers():
-                os.kill(stopped.pid, signal.SIGCONT)
+            for worker in command.workers():
+                os.kill(worker.pid, signal.SIGCONT)
             must_fail(result, command, naming=_FULL)
             result.must(_remounted(place, "size=1g"), "could not be mounted larger")
             drive.again(result, place)
 
 
 def _stopped_saving(command: Command, place: Place, stage: str) -> bool:
-    """Whether the model's folder is there and its weights are not; the worker is stopped, so that it stays so."""
+    """Return whether the folder of a partial model exists; if so, stop the workers, so that it stays partial."""
     if not any(place.lake.root.glob(f"models/{stage}/*.partial")):
         return False
     for worker in command.workers():
@@ -59,17 +59,17 @@ def _stopped_saving(command: Command, place: Place, stage: str) -> bool:
 
 @contextmanager
 def _own_file_system(place: Place, result: Result) -> Iterator[None]:
-    """Put the lake on a tmpfs; it is copied out of it where something did not hold."""
+    """Mount a tmpfs for the lake; copy the lake out of it at the end if something failed."""
     root = place.lake.root
     if not mounted("-t", "tmpfs", "-o", "size=1g", "tmpfs", str(root)):
         result.skipped = "no tmpfs can be mounted here"
         raise Stopped
-    whole = False
+    passed = False
     try:
         yield
-        whole = not result.wrong
+        passed = not result.wrong
     finally:
-        if not whole:
+        if not passed:
             shutil.copytree(root, place.home / "lake-kept")
         unmount(root)
 
@@ -79,9 +79,9 @@ def _remounted(place: Place, option: str) -> bool:
 
 
 def _filled(place: Place, left_kb: int) -> bool:
-    """Leave so much room and no more."""
+    """Shrink the file system to its used size and `left_kb`; return whether it succeeded."""
     root = place.lake.root
-    for _ in range(20):  # what is written meanwhile may make it too small
+    for _ in range(20):  # fails if the run wrote more meanwhile
         stat = os.statvfs(root)
         used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
         if _remounted(place, f"size={used + left_kb * 1024}"):
@@ -90,11 +90,11 @@ def _filled(place: Place, left_kb: int) -> bool:
 
 
 def read_only(drive: Drive) -> None:
-    """The lake cannot be written to any more from a moment on; and from the beginning."""
+    """Make the lake read-only during a run; then from the start."""
     for stage in ("embeddings", "warmed_model"):
         with drive.scenario(f"read-only, {stage}") as (result, place):
             command, result.when = place.start("read-only"), stage
-            command.reach(lambda c=command, s=stage: c.makes(s))
+            command.wait_for(lambda c=command, s=stage: c.has_started(s))
             if not _made_read_only(place.lake.root):
                 result.skipped = "no folder can be bound read-only here"
                 command.kill()
@@ -116,7 +116,7 @@ def read_only(drive: Drive) -> None:
 
 
 def _made_read_only(root: Path) -> bool:
-    """Lay the folder over itself, read-only: what is open for writing would keep a file system from becoming so."""
+    """Bind the folder over itself, read-only: a file system with files open for writing cannot become read-only."""
     if not mounted("--bind", str(root), str(root)):
         return False
     if mounted("-o", "remount,bind,ro", str(root)):

@@ -1,6 +1,6 @@
-"""What undisturbed runs leave of the small targets: what races and damages are held against.
+"""What undisturbed runs of the small targets leave; races and damages are compared with it.
 
-Belongs here: making them, each once, and the nearest of several. Does not: comparing one (`judge.py`).
+Belongs here: these runs, each once, and finding the most similar one. Does not: comparing two lakes (`judge.py`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,13 +12,13 @@ import polars as pl
 from getmore_assets.encoders import store
 from getmore_assets.records import Records
 from tests.drives.drive import Drive
-from tests.drives.judge import UP_TO_SUBSET, Holds, Result, compare, holds, moved, vectors_of_task
+from tests.drives.judge import UP_TO_SUBSET, Contents, Result, compare, contents, vector_differences, vectors_of_task
 from tests.drives.small import TARGETS, Small
 
-#: The targets whose history of a pool that grew is known.
+#: The targets that have undisturbed runs with a growing pool.
 GROWING = TARGETS[:3]
-#: What a lake holds, and the vectors of the task's rows.
-Left = tuple[Holds, dict[str, np.ndarray]]
+#: The contents of a lake, and the vectors of the task's rows.
+Expected = tuple[Contents, dict[str, np.ndarray]]
 
 
 @dataclass
@@ -26,24 +26,24 @@ class References:
     """What undisturbed runs of the small targets leave.
 
     Attributes:
-        drive: Whose sources they read.
+        drive: The drive, with the sources.
     """
 
     drive: Drive
-    _known: dict[tuple[str, str], Left] = field(default_factory=dict)
+    _known: dict[tuple[str, str], Expected] = field(default_factory=dict)
 
-    def of(self, task: str, grown: bool = False) -> Iterator[Left]:
-        """Yield what may be left of a target, each made when it is asked for.
+    def of(self, task: str, grown: bool = False) -> Iterator[Expected]:
+        """Yield each allowed result for a target; a result is computed when it is reached.
 
         Args:
-            task: Of the first three where the pool grew.
-            grown: Whether the pool grew: then what a run on the grown one leaves, from nothing, after a run of this
-                target on the small one, and after a run of another target on the small one.
+            task: The target; one of the first three if the pool grew.
+            grown: Whether the pool grew. Then there are three results of a run on the grown pool: on a new lake, after
+                a run of this target on the small pool, and after a run of another target on the small pool.
         """
         histories = ("grown", "grew", "grew-before") if grown else ("small",)
         return (self._left(history, task) for history in histories)
 
-    def _left(self, history: str, task: str) -> Left:
+    def _left(self, history: str, task: str) -> Expected:
         if (history, task) not in self._known:
             self._make(history, task)
         return self._known[history, task]
@@ -59,38 +59,38 @@ class References:
                 first.grow_pool()
         place = Small(home).another(task)
         _run(place)
-        self._known[history, task] = holds(place, UP_TO_SUBSET), vectors_of_task(place)
+        self._known[history, task] = contents(place, UP_TO_SUBSET), vectors_of_task(place)
 
     def encoded(self, places: list[Small]) -> tuple[int, int]:
-        """How many rows the makings of some targets have encoded, and how many distinct ones have vectors."""
+        """Return how many rows were encoded for some targets, and how many distinct rows have vectors."""
         encoded, encoders = 0, set()
         for place in places:
             for stage in ("domain_triage", "embeddings"):
-                for made in Records(place.lake, place.task).makings(stage):
-                    encoded += int(made.facts["encoded"])
-                    encoders.add(made.facts["encoder"])
+                for record in Records(place.lake, place.task).materializations(stage):
+                    encoded += int(record.facts["encoded"])
+                    encoders.add(record.facts["encoder"])
         rows = pl.read_delta(place.lake.table(store.TABLE)).filter(pl.col("encoder").is_in(list(encoders)))
         return encoded, rows.select("encoder", "id").n_unique()
 
 
-def unlike(place: Small, expected: Iterable[Left], stages: Sequence[str] = UP_TO_SUBSET) -> list[str]:
-    """What is wrong with a target, held against the nearest of what may be left of it; the search ends at one met."""
-    nearest: list[str] | None = None
-    for left, vectors in expected:
-        tried = Result(place.task)
+def differences(place: Small, expected: Iterable[Expected], stages: Sequence[str] = UP_TO_SUBSET) -> list[str]:
+    """Return the fewest differences of a target from an allowed result; stop at a result without differences."""
+    fewest: list[str] | None = None
+    for allowed, vectors in expected:
+        result = Result(place.task)
         try:
-            compare(tried, left, holds(place, stages), apart=["embeddings"])
-            tried.wrong += moved(vectors, vectors_of_task(place))
-        except Exception as error:  # what is damaged may fail in any way
-            tried.wrong.append(f"{type(error).__name__}: {error}"[:200])
-        if nearest is None or len(tried.wrong) < len(nearest):
-            nearest = tried.wrong
-        if not nearest:
+            compare(result, allowed, contents(place, stages), apart=["embeddings"])
+            result.wrong += vector_differences(vectors, vectors_of_task(place))
+        except Exception as error:  # a damaged lake may raise any exception
+            result.wrong.append(f"{type(error).__name__}: {error}"[:200])
+        if fewest is None or len(result.wrong) < len(fewest):
+            fewest = result.wrong
+        if not fewest:
             break
-    return nearest or []
+    return fewest or []
 
 
 def _run(place: Small) -> None:
     command = place.run("undisturbed", "select")
     if command.end():
-        raise RuntimeError(f"an undisturbed run failed: {command.error or command.said} ({command.log})")
+        raise RuntimeError(f"an undisturbed run failed: {command.error or command.last_line} ({command.log})")

@@ -1,7 +1,7 @@
-"""Source archive and wheel: built, installed where the checkout is not, and the demo run from an empty folder.
+"""Build the source archive and the wheel, install the wheel, and run the demo in an empty folder.
 
-`python -m tests.drives.wheel [--out FILE.json]`; about six minutes. The new environment has the wheel alone; what it
-depends on is taken from the environment that runs this, so nothing is downloaded. It needs hatchling.
+`python -m tests.drives.wheel [--out FILE.json]`; about six minutes. The new environment has only the wheel; its
+dependencies are imported from the present environment, so that nothing is downloaded. It needs hatchling.
 """
 
 import argparse
@@ -25,7 +25,7 @@ MUST_HOLD = ("getmore_assets/demo.yaml", "getmore_assets/py.typed", "getmore_ass
 
 
 def built(folder: Path) -> Path:
-    """Return a wheel that was built from a source archive, as an installer would from an index."""
+    """Build a wheel from a source archive, as an installer does; return its path."""
     here = Path.cwd()
     try:
         os.chdir(REPO)
@@ -40,19 +40,19 @@ def built(folder: Path) -> Path:
 
 
 def installed(wheel: Path, folder: Path) -> Path:
-    """Return the programs of a new environment that holds the wheel."""
+    """Install the wheel in a new environment; return the folder of its programs."""
     venv.create(folder, with_pip=True)
     programs = folder / "bin"
     subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", "--no-deps", str(wheel)], check=True)
     (own,) = folder.glob("lib/python*/site-packages")
     others = [place for place in sys.path if place.endswith("site-packages")]
     lines = "".join(f"{place}\n" for place in others)
-    (own / "dependencies.pth").write_text(lines)  # as paths: no .pth of theirs is read
+    (own / "dependencies.pth").write_text(lines)  # these folders' own .pth files are not read
     return programs
 
 
 def say(programs: Path, folder: Path, *arguments: str) -> str:
-    """Run a program of the new environment in a folder, without anything of this one in the environment."""
+    """Run a program of the new environment in a folder, without this environment's variables; return its output."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
     command = [str(programs / arguments[0]), *arguments[1:]]
     environment = {**kept, "PATH": f"{programs}{os.pathsep}{os.defpath}", "OMP_NUM_THREADS": "1"}
@@ -63,7 +63,7 @@ def say(programs: Path, folder: Path, *arguments: str) -> str:
 
 
 def drive(folder: Path) -> dict[str, Any]:
-    """Build, install, run; return what was seen."""
+    """Build, install and run; return the results."""
     (folder / "empty").mkdir()
     wheel = built(folder)
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -84,7 +84,7 @@ def drive(folder: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run the drive; exit code 1 where something does not hold."""
+    """Run the drive, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out

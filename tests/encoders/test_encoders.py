@@ -106,7 +106,7 @@ def test_an_adapted_encoder_is_made_once_and_brings_the_target_together(folder, 
 
 
 def test_what_is_no_model_cannot_be_adapted():
-    with pytest.raises(ValueError, match="no model that could be adapted"):
+    with pytest.raises(ValueError, match="cannot be adapted or distilled"):
         Encoder(model="lexical", adapt=Adapt())
 
 

@@ -120,7 +120,7 @@ def test_a_fit_is_kept_until_more_than_the_bound_came_however_many_steps_it_took
     assert not fits.refitted(task, Lake(task.lake))
     second = met(task, pool.head(154))  # 4 of 154 are 2.6 %
     assert second != first
-    assert fits.refitted(task, Lake(task.lake)).startswith("2.6% of the pool's rows came")
+    assert fits.refitted(task, Lake(task.lake)).startswith("2.6% of the pool's rows were added")
     assert met(task, pool.head(156)) == second
 
 
@@ -129,7 +129,7 @@ def test_with_few_rows_a_dimension_any_new_row_is_too_many(task, pool):
     first = met(wide, pool.head(150))  # 50 rows a dimension
     assert met(wide, pool.head(149)) == met(wide, pool.head(150)) == first
     assert met(wide, pool.head(151)) != first
-    assert fits.refitted(wide, Lake(wide.lake)) == "0.7% of the pool's rows came since the fit before (limit 0%)"
+    assert fits.refitted(wide, Lake(wide.lake)) == "0.7% of the pool's rows were added since the last fit (limit 0%)"
 
 
 def test_rows_that_went_keep_the_fit_and_rows_that_replaced_them_do_not(task, pool):

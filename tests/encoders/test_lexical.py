@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 from scipy.sparse.linalg import svds
 
-from getmore_assets.corpus.tokens import n_grams, telling
+from getmore_assets.corpus.tokens import content_words, n_grams
 from getmore_assets.encoders import lexical
 from getmore_assets.encoders.lexical import LexicalEncoder
 
 
 def test_counts_are_those_of_the_tokens_that_tell_and_of_their_pairs(documents):
     texts = [*documents["text"].head(300).to_list(), "", "!!!", "a b", "x = 3", "阿司匹林 抑制 COX", "one"]
-    counts, told = lexical._counts(texts), telling(pl.Series(texts)).to_list()
+    counts, told = lexical._counts(texts), content_words(pl.Series(texts)).to_list()
     assert counts.dtype == np.float32
     alike = 0
     for row, words in enumerate(told):

@@ -51,7 +51,7 @@ def test_an_id_with_several_vectors_is_an_error(table, tmp_path):
 def test_a_vector_of_another_length_than_1_is_refused_where_it_is_read(table, tmp_path, rotten):
     lake = Lake(tmp_path)
     store.add(lake, "e", ["r"], np.array([rotten], np.float32), {})
-    with pytest.raises(BadInput, match=r"1 vectors of encoder e are not of length 1, first that of r\. Heal it"):
+    with pytest.raises(BadInput, match=r"1 vectors of encoder e are not of length 1, first that of r\. Repair it"):
         store.load(lake.latest(store.TABLE), "e", ["a", "r"])
     assert store.load(lake.latest(store.TABLE), "e", ["a"]).tolist() == [[1, 0]]
 

@@ -7,13 +7,13 @@ import pytest
 from huggingface_hub import ModelCard
 
 from getmore_assets.exports import card
-from getmore_assets.exports.origin import origin
+from getmore_assets.exports.origin import origin_of
 
 
 def text(ran, stage="finetuned_model", scorecard=True, **changes):
     made = replace(ran.records.get(stage), **changes)
     shown = ran.records.get("scorecard") if scorecard is True else scorecard
-    return card.text(made, origin(ran.records, made), shown or None)
+    return card.text(made, origin_of(ran.records, made), shown or None)
 
 
 def test_it_names_selection_versions_recipe_and_runs(ran):
@@ -60,7 +60,7 @@ def test_a_scorecard_of_another_model_is_not_shown(ran, scorecard):
     made = ran.records.get("scorecard")
     other = replace(made, inputs={**made.inputs, "finetuned_model": "another"})
     said = text(ran, scorecard=None if scorecard == "none" else other)
-    assert "None has been made of this model yet." in said
+    assert "This model has no scorecard yet." in said
     assert "better than" not in said
 
 

@@ -1,13 +1,13 @@
-"""What lies in the user's folder is not overwritten, unless an export put it there."""
+"""What lies in the user's folder is not overwritten, unless an export write_outputs it there."""
 
 import pytest
 import yaml
 
 from getmore_assets.errors import BadInput
-from getmore_assets.exports.folder import LIST, Output, put
+from getmore_assets.exports.folder import LIST, Output, write_outputs
 from getmore_assets.exports.origin import Origin
 
-COMES_FROM = Origin(
+ORIGIN = Origin(
     task="tiny",
     selection_hash="0" * 32,
     selector="got-d",
@@ -24,7 +24,7 @@ COMES_FROM = Origin(
 
 
 def file(text: str) -> Output:
-    return Output("rows.jsonl", lambda path: path.write_text(text), COMES_FROM)
+    return Output("rows.jsonl", lambda path: path.write_text(text), ORIGIN)
 
 
 def model(text: str) -> Output:
@@ -32,21 +32,24 @@ def model(text: str) -> Output:
         (path / "deep").mkdir(parents=True)
         (path / "deep" / "weights").write_text(text)
 
-    return Output("model", write, COMES_FROM)
+    return Output("model", write, ORIGIN)
 
 
 def refused(folder, *outputs) -> str:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(BadInput) as refusal:
-        put(folder, outputs)
+        write_outputs(folder, outputs)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     return str(refusal.value)
 
 
 def test_an_export_is_replaced_by_the_next_and_listed_with_what_it_comes_from(tmp_path):
     folder = tmp_path / "a" / "b"
-    assert put(folder, [file("one"), model("one")]) == {"rows.jsonl": folder / "rows.jsonl", "model": folder / "model"}
-    put(folder, [file("two"), model("two")])
+    assert write_outputs(folder, [file("one"), model("one")]) == {
+        "rows.jsonl": folder / "rows.jsonl",
+        "model": folder / "model",
+    }
+    write_outputs(folder, [file("two"), model("two")])
     assert (folder / "rows.jsonl").read_text() == (folder / "model" / "deep" / "weights").read_text() == "two"
     listed = yaml.safe_load((folder / LIST).read_text())
     assert listed["rows.jsonl"]["comes_from"]["tables"] == {"raw_corpus": 4}
@@ -59,7 +62,7 @@ def test_what_no_export_wrote_is_kept(tmp_path):
     (tmp_path / "notes.txt").write_text("mine too")
     assert "is there, and no export wrote it" in refused(tmp_path, file("one"), model("one"))
     (tmp_path / "rows.jsonl").unlink()
-    put(tmp_path, [file("one")])
+    write_outputs(tmp_path, [file("one")])
     assert (tmp_path / "notes.txt").read_text() == "mine too"
 
 
@@ -71,15 +74,15 @@ def test_a_link_is_not_followed(tmp_path):
     assert "no export wrote it" in refused(folder, file("one"))
     (folder / "rows.jsonl").unlink()
     (folder / ".rows.jsonl.partial").symlink_to(outside)
-    put(folder, [file("one")])
+    write_outputs(folder, [file("one")])
     assert outside.read_text() == "mine"
 
 
 def test_what_was_changed_since_is_kept(tmp_path):
-    put(tmp_path, [file("one"), model("one")])
+    write_outputs(tmp_path, [file("one"), model("one")])
     (tmp_path / "rows.jsonl").write_text("one and mine")
     assert "was changed after it was exported" in refused(tmp_path, file("two"))
-    put(tmp_path, [model("two")])  # the other output is nobody else's
+    write_outputs(tmp_path, [model("two")])  # the other output is nobody else's
     (tmp_path / "model" / "checkpoint").write_text("mine")
     assert "was changed after it was exported" in refused(tmp_path, model("three"))
     (tmp_path / LIST).write_text("- mine")
@@ -87,7 +90,7 @@ def test_what_was_changed_since_is_kept(tmp_path):
 
 
 def test_an_export_that_is_cut_off_can_be_done_again(tmp_path, monkeypatch):
-    put(tmp_path, [file("one"), model("one")])
+    write_outputs(tmp_path, [file("one"), model("one")])
 
     def cut_off(self, target):
         if self.name == ".model.partial":
@@ -97,8 +100,8 @@ def test_an_export_that_is_cut_off_can_be_done_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(type(tmp_path), "rename", cut_off)
         with pytest.raises(KeyboardInterrupt):
-            put(tmp_path, [file("two"), model("two")])
-    put(tmp_path, [file("three"), model("three")])
+            write_outputs(tmp_path, [file("two"), model("two")])
+    write_outputs(tmp_path, [file("three"), model("three")])
     assert (tmp_path / "rows.jsonl").read_text() == (tmp_path / "model" / "deep" / "weights").read_text() == "three"
     assert sorted(path.name for path in tmp_path.iterdir()) == [LIST, "model", "rows.jsonl"]
 
@@ -108,7 +111,7 @@ def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path):
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    said = refused(tmp_path, file("one"), Output("large", half, COMES_FROM))
+    said = refused(tmp_path, file("one"), Output("large", half, ORIGIN))
     assert "cannot be written to (No space left on device)" in said
     assert not list(tmp_path.iterdir())
 
@@ -116,4 +119,4 @@ def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path):
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(BadInput, match="cannot be written to"):
-        put(tmp_path / "out", [file("one")])
+        write_outputs(tmp_path / "out", [file("one")])

@@ -151,7 +151,7 @@ def test_where_nothing_was_made_it_says_what_to_run(sources, tmp_path, one, verb
 )
 def test_what_was_made_with_other_settings_is_not_passed_off(ran, tmp_path, change, one, part):
     said = refused(load_task(ran.file, [change]), [one], tmp_path / "out")
-    assert f"was made with another `{part}`" in said
+    assert f"was materialized with another `{part}`" in said
     assert export(load_task(ran.file, ["seeds=7"]), ["parquet"], tmp_path / "out")
 
 

@@ -76,7 +76,7 @@ def test_the_same_data_set_can_be_looked_at_in_a_folder_first(ran, tmp_path):
     [
         (["hub", "finetuned_model"], "hf://someone/rows", "one data set or one model"),
         (["parquet"], "hf://someone/rows", "one data set or one model"),
-        (["hub"], "hf://rows", "names no repository of the hub"),
+        (["hub"], "hf://rows", "does not name a repository of the hub"),
     ],
 )
 def test_what_is_no_repository_is_refused(ran, hub, formats, to, said):

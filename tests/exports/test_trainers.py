@@ -8,14 +8,14 @@ import yaml
 
 from getmore_assets.corpus.shapes import shape_of
 from getmore_assets.errors import BadInput
-from getmore_assets.exports.trainers import TRAINERS, Described
+from getmore_assets.exports.trainers import TRAINERS, RowFile
 from tests.corpus.test_shapes import ANSWER, CHAT, SHAREGPT
 
 FILE = Path("out/selected.jsonl")
 
 
-def described(texts, row, name="t", file=FILE):
-    return Described(name, file, shape_of(texts, [row]))
+def described(texts, row, name="t", path=FILE):
+    return RowFile(name, path, shape_of(texts, [row]))
 
 
 def block(trainer, texts, row, **more):
@@ -117,9 +117,9 @@ def test_axolotl_is_told_the_kind_of_prompt(texts, row, settings):
 
 def test_trl_is_told_the_columns_and_the_reader_of_the_form_its_rows_have():
     for form, loader in (("jsonl", "json"), ("parquet", "parquet")):
-        file = FILE.with_suffix(f".{form}")
-        (found,) = block("trl", ["messages"], {"messages": CHAT, "tools": []}, file=file)["datasets"]
-        assert found == {"path": loader, "data_files": str(file), "split": "train", "columns": ["messages", "tools"]}
+        path = FILE.with_suffix(f".{form}")
+        (found,) = block("trl", ["messages"], {"messages": CHAT, "tools": []}, path=path)["datasets"]
+        assert found == {"path": loader, "data_files": str(path), "split": "train", "columns": ["messages", "tools"]}
     assert (
         "TRL has no trainer for these columns (talk)"
         in TRAINERS["trl"]([described(["talk"], {"talk": CHAT})])["trl.yaml"]
@@ -138,7 +138,7 @@ def test_trl_is_told_the_columns_and_the_reader_of_the_form_its_rows_have():
     ],
 )
 def test_rows_that_a_trainer_has_no_format_for_are_refused(trainer, texts, row):
-    with pytest.raises(BadInput, match=f"format {trainer}: takes no rows that are made of `"):
+    with pytest.raises(BadInput, match=f"format {trainer}: does not read rows of `"):
         TRAINERS[trainer]([described(texts, row)])
 
 

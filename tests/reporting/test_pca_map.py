@@ -29,8 +29,8 @@ def test_the_plane_is_that_of_the_largest_variance():
     assert laid_out.pool.shape == (40, 2)
     assert laid_out.target.shape == (20, 2)
     assert laid_out.picks.shape == (5, 2)
-    assert laid_out.held[0] > laid_out.held[1]
-    assert sum(laid_out.held) > 0.99
+    assert laid_out.explained[0] > laid_out.explained[1]
+    assert sum(laid_out.explained) > 0.99
     # Distances within the plane are kept.
     apart = np.linalg.norm(laid_out.picks[0] - laid_out.picks[1])
     assert apart == pytest.approx(np.linalg.norm(flat[0] - flat[1]), rel=0.02)

@@ -15,7 +15,7 @@ import pytest
 
 from getmore_assets.config import Task
 from getmore_assets.corpus.reading import SourceCounts
-from getmore_assets.defs.asset_metadata import materialisation
+from getmore_assets.defs.asset_metadata import materialize_result
 from getmore_assets.records import STAGE_NAMES
 from getmore_assets.reporting import evidence, plain, report, rows, tables, verdict
 from getmore_assets.reporting.curves import Curve
@@ -51,7 +51,7 @@ def parts(ran):
     task = Task.model_validate(ran.fields)
     return {
         "task": task,
-        "made": made,
+        "records": made,
         "evidence": evidence.read(task, made),
         "scores": last.table_ref().scan().collect(),
         "curves": [Curve("labels", "labelled rows of the target", CURVE, "labels saved: none")],
@@ -76,7 +76,7 @@ def test_the_page_holds_its_parts_the_verdict_first(page, ran, parts):
     assert len([title for title in drawn if title.startswith("Loss of")]) == 3
     for said in ran.printed["verdict"]:
         assert said in page.text
-    records = parts["made"]
+    records = parts["records"]
     gains = verdict.gains(parts["scores"], "got-d")
     kind, _ = verdict.headline(gains, "got-d")
     for step in next_steps(parts["task"], gains, [], kind):
@@ -91,12 +91,12 @@ def test_the_page_holds_its_parts_the_verdict_first(page, ran, parts):
 
 def test_what_was_read_of_each_source_is_told_and_left_away_where_no_record_holds_it(page, ran, parts, tmp_path):
     fields = ["candidates.0", "target.train", "target.validation", "target.test"]
-    pool, target = (parts["made"][name] for name in ("raw_corpus", "target_data"))
+    pool, target = (parts["records"][name] for name in ("raw_corpus", "target_data"))
     lineage = dg.TableColumnLineage({})
     shown = [
         one
         for made in (pool, target)
-        for one in materialisation(made, "materialized", lineage).metadata["sources"].data
+        for one in materialize_result(made, "materialized", lineage).metadata["sources"].data
     ]
     assert [told["field"] for told in shown] == fields
     assert [told["rows"] for told in shown] == [1200, 120, 40, 80]
@@ -107,9 +107,9 @@ def test_what_was_read_of_each_source_is_told_and_left_away_where_no_record_hold
         assert all(cell in page.text for cell in row)
     before = {
         name: replace(record, facts={fact: of for fact, of in record.facts.items() if fact != "sources"})
-        for name, record in parts["made"].items()
+        for name, record in parts["records"].items()
     }
-    old = Page(report.write(tmp_path / "old.html", **{**parts, "made": before}).read_text("utf-8"))
+    old = Page(report.write(tmp_path / "old.html", **{**parts, "records": before}).read_text("utf-8"))
     assert table.said in page.text
     assert table.said not in old.text
 
@@ -179,7 +179,7 @@ def attacked(parts, tmp_path_factory):
     ids = [id_ for group in groups for id_ in group.rows["id"]]
     texts = {id_: HOSTILE[at % count] for at, id_ in enumerate(ids)}
     excluded = pl.DataFrame({"stage": "domain_triage", "reason": [f"too far {text}" for text in HOSTILE]})
-    triage = parts["made"]["domain_triage"]
+    triage = parts["records"]["domain_triage"]
     domains = [
         {"nearness": at, "rows": 9, "domain": name, "sampled": 9, "distance": 1.0 + at, "kept": True}
         for at, name in enumerate(HOSTILE)
@@ -192,7 +192,8 @@ def attacked(parts, tmp_path_factory):
         | {
             "task": task.model_copy(update={"selection": task.selection.model_copy(update={"name": called})}),
             "evidence": replace(found, judged=renamed, groups=groups, texts=texts, near=texts, excluded=excluded),
-            "made": parts["made"] | {"domain_triage": replace(triage, facts={**triage.facts, "domains": domains})},
+            "records": parts["records"]
+            | {"domain_triage": replace(triage, facts={**triage.facts, "domains": domains})},
             "scores": parts["scores"].with_columns(chosen),
             "curves": [replace(parts["curves"][0], points={called: CURVE["got-d"]}, said=HOSTILE[0])],
         },
@@ -245,5 +246,5 @@ def test_a_classifiers_training_says_how_often_it_was_right_epoch_by_epoch(tmp_p
     made["finetuned_model"] = SimpleNamespace(facts={"curve": points})
     drawings = report._Drawings(str(tmp_path))
     report._of_training(drawings, made)
-    (drawn,) = drawings.made.values()
+    (drawn,) = drawings.figures.values()
     assert "Right on validation, epoch by epoch: 12.5%, 25.0%; the best was kept." in drawn["caption"]

@@ -32,8 +32,8 @@ def test_the_weight_that_changed_is_the_total_variation():
         (Drift(rows=0.5, distance=0.1), 0.4, 0.05, True),
     ],
 )
-def test_the_gate_lets_pass_what_all_that_is_set_lets_pass(gate, rows, distance, passes):
-    assert gate.lets_pass(rows, distance) is passes
+def test_the_gate_allows_what_all_that_is_set_allows(gate, rows, distance, passes):
+    assert gate.allows(rows, distance) is passes
 
 
 def chosen(ids: str, domains: str) -> pl.DataFrame:

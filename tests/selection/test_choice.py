@@ -14,7 +14,7 @@ def tables(monkeypatch):
     """A hundred candidates, without texts and target."""
     ids = [f"{i:032x}" for i in range(100)]
     monkeypatch.setattr(choice.pool, "texts_of", lambda _table, _task, ids: ids)
-    monkeypatch.setattr(choice, "destinations", lambda *given: ([[] for _ in given[-1]], []))
+    monkeypatch.setattr(choice, "nearest_targets_of", lambda *given: ([[] for _ in given[-1]], []))
     rows = pl.DataFrame({"id": ids, "source": "s", "domain": "d", "n_tokens": 5})
     reasons = dict.fromkeys(("origin", "stage", "reason"), "id")
     found = Candidates(rows.lazy().with_columns(out=pl.lit(False), **reasons))

@@ -12,7 +12,7 @@ from getmore_assets.lake import Lake, TableRef
 from getmore_assets.selection import contrast, explain, quotas, race, rounds, trials
 from getmore_assets.selection.context import SelectionContext, Tables
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import NotConvergedError, solve
 from tests.transport.problems import points
 
@@ -46,7 +46,7 @@ def lake(tmp_path):
 def ground_of(lake, work, **settings):
     task = Task(name="t", candidates=[{"path": "p.parquet"}], target={"train": "t.jsonl"}, **settings)
     made = {name: lake.latest(name) or TableRef("none", 0) for name in (field.name for field in fields(Tables))}
-    epsilon = task.transport.epsilon * pose(X, Y[:M]).mean_cost
+    epsilon = task.transport.epsilon * build_problem(X, Y[:M]).mean_cost
     context = SelectionContext(task, lake, Tables(**made), "e", epsilon, None, work)
     vars(context)["eligible"] = pl.DataFrame({"id": CANDIDATES, "n_tokens": np.arange(N) % 7 + 1})
     return context
@@ -56,9 +56,9 @@ def test_a_point_that_a_drifted_target_gained_starts_at_the_g_of_the_nearest_old
     came = f"d1{'f' * 30}"
     store.add(lake, "e", [came], Y[7:8], {})
     lake.replace("target_data", target([*TRAIN[3:], came]), {"target": "t"}, {})
-    lets_pass = ground_of(lake, tmp_path, drift={"rows": 0.3})
-    assert lets_pass.points["id"].to_list() == [*TRAIN[3:], came]
-    assert lets_pass.points["potential"].to_list() == pytest.approx([*(0.01 * at for at in range(3, M)), 0.07])
+    allows = ground_of(lake, tmp_path, drift={"rows": 0.3})
+    assert allows.points["id"].to_list() == [*TRAIN[3:], came]
+    assert allows.points["potential"].to_list() == pytest.approx([*(0.01 * at for at in range(3, M)), 0.07])
     with pytest.raises(LookupError, match="1 of 18 target rows have no potential"):
         _ = ground_of(lake, tmp_path).points
 
@@ -79,14 +79,14 @@ def test_all_that_is_solved_on_a_ground_has_the_tasks_relaxation(lake, tmp_path,
     context = ground_of(lake, tmp_path, transport=asked)
     if given_in == "absolute":
         object.__setattr__(context, "epsilon", 0.1)
-    unit = pose(X, Y[:M]).mean_cost if given_in == "relative" else 1.0
+    unit = build_problem(X, Y[:M]).mean_cost if given_in == "relative" else 1.0
     object.__setattr__(context, "relaxation", 0.05 * unit)  # as the record of the potentials says
     plan = rounds.plan_of(context)
     assert plan.relaxation == pytest.approx(0.05 * unit)
     part, _ = quotas.parts(context, Quotas())[0]
-    alone = solve(CpuPass(pose(X, Y[:M:2])), context.epsilon, tolerance=1e-4, relaxation=0.05 * unit)
+    alone = solve(CpuPass(build_problem(X, Y[:M:2])), context.epsilon, tolerance=1e-4, relaxation=0.05 * unit)
     np.testing.assert_allclose(part.f, alone.f, atol=1e-3)
-    fled = pose(X, Y[M:])
+    fled = build_problem(X, Y[M:])
     its = fled.mean_cost if given_in == "relative" else 1.0
     away, _ = contrast.potentials(context)
     expected = solve(CpuPass(fled), 0.1 * its, tolerance=1e-4, relaxation=0.05 * its)

@@ -306,7 +306,7 @@ def test_a_row_of_train_says_whether_it_is_in_train_or_why_it_was_taken_out(leak
 @pytest.mark.parametrize("piece", ["café", "Straße", "ガラス", "한국"])
 def test_a_piece_of_a_text_is_found_in_any_unicode_form(piece, form):
     rows = pl.DataFrame({"id": ["a", "b"], "text": ["nothing of it", clean(f"a text with {piece} in it")]})
-    assert explain._called(rows.lazy(), unicodedata.normalize(form, piece))["id"].to_list() == ["b"]
+    assert explain._matching(rows.lazy(), unicodedata.normalize(form, piece))["id"].to_list() == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_a_row_is_found_by_its_id_then_its_text_then_a_piece(name, found):
         "lines": "one\ntwo three",
     }
     frame = pl.DataFrame({"id": list(rows), "text": [clean(text) for text in rows.values()]})
-    assert explain._called(frame.lazy(), name)["id"].to_list() == found
+    assert explain._matching(frame.lazy(), name)["id"].to_list() == found
 
 
 def test_a_name_that_several_rows_of_the_target_have_or_none_is_refused(leaking):

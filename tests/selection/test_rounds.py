@@ -6,7 +6,7 @@ import pytest
 from getmore_assets.selection import rounds
 from getmore_assets.selection.gradient import calibrated_gradient
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import NotConvergedError, solve
 from tests.transport.problems import points, weights
 
@@ -26,7 +26,7 @@ def modes(counts, seed):
 def four():
     x, mode = modes([int(N * share) for share in SHARES], 0)
     y, _ = modes([60] * 4, 1)
-    epsilon = 0.05 * pose(x, y).mean_cost
+    epsilon = 0.05 * build_problem(x, y).mean_cost
     return rounds.Plan(x, y, np.full(240, 1 / 240), np.ones(N), epsilon, None, 300, 256), mode
 
 
@@ -84,14 +84,14 @@ def test_damping_puts_copies_off(four):
 def test_a_row_is_picked_once_even_where_a_round_looks_at_all_that_are_left(damping):
     x, y = points(40, 4, 0), points(10, 4, 1, 0.5)
     x[15:] = x[15]  # so that what is left is alike, and what is taken is not
-    plan = rounds.Plan(x, y, np.full(10, 0.1), np.ones(40), 0.05 * pose(x, y).mean_cost, None, 300, 256)
+    plan = rounds.Plan(x, y, np.full(10, 0.1), np.ones(40), 0.05 * build_problem(x, y).mean_cost, None, 300, 256)
     order = rounds.pick(plan, np.ones(40), 20, 2, 0.9, damping=damping).order
     assert len(order) == len(set(order)) == 20
 
 
 @pytest.mark.parametrize("damping", [0.2, 0.7])
 def test_damping_takes_what_it_would_take_if_it_looked_at_every_row(monkeypatch, damping):
-    monkeypatch.setattr(rounds, "_SPARE", 100)
+    monkeypatch.setattr(rounds, "_CONSIDERED", 100)
     x, price = points(300, 4, 5), np.random.default_rng(6).integers(1, 9, 300).astype(float)
     ranked = np.random.default_rng(7).permutation(300)[:250]
     kept, waits = [], []
@@ -129,20 +129,20 @@ def test_the_same_order_every_time_and_a_bonus_moves_it(four):
 @pytest.fixture
 def small():
     x, y, b = points(600, 8, 0), points(30, 8, 1, 0.5), weights(30, 2)
-    return rounds.Plan(x, y, b, np.ones(600), 0.05 * pose(x, y, b).mean_cost, None, 300, 256)
+    return rounds.Plan(x, y, b, np.ones(600), 0.05 * build_problem(x, y, b).mean_cost, None, 300, 256)
 
 
 def test_every_round_and_the_distance_allow_for_what_the_task_relaxes(small):
     relaxed = replace(small, relaxation=0.05)
     picks = np.arange(50)
-    problem = pose(small.x, small.y, small.b, relaxed.weights(picks, 0.5))
+    problem = build_problem(small.x, small.y, small.b, relaxed.weights(picks, 0.5))
     expected = solve(CpuPass(problem), small.epsilon, relaxation=0.05)
     for start in (None, expected.g):
         found = relaxed.solve(picks, 0.5, start, 1e-3)
         assert found.dual == pytest.approx(expected.dual, abs=1e-3)
         np.testing.assert_allclose(found.f, expected.f, atol=2e-3)
         assert found.dual < small.solve(picks, 0.5, None, 1e-3).dual - 0.01
-    known = solve(CpuPass(pose(small.x, small.y, small.b)), small.epsilon, relaxation=0.05)
+    known = solve(CpuPass(build_problem(small.x, small.y, small.b)), small.epsilon, relaxation=0.05)
     _, _, distance = replace(relaxed, known=(known.g, known.f)).potentials(np.zeros(0, np.int64), 0.0, None)
     assert distance == pytest.approx(known.dual, abs=1e-6)
 

@@ -33,7 +33,7 @@ def test_a_selector_takes_its_own_settings_and_refuses_all_others(name, setting)
     if setting in KINDS[name].settings:
         assert getattr(Selector.model_validate(fields), setting) is not None
     else:
-        with pytest.raises(ValueError, match=rf"`{name}` (has no `{setting}`|does not look at the target)"):
+        with pytest.raises(ValueError, match=rf"`{name}` (has no `{setting}`|does not read the target)"):
             Selector.model_validate(fields)
 
 

@@ -21,11 +21,11 @@ def asked(sources, tmp_path, monkeypatch):
     ]
     fields = task_fields(sources, tmp_path / "lake", compare=compare, curves={"budgets": [0.5]}, seeds=3)
     task, found = Task.model_validate(fields), {}
-    monkeypatch.setattr(comparison, "_asked", lambda _job, selector, words: (selector, words))
-    monkeypatch.setattr(comparison, "rankings", lambda _job, made: found.setdefault("made", made))
+    monkeypatch.setattr(comparison, "_request", lambda _context, selector, words: (selector, words))
+    monkeypatch.setattr(comparison, "rank", lambda _context, made: found.setdefault("made", made))
     monkeypatch.setattr(comparison, "_head", lambda _made: pl.DataFrame({"id": ["1"]}))
     chosen = SimpleNamespace(facts=NO_SELECTION | {"n_tokens": 1000})
-    return comparison._smaller(SimpleNamespace(task=task, inputs={"selected_subset": chosen})), found["made"]
+    return comparison._smaller_subsets(SimpleNamespace(task=task, inputs={"selected_subset": chosen})), found["made"]
 
 
 def test_a_selector_that_plans_and_draws_draws_anew_for_each_seed_on_smaller_budgets_too(asked):

@@ -78,4 +78,4 @@ def test_a_target_that_changes_leaves_the_base_and_the_pool(ran, tmp_path):
 def test_a_model_that_is_not_here_is_named_and_not_fetched(ran):
     task = load_task(ran.file, ["base_model.model=nobody/nothing"])
     assert absent(task) == {"base_model.model": "nobody/nothing"}
-    assert "base_model.model is not here" in stage_statuses(task)["base_model"].why
+    assert "base_model.model is not on this machine" in stage_statuses(task)["base_model"].why

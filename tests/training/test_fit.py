@@ -8,6 +8,7 @@ from getmore_assets.config import Small, Training
 from getmore_assets.training import fit as fitting
 from getmore_assets.training import language_models
 from getmore_assets.training.blocks import Blocks
+from getmore_assets.training.losses import losses
 
 
 class Killed(Exception):
@@ -60,14 +61,21 @@ def test_a_training_that_was_cut_off_goes_on(documents, tmp_path, monkeypatch):
 def test_random_numbers_go_on_in_another_number_of_processes(were, wanted, tmp_path):
     checkpoint = tmp_path / "checkpoint-20"
     checkpoint.mkdir()
-    (checkpoint / "trainer_state.json").write_text("{}")
+    for name in ("trainer_state.json", "optimizer.safetensors"):
+        (checkpoint / name).write_text("{}")
     for name in {were, "rng_state_2.pth"}:
         torch.save({"cpu": torch.random.get_rng_state()}, checkpoint / name)
     (checkpoint / "rng_state_1.pth").write_bytes((checkpoint / were).read_bytes()[:-30])  # killed while it was written
     assert fitting._last_whole_checkpoint(tmp_path) == str(checkpoint)
     assert (checkpoint / wanted).read_bytes() == (checkpoint / were).read_bytes()
     kept = {path.name for path in checkpoint.iterdir()}
-    assert kept == {"trainer_state.json", "rng_state.pth", "rng_state_0.pth", "rng_state_2.pth"}
+    assert kept == {
+        "trainer_state.json",
+        "optimizer.safetensors",
+        "rng_state.pth",
+        "rng_state_0.pth",
+        "rng_state_2.pth",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +134,17 @@ def test_a_masked_model_is_watched_with_the_same_masks_each_epoch(in_blocks, tmp
     losses = [point["eval_loss"] for point in done.curve if "eval_loss" in point]
     assert len(losses) == 3
     assert losses == pytest.approx([losses[0]] * 3, abs=1e-5)
+
+
+def test_a_model_is_evaluated_in_float32_after_a_training_in_bfloat16(documents, tmp_path):
+    texts = documents["text"].head(20).to_list()
+    model, tokenizer = language_models.new_small(
+        Small(layers=1, width=32, heads=2, vocabulary=400), "causal", texts, 32
+    )
+    recipe = Training(batch_size=8, max_length=32, dtype="bfloat16")
+    collate = language_models.collator(tokenizer, "causal")
+    fitting.fit(model, Blocks(texts, tokenizer, 32, 16), recipe, 0, tmp_path / "work", collate, name="test")
+    language_models.save(model, tokenizer, tmp_path / "model")
+    again, _, _ = language_models.load(tmp_path / "model", "causal")
+    trained, loaded = (losses(one, tokenizer, "causal", texts[:4], 32).nats for one in (model, again))
+    assert trained.tolist() == loaded.tolist()

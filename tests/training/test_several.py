@@ -1,7 +1,8 @@
-"""A training in two processes under torchrun (gloo) is the training in one."""
+"""A training in two processes under torchrun (gloo), on one node or two, is the training in one."""
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.launch import launch
+from getmore_assets.nodes import Nodes
 from getmore_assets.training import language_models
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.workers.contracts import Contract, Worker
@@ -105,9 +107,30 @@ def require_same(given: Given, one: tuple[dict[str, Any], Path], other: tuple[di
         assert again == pytest.approx(point, abs=CLOSE)
 
 
-def test_two_processes_warm_up_as_one_does(given, alone):
-    together = given.train(WARM_UP, "together", 2)
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_two_nodes_of_one_process_warm_up_as_one_does(given, alone, monkeypatch):
+    """The other node is a program of its own, which is called by a file in the lake."""
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")  # both are this machine
+    launched = {"train": {"nnodes": 2, "rdzv_endpoint": f"127.0.0.1:{free_port()}"}}
+    file = given.root / "nodes.yaml"
+    file.write_text(json.dumps({**given.task.model_dump(mode="json", exclude_unset=True), "launch": launched}))
+    spec, _ = given.spec(WARM_UP, "nodes", launch=launched)
+    work = Lake(given.task.lake).folder("work", "nodes")
+    other = subprocess.Popen([sys.executable, "-m", "getmore_assets.workers.node", str(file)])
+    try:
+        nodes = Nodes(*spec.task.launch.train.nodes)
+        answer = launch(WARM_UP, spec.model_copy(update={"work": work}), work, 1, nodes=nodes)
+    finally:
+        other.terminate()
+        other.wait()
+    together = answer.given(), spec.folder
     require_same(given, alone, together)
+    assert not list(work.parent.glob("nodes-*.json"))
     assert {name: together[0][name] for name in ("blocks", "tokens", "rows")} == {
         name: alone[0][name] for name in ("blocks", "tokens", "rows")
     }
@@ -122,7 +145,7 @@ def test_two_processes_fine_tune_as_one_does(given):
 
 
 def test_two_processes_compare_as_one_does_also_where_a_race_and_its_winner_chose_alike(given):
-    """Both have one result: each process must train for both, or for neither."""
+    """Both have one result: each process must train for both, or for neither. Weights are sharded."""
     scored = []
     for processes in (1, 2):
         work = given.root / f"compared-{processes}"
@@ -138,7 +161,11 @@ def test_two_processes_compare_as_one_does_also_where_a_race_and_its_winner_chos
             for name in ("race", "knn")
         ]
         runs.append({"selector": "none", "seed": 0, "warms": None, "labels": 20, "result": work / "none.json"})
-        spec, _ = given.spec(COMPARE, work.name, finetune={**given.task.finetune.model_dump(), "epochs": 1})
+        launched = {"train": {"processes": processes, "strategy": "fsdp"}}
+        exact = {"dtype": "float32"}  # with shards, products in bfloat16 are rounded elsewhere
+        recipes = {"warmup": {**given.task.warmup.model_dump(), **exact}}
+        recipes["finetune"] = {**given.task.finetune.model_dump(), **exact, "epochs": 1}
+        spec, _ = given.spec(COMPARE, work.name, launch=launched, **recipes)
         asked = CompareSpec(**{**spec.model_dump(), "runs": runs})
         assert launch(COMPARE, asked, work, processes).runs == 3
         scored.append([json.loads((work / name).read_text())["perplexity"] for name in ("one.json", "none.json")])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import Cost, pose
+from getmore_assets.transport.problem import Cost, build_problem
 from getmore_assets.transport.solver import Solution, solve
 
 
@@ -27,7 +27,7 @@ def weights(n: int, seed: int) -> np.ndarray:
 
 
 def solved(x, y, b=None, relative=0.1, a=None, cost="unit", **options) -> Solution:
-    problem = pose(x, y, b, a, cost)
+    problem = build_problem(x, y, b, a, cost)
     return solve(CpuPass(problem), relative * problem.mean_cost, **options)
 
 

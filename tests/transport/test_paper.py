@@ -3,7 +3,7 @@ import pytest
 
 from getmore_assets.transport.paper import solve_as_published
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import NotConvergedError
 from tests.transport.problems import centred, costs, points, solved
 
@@ -30,7 +30,7 @@ def published(x, y, epsilon, momentum, threshold):
 @pytest.mark.parametrize(("momentum", "threshold"), [(1.3, 0.1), (1.0, 0.01), (1.2, 0.05)])
 def test_it_is_the_published_loop(momentum, threshold):
     x, y = points(300, 6, 0) * np.float32(1.5), points(25, 6, 1, 0.4)
-    problem = pose(x, y, cost="sqeuclidean")
+    problem = build_problem(x, y, cost="sqeuclidean")
     found = solve_as_published(CpuPass(problem), 0.1, momentum=momentum, threshold=threshold)
     g, iterations = published(x, y, 0.1, momentum, threshold)
     assert len(found.history) == iterations
@@ -39,11 +39,13 @@ def test_it_is_the_published_loop(momentum, threshold):
 
 def test_converged_it_agrees_with_the_solver():
     x, y = points(300, 6, 0), points(25, 6, 1, 0.4)
-    problem = pose(x, y)
+    problem = build_problem(x, y)
     found = solve_as_published(CpuPass(problem), 0.1 * problem.mean_cost, momentum=1.0, threshold=1e-5)
     np.testing.assert_allclose(centred(found.f), centred(solved(x, y, tolerance=1e-6).f), atol=1e-4)
 
 
 def test_it_says_when_it_does_not_converge():
     with pytest.raises(NotConvergedError, match=r"transport\.max_passes"):
-        solve_as_published(CpuPass(pose(points(300, 6, 0), points(25, 6, 1))), 0.01, threshold=1e-4, max_passes=5)
+        solve_as_published(
+            CpuPass(build_problem(points(300, 6, 0), points(25, 6, 1))), 0.01, threshold=1e-4, max_passes=5
+        )

@@ -4,7 +4,7 @@ import torch
 from getmore_assets.errors import BadInput
 from getmore_assets.transport.passes.cpu import CpuPass, tile_rows
 from getmore_assets.transport.plan import calibrate, require_room
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from tests.transport.problems import points
 
 CPU = torch.device("cpu")
@@ -22,7 +22,7 @@ def test_what_cannot_fit_is_refused_with_the_setting_that_would(tmp_path):
 
 
 def test_a_plan_is_of_this_device():
-    problem = pose(points(20_000, 64, 0), points(500, 64, 1))
+    problem = build_problem(points(20_000, 64, 0), points(500, 64, 1))
     plan = calibrate(CpuPass(problem), 0.05 * problem.mean_cost, 10.0)
     assert plan.tile_rows == tile_rows(500)
     assert 0 < plan.seconds_per_pass < 20

@@ -28,5 +28,5 @@ def test_a_file_that_is_cut_off_says_so(tmp_path):
 @pytest.mark.parametrize("x", [np.ones((4, 3)), np.ones(4, np.float32), np.asfortranarray(np.ones((4, 3), np.float32))])
 def test_other_files_are_refused(x, tmp_path):
     np.save(tmp_path / "x.npy", x)
-    with pytest.raises(ValueError, match="wanted float32"):
+    with pytest.raises(ValueError, match="expected float32"):
         NpyFile(tmp_path / "x.npy")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from getmore_assets.selection.gradient import calibrated_gradient
 from getmore_assets.transport import solver
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.solver import NotConvergedError, solve
 from tests.transport.problems import centred, costs, points, solved, weights
@@ -99,7 +99,7 @@ def test_the_order_of_rows_does_not_matter(seed):
 
 
 def test_the_same_rows_come_first_at_any_tile_size_and_thread_count():
-    problem = pose(points(20_000, 24, 11), points(90, 24, 12, 0.3))
+    problem = build_problem(points(20_000, 24, 11), points(90, 24, 12, 0.3))
     firsts = {
         frozenset(np.argsort(solve(CpuPass(problem, threads, rows), 0.05 * problem.mean_cost).f, kind="stable")[:1000])
         for threads, rows in ((1, None), (2, None), (5, 16), (2, 112), (1, 1024))
@@ -108,7 +108,7 @@ def test_the_same_rows_come_first_at_any_tile_size_and_thread_count():
 
 
 def test_any_number_of_threads_gives_the_same_bits(problem):
-    posed = pose(*problem)
+    posed = build_problem(*problem)
     one, two = (solve(CpuPass(posed, threads), 0.05 * posed.mean_cost) for threads in (1, 3))
     assert np.array_equal(one.f, two.f)
     assert np.array_equal(one.g, two.g)
@@ -130,7 +130,7 @@ def test_the_error_that_is_returned_is_that_of_the_plan_in_float64(problem):
 def test_a_solve_goes_on_exactly_where_it_stopped(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(solver, "_SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(solver, "FIRST_SAMPLE", 64)
-    posed = pose(*problem)
+    posed = build_problem(*problem)
     tiles, epsilon, passes = CpuPass(posed), 0.02 * posed.mean_cost, 0
     whole = solve(tiles, epsilon, tolerance=1e-5, max_passes=2000)
 
@@ -140,8 +140,8 @@ def test_a_solve_goes_on_exactly_where_it_stopped(problem, tmp_path, monkeypatch
         def __call__(self, *arguments):
             return self.counted(tiles, *arguments)
 
-        def rough(self, *arguments):
-            return self.counted(tiles.rough, *arguments)
+        def low_precision(self, *arguments):
+            return self.counted(tiles.low_precision, *arguments)
 
         def counted(self, sweep, *arguments):
             nonlocal passes
@@ -159,7 +159,7 @@ def test_a_solve_goes_on_exactly_where_it_stopped(problem, tmp_path, monkeypatch
 
 
 def test_rough_passes_come_before_precise_ones_and_never_last():
-    problem = pose(points(30_000, 24, 11), points(90, 24, 12, 0.3))
+    problem = build_problem(points(30_000, 24, 11), points(90, 24, 12, 0.3))
     tiles, made = CpuPass(problem), []
 
     class Watched:
@@ -170,9 +170,9 @@ def test_rough_passes_come_before_precise_ones_and_never_last():
             made.append(("precise", arguments[2]))
             return tiles(*arguments)
 
-        def rough(self, *arguments):
+        def low_precision(self, *arguments):
             made.append(("rough", arguments[2]))
-            return tiles.rough(*arguments)
+            return tiles.low_precision(*arguments)
 
     watched = Watched()
     found = solve(watched, 0.05 * problem.mean_cost)
@@ -255,7 +255,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_points_are_solved(name):
     x, y = HOSTILE[name]
-    problem = pose(x, y)
+    problem = build_problem(x, y)
     found = solve(CpuPass(problem), max(0.1 * problem.mean_cost, 0.01), tolerance=1e-4, max_passes=3000)
     assert np.isfinite(found.f).all()
     assert found.error <= 1e-4
@@ -267,7 +267,7 @@ def test_weights_of_zero_are_solved_as_if_the_rows_were_not_there(problem):
     b[[3, 11]], a[:100] = 0, 0
     found = solved(x, y, b, a=a, tolerance=1e-6)
     kept = np.delete(np.arange(40), [3, 11])
-    relative = found.epsilon / pose(x[100:], y[kept], b[kept]).mean_cost
+    relative = found.epsilon / build_problem(x[100:], y[kept], b[kept]).mean_cost
     without = solved(x[100:], y[kept], b[kept], relative, tolerance=1e-6)
     np.testing.assert_allclose(found.f[100:], without.f, atol=2e-5)
     assert np.isfinite(found.f).all()

@@ -3,7 +3,7 @@ import pytest
 
 from getmore_assets.transport.divergence import Points, divergence
 from getmore_assets.transport.passes.cpu import CpuPass
-from getmore_assets.transport.problem import pose
+from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.warm import carried_over, moved_marginal
 from tests.transport.problems import points, solved, weights
 
@@ -28,10 +28,10 @@ def test_the_marginal_after_candidates_came_and_went_is_that_of_a_whole_pass(pro
     went = np.concatenate([x[100:first], x[last:800]])
 
     def sweep(rows):
-        return CpuPass(pose(rows, y, b)) if len(rows) else None
+        return CpuPass(build_problem(rows, y, b)) if len(rows) else None
 
     col, f = moved_marginal(earlier.marginal, 700, earlier.g, earlier.epsilon, sweep(came), sweep(went))
-    expected_f, expected = CpuPass(pose(x[first:last], y, b))(earlier.g, earlier.epsilon, last - first)
+    expected_f, expected = CpuPass(build_problem(x[first:last], y, b))(earlier.g, earlier.epsilon, last - first)
     np.testing.assert_allclose(col, expected, atol=1e-6)
     assert len(f) == len(came)
     mine = np.concatenate([np.arange(first, 100), np.arange(800, last)]) - first
@@ -43,7 +43,7 @@ def test_candidates_like_those_before_leave_the_marginal_within_tolerance_and_ot
     earlier = solved(np.concatenate([x] * 20), y, b, tolerance=1e-4)
     far = np.repeat(y[:1], 2000, axis=0)
     for more, stays in ((x[:100], True), (far, False)):
-        sweep = CpuPass(pose(more, y, b))
+        sweep = CpuPass(build_problem(more, y, b))
         col, _ = moved_marginal(earlier.marginal, 20 * len(x), earlier.g, earlier.epsilon, sweep, None)
         assert bool(np.abs(col - b).sum() < 5e-3) is stays
 

@@ -1,6 +1,6 @@
 """One sweep over the candidates, which computes the candidate potential and the plan's target marginal.
 
-Belongs here: what a pass computes, and the ways to compute it (`cpu`, `gpu`, `sharded`). Does not: the loop.
+Belongs here: the interface of a pass, and its implementations (`cpu`, `gpu`, `sharded`). Does not: the loop.
 
 With weights a, b and cost C (see `problem`), a target potential g gives
 
@@ -44,7 +44,7 @@ class TilePass(Protocol):
         ...
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, n_total: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sweep over the first n candidates, whose weights are scaled to sum to 1.
 
@@ -53,14 +53,14 @@ class TilePass(Protocol):
             epsilon: Absolute, in the unit of the cost.
             n: Number of candidates.
             inertia: Over-relaxation of f.
-            of: Number of candidates over all shards, where candidates have equal weights: each weighs 1/of. None: 1/n.
+            n_total: Number of candidates of all shards, which have equal weights of 1/n_total; None for n.
 
         Returns:
             f: `[n]`, float32, and col: `[m]`, float64.
         """
         ...
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
+    def low_precision(self, g: np.ndarray, epsilon: float, n: int, n_total: int | None = None) -> np.ndarray:
         """Return a low-precision col (`[m]`, float64), faster, with an error of some thousandths of its sum.
 
         Only for intermediate iterations, never for the last one. The arguments are those of a full pass.
@@ -69,7 +69,7 @@ class TilePass(Protocol):
 
 
 def best_pass(problem: Problem, memory_mb: int) -> TilePass:
-    """Return the pass for this machine's device: GPU where there is one, else CPU."""
+    """Return the pass for this machine's device: the GPU if there is one, else the CPU."""
     from getmore_assets.device import best_device
     from getmore_assets.transport.passes.cpu import CpuPass
     from getmore_assets.transport.passes.gpu import GpuPass

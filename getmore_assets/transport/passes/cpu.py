@@ -1,6 +1,6 @@
 """A pass on the CPU: each core works on its own tiles, which stay in its caches.
 
-Belongs here: threads, tile shape, the matrix product. Does not: what is computed (`passes/__init__.py`).
+Belongs here: threads, tile shape, the matrix product. Does not: the interface and formulas (`passes/__init__.py`).
 
 Torch's float32 product on x86 is MKL's, which uses its 256-bit kernels on processors that are not Intel's; oneDNN, in
 the same torch, picks kernels by instruction set. So where torch has oneDNN, a pass packs the targets for it once (as
@@ -57,7 +57,7 @@ class CpuPass:
         self._pool = ThreadPoolExecutor(self.threads, "tile", initializer=lambda: torch.set_num_threads(1))
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, n_total: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         problem, f = self.problem, np.empty(n, np.float32)
@@ -91,16 +91,16 @@ class CpuPass:
         def product() -> Product:
             return self._packed(self._scaled(epsilon), torch.from_numpy(problem.bias(g, epsilon)))
 
-        return f, self._sum(sweep, product, n, of, g, epsilon, shares)
+        return f, self._sum(sweep, product, n, n_total, g, epsilon, shares)
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
-        """See `TilePass`: bfloat16 products, where the processor has instructions for them.
+    def low_precision(self, g: np.ndarray, epsilon: float, n: int, n_total: int | None = None) -> np.ndarray:
+        """See `TilePass`: bfloat16 products, if the processor has instructions for them.
 
         The product is rounded to 8 bits. So the part that is the same for all targets, which cancels in the soft-max,
         is subtracted beforehand.
         """
         if not self._halves:
-            return self(g, epsilon, n, of=of)[1]
+            return self(g, epsilon, n, n_total=n_total)[1]
         problem = self.problem
         bias = torch.from_numpy(problem.bias(g, epsilon))
 
@@ -118,12 +118,12 @@ class CpuPass:
             apart = (problem.y - problem.y.mean(0)) * np.float32(problem.kappa / epsilon)
             return self._packed(torch.from_numpy(apart).bfloat16(), None)
 
-        return self._sum(sweep, product, n, of, g, epsilon, lambda _, _exact: 1.0)
+        return self._sum(sweep, product, n, n_total, g, epsilon, lambda _, _exact: 1.0)
 
-    def let_go(self) -> None:
+    def free(self) -> None:
         """Free the kernel that is kept from pass to pass; the next pass computes it again."""
         if self._kept is not None:
-            self._kept.let_go()
+            self._kept.free()
 
     def _scaled(self, epsilon: float) -> torch.Tensor:
         return torch.from_numpy(self.problem.y * np.float32(self.problem.kappa / epsilon))
@@ -131,8 +131,8 @@ class CpuPass:
     def _packed(self, y: torch.Tensor, bias: torch.Tensor | None) -> Product:
         """Return the product with packed targets; a thread of the pool packs them.
 
-        In this thread torch would open a parallel region, whose other threads then spin for a fifth of a second: thirty
-        times the duration of a pass over a small domain.
+        In the calling thread torch would open a parallel region, whose other threads then spin for a fifth of a second,
+        which is thirty times the duration of a pass over a small domain.
         """
         return self._pool.submit(_product, y, bias, self.rows).result()
 
@@ -141,15 +141,14 @@ class CpuPass:
         sweep: Callable[[Product, int, np.ndarray, Terms, torch.Tensor], torch.Tensor],
         product: Callable[[], Product],
         n: int,
-        of: int | None,
+        n_total: int | None,
         g: np.ndarray,
         epsilon: float,
         shares: Callable[[int, np.ndarray], torch.Tensor | float],
     ) -> np.ndarray:
         """Return the marginals of all chunks of the first n candidates, added in order: `[m]`, float64.
 
-        The marginal of a chunk whose kernel is kept comes from the kernel, that of another chunk from `sweep`, called
-        with the result of `product`.
+        The marginal of a chunk comes from its kept kernel, or else from `sweep`, called with the result of `product`.
         """
         problem, chunk, weights = self.problem, self.rows * _CHUNK_TILES, self.problem.weights(n)
         starts, log_w, kept = range(0, n, chunk), problem.log_b + g / epsilon, self._kept
@@ -164,7 +163,7 @@ class CpuPass:
         @torch.inference_mode()
         def chunk_marginal(start: int) -> np.ndarray:
             stop = min(start + chunk, n)
-            share = np.full(stop - start, 1 / (of or n)) if weights is None else weights[start:stop]
+            share = np.full(stop - start, 1 / (n_total or n)) if weights is None else weights[start:stop]
             a = torch.from_numpy(share.astype(np.float32))
             if kept is not None and stop <= kept.rows:
                 kept_chunk = kept.chunk(start, stop, problem.block, kernel, self.rows)
@@ -187,7 +186,7 @@ def _tiles(count: int, rows: int) -> list[slice]:
 
 
 def _f(top: torch.Tensor, largest: torch.Tensor, epsilon: float, u: np.ndarray | float) -> np.ndarray:
-    """Return f of each row, u - ε log Σ exp z. The sum is exp(max z) / max p of the soft-max p: no sweep of its own."""
+    """Return f of each row, u - ε log Σ exp z, where the sum is exp(max z) / max p of the soft-max p."""
     return u - epsilon * (top.double() - largest.double().log()).numpy()
 
 

@@ -1,7 +1,7 @@
-"""A pass on a GPU: large tiles; the candidates stay on the card where they fit.
+"""A pass on a GPU: large tiles; candidates stay in the GPU's memory if they fit.
 
-Belongs here: what is in the card's memory. Does not: what is computed (`passes/__init__.py`). Products are float32.
-Only low-precision passes use TensorFloat-32: its three lost digits would show in the marginal.
+Belongs here: the use of the GPU's memory. Does not: the interface and formulas (`passes/__init__.py`). Products are
+float32. Only low-precision passes use TensorFloat-32, whose three lost digits would show in the marginal.
 """
 
 from collections.abc import Iterator
@@ -34,20 +34,20 @@ class GpuPass:
         self._keeps = self._fits(problem.n * problem.y.shape[1] * 4)
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, n_total: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         f = np.empty(n, np.float32)
         with _tf32(False):
-            return f, self._sweep(g, epsilon, n, f, inertia, of)
+            return f, self._sweep(g, epsilon, n, f, inertia, n_total)
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
+    def low_precision(self, g: np.ndarray, epsilon: float, n: int, n_total: int | None = None) -> np.ndarray:
         """See `TilePass`."""
         with _tf32(True):
-            return self._sweep(g, epsilon, n, np.empty(n, np.float32), None, of)
+            return self._sweep(g, epsilon, n, np.empty(n, np.float32), None, n_total)
 
     def _sweep(
-        self, g: np.ndarray, epsilon: float, n: int, f: np.ndarray, inertia: OverRelaxation | None, of: int | None
+        self, g: np.ndarray, epsilon: float, n: int, f: np.ndarray, inertia: OverRelaxation | None, n_total: int | None
     ) -> np.ndarray:
         problem = self.problem
         y = self._y * (problem.kappa / epsilon)
@@ -64,7 +64,7 @@ class GpuPass:
                 total = z.sum(1)
                 exact = -epsilon * (top[:, 0].double() + total.double().log()).cpu().numpy()
                 exact += u[: stop - start] if isinstance(u, np.ndarray) else u
-                a = np.full(stop - start, 1 / (of or n)) if weights is None else weights[start:stop]
+                a = np.full(stop - start, 1 / (n_total or n)) if weights is None else weights[start:stop]
                 if inertia is None:
                     f[start:stop] = exact
                 else:

@@ -53,7 +53,7 @@ class KeptKernel:
         self._epsilon: float | None = None
         self._empty(half=4 * n * m > size)
 
-    def let_go(self) -> None:
+    def free(self) -> None:
         """Free all chunks."""
         self._epsilon = None
         self._empty(self.half)
@@ -66,16 +66,16 @@ class KeptKernel:
     def serves(self, log_w: np.ndarray, epsilon: float) -> bool:
         """Return whether the kernel is precise enough for the weights w, given as log w: `[m]`, -inf for a weight of 0.
 
-        Where half precision is not enough, the kernel is float32 from then on, of fewer candidates, until ε changes.
+        If half precision is not enough, the kernel is float32 from then on, of fewer candidates, until ε changes.
         """
         if epsilon != self._epsilon:
             self._epsilon = epsilon
             self._empty(half=4 * self._n * self._m > self._size)
-        some = log_w[np.isfinite(log_w)]
-        wide = float(some.max() - some.min())
-        if self.half and wide > WIDEST_HALF:
+        finite = log_w[np.isfinite(log_w)]
+        width = float(finite.max() - finite.min())
+        if self.half and width > WIDEST_HALF:
             self._empty(half=False)
-        return self.rows > 0 and wide <= WIDEST
+        return self.rows > 0 and width <= WIDEST
 
     @property
     def _log_scale(self) -> float:
@@ -96,15 +96,15 @@ class KeptKernel:
         return start in self._chunks and self._chunks[start].rows >= stop - start
 
     def chunk(self, start: int, stop: int, block: Block, product: Product | None, tile_rows: int) -> _Chunk:
-        """Return the chunk from `start` to `stop` or beyond, computed by `product` (x̂ -> s) where it is missing."""
+        """Return the chunk from `start` to `stop` or beyond; if it is missing, compute it by `product` (x̂ -> s)."""
         if not self._has(start, stop):
             assert product is not None
-            self._chunks[start] = self._made(*block(start, stop), product, tile_rows)
+            self._chunks[start] = self._compute(*block(start, stop), product, tile_rows)
         return self._chunks[start]
 
-    def _made(self, x: np.ndarray, u: np.ndarray | float, product: Product, tile_rows: int) -> _Chunk:
+    def _compute(self, x: np.ndarray, u: np.ndarray | float, product: Product, tile_rows: int) -> _Chunk:
         rows, top = torch.from_numpy(x), torch.empty(len(x))
-        # Allocate in one piece before the products: otherwise each product leaves a gap that the next does not fit.
+        # Allocate all tiles before the products, which would fragment the memory between them.
         kernel = torch.empty(len(x), self._m, dtype=torch.float16 if self.half else torch.float32)
         tiles = torch.split(kernel, tile_rows)
         for number, tile in enumerate(tiles):
@@ -129,8 +129,8 @@ class KeptKernel:
         """Sweep over the first candidates of a chunk.
 
         Args:
-            chunk: From the method `chunk`.
-            count: How many of its candidates.
+            chunk: The chunk.
+            count: Number of its candidates to sweep over.
             log_w: log w: `[m]`, float64.
             epsilon: Absolute.
             weigh: Takes a slice of the chunk's rows and their f (float64), returns their weights in the marginal

@@ -1,7 +1,7 @@
-"""A pass on the nodes of a Ray cluster: each gets g and returns f of its candidates and an m-vector.
+"""A pass on the nodes of a Ray cluster: each node gets g and returns f of its candidates and an m-vector.
 
-Belongs here: the actor that holds a part of the candidates, and sending the part there. Does not: which part
-(`sharded.py`), or the sweep (`cpu.py`, `gpu.py`).
+Belongs here: the actor with a part of the candidates, and sending the part to it. Does not: splitting (`sharded.py`),
+or the sweep (`cpu.py`, `gpu.py`).
 """
 
 import logging
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[TilePass]:
-    """A pass whose candidates are in the memory of a cluster's nodes, divided among its workers.
+    """Yield a pass whose candidates are divided among the workers of a cluster.
 
-    The candidates go through Ray's object store once, block by block. They stay in the store until the end, spilled to
-    disk where it is full: Ray restarts a lost worker on another node, where it fetches its part again.
+    The candidates go through Ray's object store once, block by block. They stay in the store, or on disk if it is full,
+    until the end, because Ray restarts a lost worker on another node, where it fetches its part again.
 
     Args:
         problem: The problem whose candidates are swept over.
@@ -46,7 +46,7 @@ def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[
             without = replace(part, x=np.empty((0, part.x.shape[1]), np.float32))
             parts.append(ray.put((without, part.n, blocks)))
         actors = started(Sweeper, place, "launch.solve", [(memory_mb,)] * len(parts))
-        yield ShardedPass(problem, [_ActorSweep(problem, *one) for one in zip(actors, parts, strict=True)])
+        yield ShardedPass(problem, [_ActorSweep(problem, *pair) for pair in zip(actors, parts, strict=True)])
 
 
 class Sweeper(Worker):
@@ -63,14 +63,22 @@ class Sweeper(Worker):
         self._pass: TilePass | None = None
 
     def sweep(
-        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None, of: int | None
+        self,
+        part: list[Any],
+        g: np.ndarray,
+        epsilon: float,
+        n: int,
+        inertia: OverRelaxation | None,
+        n_total: int | None,
     ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
         """Return potential (`[n]`, float32), marginal (`[m]`, float64), and whether this call is a repeated one."""
-        return self._over(part)(g, epsilon, n, inertia, of), self.again()
+        return self._over(part)(g, epsilon, n, inertia, n_total), self.again()
 
-    def rough(self, part: list[Any], g: np.ndarray, epsilon: float, n: int, of: int | None) -> tuple[np.ndarray, bool]:
+    def low_precision(
+        self, part: list[Any], g: np.ndarray, epsilon: float, n: int, n_total: int | None
+    ) -> tuple[np.ndarray, bool]:
         """Return the low-precision marginal (`[m]`, float64), and whether this call is a repeated one."""
-        return self._over(part).rough(g, epsilon, n, of), self.again()
+        return self._over(part).low_precision(g, epsilon, n, n_total), self.again()
 
     def _over(self, part: list[Any]) -> TilePass:
         """Return the pass over the actor's part, fetched with the first call: a restarted actor is called again."""
@@ -101,15 +109,17 @@ class _ActorSweep:
         self.problem, self._actor, self._part = problem, actor, [part]  # Ray does not fetch references in a list
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, n_total: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
-        f_col: tuple[np.ndarray, np.ndarray] = _answer(self._actor.sweep.remote(self._part, g, epsilon, n, inertia, of))
+        f_col: tuple[np.ndarray, np.ndarray] = _answer(
+            self._actor.sweep.remote(self._part, g, epsilon, n, inertia, n_total)
+        )
         return f_col
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
+    def low_precision(self, g: np.ndarray, epsilon: float, n: int, n_total: int | None = None) -> np.ndarray:
         """See `TilePass`."""
-        col: np.ndarray = _answer(self._actor.rough.remote(self._part, g, epsilon, n, of))
+        col: np.ndarray = _answer(self._actor.low_precision.remote(self._part, g, epsilon, n, n_total))
         return col
 
 

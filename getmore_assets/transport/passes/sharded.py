@@ -1,6 +1,6 @@
 """A pass over candidates that are split into shards: each shard returns f of its candidates and an m-vector.
 
-Belongs here: splitting and adding up. Does not: where the shards are, or how they are reached (`remote.py`).
+Belongs here: splitting, and summing results. Does not: the shards' processes (`remote.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,23 +32,23 @@ class ShardedPass:
         self.problem, self._shards, self._block = problem, shards, chunk_rows(problem.m)
 
     def __call__(
-        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, of: int | None = None
+        self, g: np.ndarray, epsilon: float, n: int, inertia: OverRelaxation | None = None, n_total: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `TilePass`."""
         f = np.empty(n, np.float32)
 
         def sweep(shard: TilePass, rows: list[slice]) -> np.ndarray:
             old = inertia and replace(inertia, old=np.concatenate([inertia.old[block] for block in rows]))
-            shard_f, col = shard(g, epsilon, _count(rows), old, of or n)
+            shard_f, col = shard(g, epsilon, _count(rows), old, n_total or n)
             for number, block in enumerate(rows):
                 f[block] = shard_f[number * self._block : (number + 1) * self._block]
             return col
 
         return f, self._sum(sweep, n)
 
-    def rough(self, g: np.ndarray, epsilon: float, n: int, of: int | None = None) -> np.ndarray:
+    def low_precision(self, g: np.ndarray, epsilon: float, n: int, n_total: int | None = None) -> np.ndarray:
         """See `TilePass`."""
-        return self._sum(lambda shard, rows: shard.rough(g, epsilon, _count(rows), of or n), n)
+        return self._sum(lambda shard, rows: shard.low_precision(g, epsilon, _count(rows), n_total or n), n)
 
     def _sum(self, work: Callable[[TilePass, list[slice]], np.ndarray], n: int) -> np.ndarray:
         """Return the sum of the marginals of all shards that hold some of the first n candidates: `[m]`, float64."""
@@ -67,7 +67,7 @@ def deal(problem: Problem, count: int) -> list[Problem]:
 
     Args:
         problem: The whole problem.
-        count: Number of parts; there are fewer where the problem has fewer blocks.
+        count: Number of parts; there are fewer if the problem has fewer blocks.
     """
     assert problem.a is None
     block = chunk_rows(problem.m)
@@ -87,11 +87,11 @@ class _Dealt:
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])
         size = self._rows[0].stop - self._rows[0].start  # of every block but the last
-        found = [np.empty((0, self.shape[1]), np.float32)]
+        parts = [np.empty((0, self.shape[1]), np.float32)]
         for number in range(start // size, -(-stop // size)):
             first, block = number * size, self._rows[number]
-            found.append(self._x[max(start - first, 0) + block.start : min(stop - first + block.start, block.stop)])
-        return np.concatenate(found)
+            parts.append(self._x[max(start - first, 0) + block.start : min(stop - first + block.start, block.stop)])
+        return np.concatenate(parts)
 
 
 def _rows(number: int, count: int, block: int, n: int) -> list[slice]:

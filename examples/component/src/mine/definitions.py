@@ -1,4 +1,4 @@
-"""The definitions in `defs/`: the pipeline, as `dg scaffold defs getmore_assets.GetmoreLine warm` puts it there."""
+"""The definitions in `defs/`: the pipeline, as written by `dg scaffold defs getmore_assets.GetmoreLine warm`."""
 
 from pathlib import Path
 

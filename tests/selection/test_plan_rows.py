@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from getmore_assets.selection.destinations import nearest_targets
+from getmore_assets.selection.plan_rows import nearest_targets
 
 
 def test_nearest_targets_are_where_the_plan_sends_most():

@@ -15,29 +15,29 @@ NEAREST = 3
 _BLOCK = 512
 
 
-def destinations(
+def nearest_targets_of(
     task: Task, tables: Tables, encoder: str, epsilon: float, ids: list[str]
 ) -> tuple[list[list[str]], list[list[float]]]:
-    """For each row, the target rows to which the plan sends most of it, most first, and these shares of it, 0 to 1.
+    """Return for each candidate the target rows that get most of its mass, and their shares of it, 0 to 1.
 
     Args:
-        task: Whose target.
-        tables: The embeddings and the potentials, each at its version.
-        encoder: Fingerprint of the encoder whose vectors the potentials belong to.
-        epsilon: At which they were solved for, absolute.
-        ids: Of the rows.
+        task: The task.
+        tables: The tables of vectors and potentials.
+        encoder: Key of the encoder whose vectors the potentials were solved with.
+        epsilon: Regularisation of that solve, absolute.
+        ids: The ids of the candidates.
     """
     rows = tables.ot_potentials.of_target(task.name).filter(pl.col("side") == "target")
     points = rows.sort("id").select("id", "weight", "potential").collect()
     names = list(dict.fromkeys([*ids, *points["id"]]))
-    vectors, place = store.load(tables.embeddings, encoder, names), {id_: at for at, id_ in enumerate(names)}
-    x, y = (vectors[[place[id_] for id_ in some]] for some in (ids, points["id"]))
-    g, b, known = points["potential"].to_numpy(), points["weight"].to_numpy(), points["id"].to_numpy()
+    vectors, index = store.load(tables.embeddings, encoder, names), {id_: at for at, id_ in enumerate(names)}
+    x, y = (vectors[[index[id_] for id_ in side]] for side in (ids, points["id"]))
+    g, b, target_ids = points["potential"].to_numpy(), points["weight"].to_numpy(), points["id"].to_numpy()
     nearest: list[list[str]] = []
     shares: list[list[float]] = []
     for start in range(0, len(ids), _BLOCK):
-        places, mass = nearest_targets(x[start : start + _BLOCK], y, g, b, epsilon, NEAREST)
-        nearest += known[places].tolist()
+        indices, mass = nearest_targets(x[start : start + _BLOCK], y, g, b, epsilon, NEAREST)
+        nearest += target_ids[indices].tolist()
         shares += mass.tolist()
     return nearest, shares
 
@@ -64,6 +64,6 @@ def nearest_targets(
     k = min(k, mass.shape[1])
     top = np.argpartition(-mass, k - 1, axis=1)[:, :k]
     order = np.argsort(-np.take_along_axis(mass, top, axis=1), axis=1, kind="stable")
-    places = np.take_along_axis(top, order, axis=1)
+    indices = np.take_along_axis(top, order, axis=1)
     mass = np.exp(mass - mass.max(1, keepdims=True))
-    return places, np.take_along_axis(mass, places, axis=1) / mass.sum(1, keepdims=True)
+    return indices, np.take_along_axis(mass, indices, axis=1) / mass.sum(1, keepdims=True)

@@ -27,7 +27,7 @@ class LossChanges:
     target: tuple[float, float]
 
 
-def strength(moves: LossChanges) -> float:
+def estimated_lambda(moves: LossChanges) -> float:
     """Return λ, between 0 and 1.
 
     If the loss on picks did not fall, the warm-up had no effect: 0. If the loss on the pool fell, too, the base was not

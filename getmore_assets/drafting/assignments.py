@@ -1,7 +1,7 @@
 """Assigning data to target (with its splits) and candidate pool: every assignment that names allow.
 
 Belongs here: names of files and folders. Does not: their contents (`column_samples.py`, `column_roles.py`), or which
-assignment is the likeliest where names do not decide (`weighing.py`).
+assignment is the likeliest where names do not decide (`likelihood.py`).
 """
 
 import re
@@ -17,14 +17,14 @@ _FIX = "Say which is the target: --target FILE, its training examples"
 
 
 @dataclass(frozen=True)
-class PoolAndTarget:
+class Assignment:
     """One assignment of data to pool and target.
 
     Attributes:
         name: Name of the target.
         pool: The candidates.
         target: The target's files by split; always with train.
-        why: Reason for the choice of the target; empty where names do not decide.
+        why: Reason for the choice of the target; empty if names do not decide.
         left: Data in neither, by name, with reasons.
     """
 
@@ -37,81 +37,83 @@ class PoolAndTarget:
 
 @dataclass(frozen=True)
 class _Named:
-    """Data with the meaning of its name: split, target or pool, and the words that the set's other splits share."""
+    """Data with the meaning of its name: split, target or pool, and the other words, which splits of a set share."""
 
-    found: SourceFiles
+    data: SourceFiles
     split: str | None
     says: str | None
     family: tuple[str, ...]
 
 
-def tell_apart(given: list[str], target: str | None) -> list[PoolAndTarget]:
-    """Find the data under some paths, and return every possible assignment; only one where names decide.
+def find_assignments(given: list[str], target: str | None) -> list[Assignment]:
+    """Find the data under some paths, and return every possible assignment; only one if names decide.
 
     Args:
         given: Files and folders.
-        target: The target's training examples, where the user names them; splits in the same folder are found.
+        target: The target's training examples, if the user names them; splits in the same folder are found.
 
     Raises:
         BadInput: A file cannot be read, or no data can be the target or the pool.
     """
-    found, left = find(given)
+    data, left = find(given)
     if target is None:
-        everything = _named(found)
+        everything = _named(data)
         trains = _trains_of(everything, left)
     else:
         own, _ = find([target])
-        found = [part for one in found for part in _without(one, own)]
-        every = {(one.files, one.split): one for one in (*own, *found, *_beside(Path(target)))}
+        data = [part for each in data for part in _without(each, own)]
+        every = {(each.files, each.split): each for each in (*own, *data, *_beside(Path(target)))}
         everything = _named(list(every.values()))
-        train = _only_train([one for one in everything if one.found in own], target)
+        train = _only_train([each for each in everything if each.data in own], target)
         trains = [(train, "named with --target")]
-    ways, refused = [], []
+    assignments, refused = [], []
     for train, why in trains:
         try:
-            ways.append(_way(train, why, everything, found, left, given))
+            assignments.append(_assignment(train, why, everything, data, left, given))
         except BadInput as error:
             refused.append(error)
-    if not ways:
+    if not assignments:
         raise refused[0]
-    return ways
+    return assignments
 
 
-def _way(
-    train: _Named, why: str, everything: list[_Named], found: list[SourceFiles], left: dict[str, str], given: list[str]
-) -> PoolAndTarget:
+def _assignment(
+    train: _Named, why: str, everything: list[_Named], data: list[SourceFiles], left: dict[str, str], given: list[str]
+) -> Assignment:
     """Return the assignment in which `train` is the training examples."""
-    splits = {"train": train.found}
-    for one in everything:
-        if one is not train and one.split and one.says != "pool" and _is_of(one, train):
-            if one.split in splits:
-                what = f"and {splits[one.split].named} are both the target's {one.split} split by their names"
-                raise BadInput(one.found.named, what, "Leave one of them out")
-            splits[one.split] = one.found
-    rest = [one for one in everything if one.found in found and one.found not in splits.values()]
-    pool = [one.found for one in rest if one.split in (None, "train")]
-    left = left | {one.found.named: f"the {one.split} split of something else" for one in rest if one.found not in pool}
+    splits = {"train": train.data}
+    for each in everything:
+        if each is not train and each.split and each.says != "pool" and _is_of(each, train):
+            if each.split in splits:
+                what = f"and {splits[each.split].named} are both the target's {each.split} split by their names"
+                raise BadInput(each.data.named, what, "Leave one of them out")
+            splits[each.split] = each.data
+    rest = [each for each in everything if each.data in data and each.data not in splits.values()]
+    pool = [each.data for each in rest if each.split in (None, "train")]
+    left = left | {
+        each.data.named: f"the {each.split} split of something else" for each in rest if each.data not in pool
+    }
     if not pool:
         fix = "Give the corpus to choose from as well"
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = "holds a target, and no candidate pool beside it" + (f" ({others})" if others else "")
         raise BadInput(", ".join(given), what, fix)
-    return PoolAndTarget(_call(train), pool, splits, why, left)
+    return Assignment(_task_name(train), pool, splits, why, left)
 
 
-def _without(one: SourceFiles, own: list[SourceFiles]) -> list[SourceFiles]:
-    """Return grouped files without the target's own file; the group unchanged where it has no file of the target."""
+def _without(group: SourceFiles, own: list[SourceFiles]) -> list[SourceFiles]:
+    """Return grouped files without the target's own file; a group without such a file is not changed."""
     named = {file.resolve() for target in own for file in target.files}
-    rest = tuple(file for file in one.files if file.resolve() not in named)
-    if one in own or len(rest) == len(one.files):
-        return [one]
-    return [SourceFiles(str(file), one.kind, (file,), None, file.stat().st_size) for file in rest]
+    rest = tuple(file for file in group.files if file.resolve() not in named)
+    if group in own or len(rest) == len(group.files):
+        return [group]
+    return [SourceFiles(str(file), group.kind, (file,), None, file.stat().st_size) for file in rest]
 
 
-def _call(train: _Named) -> str:
+def _task_name(train: _Named) -> str:
     """Return a name for the task: from the target's file, else from the nearest folder with a meaningful name."""
     folders, at = train.family, train.family.index("/")
-    own = folders[at + 1 :] or folders[:at] or _words(train.found.files[0].absolute().parent.name)
+    own = folders[at + 1 :] or folders[:at] or _words(train.data.files[0].absolute().parent.name)
     return "-".join(own)[:80].strip("-") or "task"
 
 
@@ -124,30 +126,30 @@ def _beside(target: Path) -> list[SourceFiles]:
     return find(names)[0] if names else []
 
 
-def _is_of(one: _Named, train: _Named) -> bool:
+def _is_of(each: _Named, train: _Named) -> bool:
     """Return whether a split belongs to the set of `train`: similar name, or only the split's name, same folder."""
-    bare = one.split != "train" and one.family[-1] == "/" and train.family[: len(one.family)] == one.family
-    return one.family == train.family or bare
+    bare = each.split != "train" and each.family[-1] == "/" and train.family[: len(each.family)] == each.family
+    return each.family == train.family or bare
 
 
-def _named(found: list[SourceFiles]) -> list[_Named]:
+def _named(data: list[SourceFiles]) -> list[_Named]:
     """Return the data with the meaning of names. Folders that all data share have no meaning."""
-    folders = [one.files[0].absolute().parent.parts for one in found]
+    folders = [source.files[0].absolute().parent.parts for source in data]
     shared = 0
     while len({parts[shared : shared + 1] for parts in folders}) == 1 and folders[0][shared:]:
         shared += 1
-    return [_name(one, list(parts[shared:])) for one, parts in zip(found, folders, strict=True)]
+    return [_name(source, list(parts[shared:])) for source, parts in zip(data, folders, strict=True)]
 
 
-def _name(found: SourceFiles, folders: list[str]) -> _Named:
-    name = re.sub(r"\.(jsonl?|ndjson|parquet|csv|tsv|txt|md|rst|text|tex|gz|zst)\b", "", Path(found.path).name.lower())
-    by_name, by_folder = _words(name) + _words(found.split or ""), _words(" ".join(folders))
+def _name(data: SourceFiles, folders: list[str]) -> _Named:
+    name = re.sub(r"\.(jsonl?|ndjson|parquet|csv|tsv|txt|md|rst|text|tex|gz|zst)\b", "", Path(data.path).name.lower())
+    by_name, by_folder = _words(name) + _words(data.split or ""), _words(" ".join(folders))
     # The nearest name decides: the split, then the file's name, then the folders.
     nearest = [*reversed(by_name), *reversed(by_folder)]
     word = next((w for w in nearest if w in _SPLIT_OF), None)
     says = next(("target" if w in TARGET else "pool" for w in nearest if w in TARGET | POOL), None)
     family = tuple(w for w in (*by_folder, "/", *by_name) if w not in _SPLIT_OF)
-    return _Named(found, _SPLIT_OF[word] if word else None, says, family)
+    return _Named(data, _SPLIT_OF[word] if word else None, says, family)
 
 
 def _words(name: str) -> list[str]:
@@ -155,45 +157,45 @@ def _words(name: str) -> list[str]:
 
 
 def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Named, str]]:
-    """Return possible training examples with reasons: one where names decide, else all that names do not exclude."""
+    """Return possible training examples with reasons: one if names decide, else all that names do not exclude."""
     if len(everything) == 1:
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = f"is all that is read ({others})" if others else "is all there is"
         what += ", and a task needs two things: a target and a candidate pool"
-        raise BadInput(everything[0].found.named, what, "Give both; --target FILE says which is the target")
-    total = sum(one.found.size for one in everything)
+        raise BadInput(everything[0].data.named, what, "Give both; --target FILE says which is the target")
+    total = sum(each.data.size for each in everything)
     families: dict[tuple[str, ...], list[_Named]] = {}
-    for one in everything:
-        if one.says != "pool" and (one.split or one.says == "target"):
-            families.setdefault(one.family, []).append(one)
-    with_train = [family for family in families.values() if any(one.split == "train" for one in family)]
-    by_name = [family for family in families.values() if any(one.says == "target" for one in family)]
+    for each in everything:
+        if each.says != "pool" and (each.split or each.says == "target"):
+            families.setdefault(each.family, []).append(each)
+    with_train = [family for family in families.values() if any(each.split == "train" for each in family)]
+    by_name = [family for family in families.values() if any(each.says == "target" for each in family)]
     if not by_name:  # a set with a train split may be the pool if it is the larger part of the data
-        by_name = [family for family in with_train if 2 * sum(one.found.size for one in family) < total]
+        by_name = [family for family in with_train if 2 * sum(each.data.size for each in family) < total]
     if len(by_name) == 1:
         return [(_only_train(by_name[0], "the target"), "its name says so")]
-    plain = [one for one in everything if one.says is None and one.split is None]
+    plain = [each for each in everything if each.says is None and each.split is None]
     if by_name:
         return [(_only_train(family, "the target"), "") for family in by_name]
     if with_train:
-        return [*((_only_train(family, "the target"), "") for family in with_train), *((one, "") for one in plain)]
+        return [*((_only_train(family, "the target"), "") for family in with_train), *((each, "") for each in plain)]
     if families:
-        names = ", ".join(one.found.named for family in families.values() for one in family)
+        names = ", ".join(each.data.named for family in families.values() for each in family)
         raise BadInput(names, "is to test on, by its name, and there is nothing to train on", _FIX)
     if not plain:
-        return [(one, "") for one in everything]
+        return [(each, "") for each in everything]
     if len(plain) == 1:
         return [(plain[0], "the others are the pool by their names")]
-    return [(one, "") for one in plain]
+    return [(each, "") for each in plain]
 
 
 def _only_train(own: list[_Named], what: str) -> _Named:
     """Return the training examples among the target's data."""
-    train = [one for one in own if one.split == "train"] or [one for one in own if one.split is None]
+    train = [each for each in own if each.split == "train"] or [each for each in own if each.split is None]
     if not train and len(own) == 1:
         fix = "Give the training examples: what is selected for must not be what is tested on"
-        raise BadInput(own[0].found.named, f"is a {own[0].split} split by its name", fix)
+        raise BadInput(own[0].data.named, f"is a {own[0].split} split by its name", fix)
     if len(train) != 1:
-        names = ", ".join(one.found.named for one in own)
+        names = ", ".join(each.data.named for each in own)
         raise BadInput(names, f"of these, {len(train)} could be the training examples of {what}", _FIX)
     return train[0]

@@ -78,7 +78,7 @@ def test_the_scorecard_has_every_selector_and_seed_at_equal_tokens(ran):
 
 
 def test_mlflow_has_a_run_for_each_selector_with_its_means_and_one_for_each_seed_under_it(ran):
-    client, run = MlflowClient(Tracking().of(ran.lake)), ran.records.get("scorecard").mlflow_run_id
+    client, run = MlflowClient(Tracking().uri_for(ran.lake)), ran.records.get("scorecard").mlflow_run_id
     experiment = client.get_run(run).info.experiment_id
 
     def under(parent):
@@ -101,7 +101,7 @@ def test_models_load_with_plain_transformers(ran):
 
 
 def test_from_a_registered_model_to_tables_selection_and_dagster_and_back(ran):
-    client = MlflowClient(Tracking().of(ran.lake))
+    client = MlflowClient(Tracking().uri_for(ran.lake))
     (version,) = client.search_model_versions("name = 'tiny.finetuned_model'")
     assert version.source == ran.printed["models"]["finetuned_model"]
     run = client.get_run(version.run_id)

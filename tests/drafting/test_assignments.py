@@ -3,8 +3,8 @@ import json
 import polars as pl
 import pytest
 
-from getmore_assets.drafting.sides import tell_apart
-from getmore_assets.drafting.weighing import weigh
+from getmore_assets.drafting.assignments import find_assignments
+from getmore_assets.drafting.likelihood import by_likelihood
 from getmore_assets.errors import BadInput
 
 
@@ -23,11 +23,11 @@ def lay(tmp_path, monkeypatch):
 
 
 def likeliest(given, target=None):
-    return weigh(tell_apart(given, target))[0].sides
+    return by_likelihood(find_assignments(given, target))[0].assignment
 
 
-def names(sides):
-    return {split: one.path for split, one in sides.target.items()}, [one.path for one in sides.pool]
+def names(assignment):
+    return {split: one.path for split, one in assignment.target.items()}, [one.path for one in assignment.pool]
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def names(sides):
 )
 def test_the_target_is_told_by_name_or_else_by_size(lay, files, target, pool, name):
     lay(**files)
-    sides = likeliest(["d"])
-    assert names(sides) == (target, pool)
-    assert sides.name == name
+    assignment = likeliest(["d"])
+    assert names(assignment) == (target, pool)
+    assert assignment.name == name
 
 
 def test_a_target_that_is_named_brings_the_splits_beside_it_and_nothing_else(lay):
@@ -82,9 +82,9 @@ def test_a_target_that_is_named_brings_the_splits_beside_it_and_nothing_else(lay
 
 def test_a_split_of_another_set_is_left_out_by_name(lay):
     lay(d__chem_train_dot_jsonl=9, d__wiki_test_dot_jsonl=9, d__big_dot_jsonl=99)
-    sides = likeliest(["d"])
-    assert sides.left == {"d/wiki_test.jsonl": "the test split of something else"}
-    assert list(sides.target) == ["train"]
+    assignment = likeliest(["d"])
+    assert assignment.left == {"d/wiki_test.jsonl": "the test split of something else"}
+    assert list(assignment.target) == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_split_of_another_set_is_left_out_by_name(lay):
 def test_what_cannot_be_told_is_refused_by_name(lay, files, said):
     lay(**files)
     with pytest.raises(BadInput, match=said) as refusal:
-        tell_apart(["d"], None)
+        find_assignments(["d"], None)
     assert "d/" in refusal.value.where or refusal.value.where == "d"
     assert refusal.value.fix
 
@@ -134,7 +134,7 @@ def test_a_folder_of_texts_is_one_source(lay, tmp_path):
 def test_a_test_split_is_no_target(lay):
     lay(d__test_dot_jsonl=9, d__train_dot_jsonl=9, big_dot_jsonl=99)
     with pytest.raises(BadInput, match="is a test split by its name"):
-        tell_apart(["big.jsonl"], "d/test.jsonl")
+        find_assignments(["big.jsonl"], "d/test.jsonl")
 
 
 def test_delta_tables_and_saved_data_sets_are_found_with_their_splits(tmp_path, monkeypatch):
@@ -144,12 +144,12 @@ def test_delta_tables_and_saved_data_sets_are_found_with_their_splits(tmp_path, 
     pl.DataFrame(rows).write_delta("data/pool")
     split = datasets.Dataset.from_list(rows[:20])
     datasets.DatasetDict({"train": split, "test": split}).save_to_disk("data/mine")
-    sides = likeliest(["data"])
-    assert {name: (one.kind, one.path, one.split) for name, one in sides.target.items()} == {
+    assignment = likeliest(["data"])
+    assert {name: (one.kind, one.path, one.split) for name, one in assignment.target.items()} == {
         "train": ("dataset", "data/mine", "train"),
         "test": ("dataset", "data/mine", "test"),
     }
-    assert [(one.kind, one.path) for one in sides.pool] == [("delta", "data/pool")]
+    assert [(one.kind, one.path) for one in assignment.pool] == [("delta", "data/pool")]
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,5 @@ def test_a_path_that_holds_nothing_readable_is_refused(tmp_path, monkeypatch, gi
     (tmp_path / "a.docx").write_text("x")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match=said) as refusal:
-        tell_apart([given], None)
+        find_assignments([given], None)
     assert refusal.value.where == given

@@ -1,0 +1,44 @@
+"""The asset check whether the last run of any target failed.
+
+Belongs here: this check, which looks at all targets. Does not: checks of one target, which are in their stage's module.
+"""
+
+import dagster as dg
+
+from getmore_assets.defs import runs
+from getmore_assets.defs.pipeline import Pipeline
+
+CHECK = "no_target_stands_failed"
+
+
+def failed_targets_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
+    """Return the check, which looks at the last run of every target."""
+
+    @dg.asset_check(
+        asset=pipeline.key("target_data"),
+        name=CHECK,
+        description="The last run of every target ended well. A run that failed is not tried again until the target's "
+        "data change, or someone starts it.",
+    )
+    def no_target_stands_failed(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        targets = pipeline.targets(context.instance)
+        failed = runs.failed_targets(context.instance, targets, pipeline.tags)
+        return dg.AssetCheckResult(passed=not failed, severity=dg.AssetCheckSeverity.WARN, metadata=_metadata(failed))
+
+    return no_target_stands_failed
+
+
+def evaluation(pipeline: Pipeline, failed: dict[str, str]) -> dg.AssetCheckEvaluation:
+    """Return the check's result for a sensor to report; `failed` has the id of each failed target's last run."""
+    return dg.AssetCheckEvaluation(
+        asset_key=pipeline.key("target_data"),
+        check_name=CHECK,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=_metadata(failed),
+    )
+
+
+def _metadata(failed: dict[str, str]) -> dict[str, dg.MetadataValue]:
+    count: dict[str, dg.MetadataValue] = {"failing": dg.MetadataValue.int(len(failed))}
+    return count | {target: dg.MetadataValue.dagster_run(run_id) for target, run_id in failed.items()}
