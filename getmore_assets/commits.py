@@ -20,7 +20,7 @@ from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
 from getmore_assets.leases import Lease
-from getmore_assets.object_stores import delta_options
+from getmore_assets.object_stores import delta_options, errors_of, is_on_store
 
 _PATIENCE_S = 10  # a writer waits so long for the lock, then writes without it
 _PAUSE_S = 0.05
@@ -137,8 +137,19 @@ def storable(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def open_table(path: str, version: int | None = None) -> DeltaTable:
-    """Open a table, of this machine or on a store, at a version; the newest without one."""
-    return DeltaTable(path, version=version, storage_options=delta_options(path))
+    """Open a table, of this machine or on a store, at a version; the newest without one.
+
+    Raises:
+        TableNotFoundError: There is no table.
+        BadInput: The store cannot be reached, or refuses access.
+    """
+    if not is_on_store(path):
+        return DeltaTable(path, version=version)
+    try:
+        return DeltaTable(path, version=version, storage_options=delta_options(path))
+    except OSError:  # deltalake's own errors are those of tables
+        with errors_of(path):
+            raise
 
 
 def _open(path: str) -> DeltaTable | None:

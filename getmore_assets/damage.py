@@ -179,6 +179,8 @@ def _of_table_on_store(lake: Lake, name: str) -> Iterator[Damage]:
         sizes = file_sizes(open_table(table))
     except TableNotFoundError:
         return
+    except BadInput:  # the store is away
+        raise
     except Exception as error:  # deltalake raises errors of several classes
         message = (str(error).strip() or type(error).__name__).splitlines()[0]
         depends = "all results of every task that come from it"

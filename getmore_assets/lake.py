@@ -29,15 +29,8 @@ from getmore_assets.object_stores import delta_options, errors_of, is_on_store
 
 #: A reader fetches records anew after so many seconds.
 FRESH_S = 10.0
-_SHARED = ("pools", "runs", "encoders")  # folders whose files machines share, beside those that records name
-#: On a store: the kinds of locks that concern several machines, and the folders that are fetched when one is acquired
-#: and uploaded when it is released.
-_LEASED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "command": (("records",), ()),
-    "stage": (("records", *_SHARED), ("pools", "runs")),
-    "fit": (("encoders",), ("encoders",)),
-    "encode": ((), ()),
-}
+#: On a store: the kinds of locks that concern several machines.
+_LEASED = ("command", "stage", "fit", "encode")
 
 
 def unreadable_in(path: Path) -> str | None:
@@ -89,7 +82,7 @@ class Lake:
     the store directly. Everything else is a file of a local mirror; it is fetched and uploaded with `pull` and `push`.
 
     Args:
-        root: A folder, a URL, or the local mirror of one.
+        root: A folder or a URL.
 
     Attributes:
         address: The folder or URL.
@@ -111,14 +104,16 @@ class Lake:
         if self.mirror:
             self.mirror.pull(*folders, within=within)
 
-    def push(self, *folders: str, delete: bool = False) -> None:
+    def push(self, *folders: str) -> None:
         """Upload what changed in folders here; nothing where the lake is a folder. As `Mirror.push`."""
         if self.mirror:
-            self.mirror.push(*folders, delete=delete)
+            self.mirror.push(*folders)
 
-    def refresh(self) -> None:
-        """Fetch what tells a command about earlier work, unless that was done seconds ago."""
-        self.pull("records", *_SHARED, within=FRESH_S)
+    def refresh(self, within: float = FRESH_S) -> None:
+        """Fetch what tells of earlier work, unless that was done so many seconds ago."""
+        if self.mirror:
+            self.mirror.pull("records", "pools", "runs", within=within)
+            self.mirror.pull("encoders", within=within, deleted=False)  # another process may be about to fit anew
 
     def is_ahead(self, *names: str) -> bool:
         """Return whether some of these files were written here and not uploaded; never where the lake is a folder."""
@@ -143,9 +138,7 @@ class Lake:
         """Return the names of all tables."""
         if self.mirror is None:
             return sorted(path.name for path in (self.root / "tables").glob("*"))
-        with errors_of(self.address):
-            found = self.mirror.store.list_with_delimiter("tables")["common_prefixes"]
-        return sorted(Path(one).name for one in found)
+        return self.mirror.folders("tables")
 
     def folder(self, *parts: str) -> Path:
         """Return a folder of the lake; create it if it is missing."""
@@ -168,9 +161,7 @@ class Lake:
                 files.
         """
         if self.mirror and name[0] in _LEASED:
-            fetched, uploaded = _LEASED[name[0]]
-            deletes = name[0] == "fit"  # a fit is replaced by another one
-            return Lease(self.mirror, name, partial(self.pull, *fetched), partial(self.push, *uploaded, delete=deletes))
+            return Lease(self.mirror, name, partial(self._acquired, name[0]), partial(self._released, name[0]))
         root = self.root / "locks"
         if not self.is_writable():  # nobody writes here: readers lock a file in a folder where they may create one
             place = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
@@ -178,6 +169,18 @@ class Lake:
         folder = root.joinpath(*name[:-1])
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{name[-1]}.lock")
+
+    def _acquired(self, kind: str) -> None:
+        if kind in ("command", "stage"):
+            self.refresh(within=0)
+        if kind == "fit":
+            self.pull("encoders")
+
+    def _released(self, kind: str) -> None:
+        if kind == "stage":
+            self.push("pools", "runs")
+        if kind == "fit" and self.mirror:
+            self.mirror.push("encoders", delete=True)  # a fit may have replaced another one
 
     def is_locked(self, *name: str) -> bool:
         """Return whether some process holds a lock."""
@@ -202,9 +205,14 @@ class Lake:
         """Return whether that version of a table can be read, and each file has the size in the log.
 
         It cannot be read after log clean-up, VACUUM or damage.
+
+        Raises:
+            BadInput: The store cannot be reached, or refuses access.
         """
         try:
             sizes = file_sizes(open_table(ref.path, ref.version))
+        except BadInput:  # the store is away
+            raise
         except Exception:  # deltalake raises several kinds for a missing table, log entry or version
             return False
         there = self.sizes_in(ref.path, sizes)
@@ -255,14 +263,8 @@ class Lake:
 
         def write(table: DeltaTable | None) -> None:
             if table is None:
-                write_deltalake(
-                    path,
-                    rows,
-                    mode="error",
-                    partition_by=list(key),
-                    commit_properties=properties,
-                    storage_options=delta_options(path),
-                )
+                create = partial(write_deltalake, mode="error", partition_by=list(key), commit_properties=properties)
+                create(path, rows, storage_options=delta_options(path))
                 return
             # A column added since the table was created is null in the rows of other partitions.
             write_deltalake(

@@ -19,7 +19,16 @@ from typing import Any
 from filelock import FileLock
 
 from getmore_assets.errors import BadInput
-from getmore_assets.object_stores import copy, environment, errors_of, is_conflict, is_missing, split, store_of
+from getmore_assets.object_stores import (
+    copy,
+    environment,
+    errors_of,
+    is_conflict,
+    is_missing,
+    repeated,
+    split,
+    store_of,
+)
 
 _STATE = ".mirror"  # the local folder with the state of the mirror
 _PROBES = "locks/probes"
@@ -102,12 +111,13 @@ class Mirror:
             fix = "Use a store that honours If-None-Match, such as S3, or a lake in a folder"
             raise BadInput(f"lake {self.url}", "is on a store that ignores the conditions of writes", fix)
 
-    def pull(self, *folders: str, within: float = 0.0) -> None:
+    def pull(self, *folders: str, within: float = 0.0, deleted: bool = True) -> None:
         """Fetch the files of folders that changed on the store, and delete those that were deleted there.
 
         Args:
             folders: Folders or files, relative to the root of the lake.
             within: Seconds; folders that were fetched more recently are not fetched again.
+            deleted: Whether to fetch files again that were deleted here.
 
         Raises:
             BadInput: The store cannot be reached, or refuses access.
@@ -122,7 +132,7 @@ class Mirror:
                 there = self.listed(folder)
                 for name, (tag, size) in there.items():
                     file = self.root / name
-                    if not file.is_file() or known.get(name, ("",))[0] != tag:
+                    if known.get(name, ("",))[0] != tag or (deleted and not file.is_file()):
                         copy(self.url, name, tag, size, file)
                         known[name] = (tag, *_stat(file))
                         changed = True
@@ -164,14 +174,20 @@ class Mirror:
 
     def listed(self, folder: str) -> dict[str, tuple[str, int]]:
         """Return the ETag and size of each file in a folder on the store, or of the file of that name."""
-        objects = list(self.store.list(folder).collect())
+        objects = repeated(lambda: list(self.store.list(folder).collect()))
         if not objects:
             try:
-                objects = [self.store.head(folder)]
+                objects = [repeated(lambda: self.store.head(folder))]
             except Exception as error:
                 if not is_missing(error):
                     raise
         return {one["path"]: (one["e_tag"] or str(one["last_modified"]), one["size"]) for one in objects}
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders that the store has in a folder."""
+        with errors_of(self.url):
+            found = repeated(lambda: self.store.list_with_delimiter(folder)["common_prefixes"])
+        return sorted(one.rpartition("/")[2] for one in found)
 
     def _put(self, name: str, tag: str | None) -> str:
         """Upload a file in place of the version with an ETag (None: a new file), and return the new ETag."""
@@ -196,12 +212,15 @@ class Mirror:
     def _other(self, name: str) -> tuple[bytes, str] | None:
         """Return the body and the ETag of an object on the store, or None."""
         try:
-            answer = self.store.get(name)
-            return bytes(answer.bytes()), str(answer.meta["e_tag"])
+            return repeated(lambda: self._got(name))
         except Exception as error:
             if is_missing(error):
                 return None
             raise
+
+    def _got(self, name: str) -> tuple[bytes, str]:
+        answer = self.store.get(name)
+        return bytes(answer.bytes()), str(answer.meta["e_tag"])
 
     def _local(self, folder: str) -> dict[str, tuple[int, int]]:
         """Return the local files in a folder, or the file of that name, with size and time."""

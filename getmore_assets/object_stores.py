@@ -5,15 +5,16 @@ Credentials come from the environment (each store's own variables) and are not l
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from getmore_assets.errors import BadInput
 
+_Found = TypeVar("_Found")
 LAKES = ("s3://", "gs://", "az://")  # the schemes of stores that can have a lake
 _VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "GCP_")  # prefixes of environment variables that clients read
 _ATTEMPTS = 4  # attempts to copy a file; each resumes where the one before stopped
@@ -124,6 +125,21 @@ def errors_of(where: str) -> Iterator[None]:
 def _reason(error: Exception) -> tuple[str, str]:
     words = f"{type(error).__name__} {error}"
     return next(((what, fix) for marks, what, fix in _FIXES if any(mark in words for mark in marks)), _OTHER)
+
+
+def repeated(read: Callable[[], _Found]) -> _Found:
+    """Return what a request reads; send it again where the answer was cut off, which clients do not do by themselves.
+
+    Raises:
+        Exception: The store's own error, of another kind or after several attempts.
+    """
+    for _ in range(1, _ATTEMPTS):
+        try:
+            return read()
+        except Exception as error:  # each store has errors of its own
+            if is_conflict(error) or _reason(error) != _OTHER:
+                raise
+    return read()
 
 
 def copy(root: str, name: str, version: str, size: int, to: Path) -> None:

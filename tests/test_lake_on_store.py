@@ -99,6 +99,15 @@ def test_a_file_of_a_table_that_is_gone_is_damage(machine, server):
         damage.require_undamaged(here, "t")
 
 
+def test_a_store_that_is_away_is_no_table_that_is_gone(machine, monkeypatch):
+    here = machine("here")
+    ref = here.replace("t", rows(1), {"target": "a"}, {})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    for look in (lambda: here.holds(ref), lambda: here.latest("t"), lambda: list(damage.of_table(here, "t"))):
+        with pytest.raises(BadInput, match="cannot be reached"):
+            look()
+
+
 def test_records_are_relative_and_name_tables_by_url_and_files_in_the_mirror(machine):
     lake = machine("here")
     found = absolute(relative(RECORD, Lake("/a/lake")), lake)

@@ -72,6 +72,8 @@ def test_one_file_is_fetched_and_what_was_lost_here_is_fetched_again(machine):
     (there.root / "exports/t/report.html").unlink()
     there.pull("exports/t/report.html", within=60)  # which was looked at just now
     assert not files(there, "exports")
+    there.pull("exports", deleted=False)
+    assert not files(there, "exports")
     there.pull("exports/t/report.html")
     assert files(there, "exports") == {"exports/t/report.html": "page"}
 
@@ -145,3 +147,17 @@ def test_a_wrong_key_and_a_missing_bucket_are_refused_in_words(machine, monkeypa
     assert "wrong-secret" not in str(refused.value)
     with pytest.raises(BadInput, match="contains a login"):
         mirror_of("s3://me:secret@bucket/x")
+
+
+def test_a_listing_that_is_cut_off_is_asked_for_again(machine, server, monkeypatch):
+    here = machine("here")
+    for number in range(20):
+        write(here, f"records/t/{number:02}.json", "record")
+    here.push("records")
+    with dropping(server.url, after=2000, times=2, method=b"GET") as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        there = machine("there")
+        there.pull("records")
+        assert proxy.dropped == 2
+        assert there.folders("records") == ["t"]
+    assert len(files(there, "records")) == 20

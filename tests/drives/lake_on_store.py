@@ -95,6 +95,8 @@ def _results(drive: Drive, scenario: Scenario, lake: str, machine: str, command:
         os.environ.clear()
         os.environ.update(before)
     answer = command.answer
+    if "selected" not in answer:  # it failed, which `finished` has noted
+        return {}
     selected = pl.read_parquet(answer["selected"]).select("id", "score", "rank").rows()
     return {"selected": selected, "summary": answer["summary"]}
 
