@@ -123,7 +123,8 @@ def require_room(planned: MemoryPlan, where: str, here: int) -> None:
         room, device = torch.cuda.get_device_properties(0).total_memory, "the GPU"
     has = f"{device} has {room / GIB:.2f} GiB for each process"
     if planned.least > room:
-        raise BadInput(where, f"a process needs about {planned}, and {has}", _SMALLER)
+        fix = _SMALLER if planned.evaluation <= room else "Take a smaller model: one process evaluates all of it"
+        raise BadInput(where, f"a process needs about {planned}, and {has}", fix)
     if planned.training > room:
         log.warning("%s: a process needs about %s, and %s: %s", where, planned, has, _FEWER)
 

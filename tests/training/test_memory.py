@@ -102,6 +102,10 @@ def test_a_large_training_is_told_and_one_without_room_refused(texts, tmp_path, 
     with pytest.raises(BadInput, match="refused: a process needs about") as refusal:
         fit(model, *given, tmp_path / "b", collate, name="refused")
     assert "fsdp" in refusal.value.fix
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=planned.evaluation - 1))
+    with pytest.raises(BadInput, match="a place") as refusal:
+        memory.require_room(planned, "a place", 1)
+    assert "fsdp" not in refusal.value.fix
 
 
 def test_a_model_without_room_is_refused_before_work(texts, sources, tmp_path, monkeypatch):
