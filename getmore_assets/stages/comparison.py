@@ -28,7 +28,7 @@ from getmore_assets.workers.contracts import SELECT
 from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, CompareSpec, WarmsOn
 
 TABLE = "compared_subsets"
-RUN_CODE_VERSION = "6"  # of a run, from a selection to its metrics
+RUN_CODE_VERSION = "7"  # of a run, from a selection to its metrics
 _WORDS_FACTOR = 4.0  # a warm-up gets rows with so many times the budget's words, for enough of the model's tokens
 
 

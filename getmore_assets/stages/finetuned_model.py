@@ -75,7 +75,7 @@ STAGE = Stage(
     "labels, as a classifier. Stops early on validation; test is evaluated once, at the end.",
     group="models",
     kinds=frozenset({"huggingface", "torch"}),
-    code_version="6",
+    code_version="7",
     settings=lambda task: [task.finetune, *evaluation_settings(task)],
     compute=_fine_tune,
     reads=("raw_corpus", "target_data", "warmed_model"),
