@@ -87,7 +87,7 @@ def test_a_part_that_is_not_there_is_refused_before_work(uneven, tmp_path):
 def test_quotas_that_mean_nothing_are_refused(uneven):
     _, fields = uneven
     for selector in ("random", "perplexity"):
-        with pytest.raises(ValueError, match="does not look at the target"):
+        with pytest.raises(ValueError, match="does not read the target"):
             Selector(selector=selector, quotas={})
     with pytest.raises(ValueError, match="all shares are 0"):
         Selector(quotas={"shares": {"a": 0}})
