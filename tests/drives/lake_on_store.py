@@ -72,7 +72,7 @@ class Drive:
     def finished(self, scenario: Scenario, command: Command) -> dict[str, str]:
         """Wait for a command that must succeed; the status of each stage."""
         code = command.end()
-        scenario.must(code == 0, f"{command.log.name} ended with {code}: {(command.error or command.said)[:300]}")
+        scenario.must(code == 0, f"{command.log.name} ended with {code}: {(command.error or command.last_line)[:300]}")
         return {one["name"]: one["status"] for one in command.answer.get("stages", [])}
 
 
@@ -120,7 +120,7 @@ def killed(drive: Drive, expected: dict[str, Any]) -> Scenario:
     seen = []
     for stage in KILLED_IN:
         command = drive.command("killed", "one")
-        command.reach(lambda c=command, s=stage: c.makes(s))
+        command.wait_for(lambda c=command, s=stage: c.has_started(s))
         time.sleep(0.7)
         seen.append(f"{stage}: {command.stage}")
         left = command.kill()
@@ -142,9 +142,9 @@ def cut_off(drive: Drive, expected: dict[str, Any]) -> Scenario:
             command = drive.command("cut-off", "one", proxy.url)
             if command.end() == 0:
                 break
-            scenario.notes[f"attempt {attempt}"] = (command.error or command.said)[:200]
+            scenario.notes[f"attempt {attempt}"] = (command.error or command.last_line)[:200]
         scenario.notes |= {"connections cut off": proxy.dropped, "attempts": attempt, "seconds": command.seconds}
-    scenario.must(command.end() == 0, f"no attempt succeeded: {command.error or command.said}")
+    scenario.must(command.end() == 0, f"no attempt succeeded: {command.error or command.last_line}")
     if command.end() == 0:
         scenario.must(_holds(drive, scenario, "cut-off", "one", command) == expected, "the results differ")
     return scenario
