@@ -32,6 +32,7 @@ from getmore_assets.object_stores import (
 
 _STATE = ".mirror"  # the local folder with the state of the mirror
 _PROBES = "locks/probes"
+_FIGURES = "figures"
 _AT_ONCE = 2**26  # bytes; a larger file is uploaded in parts without a condition, because its name contains a hash
 
 #: The state of a file at the last fetch or upload: its ETag on the store, and its local size and time.
@@ -156,11 +157,18 @@ class Mirror:
         """
         with errors_of(self.url), self._locked():
             known = self._known()
+            others: list[str] = []
             files = {name: stat for folder in folders for name, stat in self._local(folder).items()}
             for name, stat in sorted(files.items(), key=lambda one: one[1][1]):
                 if name not in known or known[name][1:] != stat:
-                    known[name] = (self._put(name, known[name][0] if name in known else None), *stat)
+                    tag, is_ours = self._put(name, known[name][0] if name in known else None)
+                    known[name] = (tag, *_stat(self.root / name))
                     self._keep(known)
+                    # A figure is the same result drawn twice: seconds in it may differ.
+                    others += [] if is_ours or _is_in(_FIGURES, name) else [name]
+            if others:
+                what = "another machine wrote it meanwhile"
+                raise BadInput(f"{self.url}/{others[0]}", what, "Run again: the run starts from that version")
             gone = [one for one in known if one not in files and any(_is_in(folder, one) for folder in folders)]
             if delete and gone:
                 self.store.delete(gone)
@@ -189,25 +197,31 @@ class Mirror:
             found = repeated(lambda: self.store.list_with_delimiter(folder)["common_prefixes"])
         return sorted(one.rpartition("/")[2] for one in found)
 
-    def _put(self, name: str, tag: str | None) -> str:
-        """Upload a file in place of the version with an ETag (None: a new file), and return the new ETag."""
+    def _put(self, name: str, tag: str | None) -> tuple[str, bool]:
+        """Upload a file in place of the version with an ETag (None: a new file).
+
+        Returns:
+            The ETag on the store, and whether the version is this file: else another machine's replaced it here.
+        """
         file = self.root / name
         if file.stat().st_size > _AT_ONCE:
-            return str(self.store.put(name, file)["e_tag"])
+            return str(self.store.put(name, file)["e_tag"]), True
         body = file.read_bytes()
         try:
             mode: Any = {"e_tag": tag} if tag else "create"
-            return str(self.store.put(name, body, mode=mode, use_multipart=False)["e_tag"])
+            return str(self.store.put(name, body, mode=mode, use_multipart=False)["e_tag"]), True
         except Exception as error:
             if not is_conflict(error):
                 raise
             other = self._other(name)
             if other is None:  # deleted on the store
-                return str(self.store.put(name, body, mode="create", use_multipart=False)["e_tag"])
+                return str(self.store.put(name, body, mode="create", use_multipart=False)["e_tag"]), True
             if other[0] == body:  # this upload, whose answer was lost, or the same file of another machine
-                return other[1]
-        what = "another machine wrote it meanwhile"
-        raise BadInput(f"{self.url}/{name}", what, "Run again: the run starts from that version") from None
+                return other[1], True
+            partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")
+            partial.write_bytes(other[0])
+            partial.replace(file)
+            return other[1], False
 
     def _other(self, name: str) -> tuple[bytes, str] | None:
         """Return the body and the ETag of an object on the store, or None."""

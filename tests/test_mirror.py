@@ -161,3 +161,17 @@ def test_a_listing_that_is_cut_off_is_asked_for_again(machine, server, monkeypat
         assert proxy.dropped == 2
         assert there.folders("records") == ["t"]
     assert len(files(there, "records")) == 20
+
+
+def test_a_figure_that_another_machine_drew_first_is_taken_from_there_and_a_model_when_the_run_is_repeated(machine):
+    here, there = machine("here"), machine("there")
+    for folder in ("figures/0f", "models/m/0f"):
+        write(here, f"{folder}/a.txt", "first")
+        write(there, f"{folder}/a.txt", "second")
+        here.push(folder)
+    there.push("figures/0f")
+    assert files(there, "figures") == {"figures/0f/a.txt": "first"}
+    with pytest.raises(BadInput, match="another machine wrote it meanwhile"):
+        there.push("models/m/0f")
+    there.push("models/m/0f")
+    assert files(there, "models") == {"models/m/0f/a.txt": "first"}
