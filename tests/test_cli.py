@@ -189,7 +189,7 @@ def case_label_in_train_only(f, tmp, src):
 def case_isolated_texts_of_a_masked_model(f, tmp, src):
     f["base_model"] = {"model": "small", "objective": "masked"}
     f["warmup"] = {"packing": "isolated"}
-    return "warmup.packing is `isolated`, which a causal model's attention alone can be"
+    return "warmup.packing: `isolated` needs a causal model"
 
 
 def case_unknown_key(f, tmp, src):

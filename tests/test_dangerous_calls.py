@@ -74,7 +74,7 @@ def test_markdown_in_the_ui_is_a_picture_or_an_escaped_verdict():
     written = [(place, call) for place, name, call in calls() if name.endswith("MetadataValue.md")]
     assert [ast.unparse(call.args[0].func) for _, call in written] == ["'\\n'.join", "as_markdown"]
     (verdict,) = (call for _, call in written if ".join" in ast.unparse(call.args[0].func))
-    assert "_MARKUP.sub(_ESCAPED, one)" in ast.unparse(verdict)
+    assert "_MARKDOWN.sub(_ESCAPED, line)" in ast.unparse(verdict)
 
 
 def test_templates_escape_but_for_cards():

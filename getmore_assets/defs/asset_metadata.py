@@ -59,8 +59,7 @@ def _results(record: Record) -> dict[str, Any]:
     """Return the verdict and the figures, which the UI lists first."""
     metadata: dict[str, Any] = {}
     if verdict := record.facts.get("verdict"):
-        sentences = (_MARKDOWN.sub(_ESCAPED, sentence) for sentence in verdict)
-        metadata["verdict"] = dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences))
+        metadata["verdict"] = dg.MetadataValue.md("\n".join(f"- {_MARKDOWN.sub(_ESCAPED, line)}" for line in verdict))
     for name, figure in sorted(record.figures.items(), key=lambda item: item[0] != record.stage):
         if Path(figure).is_file():  # it may have been deleted
             metadata[name.replace("-", " ")] = dg.MetadataValue.md(as_markdown(Path(figure)))

@@ -1,6 +1,7 @@
 """What `explain` says of a row's place: each budget that it names is tried, and so is each score."""
 
 import re
+import shutil
 import unicodedata
 from dataclasses import asdict, fields, replace
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from getmore_assets.corpus.pool import pool_key
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import RankingFacts, SelectionFacts
-from getmore_assets.lake import Lake
+from getmore_assets.lake import Lake, TableRef
 from getmore_assets.records import Record, Records
 from getmore_assets.selection import choice, explain, race, selectors
 from getmore_assets.selection.budget import within_budget
@@ -282,7 +283,11 @@ def leaking(line, tmp_path):
     task = task_of(budget=ROWS).model_copy(update={"target": Target(**paths), "lake": str(tmp_path / "lake")})
     rows, facts = target.read_target(task)
     made = Lake(task.lake).replace("target_data", rows, {"target": "t"}, {})
-    return task, replace(line.tables, target_data=made), facts.left
+    others = {name: table for name, table in vars(line.tables).items() if name != "target_data"}
+    for name, table in others.items():  # records name tables of their own lake
+        shutil.copytree(table.path, Lake(task.lake).table(name))
+    own = {name: TableRef(Lake(task.lake).table(name), table.version) for name, table in others.items()}
+    return task, replace(line.tables, target_data=made, **own), facts.left
 
 
 def test_a_row_of_train_says_whether_it_is_in_train_or_why_it_was_taken_out(leaking):

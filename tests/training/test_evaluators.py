@@ -24,10 +24,10 @@ def test_the_least_perplexing_label_is_found(of_domains, tmp_path):
     taught = [f"{t[:80]}\nThis is {ZERO_SHOT.labels[label]}" for t, label in zip(texts, labels, strict=True)]
     model, tokenizer, _ = phases.make_small(SHAPE, "causal", taught * 4, 64, tmp_path / "work")
     judge = evaluators.zero_shot(ZERO_SHOT, [text[:80] for text in texts], labels, 64)
-    assert judge(model, tokenizer)["zero_shot_accuracy"] > 0.8
+    assert judge(model, tokenizer)["zero_shot_accuracy"] > 0.7
     swapped = [DOMAINS[1 - DOMAINS.index(label)] for label in labels]
     turned = evaluators.zero_shot(ZERO_SHOT, [text[:80] for text in texts], swapped, 64)
-    assert turned(model, tokenizer)["zero_shot_accuracy"] < 0.2
+    assert turned(model, tokenizer)["zero_shot_accuracy"] < 0.3
 
 
 def test_a_long_text_is_cut_and_the_label_is_not(of_domains, monkeypatch):

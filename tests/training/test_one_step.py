@@ -175,7 +175,7 @@ def test_a_configuration_that_cannot_be_used_is_refused(tokenizers, tmp_path, na
     ("damage", "what"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"),
-        (b"\x08\x00\x00\x00\x00\x00\x00\x00{}", "torn"),
+        (b"\x08\x00\x00\x00\x00\x00\x00\x00{}", "is damaged"),
         (None, r"names part-2\.safetensors, which is not there"),
     ],
 )

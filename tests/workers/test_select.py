@@ -11,7 +11,7 @@ import torch
 from getmore_assets.config import Budget, Selector, Task
 from getmore_assets.selection.budget import within_budget
 from getmore_assets.selection.context import Tables
-from getmore_assets.stages.rankings import RankingRequest, spec
+from getmore_assets.stages.rankings import RankingRequest, select_spec
 from getmore_assets.workers import REFUSED, select
 from tests.in_process import run_worker
 
@@ -45,7 +45,7 @@ def ask(ran, work, selectors, threads=1, budget=BUDGET, **changes):
     made = {name: ran.records.get(name) for name in (*TABLES, "base_model")}
     task = Task.model_validate({**ran.fields, **changes})
     common = {"task": task, "lake": work / "lake", "work": work, "commit": {}}
-    given = spec(common, lambda name: made[name].table, asked, made["ot_potentials"], made["base_model"]).given()
+    given = select_spec(common, lambda name: made[name].table, asked, made["ot_potentials"], made["base_model"]).given()
     (work / "spec.json").write_text(json.dumps(given))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
