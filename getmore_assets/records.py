@@ -243,7 +243,7 @@ class LaterVersionError(BadInput):
 
 
 def parsed(path: Path, lake: Lake) -> Record:
-    """Return what a record's file holds, with absolute places in the lake that the file lies in.
+    """Return the record in a file, with absolute paths in the lake of the file.
 
     Fields that were added since without a new schema are left out.
 

@@ -10,7 +10,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"  # as in every worker
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from getmore_assets.corpus import python_docs
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from tests import in_process
+from tests.s3_server import BUCKET, S3, serving
 
 SHARED = Path(__file__).parents[2] / "shared"
 DOMAINS = ("argparse", "collections", "logging", "unittest")  # names of four domains of the pool
@@ -191,6 +192,25 @@ def ran_copy(ran: Ran, tmp_path: Path) -> Ran:
 def copy_lake(root: Path, to: Path, *left_out: str) -> None:
     """Copy a lake; its records name places relative to its root."""
     shutil.copytree(root, to, ignore=shutil.ignore_patterns(*left_out))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3]:
+    """An S3 server on loopback."""
+    pytest.importorskip("obstore")
+    pytest.importorskip("moto")
+    with serving() as started:
+        yield started
+
+
+@pytest.fixture
+def named_machine(server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that gives this process the mirror of a machine, by its name; the server's bucket is empty."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in server.names():
+        server.client.delete_object(Bucket=BUCKET, Key=name)
+    return lambda name: monkeypatch.setenv("GETMORE_MIRROR", str(tmp_path / name))
 
 
 def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:

@@ -17,30 +17,18 @@ from getmore_assets.task_files import load_task
 from getmore_assets.tracking_place import OF_A_MIRROR, Tracking, lost
 from tests import in_process
 from tests.conftest import write_task
-from tests.s3_server import BUCKET, serving
+from tests.s3_server import BUCKET
 from tests.test_relative_paths import RECORD
 
-pytest.importorskip("obstore")
-pytest.importorskip("moto")
 URL = f"s3://{BUCKET}/lakes/one"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with serving() as one:
-        yield one
-
-
 @pytest.fixture
-def machine(server, tmp_path, monkeypatch):
+def machine(named_machine):
     """Have this process be a machine with a name; return its view of the lake."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in server.names():
-        server.client.delete_object(Bucket=BUCKET, Key=name)
 
     def lake(name):
-        monkeypatch.setenv("GETMORE_MIRROR", str(tmp_path / name))
+        named_machine(name)
         return Lake(URL)
 
     return lake

@@ -11,10 +11,8 @@ from filelock import Timeout
 from getmore_assets import leases
 from getmore_assets.leases import Lease, is_leased
 from getmore_assets.mirror import mirror_of
-from tests.s3_server import BUCKET, dropping, serving
+from tests.s3_server import BUCKET, dropping
 
-pytest.importorskip("obstore")
-pytest.importorskip("moto")
 URL, NAME = f"s3://{BUCKET}/lakes/one", ("stage", "t", "embeddings")
 _HOLD = """
 import sys, time
@@ -27,23 +25,13 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(scope="module")
-def server():
-    with serving() as one:
-        yield one
-
-
 @pytest.fixture
-def machine(server, tmp_path, monkeypatch):
+def machine(named_machine, monkeypatch):
     """The mirror of the lake on a machine, by the machine's name."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in server.names():
-        server.client.delete_object(Bucket=BUCKET, Key=name)
     monkeypatch.setattr(leases, "_LOOK_S", 0.1)
 
     def mirror(name):
-        monkeypatch.setenv("GETMORE_MIRROR", str(tmp_path / name))
+        named_machine(name)
         return mirror_of(URL)
 
     return mirror

@@ -4,29 +4,17 @@ import pytest
 
 from getmore_assets.errors import BadInput
 from getmore_assets.mirror import mirror_of
-from tests.s3_server import BUCKET, dropping, serving
+from tests.s3_server import BUCKET, dropping
 
-pytest.importorskip("obstore")
-pytest.importorskip("moto")
 URL = f"s3://{BUCKET}/lakes/one"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with serving() as one:
-        yield one
-
-
 @pytest.fixture
-def machine(server, tmp_path, monkeypatch):
+def machine(named_machine):
     """The mirror of the lake on a machine, by the machine's name."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in server.names():
-        server.client.delete_object(Bucket=BUCKET, Key=name)
 
     def mirror(name):
-        monkeypatch.setenv("GETMORE_MIRROR", str(tmp_path / name))
+        named_machine(name)
         return mirror_of(URL)
 
     return mirror

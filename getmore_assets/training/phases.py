@@ -129,8 +129,12 @@ def warm_up(
     work: Path,
     strategy: Strategy = "ddp",
     beside: Beside | None = None,
+    name: str = "warm-up",
 ) -> tuple[Blocks, FitResult]:
-    """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks; with `beside` shared as asked."""
+    """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks.
+
+    With `beside`, the blocks are shared among the texts and those as the recipe says. `name` is for the progress.
+    """
     set_seed(seed)
     if beside:
         blocks = stream(texts, beside, tokenizer, recipe, most)
@@ -139,26 +143,7 @@ def warm_up(
     if most is not None and len(blocks) < most:
         raise RuntimeError(f"the selection has {len(blocks)} blocks of tokens, and the comparison needs {most}")
     collate = language_models.collator(tokenizer, objective)
-    name = f"warm-up, seed {seed}"
-    return blocks, fit(model, blocks, recipe, seed, work, collate, name=name, strategy=strategy)
-
-
-def adapt_to_target(
-    model: Any,
-    tokenizer: Any,
-    objective: str,
-    texts: list[str],
-    recipe: WarmUp,
-    seed: int,
-    work: Path,
-    strategy: Strategy = "ddp",
-) -> None:
-    """Train a model in place once on the target's own text (TAPT): `warmup.then_target`."""
-    set_seed(seed)
-    blocks = Blocks(texts, tokenizer, recipe.max_length, isolated=recipe.packing == "isolated")
-    log.info("after the warm-up, %d blocks of target train", len(blocks))
-    collate = language_models.collator(tokenizer, objective)
-    fit(model, blocks, recipe, seed, work, collate, name=f"target's own text, seed {seed}", strategy=strategy)
+    return blocks, fit(model, blocks, recipe, seed, work, collate, name=f"{name}, seed {seed}", strategy=strategy)
 
 
 def fine_tune(

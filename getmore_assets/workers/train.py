@@ -117,8 +117,7 @@ def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
         beside,
     )
     if beside and task.warmup.then_target:
-        tapt = spec.work / "then-target"
-        phases.adapt_to_target(model, tokenizer, objective, beside.target, task.warmup, spec.seed, tapt, strategy)
+        _then_target(model, tokenizer, beside.target, task, spec.seed, spec.work)
     seconds = time.monotonic() - started
     if is_first():
         language_models.save(model, tokenizer, spec.folder, work)
@@ -130,6 +129,14 @@ def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
         steps=done.steps,
         train_seconds=done.seconds,
         curve=done.curve,
+    )
+
+
+def _then_target(model: Any, tokenizer: Any, texts: list[str], task: Task, seed: int, work: Path) -> None:
+    """Train a model in place once on the target's own text (TAPT)."""
+    objective, strategy, name = task.base_model.objective, task.launch.train.strategy, "target's own text"
+    phases.warm_up(
+        model, tokenizer, objective, texts, task.warmup, seed, None, work / "then-target", strategy, name=name
     )
 
 
@@ -214,8 +221,7 @@ def _one(
     else:
         model, tokenizer, _ = language_models.load(spec.base, objective)
     if task.warmup.then_target and one.selector != RANDOM_INIT:
-        texts, tapt = training_texts.of_train(spec.target_data, task), work / "then-target"
-        phases.adapt_to_target(model, tokenizer, objective, texts, task.warmup, seed, tapt, task.launch.train.strategy)
+        _then_target(model, tokenizer, training_texts.of_train(spec.target_data, task), task, seed, work)
     _, _, metrics = phases.fine_tune(
         model,
         tokenizer,

@@ -1,4 +1,4 @@
-"""What lies in the user's folder is not overwritten, unless an export write_outputs it there."""
+"""Files of the user are not overwritten, unless an earlier export wrote them."""
 
 import pytest
 import yaml
