@@ -21,7 +21,7 @@ _FILE = "demo.yaml"
 def demo(as_json: bool) -> None:
     """Run the pipeline on the documentation of your packages.
 
-    Writes demo.yaml into this folder unless it exists, and runs it in about 3 minutes on two cores. Nothing is
+    Writes demo.yaml into this folder unless it exists, and runs it in 3 to 5 minutes on two cores. Nothing is
     downloaded. Edit the file and call `getmore run demo.yaml` for the next run.
     """
     file = Path(_FILE)
