@@ -40,12 +40,12 @@ class Worker:
 
 
 @contextmanager
-def joined(place: Elsewhere, field: str) -> Iterator[None]:
+def joined(address: str | None, field: str) -> Iterator[None]:
     """Join a cluster for the duration of the context.
 
     Args:
-        place: Settings of the cluster.
-        field: The field of the task file with these settings.
+        address: The address of the cluster, as in the task file.
+        field: The field of the task file with that address.
 
     Raises:
         BadInput: No cluster answers.
@@ -53,11 +53,11 @@ def joined(place: Elsewhere, field: str) -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if place.ray == "local" else {}
+    own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == "local" else {}
     try:
-        ray.init(place.ray, logging_level=logging.WARNING, **own)
+        ray.init(address, logging_level=logging.WARNING, **own)
     except ConnectionError as error:
-        what = f"no Ray cluster answers at `{place.ray}` ({str(error).strip().splitlines()[0]:.120})"
+        what = f"no Ray cluster answers at `{address}` ({str(error).strip().splitlines()[0]:.120})"
         raise BadInput(f"{field}.ray", what, f"Start one with `ray start`, or take {field} out") from None
     try:
         yield

@@ -1,6 +1,6 @@
-"""The exception for input that cannot be used, whose message the user reads.
+"""The exceptions whose messages the user reads: for input that cannot be used, and for workers that ended.
 
-Belongs here: the form of the message, and removing secrets from it. Does not: the checks that raise the exception.
+Belongs here: the form of the messages, and removing secrets from them. Does not: what raises the exceptions.
 """
 
 import re
@@ -29,6 +29,14 @@ class BadInput(ValueError):
     def __reduce__(self) -> tuple[type["BadInput"], tuple[str, str, str]]:
         """Let the exception pass from one process to another."""
         return type(self), (self.where, self.what, self.fix)
+
+
+class WorkerFailedError(RuntimeError):
+    """A worker ended without a result."""
+
+
+class WorkerKilledError(WorkerFailedError):
+    """A worker was ended from outside, by the system or its cluster: a retry may succeed."""
 
 
 def redacted(text: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from getmore_assets import __version__, forks, pods
-from getmore_assets.errors import BadInput
+from getmore_assets.errors import BadInput, WorkerFailedError, WorkerKilledError
 from getmore_assets.forks import CAN_FORK, SERVER, Exit
 from getmore_assets.metering import Meter, peak_of_children_mb
 from getmore_assets.nodes import Nodes
@@ -38,14 +38,6 @@ _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: 
 
 # Signals with which a system ends processes: out of memory (SIGKILL), shutdown or pre-emption (SIGTERM), hang-up.
 _BY_THE_SYSTEM = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
-
-
-class WorkerFailedError(RuntimeError):
-    """A worker ended without a result."""
-
-
-class WorkerKilledError(WorkerFailedError):
-    """A worker was ended from outside, by the system or its cluster: a retry may succeed."""
 
 
 def launch(

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_STATUS = Path("/proc/self/status")
+import psutil
+
 _CLEAR = Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"  # proc(5): resets the peak resident memory to the current one
 _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # units of ru_maxrss in a MiB
@@ -38,7 +39,8 @@ def metered() -> Iterator[Meter]:
     try:
         yield meter
     finally:
-        meter.peak_rss_mb = max(meter.peak_rss_mb, round(_resident("VmHWM:"), 1))
+        own = _resident("VmHWM:") + sum(_resident("VmHWM:", helper) for helper in _helpers())
+        meter.peak_rss_mb = max(meter.peak_rss_mb, round(own, 1))
         meter.seconds = round(time.monotonic() - started, 2)
 
 
@@ -47,10 +49,20 @@ def peak_of_children_mb() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _UNIT
 
 
-def _resident(field: str) -> float:
-    """Return a field of `/proc/self/status` in MiB; on other systems, the peak since this process started."""
+def _helpers() -> list[str]:
+    """Return the ids of the processes with which `parallel.py` shares work."""
+    children = psutil.Process().children()
+    with suppress(psutil.Error):
+        return [str(child.pid) for child in children if any("LokyProcess" in part for part in child.cmdline())]
+    return []
+
+
+def _resident(field: str, process: str = "self") -> float:
+    """Return a field of `/proc/PROCESS/status` in MiB; on other systems, the peak of this process since it started."""
     with suppress(OSError):
-        for line in _STATUS.read_text("ascii", "replace").splitlines():
+        for line in Path(f"/proc/{process}/status").read_text("ascii", "replace").splitlines():
             if line.startswith(field):
                 return int(line.split()[1]) / 2**10
+    if process != "self":
+        return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _UNIT

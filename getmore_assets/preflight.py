@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import BROUGHT, PYTHON_DOCS, WITHOUT_WEIGHTS, Budget, Task
-from getmore_assets.corpus import candidates, pool, python_docs, readers, target
+from getmore_assets.corpus import candidates, pool, pool_rows, python_docs, readers, target
 from getmore_assets.corpus.identity import file_hash, fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, unfinished, unreadable_in, vectors_of
@@ -189,7 +189,7 @@ def _check_pool(task: Task, width: int | None, evaluated: set[str], only: list[s
                 _check_vectors(batch, source.path, width)
             is_empty = is_empty and not batch.height
             if only is None and not count.fills(budget):
-                count.add(pool.passages_of(batch, pool.longest_of(source, task)))
+                count.add(pool_rows.passages_of(batch, pool.longest_of(source, task)))
     if only is not None:
         return
     if is_empty:
@@ -214,7 +214,7 @@ class _Count:
         for id_, tokens in passages.select("id", "n_tokens").iter_rows():
             if id_ not in self._seen:
                 self._seen.add(id_)
-                if not pool.is_held_out(id_, self._task):
+                if not pool_rows.is_held_out(id_, self._task.corpus.held_out):
                     self.rows, self.tokens = self.rows + 1, self.tokens + tokens
 
 

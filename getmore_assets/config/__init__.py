@@ -4,7 +4,7 @@ Belongs here: fields with their defaults and limits. Does not: reading a task fi
 files that it names (`preflight.py`).
 """
 
-from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes, Strategy
+from getmore_assets.config.launch import Elsewhere, Launch, Pod, Processes, Strategy, Texts
 from getmore_assets.config.selection import (
     AUTO,
     BAG_OF_WORDS,
@@ -104,6 +104,7 @@ __all__ = [
     "Strategy",
     "Target",
     "Task",
+    "Texts",
     "Toxicity",
     "Training",
     "Transport",

@@ -4,7 +4,7 @@ Belongs here: fields, their defaults and their limits. No field changes a stage'
 (`launch.py`, `cluster.py`, `pods/`).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -77,15 +77,36 @@ class Processes(Section):
         return self
 
 
-class Elsewhere(Section):
-    """A Ray cluster that a stage's work is spread over, or a pod that does it."""
-
-    ray: str | None = Field(
-        None,
+#: The address of a Ray cluster.
+RayAddress = Annotated[
+    str | None,
+    Field(
         pattern=r"^(auto|local|(ray://)?[\w.-]+:\d+)$",
         description="auto: the cluster that this machine is a node of | local: one that is started here and ended "
         "with the stage | host:6379 | ray://host:10001",
+    ),
+]
+
+
+class Texts(Section):
+    """The processes that share the work on texts that needs no model."""
+
+    processes: int | None = Field(
+        None, ge=1, description="on this machine, from the ninth batch of 8,192 rows on; without it, one per processor"
     )
+    ray: RayAddress = None
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> "Texts":
+        if self.processes is not None and self.ray is not None:
+            raise ValueError("name one place, either `processes` or `ray`")
+        return self
+
+
+class Elsewhere(Section):
+    """A Ray cluster that a stage's work is spread over, or a pod that does it."""
+
+    ray: RayAddress = None
     workers: int = Field(2, ge=1, description="Ray's processes, which share out its processors; one a GPU at most")
     pod: Pod | None = Field(None, description="a pod of Kubernetes, in the place of a Ray cluster")
 
@@ -99,6 +120,9 @@ class Elsewhere(Section):
 class Launch(Section):
     """Where each stage runs."""
 
+    texts: Texts = Field(
+        Texts(), description="cleaning, near-duplicates, leakage, and lexical vectors where `embed` names no place"
+    )
     embed: Elsewhere | None = Field(
         None, description="encoding, including that of domain_triage; on this machine without it"
     )

@@ -43,17 +43,18 @@ class NearDuplicates:
 
     def add_known(self, ids: list[str], shingles: Shingles) -> None:
         """Add rows that an earlier run found to be originals."""
-        keys = _band_keys(shingles.signatures())
+        keys = band_keys(shingles)
         self._add(ids, shingles, keys, self._bands.find(keys.ravel()) < 0)
 
-    def mark(self, ids: list[str], shingles: Shingles) -> list[str | None]:
+    def mark(self, ids: list[str], shingles: Shingles, keys: np.ndarray | None = None) -> list[str | None]:
         """Return for each row the id of the original that it duplicates, or None for an original, which is added.
 
         Args:
             ids: The ids of the rows, none seen before; ASCII, at most 32 characters.
             shingles: The shingles of the rows.
+            keys: The band keys of the rows, if they are computed already.
         """
-        known, keys = len(self._ends) - 1, _band_keys(shingles.signatures())
+        known, keys = len(self._ends) - 1, band_keys(shingles) if keys is None else keys
         new = np.repeat(np.arange(len(ids)), BANDS)
         # A row is compared with the first row of each band only: n rows of one boilerplate give n pairs, not n².
         before = self._bands.find(keys.ravel())
@@ -118,8 +119,9 @@ class NearDuplicates:
         self._bands.add(keys.ravel()[unknown], numbers[unknown])
 
 
-def _band_keys(signatures: np.ndarray) -> np.ndarray:
-    """Return a 64-bit key per band of each signature (`[rows, 64]`, uint32): `[rows, BANDS]`, uint64."""
+def band_keys(shingles: Shingles) -> np.ndarray:
+    """Return a 64-bit key per band of the MinHash signature of each row: `[rows, BANDS]`, uint64."""
+    signatures = shingles.signatures()
     parts = signatures.astype(np.uint64).reshape(len(signatures), BANDS, PERMUTATIONS // BANDS)
     key = np.broadcast_to(np.arange(1, BANDS + 1, dtype=np.uint64), parts.shape[:2]).copy()
     for column in range(parts.shape[2]):  # an FNV-style mix, modulo 2⁶⁴

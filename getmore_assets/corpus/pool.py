@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ from getmore_assets.config import Source, Task
 from getmore_assets.corpus import payloads, readers
 from getmore_assets.corpus.duplicates import NearDuplicates
 from getmore_assets.corpus.id_index import IdIndex, KnownRows, marks_of
-from getmore_assets.corpus.identity import content_id, draw, fingerprint, hash_lines
-from getmore_assets.corpus.passages import clean, cut
+from getmore_assets.corpus.identity import fingerprint, hash_lines
+from getmore_assets.corpus.pool_rows import Sketch, passages_of, sketch
 from getmore_assets.corpus.reading import Reading, SourceCounts
 from getmore_assets.corpus.shingles import VERSION, Shingles
-from getmore_assets.corpus.tokens import token_counts
 from getmore_assets.delta_versions import Seen
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import Facts
 from getmore_assets.lake import Lake, TableRef, batches
+from getmore_assets.parallel import mapped
 from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
@@ -102,27 +103,6 @@ def texts_of(table: TableRef, task: Task, ids: list[str]) -> list[str]:
     if joined["text"].null_count() or joined.height != frame.height:
         raise LookupError(f"{joined['text'].null_count()} of {len(ids)} ids are not in raw_corpus")
     return joined["text"].to_list()
-
-
-def is_held_out(id_: str, task: Task) -> bool:
-    """Return whether a row is held out as general text to measure forgetting on; it depends on its content only."""
-    return draw(id_, "held-out") < task.corpus.held_out
-
-
-def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
-    """Clean rows and cut them into passages, with content ids and the number of each `part`; None does not cut."""
-    cleaned = [clean(text) for text in rows["text"]]
-    pieces = [[text] if longest is None else cut(text, longest) for text in cleaned]
-    numbers = np.repeat(np.arange(rows.height), [len(p) for p in pieces])
-    texts = [text for p in pieces for text in p]
-    parts = pl.Series("part", [n for p in pieces for n in range(len(p))], dtype=pl.Int64)
-    return rows[numbers.tolist()].with_columns(
-        pl.Series("text", texts, dtype=pl.String),
-        pl.Series("id", [content_id(text) for text in texts], dtype=pl.String),
-        token_counts(pl.Series("n_tokens", texts, dtype=pl.String)),
-        parts,
-        pl.when(parts > 0).then(pl.col("origin") + "#" + parts.cast(pl.String)).otherwise("origin").alias("origin"),
-    )
 
 
 def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str, PoolFacts]:
@@ -224,19 +204,28 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
         known = _known(task, lake, key, near)
         still_there = np.zeros(len(known.ids), np.bool_)
         seen = IdIndex() if only is None else known.ids
-        for reading, batch in _rows(task, facts, only):
-            unique = batch.unique("id", keep="first", maintain_order=True)
-            unique = unique.filter(pl.Series(seen.find(unique["id"]) < 0))
-            positions = known.ids.find(unique["id"])
-            reading.folded += batch.height - unique.height
-            facts.exact_duplicates += batch.height - unique.height
-            seen.add(unique["id"])
-            is_known = positions >= 0
-            still_there[positions[is_known]] = True
-            marks = marks_of(unique.select(_compared(task)))
-            changed += int((known.marks[positions[is_known]] != marks[is_known]).sum())
-            if not is_known.all():
-                facts.written += writer.add(_with_marks(unique.filter(pl.Series(~is_known)), task, near))
+
+        def new_rows() -> Iterator[tuple[pl.DataFrame, tuple[pl.DataFrame]]]:
+            """Yield the unknown rows of each batch, and the columns of which a sketch is made."""
+            nonlocal changed
+            for reading, batch in _passages(task, facts, only):
+                unique = batch.unique("id", keep="first", maintain_order=True)
+                unique = unique.filter(pl.Series(seen.find(unique["id"]) < 0))
+                positions = known.ids.find(unique["id"])
+                reading.folded += batch.height - unique.height
+                facts.exact_duplicates += batch.height - unique.height
+                seen.add(unique["id"])
+                is_known = positions >= 0
+                still_there[positions[is_known]] = True
+                marks = marks_of(unique.select(_compared(task)))
+                changed += int((known.marks[positions[is_known]] != marks[is_known]).sum())
+                if not is_known.all():
+                    new = unique.filter(pl.Series(~is_known))
+                    yield new, (new.select("id", "text"),)
+
+        sketching = partial(sketch, with_shingles=near is not None, held_out=task.corpus.held_out)
+        for new, sketched in mapped(sketching, new_rows(), task.launch.texts):
+            facts.written += writer.add(_with_marks(new, sketched, task, near))
             log.info("pool: %d rows read, %d new", facts.read, facts.written)
     return _Read(facts, seen, int((~still_there).sum()) if only is None else 0, changed, known.doubled)
 
@@ -259,16 +248,23 @@ def _known(task: Task, lake: Lake, key: str, near: NearDuplicates | None) -> Kno
     return KnownRows.of(batches(rows.select(columns), readers.BATCH_ROWS))
 
 
-def _rows(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[tuple[Reading, pl.DataFrame]]:
-    for number, source in enumerate(task.candidates):
-        reading = reading_of(source, task)
-        for rows in readers.read(source, only[number] if only is not None else None, reading):
-            passages = passages_of(rows, longest_of(source, task))
-            reading.cut += int((passages["part"] == 1).sum())
-            reading.longer += int((passages["text"].str.len_chars() > task.corpus.passage_chars).sum())
-            facts.read += rows.height
-            facts.passages += passages.height
-            yield reading, _with_payload_columns(passages, number) if keeps_whole_rows(task) else passages
+def _passages(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[tuple[Reading, pl.DataFrame]]:
+    """Yield the passages of each batch of rows, with the reading of the source, and count them in `facts`."""
+    readings = [reading_of(source, task) for source in task.candidates]
+
+    def read() -> Iterator[tuple[tuple[int, int], tuple[pl.DataFrame, int | None]]]:
+        for number, (source, reading) in enumerate(zip(task.candidates, readings, strict=True)):
+            for rows in readers.read(source, only[number] if only is not None else None, reading):
+                yield (number, rows.height), (rows.drop("vector", strict=False), longest_of(source, task))
+
+    for (number, height), passages in mapped(passages_of, read(), task.launch.texts):
+        reading = readings[number]
+        reading.cut += int((passages["part"] == 1).sum())
+        reading.longer += int((passages["text"].str.len_chars() > task.corpus.passage_chars).sum())
+        facts.read += height
+        facts.passages += passages.height
+        yield reading, _with_payload_columns(passages, number) if keeps_whole_rows(task) else passages
+    for number, reading in enumerate(readings):
         facts.longer_than_a_passage += reading.longer
         facts.parts_not_text += reading.not_text
         facts.sources.append(reading.counts(f"candidates.{number}"))
@@ -280,18 +276,16 @@ def _with_payload_columns(rows: pl.DataFrame, candidate: int) -> pl.DataFrame:
     return rows.with_columns(candidate=pl.lit(candidate, pl.Int64), **missing)
 
 
-def _with_marks(rows: pl.DataFrame, task: Task, near: NearDuplicates | None) -> pl.DataFrame:
+def _with_marks(rows: pl.DataFrame, sketch: Sketch, task: Task, near: NearDuplicates | None) -> pl.DataFrame:
     """Add the marks of near-duplicates and held-out rows, and the shingles."""
-    ids = rows["id"].to_list()
-    marks: list[str | None] = [None] * len(ids)
-    stored: list[bytes] | list[None] = [None] * len(ids)
-    if near is not None:
-        shingles = Shingles.of(rows["text"])
-        marks, stored = near.mark(ids, shingles), shingles.to_bytes()
+    marks: list[str | None] = [None] * rows.height
+    stored: list[bytes] | list[None] = [None] * rows.height
+    if near is not None and sketch.shingles is not None:
+        marks, stored = near.mark(rows["id"].to_list(), *sketch.shingles), sketch.shingles[0].to_bytes()
     columns: dict[str, Any] = {
         "duplicate_of": pl.Series(marks, dtype=pl.String),
         "shingles": pl.Series(stored, dtype=pl.Binary),
-        "held_out": [is_held_out(i, task) for i in ids],
+        "held_out": sketch.held_out,
     }
     marked = rows.with_columns(*(pl.Series(n, v) for n, v in columns.items()))
     return marked.select(*_STORED, *(_PAYLOAD_COLUMNS if keeps_whole_rows(task) else ()))

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from getmore_assets.config import Quotas, Source, Task
-from getmore_assets.corpus import holding_out, pool, readers
+from getmore_assets.corpus import holding_out, pool, pool_rows, readers
 from getmore_assets.corpus.fields import SCHEMA
 from getmore_assets.corpus.identity import content_id, draws, fingerprint, hash_lines
 from getmore_assets.corpus.leakage import Guard
@@ -229,7 +229,7 @@ def _all_of(task: Task, source: Source, field_: str, what: str, facts: TargetFac
     if not rows.height:
         raise BadInput(source.path, f"{what} is empty", "Give a file that has rows")
     if _is_cut(source):
-        parts = pool.passages_of(rows, task.corpus.passage_chars)
+        parts = pool_rows.passages_of(rows, task.corpus.passage_chars)
         reading.cut = parts.filter(pl.col("part") == 1).height
         rows = parts.drop("n_tokens", "part")
     facts.sources.append(reading.counts(field_))

@@ -16,9 +16,8 @@ from getmore_assets.defs.asset_metadata import column_lineage, materialize_resul
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.pools import pool_slot
 from getmore_assets.defs.upstream import EMPTY, Load, resolve_sources
-from getmore_assets.errors import BadInput
+from getmore_assets.errors import BadInput, WorkerKilledError
 from getmore_assets.lake import Lake
-from getmore_assets.launch import WorkerKilledError
 from getmore_assets.stages.materializing import materialize
 from getmore_assets.stages.stage import Stage
 

@@ -41,7 +41,7 @@ def encoded(
     from ray.util import ActorPool
 
     assert task.launch.embed is not None
-    with joined(task.launch.embed, "launch.embed"):
+    with joined(task.launch.embed.ray, "launch.embed"):
         paths = [fitted] if fitted.is_file() else sorted(fitted.with_suffix("").rglob("*"))
         files = ray.put({str(p.relative_to(fitted.parent)): np.fromfile(p, np.uint8) for p in paths if p.is_file()})
         args = (task.model_dump(mode="json", exclude_unset=True), _weights(task), fitted.name)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Imported, Rows, Source, Task
-from getmore_assets.corpus import pool, readers
+from getmore_assets.corpus import pool_rows, readers
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 
@@ -37,10 +37,10 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     elif chosen.counts:
         places, ids = _places(chosen), [pl.DataFrame(schema={"file": pl.String, "place": pl.Int64, "id": pl.String})]
         for texts in _texts_at(places, chosen, task):
-            ids.append(pool.passages_of(texts, longest).select("file", "place", "id"))
+            ids.append(pool_rows.passages_of(texts, longest).select("file", "place", "id"))
         rows = places.join(pl.concat(ids), on=["file", "place"], how="inner", maintain_order="left_right")
     else:
-        parts = [pool.passages_of(texts, longest).select(*_IDS) for texts in _texts(chosen)]
+        parts = [pool_rows.passages_of(texts, longest).select(*_IDS) for texts in _texts(chosen)]
         rows = pl.concat([pl.DataFrame(schema=_IDS), *parts])
     if chosen.score is not None:
         rows = rows.sort("score", descending=True, maintain_order=True)

@@ -10,6 +10,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.facts import LeakageFacts
 from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import TableRef, batches
+from getmore_assets.parallel import mapped
 from getmore_assets.stages.checks import CheckContext, CheckResult, check
 from getmore_assets.stages.columns import ID, TARGET, TEXTS, Column
 from getmore_assets.stages.stage import Stage
@@ -30,9 +31,10 @@ def _find(context: StageContext) -> StageResult:
             known = _rows(context.last.input_table("raw_corpus"), context.task) if context.last else rows.clear()
             rows = rows.join(known.select("id"), on="id", how="anti")
         guard = target.guard_of(_evaluated(context.table("target_data"), context.task))
-        for batch in batches(rows, _BATCH):
-            looked_at += batch.height
-            leaks = pl.concat([leaks, guard.leaks(batch)])
+        read = ((batch.height, (batch,)) for batch in batches(rows, _BATCH))
+        for count, found in mapped(guard.leaks, read, context.task.launch.texts):
+            looked_at += count
+            leaks = pl.concat([leaks, found])
     if leaks.height and context.task.leakage == "error":
         first = leaks.row(0, named=True)
         what = f"{leaks.height} rows overlap what the target is evaluated on, first {first['id']} ({first['kind']})"

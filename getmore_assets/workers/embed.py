@@ -6,18 +6,20 @@ Belongs here: the loop over missing rows, in shards. Does not: encoders, or when
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from getmore_assets.config import BROUGHT, LEXICAL, LEXICAL_SAMPLE, Task
-from getmore_assets.corpus import candidates, pool, readers
+from getmore_assets.config import BROUGHT, LEXICAL, LEXICAL_SAMPLE, Task, Texts
+from getmore_assets.corpus import candidates, pool, pool_rows, readers
 from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.corpus.target import COMPARED
 from getmore_assets.encoders import Encoder, fits, make_encoder, remote, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
+from getmore_assets.parallel import mapped
 from getmore_assets.progress import progress
 from getmore_assets.workers import run
 from getmore_assets.workers.contracts import Embedded, EmbedSpec, OnPool
@@ -110,11 +112,25 @@ def _encoded(
         return
     size = _SHARD_ROWS_WITHOUT_MODEL if task.encoder.model == LEXICAL else _SHARD_ROWS
     shards = _shards(rows, missing, size)
-    if task.launch.embed is None or task.launch.embed.ray is None:
+    if task.launch.embed and task.launch.embed.ray:
+        yield from remote.encoded(task, fitted, shards)
+    elif task.encoder.model == LEXICAL:
+        here = Texts(processes=task.launch.texts.processes)
+        yield from mapped(partial(_lexical, fitted), ((ids, (texts,)) for ids, texts in shards), here)
+    else:
         here = encoder or make_encoder(task, fitted, [])
         yield from ((ids, here.encode(texts)) for ids, texts in shards)
-        return
-    yield from remote.encoded(task, fitted, shards)
+
+
+def _lexical(fitted: Path, texts: list[str]) -> np.ndarray:
+    return _loaded(fitted).encode(texts)
+
+
+@lru_cache(maxsize=1)  # each process reads the file once
+def _loaded(fitted: Path) -> Encoder:
+    from getmore_assets.encoders.lexical import LexicalEncoder
+
+    return LexicalEncoder.load_or_fit(fitted, [], 0)
 
 
 def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame, size: int) -> Iterator[tuple[list[str], list[str]]]:
@@ -144,7 +160,7 @@ def _brought(task: Task, missing: pl.DataFrame) -> Iterator[tuple[list[str], Any
     of_target = (task.target.source("train"), task.target.source("negative"))
     for source in [*task.candidates, *(source for source in of_target if source)]:
         for batch in readers.read(source):
-            todo = pool.passages_of(batch, None).join(missing, on="id").unique("id", keep="first")
+            todo = pool_rows.passages_of(batch, None).join(missing, on="id").unique("id", keep="first")
             if todo.height:
                 missing = missing.join(todo, on="id", how="anti")
                 vectors = vectors_of(todo.with_columns(pl.col("vector").cast(pl.List(pl.Float32))))

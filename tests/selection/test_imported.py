@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from getmore_assets.config import Imported, Task
-from getmore_assets.corpus import pool
+from getmore_assets.corpus import pool_rows
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.errors import BadInput
 from getmore_assets.selection import imported
@@ -23,7 +23,7 @@ def task(tmp_path):
 def ids(*rows):
     """The content ids of the passages of some of the texts."""
     frame = pl.DataFrame({"text": [TEXTS[r] for r in rows], "origin": ["" for _ in rows]})
-    return pool.passages_of(frame, 1000)["id"].to_list()
+    return pool_rows.passages_of(frame, 1000)["id"].to_list()
 
 
 def test_rows_of_text_as_dsir_and_others_write_them(task, tmp_path):

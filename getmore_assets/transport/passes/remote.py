@@ -39,7 +39,7 @@ def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[
     """
     import ray
 
-    with joined(place, "launch.solve"):
+    with joined(place.ray, "launch.solve"):
         block, parts = chunk_rows(problem.m), []
         for part in deal(problem, place.workers):
             blocks = [ray.put(part.x[start : start + block]) for start in range(0, part.n, block)]
