@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from getmore_assets.workers import PARENT
+from getmore_assets.parents import PARENT
 
 
 @dataclass(frozen=True)

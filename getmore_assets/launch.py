@@ -22,7 +22,8 @@ from getmore_assets.errors import BadInput, WorkerFailedError, WorkerKilledError
 from getmore_assets.forks import CAN_FORK, SERVER, Exit
 from getmore_assets.metering import Meter, peak_of_children_mb
 from getmore_assets.nodes import Nodes
-from getmore_assets.workers import PARENT, REFUSED
+from getmore_assets.parents import PARENT
+from getmore_assets.workers import REFUSED
 from getmore_assets.workers.contracts import Result, Spec, Worker
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ computed again on another node.
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 from getmore_assets.cluster import joined
 from getmore_assets.config import Texts
 from getmore_assets.errors import WorkerKilledError
+from getmore_assets.parents import PARENT, end_with_parent
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -25,7 +27,7 @@ Arguments = tuple[Any, ...]
 
 _HERE = 8  # the first batches are computed in this process: few batches are not worth a second of starting processes
 _AHEAD = 2  # batches per process that are under way, so that no process waits for its next batch
-_IDLE_S = 20  # a process without work for so long ends, also if this process was killed
+_IDLE_S = 20  # a process without work for this time ends
 # One thread per process, as there is one process per processor.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
@@ -62,12 +64,21 @@ def _in_processes(
     from loky import get_reusable_executor
     from loky.process_executor import BrokenProcessPool
 
-    executor = get_reusable_executor(max_workers=count, timeout=_IDLE_S, env=_ONE_THREAD)
+    environment = {**_ONE_THREAD, PARENT: str(os.getpid())}
+    executor = get_reusable_executor(count, timeout=_IDLE_S, initializer=end_with_parent, env=environment)
     try:
         yield from _in_order(partial(executor.submit, function), lambda one: one.result(), batches, _AHEAD * count)
     except BrokenProcessPool as error:
         what = f"a process that cleans and compares texts was ended ({str(error).splitlines()[0]:.200})"
         raise WorkerKilledError(f"{what}; run again, with fewer launch.texts.processes if memory was short") from None
+
+
+def end_processes() -> None:
+    """End the processes on this machine now, in a process that will not end as a program does."""
+    if "loky" in sys.modules:
+        from loky import get_reusable_executor
+
+        get_reusable_executor(reuse=True).shutdown()
 
 
 def _on_ray(
@@ -109,4 +120,5 @@ def _processors() -> int:
     """Return the number of processors that this process may use; OMP_NUM_THREADS limits it, as it limits threads."""
     from loky import cpu_count
 
-    return min(cpu_count(), int(os.environ.get("OMP_NUM_THREADS") or cpu_count()))
+    count = int(cpu_count())  # not those of the machine: a container may have fewer
+    return min(count, int(os.environ.get("OMP_NUM_THREADS") or count))

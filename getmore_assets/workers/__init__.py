@@ -9,8 +9,6 @@ import logging
 import os
 import shutil
 import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +19,12 @@ from pydantic import TypeAdapter
 from getmore_assets import __version__, progress
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import Facts
+from getmore_assets.parents import end_with_parent
 from getmore_assets.ranks import is_first, processes
 from getmore_assets.records import write_atomically
 
 Work = Callable[[Any], Facts]  # takes the worker's own spec (`contracts.py`)
 
-PARENT = "GETMORE_PARENT"  # the environment variable with the process id of this worker's launcher
 REFUSED = 3  # exit code of a worker whose input cannot be used
 _SCARCE_MB = 8  # with less free disk, the full disk is a likely cause of an error
 POTENTIALS = "ot_potentials"  # the table of the solve worker
@@ -94,17 +92,5 @@ def _require_same(version: str) -> None:
         raise BadInput("the image in `launch`", what, "Name an image with the version of the run")
 
 
-def end_with(parent: int) -> None:
-    """End this process as soon as its parent ends, so that no worker of a killed run keeps writing."""
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
-
-
 # At import, not in `run`: the parent may be killed while the worker imports torch.
-if PARENT in os.environ:
-    end_with(int(os.environ[PARENT]))
+end_with_parent()

@@ -19,7 +19,7 @@ from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.corpus.target import COMPARED
 from getmore_assets.encoders import Encoder, fits, make_encoder, remote, store, unit_length
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
-from getmore_assets.parallel import mapped
+from getmore_assets.parallel import end_processes, mapped
 from getmore_assets.progress import progress
 from getmore_assets.workers import run
 from getmore_assets.workers.contracts import Embedded, EmbedSpec, OnPool
@@ -115,8 +115,11 @@ def _encoded(
     if task.launch.embed and task.launch.embed.ray:
         yield from remote.encoded(task, fitted, shards)
     elif task.encoder.model == LEXICAL:
-        here = Texts(processes=task.launch.texts.processes)
-        yield from mapped(partial(_lexical, fitted), ((ids, (texts,)) for ids, texts in shards), here)
+        place = Texts(processes=task.launch.texts.processes)
+        try:
+            yield from mapped(partial(_lexical, fitted), ((ids, (texts,)) for ids, texts in shards), place)
+        finally:
+            end_processes()
     else:
         here = encoder or make_encoder(task, fitted, [])
         yield from ((ids, here.encode(texts)) for ids, texts in shards)

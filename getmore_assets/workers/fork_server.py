@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from getmore_assets import progress
-from getmore_assets.workers import answer, end_with, entry, see_one_gpu
+from getmore_assets.parents import end_with
+from getmore_assets.workers import answer, entry, see_one_gpu
 
 
 def serve(channel: socket.socket) -> None:

@@ -11,7 +11,7 @@ import sys
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
-from getmore_assets.workers import PARENT
+from getmore_assets.parents import PARENT
 
 if __name__ == "__main__":
     os.environ[PARENT] = str(os.getpid())  # the workers watch this process, which watches its own parent
