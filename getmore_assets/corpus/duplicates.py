@@ -52,7 +52,7 @@ class NearDuplicates:
         Args:
             ids: The ids of the rows, none seen before; ASCII, at most 32 characters.
             shingles: The shingles of the rows.
-            keys: The band keys of the rows, if they are computed already.
+            keys: The band keys of the rows (`band_keys`, `[rows, 16]`), if they are computed already.
         """
         known, keys = len(self._ends) - 1, band_keys(shingles) if keys is None else keys
         new = np.repeat(np.arange(len(ids)), BANDS)
