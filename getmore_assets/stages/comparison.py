@@ -169,7 +169,7 @@ def _quantiles(context: StageContext) -> list[Run]:
     for number in range(count):
         part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
         if part["n_tokens"].sum() < words:
-            what = f"slice {number + 1} of {count} holds {part['n_tokens'].sum():,} words, fewer than the selection's {words:,}"
+            what = f"slice {number + 1} of {count} holds {part['n_tokens'].sum():,} words, the selection {words:,}"
             raise BadInput("curves.quantiles", what, "Use fewer slices, or lower selection.budget")
         ids = _first_words(part, words)["id"].to_list()
         runs += [_run(context, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(context.task.seeds)]
