@@ -79,8 +79,8 @@ class Transport(Section):
     max_passes: int = Field(300, ge=1, description="passes over the whole pool before giving up")
     momentum: float = Field(1.3, gt=0, lt=2, description="over-relaxation of the published solver; 1 is none")
     target_relaxation: float | None = Field(
-        None, gt=0, description="lets the plan leave out target rows that are far from the pool (POT's reg_m, in the unit "
-        "of epsilon): the smaller, the more rows; without it, no row"
+        None, gt=0, description="lets the plan leave out target rows far from the pool (POT's reg_m, in the unit of "
+        "epsilon): the smaller, the more rows; without it, no row"
     )  # fmt: skip
     memory_mb: int = Field(1024, ge=1, description="limit of the solve's working memory")
 

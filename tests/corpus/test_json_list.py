@@ -94,7 +94,7 @@ def test_the_list_that_most_of_an_object_is_holds_its_rows_and_what_is_beside_it
     texts = pl.concat(readers.read(reading.source, reading=reading))["text"]
     assert texts.to_list() == [row["text"] for row in ROWS * 3]
     said = remarks(reading.counts("candidates.0"))
-    assert said == ["its rows are those of its list `chats.list`", "2 objects in `contacts.list` not read"]
+    assert said == ["its rows are in its list `chats.list`", "2 objects in `contacts.list` not read"]
 
 
 @pytest.mark.parametrize(
