@@ -77,7 +77,7 @@ def _refuse_one_document(path: Path, number: int, text: str) -> None:
         json.loads(start)
     except json.JSONDecodeError as error:
         if start[0] in "[{" and error.pos >= len(start):
-            what = "is one JSON value over several lines, neither a list of objects nor an object that is mostly such a list"
+            what = "is one JSON value over several lines, but neither a list of objects nor an object around one"
             fix = "Write one row per line, as with `jq -c '.messages[]'` for rows under `messages`"
             raise BadInput(str(path), what, fix) from None
     except RecursionError:

@@ -188,7 +188,7 @@ class Guard:
         return grams.group_by("row").len("size")
 
     def _contained(self, words: _Words) -> list[pl.DataFrame]:
-        """Return the pairs whose shared runs cover half of the evaluated row, and those with half of the row covered."""
+        """Return the pairs whose shared runs cover half of the evaluated row, or half of the row."""
         parts = [
             pl.DataFrame(schema={"row": pl.Int64, "of": pl.Int64, "at": pl.List(pl.Int64), "in": pl.List(pl.Int64)})
         ]

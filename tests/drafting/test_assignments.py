@@ -114,11 +114,11 @@ def test_what_is_no_data_is_left_out_with_the_reason(lay, tmp_path):
     (tmp_path / "d" / ".hidden.jsonl").write_text("x")
     (tmp_path / "d" / "loop").symlink_to(tmp_path / "d")
     assert likeliest(["d"]).left == {
-        "d/README.md": "says something about the data",
+        "d/README.md": "a description of the data",
         "d/loop": "a link to a folder; name the folder itself",
         "d/notes.txt": "text beside tables; name it to have it read",
-        "d/one.json": "JSON, but neither one object a line nor a list of objects, alone or in an object",
-        "d/slides.pptx": "no format that is read",
+        "d/one.json": "JSON, but neither one object per line nor a list of objects, alone or in an object",
+        "d/slides.pptx": "unknown format",
     }
 
 
