@@ -26,7 +26,7 @@ def test_everything_but_name_pool_and_target_has_a_default(tmp_path):
 def test_what_has_no_default_is_refused_by_name_with_what_to_write(tmp_path):
     with pytest.raises(BadInput) as refused:
         load_task(write(tmp_path, "target: {train: a.jsonl}\n"))
-    assert "name: missing (of the target and its results, for example `name: mine`)" in str(refused.value)
+    assert "name: missing (name of the target and its results, for example `name: mine`)" in str(refused.value)
     example = "for example `candidates: [{path: corpus/*.jsonl}]`"
     assert f"candidates: missing (the sources of the corpus to select from, {example})" in str(refused.value)
     with pytest.raises(BadInput, match=r"target.train: missing \(the rows to select for"):

@@ -13,7 +13,7 @@ COMMANDS = {
     "demo": "Run the pipeline on the documentation of your packages.",
     "init": "Draft a task file from your files.",
     "doctor": "Check whether this machine can run the pipeline.",
-    "plan": "Show what a run would compute, and the time of each stage's last run.",
+    "plan": "Show what a run would compute, and how long each stage took last.",
     "run": "Run the whole pipeline, from the sources to the scorecard.",
     "select": "Run the pipeline as far as the selected rows.",
     "compare": "Compare selectors on the scorecard.",

@@ -1,4 +1,4 @@
-"""`getmore plan`: what a run would compute, and the time of each stage's last run.
+"""`getmore plan`: what a run would compute, and how long each stage took last.
 
 Belongs here: output. Does not: planning (`stages/run_plan.py`).
 """
@@ -24,7 +24,7 @@ _HOUR, _MINUTE = 3600, 60
 @click.command()
 @task_command
 def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show what a run would compute, and the time of each stage's last run.
+    """Show what a run would compute, and how long each stage took last.
 
     Reads and counts every row of the sources. A stage whose record has the same cache key is cached; time and peak
     memory of other stages are from their last run in this lake. Nothing is written to the lake or downloaded.

@@ -22,8 +22,8 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
     """Repeat a selection from its recorded versions, and compare the two.
 
     RUN is the Dagster run that materialized the selection, the MLflow run of a model trained on it, or the selection's
-    hash; all may be cut to eight or more characters. The potentials are solved again from the same start. The lake's
-    tables are not changed. Exit code 1 if the selections differ.
+    hash; the first eight characters suffice. The potentials are solved again from the same start. The lake's tables are
+    not changed. Exit code 1 if the selections differ.
     """
     with refusals(as_json):
         log_to_terminal()

@@ -70,7 +70,7 @@ class Transport(Section):
     """The optimal-transport problem between pool and target."""
 
     solver: Literal["semi-dual", "published", "exact"] = Field(
-        "semi-dual", description="published: the paper's loop; the paper sets epsilon 0.1 and tolerance 0.1; "
+        "semi-dual", description="published: the paper's loop (in the paper, epsilon 0.1 and tolerance 0.1); "
         "exact: POT's network simplex, without epsilon, for up to 100 million pairs"
     )  # fmt: skip
     epsilon: float = Field(0.05, gt=0, description="entropic regularisation")

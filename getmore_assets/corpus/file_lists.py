@@ -105,7 +105,7 @@ def _files(path: Path, source: Source) -> FileList:
     kind = kinds.pop()
     if kinds or kind is None:
         names = ", ".join(sorted({p.suffix or p.name for p in files}))
-        fix = f"Name the files of one format, such as folder/*.parquet, or set `format` to one of {formats.KINDS}"
+        fix = f"Name files of one format by a glob, as folder/*.parquet, or set `format` to one of {formats.KINDS}"
         raise BadInput(source.path, f"cannot tell the format of {names}", fix)
     return FileList(kind, sorted(files), left_out)
 

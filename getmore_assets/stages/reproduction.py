@@ -31,7 +31,7 @@ def find(lake: Lake, run: str) -> Record:
     Args:
         lake: The lake.
         run: The id of the Dagster run that materialized the selection, the id of a Dagster or MLflow run of a model
-            trained on it, or the selection's hash; all may be cut to 8 or more characters.
+            trained on it, or the selection's hash; the first 8 characters suffice.
 
     Raises:
         BadInput: There is no such lake, or no such selection in it.

@@ -91,7 +91,7 @@ def test_a_split_of_another_set_is_left_out_by_name(lay):
     ("files", "said"),
     [
         ({"d__a_dot_jsonl": 9}, "is all there is"),
-        ({"d__test_dot_jsonl": 9, "d__big_dot_jsonl": 99}, "to test on, by its name, and there is nothing to train on"),
+        ({"d__test_dot_jsonl": 9, "d__big_dot_jsonl": 99}, "is test data by its name, and there is no training data"),
         ({"d__target_train_dot_jsonl": 9, "d__target_test_dot_jsonl": 9}, "no candidate pool"),
         (
             {"d__a_train_dot_jsonl": 9, "d__a_dev_dot_jsonl": 9, "d__a_val_dot_jsonl": 9, "d__big_dot_jsonl": 99},

@@ -86,7 +86,7 @@ def test_what_was_changed_since_is_kept(tmp_path):
     (tmp_path / "model" / "checkpoint").write_text("mine")
     assert "was changed after it was exported" in refused(tmp_path, model("three"))
     (tmp_path / LIST).write_text("- mine")
-    assert f"{LIST}: is not as" in refused(tmp_path, model("three"))
+    assert f"{LIST}: was changed after" in refused(tmp_path, model("three"))
 
 
 def test_an_export_that_is_cut_off_can_be_done_again(tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def test_places_are_never_looked_up_in_a_file_that_is_not_said_to_be_theirs(seve
     untold.append((refused(task, path=less, index="index", pool=cot), "numbers rows of several files"))
     for said, what in untold:
         assert what in said
-        assert "as `imported.file_name`, and each of them in `imported.pools`" in said
+        assert "as `imported.file_name`, and each file in `imported.pools`" in said
 
 
 def test_a_place_outside_one_of_several_files_is_refused(several, tmp_path):
