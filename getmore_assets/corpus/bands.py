@@ -52,7 +52,7 @@ class FirstRows:
         """
         unique, at = np.unique(keys, return_index=True)
         if len(rows) and rows[-1] >= _MOST_ROWS:
-            raise OverflowError("near-duplicates can be found among at most 4,294,967,296 original rows")
+            raise OverflowError("near-duplicates can be found among at most 4,294,967,296 rows that are originals")
         first = rows[at].astype(np.uint32)
         for runs, part in zip(self._parts, _slices(unique), strict=True):
             if part.start == part.stop:
