@@ -39,7 +39,7 @@ def test_options_are_fields_of_the_task_file(sources, tmp_path):
 @pytest.mark.parametrize("names", ["none,got-d", ",", "got-d,got-d"])
 def test_names_that_make_no_comparison_are_refused(names, sources, tmp_path):
     task = load_task(write_task(tmp_path / "t.yaml", task_fields(sources, tmp_path / "lake")))
-    with pytest.raises(BadInput, match="needs a selector first that the others are compared with"):
+    with pytest.raises(BadInput, match="must begin with a selector, which is compared"):
         _overrides(task, names, None)
 
 

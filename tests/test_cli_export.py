@@ -23,7 +23,7 @@ def test_the_command_refuses_with_exit_code_2(ran, tmp_path):
     (tmp_path / "candidates.parquet").write_text("mine")
     done = getmore("export", str(ran.file), "--all", "--format", "parquet", "--to", str(tmp_path), "--json")
     assert done.returncode == 2
-    assert "candidates.parquet: is there, and no export wrote it" in json.loads(done.stdout)["error"]
+    assert "candidates.parquet: exists, and no export wrote it" in json.loads(done.stdout)["error"]
     assert (tmp_path / "candidates.parquet").read_text() == "mine"
     done = getmore("export", str(ran.file), "--format", "parquet")
     assert done.returncode == 2

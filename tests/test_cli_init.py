@@ -57,7 +57,7 @@ def test_a_file_that_is_there_is_not_overwritten_without_being_asked_to(files):
     (files / "task.yaml").write_text("mine")
     done = getmore("init", ".", cwd=files)
     assert done.returncode == 2
-    assert "task.yaml: is there already" in done.stderr
+    assert "task.yaml: already exists" in done.stderr
     assert (files / "task.yaml").read_text() == "mine"
     done = getmore("init", ".", "--force", cwd=files)
     assert done.returncode == 0, done.stderr

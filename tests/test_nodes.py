@@ -12,8 +12,8 @@ from tests.conftest import task_fields, write_task
 @pytest.mark.parametrize(
     ("fields", "refusal"),
     [
-        ({"nnodes": 2}, "must meet somewhere"),
-        ({"rdzv_endpoint": "here:29500"}, "must meet somewhere"),
+        ({"nnodes": 2}, "give both or neither"),
+        ({"rdzv_endpoint": "here:29500"}, "give both or neither"),
         ({"nnodes": 2, "rdzv_endpoint": "here"}, "rdzv_endpoint"),
         (
             {"nnodes": 2, "rdzv_endpoint": "here:1", "pod": {"image": "i", "volume_claim": "c", "mount_path": "/m"}},

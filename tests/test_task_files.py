@@ -26,7 +26,7 @@ def test_everything_but_name_pool_and_target_has_a_default(tmp_path):
 def test_what_has_no_default_is_refused_by_name_with_what_to_write(tmp_path):
     with pytest.raises(BadInput) as refused:
         load_task(write(tmp_path, "target: {train: a.jsonl}\n"))
-    assert "name: missing (of the target and its results, for example `name: mine`)" in str(refused.value)
+    assert "name: missing (name of the target and its results, for example `name: mine`)" in str(refused.value)
     example = "for example `candidates: [{path: corpus/*.jsonl}]`"
     assert f"candidates: missing (the sources of the corpus to select from, {example})" in str(refused.value)
     with pytest.raises(BadInput, match=r"target.train: missing \(the rows to select for"):
@@ -89,7 +89,7 @@ def test_selectors_are_given_by_name_or_with_settings(tmp_path):
         (MINIMAL, [theirs("path: a.csv, sample: 5")], "compare.0.imported.sample: unknown key"),
         (MINIMAL, [theirs("path: a.csv, exclude: [a], index: i")], "accepted here: path, asset, format, text, version"),
         (MINIMAL, [theirs("path: a.csv, id: id, index: i")], "rows are named once: by `id`, by `index`, or"),
-        (MINIMAL, [theirs("path: a.csv, pool: p.jsonl")], "name their column as `index`"),
+        (MINIMAL, [theirs("path: a.csv, pool: p.jsonl")], "name the column of row numbers as `index`"),
         (MINIMAL, [theirs("path: a.csv, index: i, file_name: f")], "(a file for each name in it) go together"),
         (MINIMAL, [theirs("path: a.csv, index: i, file_name: f, pool: p, pools: {a: p}")], "give one of the two"),
         (MINIMAL, [theirs("path: a.csv, index: i, pools: {a: {paht: p}}")], "pools.a.paht: unknown key (did you mean"),
@@ -136,9 +136,9 @@ def test_what_cannot_be_judged_is_refused(tmp_path, more, says):
 @pytest.mark.parametrize(
     ("lake", "said"),
     [
-        ("https://host/x", "`https` is no store that a lake can lie on: s3://, gs://, az://, or give a folder"),
-        ("abfss://c@account.dfs.core.windows.net/x", "`abfss` is no store"),
-        ("S3:/bucket", "`S3` is no store"),
+        ("https://host/x", "`https` is not a store for lakes: use s3://, gs://, az://, or give a folder"),
+        ("abfss://c@account.dfs.core.windows.net/x", "`abfss` is not a store"),
+        ("S3:/bucket", "`S3` is not a store"),
         ("file:///srv/lake", "write the path alone: /srv/lake"),
         ("file:/srv/lake", "write the path alone: /srv/lake"),
         ("''", "give a folder"),

@@ -1,7 +1,7 @@
 """The pipeline from Python, for notebooks and scripts, without Dagster.
 
-Belongs here: frames, paths and data sets in, results with frames out. Does not: the work. The stages do it, as for the
-command and for Dagster's assets, in the same lake, so all three share cached results.
+Belongs here: frames, paths and data sets in, results with frames out. Does not: computing. The stages compute, as for
+the command line and Dagster's assets. All three share cached results if they use the same lake.
 """
 
 from getmore_assets.api.arrays import embed, solve

@@ -26,7 +26,7 @@ def embed(texts: Sequence[str], *, model: str = "lexical", **settings: Any) -> n
     Args:
         texts: Non-empty strings.
         model: `lexical`, which is fitted on these texts, `minilm`, a folder, or a name on the hub.
-        **settings: Any other field of `encoder` in the task file, as `dimensions=128`.
+        **settings: Any other field of `encoder` in the task file, such as `dimensions=128`.
 
     Returns:
         `[len(texts), d]`, float32; a row of zeros for a text without any token that the encoder knows.

@@ -108,7 +108,7 @@ def compare(
         test: As in `select`.
         name: As in `select`.
         lake: As in `select`.
-        **settings: Any other field of the task file, as `base_model={"model": "small"}`.
+        **settings: Any other field of the task file, such as `base_model={"model": "small"}`.
 
     Returns:
         The comparison, with `.scorecard`, `.verdict`, `.report()` and `.selection`.

@@ -125,14 +125,14 @@ def select(
 ) -> Selection:
     """Select the candidate rows to warm a model up on for a target.
 
-    The function uses cached results of earlier runs in the same lake: its own, the command's and Dagster's.
+    The function uses cached results of earlier runs in the same lake, from Python, the command line or Dagster.
 
     Args:
         candidates: The rows to choose from: a path, a frame of polars or pandas, a PyArrow table, a
             `datasets.Dataset`, a list of texts or of dicts; or the fields of a source, as a task file has them.
         target: Examples of the target, in the same forms as `candidates`; never the rows that you test on.
         budget: A number of rows, a fraction of the candidates as a float, or `{"tokens": 100_000}`.
-        selector: The method of selection, as `got-d`, `got-d-rounds`, `knn`, `dsir`.
+        selector: The method of selection, such as `got-d`, `got-d-rounds`, `knn`, `dsir`.
         text: The column that holds the text, in candidates and target.
         domain: The column of the candidates that names a row's domain.
         source: The column of the candidates that names a row's source.
@@ -140,9 +140,9 @@ def select(
         validation: Rows for early stopping; without them a tenth of the target is held out.
         test: Rows for the final evaluation; without them a tenth of the target is held out. Candidates that overlap
             them are not selected.
-        name: Name of the target: a new result replaces the last one of the same name.
-        lake: The folder of all results, or its URL on a store, as `s3://bucket/prefix`.
-        **settings: Any other field of the task file, as `encoder={"model": "minilm"}`.
+        name: Name of the target: a new result replaces the last result with this name.
+        lake: The folder of all results, or its URL on a store, such as `s3://bucket/prefix`.
+        **settings: Any other field of the task file, such as `encoder={"model": "minilm"}`.
 
     Returns:
         The selection, with `.selected`, `.scores`, `.explain(row)`, `.report()`, `.to_pandas()` and `.to_hf()`.

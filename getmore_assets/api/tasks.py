@@ -36,7 +36,7 @@ def build_task(
     selector: str,
     settings: Mapping[str, Any],
 ) -> Task:
-    """Return the task of a call of `select` or `compare`, which explain the arguments.
+    """Return the task of a call of `select` or `compare`, whose docstrings explain the arguments.
 
     Raises:
         BadInput: A source cannot be read, or a field is unknown or has a wrong value.
@@ -70,7 +70,7 @@ def _budget(budget: Budget) -> Mapping[str, Any]:
 
 
 def _source(source: Source, where: str, lake: Lake, fields: Mapping[str, str]) -> JsonObject:
-    """Return the fields of a source. Rows in memory are written to a file in the lake, named by its hash."""
+    """Return the fields of a source. Rows in memory are written to a file in the lake, named by the file's hash."""
     if isinstance(source, Mapping):
         return {**fields, **source}
     if isinstance(source, str | Path):

@@ -11,18 +11,18 @@ import click
 #: The commands with their one-line help, in the order in which a user needs them.
 COMMANDS = {
     "demo": "Run the pipeline on the documentation of your packages.",
-    "init": "Draft a task file from a look at your files.",
+    "init": "Draft a task file from your files.",
     "doctor": "Check whether this machine can run the pipeline.",
-    "plan": "Show what a run would compute, and how long that took last.",
+    "plan": "Show what a run would compute, and how long each stage took last.",
     "run": "Run the whole pipeline, from the sources to the scorecard.",
     "select": "Run the pipeline as far as the selected rows.",
     "compare": "Compare selectors on the scorecard.",
-    "status": "List what is in the lake of a task, and what a run would do.",
+    "status": "List the results of a task, and what a run would compute.",
     "explain": "Show why a row was selected or not.",
     "export": "Write the selected rows, or the models trained on them, as files.",
     "check": "Run all checks on existing results (read-only).",
     "approve": "Approve the current selection for training.",
-    "reproduce": "Repeat a selection from its pinned versions, and compare.",
+    "reproduce": "Repeat a selection from its recorded versions, and compare the two.",
     "repair": "Set aside damaged files of a lake, and recompute them.",
     "clean": "List unreferenced files of a lake, or delete them.",
     "schema": "Write the JSON schema of the task file, for editors.",
@@ -78,6 +78,6 @@ def main() -> None:
     Every command takes --json, which prints one JSON object as the last line of stdout; progress and errors go to
     stderr.
 
-    Exit codes: 0 done; 1 a stage or a blocking check failed, `reproduce` got another selection, or `doctor` found a
+    Exit codes: 0 done; 1 a stage or a blocking check failed, `reproduce` got a different selection, or `doctor` found a
     problem; 2 the input or the command line was refused; 130 interrupted (Ctrl-C).
     """

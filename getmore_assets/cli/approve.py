@@ -15,11 +15,11 @@ from getmore_assets.task_files import load_task
 
 @click.command()
 @task_command
-@click.option("--by", help="Who approves it; default: the user's name.")
+@click.option("--by", help="Name of the approver; default: the user's name.")
 def approve(task: str, overrides: tuple[str, ...], as_json: bool, by: str | None) -> None:
     """Approve the current selection for training.
 
-    A run of a task with `approval: true` stops after the selection until it is approved.
+    A run of a task with `approval: true` stops after the selection until the selection is approved.
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
@@ -33,7 +33,7 @@ def approve(task: str, overrides: tuple[str, ...], as_json: bool, by: str | None
         approval.give(lake, chosen, subset.data_version, by or getpass.getuser())
     selection = f"{chosen.name}: selection {subset.data_version[:12]}, {subset.rows:,} rows, of {subset.made_at}"
     if not chosen.approval:
-        result = "nothing waited: the task file does not set `approval: true`, so `getmore run` trains without one"
+        result = "nothing waited: the task file does not set `approval: true`, so `getmore run` needs no approval"
     else:
         result = "was approved before; nothing waited" if already else f"approved; go on with: getmore run {task}"
     click.echo(f"{selection}: {result}", err=True)

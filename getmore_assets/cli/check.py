@@ -60,7 +60,7 @@ class CheckOutcome:
 def check(task: str, overrides: tuple[str, ...], as_json: bool, junit: str | None, strict: bool) -> None:
     """Run all checks on existing results (read-only).
 
-    Exit code 1 if a blocking check failed or a check could not be evaluated; with --strict also if one warns.
+    Exit code 1 if a blocking check failed or a check could not be evaluated; with --strict also if a check warns.
     """
     if junit:
         Path(junit).unlink(missing_ok=True)  # CI must not show an old file if this command is refused

@@ -32,8 +32,8 @@ _MOST_LISTED = 20
 def clean(task: str, older_than: int, delete: bool, as_json: bool) -> None:
     """List unreferenced files of a lake, or delete them.
 
-    Of all tasks of the lake: old versions of tables, pools and vectors of tasks that are gone, models without a record,
-    files of interrupted runs, and files that repairs set aside. Run nothing else on the lake while it deletes.
+    Covers all tasks of the lake: old versions of tables, pools and vectors of tasks that are gone, models without a
+    record, files of interrupted runs, and files that repairs set aside. Run nothing else on the lake with --delete.
     """
     with refusals(as_json):
         chosen = load_task(task)

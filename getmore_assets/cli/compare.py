@@ -64,7 +64,7 @@ def _overrides(task: Task, selectors: str | None, seeds: int | None) -> list[str
         return overrides
     names = [name.strip() for name in selectors.split(",") if name.strip()]
     if not names or names[0] in UNSELECTED or len(set(names)) < len(names):
-        what = "needs a selector first that the others are compared with, and each name once"
+        what = "must begin with a selector, which is compared with the others, and have each name once"
         raise BadInput(f"--selectors {selectors}", what, "Write for example got-d,random,none")
     settings: JsonObject = {
         selector.called: selector.model_dump(mode="json", exclude_unset=True)

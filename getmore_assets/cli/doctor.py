@@ -1,7 +1,7 @@
 """`getmore doctor`: whether this machine can run the pipeline.
 
-Belongs here: output, and examining Dagster's store, as only the command line and `defs/` may import Dagster. Does not:
-the other examinations (`doctor.py` of the package).
+Belongs here: output, and examining Dagster's store, because only the command line and `defs/` may import Dagster. Does
+not: the other examinations (`doctor.py` of the package).
 """
 
 import json
@@ -34,8 +34,8 @@ def doctor(task: str | None, deep: bool, as_json: bool) -> None:
     """Check whether this machine can run the pipeline.
 
     Examines versions, devices, disk, the stores (lake, MLflow, Dagster), the packaged model and the hub; with TASK.yaml
-    also its models, and its lake for damage: what is damaged, since when, and what depends on it. Prints what to do
-    about each problem, and changes nothing. Exit code 1 if something is bad.
+    also the task's models, and its lake for damage: damaged files, since when, and what depends on them. Prints a fix
+    for each problem, and changes nothing. Exit code 1 if there is a problem.
     """
     with refusals(as_json):
         chosen = load_task(task) if task else None

@@ -41,7 +41,7 @@ def task_command(command: Any) -> Any:
 
 
 def log_to_terminal() -> None:
-    """Print the library's log messages to stderr; those of Dagster and MLflow stay in their stores."""
+    """Print the library's log messages to stderr; messages of Dagster and MLflow stay in their stores."""
     root = logging.getLogger()
     root.handlers[:] = [*(handler for handler in root.handlers if not isinstance(handler, Handler)), Handler()]
     ours = logging.getLogger("getmore_assets")
@@ -73,7 +73,7 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
         why = str(getattr(error, "orig", error))
         if "malformed" in why or "not a database" in why:
             home = os.environ.get("DAGSTER_HOME")
-            fix = f"restore {home} from a back-up, or move it away" if home else f"heal it with: getmore repair {path}"
+            fix = f"restore {home} from a back-up, or move it away" if home else f"run: getmore repair {path}"
             raise StoreLostError(
                 f"Dagster's store in {home or lake.root / 'dagster'} is damaged ({why}): {fix}"
             ) from error
@@ -125,7 +125,7 @@ def _command_lock(lake: "Lake", task: Task) -> Iterator[None]:
 
 
 def has_own_instance(task: Task) -> bool:
-    """Return whether the task's jobs run on a Dagster instance in its lake, which exists."""
+    """Return whether the task's lake has a Dagster instance, and jobs run on it."""
     from getmore_assets.lake import Lake
 
     return not os.environ.get("DAGSTER_HOME") and (Lake(task.lake).root / "dagster").is_dir()

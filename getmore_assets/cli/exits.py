@@ -17,7 +17,7 @@ from getmore_assets.cli.terminal import harmless
 from getmore_assets.errors import BadInput, redacted
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
-_MEND = "Where the lake may be damaged: getmore doctor --deep TASK.yaml finds it, getmore repair TASK.yaml heals it"
+_MEND = "If the lake may be damaged: getmore doctor --deep TASK.yaml lists damage, getmore repair TASK.yaml repairs it"
 
 _INTERRUPTED = "interrupted"
 

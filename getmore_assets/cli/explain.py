@@ -17,7 +17,7 @@ from getmore_assets.task_files import load_task
 if TYPE_CHECKING:
     from getmore_assets.selection.explain import Explanation
 
-_MOST_CHARS = 200  # of a text
+_MOST_CHARS = 200  # characters shown of a text
 
 
 @click.command()
@@ -29,8 +29,8 @@ def explain(task: str, row: str, as_json: bool) -> None:
 
     Prints the decision of each stage, score and rank, the closest target rows, and what would change the decision.
 
-    ID is the row's id, its first eight characters or more, or a piece of its text that no other row has. For a row of
-    the target, prints its split, or why it was removed from a split.
+    ID is the row's id, its first eight characters or more, or a piece of text that only this row has. For a row of the
+    target, prints its split, or why it was removed from a split.
     """
     with refusals(as_json):
         chosen = load_task(task)

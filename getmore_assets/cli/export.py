@@ -49,8 +49,8 @@ def export(
             return
         remote = places.is_remote(to)
         if remote and (trainers := sorted(set(formats) & set(TRAINERS))):
-            what = f"{trainers[0]} reads a block that names a file of this machine"
-            raise BadInput(f"--to {to}", what, "Give a folder of this machine for it")
+            what = f"{trainers[0]} needs a configuration that names a local file"
+            raise BadInput(f"--to {to}", what, "Give a local folder for this format")
         with places.writable(to) as folder:
             written = write(chosen, formats, folder, every)
     shown = {name: f"{to.rstrip('/')}/{name}" if remote else str(path) for name, path in written.items()}

@@ -21,7 +21,7 @@ from getmore_assets.drafting.draft import Draft
 from getmore_assets.drafting.likelihood import Ranked, size_text
 from getmore_assets.errors import BadInput
 
-_FOLDED_FROM = 4  # sources
+_FOLDED_FROM = 4  # sources with equal guesses, from which they share a row
 _CANDIDATE = re.compile(r"candidates\.\d+")
 
 #: A field, its value, and why.
@@ -37,13 +37,13 @@ _Row = tuple[str, Any, str]
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @json_option
 def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_json: bool) -> None:
-    """Draft a task file from a look at your files.
+    """Draft a task file from your files.
 
-    Finds the tables under FOLDER_OR_FILES (JSONL, CSV, TSV, Parquet, text, Delta, saved data sets), and guesses which
-    are the target's splits and which the candidate pool, and which columns are texts, labels, domains and sources. The
-    file is written only if a run would accept it; a refused guess is replaced by the next. If two guesses are equally
-    likely, it asks, or prints the alternative. The file has a reason beside each value, and every other setting,
-    commented out, at its default.
+    Finds the tables under FOLDER_OR_FILES (JSONL, CSV, TSV, Parquet, text, Delta, saved data sets), and guesses the
+    target's splits, the candidate pool, and the columns with texts, labels, domains and sources. The file is written
+    only if a run would accept it; a refused guess is replaced by the next. If two guesses are equally likely, the
+    command asks, or prints the alternative. The file has a reason beside each value, and all other settings, commented
+    out, with their defaults.
     """
     from getmore_assets.drafting.proposal import propose, relative_to
     from getmore_assets.drafting.writing import write
@@ -51,7 +51,7 @@ def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_js
 
     with refusals(as_json):
         if Path(to).exists() and not force:
-            raise BadInput(to, "is there already", "Name another with --to, or write over it with --force")
+            raise BadInput(to, "already exists", "Name another file with --to, or overwrite it with --force")
         asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
         draft = propose(list(given), target, _choose if asks else None)
         Path(to).parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def init(given: tuple[str, ...], target: str | None, to: str, force: bool, as_js
 
 def _choose(assignments: list[Ranked]) -> Ranked:
     """Ask the user to choose between several targets."""
-    OUT.print("Which file holds the examples of what you want (the target)? The others are what is selected from.")
+    OUT.print("Which file holds examples of the target? Rows are selected from the other files.")
     for number, ranked in enumerate(assignments, 1):
         about = f"{size_text(ranked.size)}; {ranked.assignment.why}"
         OUT.print(cell(f"  {number}  {ranked.target} ({about})"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`getmore plan`: what a run would compute, and how long that took last.
+"""`getmore plan`: what a run would compute, and how long each stage took last.
 
 Belongs here: output. Does not: planning (`stages/run_plan.py`).
 """
@@ -24,10 +24,10 @@ _HOUR, _MINUTE = 3600, 60
 @click.command()
 @task_command
 def plan(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show what a run would compute, and how long that took last.
+    """Show what a run would compute, and how long each stage took last.
 
     Reads and counts every row of the sources. A stage whose record has the same cache key is cached; time and peak
-    memory of other stages are those of the last run in this lake. Nothing is written to the lake or downloaded.
+    memory of other stages are from their last run in this lake. Nothing is written to the lake or downloaded.
     """
     with refusals(as_json):
         loaded = load_task(task, overrides)
@@ -49,7 +49,7 @@ def _print(planned: "Plan") -> None:
     for stage in planned.stages:
         figures = ["", ""] if stage.cached else [_time(stage.seconds), _number(stage.peak_rss_mb)]
         rows.append((stage.stage, "cached" if stage.cached else "new", _count(stage.rows), *figures))
-    rows.append(("together", "", "", _time(planned.seconds), ""))
+    rows.append(("total", "", "", _time(planned.seconds), ""))
     columns = ("stage", "", "rows", "time", "peak MiB")
     print_table(OUT, columns, rows, f"{planned.task}: plan", numbers=[False, False, True, True, True])
     for (why, how), group in groupby(planned.stages, key=lambda stage: (stage.why, stage.how)):

@@ -55,7 +55,7 @@ def repair(task: str, as_json: bool) -> None:
                 click.echo(f"MLflow: {record.stage} of {record.task} is tracked again", err=True)
     if healed and materialized:
         run_pipeline("run" if set(materialized) & set(_MODELS) else "select", chosen, task, (), as_json)
-    click.echo(f"{len(healed)} damaged, {len(untracked)} tracked again; the lake is whole", err=True)
+    click.echo(f"{len(healed)} damaged, {len(untracked)} tracked again; the lake is repaired", err=True)
     if as_json:
         files = [{**asdict(damaged), "path": str(damaged.path)} for damaged in healed]
         click.echo(json.dumps({"task": chosen.name, "healed": files, "tracked_again": len(untracked)}))

@@ -1,4 +1,4 @@
-"""`getmore reproduce`: repeat a selection from the recorded versions of its inputs, and compare.
+"""`getmore reproduce`: repeat a selection from its recorded versions, and compare the two.
 
 Belongs here: output. Does not: reproducing (`stages/reproduction.py`).
 """
@@ -19,10 +19,10 @@ from getmore_assets.cli.exits import FAILED, refusals
 @json_option
 @live.verbosity_options
 def reproduce(run: str, lake: str, as_json: bool) -> None:
-    """Repeat a selection from its pinned versions, and compare.
+    """Repeat a selection from its recorded versions, and compare the two.
 
     RUN is the Dagster run that materialized the selection, the MLflow run of a model trained on it, or the selection's
-    hash; the first eight characters or more. The potentials are solved again from the same start. The lake's tables are
+    hash; the first eight characters suffice. The potentials are solved again from the same start. The lake's tables are
     not changed. Exit code 1 if the selections differ.
     """
     with refusals(as_json):
@@ -36,7 +36,7 @@ def reproduce(run: str, lake: str, as_json: bool) -> None:
     same = result["hash"] == result["expected"]
     about = f"{selection.task}, materialized {selection.made_at}: {selection.rows} rows"
     click.echo(f"{about}, hash {result['expected']}", err=True)
-    outcome = "the same" if same else f"ANOTHER, hash {result['hash']}, Jaccard {result['jaccard']:.4f}"
+    outcome = "the same" if same else f"DIFFERENT, hash {result['hash']}, Jaccard {result['jaccard']:.4f}"
     click.echo(f"repeated: {outcome}")
     if as_json:
         click.echo(json.dumps({"same": same, **result}))

@@ -44,7 +44,7 @@ def select(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
 def run_pipeline(job: str, task: Task, path: str, overrides: tuple[str, ...], as_json: bool) -> list[JsonObject]:
     """Check the input and run the job `run` or `select` on a task; exit if it fails.
 
-    If nothing is to be done and the instance is the lake's own, Dagster is not loaded.
+    If a run has nothing to do and the instance is in the lake, Dagster is not loaded.
 
     Returns:
         Name, seconds, peak_rss_mb and status of each stage.
@@ -159,7 +159,7 @@ def _print_scorecard(task: Task, summary: JsonObject) -> None:
 
 
 def _distinct(summary: dict[str, dict[str, str]]) -> list[str]:
-    """Return the metrics of a summary, without repeats of equal columns, as accuracy and micro-F1 may be."""
+    """Return the metrics of a summary, without repeats; accuracy and micro-F1, for example, may be equal."""
     columns: dict[tuple[str, ...], str] = {}
     for metric in next(iter(summary.values())):
         columns.setdefault(tuple(values[metric] for values in summary.values()), metric)

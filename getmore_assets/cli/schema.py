@@ -12,13 +12,13 @@ from getmore_assets.cli.execution import json_option
 
 
 @click.command()
-@click.option("--to", type=click.Path(dir_okay=False), metavar="FILE.json", help="Write it here; else to stdout.")
+@click.option("--to", type=click.Path(dir_okay=False), metavar="FILE.json", help="Output file; default: stdout.")
 @json_option
 def schema(to: str | None, as_json: bool) -> None:
     """Write the JSON schema of the task file, for editors.
 
-    Editors use the schema to complete and check task files. With --to, prints the first line that task files in this
-    folder need for that.
+    Editors use the schema to complete and check task files. With --to, prints the comment with which a task file in
+    this folder must begin.
     """
     from getmore_assets.config.schema import language_server_line, task_schema, write_schema
 

@@ -1,4 +1,4 @@
-"""`getmore status`: what is in the lake of a task, and what a run would do.
+"""`getmore status`: the results of a task, and what a run would compute.
 
 Belongs here: output. Does not: whether a stage is current (`stages/status.py`).
 """
@@ -16,7 +16,7 @@ from getmore_assets.task_files import load_task
 @click.command()
 @task_command
 def status(task: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """List what is in the lake of a task, and what a run would do.
+    """List the results of a task, and what a run would compute.
 
     Prints for each stage its rows, when it was materialized, how long it took, and whether a run would use it. Nothing
     is computed or written.

@@ -19,20 +19,20 @@ Strategy = Literal["ddp", "fsdp"]
 class Pod(Section):
     """A pod of Kubernetes that a stage's worker runs in; the stage itself stays on this machine."""
 
-    image: str = Field(min_length=1, description="with this package, in the version that the run has")
+    image: str = Field(min_length=1, description="image with this package, in the version of the run")
     namespace: str | None = Field(
-        None, description="without it, that of the run's own pod, or of kubectl's current context"
+        None, description="without it, the namespace of the run's own pod or of kubectl's current context"
     )
-    volume_claim: str = Field(min_length=1, description="the claim of the volume that the lake lies on")
+    volume_claim: str = Field(min_length=1, description="claim of the volume that contains the lake")
     mount_path: str = Field(
         pattern=r"^(/[\w.-]+)+$",
-        description="where that volume is mounted, on this machine and in the pod; the lake lies below it",
+        description="mount path of the volume, on this machine and in the pod; the lake is below it",
     )
     gpus: int = Field(1, ge=0, description="`nvidia.com/gpu` in limits")
     cpu: int | None = Field(None, ge=1, description="cores, in requests and limits")
-    memory: str | None = Field(None, pattern=r"^[1-9]\d*[MGT]i?$", description="in requests and limits, as 16Gi")
-    node_selector: dict[str, str] = Field({}, description="labels of the nodes that will do")
-    service_account: str | None = Field(None, description="whose pull secrets are used; its token is not mounted")
+    memory: str | None = Field(None, pattern=r"^[1-9]\d*[MGT]i?$", description="in requests and limits, such as 16Gi")
+    node_selector: dict[str, str] = Field({}, description="labels that a node must have")
+    service_account: str | None = Field(None, description="service account for pull secrets; its token is not mounted")
     start_timeout: int = Field(900, ge=1, description="seconds that the pod may wait for a node and its image")
     active_deadline_seconds: int = Field(
         _DAY, ge=1, description="limit of the pod's life in seconds, even if the run that created it is killed"
@@ -43,13 +43,13 @@ class Processes(Section):
     """The processes that share a stage's work, and their machines."""
 
     processes: int = Field(
-        1, ge=1, description="under torchrun, on each node, one a GPU where there are GPUs; batches are shared out"
+        1, ge=1, description="processes of torchrun on each node, one per GPU if there are GPUs; they share each batch"
     )
     nnodes: int = Field(
-        1, ge=1, description="machines that share a training; on the others `getmore_assets.workers.node` runs"
+        1, ge=1, description="machines that share a training; run `getmore_assets.workers.node` on the others"
     )
     rdzv_endpoint: str | None = Field(
-        None, pattern=r"^[\w.-]+:\d+$", description="host:port on this machine, where several nodes meet"
+        None, pattern=r"^[\w.-]+:\d+$", description="host:port on this machine, to which the other nodes connect"
     )
     strategy: Strategy = Field(
         "ddp",
@@ -60,7 +60,7 @@ class Processes(Section):
 
     @property
     def nodes(self) -> tuple[int, str] | None:
-        """The number of nodes and where they meet; None for one node."""
+        """The number of nodes and the rendezvous endpoint; None for one node."""
         return (self.nnodes, self.rdzv_endpoint) if self.rdzv_endpoint else None
 
     @property
@@ -71,9 +71,9 @@ class Processes(Section):
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> "Processes":
         if (self.nnodes > 1) != (self.rdzv_endpoint is not None):
-            raise ValueError("`nnodes` above 1 and `rdzv_endpoint` go together: several nodes must meet somewhere")
+            raise ValueError("`nnodes` above 1 and `rdzv_endpoint` go together: give both or neither")
         if self.nnodes > 1 and self.pod:
-            raise ValueError("a pod is one node: take `nnodes` and `rdzv_endpoint` out, or `pod`")
+            raise ValueError("a pod is one node: remove `nnodes` and `rdzv_endpoint`, or `pod`")
         return self
 
 
@@ -82,8 +82,8 @@ RayAddress = Annotated[
     str | None,
     Field(
         pattern=r"^(auto|local|(ray://)?[\w.-]+:\d+)$",
-        description="auto: the cluster that this machine is a node of | local: one that is started here and ended "
-        "with the stage | host:6379 | ray://host:10001",
+        description="auto: the cluster that this machine is a node of | local: a cluster that starts here and "
+        "ends with the stage | host:6379 | ray://host:10001",
     ),
 ]
 
@@ -104,11 +104,11 @@ class Texts(Section):
 
 
 class Elsewhere(Section):
-    """A Ray cluster that a stage's work is spread over, or a pod that does it."""
+    """A Ray cluster or a pod for a stage's work."""
 
     ray: RayAddress = None
-    workers: int = Field(2, ge=1, description="Ray's processes, which share out its processors; one a GPU at most")
-    pod: Pod | None = Field(None, description="a pod of Kubernetes, in the place of a Ray cluster")
+    workers: int = Field(2, ge=1, description="Ray's processes, which share its processors; at most one per GPU")
+    pod: Pod | None = Field(None, description="a pod of Kubernetes, instead of a Ray cluster")
 
     @model_validator(mode="after")
     def _is_one_place(self) -> "Elsewhere":
@@ -123,10 +123,8 @@ class Launch(Section):
     texts: Texts = Field(
         Texts(), description="cleaning, near-duplicates, leakage, and lexical vectors where `embed` names no place"
     )
-    embed: Elsewhere | None = Field(
-        None, description="encoding, including that of domain_triage; on this machine without it"
-    )
-    solve: Elsewhere | None = Field(None, description="the passes over the candidates; on this machine without it")
+    embed: Elsewhere | None = Field(None, description="for encoding, also by domain_triage; without it, this machine")
+    solve: Elsewhere | None = Field(None, description="for the passes over the candidates; without it, this machine")
     train: Processes = Processes()
 
     def pods(self) -> dict[str, Pod]:

@@ -85,7 +85,7 @@ class Quotas(Section):
 class Imported(Rows):
     """The selection of another tool: rows, ids, or row numbers in pool files, best first."""
 
-    path: str = Field(min_length=1, description="the rows, in a file as of any source, or an index array (.npy)")
+    path: str = Field(min_length=1, description="a file of rows, as in any source, or an index array (.npy)")
     id: str | None = Field(None, description="the column with content ids, in place of texts")
     index: str | None = Field(None, description="the column with row numbers (from 0) in a pool file")
     pool: AnySource | None = Field(
@@ -100,7 +100,7 @@ class Imported(Rows):
         if sum((self.id is not None, self.index is not None, self.is_array)) > 1:
             raise ValueError("rows are named once: by `id`, by `index`, or by a path to an index array (.npy)")
         if (self.pool or self.pools) and not self.counts:
-            raise ValueError("`pool` and `pools` are for row numbers: name their column as `index`")
+            raise ValueError("`pool` and `pools` are for row numbers: name the column of row numbers as `index`")
         if (self.file_name is not None) != bool(self.pools):
             raise ValueError("`file_name` (a column) and `pools` (a file for each name in it) go together: give both")
         if self.pool and self.pools:
@@ -178,12 +178,12 @@ class Selector(Section):
 
     @property
     def plans(self) -> bool:
-        """Whether the first picks depend on the budget, so that a smaller budget is not a prefix of a larger one."""
+        """Whether the first picks depend on the budget, so that a smaller selection is not a prefix of a larger one."""
         return self.quotas is not None or (self.kind is not None and self.kind.plans)
 
     @property
     def reads(self) -> frozenset[str]:
-        """Those of vectors and potentials that the selector reads; computing them is part of the selector's cost."""
+        """The selector's inputs among vectors and potentials; computing them is part of the selector's cost."""
         own = frozenset() if self.kind is None else self.kind.reads
         return own.union(*(one.reads for one in self.entrants))
 

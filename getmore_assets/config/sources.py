@@ -52,8 +52,8 @@ class Rows(Section):
     asset: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_./-]+$",
-        exclude_if=lambda asset: asset is None,  # as `quoting`
-        description="in place of `path`: the key of an asset in your Dagster project, as `raw/my_docs`; path and "
+        exclude_if=lambda asset: asset is None,  # see `quoting`
+        description="in place of `path`: the key of an asset in your Dagster project, such as `raw/my_docs`; path and "
         "version come from the asset's latest materialization",
     )
     base: str | None = Field(None, exclude_if=lambda base: base is None, repr=False)
@@ -61,17 +61,17 @@ class Rows(Section):
     text: Text | Pair = Field("text", description=_TEXT)
     version: int | None = Field(None, ge=0, description="the version of a Delta table; without it, the newest")
     split: str = Field("train", description="the split of a Hugging Face data set")
-    config: str | None = Field(None, description="the configuration of a data set on the hub, as `mrpc` of GLUE")
+    config: str | None = Field(None, description="the configuration of a data set on the hub, such as `mrpc` of GLUE")
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(
         None,
-        exclude_if=lambda delimiter: delimiter is None,  # as `quoting`
-        description="for CSV and TSV: the separator of fields; without it, a comma or tab, or as the header shows",
+        exclude_if=lambda delimiter: delimiter is None,  # see `quoting`
+        description="for CSV and TSV: the separator of fields; without it, comma or tab, or read from the header",
     )
     quoting: Literal["standard", "none"] | None = Field(
         None,
         exclude_if=lambda quoting: quoting is None,  # at its default, the field must not change earlier cache keys
         description="for CSV and TSV: quotes enclose fields (standard) or are part of the text (none); without it, "
-        "standard, and a file that would read differently with none is refused",
+        "standard, but a file that would read differently with none is refused",
     )
     bad_rows: Literal["error", "skip"] = Field("error", description="null, blank or undecodable texts: refuse or skip")
 
@@ -111,13 +111,13 @@ class Source(Rows):
     sample: int | None = Field(None, ge=1, description="at most this many rows, those with the smallest content hash")
     whole_rows: bool = Field(
         False,
-        exclude_if=operator.not_,  # as `quoting`
+        exclude_if=operator.not_,  # see `quoting`
         description="keep each row whole: never split into passages, and exported unchanged",
     )
     longest: int | None = Field(
         None,
         ge=1,
-        exclude_if=lambda longest: longest is None,  # as `quoting`
+        exclude_if=lambda longest: longest is None,  # see `quoting`
         description="for whole rows: the longest text, in characters; a longer row is bad, see `bad_rows`",
     )
 

@@ -22,7 +22,7 @@ class Task(Section):
     """A task: one target and the pipeline for it."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="of the target and its results", examples=["mine"]
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$", description="name of the target and its results", examples=["mine"]
     )
     lake: str = Field(
         ".getmore",
@@ -76,7 +76,7 @@ class Task(Section):
         return [source for source in sources if source is not None]
 
     def with_sources(self, change: Callable[[Source], Source]) -> "Task":
-        """Return this task with every source changed: of the candidates, the target and general text.
+        """Return this task with `change` applied to every source of candidates, target and general text.
 
         If no source changes, the same object is returned, so that results cached for this object are found.
         """
@@ -114,7 +114,7 @@ class Task(Section):
         if is_on_store(lake):
             return lake.rstrip("/")
         if store:
-            raise ValueError(f"`{store[1]}` is no store that a lake can lie on: {', '.join(LAKES)}, or give a folder")
+            raise ValueError(f"`{store[1]}` is not a store for lakes: use {', '.join(LAKES)}, or give a folder")
         if not lake.strip():
             raise ValueError("give a folder, or leave `lake` out for .getmore")
         if not lake.startswith("~"):

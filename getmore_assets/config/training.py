@@ -48,7 +48,7 @@ class BaseModelChoice(Section):
 
 
 class Lora(Section):
-    """Low-rank adapters, which are trained instead of the weights and then merged into them; with PEFT's names."""
+    """Low-rank adapters, trained instead of the weights and then merged into the weights; fields have PEFT's names."""
 
     rank: int = Field(8, ge=1)
     alpha: float = Field(16, gt=0, description="the adapters' output is scaled by alpha / rank")
@@ -63,7 +63,7 @@ _ADDED = ("gradient_accumulation_steps", "lora", "packing", "weights", "target_s
 
 
 class Training(Section):
-    """A training recipe, with the Trainer's names."""
+    """A training recipe; fields have the names of Transformers' Trainer."""
 
     epochs: float = Field(1.0, gt=0)
     learning_rate: float = Field(1e-4, gt=0)
@@ -71,7 +71,7 @@ class Training(Section):
     max_length: int = Field(128, ge=8, description="tokens")
     weight_decay: float = Field(0.01, ge=0)
     warmup_ratio: float = Field(0.0, ge=0, le=1, description="share of the steps in which the learning rate rises")
-    dtype: DType = Field("auto", description="of matrix products in training; evaluation stays float32")
+    dtype: DType = Field("auto", description="type of matrix products in training; evaluation stays float32")
     weights: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="type of the model's weights in training; bfloat16: each trained weight has a float32 master, and "
@@ -87,7 +87,7 @@ class Training(Section):
     lora: Lora | None = None
     packing: Literal["joined", "isolated"] = Field(
         "joined",
-        description="of texts into blocks: a token sees the texts before its own (joined) or only its own (isolated, "
+        description="texts of a block: a token sees the texts before its own (joined), or only its own text (isolated, "
         "for causal models only)",
     )
 
@@ -106,7 +106,7 @@ class Training(Section):
         """
         fields = type(self).model_fields
         added = [name for name in _ADDED if name in fields]
-        same = {"attention", "gradient_checkpointing"}  # the same products, in another order or twice
+        same = {"attention", "gradient_checkpointing"}  # they compute the same products, in another order or twice
         return {*same, *(name for name in added if getattr(self, name) == fields[name].default)}
 
     def steps(self, items: int) -> int:
@@ -122,7 +122,7 @@ class WarmUp(Training):
         0.0, ge=0, lt=1, description="share of the tokens that is target train's own text, each row at most three times"
     )
     replay: float = Field(
-        0.0, ge=0, lt=1, description="share of the tokens that is random rows of the pool: less is forgotten"
+        0.0, ge=0, lt=1, description="share of the tokens that is random rows of the pool, against forgetting"
     )
     then_target: bool = Field(
         False, description="after the warm-up, train once on target train's own text (TAPT), also without a warm-up"
@@ -141,7 +141,7 @@ class WarmUp(Training):
 
 
 class FineTuning(Training):
-    """The recipe on the target's train split."""
+    """The recipe of fine-tuning on the target's train split."""
 
     rows: int | None = Field(None, ge=1, description="rows of train to sample, by content hash; without it, all rows")
     epochs: float = Field(3.0, ge=0, description="0 leaves the warmed model as it is")

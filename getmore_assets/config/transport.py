@@ -31,15 +31,15 @@ class Encoder(Section):
     model: str = Field("lexical", description="minilm | lexical | brought | a hub id | a folder")
     max_length: int = Field(256, ge=8, description="tokens")
     batch_tokens: int = Field(8192, ge=64, description="tokens in a batch, padding included")
-    dimensions: int = Field(256, ge=2, description="width of the lexical encoder, and of a static one at most")
+    dimensions: int = Field(256, ge=2, description="width of the lexical encoder; maximum width of a static encoder")
     static: bool = Field(
         False,
         description="distil a static encoder (one vector per token) from the model: far faster, blind to word order",
     )
     pooling: Literal["mean", "weighted", "readout"] = Field(
         "mean",
-        description="of hidden states; weighted: by position, for causal models; readout: not states, but the gradient "
-        "of a causal model's loss at its output matrix, sketched to 1,024 numbers",
+        description="pooling of hidden states; weighted: by position, for causal models; readout: instead of states, "
+        "the gradient of a causal model's loss at its output matrix, sketched to 1,024 numbers",
     )
     adapt: Adapt | None = Field(
         None,
@@ -70,7 +70,7 @@ class Transport(Section):
     """The optimal-transport problem between pool and target."""
 
     solver: Literal["semi-dual", "published", "exact"] = Field(
-        "semi-dual", description="published: the paper's loop, with which it sets epsilon 0.1 and tolerance 0.1; "
+        "semi-dual", description="published: the paper's loop (in the paper, epsilon 0.1 and tolerance 0.1); "
         "exact: POT's network simplex, without epsilon, for up to 100 million pairs"
     )  # fmt: skip
     epsilon: float = Field(0.05, gt=0, description="entropic regularisation")
@@ -79,8 +79,8 @@ class Transport(Section):
     max_passes: int = Field(300, ge=1, description="passes over the whole pool before giving up")
     momentum: float = Field(1.3, gt=0, lt=2, description="over-relaxation of the published solver; 1 is none")
     target_relaxation: float | None = Field(
-        None, gt=0, description="lets the plan leave out target rows that it cannot reach (POT's reg_m, in the unit of "
-        "epsilon): the smaller, the more; without it, none"
+        None, gt=0, description="lets the plan leave out target rows far from the pool (POT's reg_m, in the unit of "
+        "epsilon): the smaller, the more rows; without it, no row"
     )  # fmt: skip
     memory_mb: int = Field(1024, ge=1, description="limit of the solve's working memory")
 
@@ -105,8 +105,8 @@ class Drift(Section):
         "and the target of the last solve"
     )  # fmt: skip
     overlap: float = Field(
-        1.0, gt=0, le=1, description="Jaccard similarity of the new selection with the one of the present model, from "
-        "which the model is kept",
+        1.0, gt=0, le=1, description="Jaccard similarity of the new selection and the selection of the present model, "
+        "from which the model is kept",
     )  # fmt: skip
 
     @property

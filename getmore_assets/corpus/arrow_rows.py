@@ -29,7 +29,7 @@ def of_parquet(path: Path) -> Iterator["pa.Table"]:
 
 
 def require_unique_columns(path: Path) -> None:
-    """Require that the columns of a Parquet file have different names, as a reader would return one of two.
+    """Require that the columns of a Parquet file have different names: a reader would return only one of two.
 
     Raises:
         BadInput: Two columns have the same name.

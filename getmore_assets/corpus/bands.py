@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 
-_PARTS = 16  # by a key's first bits, so that a merge, which copies its runs, copies one part only
+_PARTS = 16  # by a key's first bits, so that a merge copies the runs of one part only
 _MOST_ROWS = 2**32  # row numbers are 32 bits wide
 
 
 class FirstRows:
-    """Keys, each with its first row, in 12 bytes a key.
+    """Keys, each with its first row, in 12 bytes per key.
 
     Each part is a list of sorted runs. A run that is as long as the run before it is merged with that run, so n keys
     are each sorted log n times, and a lookup searches log n runs.
@@ -52,7 +52,7 @@ class FirstRows:
         """
         unique, at = np.unique(keys, return_index=True)
         if len(rows) and rows[-1] >= _MOST_ROWS:
-            raise OverflowError("near-duplicates are found among at most 4,294,967,296 rows that are no copies")
+            raise OverflowError("near-duplicates can be found among at most 4,294,967,296 rows that are originals")
         first = rows[at].astype(np.uint32)
         for runs, part in zip(self._parts, _slices(unique), strict=True):
             if part.start == part.stop:

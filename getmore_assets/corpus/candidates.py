@@ -83,8 +83,8 @@ def find(
 ) -> Candidates:
     """Return the candidates of a task.
 
-    Excluded are evaluated rows and rows that overlap them, held-out rows, near-duplicates, rows without a vector, and
-    rows of domains that triage did not keep.
+    Excludes evaluated rows and rows that overlap them, held-out rows, near-duplicates, rows without a vector, and rows
+    of domains that triage did not keep.
 
     Args:
         task: The task.
@@ -92,7 +92,7 @@ def find(
         target: The table of the target.
         leakage: The table of overlaps.
         triage: The table of domains; None excludes no domain.
-        without: The ids that have no vector; None for none.
+        without: The ids without a vector; None if all have one.
     """
     no_vector = pl.DataFrame(schema={"id": pl.String}) if without is None else without
     evaluated, leaks = ids_of(target, task), leaks_of(leakage, task).select("id", "kind", "of", of_split="split")
@@ -132,7 +132,7 @@ def require_budget(budget: Budget, rows: int, tokens: int) -> None:
     """
     for size, available, unit in ((budget.rows, rows, "rows"), (budget.tokens, tokens, "tokens")):
         if size is not None and size > available:
-            what = f"asks for {size} {unit}, but {available} may be chosen"
+            what = f"asks for {size} {unit}, but {available} are eligible"
             raise BadInput(f"selection.budget.{unit}", what, "Lower the budget or add candidates")
     if not rows:
-        raise BadInput("candidates", "no row of the pool may be chosen", "Add candidates, or lower corpus.held_out")
+        raise BadInput("candidates", "no row of the pool is eligible", "Add candidates, or lower corpus.held_out")

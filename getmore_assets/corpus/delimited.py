@@ -19,13 +19,13 @@ from getmore_assets.errors import BadInput
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _EXCEL_DELIMITER = re.compile(r'"?sep=([,;\t|])"?\s*')  # a first line that Excel writes
-_MOST_LINES = 0.9  # share of lines; some may be ragged
+_MOST_LINES = 0.9  # share of lines that are rows; some may be ragged
 _LONGEST_HEADER = 20  # lines
-_SET_QUOTING = "Set `quoting: none` on this source where quotes are part of the text, or `quoting: standard`"
+_SET_QUOTING = "Set `quoting: none` on this source if quotes are part of the text, else `quoting: standard`"
 
 
 def delimited(delimiter: str) -> Callable[[Path, Columns, Reading], Batches]:
-    """Return a reader of delimited files; if the header has another delimiter instead, the reader uses that one."""
+    """Return a reader of delimited files; the reader uses the delimiter of the header if it differs."""
 
     def read(path: Path, columns: Columns, reading: Reading) -> Batches:
         csv.field_size_limit(LONGEST_ROW)
@@ -69,8 +69,8 @@ class _Records:
         except csv.Error as error:
             line = self.pending[0].number if self.pending else reader.line_num
             if "new-line character" in str(error):
-                what = "a carriage return within a field, where the lines end otherwise"
-                raise BadInput(f"{self.path}:{line}", what, "Convert all ends of lines to LF, or quote it") from None
+                what = "a carriage return within a field, in a file with other line ends"
+                raise BadInput(f"{self.path}:{line}", what, "Convert all line ends to LF, or quote the field") from None
             raise BadInput(f"{self.path}:{line}", str(error), f"Mend the quoting of this row. {_SET_QUOTING}") from None
 
     def _csv_quoting(self) -> Literal[0, 3]:
@@ -156,8 +156,9 @@ class _Records:
     def _require_clear_quoting(self, record: list[Line], fields: int) -> None:
         """Require that a quoted record is not several whole rows of a file without quoting.
 
-        In a file without quoting, nearly every line has as many fields as the header. In a file with quoting it has
-        not, unless no text has a delimiter or a line end. The whole file is read once, at the first doubtful record.
+        In a file without quoting, nearly every line has as many fields as the header. In a file with quoting, fewer
+        lines have, unless no text has a delimiter or a line end. The whole file is read once, at the first doubtful
+        record.
 
         Raises:
             BadInput: The file can be read with and without quoting, with different rows.
@@ -166,7 +167,7 @@ class _Records:
             return
         if all(self._is_row(line, fields) for line in record) and self._share_of_rows(fields) >= _MOST_LINES:
             quoted = "one row" if len(record) > 1 else "a row with too few fields"
-            what = f"{quoted} where quotes enclose fields, and {len(record)} whole rows where they are part of the text"
+            what = f"{quoted} if quotes enclose fields, and {len(record)} whole rows if quotes are part of the text"
             raise BadInput(f"{self.path}:{record[0].number}", what, _SET_QUOTING)
         self.quoting = "standard"
 

@@ -22,10 +22,10 @@ _ID_BYTES, _HASH_BYTES = 32, 4
 class NearDuplicates:
     """An index of the original rows seen so far, which marks later rows as near-duplicates; a context manager.
 
-    The bands take about 0.2 kB of memory an original. Ids and shingles are in temporary files, deleted at exit.
+    The bands take about 0.2 kB of memory per original. Ids and shingles are in temporary files, deleted at exit.
 
     Args:
-        threshold: The least Jaccard similarity of shingles of a near-duplicate.
+        threshold: The lowest Jaccard similarity of shingles at which a row is a near-duplicate.
         folder: The folder for the temporary files; None for the system's.
     """
 
@@ -47,7 +47,7 @@ class NearDuplicates:
         self._add(ids, shingles, keys, self._bands.find(keys.ravel()) < 0)
 
     def mark(self, ids: list[str], shingles: Shingles, keys: np.ndarray | None = None) -> list[str | None]:
-        """Return for each row the id of the original that it duplicates, or None for an original, which is added.
+        """Return for each row the id of the original that it duplicates, or None; add the originals.
 
         Args:
             ids: The ids of the rows, none seen before; ASCII, at most 32 characters.

@@ -1,4 +1,4 @@
-"""From a batch of a file to rows with our fields, each value validated.
+"""Converting a batch of a file to rows with our fields, and validating each value.
 
 Belongs here: the column of each field, and refusing or skipping invalid rows. Does not: validating values
 (`meanings.py`), or reading (`formats.py`).
@@ -132,7 +132,7 @@ class _Batch:
         return validated.values
 
     def label(self, column: str | None) -> pl.Series:
-        """Return the classes, null without a column; all must have one type, as 1 and 1.0 would be two classes."""
+        """Return the classes, null without a column; all must have one type: 1 and 1.0 would be two classes."""
         if column is None:
             return pl.repeat(None, self.columns.height, dtype=pl.String, eager=True)
         validated, kinds = self._validated(column, meanings.label), meanings.kinds(self.columns[column])
@@ -140,7 +140,7 @@ class _Batch:
         first = self.reading.kinds.setdefault(column, str(valid)) if valid is not None else None
         reasons = validated.reasons
         if first is not None:
-            reason = pl.format("is {}, where rows before it hold {}", kinds, pl.lit(first))
+            reason = pl.format("is {}, but earlier rows hold {}", kinds, pl.lit(first))
             reasons = pl.select(pl.coalesce(reasons, pl.when(kinds != first).then(reason))).to_series()
         self._refuse(column, reasons)
         return validated.values

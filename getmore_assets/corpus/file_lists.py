@@ -44,18 +44,18 @@ def resolve(source: Source) -> FileList:
         BadInput: There are no files, their format is not clear, or they belong to a Delta table.
     """
     if source.path.startswith(ASSET_PREFIX):
-        fix = "Materialize it in its Dagster project; outside of it give `path` in place of `asset`"
+        fix = "Materialize it in its Dagster project, or give `path` instead of `asset`"
         what = "has not been materialized, or its materialization names no path"
         raise BadInput(f"asset {source.asset}", what, fix)
     with naming(), translated(source.path, "cannot be looked up"):
         path = local(source.place)
         files = _whole_folder(path, source) or _files(path, source)
     if source.version is not None and files.format != "delta":
-        what = f"`version: {source.version}` is given, but it is {files.format}, which has no versions"
+        what = f"`version: {source.version}` is given, but the source is {files.format}, which has no versions"
         raise BadInput(source.path, what, "Take `version` out; it is for Delta tables")
     misplaced = source.model_fields_set & ({"split", "config"} if files.format != "dataset" else {"config"})
     if misplaced:
-        what = f"`{min(misplaced)}` is given, but it is {files.format}, which has none"
+        what = f"`{min(misplaced)}` is given, but the source is {files.format}, which has none"
         raise BadInput(source.path, what, "Take it out; name the files of one split by their path or a glob")
     if source.version is not None:
         with translated(source.path, "not a readable Delta table"):
@@ -66,7 +66,7 @@ def resolve(source: Source) -> FileList:
         try:
             DeltaTable(files.paths[0], version=source.version)
         except Exception as error:  # of several classes
-            what = f"has version {source.version} no longer: its log was cleaned up ({message_of(error)})"
+            what = f"no longer has version {source.version}: its log was cleaned up ({message_of(error)})"
             raise BadInput(source.path, what, "Correct `version`, or take it out") from None
     return files
 
@@ -105,7 +105,7 @@ def _files(path: Path, source: Source) -> FileList:
     kind = kinds.pop()
     if kinds or kind is None:
         names = ", ".join(sorted({p.suffix or p.name for p in files}))
-        fix = f"Name the files of one format by a glob, as folder/*.parquet, or set `format` to one of {formats.KINDS}"
+        fix = f"Name files of one format by a glob, as folder/*.parquet, or set `format` to one of {formats.KINDS}"
         raise BadInput(source.path, f"cannot tell the format of {names}", fix)
     return FileList(kind, sorted(files), left_out)
 
@@ -139,7 +139,7 @@ def _note_links(top: Path, left_out: dict[str, str]) -> None:
 
 
 def _matching(path: Path, left_out: dict[str, str]) -> list[Path]:
-    """Return the files of a glob. A part that is the name of a folder is no pattern, as in `data [1]/*.csv`."""
+    """Return the files of a glob. A part that names an existing folder is not a pattern, as in `data [1]/*.csv`."""
     base, parts = Path(path.anchor or "."), list(path.relative_to(path.anchor).parts)
     while len(parts) > 1 and (base / parts[0]).is_dir():
         base /= parts.pop(0)
@@ -178,7 +178,7 @@ def _no_file(path: Path) -> str | None:
         return None
     if path.is_dir():
         return "is a folder"
-    return "is a broken link" if path.is_symlink() else "is no regular file"
+    return "is a broken link" if path.is_symlink() else "is not a regular file"
 
 
 def _is_of_another(file: Path, kind: str, left_out: dict[str, str]) -> bool:

@@ -29,7 +29,7 @@ def of_rows(rows: Iterator[tuple[int, Row, int]], columns: Columns, keys: Callab
 
     Args:
         rows: Number, fields and size of each row.
-        columns: The columns asked for; None for all that the rows have.
+        columns: The requested columns; None for all columns of the rows.
         keys: Returns the columns that any row of the file has; called if the first rows lack a column.
     """
     batch: list[Row] = []
@@ -65,7 +65,7 @@ def with_payloads(frame: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:
-    """Return JSON values as a column, of Python objects unless all have one type, as Polars would cast values."""
+    """Return JSON values as a column; values of several types stay Python objects, as Polars would cast them."""
     kinds = set(map(type, values)) - {type(None)}
     plain = _PLAIN.get(next(iter(kinds))) if len(kinds) == 1 else None
     if kinds and plain is None:
@@ -77,7 +77,7 @@ def _column(name: str, values: list[Any]) -> pl.Series:
 
 
 def of_tables(tables: Iterator["pa.Table"], where: str, columns: Columns, reading: Reading) -> Batches:
-    """Yield frames of Arrow rows that are kept whole: the columns asked for, and the payloads."""
+    """Yield frames of Arrow rows that are kept whole: the requested columns, and the payloads."""
 
     def frames() -> Batches:
         start = 1

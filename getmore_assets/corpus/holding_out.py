@@ -21,7 +21,7 @@ SHARE = 0.1  # of train, for each split
 _BOILERPLATE_FACTORS = (10, 5, 3, 1)  # see `Guard`; the first whose comparison is cheap enough is used
 _MOST_COST = 100_000_000  # of comparing the rows with each other (`Guard.cost`): about 3 s and 1 GB
 _LARGEST = 0.5  # share of a split; a larger group would be most of the split
-_SAMPLE = 20  # rows, of which the row is held out that removes the fewest rows from train
+_SAMPLE = 20  # rows compared, to hold out the row that removes the fewest rows from train
 
 
 def by_rows(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
@@ -76,7 +76,7 @@ def by_groups(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
 
 
 def _overlaps(train: pl.DataFrame) -> tuple[Any, list[list[int]]]:
-    """Return a sparse matrix of the rows that overlap, and its connected components, in an order sampled by content."""
+    """Return a sparse matrix of the rows that overlap, and its connected components, in random order by content."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
@@ -84,7 +84,7 @@ def _overlaps(train: pl.DataFrame) -> tuple[Any, list[list[int]]]:
     pairs = first.explode("rows").select(pl.col("row").cast(pl.Int64), of=pl.col("rows").cast(pl.Int64))
     texts = train.select("id", "text", split=pl.lit("train"))
     guards = (Guard(texts, factor) for factor in _BOILERPLATE_FACTORS)
-    if guard := next((guard for guard in guards if guard.cost() <= _MOST_COST), None):  # else only equal rows group
+    if guard := next((guard for guard in guards if guard.cost() <= _MOST_COST), None):  # else by equality
         pairs = pl.concat([pairs, guard.pairs(texts).cast(pl.Int64)])
     rows, of = (np.concatenate([pairs[a], pairs[b]]) for a, b in (("row", "of"), ("of", "row")))
     graph = csr_array((np.ones(len(rows), np.bool_), (rows, of)), (train.height, train.height))

@@ -16,7 +16,7 @@ _START = 1024
 
 
 class IdIndex:
-    """Ids, each with its position in the order in which they were added, in 20 bytes an id.
+    """Ids, each with its position in the order in which they were added, in 20 bytes per id.
 
     A lookup takes log n steps; a join of a batch with all ids would take n.
     """
@@ -24,7 +24,7 @@ class IdIndex:
     def __init__(self) -> None:
         self._first = FirstRows()  # positions by the first hash of an id
         self._rest = np.empty(_START, np.uint64)  # the second hash of the id at each position
-        self._colliding: dict[tuple[int, int], int] = {}  # positions of ids whose first hash another id has
+        self._colliding: dict[tuple[int, int], int] = {}  # positions of ids whose first hash equals an earlier id's
         self._count = 0
 
     @classmethod
@@ -36,7 +36,7 @@ class IdIndex:
         """
         index = cls()
         if index.add(ids) < len(ids):
-            raise ValueError("an id stands twice")
+            raise ValueError("an id is given twice")
         return index
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class KnownRows:
     Attributes:
         ids: The index of the ids.
         marks: A hash of other columns of each row, valid in this process: `[ids]`, uint64.
-        doubled: Number of rows whose id an earlier row had.
+        doubled: Number of rows with the id of an earlier row.
     """
 
     ids: IdIndex

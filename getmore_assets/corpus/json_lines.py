@@ -1,6 +1,6 @@
 """Reading JSON files: one object per line, or one list of objects, alone or in an object.
 
-Belongs here: decoding each object strictly, and refusing a file that is one other JSON value. Does not: lines
+Belongs here: decoding each object strictly, and refusing a file that is any other single JSON value. Does not: lines
 (`lines.py`), elements of a list (`json_list.py`), or the meaning of values (`meanings.py`).
 """
 
@@ -19,10 +19,10 @@ from getmore_assets.errors import BadInput
 
 
 def read(path: Path, columns: Columns, reading: Reading) -> Batches:
-    """Yield the rows of a JSON file with the columns asked for, or with all."""
+    """Yield the rows of a JSON file with the requested columns, or with all."""
     rows_of = json_list.rows_of(path)
     if rows_of and rows_of.keys:
-        reading.dialect = f"its rows are those of its list `{'.'.join(rows_of.keys)}`"
+        reading.dialect = f"its rows are in its list `{'.'.join(rows_of.keys)}`"
         reading.beside += rows_of.beside
 
     def rows() -> Iterator[tuple[int, Row, int]]:
@@ -41,7 +41,7 @@ def read(path: Path, columns: Columns, reading: Reading) -> Batches:
                     json.dumps(row, ensure_ascii=False).encode("utf-8")
             except (ValueError, RecursionError) as error:
                 _refuse_one_document(path, number, text)
-                reading.bad(f"{path}:{number}", f"not a JSON object ({error})", "Write one object a line")
+                reading.bad(f"{path}:{number}", f"not a JSON object ({error})", "Write one object per line")
                 continue
             yield number, {**row, LINE: text} if reading.source.whole_rows else row, len(text)
 
@@ -77,15 +77,15 @@ def _refuse_one_document(path: Path, number: int, text: str) -> None:
         json.loads(start)
     except json.JSONDecodeError as error:
         if start[0] in "[{" and error.pos >= len(start):
-            what = "is one value of JSON over several lines, neither a list of objects nor an object that is mostly one"
-            fix = "Write its rows one a line, as with `jq -c '.messages[]'` where they are under `messages`"
+            what = "is one JSON value over several lines, but neither a list of objects nor an object around one"
+            fix = "Write one row per line, as with `jq -c '.messages[]'` for rows under `messages`"
             raise BadInput(str(path), what, fix) from None
     except RecursionError:
         return
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Row:
-    """Return a JSON object; two fields of one name are refused, as JSON readers differ in which they take."""
+    """Return a JSON object; two fields of one name are refused, as JSON readers differ in which value they take."""
     row = dict(pairs)
     if len(row) < len(pairs):
         names = [name for name, _ in pairs]

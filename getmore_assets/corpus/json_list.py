@@ -96,7 +96,7 @@ def _is_lines(path: Path) -> bool:
 
 
 def _first(path: Path, rows: JsonList) -> Any:
-    """Return the first element of a list; None if it is no JSON."""
+    """Return the first element of a list; None if it is not JSON."""
     try:
         return json.loads(next(elements(path, rows)).text)
     except (ValueError, RecursionError):
@@ -209,7 +209,7 @@ def _split(tokens: Iterable[_Token], path: Path, stream: Any = None) -> Iterator
             return
         if len(element) > LONGEST_ROW:
             element, too_long = bytearray(), True
-    raise BadInput(str(path), "is a list of JSON that is not closed", "Copy or export the file again")
+    raise BadInput(str(path), "is a JSON list that is not closed", "Copy or export the file again")
 
 
 def _tokens(stream: Any) -> Iterator[_Token]:
@@ -238,4 +238,4 @@ def _refuse_more(rest: bytes, stream: Any, path: Path) -> None:
     """
     if rest.strip() or stream.read(_PIECE).strip():
         what = "goes on after its list of JSON"
-        raise BadInput(str(path), what, "Write one list, or one object a line")
+        raise BadInput(str(path), what, "Write one list, or one object per line")

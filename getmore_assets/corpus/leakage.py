@@ -13,7 +13,7 @@ punctuation do not count. There are four kinds of overlap:
 
 Not found: a row of fewer than 14 words with a word in the middle changed, and a piece of fewer than ten words. N-grams
 that many evaluated rows have are boilerplate and are ignored; evaluated rows with the same words count as one. Runs of
-single characters (of scripts without spaces) are boilerplate at a lower number of rows, as they are common sooner.
+single characters (of scripts without spaces) are boilerplate at a lower number of rows, because they repeat more often.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from getmore_assets.corpus.token_hashes import TokenHashes
 NEAR, COVERED = 0.6, 0.5
 RUN, _SHORTEST = 10, 6  # words
 _TRIPLE = 3
-_COMMON_RUN, _COMMON_TRIPLE, _COMMON_CHARACTERS = 10, 200, 20  # an n-gram of more evaluated texts is boilerplate
+_COMMON_RUN, _COMMON_TRIPLE, _COMMON_CHARACTERS = 10, 200, 20  # an n-gram in more evaluated texts is boilerplate
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 SCHEMA = {"id": pl.String, "kind": pl.String, "split": pl.String, "of": pl.String, "overlap": pl.Float64}
 
@@ -109,7 +109,7 @@ class _Sieve:
 
 
 class Guard:
-    """The evaluated rows, and the rows that overlap them.
+    """Finds the rows that overlap evaluated rows.
 
     Args:
         evaluated: id, split, text.
@@ -118,7 +118,7 @@ class Guard:
 
     def __init__(self, evaluated: pl.DataFrame, boilerplate_factor: int = 1) -> None:
         every = _Words.of(evaluated["text"])
-        # Of rows with the same words only the first is used, else a text in many rows would be its own boilerplate.
+        # Use only the first of rows with the same words; else a text in many rows would be its own boilerplate.
         first = _whole(every).unique(["gram", "words"], keep="first", maintain_order=True)["row"]
         self._rows, self._first = evaluated.select("id", "split")[first], first
         words = every.of_rows(first.to_numpy())
@@ -188,7 +188,7 @@ class Guard:
         return grams.group_by("row").len("size")
 
     def _contained(self, words: _Words) -> list[pl.DataFrame]:
-        """Return the pairs whose shared runs cover half of the evaluated row, and those that cover half of the row."""
+        """Return the pairs whose shared runs cover half of the evaluated row, or half of the row."""
         parts = [
             pl.DataFrame(schema={"row": pl.Int64, "of": pl.Int64, "at": pl.List(pl.Int64), "in": pl.List(pl.Int64)})
         ]

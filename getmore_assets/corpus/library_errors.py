@@ -17,12 +17,12 @@ _PANIC = "PanicException"  # pyo3's; each Rust library has its own class of this
 _STACK = "This error occurred with the following context stack"  # in messages of Polars, for its developers
 _UNSUPPORTED = re.compile(r"requires reader version|reader feature|not support", re.IGNORECASE)
 _WITHOUT_IT = "Write it without that feature, or its rows as Parquet files"
-_WRITE_AGAIN = "Copy it again, or have the program that wrote it write it again"
+_WRITE_AGAIN = "Copy the file again, or write it again with the program that made it"
 _FIXES: dict[type[BaseException], str] = {
     FileNotFoundError: "Put the file back, or take it out of the table or folder that names it",
     PermissionError: "Give this user the right to read it",
     MemoryError: "Give the machine more memory, or cut the file into several",
-    NotImplementedError: "Write it again without what is named here, or as Parquet or JSON lines",
+    NotImplementedError: "Write it again without the named feature, or as Parquet or JSON lines",
 }
 
 

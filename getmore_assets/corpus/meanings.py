@@ -1,4 +1,4 @@
-"""Validating columns of users' files as text, labels, domains, ids or vectors; no value is cast on suspicion.
+"""Validating columns of users' files as text, labels, domains, ids or vectors; no value is cast by guessing.
 
 Belongs here: one function per meaning, which returns the values and, for each invalid row, the reason. Does not:
 reading (`formats.py`), or skipping and refusing rows (`fields.py`).
@@ -41,7 +41,7 @@ class Validated:
 
     Attributes:
         values: [rows], the values; null for invalid rows.
-        reasons: [rows], strings: why a row is invalid, as "is null"; null for valid rows.
+        reasons: [rows], strings: why a row is invalid, such as "is null"; null for valid rows.
         fits: Whether the column's type can have the meaning; if not, every row is invalid.
     """
 
@@ -65,7 +65,7 @@ def label(column: pl.Series) -> Validated:
 
 
 def domain(column: pl.Series) -> Validated:
-    """Validate domains and sources: values as of labels, and dates."""
+    """Validate domains and sources: the values of labels, and dates."""
     return _name(column, times=True)
 
 
@@ -111,7 +111,7 @@ HOLDS: dict[Callable[[pl.Series], Validated], str] = {
 
 
 def kinds(column: pl.Series) -> pl.Series:
-    """Return the type of each value, as "text" or "a whole number": [rows], strings; null for null."""
+    """Return the type of each value, such as "text" or "a whole number": [rows], strings; null for null."""
     if column.dtype == pl.Object:
         return pl.Series([None if value is None else _named(value) for value in column], dtype=pl.String)
     if column.dtype == pl.Boolean:
@@ -202,7 +202,7 @@ def _is_visible(value: str) -> bool:
 
 
 def _lists(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return Python objects as lists of float64, null for other values, and the reason for these."""
+    """Return Python objects as lists of float64, null for other values, and the reasons for nulls."""
     values = column.to_list()
     kinds = set(map(type, values))
     plain = kinds <= {list, type(None)}

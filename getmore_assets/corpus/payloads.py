@@ -129,7 +129,7 @@ def table(rows: Sequence[Payload]) -> "pa.Table":
 
 
 def _aligned(rows: list[JsonObject]) -> list[JsonObject]:
-    """Add every column to the first row, as Arrow takes the columns of the first row for all columns."""
+    """Add every column to the first row, because Arrow takes the columns of the first row."""
     names = dict.fromkeys(name for row in rows for name in row)
     return [dict.fromkeys(names) | rows[0], *rows[1:]] if rows else rows
 
@@ -187,7 +187,7 @@ def _schema(serialised: bytes) -> "pa.Schema":
 
 
 def _no_json(value: Any) -> str | None:
-    """Return the name of what JSON cannot represent in a value, or None."""
+    """Return the first type in a value that JSON cannot represent, or None."""
     if isinstance(value, float):
         return None if math.isfinite(value) else "infinity or NaN"
     if value is None or isinstance(value, str | bool | int):

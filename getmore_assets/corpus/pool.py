@@ -35,14 +35,14 @@ from getmore_assets.records import write_atomically
 log = logging.getLogger(__name__)
 
 TABLE = "raw_corpus"
-_MOST_READS = 5  # of a pool that another process writes meanwhile
+_MOST_READS = 5  # attempts to read a pool that another process writes meanwhile
 _STORED = ["id", "text", "source", "domain", "n_tokens", "duplicate_of", "held_out", "origin", "shingles"]
 # Columns of a pool that keeps rows whole: the number of the source, and the payload.
 _PAYLOAD_COLUMNS = {"candidate": pl.Int64, **payloads.SCHEMA}
 
 
 class PoolFacts(Facts):
-    """Metadata of the pool: counts of rows in all and by source, the pool's key, the version of the held-out rows."""
+    """Metadata of the pool: counts of rows, total and by source, the pool's key, the version of the held-out rows."""
 
     pool: str = ""
     read: int = 0
@@ -70,8 +70,8 @@ def reading_of(source: Source, task: Task) -> Reading:
 
 
 def longest_of(source: Source, task: Task) -> int | None:
-    """Return the most characters of a passage of a source; None if its rows are not cut."""
-    # A precomputed vector is that of a whole row.
+    """Return the longest passage of a source, in characters; None if its rows are not cut."""
+    # A precomputed vector belongs to a whole row.
     return None if source.vector or source.whole_rows else task.corpus.passage_chars
 
 
@@ -108,7 +108,7 @@ def texts_of(table: TableRef, task: Task, ids: list[str]) -> list[str]:
 def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str, PoolFacts]:
     """Update the table from the sources; only new rows are written.
 
-    If rows left the sources, or their source or domain changed, the whole pool is written again, so that no
+    If rows left the sources, or the source or domain of a row changed, the whole pool is written again, so that no
     near-duplicate mark depends on a removed row.
 
     Returns:
@@ -120,14 +120,14 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
     only = _files_to_read(files, state, lake, key)
     if not _is_of_this_version(state):
         if lake.latest(TABLE) is not None:
-            log.info("pool: its counts and shingles are of another definition of a token: writing it again")
+            log.info("pool: its counts and shingles have another definition of a token: writing it again")
             lake.delete_where(TABLE, f"pool = '{key}'", commit)
         # Written before any row, so that an interrupted build continues.
         write_atomically(state, json.dumps({"files": [], "rows": None, "shingles": VERSION}))
     for _ in range(_MOST_READS):
         read = _append_new(task, lake, key, commit, only)
         if read.missing or read.changed or read.doubled:
-            message = "pool: %d rows left the sources, %d changed, %d were there twice: writing it again"
+            message = "pool: %d rows left the sources, %d changed, %d were in the table twice: writing it again"
             log.info(message, read.missing, read.changed, read.doubled)
             removed = read.missing
             lake.delete_where(TABLE, f"pool = '{key}'", commit)

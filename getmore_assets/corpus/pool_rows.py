@@ -17,7 +17,7 @@ from getmore_assets.corpus.tokens import token_counts
 
 
 def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
-    """Clean rows and cut them into passages, with content ids and the number of each `part`; None does not cut."""
+    """Clean rows and cut them into passages, with content ids and `part` numbers; `longest=None` does not cut."""
     cleaned = [clean(text) for text in rows["text"]]
     pieces = [[text] if longest is None else cut(text, longest) for text in cleaned]
     numbers = np.repeat(np.arange(rows.height), [len(p) for p in pieces])

@@ -30,7 +30,7 @@ def canonical(name: str) -> str:
 
 
 def distributions(include: list[str], exclude: list[str]) -> dict[str, str]:
-    """Return the versions of distributions by name, in order of name; without `include`, of all installed ones.
+    """Return the versions of distributions by name, in order of name; without `include`, of all that are installed.
 
     Raises:
         BadInput: A distribution in `include` is not installed.
@@ -47,7 +47,7 @@ def _version(name: str) -> str:
         return platform.python_version() if canonical(name) == LANGUAGE else metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):
         what = "no such distribution is installed"
-        raise BadInput(f"python-docs include `{name}`", what, "Install it or drop it") from None
+        raise BadInput(f"python-docs include `{name}`", what, "Install it, or remove it from `include`") from None
 
 
 def read(include: list[str], exclude: list[str]) -> Iterator[tuple[str, str, str]]:
@@ -96,7 +96,7 @@ def _without_collection() -> Iterator[None]:
 
 
 def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Yield the modules, classes and functions under a node; only statements are visited, as few nodes are."""
+    """Yield the modules, classes and functions under a node; only statements are visited, as they are few."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         yield node
     for block in ("body", "orelse", "handlers", "finalbody"):

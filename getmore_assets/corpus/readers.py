@@ -30,7 +30,7 @@ _Frame = tuple[str, int, pl.DataFrame]  # file, number of the first row, rows
 
 
 def read(source: Source, only: set[str] | None = None, reading: Reading | None = None) -> Iterator[pl.DataFrame]:
-    """Yield batches of a source's rows: text, source, domain, label, origin (`file:row`), and vector if it has any.
+    """Yield batches of a source's rows: text, source, domain, label, origin (`file:row`), and vector if given.
 
     Args:
         source: The source.
@@ -60,7 +60,7 @@ def read(source: Source, only: set[str] | None = None, reading: Reading | None =
 
 
 def read_whole(source: Source) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """Yield batches of a source's rows with all columns, and the origin (`file:row`) of each row; no text is needed.
+    """Yield batches of a source's rows with all columns, and each row's origin (`file:row`); no text column is needed.
 
     Raises:
         BadInput: A file or a row cannot be read.
@@ -76,7 +76,7 @@ def _draws(batch: pl.DataFrame) -> np.ndarray:
 def data_version(source: Source, seen: Seen | None = None) -> str:
     """Return a hash that changes if and only if the source's data may have changed.
 
-    `seen` is a sensor's memory of Delta tables (`lake.delta_data_version`).
+    `seen` is a sensor's memory of Delta tables (`delta_versions.delta_data_version`).
     """
     if source.path == PYTHON_DOCS:
         return fingerprint(python_docs.distributions(source.include, source.exclude))
@@ -117,7 +117,7 @@ def files(source: Source) -> dict[str, str] | None:
 
 
 def new_files(now: list[dict[str, str] | None], before: list[dict[str, str] | None]) -> list[set[str]] | None:
-    """Return the new files of each source; None if other files changed or went, or a source has no files."""
+    """Return the new files of each source; None if an earlier file changed or is gone, or a source has no files."""
     new = []
     for files_now, files_before in zip(now, before, strict=True):
         if files_now is None or files_before is None or not files_before.items() <= files_now.items():
@@ -128,7 +128,7 @@ def new_files(now: list[dict[str, str] | None], before: list[dict[str, str] | No
 
 @lru_cache(maxsize=100_000)
 def _hash(path: Path, _size: int, _changed_ns: int) -> str:
-    """Return the hash of a file, cached by size and time, as sensors ask for it every 30 seconds."""
+    """Return the hash of a file, cached by size and time, because sensors need it every 30 seconds."""
     return file_hash(path)
 
 
@@ -174,7 +174,7 @@ def _frames(reading: Reading, columns: Columns, only: set[str] | None = None) ->
         yield from ((source.path, start, batch) for start, batch in hugging_face.read_hub(reading, columns))
         return
     if reserved := next((name for name in columns or () if name in _RESERVED), None):
-        raise BadInput(source.path, f"column `{reserved}` has a name that is used inside", "Rename it in the file")
+        raise BadInput(source.path, f"column `{reserved}` has a reserved name", "Rename it in the file")
     reading.format, paths, left_out = resolve(source)
     reading.gathered = paths != [local(source.place)]
     reading.left_out = {named(file): why for file, why in left_out.items()}
@@ -196,7 +196,7 @@ def _refuse_pointer(path: Path) -> None:
         BadInput: The file is a pointer.
     """
     if path.is_file() and path.stat().st_size <= _LONGEST_POINTER and path.read_bytes().startswith(_POINTER):
-        what = "is the pointer that Git LFS keeps in its place; the file itself was not fetched"
+        what = "is a Git LFS pointer; the file itself was not fetched"
         raise BadInput(named(str(path)), what, "Run `git lfs pull` in its repository")
 
 

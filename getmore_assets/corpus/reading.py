@@ -20,7 +20,7 @@ Row = dict[str, Any]
 """A row of a user's file, by column."""
 
 _MOST_LISTED = 20  # of the files left out, with their reasons
-_MOST_PRINTED = 3  # of these
+_MOST_PRINTED = 3  # of the listed files
 
 
 class SourceCounts(Facts):
@@ -63,9 +63,9 @@ class Reading:
     Attributes:
         source: The source.
         format: The format of the files.
-        dialect: Properties of the files that their names do not tell: delimiter, the list with the rows.
+        dialect: Properties of the files that file names do not tell: delimiter, the list with the rows.
         files: Number of files read.
-        unchanged: Number of files that were not read, as they are unchanged since the last build of the pool.
+        unchanged: Number of files that were not read, because they are unchanged since the last build of the pool.
         left_out: Files and folders under the source's path that are not read, each with the reason.
         rows: Number of valid rows.
         sampled: Number of sampled rows (`sample`); None without sampling.
@@ -73,7 +73,7 @@ class Reading:
         filled: Number of missing values that were filled, by column and reason.
         cut: Number of rows that were cut into several passages.
         longer: Number of rows that are longer than a passage and were kept whole.
-        folded: Number of rows or passages with the text of an earlier one.
+        folded: Number of rows or passages with the text of an earlier row or passage.
         kinds: The type of the first label, by column.
         gathered: Whether the path is a folder or a glob.
         cuts: Whether rows are cut into passages; rows of messages must not be.

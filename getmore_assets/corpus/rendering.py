@@ -5,9 +5,9 @@ storing the row (`payloads.py`).
 
 A column's value is text or messages. Messages are a list of objects, or one object, each with a role (`role`, `from`,
 `sender`, or `author`, which may be an object with a `role`) and a content (`content` or `value`, else `text`). They are
-rendered in order, on separate lines, without roles: reasoning, content, and tool calls (as JSON). Of content in parts
-(a list, or an object with `parts` or `text`, as ChatGPT exports it), the parts of text are rendered; images, audio and
-other parts are counted and left out.
+rendered in order, on separate lines, without roles: reasoning, content, and tool calls (as JSON). For content in parts
+(a list, or an object with `parts` or `text`, as ChatGPT exports it), text parts are rendered; images, audio and other
+parts are counted and left out.
 
 Messages may be a tree (an object of nodes with `message`, `parent` and `children`): the branch with the latest leaf is
 rendered, and messages of other branches are counted. Text may come in pieces (a list of strings and objects with `type`
@@ -191,7 +191,7 @@ def _message(message: Any) -> Iterator[str | None]:
         NotTextError: The value is no message.
     """
     if not isinstance(message, Mapping):
-        raise NotTextError(f"is {_named(message)}, not an object with a role and what was said")
+        raise NotTextError(f"is {_named(message)}, not an object with a role and a content")
     roles = [message[key] for key in _ROLES if message.get(key) is not None]
     role = roles[0].get("role") if roles and isinstance(roles[0], Mapping) else roles[0] if roles else None
     keys = _CONTENT if any(message.get(key) is not None for key in _CONTENT) else (_TEXT,)
@@ -236,7 +236,7 @@ def _content(content: Any, key: str) -> Iterator[str | None]:
         if part["type"] not in _TEXT_TYPES:
             yield None
         elif not isinstance(part.get("text"), str):
-            raise NotTextError(f"has a part of type `{part['type']}` in `{key}` that holds none")
+            raise NotTextError(f"has a part of type `{part['type']}` in `{key}` without text")
         else:
             yield part["text"]
 

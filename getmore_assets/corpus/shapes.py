@@ -37,7 +37,7 @@ class Shape:
     """The shape of a source's rows.
 
     Attributes:
-        name: A name of the table above.
+        name: A name in the table above.
         columns: The column of each role: `messages`; `prompt`, `query` and `response`; `chosen` and `rejected`.
         keys: The keys of the messages: `role` and `content`, or `from` and `value`; None without messages.
         has: Further columns that trainers use: `system`, `tools`, `images`.
@@ -129,7 +129,7 @@ def _roles(texts: list[str], chats: list[str], names: Mapping[str, None]) -> tup
 
 
 def _chosen(rows: Sequence[Row], columns: list[str]) -> str:
-    """Return the text of a preference: the chosen answer, after the prompt if that is in a column of its own."""
+    """Return the text of a preference: the chosen answer, after the prompt if the prompt has its own column."""
     prompt = _first(_PROMPTS, columns)
     usable = [row for row in rows if _is_text(row.get("chosen")) or is_messages(row.get("chosen"))]
     whole = all(_has_prompt(row["chosen"], row.get(prompt) if prompt else None) for row in usable)

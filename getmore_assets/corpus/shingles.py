@@ -3,7 +3,7 @@
 Belongs here: sets of shingles, their Jaccard similarity, MinHash signatures. Does not: near-duplicates
 (`duplicates.py`).
 
-The pool stores the hashes; `VERSION` must change with them.
+The pool stores the hashes; `VERSION` must change if the hashes do.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Shingles:
         """Return the shingles of each text.
 
         A text of one or two tokens has one shingle. The shingle of a text without tokens is the hash of the whole text,
-        as otherwise all such texts would be equal.
+        because all such texts would be equal otherwise.
         """
         if not len(texts):
             return cls(np.empty(0, np.uint32), np.empty(0, np.int64))

@@ -1,6 +1,6 @@
 """Converting tables of other libraries to Polars frames.
 
-Belongs here: recognising them without importing their libraries. Does not: reading files (`readers.py`).
+Belongs here: recognising such tables without importing their libraries. Does not: reading files (`readers.py`).
 """
 
 import sys
@@ -28,7 +28,7 @@ def as_frame(value: Any, where: str) -> pl.DataFrame:
         raise BadInput(where, f"is a {type(value).__name__}", f"Give {kinds}, or a path")
     frame: pl.DataFrame = convert(value)
     if not frame.height:
-        raise BadInput(where, "has no rows", "Give some")
+        raise BadInput(where, "has no rows", "Give at least one row")
     return frame
 
 

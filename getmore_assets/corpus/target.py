@@ -37,8 +37,8 @@ class TargetFacts(Facts):
     """Metadata of the target: numbers of rows by split, labels, and counts of the sources.
 
     `evaluated_version` changes if and only if the evaluated rows change. `left` lists the rows that were removed from a
-    split as they are, or overlap, evaluated rows of another; `read` counts before that. `held_out_by` is how the splits
-    in `held_out_from_train` were taken from train.
+    split because they equal or overlap evaluated rows of another split; `read` has the counts before. `held_out_by` is
+    how the splits in `held_out_from_train` were taken from train.
     """
 
     rows: dict[str, int] = Field(default_factory=dict)
@@ -52,7 +52,7 @@ class TargetFacts(Facts):
 
 
 def sources_of(task: Task) -> dict[str, Source | None]:
-    """Return the sources of the splits and of general text; None for those that the task does not give."""
+    """Return the sources of the splits and of general text; None for a split that the task does not give."""
     own = {split: task.target.source(split) for split in ("train", "validation", "test")}
     return {**own, "general": task.general, "negative": task.target.source("negative")}
 
@@ -78,7 +78,8 @@ def read_target(task: Task, held_out_by: str = GROUPS) -> tuple[pl.DataFrame, Ta
         held_out_by: How splits that are not given are taken from train: `GROUPS`, or `ROWS` as in earlier versions.
 
     Raises:
-        BadInput: A split is empty, train has one row, train is validation or test, or a label is new in one of them.
+        BadInput: A split is empty, train has one row, train equals validation or test, or one of these has a label that
+            train lacks.
     """
     facts = TargetFacts(held_out_by=held_out_by)
     read = {split: _read(task, split, facts) for split in ("train", "validation", "test")}
@@ -119,7 +120,7 @@ def guard_of(rows: pl.DataFrame, splits: tuple[str, ...] = ("validation", "test"
 
 
 def _without_leaks(task: Task, split: str, splits: dict[str, pl.DataFrame], facts: TargetFacts) -> pl.DataFrame:
-    """Return a split without the rows that overlap rows of later splits; these are listed, or refused."""
+    """Return a split without the rows that overlap rows of later splits; list or refuse the removed rows."""
     rows, later = splits[split], ("test",) if split == "validation" else ("validation", "test")
     evaluated = pl.concat([splits[name].select("id", "text", split=pl.lit(name)) for name in later])
     leaks = guard_of(evaluated).leaks(rows.unique("id", maintain_order=True))
@@ -196,9 +197,9 @@ def ids_of(table: TableRef, task: Task, splits: Collection[str] = EVALUATION) ->
 
 
 def sampled(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Return at most so many rows, sampled by content (`id`), in their order.
+    """Return at most `most` rows, sampled by content (`id`), in their order.
 
-    The first rows of a sorted file would have one label or one source.
+    Rows are sampled because the first rows of a sorted file may have one label or one source.
     """
     if rows.height <= most:
         return rows
@@ -223,7 +224,7 @@ def _read(task: Task, split: str, facts: TargetFacts) -> pl.DataFrame | None:
 
 
 def _all_of(task: Task, source: Source, field_: str, what: str, facts: TargetFacts) -> pl.DataFrame:
-    """Return all rows of a source with their ids; `field_` names it in the task file, `what` in messages."""
+    """Return all rows of a source with their ids; `field_` names the source in the task file, `what` in messages."""
     reading = Reading(source)
     rows = pl.concat([pl.DataFrame(schema=SCHEMA), *readers.read(source, reading=reading)], how="diagonal")
     if not rows.height:
@@ -272,8 +273,8 @@ def _refuse_short(task: Task, split: str, rows: int, left: bool) -> None:
     why = f"the target's {split} split has {rows} usable row{'s' * (rows != 1)}"
     fix = f"Give at least {_FEWEST_ROWS} rows (thirty or more make a useful target)"
     if left:
-        why += " once rows that overlap what is evaluated on are taken out"
-        fix = "Give rows that are less alike, or bring `validation` and `test`, or set `leakage: allow` to keep them"
+        why += " after removing rows that overlap evaluated rows"
+        fix = "Give rows that are less alike, or give `validation` and `test`, or set `leakage: allow` to keep them"
     raise BadInput(source.path, why, fix)
 
 

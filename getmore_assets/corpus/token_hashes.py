@@ -1,6 +1,6 @@
 """Hashes of the tokens of texts, for shingles, n-grams and the lexical encoder, without creating strings.
 
-Belongs here: hashing tokens as `tokens.py` defines them. Does not: that definition.
+Belongs here: hashing tokens as `tokens.py` defines them. Does not: the definition of a token.
 
 Some hashes are stored, so they are computed from the bytes of tokens, not by a library's hash function, which may
 change with its version.

@@ -41,7 +41,7 @@ _AFTER = rf"(?:^|\b\w|\b\w*\p{{N}}\w*|\\\w+)[^\w]*(?:{_SIGN})"
 _IGNORED = r"[\p{Cf}\p{Default_Ignorable_Code_Point}"
 _IGNORED += r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u065f\u0670]"
 _WIDE = r"[\uff01-\uffee\ufb00-\ufdff\ufe70-\ufefc]"  # full width, and ligatures, as in texts extracted from PDF
-_RUN = rf"[0-9A-Za-z_]{{{LONGEST + 1}}}"  # ASCII only, as all letters would be ten times slower
+_RUN = rf"[0-9A-Za-z_]{{{LONGEST + 1}}}"  # ASCII only, because matching all letters would be ten times slower
 _LONG_RUN = re.compile(rf"\w{{{LONGEST + 1},}}", re.ASCII)
 
 
@@ -63,7 +63,7 @@ def tokens(texts: pl.Series) -> pl.Series:
 
 
 def token_counts(texts: pl.Series) -> pl.Series:
-    """Return the number of words and punctuation marks of each text, which budgets count in: Int32."""
+    """Return the number of words and punctuation marks of each text, the unit of budgets: Int32."""
     return _normalized(texts).str.count_matches(rf"{_WORD}|[^\w\s]").cast(pl.Int32)
 
 
@@ -142,7 +142,7 @@ def signs_between_operands(
         word: Whether it has several letters and no digit, or is a character of a script without spaces.
         dash: Whether it is ` - ` or ` / `.
         backslash: Whether it is a backslash, which starts a LaTeX command.
-        rows: The number of its text, ascending.
+        rows: The number of the piece's text, ascending.
     """
     command = np.zeros(len(sign), np.bool_)
     command[1:] = backslash[:-1] & (rows[1:] == rows[:-1])

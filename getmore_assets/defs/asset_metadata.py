@@ -21,7 +21,7 @@ from getmore_assets.stages.stage import Stage
 from getmore_assets.stages.table import STAGES
 
 _MARKDOWN, _ESCAPED = re.compile(r"([\\`*_\[\]<>()!|#])"), r"\\\1"  # a selector's name may contain Markdown
-_MOST_ITEMS = 50  # of a list; Dagster never deletes the metadata of a materialization
+_MOST_ITEMS = 50  # items shown of a list, because Dagster never deletes metadata
 
 
 def materialize_result(record: Record, status: str, lineage: dg.TableColumnLineage) -> dg.MaterializeResult:
@@ -72,7 +72,7 @@ def column_lineage(stage: Stage, task: Task, key: Callable[[str], dg.AssetKey]) 
     Args:
         stage: The stage.
         task: The task, which names the columns of source assets.
-        key: Returns the asset key of a stage's name.
+        key: Function from a stage's name to its asset key.
     """
     sources = {"candidates": task.candidates, "target": target.sources_of(task).values()}
 
@@ -98,7 +98,7 @@ def table_schema(columns: Columns, types: Mapping[str, Any]) -> dg.TableSchema:
     """Return the schema of a table.
 
     Args:
-        columns: The columns of the stage, which describe those of the same name.
+        columns: The stage's columns, whose meanings become the descriptions.
         types: The type of each column of the table, by name.
     """
     meanings = {name: column.meaning for name, column in columns.items()}

@@ -1,7 +1,7 @@
 """Assets and asset checks of the stages.
 
-Belongs here: building their Dagster definitions from the table of stages. Does not: materializing (`resource.py`), or
-the stages (`table.py`).
+Belongs here: building the Dagster definitions from the table of stages. Does not: materializing (`resource.py`), or the
+stages (`table.py`).
 """
 
 import warnings
@@ -56,7 +56,7 @@ def asset(pipeline: Pipeline, stage: Stage, condition: dg.AutomationCondition | 
 
 
 def asset_check(pipeline: Pipeline, check: Check) -> dg.AssetChecksDefinition:
-    """Return the asset check of a stage's check."""
+    """Return the Dagster definition of a check."""
     with warnings.catch_warnings():  # Dagster 1.13 warns that partitioned checks are a preview
         warnings.filterwarnings("ignore", "Specifying a partitions_def")
         declare = dg.asset_check(

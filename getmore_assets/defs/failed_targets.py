@@ -1,4 +1,4 @@
-"""The asset check whether the last run of any target failed.
+"""The asset check that warns if the last run of any target failed.
 
 Belongs here: this check, which looks at all targets. Does not: checks of one target, which are in their stage's module.
 """
@@ -17,8 +17,8 @@ def failed_targets_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=pipeline.key("target_data"),
         name=CHECK,
-        description="The last run of every target ended well. A run that failed is not tried again until the target's "
-        "data change, or someone starts it.",
+        description="The last run of every target succeeded. A failed target runs again when its data change or when "
+        "someone starts a run.",
     )
     def no_target_stands_failed(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         targets = pipeline.targets(context.instance)
@@ -29,7 +29,7 @@ def failed_targets_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
 
 
 def evaluation(pipeline: Pipeline, failed: dict[str, str]) -> dg.AssetCheckEvaluation:
-    """Return the check's result for a sensor to report; `failed` has the id of each failed target's last run."""
+    """Return the check's result for a sensor to report; `failed` maps each failed target to the id of its last run."""
     return dg.AssetCheckEvaluation(
         asset_key=pipeline.key("target_data"),
         check_name=CHECK,

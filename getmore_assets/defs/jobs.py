@@ -25,11 +25,11 @@ _ASSET_JOBS = {
     "run": (list(STAGES), "The whole pipeline, from the sources to the scorecard."),
     "select": (
         [name for name in _UP_TO_SUBSET if name != "base_model"],
-        "From the sources to the selected subset, for selectors that ask no model.",
+        "From the sources to the selected subset, for selectors that use no model.",
     ),
     "select_by_model": (
         _UP_TO_SUBSET,
-        "From the sources and the base model to the selected subset, for selectors that ask the model.",
+        "From the sources and the base model to the selected subset, for selectors that use the model.",
     ),
 }
 
@@ -61,7 +61,7 @@ def approve_selection(context: dg.OpExecutionContext, getmore: GetmoreResource) 
 class Export(dg.Config):
     """Formats, folder and rows of an export."""
 
-    formats: list[str] = Field(["parquet"], description=f"of: {', '.join(FORMATS)}")
+    formats: list[str] = Field(["parquet"], description=f"any of: {', '.join(FORMATS)}")
     to: str = Field("", description="the folder; empty: `exports/TASK/files` in the lake")
     every: bool = Field(False, description="all candidates with their scores, in place of the selected rows")
 

@@ -18,7 +18,7 @@ from getmore_assets.task_files import changed, load_task
 from getmore_assets.tasks_folder import find_task_file, read_folder, tasks_folder
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking
 
-PIPELINE = "getmore/pipeline"  # the run tag with the key prefix of a pipeline that has one
+PIPELINE = "getmore/pipeline"  # run tag: the key prefix of the pipeline, if any
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Pipeline:
         return self.partitions
 
     def place(self) -> str:
-        """Return the tasks folder as messages name it."""
+        """Return the name of the tasks folder for messages."""
         return "its tasks" if isinstance(self.tasks, tuple) else f"{self.tasks or tasks_folder()}/"
 
     def targets(self, instance: dg.DagsterInstance) -> set[str]:
@@ -77,7 +77,7 @@ class Pipeline:
 
         Args:
             target: The task's name, which is the partition key; None in a project without partitions.
-            overrides: Changes to the task file, as `selection.budget.rows=500`.
+            overrides: Changes to the task file, such as `selection.budget.rows=500`.
             file: The task file to use in place of the project's tasks; empty for none.
 
         Raises:
@@ -96,8 +96,8 @@ class Pipeline:
         if len(named) == 1:
             return changed(named[0], overrides)
         if target is not None:
-            raise BadInput(f"target `{target}`", "is none of the tasks", "Correct its name, or add its task")
-        what = f"{len(named)} tasks where a project without partitions has one"
+            raise BadInput(f"target `{target}`", "is not the name of a task", "Correct its name, or add its task")
+        what = f"{len(named)} tasks, but a project without partitions has one"
         raise BadInput(self.place(), what, "Give `tasks` the file of one task, or keep the partitions")
 
     def all_tasks(self) -> tuple[dict[str, Task], list[str]]:

@@ -47,7 +47,7 @@ def build_definitions(
 ) -> dg.Definitions:
     """Return the pipeline's assets, checks, jobs, sensors and resources, to be merged into your project.
 
-    They do not affect the project's other assets. Two pipelines in one project need different key prefixes.
+    The definitions do not affect the project's other assets. Two pipelines in one project need different key prefixes.
 
     Args:
         key_prefix: Prefix of every asset key. Names of jobs, sensors, partitions and resources begin with it too:
@@ -55,24 +55,24 @@ def build_definitions(
         upstream: Your assets that must be materialized first: `candidates` before the pool is read, `target` before the
             target data are read. Each is a key, an asset, or a `dg.AssetDep` with a partition mapping. Assets that
             `tasks` name as sources need not be repeated here.
-        tasks: The folder of task files, one task file, or tasks as mappings of their fields. Default: `GETMORE_TASKS`,
-            or `tasks/`.
-        lake: The folder or URL of all results, in place of each task's own.
+        tasks: The folder of task files, one task file, or tasks as mappings from field to value. Default:
+            `GETMORE_TASKS`, or `tasks/`.
+        lake: The folder or URL of all results; overrides the tasks' own `lake`.
         group: The asset group. Default: five groups, from `inputs` to `proof`.
         partitions: `targets`: one dynamic partition per task, added when the task appears. A partitions definition: its
-            keys are names of tasks. None: no partitions; `tasks` must be one task, or a folder with one task file.
-        pool: The pool in which assets that use a GPU wait for each other.
+            keys are task names. None: no partitions; `tasks` must be one task, or a folder with one task file.
+        pool: The Dagster pool that limits how many assets use a GPU at once.
         tracking_uri: MLflow's server or store. Default: `MLFLOW_TRACKING_URI`, or a sqlite file in the lake.
         experiment: MLflow's experiment. Default: `MLFLOW_EXPERIMENT_NAME`, or `getmore`.
         resource_key: Key of the resource behind the assets. Default: `getmore`, after the key prefix.
         jobs: Whether to add the jobs.
         sensors: Whether to add the sensors, which add new tasks as partitions and run the pipeline when sources change.
-            They need `jobs`, and `partitions` that are `targets` or None.
+            Needs `jobs`, and `partitions` as `targets` or None.
         automation_condition: Automation condition of every asset, for Dagster's automation instead of the sensors.
         executor: Executor of the definitions. Default: none, so that the project's executor is used.
 
     Raises:
-        BadInput: `upstream` has a key other than `candidates` and `target`, or a task has a wrong field.
+        BadInput: `upstream` has a key other than `candidates` and `target`, or a task has an invalid field.
     """
     prefix = (key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix)
     deps = dict(upstream or {})
@@ -112,7 +112,7 @@ def _tasks(tasks: Sequence[Task | Mapping[str, Any]]) -> tuple[Task, ...]:
 
 
 def _deps(assets: Iterable[Any]) -> tuple[dg.AssetDep, ...]:
-    """Return each dependency once; without a partition mapping it is on all partitions of the asset."""
+    """Return the dependencies without repeats; the default partition mapping is to all partitions."""
     deps: dict[dg.AssetKey, dg.AssetDep] = {}
     for given in assets:
         dep = dg.AssetKey.from_user_string(given) if isinstance(given, str) else given

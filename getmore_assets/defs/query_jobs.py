@@ -18,7 +18,7 @@ from getmore_assets.reporting import comparison, tables
 from getmore_assets.selection.explain import of_task
 from getmore_assets.stages import reproduction, run_plan
 
-_MOST_CHARS = 500  # of a text
+_MOST_CHARS = 500  # characters shown of a text
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataValue[Any]:
@@ -32,7 +32,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataVal
 
 
 def plan_run(context: dg.OpExecutionContext, getmore: GetmoreResource) -> None:
-    """Show what a run of a target would compute, on how many rows, and what that took last; nothing is computed."""
+    """Show the stages that a run would compute, their rows, and the time of their last runs. Compute nothing."""
     plan = run_plan.plan(getmore.task())
     columns = ["stage", "cached", "rows", "seconds", "peak_rss_mb", "why", "how"]
     rows = [[getattr(stage, name) for name in columns] for stage in plan.stages]
@@ -56,12 +56,12 @@ class Row(dg.Config):
     """The row to explain."""
 
     row: str = Field(
-        description="the row's id, the first eight characters of it or more, or a piece of its text that no other has"
+        description="the row's id, at least its first eight characters, or a piece of text that only this row has"
     )
 
 
 def explain_row(context: dg.OpExecutionContext, getmore: GetmoreResource, config: Row) -> None:
-    """Explain why a row is in a target's selection or not, its closest target rows, and what would change that."""
+    """Explain why a row is selected or not: its closest target rows, and what would change the decision."""
     explained = of_task(getmore.task(), config.row)
     nearest = [(f"{row.share:.1%}", row.id, row.text[:_MOST_CHARS]) for row in explained.nearest]
     metadata: dict[str, Any] = {
@@ -81,13 +81,13 @@ class Reproduce(dg.Config):
 
     run: str = Field(
         "",
-        description="the Dagster run that materialized it, the MLflow run of a model trained on it, or the selection's "
-        "hash, eight characters or more; empty: the current selection",
+        description="the Dagster run that materialized the selection, the MLflow run of a model trained on it, or at "
+        "least eight characters of the selection's hash; empty: the current selection",
     )
 
 
 def reproduce_selection(context: dg.OpExecutionContext, getmore: GetmoreResource, config: Reproduce) -> None:
-    """Repeat a target's selection and compare the two; fail if they differ."""
+    """Repeat a target's selection; fail if the result differs."""
     task = getmore.task()
     lake = Lake(task.lake)
     if config.run:
@@ -97,7 +97,7 @@ def reproduce_selection(context: dg.OpExecutionContext, getmore: GetmoreResource
     result = reproduction.reproduce(lake, record)
     context.add_output_metadata({**result, "materialized_in_run": dg.MetadataValue.dagster_run(record.dagster_run_id)})
     if result["hash"] != result["expected"]:
-        raise dg.Failure(f"another selection: hash {result['hash']}, where {result['expected']} was expected")
+        raise dg.Failure(f"the selection differs: hash {result['hash']}, expected {result['expected']}")
 
 
 JOBS = [

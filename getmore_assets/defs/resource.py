@@ -1,6 +1,6 @@
-"""The Dagster resource behind all assets: the task of a run, and materializing a stage of it.
+"""The Dagster resource behind all assets: loads the task of a run and materializes its stages.
 
-Belongs here: whatever of this needs Dagster. Does not: caching and computing (`stages/materializing.py`).
+Belongs here: the parts that need Dagster. Does not: caching and computing (`stages/materializing.py`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,10 +23,10 @@ from getmore_assets.stages.stage import Stage
 
 _CONFIG = {
     "task_file": dg.Field(
-        str, default_value="", description="the task file; empty: the one of that name in the tasks folder"
+        str, default_value="", description="the task file; empty: the target's file in the tasks folder"
     ),
     "overrides": dg.Field(
-        [str], default_value=[], description="changes to the task file, as `selection.budget.rows=500`"
+        [str], default_value=[], description="changes to the task file, such as `selection.budget.rows=500`"
     ),
 }
 
@@ -39,8 +39,8 @@ class GetmoreResource:
         pipeline: The pipeline of the project.
         target: The run's partition, which names the task; None in a project without partitions.
         instance: The Dagster instance.
-        task_file: The task file; empty for the task file of that name in the tasks folder.
-        overrides: Changes to the task file, as `selection.budget.rows=500`.
+        task_file: The task file; empty for the target's file in the tasks folder.
+        overrides: Changes to the task file, such as `selection.budget.rows=500`.
     """
 
     pipeline: Pipeline
@@ -83,7 +83,7 @@ def resource(pipeline: Pipeline) -> dg.ResourceDefinition:
             lake = Lake(pipeline.task(target, of_run.overrides, of_run.task_file).lake) if run else None
         except BadInput:  # the stage raises it again
             lake = None
-        if lake and target and target not in pipeline.targets(instance):  # as with `dagster job execute`
+        if lake and target and target not in pipeline.targets(instance):  # `dagster job execute` adds no partition
             pipeline.add(target, instance)
         with runs.heartbeat(instance, run, lake, pipeline.tags) if run and lake else nullcontext():
             yield of_run

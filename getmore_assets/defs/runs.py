@@ -26,12 +26,12 @@ from getmore_assets.lake import Lake
 PARTITION = "dagster/partition"
 # Run tags:
 TARGET = "getmore/target"  # the target, in a project without partitions
-OF_A_COMMAND = "getmore/task_file"  # the task file, of a run that the command line started
+OF_A_COMMAND = "getmore/task_file"  # the task file of a run that the command line started
 CHANGES = "getmore/changes"  # the overrides of such a run: key=value
 LAKE = "getmore/lake"  # the lake's folder
 INTERRUPTED = "getmore/interrupted"  # the stage whose worker the system killed
 
-_SILENT_S = 600  # a run without a heartbeat may be starting, or be between two steps, for up to this time
+_SILENT_S = 600  # a run that starts, or is between two steps, may have no heartbeat for this time
 _TIMEOUT_S = 5  # of a call to a code server
 
 
@@ -66,15 +66,15 @@ def target_of(run: dg.DagsterRun) -> str:
 
 
 def unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Return every run of a target that has not ended."""
+    """Return the runs of all targets that have not ended."""
     return [run for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)) if target_of(run)]
 
 
 def abandoned_by_commands(instance: dg.DagsterInstance, target: str, lake: Lake) -> list[dg.DagsterRun]:
-    """Return the unfinished runs of commands that died. The caller holds the target's lock.
+    """Return the unfinished runs of commands that died. The caller must hold the target's lock.
 
-    A target of another lake may have the same name. A run without the tag of its lake counts only if the instance
-    itself is in this lake.
+    A target of another lake may have the same name. A run without a lake tag counts only if the instance itself is in
+    this lake.
     """
     own = "DAGSTER_HOME" not in os.environ
     return [
@@ -96,7 +96,7 @@ def lost(
     Args:
         instance: The Dagster instance.
         runs: Unfinished runs.
-        lakes: The lake of each target, for runs without the tag of their lake; such runs of other targets are skipped.
+        lakes: The lake of each target, for runs without a lake tag; a run with neither is skipped.
     """
     started = [run for run in runs if run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)]
     pairs = [(run, Lake(run.tags[LAKE]) if LAKE in run.tags else lakes.get(target_of(run))) for run in started]
@@ -105,7 +105,7 @@ def lost(
 
 def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> bool:
     """Return whether a run's process was killed, or has written no heartbeat for `_SILENT_S`."""
-    if not lake.root.is_dir():  # a lake of another machine, whose heartbeats cannot be read
+    if not lake.root.is_dir():  # the lake is on another machine, so its heartbeats cannot be read
         return False
     folder = liveness.folder_of(lake.root)
     alive = liveness.lives(folder, run.run_id)
@@ -120,7 +120,7 @@ def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> bo
 
 
 def _lives_by_its_server(run: dg.DagsterRun) -> bool:
-    """Return whether the code server that started a run reports that its process lives; False without an answer."""
+    """Return whether the run's code server reports that the run's process lives; False without an answer."""
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     if not server:
         return False
@@ -158,7 +158,7 @@ def failed_targets(
         targets: The targets that are partitions; others are left out.
         tags: The tags of the pipeline's runs.
         since: Look only at runs that ended after this time, in seconds since 1970.
-        before: Targets to look at whenever their last run ended.
+        before: Targets to look at even if their last run ended before `since`.
     """
     failed = _last_run_failed(instance, tags, since, before)
     return {target: run.run_id for target, run in failed.items() if target in targets}
@@ -167,9 +167,9 @@ def failed_targets(
 def interrupted_targets(
     instance: dg.DagsterInstance, sensor: str, tags: dict[str, str], since: float | None, before: Iterable[str]
 ) -> set[str]:
-    """Return the targets whose last run that a sensor requested was interrupted: its process, or a worker, was killed.
+    """Return the targets whose last run by a sensor was interrupted: the run's process or a worker was killed.
 
-    Dagster's run retries are not used, because they need another storage than the default (SQLite). Arguments as in
+    Dagster's run retries are not used, because the default storage (SQLite) does not support them. Arguments as in
     `failed_targets`.
     """
     failed = _last_run_failed(instance, {SENSOR_NAME_TAG: sensor, **tags}, since, before)
@@ -184,7 +184,7 @@ def interrupted_targets(
 def _last_run_failed(
     instance: dg.DagsterInstance, tags: dict[str, str], since: float | None, before: Iterable[str]
 ) -> dict[str, dg.DagsterRun]:
-    """Return the last run of each target whose last run failed, by one query and one more for each such target."""
+    """Return, by target, each last run that failed: one query, and one more per target with a failed run."""
     failure, after = dg.DagsterRunStatus.FAILURE, None if since is None else datetime.fromtimestamp(since, UTC)
     ended = instance.get_runs(dg.RunsFilter(statuses=[failure], tags=tags, updated_after=after))
     failed = {}

@@ -1,4 +1,4 @@
-"""Sensors: one adds and removes targets as task files appear and go, two run the pipeline when sources change.
+"""Sensors: one adds and removes targets with their task files, two run the pipeline when sources change.
 
 Belongs here: the sensors' definitions and evaluation. Does not: their cursors, and which targets to run
 (`reselection/sensor_state.py`).
@@ -28,7 +28,7 @@ from getmore_assets.reselection.sensor_state import FolderCursor, LastRequest, S
 from getmore_assets.reselection.version_cache import VersionCache
 
 _EVERY_S = 30
-_CLOCK_SKEW_S = 300  # the most by which the clocks of the machines that write the end of a run may differ
+_CLOCK_SKEW_S = 300  # largest difference between the clocks of machines that record the end of runs
 #: The sensors that start runs: name, versions of the watched sources, whether it is the primary sensor, description.
 _SENSORS = (
     (
@@ -37,15 +37,15 @@ _SENSORS = (
         True,
         "Runs the pipeline for every new target, and again for each new version of a target's data, after the target's "
         "last run has ended. A run reads the version that the sensor saw. Compaction and vacuum make no new version. "
-        "If the task requires an approval, the run ends with the subset, and another run continues once it is "
-        "approved.",
+        "If the task requires an approval, the run ends with the subset, and another run continues once the subset "
+        "is approved.",
     ),
     (
         "pool_changes",
         VersionCache(lambda task: task.candidates, pool.source_version),
         False,
-        "Runs the pipeline for every target whose candidate pool has new rows. Only these are encoded, and they are "
-        "scored without a solve if the marginal error allows it.",
+        "Runs the pipeline for every target whose candidate pool has new rows. Only the new rows are encoded, and "
+        "they are scored without a solve if the marginal error allows it.",
     ),
 )
 #: `GETMORE_SENSORS=RUNNING` switches these sensors on at start; otherwise they are switched on in the UI.
@@ -128,7 +128,7 @@ class _Evaluation:
             try:
                 tasks[name] = resolve_sources(task, context.instance)
                 now[name] = versions.version(tasks[name], cursor.seen)
-            except (BadInput, OSError) as error:  # a file that is being written may be whole at the next evaluation
+            except (BadInput, OSError) as error:  # a file that is being written may be complete at the next evaluation
                 context.log.warning(f"{name}: {error}")
         if not primary:
             cursor.asked |= {name: LastRequest(version) for name, version in now.items() if name not in cursor.asked}
@@ -166,7 +166,7 @@ class _Evaluation:
                 if run.run_id not in self.cursor.suspects:
                     suspects.append(run.run_id)
                     continue
-                self.context.log.warning(f"run {run.run_id} has lost its process: it is ended as failed")
+                self.context.log.warning(f"run {run.run_id} is marked as failed, because its process is gone")
                 runs.mark_failed(instance, run, lake)
                 del unfinished[run.run_id]
         self.cursor.suspects = sorted(suspects)

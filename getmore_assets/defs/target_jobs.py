@@ -1,6 +1,6 @@
 """Jobs of one op on one target.
 
-Belongs here: such a job as data, and building its Dagster definition. Does not: the ops (`jobs.py`, `query_jobs.py`).
+Belongs here: `TargetJob`, and building its Dagster definition. Does not: the ops (`jobs.py`, `query_jobs.py`).
 """
 
 import inspect

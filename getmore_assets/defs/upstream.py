@@ -17,7 +17,8 @@ from getmore_assets.lake import Lake, unfinished
 
 Load = Callable[[dg.AssetKey], Any]
 EMPTY: Mapping[dg.AssetKey, Load] = {}
-#: Metadata keys with the path of a materialization's rows, and with the version of its table; the first present counts.
+#: Metadata keys with the path of a materialization's rows, and with the version of its table; the first key present
+#: counts.
 _PATHS = ("delta_table", "dagster/uri", "path", "uri", "table_uri")
 _VERSIONS = ("delta_version", "table_version")
 
@@ -35,7 +36,7 @@ def assets_of(tasks: Iterable[Task]) -> dict[str, list[str]]:
 def resolve_sources(task: Task, instance: dg.DagsterInstance, load: Mapping[dg.AssetKey, Load] = EMPTY) -> Task:
     """Return the task with the path and, for Delta tables, the version of each source that is an asset.
 
-    An asset that has not been materialized is left as it is; reading it is refused later.
+    A source whose asset has not been materialized is unchanged; reading it raises an error later.
 
     Args:
         task: The task.
@@ -72,13 +73,13 @@ def _resolve(
 
 
 def _can_be_read(path: str) -> bool:
-    """Return whether a path may be one of rows; Dagster's default IO manager gives the path of a pickle."""
+    """Return whether a path may hold rows; Dagster's default IO manager gives the path of a pickle."""
     local = path.removeprefix("file://")
     return "://" in local or "*" in local or kind_of(Path(local)) is not None or Path(local).is_dir()
 
 
 def _copy_in_lake(key: dg.AssetKey, lake: Lake, load: Load | None) -> Path:
-    """Return the file in the lake with the rows of an asset; write it if the asset's IO manager is given."""
+    """Return the file in the lake with the rows of an asset; write the file if `load` is given."""
     file = lake.root / "upstream" / f"{'__'.join(key.path)}.parquet"
     if load is not None:
         try:

@@ -1,7 +1,7 @@
 """Assigning data to target (with its splits) and candidate pool: every assignment that names allow.
 
 Belongs here: names of files and folders. Does not: their contents (`column_samples.py`, `column_roles.py`), or which
-assignment is the likeliest where names do not decide (`likelihood.py`).
+assignment is the likeliest if names do not decide (`likelihood.py`).
 """
 
 import re
@@ -13,7 +13,7 @@ from getmore_assets.drafting.files import POOL, SPLITS, TARGET, SourceFiles, fin
 from getmore_assets.errors import BadInput
 
 _SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
-_FIX = "Say which is the target: --target FILE, its training examples"
+_FIX = "Name the target's training examples: --target FILE"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Assignment:
         pool: The candidates.
         target: The target's files by split; always with train.
         why: Reason for the choice of the target; empty if names do not decide.
-        left: Data in neither, by name, with reasons.
+        left: Unused data, by name, with reasons.
     """
 
     name: str
@@ -96,7 +96,7 @@ def _assignment(
     if not pool:
         fix = "Give the corpus to choose from as well"
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
-        what = "holds a target, and no candidate pool beside it" + (f" ({others})" if others else "")
+        what = "holds a target, but no candidate pool" + (f" ({others})" if others else "")
         raise BadInput(", ".join(given), what, fix)
     return Assignment(_task_name(train), pool, splits, why, left)
 
@@ -127,7 +127,7 @@ def _beside(target: Path) -> list[SourceFiles]:
 
 
 def _is_of(each: _Named, train: _Named) -> bool:
-    """Return whether a split belongs to the set of `train`: similar name, or only the split's name, same folder."""
+    """Return whether a split belongs to the set of `train`: similar name, or only a split's name in the same folder."""
     bare = each.split != "train" and each.family[-1] == "/" and train.family[: len(each.family)] == each.family
     return each.family == train.family or bare
 
@@ -181,7 +181,7 @@ def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Na
         return [*((_only_train(family, "the target"), "") for family in with_train), *((each, "") for each in plain)]
     if families:
         names = ", ".join(each.data.named for family in families.values() for each in family)
-        raise BadInput(names, "is to test on, by its name, and there is nothing to train on", _FIX)
+        raise BadInput(names, "is test data by its name, and there is no training data", _FIX)
     if not plain:
         return [(each, "") for each in everything]
     if len(plain) == 1:
@@ -193,7 +193,7 @@ def _only_train(own: list[_Named], what: str) -> _Named:
     """Return the training examples among the target's data."""
     train = [each for each in own if each.split == "train"] or [each for each in own if each.split is None]
     if not train and len(own) == 1:
-        fix = "Give the training examples: what is selected for must not be what is tested on"
+        fix = "Give the training examples: never select for the rows that you test on"
         raise BadInput(own[0].data.named, f"is a {own[0].split} split by its name", fix)
     if len(train) != 1:
         names = ", ".join(each.data.named for each in own)

@@ -94,7 +94,7 @@ def pair_of(table: Table) -> Role | None:
 
 
 def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
-    """Return the column with the labels of a target: every split has it, with no label that train lacks.
+    """Return the column with the labels of a target: every split has this column, with no label that train lacks.
 
     Raises:
         BadInput: The values of a column show that some rows are a test split.
@@ -113,7 +113,7 @@ def label_of(train: Table, others: Iterable[Table], texts: list[str]) -> Role:
             labels.append(column)
     labels.sort(key=lambda c: (not _called(c, _LABEL), c.distinct))
     if not labels:
-        why = "no column of few values"
+        why = "no column with few values"
         if candidates:
             why = f"`{candidates[0]}` is not in every split, or has values there that train lacks"
         return Role(None, why, tuple(candidates))
@@ -152,7 +152,7 @@ def _why(column: Column, names: set[str], otherwise: str) -> str:
 def _refuse_mixed(train: Table) -> None:
     for column in train.columns.values():
         if "split" in _words(column.name) and _EVALUATED & {value.lower() for value in column.values}:
-            what = f"its column `{column.name}` says that some of its rows are to test on"
+            what = f"its column `{column.name}` says that some of its rows are for testing"
             raise BadInput(train.data.named, what, "Write each split into a file of its own: train, validation, test")
 
 

@@ -92,7 +92,7 @@ class Table:
 
 
 def look(data: SourceFiles, most: int, filled_column: str | None = None) -> Table:
-    """Read rows from the start of a table (of several files: of the first and of the last), and count their values.
+    """Read rows from the start of a table (with several files: of the first and the last), and count the values.
 
     Args:
         data: The files of the table.

@@ -74,7 +74,7 @@ def drafted(assignment: Assignment) -> Draft:
     fields: JsonObject = {"name": assignment.name, "candidates": candidates, "target": of_target}
     choices = [Choice("name", assignment.name, "named after the target"), *choices, *more]
     if character := unreadable_in(Path(Task.model_fields["lake"].default)):
-        why = f"`{character}` in the path here, under which no lake can be read: "
+        why = f"`{character}` in the path of this folder, so no lake can be read in it: "
         why += "set one of plain letters, digits and - _ . /"
         choices.append(Choice("lake", None, why))
     if all(table.whole for table in pool):
@@ -86,7 +86,7 @@ def drafted(assignment: Assignment) -> Draft:
             )
     if foreign := _foreign(pool, candidates):
         fields["encoder"] = {"model": LEXICAL, **fields.get("encoder", {})}
-        why = f"{foreign:.0%} of the pool's letters are not Latin: it reads every script, minilm English"
+        why = f"{foreign:.0%} of the pool's letters are not Latin: lexical reads every script, minilm only English"
         choices.append(Choice("encoder.model", LEXICAL, why, ("a hub id of a multilingual encoder",)))
     return Draft(fields, choices, assignment.left | left)
 

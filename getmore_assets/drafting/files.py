@@ -29,7 +29,7 @@ SPLITS = {
 TARGET = {"target", "targets", "wanted", "downstream"}
 POOL = {"pool", "corpus", "corpora", "candidate", "candidates", "crawl", "unlabeled", "unlabelled", "web"}
 _TELLING = TARGET | POOL | {word for words in SPLITS.values() for word in words}
-_NOT_ROWS = "JSON, but neither one object a line nor a list of objects, alone or in an object"
+_NOT_ROWS = "JSON, but neither one object per line nor a list of objects, alone or in an object"
 _ABOUT = re.compile(r"(?i)^(readme|licen[cs]e|copying|notice|changelog|citation|contributing)\b")
 
 
@@ -111,16 +111,16 @@ def _under(folder: Path, left: dict[str, str]) -> list[SourceFiles]:
 def _not_read(path: Path) -> str | None:
     """Return why an entry of a folder is no data, or None."""
     if not path.exists():
-        return "a link to what is not there"
+        return "a broken link"
     if not (path.is_file() or path.is_dir()):
-        return "no regular file"
+        return "not a regular file"
     if path.is_dir():
         return "a link to a folder; name the folder itself"
     kind = formats.kind_of(path)
     if kind is None:
-        return "no format that is read"
+        return "unknown format"
     if kind == "text" and _ABOUT.match(path.name):
-        return "says something about the data"
+        return "a description of the data"
     return None if path.suffix != ".json" or json_list.rows_of(path) or _is_json_lines(path) else _NOT_ROWS
 
 

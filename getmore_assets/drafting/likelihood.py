@@ -64,7 +64,7 @@ def by_likelihood(assignments: list[Assignment]) -> list[Ranked]:
             refused.append(error)
             continue
         pool_size = sum(source.size for source in assignment.pool)
-        size = f"{size_text(train.size)}, where the others have {size_text(pool_size)}"
+        size = f"{size_text(train.size)}, the others {size_text(pool_size)}"
         if label and is_called_label(label):
             place, why = 0, f"it has labels, in `{label}`"
         elif label:

@@ -1,4 +1,4 @@
-"""The task that `getmore init` proposes: the likeliest one that a run would accept.
+"""The task that `getmore init` proposes: the likeliest task that a run would accept.
 
 Belongs here: checking one assignment of pool and target after the other with the preflight of a run, and the reasons
 for refusals. Does not: the assignments (`assignments.py`, `likelihood.py`), or drafting a task (`draft.py`).
@@ -46,8 +46,8 @@ def propose(
     if len(drafts) > 1:
         names = ", ".join(f"{each.target} ({size_text(each.size)})" for each, _ in drafts)
         options = " or ".join(f"--target {each.target}" for each, _ in drafts)
-        what = "each could be the target with the others as the candidate pool, and neither name, labels nor size tells"
-        raise BadInput(names, what, f"Say which one: {options}")
+        what = "each could be the target with the others as the pool, and neither name, labels nor size decides"
+        raise BadInput(names, what, f"Choose one: {options}")
     if not drafts:
         raise _none_runs(refused)
     chosen, draft = drafts[0]

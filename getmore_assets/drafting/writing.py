@@ -21,11 +21,11 @@ from getmore_assets.task_files import section_in
 _WIDE = 120
 _COMMENTS_AT = 40
 _HEAD = (
-    "Drafted by `getmore init` from a look at {given}. The comment beside a value says why it was chosen, and "
-    "the alternatives: change what is wrong. Then `getmore select {file}` stops after the selection, and `getmore run "
+    "Drafted by `getmore init` from {given}. The comment beside a value has the reason for the value, and the "
+    "alternatives: correct what is wrong. Then `getmore select {file}` stops after the selection, and `getmore run "
     "{file}` goes on to models, scorecard and report. Paths are relative to the folder of this file.",
-    "A line that begins with # and not one space is a setting at its default: to change it, remove the # there and "
-    "before the name of its section.",
+    "A line that begins with #, but not with one space after it, is a setting at its default: to change it, remove the "
+    "# there and before the name of its section.",
 )
 
 

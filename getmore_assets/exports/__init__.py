@@ -1,6 +1,6 @@
 """A selection and its models as files for other tools: rows, blocks for trainers, model folders.
 
-Belongs here: formats, model cards, and the folders with both. Does not: selecting or training.
+Belongs here: formats, cards, and the folders of exports. Does not: selecting or training.
 """
 
 #: The formats that are models.

@@ -43,7 +43,7 @@ def write_outputs(folder: Path, outputs: Sequence[Output]) -> dict[str, Path]:
     Unchanged outputs of an earlier export are replaced; other files are kept.
 
     Raises:
-        BadInput: The folder cannot be written to, or something else is where an output would be.
+        BadInput: The folder cannot be written to, or another file has the name of an output.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def _read_list(folder: Path) -> JsonObject:
         return {name: {"comes_from": entry["comes_from"], "sha256": entry["sha256"]} for name, entry in listed.items()}
     except (ValueError, AttributeError, KeyError, TypeError):
         raise BadInput(
-            str(path), "is not as `getmore export` left it", "Give another folder, or move it away"
+            str(path), "was changed after `getmore export` wrote it", "Give another folder, or move it away"
         ) from None
 
 
@@ -92,7 +92,7 @@ def _require_replaceable(folder: Path, name: str, listed: JsonObject) -> None:
     if not os.path.lexists(place):
         return
     if name not in listed:
-        raise BadInput(str(place), "is there, and no export wrote it", "Give another folder, or move it away")
+        raise BadInput(str(place), "exists, and no export wrote it", "Give another folder, or move it away")
     if listed[name]["sha256"] not in (None, _hashes(folder, name)):
         raise BadInput(str(place), "was changed after it was exported", "Give another folder, or move it away")
 

@@ -83,12 +83,12 @@ def export(task: Task, formats: Sequence[str], folder: Path, every: bool = False
     Args:
         task: The task whose last selection or models are exported.
         formats: Names in `FORMATS`. Rows are in order of rank; whole rows are unchanged from their source.
-        folder: The path that the user gave, which blocks for trainers contain; created if it is missing.
+        folder: The path that the user gave, which trainer blocks contain; created if missing.
         every: Export all candidates with their scores instead of the selected rows with their texts.
 
     Raises:
         BadInput: A format is unknown or does not support `every`, nothing is materialized yet, the settings of the task
-            have changed since, or another file is where an output would be.
+            have changed since, or another file has the name of an output.
     """
     for name in formats:
         if name not in FORMATS:
@@ -132,7 +132,7 @@ def _selection(records: Records, task: Task, formats: Sequence[str], folder: Pat
 
 
 def _format_for_trainers(part: Part) -> str:
-    """Return the format from which trainers read rows: Parquet where rows have types that JSON lacks."""
+    """Return the format from which trainers read rows: Parquet if rows have types that JSON lacks."""
     return "parquet" if part.whole and not part.whole[0].is_json else "jsonl"
 
 

@@ -67,7 +67,7 @@ def _whole(task: Task, rows: pl.DataFrame) -> Iterator[Part]:
 
 
 def _names(parts: list[Part]) -> Iterator[str]:
-    """Yield the name of each part: `selected`; with the shape's name where there are several parts."""
+    """Yield the name of each part: `selected`; with the shape's name if there are several parts."""
     seen: dict[str, int] = {}
     for part in parts:
         number = seen[part.shape.name] = seen.get(part.shape.name, 0) + 1

@@ -23,15 +23,15 @@ def curve(scores: pl.DataFrame, along: str, metric: str) -> dict[str, list[tuple
 
 
 def labels_saved(runs: pl.DataFrame, metric: str, name: str) -> str:
-    """Return a sentence on label efficiency: the labels with which a selector reaches no warm-up with all labels.
+    """Return a sentence on label efficiency: the labels that a selector needs to equal no warm-up with all labels.
 
     The number is interpolated between the means. It counts as shown if, at the next measured number of labels, the
-    selector is better than no warm-up with as many, paired by seed. The sentence also has the gain over no warm-up with
-    all labels, and the seconds of both.
+    selector is better than no warm-up with as many labels, paired by seed. The sentence also has the gain over no
+    warm-up with all labels, and the seconds of both.
 
     Args:
         runs: selector (`name` and none), seed, labels, the metric and the seconds of `COSTS`.
-        metric: The judged metric.
+        metric: The main metric.
         name: The selector.
     """
     sign, along = 1 if metric in HIGHER_IS_BETTER else -1, curve(runs, "labels", metric)
@@ -45,14 +45,14 @@ def labels_saved(runs: pl.DataFrame, metric: str, name: str) -> str:
     way = "higher" if sign == 1 else "lower"
     before = next(((low, less) for (low, less), (high, _) in pairwise(gaps) if high == labels), None)
     if gap < 0:
-        saved = f"none; {name} does not reach with all labels what no warm-up does"
+        saved = f"none; {name} with all labels does not reach the result of no warm-up"
     elif before is None:
         needs = f"{labels:,.0f} labels or fewer, at least {1 - labels / all_labels:.0%} less"
-        saved = f"{name} needs {needs}, for what no warm-up reaches"
+        saved = f"{name} needs {needs}, to reach the result of no warm-up"
     else:
         needed = before[0] + (labels - before[0]) * before[1] / (before[1] - gap)
         less = f"{1 - needed / all_labels:.0%} less"
-        saved = f"{name} needs about {needed:,.0f} labels, {less}, for what no warm-up reaches"
+        saved = f"{name} needs about {needed:,.0f} labels, {less}, to reach the result of no warm-up"
     gain = paired_rows(warmed, same_labels, metric)
     if gap >= 0 and not gain.mean - gain.half_width > 0:
         level = f"with {labels:,.0f} labels it is not better than no warm-up with as many ({way} by {gain})"
@@ -60,11 +60,11 @@ def labels_saved(runs: pl.DataFrame, metric: str, name: str) -> str:
     paired = f"with {labels:,.0f} it is {way} by {paired_rows(warmed, without, metric)}"
     spent, spared = (part.select(pl.sum_horizontal(COSTS.values())).mean().item() for part in (warmed, without))
     costs = f"selection, warm-up and fine-tuning take {spent:,.0f} s then, fine-tuning with all alone {spared:,.0f} s"
-    return f"labels saved: {saved} with {all_labels:,.0f} ({metric} {reached.mean:.4g}); {paired}; {costs}"
+    return f"label efficiency: {saved} with {all_labels:,.0f} ({metric} {reached.mean:.4g}); {paired}; {costs}"
 
 
 def nearer_is_better(slices: list[tuple[float, Interval]], metric: str) -> str:
-    """Return a sentence whether warming up on nearer slices of the pool is better, by Spearman's correlation."""
+    """Return a sentence on whether warming up on nearer slices of the pool is better, by Spearman's correlation."""
     from scipy.stats import spearmanr
 
     sign = 1 if metric in HIGHER_IS_BETTER else -1

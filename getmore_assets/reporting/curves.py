@@ -1,4 +1,4 @@
-"""A scorecard's curves: the judged metric by labels, by share of the budget, by slice of the pool.
+"""A scorecard's curves: the main metric by labels, by share of the budget, by slice of the pool.
 
 Belongs here: the points of each curve, and a sentence. Does not: drawing (`figures.py`).
 """

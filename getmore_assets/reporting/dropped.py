@@ -65,7 +65,7 @@ def _why(reason: str) -> str:
 
 def _of_pool(facts: PoolFacts) -> list[str]:
     counts = [
-        (facts.exact_duplicates, "row{} with the text of another: one row each text is kept"),
+        (facts.exact_duplicates, "row{} with the text of another: one row per text is kept"),
         (facts.near_duplicates, "row{} nearly the same as another: not selected (`corpus.near_duplicates`)"),
     ]
     return [f"corpus: {count:,} {what.format('s' * (count != 1))}" for count, what in counts if count]

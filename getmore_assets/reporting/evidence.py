@@ -1,6 +1,6 @@
 """The data of a report from the lake: ranks, texts, potentials, and vectors of a sample.
 
-Belongs here: reading them at the recorded versions. Does not: sentences (`report.py`) or figures (`figures.py`).
+Belongs here: reading these data at the recorded versions. Does not: sentences (`report.py`) or figures (`figures.py`).
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Evidence:
         judged: Every candidate: id, source, domain, n_tokens, decision, rank, score.
         excluded: Every other row of the pool: stage and reason.
         groups: The candidates to show.
-        texts: Their texts, by id.
-        near: For the picks among them, the text of the nearest target row, by id.
+        texts: The texts of these candidates, by id.
+        near: For the picks among these candidates, the text of the nearest target row, by id.
         potentials: Count and quantiles of the potentials of each side, candidate and target.
         landscape: The PCA map of a sample; None if the vectors span no plane.
     """

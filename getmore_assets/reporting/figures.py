@@ -177,7 +177,7 @@ def curve(points: Sequence[Mapping[str, float]], title: str, path: Path) -> Path
 def scorecard(
     summary: dict[str, dict[str, Interval]], seeds: dict[str, list[float]], metric: str, chosen: str, path: Path
 ) -> Path:
-    """Draw the judged metric of every selector: mean, interval, and a dot per seed."""
+    """Draw the main metric of every selector: mean, interval, and a dot per seed."""
     figure, axes = _canvas(f"{metric} on test (mean, 95 % interval, dots: seeds)", 1.0 + 0.45 * len(summary))
     low, high = range_of(metric)
     for row, (selector, metrics) in enumerate(summary.items()):
@@ -222,7 +222,7 @@ def lines(curves: dict[str, list[tuple[float, Interval]]], along: str, metric: s
 
 def costs(seconds: dict[str, list[float]], path: Path) -> Path:
     """Draw the mean seconds of selection, warm-up and fine-tuning of each selector."""
-    figure, axes = _canvas("Seconds a run, by what they went into", 1.1 + 0.4 * len(seconds))
+    figure, axes = _canvas("Seconds of a run, by part", 1.1 + 0.4 * len(seconds))
     at, parts = np.arange(len(seconds)), np.array(list(seconds.values()))
     starts = np.cumsum(parts, axis=1) - parts
     for number, (label, colour) in enumerate(zip(COSTS, (_GREY, _ORANGE, _BLUE), strict=True)):

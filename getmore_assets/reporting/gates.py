@@ -13,7 +13,7 @@ from getmore_assets.records import Record
 from getmore_assets.reporting import statistics
 from getmore_assets.training_facts import Training
 
-_STANDARD_ERRORS = 2.0  # the least gain of the target's own text over no warm-up
+_STANDARD_ERRORS = 2.0  # the least gain of the target's own text over no warm-up, in standard errors
 _HEADROOM = 0.05  # the least gain of the base model over a bag of words and random weights, in micro_f1
 _DOSE = 0.5  # the least ratio of the summed learning rates, warm-up to fine-tuning
 
@@ -26,7 +26,7 @@ class Gate:
         name: oracle, headroom or dose.
         passed: Whether the task passes; None if the scorecard lacks the runs that the gate compares.
         said: A sentence with the measured figure, or with the runs to add to `compare`.
-        remedy: What to change if it is not passed.
+        remedy: What to change if the gate fails.
     """
 
     name: str
@@ -69,7 +69,7 @@ def _oracle(scores: pl.DataFrame) -> Gate:
         return Gate("oracle", None, "one seed: whether the target's own text helps cannot be told from noise")
     amount = f"warming up on the target's own text moves {metric} by {gain} against no warm-up"
     passed = gain.mean > 0 and gain.mean >= _STANDARD_ERRORS * gain.standard_error
-    said = amount if passed else f"{amount}, less than two standard errors to the better"
+    said = amount if passed else f"{amount}, less than two standard errors better"
     remedy = "No selection does more than the target's own text: warm up longer, take another base model, or stop"
     return Gate("oracle", passed, said, remedy)
 

@@ -46,7 +46,7 @@ def _visible(gains: dict[str, Gain]) -> str:
     """Return a sentence on the differences that the seeds could have shown."""
     measured = [gain for gain in gains.values() if not math.isnan(gain.smallest)]
     if not measured:
-        return "one seed shows nothing of the noise"
+        return "one seed says nothing about the noise"
     return visible(max(measured, key=lambda gain: gain.smallest))
 
 

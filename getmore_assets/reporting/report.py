@@ -159,7 +159,7 @@ def _scores(task: Task, selected: Record, evidence: Evidence) -> list[str]:
         return [f"{name} does not cut one order of scores, so there is no distribution to show; ranks are above."]
     last = f"The last of {picks.height:,} picks has the score {picks['score'][-1]:.6g}"
     after = f"; the first that was not picked, {rest['score'][0]:.6g}" if rest.height else ""
-    return [f"{last}{after}. Where both are close, the picks at the cut could as well be others."]
+    return [f"{last}{after}. If the two are close, other rows at the cut would do as well."]
 
 
 class _Drawings:
@@ -192,7 +192,7 @@ def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves:
     alt = "; ".join(f"{statistics.shown(selector)}: {means[metric]}" for selector, means in summary.items())
     caption = (
         f"{metric} on the target's test split ({test:,} rows): mean over the seeds, 95 % interval, and each seed. The "
-        "verdict compares the runs seed by seed, so it may tell selectors apart whose intervals overlap."
+        "verdict compares the runs seed by seed, so selectors with overlapping intervals may still differ."
     )
     drawings.add("scorecard", "Scorecard", f"{alt}.", caption, figures.scorecard, summary, seeds, metric, chosen)
     seconds = statistics.costs(scores)
@@ -217,17 +217,17 @@ def _of_selection(drawings: _Drawings, records: dict[str, Record], evidence: Evi
     if "scores" in records["selected_subset"].figures:
         values, cut = judged["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
         alt = f"{len(values):,} scores from {values.min():.4g} to {values.max():.4g}; the cut is at {cut:.4g}."
-        caption = "How many candidates have which score; candidates left of the mark were selected."
+        caption = "Number of candidates by score; candidates left of the mark were selected."
         drawings.add("scores", "Distribution of the scores", alt, caption, figures.scores, values, cut)
     land = evidence.landscape
     if land is None:
         return
     shown = f"{len(land.pool):,} candidates, {len(land.target):,} rows of target train and {len(land.picks):,} picks"
     caption = (
-        f"A random sample: {shown}, each drawn by itself, so their numbers are not their shares. The axes are the "
+        f"A random sample: {shown}, each group sampled by itself, so the numbers are no shares. The axes are the "
         "first two principal components (PCA) of the vectors of these candidates and target rows. They hold "
-        f"{sum(land.explained):.0%} of the variance: what is near here may still be far apart, and the selection goes "
-        "by the whole vectors."
+        f"{sum(land.explained):.0%} of the variance: points that are near here may still be far apart, and the "
+        "selection uses the whole vectors."
     )
     drawings.add(
         "map", "Map of candidates, target and picks", f"A scatter plot of {shown}.", caption, figures.landscape, land
@@ -265,8 +265,8 @@ def _of_training(drawings: _Drawings, records: dict[str, Record]) -> None:
             title, alt = f"Loss of {what}", f"From {losses[0]:.3g} to {losses[-1]:.3g}, at {len(losses)} points."
             caption = f"Training loss of {what}, step by step."
             if any("eval_loss" in point for point in points):
-                caption += " eval_loss is that on validation."
+                caption += " eval_loss is the loss on validation."
             right = [f"{point['eval_accuracy']:.1%}" for point in points if "eval_accuracy" in point]
             if right:
-                caption += f" Right on validation, epoch by epoch: {', '.join(right)}; the best was kept."
+                caption += f" Accuracy on validation, epoch by epoch: {', '.join(right)}; the best was kept."
             drawings.add(stage, title, alt, caption, figures.curve, points, title)

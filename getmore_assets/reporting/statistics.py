@@ -19,7 +19,7 @@ _OTHERS = (
     *("accuracy", "probe_micro_f1", "macro_f1", "matthews", "toxicity_probability"),
 )
 METRICS = (*_JUDGED, *_OTHERS)
-_ROUNDING = 1e-9  # of the mean; a narrower interval is one of equal values
+_ROUNDING = 1e-9  # share of the mean; a narrower interval means equal values
 #: The parts of a run's cost, each with the scorecard's column of seconds.
 COSTS = {"selection": "selection_seconds", "warm-up": "warmup_seconds", "fine-tuning": "finetune_seconds"}
 _SHOWN = {
@@ -88,7 +88,7 @@ def metrics_in(scores: pl.DataFrame) -> list[str]:
 
 
 def main_metric(scores: pl.DataFrame) -> str:
-    """Return the judged metric: toxicity if measured, micro_f1 for a classifier, zero-shot accuracy, or perplexity."""
+    """Return the main metric: toxicity if measured, micro_f1 for a classifier, zero-shot accuracy, or perplexity."""
     return next(m for m in _JUDGED if m in scores.columns and scores[m].is_not_null().any())
 
 

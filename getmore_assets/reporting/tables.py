@@ -38,14 +38,14 @@ MEANING = {
     "perplexity": "on the target's test split; lower is better",
     **dict.fromkeys(("accuracy", "micro_f1", "macro_f1", "matthews"), _ON_TEST),
     "probe_micro_f1": "on test, of a linear probe without fine-tuning (20 draws of labels); higher is better",
-    "zero_shot_accuracy": "on test, by what the model finds likeliest; higher is better",
+    "zero_shot_accuracy": "on test, by the label that the model finds likeliest; higher is better",
     "nats_per_character": "on test; lower is better, and compares across tokenizers",
     "zero_shot_nats_per_character": "on test, before fine-tuning; lower is better",
     "general_nats_per_character": "on general text; lower is less forgotten",
     "zero_shot_perplexity": "on test, before fine-tuning; lower is better",
     FORGETTING: "on general text; lower is less forgotten",
-    "expected_maximum_toxicity": "of what is written; lower is better",
-    "toxicity_probability": "of what is written; lower is better",
+    "expected_maximum_toxicity": "of generated text; lower is better",
+    "toxicity_probability": "of generated text; lower is better",
 }
 _SOLVE = {
     "decision": "decision",
@@ -86,7 +86,7 @@ def _numbers(*names: str) -> list[Column]:
 def scorecard(scores: pl.DataFrame, distances: dict[str, float]) -> Table:
     """Return every metric of every selector, with intervals; `distances` has `lambda`, and a distance per selector."""
     metrics = statistics.metrics_in(scores)
-    left = f"from the target, of the picks (weight {distances['lambda']:.2f}) with the candidates; lower is nearer"
+    left = f"of picks (weight {distances['lambda']:.2f}) and candidates together from the target; lower is nearer"
     head = [
         Column("selector"),
         *(Column(m, MEANING[m], number=True) for m in metrics),
@@ -107,9 +107,9 @@ def gains(by_selector: dict[str, verdict.Gain], metric: str, chosen: str) -> Tab
         return None
     caption = (
         f"By how much {chosen} is better on {metric}, paired by seed. The bootstrap interval (10,000 "
-        "resamples of the seeds) is too narrow with few seeds, so the judgement goes by paired t-tests: better or "
-        "worse where p, adjusted for the number of rivals (Holm), is below 0.05; level where the difference is shown "
-        "to be less than the margin; else unknown, and the last column says what so many seeds would have shown."
+        "resamples of the seeds) is too narrow with few seeds, so the judgement uses paired t-tests: better or "
+        "worse if p, adjusted for the number of rivals (Holm), is below 0.05; level if the difference is shown to be "
+        "less than the margin; else unknown. `would be shown` is the difference that this number of seeds can show."
     )
     numbers = _numbers("better by, 95 % interval", "bootstrap interval", "p, Holm", "margin", "would be shown")
     head = [Column("against"), *numbers, Column("judgement")]
@@ -147,11 +147,11 @@ def costs(scores: pl.DataFrame) -> Table:
         for selector, seconds in statistics.costs(scores).items()
     ]
     caption = (
-        "Mean seconds; selection is what a selector needs of encoding, triage and potentials, and its "
-        "ranking. Encoding, triage and potentials are counted for each; what rankings read once counts for the first."
+        "Mean seconds. Selection is the ranking, with the encoding, triage and potentials that the selector needs; "
+        "these are counted for each selector. Data that all rankings read once are counted for the first."
     )
     return Table(
-        "Cost of one run", caption, [Column("selector"), *_numbers("tokens of warm-up", *parts, "together, s")], rows
+        "Cost of one run", caption, [Column("selector"), *_numbers("tokens of warm-up", *parts, "total, s")], rows
     )
 
 
@@ -213,7 +213,7 @@ def potentials(rows_by_side: pl.DataFrame) -> Table:
     names = {"candidate": "candidates (f)", "target": "rows of the target (g)"}
     rows = [[names[side], *(_value(v) for v in values)] for side, *values in rows_by_side.iter_rows()]
     caption = (
-        "GOT-D's score of a candidate is its f less the mean of the others; the higher its g, the harder a "
+        "GOT-D's score of a candidate is its f less the mean f of the others; the higher g, the harder a "
         "row of the target is to reach."
     )
     return Table("Potentials", caption, [Column("side"), *_numbers(*rows_by_side.columns[1:])], rows)

@@ -46,7 +46,7 @@ class Gain(Interval):
 
 
 def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
-    """Return by how much the chosen selector is better than each rival on the judged metric, paired by seed.
+    """Return by how much the chosen selector is better than each rival on the main metric, paired by seed.
 
     References are no rivals (`gates.py`).
     """
@@ -147,7 +147,7 @@ def headline(gains: dict[str, Gain], chosen: str, cannot_tell: str | None = None
     if worst is None:
         return UNKNOWN, f"No verdict: nothing was compared with {chosen}."
     if any(gain.n < 2 for gain in gains.values()):
-        return UNKNOWN, "No verdict: one seed tells nothing of the noise."
+        return UNKNOWN, "No verdict: one seed says nothing about the noise."
     if worst in (LEVEL, UNKNOWN) and cannot_tell:
         return UNKNOWN, f"This task cannot tell whether {chosen} is worth it: {cannot_tell}."
     parts = [

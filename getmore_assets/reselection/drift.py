@@ -23,11 +23,11 @@ def weight_changed(before: pl.DataFrame, now: pl.DataFrame) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between a selection and the one before.
+    """The difference between a selection and the previous selection.
 
     Attributes:
         added: Number of rows that only the new selection has.
-        dropped: Number of rows that only the selection before has.
+        dropped: Number of rows that only the previous selection has.
         jaccard: Rows in both, as a share of the rows in either.
         rank_correlation: Spearman's correlation of the ranks of the rows in both; None for fewer than two.
         domains_added: Number of added rows by domain.

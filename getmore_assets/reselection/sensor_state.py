@@ -1,6 +1,6 @@
 """The cursors of the sensors, and the targets that a sensor should run.
 
-Belongs here: what a sensor remembers between two evaluations, and comparing it with the sources' versions. Does not:
+Belongs here: the memory of a sensor between two evaluations, and comparing it with the sources' versions. Does not:
 reading versions, or requesting runs (`defs/sensors.py`).
 """
 
@@ -19,9 +19,9 @@ class LastRequest:
 
     Attributes:
         version: The data version of the watched sources.
-        number: Number of runs requested so far, so that a version that comes back gets a run key of its own.
+        number: Number of runs requested so far, so that a version that returns gets a new run key.
         attempts: Number of runs requested for this version. An interrupted run (a machine went down) is requested
-            again, up to `MOST_ATTEMPTS` in all; a run that failed by itself is not, as it would fail again.
+            again, up to `MOST_ATTEMPTS` in all; a run that failed by itself is not, because it would fail again.
         approved: Hash of the last approved selection whose training was requested.
     """
 
@@ -33,7 +33,7 @@ class LastRequest:
 
 @dataclass
 class SensorCursor:
-    """What a sensor remembers between two evaluations.
+    """The memory of a sensor between two evaluations.
 
     Attributes:
         asked: The last request by target.
@@ -67,11 +67,11 @@ class SensorCursor:
 
 @dataclass
 class FolderCursor:
-    """What the sensor of task files remembers between two evaluations.
+    """The memory of the sensor of task files between two evaluations.
 
     Attributes:
         known: Names of tasks that had a file at some evaluation.
-        missing: Those of `known` that had no file at the last evaluation.
+        missing: The names of `known` that had no file at the last evaluation.
     """
 
     known: list[str] = field(default_factory=list)
@@ -104,7 +104,8 @@ def targets_to_run(
 ) -> list[str]:
     """Return the targets whose version differs from the last requested one and that have no unfinished run.
 
-    Versions are compared, not events, so the next evaluation makes up for a missed one and for a change during a run.
+    Versions are compared, not events, so the next evaluation catches up on a missed evaluation or a change during a
+    run.
 
     Args:
         versions: The version of each target.

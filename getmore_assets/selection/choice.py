@@ -76,7 +76,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
     found.require_budget(selection.budget)
     selected = within_budget(ranked, resolved(selection.budget, len(found.domains)))
     if not selected.height:
-        what = f"is smaller than the first row: it has {ranked['n_tokens'][0]} tokens"
+        what = f"is smaller than the first row, which has {ranked['n_tokens'][0]} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")
     ids = selected["id"].to_list()
     nearest, _ = nearest_targets_of(task, tables, encoder, epsilon, ids)

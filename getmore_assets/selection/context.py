@@ -49,7 +49,7 @@ class SelectionContext:
         tables: The tables, each at its version.
         encoder: Key of the vectors that the potentials were solved with.
         epsilon: Regularisation of that solve, absolute.
-        relaxation: Relaxation of the target marginal in that solve, absolute; None for none.
+        relaxation: Relaxation of the target marginal in that solve, absolute; None without relaxation.
         base: The base model's folder; None if no selector needs it.
         work: A folder that only this run uses.
         spared: Compute seconds of losses that were read from the lake, which count as part of the selector's cost.
@@ -161,7 +161,7 @@ class SelectionContext:
         return pool.texts_of(self.tables.raw_corpus, self.task, ids)
 
     def split(self, name: str, most: int | None = None) -> list[str]:
-        """Return texts of a split of the target, in order; with `most`, a sample of so many by content."""
+        """Return texts of a split of the target, in order; with `most`, a sample of that size by content."""
         rows = self.split_rows(name).sort("row").select("id", "text").collect()
         return (rows if most is None else sampled(rows, most))["text"].to_list()
 

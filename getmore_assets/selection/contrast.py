@@ -25,7 +25,7 @@ def potentials(context: SelectionContext) -> tuple[np.ndarray, JsonObject]:
     """
     points = points_of(context.tables.target_data, context.task.name, "negative", context.without_vector)
     if not points.height:
-        raise BadInput("target.negative", "is not given, and the selector `contrast` needs it", "Give its rows")
+        raise BadInput("target.negative", "is not given, and the selector `contrast` needs it", "Give negative rows")
     y = store.load(context.tables.embeddings, context.encoder, points["id"])
     settings = context.task.transport
     problem = build_problem(context.x, y, points["weight"].to_numpy())

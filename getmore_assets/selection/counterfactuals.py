@@ -188,4 +188,4 @@ class Position:
         if self.chosen.quotas or not in_rounds or self.chosen.rounds.damping or self.budget.tokens:
             return []
         cut = float(self.ranked["score"][self._selected - 1])
-        return [f"in the last of them, it would have to be lower by {self.score - cut:.6g}, to {cut:.6g}"]
+        return [f"in the last round, the score would have to be lower by {self.score - cut:.6g}, to {cut:.6g}"]

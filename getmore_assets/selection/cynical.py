@@ -20,7 +20,7 @@ from getmore_assets.selection.dsir import Batches, hashed
 
 _ROUNDS = 24
 _SHARE = 0.9  # λ: the assumed effect of the warm-up, from 0 (model of the pool) to 1 (model of the picks)
-_CONSIDERED = 20  # times the budget: rounds pick among so many rows, the best by the pool's n-grams alone
+_CONSIDERED = 20  # times the budget: the rows that rounds pick among, best by the pool's n-grams alone
 
 
 def pick(

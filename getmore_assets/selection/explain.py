@@ -26,8 +26,8 @@ from getmore_assets.selection.plan_rows import nearest_targets_of
 _PASSED = (*candidates.INPUTS[:-1], "embeddings", candidates.INPUTS[-1])  # in the order in which they exclude rows
 _ORDER = {**{name: at for at, name in enumerate(_PASSED)}, "selected_subset": len(_PASSED)}
 _LEAST_CHARS = 8  # of an id
-_ELSEWHERE = "the same text would have to leave what the target is evaluated on"
-_OVERLAPPED = "the row that it overlaps would have to leave what the target is evaluated on; or set `leakage: allow`"
+_ELSEWHERE = "the same text would have to leave the target's evaluated rows"
+_OVERLAPPED = "the row that it overlaps would have to leave the target's evaluated rows; or set `leakage: allow`"
 _GONE = "(has left the target since the solve, which was kept because the drift is within the task's limit)"
 
 #: The rows taken out of each split of the target, as in `TargetFacts`: id, origin and reason of each row.
@@ -55,9 +55,9 @@ class Explanation:
 
     Attributes:
         row: Of a pool row: id, text, source, domain, origin, n_tokens. Of a row that is only in the target: id, text,
-            domain, origin; text and domain are empty if the row was taken out of the target, where they are not stored.
-        decision: selected, not selected, or excluded; for a row that is only in the target, the splits that have it, or
-            that it was taken out of.
+            domain, origin; text and domain are empty, because not stored, if the row was taken out of the target.
+        decision: selected, not selected, or excluded; for a row that is only in the target, the splits that contain it,
+            or from which it was taken out.
         stages: Each stage's decision: (stage, decision, reason).
         rank: Rank among the candidates, from 1; None for a row that is no candidate.
         score: Score of the selector; None for a row that is no candidate.
@@ -121,13 +121,13 @@ def explain(task: Task, tables: Tables, facts: SelectionFacts, left: Left, name:
         return Explanation(row, decision, stages, change=_to_be_a_candidate(task, tables, row, stage))
     if rank is None:
         stages.append((stage, decision, reason))
-        return Explanation(row, decision, stages, change=["the imported choice would have to name it"])
+        return Explanation(row, decision, stages, change=["the imported selection would have to name it"])
     chosen, position = task.selection, _position(task, tables, facts, ledger, rank)
     why, change = position.why, position.change
     if position.chosen is not chosen:
         winner = position.chosen.called
         why = f"{winner} won; {why}"
-        change.append(f"another budget has a race of its own: what is said of budgets holds while {winner} wins")
+        change.append(f"another budget has its own race: statements on budgets hold while {winner} wins")
     stages.append((stage, decision, f"{chosen.called}: {why}"))
     nearest = _nearest(task, tables, facts.encoder, facts.epsilon, str(row["id"]))
     return Explanation(row, decision, stages, rank, position.score, position.cut, nearest, change)
@@ -183,7 +183,7 @@ def _of_target(task: Task, tables: Tables, left: Left, name: str) -> Explanation
         evaluated = any(f"in {split}" in decisions for split in EVALUATION)
         change = _ELSEWHERE if evaluated else _OVERLAPPED
     else:
-        change = "to be a candidate, it would have to be in the pool and not in what the target is evaluated on"
+        change = "to be a candidate, it would have to be in the pool and not in the target's evaluated rows"
     return Explanation(row, ", ".join(decisions), stages, change=[change])
 
 
@@ -203,7 +203,7 @@ def _to_be_a_candidate(task: Task, tables: Tables, row: dict[str, object], stage
     if stage == "domain_triage":
         triage = tables.domain_triage.of_target(task.name).collect()
         nearness = triage.filter(pl.col("domain") == row["domain"])["nearness"][0]
-        return [f"`triage.keep` would have to be {nearness} or more: so many domains are as near as its own"]
+        return [f"`triage.keep` would have to be {nearness} or more: its domain has this rank by distance"]
     if stage == "leakage":
         leak = candidates.leaks_of(tables.leakage, task).filter(pl.col("id") == row["id"]).row(0, named=True)
         share = f"{leak['overlap']:.0%} of which it overlaps"

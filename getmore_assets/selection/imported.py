@@ -1,6 +1,6 @@
 """The selection of another tool, given as rows, ids or row numbers in pool files, as an order of candidates.
 
-Belongs here: reading such files, refusing those that cannot be understood, their version. Does not: reading rows
+Belongs here: reading such files, refusing files that cannot be understood, and their version. Does not: reading rows
 (`corpus/readers.py`).
 """
 
@@ -15,7 +15,7 @@ from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.errors import BadInput
 
 _FIX = "Give text rows, `id`, or `index` with `pool`"
-_SEVERAL = "Of several, name the column that says which as `imported.file_name`, and each of them in `imported.pools`"
+_SEVERAL = "For several, name the column with the file name as `imported.file_name`, and each file in `imported.pools`"
 _ONLY = ""  # the file name in row numbers of a single pool file
 _FILE_NAMES = ("file name", "file_name", "filename")  # columns with the file of a row number; the first is LESS's
 _WITH = {"score": pl.Float64, "origin": pl.String}
@@ -29,7 +29,7 @@ def read(chosen: Imported, task: Task) -> pl.DataFrame:
     If the pool is cut into passages, a longer row selects all its passages.
 
     Raises:
-        BadInput: A column is missing, a place is in no pool file, or a file or a row cannot be read.
+        BadInput: A column is missing, a row number is outside its pool file, or a file or a row cannot be read.
     """
     longest = None if all(source.vector for source in task.candidates) else task.corpus.passage_chars
     if chosen.id is not None:
@@ -81,14 +81,14 @@ def _pools(chosen: Imported, task: Task) -> dict[str, Source]:
     if not pools:
         only = chosen.pool or (task.candidates[0] if len(task.candidates) == 1 else None)
         if only is None:
-            what = "counts in a pool file, but several are candidates"
+            what = "numbers rows of one pool file, but several are candidates"
             raise BadInput(chosen.path, what, f"Name it in `imported.pool`. {_SEVERAL}")
         pools = {_ONLY: only}
     for source in pools.values():
         if (number := len(readers.paths(source))) > 1:
-            what = f"is {number} files, where the places in {chosen.path} count in one"
+            what = f"is {number} files, but the row numbers in {chosen.path} are of one"
             raise BadInput(source.path, what, f"Name that one in `imported.pool`. {_SEVERAL}")
-    # Read all rows, as leaving one out would change the numbers of the rows after it.
+    # Read all rows, because leaving one out would change the numbers of later rows.
     return {name: source.model_copy(update={"sample": None, "bad_rows": "error"}) for name, source in pools.items()}
 
 
@@ -104,7 +104,7 @@ def _texts_at(places: pl.DataFrame, chosen: Imported, task: Task) -> Iterator[pl
         outside = of_file.filter((pl.col("place") < 0) | (pl.col("place") >= height))
         if outside.height:
             what = f"place {outside['place'][0]} is outside the {height} rows of {source.path}"
-            raise BadInput(outside["origin"][0], what, "Give the pool file that the places count in")
+            raise BadInput(outside["origin"][0], what, "Give the pool file of these row numbers")
 
 
 def _texts(chosen: Imported) -> Iterator[pl.DataFrame]:
@@ -146,7 +146,7 @@ def _places(chosen: Imported) -> pl.DataFrame:
     rows = pl.concat(parts)
     names = rows["file"].unique().sort()
     if not chosen.pools and len(names) > 1:
-        raise BadInput(chosen.path, f"counts in several files, each from 0: {', '.join(names.head(5))}", _SEVERAL)
+        raise BadInput(chosen.path, f"numbers rows of several files, each from 0: {', '.join(names.head(5))}", _SEVERAL)
     return rows if chosen.pools else rows.with_columns(file=pl.lit(_ONLY))
 
 
@@ -165,9 +165,9 @@ def _array(path: str) -> pl.DataFrame:
     try:
         places = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise BadInput(path, f"cannot be read ({error})", "Write one integer a row with `np.save`") from None
+        raise BadInput(path, f"cannot be read ({error})", "Write one integer per row with `np.save`") from None
     if places.ndim != 1 or not np.issubdtype(places.dtype, np.integer):
-        raise BadInput(path, f"holds {places.dtype} of shape {places.shape}", "Write one integer a row")
+        raise BadInput(path, f"holds {places.dtype} of shape {places.shape}", "Write one integer per row")
     rows = pl.DataFrame({"place": places.astype(np.int64)}).with_row_index("row", 1)
     origin = pl.format("{}:{}", pl.lit(path), "row")
     return rows.select(pl.lit(_ONLY).alias("file"), "place", _unscored(rows), origin.alias("origin"))

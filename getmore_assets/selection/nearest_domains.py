@@ -16,7 +16,7 @@ _SIZE = 2.0  # of the nearest domains, times the budget, as a comparison at equa
 
 
 def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spend: float, seed: int) -> pl.DataFrame:
-    """Rank the rows of the nearest domains at random, then those of each domain after them.
+    """Rank the rows of the nearest domains at random, then the rows of each further domain.
 
     Args:
         eligible: The candidates: id, domain, and other columns.

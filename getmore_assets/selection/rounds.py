@@ -24,7 +24,7 @@ from getmore_assets.transport.solver import NotConvergedError, Solution, solve
 
 log = logging.getLogger(__name__)
 
-_CONSIDERED = 8  # times the rows that a round can take, with damping
+_CONSIDERED = 8  # with damping: rows considered, as a multiple of the rows that a round can take
 _WARM_PASSES = 60  # a warm start that needs more passes is worse than a start from scratch
 _TOLERANCE = 5e-3  # L1 error of the marginal: enough for ranking, and the next round corrects it
 
@@ -39,7 +39,7 @@ class Plan:
         b: Target weights: `[m]`.
         n_tokens: Tokens of each candidate, which are the weight of a pick: `[n]`.
         epsilon: Absolute.
-        relaxation: Relaxation of the target marginal, absolute; None for none.
+        relaxation: Relaxation of the target marginal, absolute; None without relaxation.
         max_passes: Passes over all candidates before a solve gives up.
         memory_mb: Memory limit of a pass, in MiB.
         known: g (`[m]`) and f (`[n]`) of the pool alone, if they are solved already, so that one round selects exactly
@@ -160,7 +160,7 @@ def pick(
         budget: The budget, in the same unit.
         rounds: Number of rounds.
         share: λ.
-        damping: Cosine similarity: a row that is at least so similar to a pick of the same round is postponed.
+        damping: Cosine similarity to a pick of the same round from which a row is postponed.
         bonus: Added to the potentials, in their unit: `[n]`, float64, or one number.
     """
     n = len(plan.n_tokens)
@@ -191,8 +191,8 @@ def pick(
 def _in_turn(x: Rows, ranked: np.ndarray, left: float, price: np.ndarray, damping: float | None) -> np.ndarray:
     """Return the remaining candidates in the order of the round: `[k]`.
 
-    Without damping this is the order of potentials. With damping, rows are considered in this order until enough of
-    them fill the round's budget, and rows that are too similar to an earlier row are moved to the end of these.
+    Without damping this is the order of potentials. With damping, rows are considered in this order until they fill the
+    round's budget. Rows that are too similar to an earlier row move to the end of the considered rows.
 
     Args:
         x: All candidates: `[n, d]`, unit length.

@@ -29,7 +29,7 @@ from getmore_assets.training.losses import mean_losses
 
 _HELD_OUT = 10  # every tenth pick is not trained on
 _MOST_TEXTS = 500  # largest sample for measuring losses
-_MEASURED = 10  # times the budget: the loss difference is measured for so many candidates, those with the lowest f
+_MEASURED = 10  # times the budget: the candidates, lowest f first, whose loss difference is measured
 CHARS = 256  # characters of a text on which a loss for ranking is measured
 
 
@@ -70,7 +70,7 @@ class Trials:
     def warm(self, model: Any, tokenizer: Any, texts: list[str], seed: int, blocks: int | None = None) -> int:
         """Warm up in place by the task's recipe; returns the number of blocks."""
         recipe = self.context.task.warmup
-        # Each trial has a folder of its own: only the same trial may resume from the checkpoints of a killed one.
+        # Each trial has a folder of its own: only the same trial may resume from the checkpoints of a killed trial.
         work = self.context.work / "trials" / fingerprint(hash_lines(texts), recipe, seed, blocks)[:16]
         packed, _ = phases.warm_up(model, tokenizer, self.objective, texts, recipe, seed, blocks, work)
         shutil.rmtree(work, ignore_errors=True)
@@ -89,7 +89,7 @@ class Trials:
             BadInput: There is no general text to measure on.
         """
         if not self.general:
-            fix = "Set corpus.held_out above 0, give `general`, or give the number"
+            fix = "Set corpus.held_out above 0, give `general`, or set `lambda` to a number"
             raise BadInput("selection.rounds.lambda", "auto needs general text of the pool to measure on", fix)
         held_out = self.context.texts_of(ids[::_HELD_OUT])[:_MOST_TEXTS]
         trained = self.context.texts_of([id_ for at, id_ in enumerate(ids) if at % _HELD_OUT])
@@ -105,7 +105,7 @@ class Trials:
         return self._losses(self.base, "base", rows)
 
     def losses_after(self, texts: list[str], rows: np.ndarray | None = None) -> np.ndarray:
-        """Return the same losses for the base lightly tuned on some texts: `[n]`, float64."""
+        """Return the losses, as `losses`, of the base model lightly tuned on some texts: `[n]`, float64."""
 
         def tuned() -> tuple[Any, Any]:
             model, tokenizer = self.base()
@@ -115,7 +115,7 @@ class Trials:
         return self._losses(tuned, fingerprint(hash_lines(texts), self.context.task.warmup), rows)
 
     def _losses(self, load: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
-        """Return losses of candidates: read those that an earlier selector or run measured, measure the others.
+        """Return losses of candidates: read losses that an earlier selector or run measured, and measure the others.
 
         The seconds that read losses took, including the model's tuning, are added to the context's `spared`.
         """

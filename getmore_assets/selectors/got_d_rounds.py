@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 _PICKING = Picking(
-    how="each round picks by potentials that count the picks so far; rows that no round picked follow by the last ones",
+    how="each round picks by potentials that count the picks so far; other rows follow by the last potentials",
     other_budget="with another budget, rounds of another size pick other rows",
     to_select="its potential would have to be among the lowest of the remaining rows in one of the rounds",
     to_drop="candidates with a lower potential in the round that picks it might leave it out",

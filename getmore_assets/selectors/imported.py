@@ -1,4 +1,4 @@
-"""`imported`: the rows that another tool chose, in its order."""
+"""`imported`: the rows that another tool chose, in the order of that tool."""
 
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
     joined = rows.join(indices, on="id", how="left", maintain_order="left")
     others = joined.filter(pl.col("index").is_null())
     if others.height == joined.height:
-        what = f"none of its {joined.height} rows may be chosen, the first is {others['origin'][0]}"
+        what = f"none of its {joined.height} rows is eligible, the first is {others['origin'][0]}"
         raise BadInput(chosen.imported.path, what, "Check that these rows were chosen from this pool")
     order = joined["index"].drop_nulls().to_numpy()
     scores = np.full(context.eligible.height, float(len(order)))

@@ -21,7 +21,7 @@ class Picking:
     """The explanation of a selector that picks row by row, so that its scores alone do not decide.
 
     Attributes:
-        how: How it picks, and in which order the other rows follow.
+        how: How the selector picks, and the order of the other rows.
         other_budget: The effect of another budget.
         to_select: A change that would select a row.
         to_drop: A change that would leave a row out.
@@ -47,7 +47,7 @@ class Kind:
 
     Attributes:
         name: Name in the task file.
-        ranks_by: What candidates are ranked by, for the table in the documentation.
+        ranks_by: The quantity that candidates are ranked by, for the table in the documentation.
         rank: Ranks all candidates of a selection context for a budget.
         settings: Fields of the task file's selector that apply: `seed` for a selector that draws at random, `quotas`
             for a selector that can rank for each part of the target separately.
@@ -56,8 +56,8 @@ class Kind:
         plans: Whether the first picks depend on the budget.
         picking: How the selector picks row by row; None if it takes the lowest scores.
         of_another_tool: Whether the order comes from another tool.
-        rows_nest: For a selector that picks row by row: whether a smaller budget of rows takes the first of the same
-            picks.
+        rows_nest: For a selector that picks row by row: whether a smaller budget of rows takes the first rows of the
+            same picks.
         to_be_taken: A change besides score and budget that would select a row; empty if none is known.
     """
 

@@ -40,7 +40,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
 
 KIND = Kind(
     name="race",
-    ranks_by="small warm-ups on what several selectors would choose first, judged on target validation; the winner "
+    ranks_by="small warm-ups on the first picks of several selectors, evaluated on target validation; the winner "
     "gets the budget",
     rank=_rank,
     settings=("entrants", "share"),

@@ -36,15 +36,14 @@ def _compute(context: StageContext) -> StageResult:
 STAGE = Stage(
     name="base_model",
     description="The model before the warm-up: from the hub, from a folder, or a small model trained on a sample of "
-    "the pool. If a checkpoint has no language-modelling head, the head alone is trained first, the same for every "
-    "selector.",
+    "the pool. If a checkpoint has no language-modelling head, one head is trained first, for all selectors.",
     group="inputs",
     kinds=frozenset({"huggingface", "torch"}),
     code_version="3",
     settings=_settings,
     compute=_compute,
     reads=("raw_corpus", "target_data"),
-    # New rows of the pool do not change the model; evaluated rows do, because its sample must not contain them.
+    # New rows of the pool do not change the model; evaluated rows do, because its training sample excludes them.
     versions={"raw_corpus": "pool", "target_data": "evaluated_version"},
     tracked=True,
     on_gpu=True,

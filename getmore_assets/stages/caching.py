@@ -37,7 +37,7 @@ def reusable(context: StageContext, stage: Stage, records: Records, used: dict[s
 
 
 def with_key(stage: Stage, records: Records, key: str) -> tuple[Record | None, str]:
-    """Return the record of a stage that has a cache key, or None, and a sentence for the user."""
+    """Return the record of a stage with a cache key, or None, and the reason for the user."""
     last = records.get(stage.name)
     if last is not None and last.fingerprint == key and last.kept is None:
         return last, "its record has the same cache key"
@@ -50,7 +50,7 @@ def missing_inputs(lake: Lake, record: Record) -> list[str]:
 
 
 def _readable(context: StageContext, record: Record) -> Record:
-    """Return a record in whose lineage deleted table versions are replaced by the current version of the same data."""
+    """Return the record; in its lineage, deleted table versions are replaced by current versions of the same data."""
     current, tables = context.lineage(), tables_of(record.lineage)
     moved = [stage for stage, table in tables_of(current).items() if tables.get(stage, table) != table]
     deleted = [f"table.{stage}" for stage in moved if not context.lake.holds(tables[stage])]

@@ -1,7 +1,6 @@
-"""Cached results of asset checks, so that a run that has nothing to do reads no table.
+"""Cached results of asset checks, so that a run with nothing to do reads no table.
 
-Belongs here: saving a check's result, and whether it still holds. Does not: `getmore check`, which evaluates every
-check.
+Belongs here: saving and finding the results of passed checks. Does not: `getmore check`, which evaluates every check.
 """
 
 import hashlib

@@ -82,7 +82,7 @@ class Check:
 
 
 def check(*, description: str = "", blocking: bool = False, reads: tuple[str, ...] = ()) -> Callable[[Evaluate], Check]:
-    """Turn a function into a check that takes its name and, without `description`, its docstring."""
+    """Turn a function into a check named like the function; `description` defaults to the docstring."""
 
     def declare(evaluate: Evaluate) -> Check:
         text = description or " ".join((evaluate.__doc__ or "").split())

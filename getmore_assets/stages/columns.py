@@ -17,8 +17,8 @@ class Column:
     Attributes:
         kind: The Polars type.
         meaning: The description.
-        comes_from: The columns that the values are computed from: columns of other stages, as `raw_corpus.text`, and
-            columns that the task's sources name, as `candidates.text` and `target.label`.
+        comes_from: The columns that the values are computed from: columns of other stages, such as `raw_corpus.text`,
+            and columns that the task's sources name, such as `candidates.text` and `target.label`.
     """
 
     kind: pl.DataType | type[pl.DataType]
@@ -39,5 +39,5 @@ TARGET = Column(pl.String, "the target, which is the task's name and the partiti
 TEXT = Column(pl.String, "the text, in NFC, without control characters")
 DOMAIN = Column(pl.String, "the domain that the source names, or the file's name")
 SOURCE = Column(pl.String, "the source that the row names, or the file's name")
-WORDS = Column(pl.Int32, "words and punctuation marks, which budgets count in")
+WORDS = Column(pl.Int32, "words and punctuation marks, the unit of budgets")
 ORIGIN = Column(pl.String, "where the row was read: file:row, and #n for the n-th passage of a row")

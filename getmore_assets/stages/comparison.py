@@ -28,12 +28,12 @@ from getmore_assets.workers.contracts import SELECT
 from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, CompareSpec, WarmsOn
 
 TABLE = "compared_subsets"
-RUN_CODE_VERSION = "7"  # of a run, from a selection to its metrics
-_WORDS_FACTOR = 4.0  # a warm-up gets rows with so many times the budget's words, for enough of the model's tokens
+RUN_CODE_VERSION = "7"  # code version of a run, from the selection to the metrics
+_WORDS_FACTOR = 4.0  # a warm-up gets rows with this many times the budget's words, to have enough tokens
 
 
 def names(task: Task) -> list[str]:
-    """Return the name of the chosen selector, then those of the compared ones."""
+    """Return the names of the selectors: the chosen selector, then the compared selectors."""
     return [task.selection.called, *task.unselected, *(rival.called for rival in task.rivals)]
 
 
@@ -43,7 +43,7 @@ class Run:
 
     Attributes:
         request: The run as the worker gets it.
-        ids: The rows of the warm-up, in order; empty for no warm-up, and for one on the target's own text.
+        ids: Ids of the warm-up's rows, in order; empty for no warm-up or a warm-up on the target's own text.
         share: Share of the budget.
         seconds: Time of the selection.
         metrics: The metrics, if the pipeline's own models are the run's models; else None.
@@ -57,7 +57,7 @@ class Run:
 
 
 def run_all(context: StageContext) -> tuple[list[Scored], list[Scored], TableRef | None]:
-    """Run what has no result yet, and return one row of results per selector and seed, the chosen selector first.
+    """Train the runs without results, and return one row per selector and seed, the chosen selector first.
 
     Returns:
         The rows of the comparison; the rows of the curves, with fewer labels or on a share of the budget; and the table
@@ -77,7 +77,7 @@ def run_all(context: StageContext) -> tuple[list[Scored], list[Scored], TableRef
 def _train(runs: list[Run], context: StageContext) -> None:
     """Train and evaluate the runs that have no result file yet."""
     starts = list(dict.fromkeys(run.request.warms for run in runs))
-    # Seed by seed. Runs that differ in labels alone are neighbours, as they start from one warmed model.
+    # In order of seeds. Runs that differ only in labels are adjacent, because they share a warmed model.
     runs = sorted(runs, key=lambda run: (run.request.seed, starts.index(run.request.warms)))
     # Selectors with equal subsets share a result file. The files are looked for here, once for all training processes.
     todo = [run for run in {run.request.result: run for run in runs}.values() if not run.request.result.is_file()]
@@ -104,7 +104,7 @@ def _row(run: Run, **curve: float | None) -> Scored:
 
 
 def _curves(context: StageContext, runs: list[Run]) -> list[Run]:
-    """Return the chosen selector and no warm-up with fewer labels, and every selector on shares of the budget."""
+    """Return runs for the curves: all selectors on smaller budgets, the chosen one and no warm-up on fewer labels."""
     settings, smaller, curves = context.task.curves, _smaller_subsets(context), []
     for run in runs:
         name, seed = run.request.selector, run.request.seed
@@ -118,9 +118,9 @@ def _curves(context: StageContext, runs: list[Run]) -> list[Run]:
 
 
 def _smaller_subsets(context: StageContext) -> dict[tuple[str, int, float], list[str]]:
-    """Return the ids selected on shares of the budget, by name, seed and share, of selectors that plan for a budget.
+    """Return ids by selector name, seed and share of the budget, for selectors that plan for a budget.
 
-    Other selectors select the head of their ranking.
+    For other selectors, a smaller subset is the head of the ranking.
     """
     words, requests = SelectionFacts.of(context.inputs["selected_subset"]).n_tokens, {}
     for selector in (context.task.selection.only_selector(), *context.task.rivals):
@@ -170,14 +170,14 @@ def _quantiles(context: StageContext) -> list[Run]:
         part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
         if part["n_tokens"].sum() < words:
             what = f"slice {number + 1} of {count} holds {part['n_tokens'].sum():,} words, the selection {words:,}"
-            raise BadInput("curves.quantiles", what, "Ask for fewer slices, or lower selection.budget")
+            raise BadInput("curves.quantiles", what, "Use fewer slices, or lower selection.budget")
         ids = _first_words(part, words)["id"].to_list()
         runs += [_run(context, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(context.task.seeds)]
     return runs
 
 
 def distances(context: StageContext, compared: TableRef | None, share: float) -> dict[str, float]:
-    """Return OT(λ D_U + (1 - λ) D_S, D_R), which selection minimizes, of every compared subset.
+    """Return OT(λ D_U + (1 - λ) D_S, D_R) of every compared subset, the distance that selection minimizes.
 
     Args:
         context: The scorecard's context.
@@ -211,7 +211,7 @@ def _first_words(rows: pl.DataFrame, words: int) -> pl.DataFrame:
 
 
 def _seeded(rival: Selector, seed: int) -> Selector:
-    """Return a selector that samples with another seed; other selectors unchanged."""
+    """Return the selector with another seed if it samples, else unchanged."""
     return rival.model_copy(update={"seed": rival.seed + seed}) if rival.draws else rival
 
 
@@ -258,7 +258,7 @@ def _ranking_key(context: StageContext, rival: Selector, words: int) -> str:
 def _seconds(context: StageContext, selector: Selector, rank_seconds: float) -> float:
     """Return the time of a whole selection: the ranking, and the vectors and potentials that it reads."""
     inputs, seconds = context.inputs, rank_seconds
-    if "vectors" in selector.reads:  # all vectors of the task, also those that an earlier run encoded
+    if "vectors" in selector.reads:  # all vectors of the task, including vectors that earlier runs encoded
         seconds += sum(EncodedFacts.of(inputs[name]).encode_seconds for name in ("domain_triage", "embeddings"))
         seconds += TriageFacts.of(inputs["domain_triage"]).solve_seconds
     if "potentials" in selector.reads:

@@ -63,7 +63,7 @@ def compute(
 
 
 def track_again(lake: Lake, record: Record) -> Record:
-    """Track a record whose MLflow run was lost in a new run, and register its model again.
+    """Track a record in a new MLflow run after its run was lost, and register its model again.
 
     Returns:
         The record with the new run.
@@ -85,7 +85,7 @@ def _tracked_in(record: Record, run: TrackedRun | None, tracking: Tracking, lake
 
 def _tags(lake: Lake, stage: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
     """Return the tags of an MLflow run."""
-    # MLflow does not turn tags into links, so the note, which it shows at the top in Markdown, has the link.
+    # MLflow does not turn tags into links, so the Markdown note at the top of the run has the link.
     link = f"in [Dagster run {run[:8]}]({dagster_url(run)})"
     origin = "by a call from Python" if run.startswith(FROM_PYTHON) else link
     note = f"`{stage}` of target `{task}`, materialized {origin}"
@@ -141,7 +141,7 @@ def _clear_work(context: StageContext) -> None:
 
 
 def _result(context: StageContext, function: Callable[[StageContext], StageResult]) -> StageResult:
-    """Return the result of a stage's function, or of an earlier call that was killed before it was recorded."""
+    """Return the result of a stage's function, or the saved result of an earlier call that was killed."""
     saved = context.work / "made.json"
     if saved.is_file():
         result = StageResult.of(absolute(json.loads(saved.read_text("utf-8")), context.lake))
@@ -175,7 +175,7 @@ def _log(run: TrackedRun, task: Task, record: Record) -> None:
 
 
 def _log_selector(run: TrackedRun, params: dict[str, str], means: dict[str, float], rows: list[Scored]) -> None:
-    """Log a run for a selector, and under it a run for each seed, as MLflow's charts compare runs."""
+    """Log a run for a selector, and under it a run for each seed, because MLflow's charts compare runs."""
     name = params["selector"]
     note = f"`{name}` on the scorecard of target `{params['target']}`, at equal tokens with its siblings: "
     mean = run.child(name, f"{note}means over {len(rows)} seeds", {**params, "seeds": len(rows)}, means)

@@ -24,8 +24,8 @@ _DRIFT_LIMIT = 0.1  # share of the target's weight, or of the pool's rows, if `t
 def _keep(context: StageContext, last: Record) -> str | None:
     """Keep the last distances if target and pool drifted little.
 
-    The target may drift by `drift.rows`. Without `triage.keep`, distances only inform: then the target may drift by a
-    tenth if `drift.rows` is not set, and the pool, with the same domains, may grow or shrink by a tenth.
+    The target may drift by `drift.rows`. Without `triage.keep`, distances are only informative: the target may drift by
+    a tenth unless `drift.rows` is set, and a pool with the same domains may grow or shrink by a tenth.
     """
     informative = context.task.triage.keep is None
     same_pool = last.inputs["raw_corpus"] == context.inputs["raw_corpus"].data_version

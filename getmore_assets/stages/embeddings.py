@@ -33,7 +33,7 @@ def _encode(context: StageContext) -> StageResult:
 
 
 def encode_seconds(context: StageContext, encoder: str, now: float) -> float:
-    """Return the seconds that all materializations of the stage, with `now`, spent on encoding with an encoder."""
+    """Return the seconds of encoding with an encoder: `now`, and all earlier materializations of the stage."""
     record = Records(context.lake, context.task.name).get(context.stage)
     before = EncodedFacts.of(record) if record else None
     return now + (before.encode_seconds if before and before.encoder == encoder else 0.0)
@@ -102,7 +102,7 @@ STAGE = Stage(
     columns={
         "encoder": Column(pl.String, "cache key of the encoder"),
         "id": ID.of(*IDS),
-        "vector": Column(pl.List(pl.Float32), "of length 1", TEXTS),
+        "vector": Column(pl.List(pl.Float32), "the vector, of length 1", TEXTS),
     },
     checks=(vectors_have_unit_length, every_candidate_has_a_vector),
 )

@@ -17,7 +17,7 @@ from getmore_assets.stages.warmed_model import SEED
 from getmore_assets.training_facts import FineTuningFacts
 from getmore_assets.workers.training_contracts import FINE_TUNE, FineTuneSpec
 
-_HEAD = "head 2"  # version of how a classifier's head is fitted, a part of classifiers' cache keys
+_HEAD = "head 2"  # version of the code that fits a classifier's head, part of classifiers' cache keys
 
 
 def evaluation_settings(task: Task) -> list[Any]:

@@ -38,7 +38,7 @@ def _find(context: StageContext) -> StageResult:
     if leaks.height and context.task.leakage == "error":
         first = leaks.row(0, named=True)
         what = f"{leaks.height} rows overlap what the target is evaluated on, first {first['id']} ({first['kind']})"
-        raise BadInput("candidates", what, "Take them out of the pool, or set `leakage: drop`")
+        raise BadInput("candidates", what, "Remove these rows from the pool, or set `leakage: drop`")
     table = context.lake.replace(TABLE, leaks, {"target": context.task.name}, context.commit)
     counts = {kind: leaks.filter(pl.col("kind") == kind).height for kind in ("exact", "near", "contained", "piece")}
     facts = LeakageFacts(looked_at=looked_at, **counts, first=leaks.head(_MOST_SHOWN).to_dicts())
@@ -58,7 +58,7 @@ def _before(context: StageContext) -> pl.DataFrame | None:
 
 
 def _rows(raw_corpus: TableRef, task: Task) -> pl.LazyFrame:
-    """Return the pool with its near-duplicates: the rows that these copy may have left the sources."""
+    """Return the pool with its near-duplicates, because their originals may have left the sources."""
     return pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "text")
 
 
@@ -93,9 +93,9 @@ def nothing_leaks(context: CheckContext) -> CheckResult:
 
 STAGE = Stage(
     name="leakage",
-    description="The rows of the pool that overlap validation or test: the same words, nearly the same, or one "
-    "inside the other. They are excluded (`leakage: drop`), or stop the pipeline (`error`). Later runs compare only "
-    "new rows.",
+    description="The rows of the pool that overlap validation or test: identical, nearly identical, or one "
+    "inside the other. These rows are excluded (`leakage: drop`), or stop the pipeline (`error`). Later runs compare "
+    "only new rows.",
     group="inputs",
     kinds=frozenset({"deltalake", "polars"}),
     code_version="4",
@@ -108,8 +108,8 @@ STAGE = Stage(
         "id": ID.of("raw_corpus.id"),
         "kind": Column(pl.String, "exact, near, contained or piece", TEXTS),
         "split": Column(pl.String, "the split of the row in `of`: validation or test", ("target_data.split",)),
-        "of": Column(pl.String, "the id of the evaluated row that it overlaps most", ("target_data.id",)),
-        "overlap": Column(pl.Float64, "how much, 0 to 1", TEXTS),
+        "of": Column(pl.String, "the id of the evaluated row that the row overlaps most", ("target_data.id",)),
+        "overlap": Column(pl.Float64, "the overlap, 0 to 1", TEXTS),
     },
     checks=(nothing_leaks,),
 )

@@ -22,8 +22,8 @@ from getmore_assets.stages.table import STAGES
 
 log = logging.getLogger(__name__)
 
-MATERIALIZED = "materialized"  # as `caching.py` has the other statuses
-_MOST_READS = 3  # of a source that changes while it is read
+MATERIALIZED = "materialized"  # the other statuses are in `caching.py`
+_MOST_READS = 3  # attempts to read a source that changes meanwhile
 
 
 def materialize(
@@ -76,7 +76,7 @@ def materialize(
                     record, status = compute(context, stage.compute, used, stage.tracked), MATERIALIZED
             elif stage.tracked:
                 _warn_untracked(lake, record, tracking)
-            if key == stage.cache_key(task, used):  # else a source changed, and the rows read may be of two versions
+            if key == stage.cache_key(task, used):  # else a source changed, and the rows may mix two versions
                 records.put(record)
                 log_done(stage.name, status, record)
                 return record, status
@@ -92,7 +92,7 @@ def log_done(name: str, status: str, record: Record) -> None:
 
 
 def _warn_stale(task: Task, inputs: dict[str, Record]) -> None:
-    """Warn of inputs that were computed with other settings or code, as Dagster may materialize one asset alone."""
+    """Warn of inputs that were computed with other settings or code: Dagster may materialize one asset alone."""
     for name, record in inputs.items():
         if record.kept is None and STAGES[name].cache_key(task, record.inputs) != record.fingerprint:
             message = "%s was materialized at %s with other settings or code than today's: run the whole pipeline"

@@ -18,7 +18,7 @@ from getmore_assets.stages.stage_context import StageContext, StageResult
 from getmore_assets.workers import POTENTIALS
 from getmore_assets.workers.contracts import SOLVE, SolveSpec
 
-_STABILITY_SHARE, _EXACT_SHARE = 0.05, 0.2  # of the candidates with the lowest scores, compared by the checks
+_STABILITY_SHARE, _EXACT_SHARE = 0.05, 0.2  # shares of lowest-scored candidates that the checks compare
 _LEAST_OVERLAP = 0.5
 
 

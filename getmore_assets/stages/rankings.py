@@ -18,7 +18,7 @@ from getmore_assets.selection.context import Tables
 from getmore_assets.stages.stage_context import StageContext
 from getmore_assets.workers.contracts import SELECT, AskedRanking, OfStage, SelectSpec
 
-#: The code version of all selectors. Raise it if one of them ranks differently.
+#: The code version of all selectors. Raise it if any selector ranks differently.
 CODE_VERSION = "7"
 
 
@@ -54,7 +54,7 @@ def select_spec(
 
     Args:
         common: The fields that every worker's spec has.
-        table: Returns the table of a stage.
+        table: Function from a stage's name to its table.
         requests: The rankings to compute.
         potentials: The record of `ot_potentials`.
         base: The record of the base model, if a selector uses it.

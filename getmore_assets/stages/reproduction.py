@@ -1,7 +1,7 @@
 """Reproducing a selection from the recorded versions of its inputs.
 
-Belongs here: finding the selection of a run, and solving and selecting again beside the lake's tables. Does not: the
-solve (`workers/solve.py`), the choice (`selection/choice.py`), or printing (`cli/reproduce.py`).
+Belongs here: finding the selection of a run, and solving and selecting again in a temporary folder. Does not: the solve
+(`workers/solve.py`), the choice (`selection/choice.py`), or printing (`cli/reproduce.py`).
 """
 
 import shutil
@@ -31,7 +31,7 @@ def find(lake: Lake, run: str) -> Record:
     Args:
         lake: The lake.
         run: The id of the Dagster run that materialized the selection, the id of a Dagster or MLflow run of a model
-            trained on it, or the selection's hash; at least the first 8 characters.
+            trained on it, or the selection's hash; the first 8 characters suffice.
 
     Raises:
         BadInput: There is no such lake, or no such selection in it.
@@ -55,7 +55,7 @@ def find(lake: Lake, run: str) -> Record:
                 return selection
         available += selections
     rows = (f"{r.task} {r.made_at}: hash {r.data_version[:12]}, run {r.dagster_run_id[:8]}" for r in available)
-    raise BadInput(f"run {run}", "made no such selection in this lake", f"Available: {'; '.join(rows) or 'none'}")
+    raise BadInput(f"run {run}", "matches no selection in this lake", f"Available: {'; '.join(rows) or 'none'}")
 
 
 def _matches(name: str | None, run: str) -> bool:
@@ -79,7 +79,7 @@ def reproduce(lake: Lake, selection: Record) -> JsonObject:
         where = f"selection {selection.data_version[:12]} of {selection.task}"
         raise BadInput(where, "the record of its potentials is gone", "Select again: getmore select TASK.yaml")
     facts = PotentialsFacts.of(potentials)
-    # A folder for this call, as several may reproduce one selection at once.
+    # A folder of its own, because several calls may reproduce one selection at once.
     work = Path(tempfile.mkdtemp(prefix=f"reproduce-{selection.fingerprint[:16]}-", dir=lake.folder("work")))
     try:
         done = launch(SOLVE, _solve_spec(potentials, work), work)
@@ -110,7 +110,7 @@ def _base_model(lake: Lake, selection: Record) -> Record | None:
     for record in Records(lake, selection.task).materializations("base_model"):
         if record.data_version == selection.inputs["base_model"] and Path(record.folders["model"]).is_dir():
             return record
-    raise BadInput("base_model", "that the selector used is gone", "Run the pipeline again first")
+    raise BadInput("base_model", "the model that the selector used is gone", "Run the pipeline again first")
 
 
 def _solve_spec(potentials: Record, work: Path) -> SolveSpec:

@@ -22,7 +22,7 @@ from getmore_assets.stages.status import StageStatus, absent, stage_statuses
 from getmore_assets.stages.target_data import held_out_by
 from getmore_assets.workers.embed import may_be_candidates
 
-#: Stages whose time grows with the pool; it is scaled by the number of rows of the pool's sources.
+#: Stages whose time grows with the pool; estimates are scaled by the number of rows of the pool's sources.
 _SCALED_BY_POOL = ("raw_corpus", "leakage", "domain_triage", "embeddings", "ot_potentials", "selected_subset")
 
 
@@ -34,9 +34,9 @@ class PlannedStage:
         stage: The name of the stage.
         cached: Whether its record would be used.
         why: The reason, either way.
-        rows: Rows of the record of a cached stage; rows to read, of a stage that reads sources; else None.
+        rows: Rows of a cached stage's record; rows to read for a stage that reads sources; else None.
         seconds: 0 for a cached stage; else the scaled time of its last run; None without such a run in the lake.
-        peak_rss_mb: Peak memory, likewise, but not scaled.
+        peak_rss_mb: 0 for a cached stage; else the peak memory of its last run in MB, or None.
         how: Where the seconds come from.
     """
 
@@ -56,7 +56,7 @@ class Plan:
     Attributes:
         task: The name of the task.
         stages: The stages in order.
-        seconds: The sum over the stages; None if the seconds of a stage are None.
+        seconds: The sum over the stages; None if the seconds of any stage are None.
         sources: The counts of each source, as `Reading.counts`.
         notes: Sentences for the user.
         planned_in_seconds: How long planning took.
@@ -78,7 +78,7 @@ def plan(task: Task) -> Plan:
     """Plan a run of the whole pipeline; all rows of the sources are read and counted unless every stage is cached.
 
     Raises:
-        BadInput: The sources are refused, as a run would refuse them.
+        BadInput: A run would refuse the sources.
     """
     began, missing, statuses = time.monotonic(), absent(task), stage_statuses(task)
     if all(status.record for status in statuses.values()):
@@ -93,7 +93,7 @@ def plan(task: Task) -> Plan:
     known = [stage.seconds for stage in stages if stage.seconds is not None]
     seconds = sum(known) if len(known) == len(stages) else None
     notes = [
-        f"{field} {name} is not here: nothing is downloaded to plan; where there is a network: hf download {name}"
+        f"{field} {name} is not on this machine, and planning downloads nothing; get it with: hf download {name}"
         for field, name in missing.items()
     ]
     if why := _refit_reason(task, statuses):
@@ -101,12 +101,12 @@ def plan(task: Task) -> Plan:
     if seconds is None:
         notes.append("stages that no run in this lake has computed yet have no estimate: their first run measures them")
     if any(not stage.cached and stage.seconds is not None for stage in stages):
-        notes.append("seconds are those of the last run, on other rows or settings where `how` says so")
+        notes.append("seconds are from each stage's last run; `how` says where rows or settings differed")
     return Plan(task.name, stages, seconds, sources, notes, time.monotonic() - began)
 
 
 def _read_pool(task: Task) -> Iterator[SourceCounts]:
-    """Read the sources of the pool and yield the counts of each, without duplicates, which are not counted here."""
+    """Read the sources of the pool and yield the counts of each source; duplicates are not counted."""
     for number, source in enumerate(task.candidates):
         reading = pool.reading_of(source, task)
         for batch in readers.read(source, reading=reading):
@@ -147,7 +147,7 @@ def _planned(
 
 
 def _last_computed(task: Task, name: str) -> tuple[Record | None, str]:
-    """Return the last computed record of a stage, of this or else of another task, and a note with the other's name."""
+    """Return the last computed record of a stage, of this task or else another, and a note naming the other task."""
     lake = Lake(task.lake)
     if not (lake.root / "records").is_dir():
         return None, ""

@@ -1,4 +1,4 @@
-"""Checks that several stages have: columns, volume, currency, finite weights.
+"""Checks that several stages have: columns, volume, up-to-date sources, finite weights.
 
 Belongs here: building such a check for a stage. Does not: checks of one stage, which are in its module.
 """
@@ -15,7 +15,7 @@ from getmore_assets.stages.checks import Check, CheckContext, CheckResult
 from getmore_assets.stages.columns import Columns
 from getmore_assets.weights import not_finite
 
-_LEAST, _MOST = 0.5, 2.0  # times the rows of the version before
+_LEAST, _MOST = 0.5, 2.0  # times the rows of the previous version
 
 
 def has_its_columns(stage: str, columns: Columns) -> Check:
@@ -35,8 +35,8 @@ def has_its_columns(stage: str, columns: Columns) -> Check:
 
 
 def volume_is_usual(name: str) -> Check:
-    """Return a check that the table has at least half and at most twice the rows of the version before."""
-    description = "The rows are at least half and at most twice as many as in the version before."
+    """Return a check that the table has at least half and at most twice the rows of the previous version."""
+    description = "The table has at least half and at most twice the rows of the previous version."
     return Check(name, description, _volume_is_usual, cacheable=False)
 
 
@@ -78,7 +78,7 @@ def is_current(name: str, settings: Callable[[Task], Any]) -> Check:
         note = "a source or a setting has changed since: run the pipeline"
         return CheckResult(passed=False, metadata={**metadata, "note": note})
 
-    description = "It was materialized from the sources' current data, with the settings of the task file."
+    description = "The stage was materialized from the sources' current data, with the settings of the task file."
     return Check(name, description, evaluate, cacheable=False)
 
 

@@ -31,14 +31,14 @@ class Stage:
         code_version: Raise it if the code computes a different result from the same inputs.
         settings: Returns the part of a task that the result depends on, besides the inputs.
         compute: Computes the stage.
-        reads: The stages whose results it reads, in the order of the record's lineage.
+        reads: The stages whose results this stage reads, in the order of the record's lineage.
         reads_if: For stages in `reads` that only some tasks read: whether a task reads them.
-        versions: For stages in `reads`: the fact in their record to use as version, if not the data version.
-        keep: Returns why the last result, of the same recipe and other inputs, still stands, or None.
+        versions: For stages in `reads`: the fact in the record that is the input's version, if not the data version.
+        keep: Returns why the last result, with the same recipe but other inputs, may be kept, or None.
         columns: The columns of the table; empty for a stage that writes a model.
         checks: The asset checks.
-        tracked: Whether computing it opens an MLflow run.
-        on_gpu: Whether computing it waits for a slot of the GPU pool.
+        tracked: Whether computing the stage opens an MLflow run.
+        on_gpu: Whether computing the stage waits for a slot of the GPU pool.
         shared: Whether tasks with the same candidates share rows.
         one_at_a_time: Whether only one task may write at a time.
         asks_models: Whether `settings` hashes models, which must then be on this machine.
@@ -73,7 +73,7 @@ class Stage:
         return str(record.facts[fact]) if fact else record.data_version
 
     def cache_key(self, task: Task, used: dict[str, str]) -> str:
-        """Return the cache key, which is equal if the stage would compute the same.
+        """Return the cache key; equal keys mean equal results.
 
         Args:
             task: The task.

@@ -1,6 +1,7 @@
 """The context of one computation of a stage, and its result.
 
-Belongs here: what a stage's function reads and returns. Does not: recording and tracking it (`computing.py`).
+Belongs here: the argument and the result of a stage's function. Does not: recording and tracking the result
+(`computing.py`).
 """
 
 from dataclasses import dataclass, field
@@ -21,18 +22,18 @@ from getmore_assets.workers.contracts import OfStage, Result, Spec, Worker
 
 @dataclass
 class StageContext:
-    """What the function of a stage reads.
+    """The argument of a stage's function: task, inputs and earlier results.
 
     Attributes:
         stage: The name of the stage.
         task: The task.
         lake: The task's lake.
-        inputs: The records of the stages that it reads, by name.
+        inputs: The records of the stages that the stage reads, by name.
         fingerprint: The cache key.
         recipe: The cache key without the inputs' versions.
         commit: The metadata of Delta commits.
         last: The last record of the stage.
-        same_recipe: Whether `last` has today's settings and code, so that only its inputs may differ.
+        same_recipe: Whether `last` has today's settings and code, so that only the inputs may differ.
         tracking: The MLflow server or store.
         run: The MLflow run, while the stage is computed.
         drawn: The names of the figures drawn so far.
@@ -105,7 +106,7 @@ class StageContext:
 
 @dataclass
 class StageResult:
-    """What the function of a stage returns.
+    """The result of a stage's function.
 
     Attributes:
         rows: Number of rows.
@@ -113,7 +114,7 @@ class StageResult:
         table: The table that was written.
         folders: The folders or files that were written, by name.
         data_version: The version of the data; the cache key if None.
-        kept: Why the result stands, if it is not the exact result for its inputs; it is then checked at each run.
+        kept: Why an inexact result is kept; each run checks it again. None for an exact result.
         figures: The names of the figures.
     """
 

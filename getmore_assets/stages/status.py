@@ -17,7 +17,7 @@ from getmore_assets.stages.table import STAGES
 
 @dataclass(frozen=True)
 class StageStatus:
-    """What a run would do with a stage.
+    """Whether a run would compute a stage, and why.
 
     Attributes:
         record: The record that would be used; None if the stage would be computed.
@@ -73,10 +73,10 @@ def _status(
     last = records.get(stage.name)
     if last is None:
         return StageStatus(
-            None, "not made yet" if not records.was_materialized(stage.name) else "what its record names is gone"
+            None, "not materialized yet" if not records.was_materialized(stage.name) else "its recorded data are gone"
         )
     same = last.fingerprint == stage.cache_key(task, last.inputs)
-    return StageStatus(None, "what it reads has changed" if same else "its settings have changed")
+    return StageStatus(None, "its inputs have changed" if same else "its settings have changed")
 
 
 def _version(stage: Stage, name: str, task: Task, status: StageStatus, target: tuple[str, str] | None) -> str | None:

@@ -14,7 +14,7 @@ from getmore_assets.stages.stage_context import StageContext, StageResult
 def held_out_by(last: Record | None) -> str:
     """Return how splits that are not given are taken from train: as in the last record, else by groups.
 
-    A lake that was split row by row keeps its splits, as other splits would train all of its models again.
+    A lake that was split row by row keeps its splits, because new splits would retrain all of its models.
     """
     return target.TargetFacts.of(last).held_out_by if last else target.GROUPS
 
@@ -49,8 +49,8 @@ def train_is_apart_from_test(context: CheckContext) -> CheckResult:
 STAGE = Stage(
     name="target_data",
     description="The target: train, validation and test, with labels if the task has them, and the task's own general "
-    "text. Rows of train that are in validation or test, or overlap one of their rows, are removed and listed; test is "
-    "not changed.",
+    "text. Rows of train that are in validation or test, or overlap a row there, are removed and listed; test is not "
+    "changed.",
     group="inputs",
     kinds=frozenset({"deltalake", "polars"}),
     code_version="7",

@@ -1,4 +1,4 @@
-"""Finding out, without Dagster, that a run has nothing to do; only records and source versions are read, no tables.
+"""Finding out that a run has nothing to do, without Dagster, from records and source versions alone.
 
 Belongs here: this decision about a whole run. Does not: whether one stage is cached (`status.py`).
 """
@@ -52,5 +52,5 @@ def unchanged(task: Task, last: str) -> dict[str, Record] | None:
 
 
 def _is_current(lake: Lake, task: Task, record: Record) -> bool:
-    """Return whether a record is the last one of its stage, and its inputs' versions can still be read."""
+    """Return whether a record is the last record of its stage, and its inputs' versions can still be read."""
     return record == Records(lake, task.name).last(record.stage) and not missing_inputs(lake, record)

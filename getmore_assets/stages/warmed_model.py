@@ -1,4 +1,4 @@
-"""`warmed_model`: the base after its warm-up on the selected subset."""
+"""`warmed_model`: the base model after its warm-up on the selected subset."""
 
 import polars as pl
 
@@ -20,7 +20,7 @@ SEED = 0  # the scorecard's first seed, so that the scorecard uses this model fo
 def _keep(context: StageContext, last: Record) -> str | None:
     """Keep the last model if its selection overlaps the current one by at least `drift.overlap`.
 
-    It is not kept if a row that it was warmed up on is no longer eligible: the row may overlap test by now.
+    The model is not kept if a row of its warm-up is no longer eligible: the row may overlap test by now.
     """
     read = [name for name in ("base_model", "target_data") if name in context.inputs]
     if any(last.inputs.get(name) != context.inputs[name].data_version for name in read):

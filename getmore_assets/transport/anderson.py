@@ -63,6 +63,6 @@ class Anderson:
 
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray]) -> "Anderson":
-        """Restore the history from what `arrays` returned: `[steps, m]` each."""
+        """Restore the history from the result of `arrays`: `[steps, m]` each."""
         best = (*arrays["best"], float(arrays["best_error"])) if "best" in arrays else None
         return cls(list(arrays["steps"]), list(arrays["residuals"]), best)

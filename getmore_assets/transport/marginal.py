@@ -30,7 +30,7 @@ class TargetMarginal:
         return float(np.abs(col - optimal).sum())
 
     def residual(self, g: np.ndarray, col: np.ndarray, epsilon: float) -> np.ndarray:
-        """Return what the update adds to g: `[m]`; 0 where b is 0."""
+        """Return the change of g in the update: `[m]`; 0 where b is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.where(self.b > 0, epsilon * (np.log(self.b) - np.log(np.maximum(col, 1e-300))), 0.0)
         if self.relaxation is None:

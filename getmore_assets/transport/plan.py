@@ -82,7 +82,7 @@ def require_room(n: int, m: int, d: int, memory_mb: int, device: torch.device, f
 
 
 def _needed_mb(m: int, d: int, n: int, tiles: int) -> float:
-    """Return the least memory of a solve, in MiB, whose tiles take `tiles` bytes."""
+    """Return the least memory, in MiB, of a solve whose tiles take `tiles` bytes."""
     return (3 * 4 * m * d + 8 * n + _ANDERSON_VECTORS * 8 * m + tiles) / _MIB + _FIXED_MB
 
 
@@ -93,7 +93,7 @@ def _tiles(m: int, d: int, threads: int) -> int:
 def keep_mb(n: int, m: int, d: int, memory_mb: int) -> float:
     """Return the memory left under the limit for keeping the kernel from pass to pass on a CPU, in MiB.
 
-    It is the same for any number of threads up to 32, so that the results of a solve are the same, too.
+    The result is the same for any number of threads up to 32, so that a solve has the same results, too.
     """
     return max(0.0, min(4 * n * m / _MIB, memory_mb - _needed_mb(m, d, n, _tiles(m, d, _MOST_THREADS))))
 

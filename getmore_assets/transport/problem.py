@@ -191,7 +191,7 @@ def _inverse_lengths(side: str, raw: np.ndarray, start: int) -> np.ndarray:
 
 
 def _require_usable(side: str, raw: np.ndarray, start: int, long: bool) -> None:
-    """Require finite rows that are not too long (`long`: for a distance), or else not all zero (for a direction)."""
+    """Require finite rows: with `long`, short enough for a distance; else not all zero, to have a direction."""
     largest = np.abs(raw).max(axis=1)
     unusable = (
         (largest > _LONGEST, "is too long: its squared length exceeds float32")

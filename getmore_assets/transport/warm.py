@@ -28,7 +28,7 @@ def carried_over(g: np.ndarray, y: np.ndarray, new_y: np.ndarray) -> np.ndarray:
 def moved_marginal(
     marginal: np.ndarray, n: int, g: np.ndarray, epsilon: float, added: TilePass | None, removed: TilePass | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the target marginal at the same g after candidates were added and removed: exact, from passes over these.
+    """Return the exact target marginal at the same g after candidates changed, from passes over the changed candidates.
 
     With equal weights the marginal is the mean of the candidates' rows of the plan, and no row depends on another.
 

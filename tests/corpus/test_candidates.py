@@ -41,7 +41,7 @@ def test_what_the_target_is_tested_on_leaves_the_pool(sources, tmp_path):
 def test_a_budget_beyond_the_pool_is_refused(budget):
     rows = pl.DataFrame({"id": ["a", "b", "c", "d"], "n_tokens": [10, 10, 10, 10], "out": [False, False, False, True]})
     found = candidates.Candidates(rows.lazy())
-    with pytest.raises(BadInput, match="may be chosen"):
+    with pytest.raises(BadInput, match="eligible"):
         found.require_budget(budget)
     found.require_budget(Budget(rows=3))
 

@@ -28,7 +28,7 @@ def unquoted(rows):
 def test_a_tsv_without_quoting_is_refused_where_quotes_would_swallow_rows_and_read_where_that_is_said(tmp_path):
     path, wanted = tmp_path / "t.tsv", unquoted(30)
     path.write_text("text\tlabel\n" + "".join(f"{text}\tx\n" for text in wanted))
-    with pytest.raises(BadInput, match=r"t\.tsv:2: one row where quotes enclose fields, and 2 whole rows .*quoting"):
+    with pytest.raises(BadInput, match=r"t\.tsv:2: one row if quotes enclose fields, and 2 whole rows .*quoting"):
         read(path)
     assert texts(path, quoting="none", label="label") == wanted
 

@@ -122,7 +122,7 @@ def test_a_format_that_is_said_leaves_out_files_whose_names_say_another(tmp_path
 
 def test_a_version_of_what_has_none_is_refused(tmp_path):
     put(tmp_path, "a.jsonl")
-    with pytest.raises(BadInput, match="`version: 3` is given, but it is jsonl"):
+    with pytest.raises(BadInput, match="`version: 3` is given, but the source is jsonl"):
         resolve(Source(path=str(tmp_path), version=3))
 
 

@@ -94,7 +94,7 @@ def test_the_list_that_most_of_an_object_is_holds_its_rows_and_what_is_beside_it
     texts = pl.concat(readers.read(reading.source, reading=reading))["text"]
     assert texts.to_list() == [row["text"] for row in ROWS * 3]
     said = remarks(reading.counts("candidates.0"))
-    assert said == ["its rows are those of its list `chats.list`", "2 objects in `contacts.list` not read"]
+    assert said == ["its rows are in its list `chats.list`", "2 objects in `contacts.list` not read"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_conversation_over_several_lines_is_one_row(tmp_path):
 def test_an_object_over_several_lines_without_a_list_is_refused(tmp_path):
     for content in ({"text": "a", "n": 1}, {"text": "longer than its list " * 20, "tags": ROWS}):
         (tmp_path / "a.json").write_text(json.dumps(content, indent=1))
-        with pytest.raises(BadInput, match="one value of JSON over several lines"):
+        with pytest.raises(BadInput, match="one JSON value over several lines"):
             of(tmp_path / "a.json")
 
 

@@ -178,7 +178,7 @@ JSON_CELLS = {
     "label is blank": ({"kind": " "}, "`kind` is blank"),
     "label is NaN": ({"kind": float("nan")}, "`kind` is NaN or infinite"),
     "label is a list": ({"kind": ["k"]}, "`kind` is a list"),
-    "label is of another kind": ({"kind": 1}, "`kind` is a whole number, where rows before it hold text"),
+    "label is of another kind": ({"kind": 1}, "`kind` is a whole number, but earlier rows hold text"),
     "domain is an object": ({"topic": {"a": 1}}, "`topic` is an object"),
     "domain is a list": ({"topic": []}, "`topic` is a list"),
 }
@@ -355,5 +355,5 @@ def test_a_version_that_a_delta_table_has_not_is_refused(tmp_path):
 def test_what_git_lfs_leaves_of_a_file_is_no_text(tmp_path, name):
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
     (tmp_path / name).write_text(pointer)
-    with pytest.raises(BadInput, match=rf"{name}: is the pointer that Git LFS keeps .*git lfs pull"):
+    with pytest.raises(BadInput, match=rf"{name}: is a Git LFS pointer.*git lfs pull"):
         read(Source(path=str(tmp_path / name)))

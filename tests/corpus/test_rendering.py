@@ -116,7 +116,7 @@ def test_parts_that_are_no_text_are_counted_and_left_out():
         (said({"text": "x"}), "has an object in `content`"),
         (said(7), "has a number in `content`"),
         (said(["x"]), "has a part in `content` without a type"),
-        (said([{"type": "text", "text": None}]), "of type `text` in `content` that holds none"),
+        (said([{"type": "text", "text": None}]), "of type `text` in `content` without text"),
         ([{"role": "assistant", "content": "", "tool_calls": "f()"}], "has text in `tool_calls`, not a list"),
         ([{"role": "assistant", "tool_calls": [{"function": b"x"}]}], "has a call in `tool_calls` that is no JSON"),
     ],

@@ -392,4 +392,4 @@ def test_without_partitions_a_second_task_is_warned_of_and_nothing_is_asked_for(
     with dg.DagsterInstance.ephemeral() as instance:
         watched = Watched(instance, sources, tmp_path, build_definitions(tasks=tmp_path, partitions=None))
         assert watched.tick() == {}
-    assert "2 tasks where a project without partitions has one" in capfd.readouterr().err
+    assert "2 tasks, but a project without partitions has one" in capfd.readouterr().err

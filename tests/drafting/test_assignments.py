@@ -91,7 +91,7 @@ def test_a_split_of_another_set_is_left_out_by_name(lay):
     ("files", "said"),
     [
         ({"d__a_dot_jsonl": 9}, "is all there is"),
-        ({"d__test_dot_jsonl": 9, "d__big_dot_jsonl": 99}, "to test on, by its name, and there is nothing to train on"),
+        ({"d__test_dot_jsonl": 9, "d__big_dot_jsonl": 99}, "is test data by its name, and there is no training data"),
         ({"d__target_train_dot_jsonl": 9, "d__target_test_dot_jsonl": 9}, "no candidate pool"),
         (
             {"d__a_train_dot_jsonl": 9, "d__a_dev_dot_jsonl": 9, "d__a_val_dot_jsonl": 9, "d__big_dot_jsonl": 99},
@@ -114,11 +114,11 @@ def test_what_is_no_data_is_left_out_with_the_reason(lay, tmp_path):
     (tmp_path / "d" / ".hidden.jsonl").write_text("x")
     (tmp_path / "d" / "loop").symlink_to(tmp_path / "d")
     assert likeliest(["d"]).left == {
-        "d/README.md": "says something about the data",
+        "d/README.md": "a description of the data",
         "d/loop": "a link to a folder; name the folder itself",
         "d/notes.txt": "text beside tables; name it to have it read",
-        "d/one.json": "JSON, but neither one object a line nor a list of objects, alone or in an object",
-        "d/slides.pptx": "no format that is read",
+        "d/one.json": "JSON, but neither one object per line nor a list of objects, alone or in an object",
+        "d/slides.pptx": "unknown format",
     }
 
 

@@ -78,7 +78,7 @@ def test_a_label_that_a_split_lacks_or_that_is_new_there_is_none(table):
 
 def test_a_table_that_mixes_splits_is_refused(table):
     mixed = table(words=text, split=lambda i: "test" if i % 9 == 0 else "train")
-    with pytest.raises(BadInput, match="`split` says that some of its rows are to test on"):
+    with pytest.raises(BadInput, match="`split` says that some of its rows are for testing"):
         label_of(mixed, [], ["words"])
 
 

@@ -157,4 +157,4 @@ def test_a_link_to_nothing_is_left_out_and_said(tmp_path):
     (tmp_path / "dead.jsonl").symlink_to("nowhere")
     found, left = find([str(tmp_path)])
     assert [one.path for one in found] == [str(tmp_path / "a.jsonl")]
-    assert left == {str(tmp_path / "dead.jsonl"): "a link to what is not there"}
+    assert left == {str(tmp_path / "dead.jsonl"): "a broken link"}

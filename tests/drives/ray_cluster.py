@@ -121,7 +121,7 @@ def main() -> int:
         "rows encoded": vectors.len(),
         "rows encoded twice": vectors.len() - vectors.n_unique(),
         "shards given out again, encoding": log.count("was sent again"),
-        "shards built again, solve": log.count("was built on another"),
+        "shards built again, solve": log.count("was built again on another"),
         "seconds": round(time.monotonic() - began),
     }
     print(json.dumps(results, indent=1))

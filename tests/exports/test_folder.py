@@ -60,7 +60,7 @@ def test_an_export_is_replaced_by_the_next_and_listed_with_what_it_comes_from(tm
 def test_what_no_export_wrote_is_kept(tmp_path):
     (tmp_path / "rows.jsonl").write_text("mine")
     (tmp_path / "notes.txt").write_text("mine too")
-    assert "is there, and no export wrote it" in refused(tmp_path, file("one"), model("one"))
+    assert "exists, and no export wrote it" in refused(tmp_path, file("one"), model("one"))
     (tmp_path / "rows.jsonl").unlink()
     write_outputs(tmp_path, [file("one")])
     assert (tmp_path / "notes.txt").read_text() == "mine too"
@@ -86,7 +86,7 @@ def test_what_was_changed_since_is_kept(tmp_path):
     (tmp_path / "model" / "checkpoint").write_text("mine")
     assert "was changed after it was exported" in refused(tmp_path, model("three"))
     (tmp_path / LIST).write_text("- mine")
-    assert f"{LIST}: is not as" in refused(tmp_path, model("three"))
+    assert f"{LIST}: was changed after" in refused(tmp_path, model("three"))
 
 
 def test_an_export_that_is_cut_off_can_be_done_again(tmp_path, monkeypatch):

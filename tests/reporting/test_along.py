@@ -1,4 +1,4 @@
-"""What curves say: labels saved, and whether nearer is better."""
+"""What curves say: label efficiency, and whether nearer is better."""
 
 import polars as pl
 import pytest
@@ -29,7 +29,7 @@ def points(labels, means):
     [
         ([0.5, 0.6, 0.85, 0.9], "needs about 700 labels, 65% less", "with 1,000 it is {} by 0.15 ± 0.12"),
         ([0.75, 0.8, 0.85, 0.9], "needs 200 labels or fewer, at least 90% less", "with 200 it is {} by 0.05 ± 0.12"),
-        ([0.2, 0.3, 0.4, 0.6], "labels saved: none", "with 2,000 it is {} by -0.1 ± 0.12"),
+        ([0.2, 0.3, 0.4, 0.6], "label efficiency: none", "with 2,000 it is {} by -0.1 ± 0.12"),
         ([0.5, 0.6, 0.65, 0.71], "the means got-d needs about 1,833 labels, 8% less", "2,000 it is {} by 0.01 ± 0.12"),
     ],
 )
@@ -52,9 +52,9 @@ def test_labels_saved_are_read_off_the_curve(chosen, said, paired):
 def test_labels_saved_are_shown_only_where_the_warm_up_helps_with_as_many(chosen, shown):
     runs = by_labels({"got-d": chosen, "none": [0.3, 0.4, 0.5, 0.7]})
     found = along.labels_saved(runs, "micro_f1", "got-d")
-    assert ("not shown" not in found and "labels saved: none" not in found) == shown
+    assert ("not shown" not in found and "label efficiency: none" not in found) == shown
     of_one_seed = along.labels_saved(runs.filter(pl.col("seed") == 0), "micro_f1", "got-d")
-    assert "not shown" in of_one_seed or "labels saved: none" in of_one_seed
+    assert "not shown" in of_one_seed or "label efficiency: none" in of_one_seed
 
 
 def test_a_curve_is_in_order_with_its_intervals():

@@ -28,7 +28,7 @@ def test_too_few_seeds_are_the_first_thing_to_mend():
         "Measure more seeds: `getmore compare TASK.yaml --seeds 5`; 2 seeds show differences from about 1.2 on"
     ]
     one = next_steps(task(1), {"none": gain(0.15, p=math.nan, smallest=math.nan, n=1)}, [], UNKNOWN)
-    assert "one seed shows nothing of the noise" in one[0]
+    assert "one seed says nothing about the noise" in one[0]
 
 
 def test_a_difference_that_the_metric_cannot_have_is_not_named():

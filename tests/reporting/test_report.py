@@ -54,7 +54,7 @@ def parts(ran):
         "records": made,
         "evidence": evidence.read(task, made),
         "scores": last.table_ref().scan().collect(),
-        "curves": [Curve("labels", "labelled rows of the target", CURVE, "labels saved: none")],
+        "curves": [Curve("labels", "labelled rows of the target", CURVE, "label efficiency: none")],
         "gates": [Gate("dose", True, "the warm-up is as long as the fine-tuning")],
         "distances": last.facts["distances"],
         "own": {"code_version": "3", "dagster_run_id": "a-run"},
@@ -247,4 +247,4 @@ def test_a_classifiers_training_says_how_often_it_was_right_epoch_by_epoch(tmp_p
     drawings = report._Drawings(str(tmp_path))
     report._of_training(drawings, made)
     (drawn,) = drawings.figures.values()
-    assert "Right on validation, epoch by epoch: 12.5%, 25.0%; the best was kept." in drawn["caption"]
+    assert "Accuracy on validation, epoch by epoch: 12.5%, 25.0%; the best was kept." in drawn["caption"]

@@ -232,7 +232,7 @@ def test_of_rounds_it_is_said_which_picked_a_row_and_how_far_it_is_from_the_last
     missed = made.say(45)
     assert missed.stages[-1][2].endswith("of 4 rounds, none picked it")
     last, own = made.rows["score"][39], made.rows["score"][44]
-    assert missed.change[1] == f"in the last of them, it would have to be lower by {own - last:.6g}, to {last:.6g}"
+    assert missed.change[1] == f"in the last round, the score would have to be lower by {own - last:.6g}, to {last:.6g}"
 
 
 def test_of_a_race_it_is_said_who_won_and_what_is_true_of_the_winner(line, monkeypatch):
@@ -243,7 +243,7 @@ def test_of_a_race_it_is_said_who_won_and_what_is_true_of_the_winner(line, monke
     missed = made.say(41)
     assert missed.stages[-1][2].startswith("race: nearest won; rank 41")
     assert "its score does not decide that" in missed.change[0]
-    assert missed.change[-1].endswith("what is said of budgets holds while nearest wins")
+    assert missed.change[-1].endswith("statements on budgets hold while nearest wins")
 
 
 @pytest.mark.parametrize("name", ["random", "dsir"])
@@ -301,7 +301,7 @@ def test_a_row_of_train_says_whether_it_is_in_train_or_why_it_was_taken_out(leak
     assert found["near"].row["origin"].endswith("train.jsonl:2")
     assert found["near"].change[0].endswith("or set `leakage: allow`")
     assert found["same"].decision == "in test, taken out of train"
-    assert found["same"].change == ["the same text would have to leave what the target is evaluated on"]
+    assert found["same"].change == ["the same text would have to leave the target's evaluated rows"]
     for kind, text in OF_TRAIN.items():
         assert explain.explain(task, tables, NO_FACTS, left, text) == found[kind]
         assert explain.explain(task, tables, NO_FACTS, left, ids[kind][:8]) == found[kind]

@@ -76,17 +76,23 @@ def test_places_are_never_looked_up_in_a_file_that_is_not_said_to_be_theirs(seve
     said = refused(task, **{**fields, "pools": {"flan_v2": flan, "Cot": cot}})
     assert "sorted.csv:2: `file name` is 'cot', which is no name in `imported.pools`" in said
     untold = [
-        (refused(task, path=less, index="index", pool=cot), "sorted.csv: counts in several files, each from 0: cot, f"),
-        (refused(task, path=str(tmp_path / "chosen.npy")), "*.jsonl: is 2 files, where the places in"),
-        (refused(two, path=less, index="index"), "sorted.csv: counts in several files"),
-        (refused(two, path=str(tmp_path / "chosen.npy")), "chosen.npy: counts in a pool file, but several are cand"),
+        (
+            refused(task, path=less, index="index", pool=cot),
+            "sorted.csv: numbers rows of several files, each from 0: cot, f",
+        ),
+        (refused(task, path=str(tmp_path / "chosen.npy")), "*.jsonl: is 2 files, but the row numbers in"),
+        (refused(two, path=less, index="index"), "sorted.csv: numbers rows of several files"),
+        (
+            refused(two, path=str(tmp_path / "chosen.npy")),
+            "chosen.npy: numbers rows of one pool file, but several are cand",
+        ),
     ]
     # However far apart the names of two files stand.
     (tmp_path / "sorted.csv").write_text("file name, index\n" + "cot, 1\n" * 9000 + "flan_v2, 1\n")
-    untold.append((refused(task, path=less, index="index", pool=cot), "counts in several files"))
+    untold.append((refused(task, path=less, index="index", pool=cot), "numbers rows of several files"))
     for said, what in untold:
         assert what in said
-        assert "as `imported.file_name`, and each of them in `imported.pools`" in said
+        assert "as `imported.file_name`, and each file in `imported.pools`" in said
 
 
 def test_a_place_outside_one_of_several_files_is_refused(several, tmp_path):

@@ -172,7 +172,7 @@ def test_what_another_tool_chose_enters_as_it_is(ran, made, tmp_path):
     pl.DataFrame({"id": ["0" * 32]}).write_parquet(tmp_path / "rival.parquet")
     done, _ = ask(ran, tmp_path / "again", {"rival": chosen})
     assert done == REFUSED
-    assert "none of its 1 rows may be chosen" in (tmp_path / "again" / "result.json").read_text()
+    assert "none of its 1 rows is eligible" in (tmp_path / "again" / "result.json").read_text()
 
 
 def test_the_distance_is_of_the_rows_by_their_ids_and_each_must_be_a_candidate(monkeypatch):

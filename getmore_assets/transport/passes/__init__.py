@@ -36,7 +36,7 @@ class OverRelaxation:
 
 
 class TilePass(Protocol):
-    """A sweep over the candidates of a problem: all that a solver sees of them."""
+    """A sweep over the candidates of a problem; a solver reads the candidates only by sweeps."""
 
     @property
     def problem(self) -> Problem:

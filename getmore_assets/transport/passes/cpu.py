@@ -3,9 +3,9 @@
 Belongs here: threads, tile shape, the matrix product. Does not: the interface and formulas (`passes/__init__.py`).
 
 Torch's float32 product on x86 is MKL's, which uses its 256-bit kernels on processors that are not Intel's; oneDNN, in
-the same torch, picks kernels by instruction set. So where torch has oneDNN, a pass packs the targets for it once (as
-torch.compile does for a linear layer); elsewhere it uses the plain product. A barrier after every operation on a tile
-this small costs as much as the operation, so each operation runs on one thread, and tiles run in parallel.
+the same torch, picks kernels by instruction set. So if torch has oneDNN, a pass packs the targets for it once (as
+torch.compile does for a linear layer); else it uses the plain product. A barrier after every operation on a tile this
+small costs as much as the operation, so each operation runs on one thread, and tiles run in parallel.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The kernel of the first candidates, kept from pass to pass: a pass over these takes two matrix-vector products.
+"""The kernel of the first candidates, kept from pass to pass: a pass over them is two matrix-vector products.
 
 Belongs here: the kept kernel, and a sweep over it. Does not: the memory for it (`plan.py`), or the product that it is
 computed from (`cpu.py`).
@@ -8,9 +8,9 @@ weights its columns by w_j = exp(log b_j + g_j/ε):
 
     r_i = Σ_j K_ij w_j,   f_i = u_i - ε (max_j s_ij + log r_i),   col_j = w_j Σ_i (a_i / r_i) K_ij
 
-K is float32 where all candidates fit. Otherwise it is in half precision, scaled by 2¹⁵ so that entries down to 2e-9 of
-a row's largest keep 11 bits. Sums are float32 in both. Half precision changes f by 3e-5 ε (root mean square, at ε =
-0.05 of the mean cost), a tenth of the change that the remaining marginal error causes.
+K is float32 if all candidates fit. Otherwise it is in half precision, scaled by 2¹⁵ so that entries down to 2e-9 of a
+row's largest keep 11 bits. Sums are float32 in both. Half precision changes f by 3e-5 ε (root mean square, at ε = 0.05
+of the mean cost), a tenth of the change that the remaining marginal error causes.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ class KeptKernel:
     def serves(self, log_w: np.ndarray, epsilon: float) -> bool:
         """Return whether the kernel is precise enough for the weights w, given as log w: `[m]`, -inf for a weight of 0.
 
-        If half precision is not enough, the kernel is float32 from then on, of fewer candidates, until ε changes.
+        If half precision is not enough, the kernel becomes float32, for fewer candidates, until ε changes.
         """
         if epsilon != self._epsilon:
             self._epsilon = epsilon
@@ -83,7 +83,7 @@ class KeptKernel:
         return float(np.log(_SCALE)) if self.half else 0.0
 
     def lacks(self, starts: range, n: int) -> bool:
-        """Return whether a chunk that is to be kept is not computed yet, among the chunks of the first n candidates.
+        """Return whether a chunk of the first n candidates, which is to be kept, is not computed yet.
 
         Args:
             starts: The first candidate of each chunk.

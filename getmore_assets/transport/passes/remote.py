@@ -27,7 +27,7 @@ def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[
     """Yield a pass whose candidates are divided among the workers of a cluster.
 
     The candidates go through Ray's object store once, block by block. They stay in the store, or on disk if it is full,
-    until the end, because Ray restarts a lost worker on another node, where it fetches its part again.
+    until the end, because Ray restarts a lost worker on another node, where the worker fetches its part again.
 
     Args:
         problem: The problem whose candidates are swept over.
@@ -71,13 +71,13 @@ class Sweeper(Worker):
         inertia: OverRelaxation | None,
         n_total: int | None,
     ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
-        """Return potential (`[n]`, float32), marginal (`[m]`, float64), and whether this call is a repeated one."""
+        """Return potential (`[n]`, float32), marginal (`[m]`, float64), and whether this call repeats a lost one."""
         return self._over(part)(g, epsilon, n, inertia, n_total), self.again()
 
     def low_precision(
         self, part: list[Any], g: np.ndarray, epsilon: float, n: int, n_total: int | None
     ) -> tuple[np.ndarray, bool]:
-        """Return the low-precision marginal (`[m]`, float64), and whether this call is a repeated one."""
+        """Return the low-precision marginal (`[m]`, float64), and whether this call repeats a lost one."""
         return self._over(part).low_precision(g, epsilon, n, n_total), self.again()
 
     def _over(self, part: list[Any]) -> TilePass:
@@ -128,5 +128,5 @@ def _answer(reference: Any) -> Any:
 
     result, again = ray.get(reference)
     if again:
-        log.warning("solve: a worker was lost, its shard was built on another and asked again")
+        log.warning("solve: a worker was lost, its shard was built again on another worker")
     return result

@@ -60,7 +60,7 @@ class ShardedPass:
 
 
 def deal(problem: Problem, count: int) -> list[Problem]:
-    """Split a problem with equal candidate weights: blocks are dealt to the parts in turn, like cards.
+    """Split a problem with equal candidate weights: blocks go to the parts in turn (round-robin).
 
     So the first k candidates of the problem are the first candidates of each part, for any k. A block is the chunk that
     one thread of a `CpuPass` sweeps over.
