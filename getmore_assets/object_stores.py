@@ -1,7 +1,7 @@
 """Object stores (`s3://`, `gs://`, `az://`) and web servers: clients, copying a file, and messages for errors.
 
-Belongs here: code that `places.py` (sources and exports) and a lake on a store share. Does not: which files are copied.
-Credentials come from the environment (each store's own variables) and are not logged.
+Belongs here: code that `remote_files.py` (sources and exports) and a lake on a store share. Does not: which files are
+copied. Credentials come from the environment (each store's own variables) and are not logged.
 """
 
 import os

@@ -39,7 +39,7 @@ def export(
     """
     with refusals(as_json):
         chosen = load_task(task, overrides)
-        from getmore_assets import places
+        from getmore_assets import remote_files
         from getmore_assets.exports.formats import export as write
         from getmore_assets.exports.hub import repository
         from getmore_assets.exports.trainers import TRAINERS
@@ -47,11 +47,11 @@ def export(
         if name := repository(to):
             _publish(chosen, formats, to, name, every, as_json)
             return
-        remote = places.is_remote(to)
+        remote = remote_files.is_remote(to)
         if remote and (trainers := sorted(set(formats) & set(TRAINERS))):
             what = f"{trainers[0]} needs a configuration that names a local file"
             raise BadInput(f"--to {to}", what, "Give a local folder for this format")
-        with places.writable(to) as folder:
+        with remote_files.writable(to) as folder:
             written = write(chosen, formats, folder, every)
     shown = {name: f"{to.rstrip('/')}/{name}" if remote else str(path) for name, path in written.items()}
     for name, path in shown.items():

@@ -14,7 +14,7 @@ from getmore_assets.corpus import formats
 from getmore_assets.corpus.library_errors import message_of, translated
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import newest_version, unreadable_in
-from getmore_assets.places import local, naming
+from getmore_assets.remote_files import local, naming
 
 CORRECT_IT = "Correct the path; it is relative to the folder of the task file"
 _LOG = "_delta_log"

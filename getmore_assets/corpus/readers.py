@@ -21,7 +21,7 @@ from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.delta_versions import Seen, delta_data_version
 from getmore_assets.errors import BadInput
-from getmore_assets.places import local, named, naming
+from getmore_assets.remote_files import local, named, naming
 
 BATCH_ROWS = 8192
 _RESERVED = ("#row", "#size", LINE, *(payloads.PREFIX + name for name in payloads.SCHEMA))

@@ -1,4 +1,7 @@
-"""Remote files: copied to this machine by ETag, so that every reader works on a local file.
+"""Copies of remote files: a source on an object store or HTTP server is copied to this machine, if its ETag is new.
+
+Every reader then works on a local file. The copies are in `getmore-places`, in the folder `GETMORE_CACHE`,
+`XDG_CACHE_HOME` or `~/.cache`.
 
 Belongs here: `s3://`, `gs://`, `az://`, `https://` and `file://`: listing, copying, resuming, writing back, and their
 error messages. Credentials come from the environment (each store's own variables) and are not logged. Does not:

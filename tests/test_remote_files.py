@@ -7,7 +7,7 @@ import threading
 import polars as pl
 import pytest
 
-from getmore_assets import places
+from getmore_assets import remote_files
 from getmore_assets.config import Source
 from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
@@ -75,8 +75,8 @@ def test_rows_are_named_by_their_url_and_so_are_bad_ones(s3):
 
 
 def test_a_change_is_a_new_version_and_nothing_else_is(s3, monkeypatch):
-    url, copied = f"s3://{BUCKET}/data", []
-    monkeypatch.setattr(places, "copy", lambda *given, go=places.copy: copied.append(given[1]) or go(*given))
+    url, copied, copy = f"s3://{BUCKET}/data", [], remote_files.copy
+    monkeypatch.setattr(remote_files, "copy", lambda *given: copied.append(given[1]) or copy(*given))
     s3.put("data/a.jsonl", b'{"text": "a"}\n')
     s3.put("data/b.jsonl", b'{"text": "b"}\n')
     first = readers.data_version(Source(path=url))
@@ -141,7 +141,7 @@ def test_an_export_to_a_bucket_replaces_its_own_files_and_no_others(s3):
     url = f"s3://{BUCKET}/out"
 
     def export(text):
-        with places.writable(url) as folder:
+        with remote_files.writable(url) as folder:
             write_outputs(folder, [Output("rows.txt", lambda path: path.write_text(text), _ORIGIN)])
 
     export("one")
