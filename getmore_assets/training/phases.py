@@ -19,7 +19,7 @@ from getmore_assets.training import bag_of_words, classifier, evaluation, langua
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult, fit
-from getmore_assets.training.stream import Beside, stream
+from getmore_assets.training.warmup_mix import OtherTexts, mixed_blocks
 
 log = logging.getLogger(__name__)
 
@@ -128,16 +128,16 @@ def warm_up(
     most: int | None,
     work: Path,
     strategy: Strategy = "ddp",
-    beside: Beside | None = None,
+    others: OtherTexts | None = None,
     name: str = "warm-up",
 ) -> tuple[Blocks, FitResult]:
     """Pre-fine-tune a model in place on the texts, packed into at most `most` blocks.
 
-    With `beside`, the blocks are shared among the texts and those as the recipe says. `name` is for the progress.
+    With `others`, the recipe says how many blocks are of these texts. `name` is for the progress.
     """
     set_seed(seed)
-    if beside:
-        blocks = stream(texts, beside, tokenizer, recipe, most)
+    if others:
+        blocks = mixed_blocks(texts, others, tokenizer, recipe, most)
     else:
         blocks = Blocks(texts, tokenizer, recipe.max_length, most, isolated=recipe.packing == "isolated")
     if most is not None and len(blocks) < most:

@@ -103,7 +103,7 @@ def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
     model, tokenizer, _ = language_models.load(spec.base, task.base_model.objective)
     work, started, objective = spec.work / "checkpoints", time.monotonic(), task.base_model.objective
     strategy = task.launch.train.strategy
-    beside = training_texts.beside(task, spec.raw_corpus, spec.target_data)
+    others = training_texts.other_texts(task, spec.raw_corpus, spec.target_data)
     blocks, done = phases.warm_up(
         model,
         tokenizer,
@@ -114,10 +114,10 @@ def _warm_up(spec: WarmUpSpec) -> WarmUpFacts:
         None,
         work,
         strategy,
-        beside,
+        others,
     )
-    if beside and task.warmup.then_target:
-        _then_target(model, tokenizer, beside.target, task, spec.seed, spec.work)
+    if others and task.warmup.then_target:
+        _then_target(model, tokenizer, others.target, task, spec.seed, spec.work)
     seconds = time.monotonic() - started
     if is_first():
         language_models.save(model, tokenizer, spec.folder, work)
@@ -247,10 +247,10 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
     started = time.monotonic()
     model, tokenizer, _ = language_models.load(spec.base, objective)
     texts, recipe = training_texts.compared(spec, warms, tokenizer), spec.task.warmup
-    beside = training_texts.beside(spec.task, spec.raw_corpus, spec.target_data)
+    others = training_texts.other_texts(spec.task, spec.raw_corpus, spec.target_data)
     trained, strategy = work / "warm-up", spec.task.launch.train.strategy
     made, _ = phases.warm_up(
-        model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, trained, strategy, beside
+        model, tokenizer, objective, texts, recipe, one.seed, warms.blocks, trained, strategy, others
     )
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}

@@ -14,7 +14,7 @@ from getmore_assets.corpus.target import general_texts, guard_of, ids_of
 from getmore_assets.lake import TableRef
 from getmore_assets.training import phases
 from getmore_assets.training.blocks import Blocks
-from getmore_assets.training.stream import Beside
+from getmore_assets.training.warmup_mix import OtherTexts
 from getmore_assets.workers.training_contracts import CompareSpec, OnTarget, WarmsOn, WarmUpSpec
 
 
@@ -24,12 +24,12 @@ def of_train(target_data: TableRef, task: Task) -> list[str]:
     return rows["text"].to_list()
 
 
-def beside(task: Task, raw_corpus: TableRef | None, target_data: TableRef | None) -> Beside | None:
-    """Return the texts that a warm-up may read beside the selected ones; None where the recipe asks for none."""
+def other_texts(task: Task, raw_corpus: TableRef | None, target_data: TableRef | None) -> OtherTexts | None:
+    """Return the texts to mix into a warm-up beside the selected texts; None if the recipe mixes in none."""
     if not task.warmup.reads_more:
         return None
     assert raw_corpus and target_data
-    return Beside(of_train(target_data, task), lambda rows: pool_sample(task, raw_corpus, target_data, rows))
+    return OtherTexts(of_train(target_data, task), lambda rows: pool_sample(task, raw_corpus, target_data, rows))
 
 
 def pool_sample(task: Task, raw_corpus: TableRef, target_data: TableRef, rows: int) -> list[str]:

@@ -1,7 +1,7 @@
-"""What a warm-up reads: the selected rows, the target's own text and random rows of the pool, by shares of the tokens.
+"""The texts mixed into a warm-up: target train and random rows of the pool, beside the selected rows.
 
-Belongs here: the blocks of each, in one data set. Does not: packing a text into blocks (`blocks.py`), or where texts
-come from.
+Belongs here: the share of each in the blocks of one data set. Does not: packing a text into blocks (`blocks.py`), or
+where texts come from.
 """
 
 import logging
@@ -15,31 +15,32 @@ from getmore_assets.training.blocks import Blocks
 
 log = logging.getLogger(__name__)
 
-_REPEATS = 3  # of a row of the target: more would be learned by heart
-_TOKENS_OF_A_ROW = 64  # a first guess
+_REPEATS = 3  # times that a row of the target is read; more would be learned by heart
+_TOKENS_PER_ROW = 64  # a first guess
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Texts beside the selected ones.
+class OtherTexts:
+    """The texts mixed into a warm-up beside the selected texts.
 
     Attributes:
         target: Target train.
-        pool: Returns so many random texts of the pool, or all; more begin with those of fewer.
+        pool: Returns the given number of random texts of the pool, or all. A larger number begins with the same texts.
     """
 
     target: list[str]
     pool: Callable[[int], list[str]]
 
 
-def stream(texts: list[str], beside: Beside, tokenizer: Any, recipe: WarmUp, most: int | None) -> Blocks:
-    """Return the blocks of a warm-up: as many as the selected texts fill alone, shared out by the recipe.
+def mixed_blocks(texts: list[str], others: OtherTexts, tokenizer: Any, recipe: WarmUp, most: int | None) -> Blocks:
+    """Return the blocks of a warm-up: as many as the selected texts fill alone, divided by the shares of the recipe.
 
     Args:
         texts: The selected texts, in order.
-        beside: The other texts.
+        others: The other texts.
         tokenizer: A fast tokenizer.
-        recipe: Its `target_share` (of curated task-adaptive pre-training, Gururangan et al., ACL 2020) and `replay`.
+        recipe: The settings, among them `replay` and `target_share` (of curated task-adaptive pre-training, Gururangan
+            et al., ACL 2020).
         most: Limit of the number of blocks; None for all.
 
     Raises:
@@ -53,23 +54,23 @@ def stream(texts: list[str], beside: Beside, tokenizer: Any, recipe: WarmUp, mos
     of_target, of_pool = (round(share * total) for share in (recipe.target_share, recipe.replay))
     parts = []
     if of_target:
-        parts.append(_whole(packed(beside.target * _REPEATS, of_target), recipe, "warmup.target_share", "target train"))
+        parts.append(_whole(packed(others.target * _REPEATS, of_target), recipe, "warmup.target_share", "target train"))
         if len(parts[0]) < of_target:
             log.warning("target train fills %d blocks in %d rounds, not %d", len(parts[0]), _REPEATS, of_target)
     if of_pool:
-        parts.append(_whole(_of_pool(beside, packed, of_pool, recipe.max_length), recipe, "warmup.replay", "the pool"))
+        parts.append(_whole(_of_pool(others, packed, of_pool, recipe.max_length), recipe, "warmup.replay", "the pool"))
     selected = packed(texts, total - sum(len(part) for part in parts))
     log.info("%d blocks of selected text, %s", len(selected), [len(part) for part in parts])
     return Blocks.joined([selected, *parts])
 
 
-def _of_pool(beside: Beside, packed: Callable[[list[str], int], Blocks], blocks: int, length: int) -> Blocks:
-    rows = blocks * length // _TOKENS_OF_A_ROW + 1
+def _of_pool(others: OtherTexts, packed: Callable[[list[str], int], Blocks], blocks: int, length: int) -> Blocks:
+    rows = blocks * length // _TOKENS_PER_ROW + 1
     while True:
-        texts = beside.pool(rows)
-        made = packed(texts, blocks)
-        if len(made) == blocks or len(texts) < rows:
-            return made
+        texts = others.pool(rows)
+        from_pool = packed(texts, blocks)
+        if len(from_pool) == blocks or len(texts) < rows:
+            return from_pool
         rows *= 2
 
 
