@@ -78,7 +78,7 @@ def test_the_curves_are_there_with_their_words(compared):
     changed = of_half.filter(pl.col("selection_hash") != pl.col("selection_hash_of_all"))
     assert sorted(changed["selector"]) == ["domain", "rounds"]
     assert any("Spearman" in line for line in printed["verdict"])
-    assert any(line.startswith("labels saved") for line in printed["verdict"])
+    assert any(line.startswith("label efficiency") for line in printed["verdict"])
     assert {"scorecard", "costs", "map", "labels", "budgets", "quantiles"} <= set(record.figures)
     page = Path(record.folders["report"]).read_text("utf-8")
     assert all(f'aria-label="perplexity by {along}' in page for along in ("labelled", "share", "slice"))

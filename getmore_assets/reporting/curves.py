@@ -1,6 +1,7 @@
 """A scorecard's curves: the main metric by labels, by share of the budget, by slice of the pool.
 
-Belongs here: the points of each curve, and a sentence. Does not: drawing (`figures.py`).
+Belongs here: the points of each curve, and the sentence about nearness. Does not: the sentence about label efficiency
+(`label_efficiency.py`), or drawing (`figures.py`).
 """
 
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from getmore_assets.config import NONE, UNSELECTED, Task
-from getmore_assets.reporting import along, statistics
-from getmore_assets.reporting.statistics import Interval
+from getmore_assets.reporting import statistics
+from getmore_assets.reporting.label_efficiency import label_efficiency
+from getmore_assets.reporting.statistics import HIGHER_IS_BETTER, Interval, interval
 
 QUANTILE = "quantile "  # with a number from 1, nearest first: the "selector" of a run on a slice of the pool
+_LEAST_CORRELATION = 0.7  # of nearness and quality, for distances to be meaningful
 
 
 @dataclass(frozen=True)
@@ -20,15 +23,15 @@ class Curve:
 
     Attributes:
         name: labels, budgets or quantiles.
-        along: The label of the x axis.
+        x_label: The label of the x axis.
         points: The points of each selector: x, interval of the metric.
-        said: A sentence about the curve, or None.
+        sentence: A sentence about the curve, or None.
     """
 
     name: str
-    along: str
+    x_label: str
     points: dict[str, list[tuple[float, Interval]]]
-    said: str | None = None
+    sentence: str | None = None
 
 
 def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) -> list[Curve]:
@@ -49,16 +52,37 @@ def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) 
     sliced, lines = pl.col("selector").str.starts_with(QUANTILE), []
     if task.curves.quantiles:
         slices = every.filter(sliced).with_columns(slice=pl.col("selector").str.split(" ").list.last().cast(pl.Int64))
-        by_slice = along.curve(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
-        sentence = along.nearer_is_better(by_slice["slice"], metric)
-        lines.append(Curve("quantiles", "slice of the pool, nearest first", by_slice, sentence))
+        by_slice = points_by(slices.with_columns(selector=pl.lit("slice")), "slice", metric)
+        nearness = nearer_is_better(by_slice["slice"], metric)
+        lines.append(Curve("quantiles", "slice of the pool, nearest first", by_slice, nearness))
     every = every.filter(~sliced)
     if task.curves.budgets:
         of_budget = every.filter((pl.col("labels") == full["labels"][0]) & ~pl.col("selector").is_in(UNSELECTED))
-        lines.append(Curve("budgets", "share of the budget", along.curve(of_budget, "share", metric)))
+        lines.append(Curve("budgets", "share of the budget", points_by(of_budget, "share", metric)))
     if task.curves.labels:
         of_labels = every.filter((pl.col("share") == 1) & pl.col("selector").is_in([chosen, NONE]))
-        by_labels = along.curve(of_labels, "labels", metric)
-        saved = along.labels_saved(of_labels, metric, chosen) if NONE in task.unselected else None
-        lines.append(Curve("labels", "labelled rows of the target", by_labels, saved))
+        by_labels = points_by(of_labels, "labels", metric)
+        efficiency = label_efficiency(by_labels, of_labels, metric, chosen) if NONE in task.unselected else None
+        lines.append(Curve("labels", "labelled rows of the target", by_labels, efficiency))
     return lines
+
+
+def points_by(scores: pl.DataFrame, column: str, metric: str) -> dict[str, list[tuple[float, Interval]]]:
+    """Return the points of each selector, ordered: value of a column, interval of the metric."""
+    points: dict[str, list[tuple[float, Interval]]] = {}
+    for (selector, at), part in scores.sort(column).group_by("selector", column, maintain_order=True):
+        points.setdefault(str(selector), []).append((float(at), interval(part.sort("seed")[metric].to_list())))
+    return points
+
+
+def nearer_is_better(slices: list[tuple[float, Interval]], metric: str) -> str:
+    """Return a sentence on whether warming up on nearer slices of the pool is better, by Spearman's correlation."""
+    from scipy.stats import spearmanr
+
+    sign = 1 if metric in HIGHER_IS_BETTER else -1
+    numbers, means = zip(*((number, sign * value.mean) for number, value in slices), strict=True)
+    rho = float(spearmanr(numbers, means).statistic)
+    result = "nearer is better here"
+    if rho > -_LEAST_CORRELATION:
+        result = "nearer is not better here: another encoder may fit this target"
+    return f"{result}: Spearman {-rho:.2f} of nearness and {metric} over {len(slices)} slices of the pool"

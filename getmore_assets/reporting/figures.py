@@ -203,9 +203,9 @@ def _within(set_limits: Any, limits: tuple[float, float], possible: tuple[float,
     set_limits(max(limits[0], possible[0] - room), min(limits[1], possible[1] + room))
 
 
-def lines(curves: dict[str, list[tuple[float, Interval]]], along: str, metric: str, path: Path) -> Path:
+def lines(curves: dict[str, list[tuple[float, Interval]]], x_label: str, metric: str, path: Path) -> Path:
     """Draw a curve: a line with error bars for each selector."""
-    figure, axes = _canvas(f"{metric} by {along}")
+    figure, axes = _canvas(f"{metric} by {x_label}")
     for selector, points in curves.items():
         xs, values = zip(*points, strict=True)
         halves = [0.0 if np.isnan(value.half_width) else value.half_width for value in values]
@@ -214,7 +214,7 @@ def lines(curves: dict[str, list[tuple[float, Interval]]], along: str, metric: s
         widths = [below, [min(half, high - value.mean) for half, value in zip(halves, values, strict=True)]]
         means, label = [value.mean for value in values], plain.name(shown(selector), _NAME_CHARS)
         axes.errorbar(xs, means, yerr=widths, fmt="o-", ms=4, capsize=3, label=label)
-    axes.set_xlabel(along)
+    axes.set_xlabel(x_label)
     axes.grid(color=_GREY, alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
     return _save(figure, path)

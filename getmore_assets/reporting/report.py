@@ -97,7 +97,7 @@ def write(
         seeds=tables.seeds(scores),
         costs=tables.costs(scores),
         forgetting=forgetting,
-        curves=[{"name": c.name, "along": c.along, "table": tables.curve(c, metric)} for c in curves],
+        curves=[{"name": c.name, "x_label": c.x_label, "table": tables.curve(c, metric)} for c in curves],
         domains=[plain.name(domain) for domain in domains],
         groups=[
             {"title": group.title, "rows": rows.shown(group, evidence.texts, evidence.near, domains)}
@@ -136,7 +136,7 @@ def _verdict(
     kinds = [verdict.judgement(gain) for gain in gains.values()]
     lines = list(zip(kinds, verdict.sentences(scores, chosen, tells=failed(gates) is None), strict=True))
     lines += [("said", f"{gate.name}: {gate.said}") for gate in gates if gate.passed is not None]
-    lines += [("said", curve.said) for curve in curves if curve.said]
+    lines += [("said", curve.sentence) for curve in curves if curve.sentence]
     selecting, warming, tuning = statistics.costs(scores)[chosen]
     lines.append(
         ("said", f"cost: {selecting:,.0f} s to select, {warming:,.0f} s to warm up, {tuning:,.0f} s to fine-tune")
@@ -199,9 +199,9 @@ def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves:
     alt = "; ".join(f"{statistics.shown(selector)}: {sum(parts):,.0f} s" for selector, parts in seconds.items())
     drawings.add("costs", "Cost", f"{alt}.", "Mean seconds of a run of each selector.", figures.costs, seconds)
     for curve in curves:
-        caption = f"{metric} by {curve.along}: means over the seeds, with 95 % intervals. {curve.said or ''}"
-        title, alt = f"{metric} by {curve.along}", curve.said or "The numbers are in the table below it."
-        drawings.add(curve.name, title, alt, caption, figures.lines, curve.points, curve.along, metric)
+        caption = f"{metric} by {curve.x_label}: means over the seeds, with 95 % intervals. {curve.sentence or ''}"
+        title, alt = f"{metric} by {curve.x_label}", curve.sentence or "The numbers are in the table below it."
+        drawings.add(curve.name, title, alt, caption, figures.lines, curve.points, curve.x_label, metric)
 
 
 def _of_selection(drawings: _Drawings, records: dict[str, Record], evidence: Evidence) -> None:

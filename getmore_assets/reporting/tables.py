@@ -180,7 +180,7 @@ def forgetting(scores: pl.DataFrame) -> Table | None:
 def curve(data: Curve, metric: str) -> Table:
     """Return the points of a curve."""
     rows = [[shown(s), f"{at:g}", str(value)] for s, points in data.points.items() for at, value in points]
-    return Table(f"{metric} by {data.along}", "", [Column("selector"), *_numbers(data.along, metric)], rows)
+    return Table(f"{metric} by {data.x_label}", "", [Column("selector"), *_numbers(data.x_label, metric)], rows)
 
 
 def mix(shares: list[Share], of: str) -> Table:

@@ -61,7 +61,7 @@ def _compare(context: StageContext) -> StageResult:
     facts = ScorecardFacts(
         verdict=[
             *verdict.sentences(scores, chosen, tells=cannot_tell is None),
-            *(curve.said for curve in lines if curve.said),
+            *(curve.sentence for curve in lines if curve.sentence),
         ],
         next=next_steps(context.task, gains, results, verdict.headline(gains, chosen, cannot_tell)[0]),
         gates=[GateFacts(**vars(gate)) for gate in results],
@@ -89,7 +89,7 @@ def _curves(context: StageContext, scores: pl.DataFrame, rows: list[Scored]) -> 
     context.lake.replace(CURVES, frame, {"target": context.task.name}, context.commit)
     lines = curves.curves(context.task, scores, frame, TargetFacts.of(context.inputs["target_data"]).rows["train"])
     for line in lines:
-        figures.lines(line.points, line.along, statistics.main_metric(scores), context.figure(line.name))
+        figures.lines(line.points, line.x_label, statistics.main_metric(scores), context.figure(line.name))
     return lines
 
 

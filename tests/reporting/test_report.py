@@ -195,7 +195,7 @@ def attacked(parts, tmp_path_factory):
             "records": parts["records"]
             | {"domain_triage": replace(triage, facts={**triage.facts, "domains": domains})},
             "scores": parts["scores"].with_columns(chosen),
-            "curves": [replace(parts["curves"][0], points={called: CURVE["got-d"]}, said=HOSTILE[0])],
+            "curves": [replace(parts["curves"][0], points={called: CURVE["got-d"]}, sentence=HOSTILE[0])],
         },
     )
     return path
