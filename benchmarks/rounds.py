@@ -20,7 +20,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.selection import neighbours, rounds
 from getmore_assets.selection.context import SelectionContext, Tables
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 BUDGETS = (500, 1000, 2000, 5000, 10_000)
 

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from getmore_assets.cli import COMMANDS, main
 from getmore_assets.config import BASE, Section, Task
-from getmore_assets.task_files import section_in
+from getmore_assets.task_parsing import section_in
 
 HERE = Path(__file__).parent
 
@@ -119,7 +119,7 @@ _PYTHON = {
         *("select", "compare", "explain", "embed", "solve"),
         *("Selection", "Comparison", "build_definitions", "GetmoreLine"),
     ],
-    "getmore_assets.task_files": ["load_task", "changed"],
+    "getmore_assets.task_parsing": ["load_task", "changed"],
     "getmore_assets.records": ["Records", "Record"],
     "getmore_assets.lake": ["Lake", "TableRef"],
     "getmore_assets.exports.formats": ["export"],

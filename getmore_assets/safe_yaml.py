@@ -1,6 +1,6 @@
 """Reading YAML safely: only plain objects, with limits on size and depth against files that exhaust memory.
 
-Belongs here: the limits, and reading within them. Does not: the meaning of a file (`task_files.py`).
+Belongs here: the limits, and reading within them. Does not: the meaning of a file (`task_parsing.py`).
 """
 
 import os

@@ -1,7 +1,7 @@
 """The folder of task files: its targets, and the errors in files that cannot be loaded.
 
 Belongs here: an index from names to files. It is cached in this process by the state (time, size, inode) of each file,
-so that a file is read again only when it changes. Does not: reading one task file (`task_files.py`).
+so that a file is read again only when it changes. Does not: reading one task file (`task_parsing.py`).
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from getmore_assets import safe_yaml
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 SUFFIXES = (".yaml", ".yml")
 _State = tuple[int, int, int, int]

@@ -16,7 +16,7 @@ import yaml
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore
 
 PICTURE = {"bytes": b"\x89PNG\r\n\x1a\n\x00\xff", "path": None}

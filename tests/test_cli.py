@@ -265,7 +265,7 @@ CASES = {name.removeprefix("case_"): function for name, function in globals().it
 def test_bad_input_is_refused_before_work_starts(name, sources, tmp_path):
     from getmore_assets import preflight
     from getmore_assets.errors import BadInput
-    from getmore_assets.task_files import load_task
+    from getmore_assets.task_parsing import load_task
 
     fields = task_fields(sources, tmp_path / "lake")
     said = CASES[name](fields, tmp_path, sources)

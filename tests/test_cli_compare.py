@@ -6,7 +6,7 @@ import pytest
 
 from getmore_assets.cli.compare import _overrides
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore, task_fields, write_task
 
 

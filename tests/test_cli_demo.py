@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore
 
 DEMO = Path(__file__).parents[1] / "tasks" / "demo.yaml"

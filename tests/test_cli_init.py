@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore
 
 

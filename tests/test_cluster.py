@@ -11,7 +11,7 @@ from getmore_assets import preflight
 from getmore_assets.config import Elsewhere, Task
 from getmore_assets.encoders import make_encoder, remote
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.transport.passes.cpu import CpuPass
 from getmore_assets.transport.passes.remote import remote_pass
 from getmore_assets.transport.problem import build_problem

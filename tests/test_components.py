@@ -15,7 +15,7 @@ import getmore_assets
 from getmore_assets import GetmoreLine
 from getmore_assets.errors import BadInput
 from getmore_assets.records import STAGE_NAMES
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.tracking_place import Tracking
 from tests.conftest import task_fields
 

@@ -101,7 +101,7 @@ def test_servers_listen_on_this_machine_only():
 @pytest.mark.parametrize("name", ["../up", "a/b", "/etc/x", "..", ".hidden", "a b", "a\n", "a'b", "-x", "ä", "a" * 81])
 def test_a_name_that_becomes_a_folder_can_lead_nowhere(name, tmp_path):
     from getmore_assets.errors import BadInput
-    from getmore_assets.task_files import load_task
+    from getmore_assets.task_parsing import load_task
 
     path = tmp_path / "task.yaml"
     fields = {"name": name, "candidates": ["p.jsonl"], "target": {"train": "a.jsonl"}}

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from docs import generate
 from getmore_assets.cli import main
 from getmore_assets.config import Task
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import write_task
 from tests.defs.damage import Copy
 

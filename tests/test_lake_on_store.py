@@ -13,7 +13,7 @@ from getmore_assets.preflight import require_writable
 from getmore_assets.records import Record, Records
 from getmore_assets.relative_paths import absolute, relative
 from getmore_assets.stages.unchanged import unchanged
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.tracking_place import OF_A_MIRROR, Tracking, lost
 from tests import in_process
 from tests.conftest import write_task

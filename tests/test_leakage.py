@@ -10,7 +10,7 @@ from getmore_assets.corpus.passages import clean
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reporting.dropped import dropped
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.workers import training_texts
 from tests.conftest import getmore, task_fields, write_task
 

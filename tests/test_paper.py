@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification, DistilBertCo
 
 from getmore_assets.config import Small
 from getmore_assets.lake import Lake
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.training import language_models
 from tests.conftest import getmore
 

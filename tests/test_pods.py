@@ -17,7 +17,7 @@ from getmore_assets.config import Pod, Task
 from getmore_assets.errors import BadInput
 from getmore_assets.launch import WorkerFailedError
 from getmore_assets.pods import PodRequest, api, following
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.workers.contracts import SOLVE, TRIAGE, SolveSpec
 from getmore_assets.workers.training_contracts import WARM_UP, WarmUpSpec
 from tests.conftest import SECRET, task_fields, write_task

@@ -7,7 +7,7 @@ import yaml
 
 from getmore_assets import safe_yaml
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.tasks_folder import read_folder
 
 MINIMAL = "name: t\ncandidates: [p.jsonl]\ntarget: {train: a.jsonl}\n"

@@ -8,7 +8,7 @@ import yaml
 
 from getmore_assets.corpus import pool, readers, target
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 FIELDS = {
     "name": "mine",

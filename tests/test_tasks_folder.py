@@ -10,7 +10,7 @@ import pytest
 
 from getmore_assets import safe_yaml
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from getmore_assets.tasks_folder import find_task_file, read_folder
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from getmore_assets.json_models import JsonObject
-from getmore_assets.task_files import task_of
+from getmore_assets.task_parsing import task_of
 
 if TYPE_CHECKING:
     from getmore_assets.transport.solver import Solution

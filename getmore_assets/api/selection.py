@@ -19,7 +19,7 @@ from getmore_assets.facts import SelectionFacts
 from getmore_assets.records import Record
 from getmore_assets.selection.explain import Explanation, of_task
 from getmore_assets.stages.running import run
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 if TYPE_CHECKING:
     import datasets

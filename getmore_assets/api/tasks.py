@@ -13,7 +13,7 @@ from getmore_assets.corpus.tabular import as_frame
 from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake, unfinished
 from getmore_assets.preflight import require_writable
-from getmore_assets.task_files import task_of
+from getmore_assets.task_parsing import task_of
 
 #: A path, the fields of a source as a task file has them, or rows: a frame of polars or pandas, a PyArrow table, a
 #: `datasets.Dataset`, a list of texts or of dicts.

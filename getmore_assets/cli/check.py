@@ -20,7 +20,7 @@ from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import JsonObject
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 _COLOURS = {"passed": "green", "failed": "bold red", "error": "bold red", "warning": "yellow", "skipped": "dim"}
 _LONGEST = 160  # characters of a value

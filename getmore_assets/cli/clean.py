@@ -12,7 +12,7 @@ import click
 from getmore_assets.cli.execution import json_option, log_to_terminal
 from getmore_assets.cli.exits import refusals
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 _MOST_LISTED = 20
 

@@ -15,7 +15,7 @@ from getmore_assets.cli.terminal import OUT, harmless, print_table
 from getmore_assets.config import UNSELECTED, Task
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import JsonObject
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 if TYPE_CHECKING:
     from getmore_assets.records import Record

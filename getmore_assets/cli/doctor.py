@@ -19,7 +19,7 @@ from getmore_assets.cli.execution import json_option, log_to_terminal, open_inst
 from getmore_assets.cli.exits import FAILED, refusals
 from getmore_assets.cli.terminal import ERR, OUT, cell
 from getmore_assets.config import Task
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 if TYPE_CHECKING:
     from getmore_assets.doctor import Finding

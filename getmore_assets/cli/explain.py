@@ -12,7 +12,7 @@ import click
 from getmore_assets.cli.execution import json_option
 from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import OUT, harmless, print_table
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 if TYPE_CHECKING:
     from getmore_assets.selection.explain import Explanation

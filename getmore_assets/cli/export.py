@@ -13,7 +13,7 @@ from getmore_assets.cli.exits import refusals
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
 from getmore_assets.exports import FORMATS, MODELS
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 
 @click.command()

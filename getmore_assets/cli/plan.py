@@ -13,7 +13,7 @@ from getmore_assets.cli import live
 from getmore_assets.cli.execution import log_to_terminal, task_command
 from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import OUT, cell, print_table
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 if TYPE_CHECKING:
     from getmore_assets.stages.run_plan import Plan

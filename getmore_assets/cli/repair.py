@@ -13,7 +13,7 @@ from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.live import verbosity_options
 from getmore_assets.cli.run import run_pipeline
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 _MODELS = ("warmed_model", "finetuned_model", "scorecard")
 

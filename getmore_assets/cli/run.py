@@ -14,7 +14,7 @@ from getmore_assets.cli.live import QUIET, STATUS, VERBOSE, shown, verbosity
 from getmore_assets.cli.terminal import ERR, harmless, print_table
 from getmore_assets.config import Task
 from getmore_assets.json_models import JsonObject
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 _LAST = {"run": "scorecard", "select": "selected_subset"}  # the last stage of a job
 _BAR = 20  # characters of a bar for the whole run

@@ -10,7 +10,7 @@ import click
 from getmore_assets.cli.execution import log_to_terminal, task_command
 from getmore_assets.cli.exits import refusals
 from getmore_assets.cli.terminal import ERR, OUT, print_table
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """The schema of a task file: pool, target, encoder, models, selection, training.
 
-Belongs here: fields with their defaults and limits. Does not: reading a task file (`task_files.py`), or opening the
+Belongs here: fields with their defaults and limits. Does not: reading a task file (`task_parsing.py`), or opening the
 files that it names (`preflight.py`).
 """
 

@@ -14,7 +14,7 @@ PYTHON_DOCS = "python-docs"
 HUB_PREFIX = "hf://"
 #: Prefix of the path of an asset until its materialization is looked up.
 ASSET_PREFIX = "asset:"
-#: The field with the folder that a path is relative to. `task_files` sets it; a task file must not.
+#: The field with the folder that a path is relative to. `task_paths` sets it; a task file must not.
 BASE = "base"
 #: A column in a template of columns.
 TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")

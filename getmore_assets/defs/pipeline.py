@@ -14,7 +14,7 @@ import dagster as dg
 from getmore_assets.config import Task
 from getmore_assets.defs import runs
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import changed, load_task
+from getmore_assets.task_parsing import changed, load_task
 from getmore_assets.tasks_folder import find_task_file, read_folder, tasks_folder
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking
 

@@ -21,7 +21,7 @@ from getmore_assets.defs.sensors import sensors as sensors_of
 from getmore_assets.defs.upstream import assets_of
 from getmore_assets.errors import BadInput
 from getmore_assets.stages.table import CHECKS, STAGES
-from getmore_assets.task_files import task_of
+from getmore_assets.task_parsing import task_of
 from getmore_assets.tracking_place import Tracking
 
 #: The keys of `upstream`, each with the stage that reads the assets.

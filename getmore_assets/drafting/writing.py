@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from getmore_assets.config import BASE, Section, Task
 from getmore_assets.drafting.draft import Draft
 from getmore_assets.json_models import JsonObject
-from getmore_assets.task_files import section_in
+from getmore_assets.task_parsing import section_in
 
 _WIDE = 120
 _COMMENTS_AT = 40

@@ -12,7 +12,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.launch import run_here
 from getmore_assets.nodes import Call, Nodes
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 log = logging.getLogger(__name__)
 _EVERY_S = 0.5

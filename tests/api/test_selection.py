@@ -11,7 +11,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.stages import running
 from getmore_assets.stages.checks import CheckResult
 from getmore_assets.stages.running import CheckFailedError, needed
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore, task_fields, write_task
 
 SETTINGS = {"encoder": {"model": "lexical", "dimensions": 32}, "corpus": {"held_out": 0.05}}

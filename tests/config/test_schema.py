@@ -8,7 +8,7 @@ import yaml
 
 from getmore_assets.config import Task
 from getmore_assets.config.schema import language_server_line, task_schema
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore, task_fields, write_task
 
 jsonschema = pytest.importorskip("jsonschema")

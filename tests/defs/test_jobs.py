@@ -7,7 +7,7 @@ from dagster._utils.tags import TagConcurrencyLimitsCounter
 from getmore_assets.definitions import defs
 from getmore_assets.defs.runs import PARTITION
 from getmore_assets.reselection import approval
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import task_fields, write_task
 from tests.defs.damage import Copy
 

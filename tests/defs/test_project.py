@@ -10,7 +10,7 @@ from getmore_assets import build_definitions, damage
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import STAGE_NAMES, Records
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import task_fields, write_task
 
 SELECTED = STAGE_NAMES[: STAGE_NAMES.index("selected_subset") + 1]

@@ -12,7 +12,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import STAGE_NAMES, Records
 from getmore_assets.reselection import approval
 from getmore_assets.reselection.sensor_state import SensorCursor
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import task_fields, write_task
 
 SENSORS = {sensor.name: sensor for sensor in defs.sensors}

@@ -12,7 +12,7 @@ from getmore_assets.defs.upstream import assets_of, resolve_sources
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore, task_fields, write_task
 
 

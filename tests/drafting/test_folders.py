@@ -3,7 +3,7 @@
 import pytest
 
 from getmore_assets import preflight
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore
 from tests.drafting import folders
 

@@ -11,7 +11,7 @@ from getmore_assets.drafting.draft import Draft
 from getmore_assets.drafting.proposal import propose
 from getmore_assets.drafting.writing import write
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 
 @pytest.fixture

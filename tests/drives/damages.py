@@ -20,7 +20,7 @@ from pathlib import Path
 import getmore_assets
 from getmore_assets.encoders import encoder_fingerprint, store
 from getmore_assets.records import STAGE_NAMES
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.drives.command import REPO, Command
 from tests.drives.drive import REPAIR_COMMAND, Drive, Stopped, repair
 from tests.drives.judge import UP_TO_SUBSET, Result, contents, duplicates, leftovers, unreadable, vectors_of_task

@@ -18,7 +18,7 @@ from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.lake import TableRef
 from getmore_assets.records import STAGE_NAMES, Records
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.drives.command import Place
 
 _SLIGHT = 1e-3  # relative difference of a perplexity that is noted, and is no failure

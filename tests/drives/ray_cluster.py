@@ -23,7 +23,7 @@ import psutil
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from getmore_assets.errors import BadInput
 from getmore_assets.exports import FORMATS
 from getmore_assets.exports.formats import export
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import task_fields, write_task
 from tests.defs.damage import Copy
 

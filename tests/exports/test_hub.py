@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from getmore_assets.exports.formats import export
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import SECRET, getmore, in_process
 from tests.exports.hub_server import TOKEN, hub_server
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from getmore_assets.reporting import curves, statistics
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import task_fields, write_task
 
 

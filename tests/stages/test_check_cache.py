@@ -4,7 +4,7 @@ import pytest
 
 from getmore_assets.stages import check_cache
 from getmore_assets.stages.checks import CheckResult
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.defs.damage import Copy
 
 

@@ -9,7 +9,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.stages.computing import compute
 from getmore_assets.stages.stage_context import StageContext, StageResult
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import task_fields, write_task
 
 

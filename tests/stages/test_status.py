@@ -4,7 +4,7 @@ import pytest
 
 from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.status import absent, stage_statuses
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import task_fields, write_task
 from tests.defs.damage import Copy
 

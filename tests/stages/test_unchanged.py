@@ -12,7 +12,7 @@ from getmore_assets import liveness
 from getmore_assets.lake import Lake
 from getmore_assets.records import STAGE_NAMES
 from getmore_assets.stages.unchanged import unchanged
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore
 from tests.defs.test_sensors import leave_signs
 

@@ -4,7 +4,7 @@ import pytest
 
 from getmore_assets.config import Task
 from getmore_assets.errors import BadInput
-from getmore_assets.task_files import load_task
+from getmore_assets.task_parsing import load_task
 
 MINIMAL = "name: t\ncandidates: [pool.jsonl]\ntarget: {train: a.jsonl}\n"
 

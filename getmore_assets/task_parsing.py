@@ -1,4 +1,4 @@
-"""Reading one task file: YAML, overrides, errors that name the field.
+"""Parsing one task file: YAML, overrides, and refusals of unknown keys and wrong values, which name the field.
 
 Belongs here: turning a file or fields into a `Task`. Does not: the schema (`config/`), the folder of task files
 (`tasks_folder.py`), or the files that a task names (`preflight.py`).
