@@ -117,7 +117,7 @@ def _help(text: str) -> str:
 _PYTHON = {
     "getmore_assets": [
         *("select", "compare", "explain", "embed", "solve"),
-        *("Selection", "Comparison", "build_definitions", "GetmoreLine"),
+        *("Selection", "Comparison", "build_definitions", "GetmoreComponent"),
     ],
     "getmore_assets.task_parsing": ["load_task", "changed"],
     "getmore_assets.records": ["Records", "Record"],

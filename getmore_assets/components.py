@@ -1,4 +1,4 @@
-"""The pipeline as a component of a Dagster project: `type: getmore_assets.GetmoreLine` in a `defs.yaml`.
+"""The pipeline as a component of a Dagster project: `type: getmore_assets.GetmoreComponent` in a `defs.yaml`.
 
 Belongs here: the component's attributes, and the files that `dg scaffold defs` writes. Does not: the definitions
 (`defs/project.py`).
@@ -58,7 +58,7 @@ class Scaffolder(dg.Scaffolder):
     def scaffold(self, request: dg.ScaffoldRequest) -> None:
         """Write the files."""
         if request.scaffold_format != "yaml":
-            raise ValueError("GetmoreLine is scaffolded as YAML; in Python, call getmore_assets.build_definitions")
+            raise ValueError("GetmoreComponent is scaffolded as YAML; in Python, call getmore_assets.build_definitions")
         folder = request.target_path
         name = "".join(letter if letter.isalnum() else "_" for letter in folder.name)
         (folder / "defs.yaml").write_text(_DEFS.format(type=request.type_name, name=name), "utf-8")
@@ -75,7 +75,7 @@ class Upstream(dg.Model, dg.Resolvable):
 
 
 @dg.scaffold_with(Scaffolder)
-class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
+class GetmoreComponent(dg.Component, dg.Model, dg.Resolvable):
     """Select the rows of a corpus to warm a model up on, and measure whether the warm-up was worth it.
 
     Eleven assets: the candidate pool and the target, leakage, domains, embeddings, the transport between pool and
@@ -115,3 +115,6 @@ class GetmoreLine(dg.Component, dg.Model, dg.Resolvable):
             sensors=self.sensors,
             automation_condition=dg.AutomationCondition.eager() if self.automation else None,
         )
+
+
+GetmoreLine = GetmoreComponent  # the name in a `defs.yaml` of an earlier version

@@ -12,7 +12,7 @@ from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing import create_defs_folder_sandbox
 
 import getmore_assets
-from getmore_assets import GetmoreLine
+from getmore_assets import GetmoreComponent
 from getmore_assets.errors import BadInput
 from getmore_assets.records import STAGE_NAMES
 from getmore_assets.task_parsing import load_task
@@ -32,20 +32,20 @@ def sandbox():
         yield sandbox
 
 
-def written(sandbox, sources, **attributes):
+def written(sandbox, sources, named="GetmoreComponent", **attributes):
     """The component with one task in `defs.yaml`, in a folder of its own."""
     return sandbox.scaffold_component(
-        component_cls=GetmoreLine,
+        component_cls=GetmoreComponent,
         defs_path="warm",
         defs_yaml_contents={
-            "type": "getmore_assets.GetmoreLine",
+            "type": f"getmore_assets.{named}",
             "attributes": {"targets": [task_fields(sources, sandbox.project_root / "lake")], **attributes},
         },
     )
 
 
 def test_what_is_scaffolded_loads_and_its_first_task_is_one(sandbox):
-    place = sandbox.scaffold_component(component_cls=GetmoreLine, defs_path="warm")
+    place = sandbox.scaffold_component(component_cls=GetmoreComponent, defs_path="warm")
     with sandbox.load_component_and_build_defs(defs_path=place) as (component, defs):
         assert component.key_prefix == ["warm"]
         assert {key.path[0] for key in defs.resolve_asset_graph().get_all_asset_keys()} == {"warm"}
@@ -71,6 +71,11 @@ def test_attributes_say_what_arguments_of_build_definitions_say(sandbox, sources
         assert not defs.get_repository_def().sensor_defs or {s.name for s in defs.get_repository_def().sensor_defs} <= {
             "default_automation_condition_sensor"
         }
+
+
+def test_the_name_of_an_earlier_version_loads_the_same_component(sandbox, sources):
+    with sandbox.load_component_and_build_defs(defs_path=written(sandbox, sources, "GetmoreLine")) as (component, _):
+        assert type(component) is GetmoreComponent
 
 
 def test_one_task_without_partitions_runs(sandbox, sources):
@@ -118,7 +123,10 @@ def test_the_command_line_of_components_knows_it(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert "getmore_assets.GetmoreLine" in dg_says("list", "components")
-    dg_says("scaffold", "defs", "getmore_assets.GetmoreLine", "warm")
+    assert "getmore_assets.GetmoreComponent" in dg_says("list", "components")
+    dg_says("scaffold", "defs", "getmore_assets.GetmoreComponent", "warm")
     dg_says("check", "defs")
     assert "warm/selected_subset" in dg_says("list", "defs")
+    written = project / "defs" / "warm" / "defs.yaml"
+    written.write_text(written.read_text().replace("getmore_assets.GetmoreComponent", "getmore_assets.GetmoreLine"))
+    dg_says("check", "yaml")  # the name of an earlier version

@@ -1,4 +1,4 @@
-"""The definitions in `defs/`: the pipeline, as written by `dg scaffold defs getmore_assets.GetmoreLine warm`."""
+"""The definitions in `defs/`: the pipeline, as written by `dg scaffold defs getmore_assets.GetmoreComponent warm`."""
 
 from pathlib import Path
 
