@@ -50,8 +50,8 @@ def changes(pool: pl.DataFrame, target: list[str], seed: int) -> Iterator[Change
     texts, cut, half = rows["text"].to_list(), rows.height * 4 // 5, rows.height // 2
     now, later = target[: len(target) // 2], target[len(target) // 2 :]
     yield Change("appended: a fifth, of the same kinds", texts[:cut], texts, now, now)
-    bound = rows.height - int(refit.MOST_NEW * rows.height)
-    yield Change(f"appended: {refit.MOST_NEW:.0%}, of the same kinds", texts[:bound], texts, now, now)
+    bound = rows.height - int(refit.MOST_NEW_SHARE * rows.height)
+    yield Change(f"appended: {refit.MOST_NEW_SHARE:.0%}, of the same kinds", texts[:bound], texts, now, now)
     yield Change("appended: half, of the same kinds", texts[:half], texts, now, now)
     for domain in ("biomedical", "computer science", "reviews"):
         mine = rows.filter(pl.col("domain") == domain)["text"].to_list()[: rows.height // 5]

@@ -13,7 +13,7 @@ import yaml
 
 LARGEST = 256 * 2**10  # bytes
 _DEEPEST = 32  # levels
-_MOST = 20_000  # values; the values of an alias count each time
+_MOST_VALUES = 20_000  # values; the values of an alias count each time
 _LONGEST_NUMBER = 64  # characters; a number of 100,000 characters with colons takes minutes
 
 
@@ -38,7 +38,7 @@ class _Bounded(yaml.SafeLoader):
             self._values[id(node)] = 1 + sum(self._values[id(part)] for part in _parts(node))
             plain = isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str"
             self._require(not plain or len(node.value) <= _LONGEST_NUMBER, event, "has a number that is too long")
-        self._require(self._values[id(node)] <= _MOST, event, f"has more than {_MOST:,} values")
+        self._require(self._values[id(node)] <= _MOST_VALUES, event, f"has more than {_MOST_VALUES:,} values")
         return node
 
     def compose_mapping_node(self, anchor: Any) -> Any:

@@ -14,7 +14,7 @@ from getmore_assets.cli.exits import refusals
 from getmore_assets.errors import BadInput
 from getmore_assets.task_parsing import load_task
 
-_MOST_LISTED = 20
+_MOST_LISTED_FILES = 20
 
 
 @click.command()
@@ -47,10 +47,10 @@ def clean(task: str, older_than: int, delete: bool, as_json: bool) -> None:
             raise BadInput(f"lake {lake.root}", "there is no such lake", f"Run the task first: getmore run {task}")
         found = clean_lake(lake, datetime.now(UTC) - timedelta(days=older_than), delete)
         fewer = compact(lake) if delete else {}
-    for waste in found[:_MOST_LISTED]:
+    for waste in found[:_MOST_LISTED_FILES]:
         click.echo(f"{waste.kind:<8} {waste.size / 2**20:>10,.1f} MiB  {waste.path}", err=True)
-    if len(found) > _MOST_LISTED:
-        click.echo(f"... and {len(found) - _MOST_LISTED} more", err=True)
+    if len(found) > _MOST_LISTED_FILES:
+        click.echo(f"... and {len(found) - _MOST_LISTED_FILES} more", err=True)
     for name, count in fewer.items():
         click.echo(f"{name}: {count} files fewer", err=True)
     freed = sum(waste.size for waste in found if waste.kind != "rows")

@@ -64,7 +64,7 @@ def run_pipeline(job: str, task: Task, path: str, overrides: tuple[str, ...], as
                     {"name": name, "seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb, "status": CACHED}
                     for name, record in records.items()
                 ]
-        by_model = job == "select" and task.selection.asks_a_model
+        by_model = job == "select" and task.selection.needs_base_model
         events = execute("select_by_model" if by_model else job, path, overrides, task)
     end_on_failure(events, as_json)
     return [_stage(event) for event in events if event.is_step_materialization]

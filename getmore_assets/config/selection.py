@@ -194,10 +194,10 @@ class Selector(Section):
         return [*own, *(chosen for one in self.entrants for chosen in one.imports)]
 
     @property
-    def asks_a_model(self) -> bool:
+    def needs_base_model(self) -> bool:
         """Whether the selector needs the base model."""
-        asks = self.kind is not None and self.kind.asks_a_model(self)
-        return asks or any(one.asks_a_model for one in self.entrants)
+        own = self.kind is not None and self.kind.needs_base_model(self)
+        return own or any(one.needs_base_model for one in self.entrants)
 
 
 #: The fields that apply to some selectors only.

@@ -19,7 +19,7 @@ from getmore_assets.errors import BadInput
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _EXCEL_DELIMITER = re.compile(r'"?sep=([,;\t|])"?\s*')  # a first line that Excel writes
-_MOST_LINES = 0.9  # share of lines that are rows; some may be ragged
+_LEAST_ROW_SHARE = 0.9  # of lines that are rows; some may be ragged
 _LONGEST_HEADER = 20  # lines
 _SET_QUOTING = "Set `quoting: none` on this source if quotes are part of the text, else `quoting: standard`"
 
@@ -165,7 +165,7 @@ class _Records:
         """
         if self.quoting is not None or not any('"' in line.text for line in record):
             return
-        if all(self._is_row(line, fields) for line in record) and self._share_of_rows(fields) >= _MOST_LINES:
+        if all(self._is_row(line, fields) for line in record) and self._share_of_rows(fields) >= _LEAST_ROW_SHARE:
             quoted = "one row" if len(record) > 1 else "a row with too few fields"
             what = f"{quoted} if quotes enclose fields, and {len(record)} whole rows if quotes are part of the text"
             raise BadInput(f"{self.path}:{record[0].number}", what, _SET_QUOTING)

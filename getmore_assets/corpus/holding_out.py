@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from getmore_assets.corpus.identity import draw
+from getmore_assets.corpus.identity import sampling_number
 from getmore_assets.corpus.leakage import Guard
 
 SHARE = 0.1  # of train, for each split
@@ -31,7 +31,7 @@ def by_rows(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
         train: id and label of each row.
         splits: validation, test, or both.
     """
-    samples = pl.Series([draw(i, "split") for i in train["id"]], dtype=pl.Float64)
+    samples = pl.Series([sampling_number(i, "split") for i in train["id"]], dtype=pl.Float64)
     stays = train["label"].is_first_distinct() & train["label"].is_not_null()  # train keeps one row of every label
     low = {"validation": 0.0, "test": SHARE}
     return {split: samples.is_between(low[split], low[split] + SHARE, closed="left") & ~stays for split in splits}
@@ -89,7 +89,7 @@ def _overlaps(train: pl.DataFrame) -> tuple[Any, list[list[int]]]:
     rows, of = (np.concatenate([pairs[a], pairs[b]]) for a, b in (("row", "of"), ("of", "row")))
     graph = csr_array((np.ones(len(rows), np.bool_), (rows, of)), (train.height, train.height))
     _, component = connected_components(graph, directed=False)
-    samples = [draw(id_, "split") for id_ in train["id"]]
+    samples = [sampling_number(id_, "split") for id_ in train["id"]]
     groups: dict[int, list[int]] = {}
     for row in sorted(range(train.height), key=lambda row: (samples[row], row)):
         groups.setdefault(int(component[row]), []).append(row)

@@ -63,12 +63,12 @@ def _hash_of_state(path: Path, _size: int, _changed_ns: int, _inode: int) -> str
     return file_hash(path)
 
 
-def draw(id_: str, salt: str) -> float:
+def sampling_number(id_: str, salt: str) -> float:
     """Return a number in [0, 1) that depends on id and salt only, for sampling that any worker can repeat."""
     digest = hashlib.blake2b(id_.encode(), key=salt.encode()[:64], digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
-def draws(ids: pl.Series, salt: str) -> np.ndarray:
-    """Return `draw` of each id: `[len(ids)]`, float64."""
-    return np.fromiter((draw(id_, salt) for id_ in ids), np.float64, len(ids))
+def sampling_numbers(ids: pl.Series, salt: str) -> np.ndarray:
+    """Return the `sampling_number` of each id: `[len(ids)]`, float64."""
+    return np.fromiter((sampling_number(id_, salt) for id_ in ids), np.float64, len(ids))

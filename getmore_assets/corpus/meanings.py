@@ -166,9 +166,9 @@ def _only(values: pl.Series, reasons: pl.Series) -> pl.Series:
     return pl.select(pl.when(reasons.is_null()).then(values)).to_series()
 
 
-def _each(column: pl.Series, proved: Callable[[Any], tuple[str | None, str | None]]) -> Validated:
+def _each(column: pl.Series, validate_value: Callable[[Any], tuple[str | None, str | None]]) -> Validated:
     """Validate Python objects one by one."""
-    pairs = [proved(value) for value in column]
+    pairs = [validate_value(value) for value in column]
     values = pl.Series([value for value, _ in pairs], dtype=pl.String)
     return Validated(values, pl.Series([reason for _, reason in pairs], dtype=pl.String))
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus.duplicates import band_keys
-from getmore_assets.corpus.identity import content_id, draw
+from getmore_assets.corpus.identity import content_id, sampling_number
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.corpus.shingles import Shingles
 from getmore_assets.corpus.tokens import token_counts
@@ -34,7 +34,7 @@ def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
 
 def is_held_out(id_: str, share: float) -> bool:
     """Return whether a row is in the share held out to measure forgetting on; it depends on its content only."""
-    return draw(id_, "held-out") < share
+    return sampling_number(id_, "held-out") < share
 
 
 class Sketch(NamedTuple):

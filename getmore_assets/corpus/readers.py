@@ -16,7 +16,7 @@ from getmore_assets.corpus import formats, hugging_face, payloads, python_docs
 from getmore_assets.corpus.fields import SCHEMA, columns_of, origins, take
 from getmore_assets.corpus.file_lists import CORRECT_IT, resolve
 from getmore_assets.corpus.frames import LINE, Columns
-from getmore_assets.corpus.identity import content_id, draw, file_hash, fingerprint
+from getmore_assets.corpus.identity import content_id, file_hash, fingerprint, sampling_number
 from getmore_assets.corpus.library_errors import translated
 from getmore_assets.corpus.reading import Reading, Row
 from getmore_assets.delta_versions import Seen, delta_data_version
@@ -47,14 +47,14 @@ def read(source: Source, only: set[str] | None = None, reading: Reading | None =
     # Sample the texts with the smallest hashes, so that order of rows and size of batches do not matter.
     smallest = np.empty(0)
     for batch in _read_all(Reading(source)):
-        smallest = np.unique(np.concatenate([smallest, _draws(batch)]))[: source.sample]
+        smallest = np.unique(np.concatenate([smallest, _sampling_numbers(batch)]))[: source.sample]
     yielded = np.empty(0)
     for batch in _read_all(reading):
-        draws = pl.Series(_draws(batch))
-        sampled = draws.is_in(smallest.tolist())
-        first = sampled & draws.is_first_distinct() & ~draws.is_in(yielded.tolist())  # the first of equal texts
-        yielded = np.concatenate([yielded, draws.filter(first).to_numpy()])
-        reading.folded += len(draws.filter(sampled & ~first))
+        numbers = pl.Series(_sampling_numbers(batch))
+        sampled = numbers.is_in(smallest.tolist())
+        first = sampled & numbers.is_first_distinct() & ~numbers.is_in(yielded.tolist())  # the first of equal texts
+        yielded = np.concatenate([yielded, numbers.filter(first).to_numpy()])
+        reading.folded += len(numbers.filter(sampled & ~first))
         reading.sampled = len(yielded)
         yield batch.filter(first)
 
@@ -69,8 +69,8 @@ def read_whole(source: Source) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
         yield batch.drop("#row", strict=False), origins(file, start, batch)
 
 
-def _draws(batch: pl.DataFrame) -> np.ndarray:
-    return np.array([draw(content_id(text), "sample") for text in batch["text"]], np.float64)
+def _sampling_numbers(batch: pl.DataFrame) -> np.ndarray:
+    return np.array([sampling_number(content_id(text), "sample") for text in batch["text"]], np.float64)
 
 
 def data_version(source: Source, seen: Seen | None = None) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 """A row of a user's file, by column."""
 
-_MOST_LISTED = 20  # of the files left out, with their reasons
-_MOST_PRINTED = 3  # of the listed files
+_MOST_LISTED_FILES = 20  # files left out, with their reasons
+_MOST_PRINTED_FILES = 3  # of the files listed
 
 
 class SourceCounts(Facts):
@@ -126,7 +126,7 @@ class Reading:
             files=self.files,
             unchanged_files=self.unchanged,
             left_out_files=len(self.left_out),
-            left_out=dict(sorted(self.left_out.items())[:_MOST_LISTED]),
+            left_out=dict(sorted(self.left_out.items())[:_MOST_LISTED_FILES]),
             rows=self.rows,
             sampled=self.sampled,
             skipped=dict(self.skipped),
@@ -159,8 +159,8 @@ def remarks(counts: SourceCounts) -> list[str]:
     if counts.unchanged_files:
         phrases.append(f"{_plural(counts.unchanged_files, 'file')} as before, not read again")
     if counts.left_out_files:
-        first = "; ".join(f"{file}: {why}" for file, why in list(counts.left_out.items())[:_MOST_PRINTED])
-        more = "; …" if counts.left_out_files > _MOST_PRINTED else ""
+        first = "; ".join(f"{file}: {why}" for file, why in list(counts.left_out.items())[:_MOST_PRINTED_FILES])
+        more = "; …" if counts.left_out_files > _MOST_PRINTED_FILES else ""
         left_out = _plural(counts.left_out_files, "file or folder", "files or folders")
         phrases.append(f"{left_out} left out ({first}{more})")
     if counts.sampled is not None:

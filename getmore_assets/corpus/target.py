@@ -14,7 +14,7 @@ from pydantic import Field
 from getmore_assets.config import Quotas, Source, Task
 from getmore_assets.corpus import holding_out, pool, pool_rows, readers
 from getmore_assets.corpus.fields import SCHEMA
-from getmore_assets.corpus.identity import content_id, draws, fingerprint, hash_lines
+from getmore_assets.corpus.identity import content_id, fingerprint, hash_lines, sampling_numbers
 from getmore_assets.corpus.leakage import Guard
 from getmore_assets.corpus.passages import clean, cut
 from getmore_assets.corpus.reading import Reading, SourceCounts
@@ -203,7 +203,7 @@ def sampled(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """
     if rows.height <= most:
         return rows
-    return rows.filter(pl.Series(draws(rows["id"], "measured")).rank("ordinal") <= most)
+    return rows.filter(pl.Series(sampling_numbers(rows["id"], "measured")).rank("ordinal") <= most)
 
 
 def general_texts(table: TableRef, raw_corpus: TableRef, task: Task, most: int = GENERAL_ROWS) -> list[str]:

@@ -11,7 +11,7 @@ from getmore_assets.defs.pipeline import Pipeline
 CHECK = "no_target_stands_failed"
 
 
-def failed_targets_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
+def build_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
     """Return the check, which looks at the last run of every target."""
 
     @dg.asset_check(
@@ -23,22 +23,23 @@ def failed_targets_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
     def no_target_stands_failed(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         targets = pipeline.targets(context.instance)
         failed = runs.failed_targets(context.instance, targets, pipeline.tags)
-        return dg.AssetCheckResult(passed=not failed, severity=dg.AssetCheckSeverity.WARN, metadata=_metadata(failed))
+        metadata = _failing_metadata(failed)
+        return dg.AssetCheckResult(passed=not failed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
 
     return no_target_stands_failed
 
 
-def evaluation(pipeline: Pipeline, failed: dict[str, str]) -> dg.AssetCheckEvaluation:
+def build_evaluation(pipeline: Pipeline, failed: dict[str, str]) -> dg.AssetCheckEvaluation:
     """Return the check's result for a sensor to report; `failed` maps each failed target to the id of its last run."""
     return dg.AssetCheckEvaluation(
         asset_key=pipeline.key("target_data"),
         check_name=CHECK,
         passed=not failed,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata=_metadata(failed),
+        metadata=_failing_metadata(failed),
     )
 
 
-def _metadata(failed: dict[str, str]) -> dict[str, dg.MetadataValue]:
+def _failing_metadata(failed: dict[str, str]) -> dict[str, dg.MetadataValue]:
     count: dict[str, dg.MetadataValue] = {"failing": dg.MetadataValue.int(len(failed))}
     return count | {target: dg.MetadataValue.dagster_run(run_id) for target, run_id in failed.items()}

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import dagster as dg
 
 from getmore_assets.config import Task
+from getmore_assets.defs import failed_targets
 from getmore_assets.defs.assets import TABLES, asset, asset_check
-from getmore_assets.defs.failed_targets import failed_targets_check
 from getmore_assets.defs.io_manager import io_manager
 from getmore_assets.defs.jobs import JOBS, asset_jobs
 from getmore_assets.defs.pipeline import Pipeline
@@ -98,7 +98,7 @@ def build_definitions(
         assets=[asset(pipeline, stage, automation_condition) for stage in STAGES.values()],
         asset_checks=[
             *(asset_check(pipeline, check) for check in CHECKS),
-            *([failed_targets_check(pipeline)] if pipeline.partitions else []),
+            *([failed_targets.build_check(pipeline)] if pipeline.partitions else []),
         ],
         jobs=[*of_assets, *(job.build(pipeline) for job in JOBS if jobs)],
         sensors=sensors_of(pipeline, of_assets[:3]) if jobs and sensors and partitions in ("targets", None) else [],

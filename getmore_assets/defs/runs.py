@@ -109,7 +109,7 @@ def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> bo
         return False
     folder = liveness.folder_of(lake.root)
     alive = liveness.lives(folder, run.run_id)
-    if alive or _lives_by_its_server(run):
+    if alive or _code_server_reports_alive(run):
         return False
     if alive is False:
         return True
@@ -119,7 +119,7 @@ def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake) -> bo
     return silent is not None and silent > _SILENT_S
 
 
-def _lives_by_its_server(run: dg.DagsterRun) -> bool:
+def _code_server_reports_alive(run: dg.DagsterRun) -> bool:
     """Return whether the run's code server reports that the run's process lives; False without an answer."""
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     if not server:
@@ -149,7 +149,7 @@ def failed_targets(
     targets: set[str],
     tags: dict[str, str],
     since: float | None = None,
-    before: Iterable[str] = (),
+    recheck: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return the targets whose last run failed, each with the id of that run.
 
@@ -158,37 +158,37 @@ def failed_targets(
         targets: The targets that are partitions; others are left out.
         tags: The tags of the pipeline's runs.
         since: Look only at runs that ended after this time, in seconds since 1970.
-        before: Targets to look at even if their last run ended before `since`.
+        recheck: Targets to look at even if their last run ended before `since`.
     """
-    failed = _last_run_failed(instance, tags, since, before)
+    failed = _last_run_failed(instance, tags, since, recheck)
     return {target: run.run_id for target, run in failed.items() if target in targets}
 
 
 def interrupted_targets(
-    instance: dg.DagsterInstance, sensor: str, tags: dict[str, str], since: float | None, before: Iterable[str]
+    instance: dg.DagsterInstance, sensor: str, tags: dict[str, str], since: float | None, recheck: Iterable[str]
 ) -> set[str]:
     """Return the targets whose last run by a sensor was interrupted: the run's process or a worker was killed.
 
     Dagster's run retries are not used, because the default storage (SQLite) does not support them. Arguments as in
     `failed_targets`.
     """
-    failed = _last_run_failed(instance, {SENSOR_NAME_TAG: sensor, **tags}, since, before)
-    by_itself = RunFailureReason.STEP_FAILURE.value
+    failed = _last_run_failed(instance, {SENSOR_NAME_TAG: sensor, **tags}, since, recheck)
+    step_failed = RunFailureReason.STEP_FAILURE.value
     return {
         target
         for target, run in failed.items()
-        if INTERRUPTED in run.tags or run.tags.get(RUN_FAILURE_REASON_TAG) != by_itself
+        if INTERRUPTED in run.tags or run.tags.get(RUN_FAILURE_REASON_TAG) != step_failed
     }
 
 
 def _last_run_failed(
-    instance: dg.DagsterInstance, tags: dict[str, str], since: float | None, before: Iterable[str]
+    instance: dg.DagsterInstance, tags: dict[str, str], since: float | None, recheck: Iterable[str]
 ) -> dict[str, dg.DagsterRun]:
     """Return, by target, each last run that failed: one query, and one more per target with a failed run."""
     failure, after = dg.DagsterRunStatus.FAILURE, None if since is None else datetime.fromtimestamp(since, UTC)
     ended = instance.get_runs(dg.RunsFilter(statuses=[failure], tags=tags, updated_after=after))
     failed = {}
-    for target in sorted({*filter(None, map(target_of, ended)), *before}):
+    for target in sorted({*filter(None, map(target_of, ended)), *recheck}):
         of_target = tags if TARGET in tags else {PARTITION: target, **tags}
         last = next(iter(instance.get_runs(dg.RunsFilter(tags=of_target), limit=1)), None)
         if last is not None and last.status == failure:

@@ -15,8 +15,7 @@ import dagster as dg
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool, readers, target
-from getmore_assets.defs import runs
-from getmore_assets.defs.failed_targets import evaluation
+from getmore_assets.defs import failed_targets, runs
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.upstream import resolve_sources
 from getmore_assets.delta_versions import Seen
@@ -142,7 +141,7 @@ class _Evaluation:
         if primary:
             rest = sorted(name for name in now.keys() - set(changed) - busy if tasks[name].approval)
             requests += [request for name in rest if (request := self._approved(tasks[name]))]
-        events = [evaluation(pipeline, failed)] if sorted(failed) != cursor.failing else []
+        events = [failed_targets.build_evaluation(pipeline, failed)] if sorted(failed) != cursor.failing else []
         cursor.failing, cursor.interrupted, cursor.looked_at = sorted(failed), sorted(interrupted), began
         new = sorted({request.partition_key for request in requests if request.partition_key} - targets)
         if not (requests or events):
@@ -177,7 +176,7 @@ class _Evaluation:
         last = self.cursor.asked.get(task.name, LastRequest(version, 0, 0))
         attempts = last.attempts + 1 if last.version == version else 1
         self.cursor.asked[task.name] = LastRequest(version, last.number + 1, attempts, last.approved)
-        up_to_subset = "select_by_model" if task.selection.asks_a_model else "select"
+        up_to_subset = "select_by_model" if task.selection.needs_base_model else "select"
         return self._request(task, up_to_subset if task.approval else "run")
 
     def _approved(self, task: Task) -> dg.RunRequest | None:

@@ -21,7 +21,7 @@ from getmore_assets.errors import BadInput
 _LONGEST_NAME = 80  # characters; a longer name shows that the first line is a row, not names
 _SHOWN = 3
 _MOST_VALUES = 1000
-_MOST_SHAPED = 200  # rows from which a trainer's shape is recognised
+_MOST_SHAPE_ROWS = 200  # rows from which a trainer's shape is recognised
 _MOST_TEXTS = 200  # most text files that are opened
 _STRINGS = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 _YEAR = re.compile(r"(19|20)\d\d|nan|inf(inity)?", re.IGNORECASE)  # parses as a number, but may be a column's name
@@ -130,7 +130,7 @@ def look(data: SourceFiles, most: int, filled_column: str | None = None) -> Tabl
     columns = {name: _column(name, parts, rows) for name, parts in seen.items() if name in (everywhere or ())}
     partly = tuple(name for name in seen if name not in columns)
     shape = recognise(
-        [row for batch in batches for row in _rows(batch.head(_MOST_SHAPED), list(columns))][:_MOST_SHAPED]
+        [row for batch in batches for row in _rows(batch.head(_MOST_SHAPE_ROWS), list(columns))][:_MOST_SHAPE_ROWS]
     )
     return Table(data, rows, whole, columns, shape, _unusable(batches, shape) if shape else 0, partly)
 

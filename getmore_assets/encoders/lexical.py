@@ -19,7 +19,7 @@ from getmore_assets.weights import write_tensors
 
 _BITS = 16  # bits of a hash: 65,536 buckets
 BUCKETS = 2**_BITS
-_LEAST = 1e-5  # share of a text's length that must remain after the projection
+_LEAST_REMAINDER = 1e-5  # share of a text's length that must remain after the projection
 _COLUMNS = 32  # columns of a dense matrix in one product: with 65,536 rows 8 MiB, which stay in the processor's cache
 _EXTRA, _ROUNDS = 10, 4  # extra directions, and rounds of products with the matrix and its transpose
 
@@ -62,7 +62,7 @@ class LexicalEncoder:
         vectors = _product(counts, self._components)
         squares = sparse.csr_matrix((np.square(counts.data * self._idf[counts.indices]), counts.indices, counts.indptr))
         # A text without any n-gram of the sample projects to a rounding error, whose direction means nothing.
-        is_known = np.linalg.norm(vectors, axis=1) > _LEAST * np.sqrt(squares.sum(axis=1)).A1
+        is_known = np.linalg.norm(vectors, axis=1) > _LEAST_REMAINDER * np.sqrt(squares.sum(axis=1)).A1
         return unit_length(np.where(is_known[:, None], vectors, 0))
 
 

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from getmore_assets.config import LEXICAL_SAMPLE
 
 #: The largest share of new rows in a pool, for a fit with enough rows per dimension.
-MOST_NEW = 0.02
+MOST_NEW_SHARE = 0.02
 _ENOUGH = 64  # rows per dimension
 
 
@@ -52,7 +52,7 @@ def limit(fit: Path) -> float:
     fitted = fitted_on(fit)
     with safe_open(fit, "numpy") as tensors:
         dimensions = tensors.get_slice("components").get_shape()[1]
-    return MOST_NEW if fitted is None or len(fitted) >= _ENOUGH * dimensions else 0.0
+    return MOST_NEW_SHARE if fitted is None or len(fitted) >= _ENOUGH * dimensions else 0.0
 
 
 def fitted_on(fit: Path) -> pl.Series | None:

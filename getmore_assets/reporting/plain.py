@@ -8,7 +8,7 @@ import re
 # Control characters, and characters that XML, and so SVG, forbids.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _NAME_CHARS = 48
-_START, _MOST = 400, 1500  # characters of a text shown at first, and in all
+_FIRST_CHARS, _MOST_CHARS = 400, 1500  # characters of a text shown at first, and in all
 NAMELESS = "(none)"
 
 
@@ -26,8 +26,8 @@ def name(text: str | None, longest: int = _NAME_CHARS) -> str:
 def parts(text: str) -> tuple[str, str, int]:
     """Split a text into its start, the rest to show, and the number of characters that are not shown."""
     whole = visible(text)
-    if len(whole) <= _START * 1.25:
+    if len(whole) <= _FIRST_CHARS * 1.25:
         return whole, "", 0
-    gap = whole.rfind(" ", _START // 2, _START)
-    at = gap if gap > 0 else _START
-    return whole[:at], whole[at:_MOST].lstrip(" "), max(0, len(whole) - _MOST)
+    gap = whole.rfind(" ", _FIRST_CHARS // 2, _FIRST_CHARS)
+    at = gap if gap > 0 else _FIRST_CHARS
+    return whole[:at], whole[at:_MOST_CHARS].lstrip(" "), max(0, len(whole) - _MOST_CHARS)

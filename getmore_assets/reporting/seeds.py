@@ -8,7 +8,8 @@ import math
 import polars as pl
 
 _SIGNED = {"matthews": (-1.0, 1.0)}
-_LEAST = {"perplexity": 1.0, "nats_per_character": 0.0}  # by the end of the metric's name; there is no upper bound
+#: The least value of a metric, by the end of its name; there is no upper bound.
+_LEAST_VALUES = {"perplexity": 1.0, "nats_per_character": 0.0}
 
 
 def per_seed(scores: pl.DataFrame, metric: str) -> dict[str, list[float]]:
@@ -20,5 +21,5 @@ def per_seed(scores: pl.DataFrame, metric: str) -> dict[str, list[float]]:
 
 def range_of(metric: str) -> tuple[float, float]:
     """Return the lowest and the highest possible value of a metric."""
-    least = next((low for ending, low in _LEAST.items() if metric.endswith(ending)), None)
+    least = next((low for ending, low in _LEAST_VALUES.items() if metric.endswith(ending)), None)
     return _SIGNED.get(metric, (0.0, 1.0)) if least is None else (least, math.inf)

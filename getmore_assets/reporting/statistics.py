@@ -12,13 +12,13 @@ import polars as pl
 from getmore_assets.config import BAG_OF_WORDS, NONE, RANDOM_INIT, TARGET
 
 CONFIDENCE = 0.95
-_JUDGED = ("expected_maximum_toxicity", "micro_f1", "zero_shot_accuracy", "perplexity")
+_MAIN_METRICS = ("expected_maximum_toxicity", "micro_f1", "zero_shot_accuracy", "perplexity")
 CHARACTER = "nats_per_character"
-_OTHERS = (
+_OTHER_METRICS = (
     *(CHARACTER, f"zero_shot_{CHARACTER}", f"general_{CHARACTER}", "general_perplexity", "zero_shot_perplexity"),
     *("accuracy", "probe_micro_f1", "macro_f1", "matthews", "toxicity_probability"),
 )
-METRICS = (*_JUDGED, *_OTHERS)
+METRICS = (*_MAIN_METRICS, *_OTHER_METRICS)
 _ROUNDING = 1e-9  # share of the mean; a narrower interval means equal values
 #: The parts of a run's cost, each with the scorecard's column of seconds.
 COSTS = {"selection": "selection_seconds", "warm-up": "warmup_seconds", "fine-tuning": "finetune_seconds"}
@@ -89,7 +89,7 @@ def metrics_in(scores: pl.DataFrame) -> list[str]:
 
 def main_metric(scores: pl.DataFrame) -> str:
     """Return the main metric: toxicity if measured, micro_f1 for a classifier, zero-shot accuracy, or perplexity."""
-    return next(m for m in _JUDGED if m in scores.columns and scores[m].is_not_null().any())
+    return next(m for m in _MAIN_METRICS if m in scores.columns and scores[m].is_not_null().any())
 
 
 def summary(scores: pl.DataFrame) -> dict[str, dict[str, Interval]]:

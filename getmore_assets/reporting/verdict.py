@@ -136,14 +136,14 @@ def headline(gains: dict[str, Gain], chosen: str, cannot_tell: str | None = None
         chosen: The chosen selector.
         cannot_tell: Why the task cannot tell selections apart; a level result then counts as unknown. None if it can.
     """
-    judged = [(judgement(gain), shown(other)) for other, gain in gains.items()]
+    judgements = [(judgement(gain), shown(other)) for other, gain in gains.items()]
     opening = {
         WORSE: "Do not use this",
         UNKNOWN: "No measurable benefit",
         LEVEL: "Not worth it over every rival",
         BETTER: "Worth it",
     }
-    worst = next((kind for kind in opening if any(kind == other for other, _ in judged)), None)
+    worst = next((kind for kind in opening if any(kind == other for other, _ in judgements)), None)
     if worst is None:
         return UNKNOWN, f"No verdict: nothing was compared with {chosen}."
     if any(gain.n < 2 for gain in gains.values()):
@@ -158,6 +158,6 @@ def headline(gains: dict[str, Gain], chosen: str, cannot_tell: str | None = None
             (LEVEL, "level with"),
             (BETTER, "better than"),
         )
-        if (names := [name for other, name in judged if other == kind])
+        if (names := [name for other, name in judgements if other == kind])
     ]
     return worst, f"{opening[worst]}: {chosen} is {', '.join(parts)}."

@@ -12,7 +12,7 @@ import polars as pl
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from getmore_assets.corpus.identity import draws
+from getmore_assets.corpus.identity import sampling_numbers
 from getmore_assets.corpus.tokens import n_grams, words_and_marks
 
 _BUCKETS, _WIDEST = 10_000, 2  # as in the original
@@ -58,6 +58,6 @@ def gumbel(ids: pl.Series, seed: int) -> np.ndarray:
 
     The rows with the highest sums of log weight and noise are a weighted sample without replacement.
     """
-    uniform = draws(ids, f"dsir-{seed}")
+    uniform = sampling_numbers(ids, f"dsir-{seed}")
     noise: np.ndarray = -np.log(-np.log(np.clip(uniform, 1e-300, 1 - 1e-16)))
     return noise

@@ -9,7 +9,7 @@ Pretraining", ACL 2020): a selector's gain over these rows is due to its selecti
 import numpy as np
 import polars as pl
 
-from getmore_assets.corpus.identity import draws
+from getmore_assets.corpus.identity import sampling_numbers
 from getmore_assets.selection.ranking import rank_by_score
 
 _SIZE = 2.0  # of the nearest domains, times the budget, as a comparison at equal tokens may need more than the budget
@@ -34,5 +34,5 @@ def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spen
     before = domains["price"].cum_sum() - domains["price"]
     turns = domains.select("domain", turn=(before >= _SIZE * spend).cast(pl.Int64).cum_sum())
     turn = eligible.select("domain").join(turns, on="domain", maintain_order="left")["turn"].to_numpy()
-    score = turn + draws(eligible["id"], f"domain-{seed}")
+    score = turn + sampling_numbers(eligible["id"], f"domain-{seed}")
     return rank_by_score(eligible.with_columns(pl.Series("score", score)))

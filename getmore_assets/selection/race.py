@@ -24,13 +24,13 @@ class TrialRun:
     """The trial result of one contestant.
 
     Attributes:
-        entrant: Name of the contestant.
+        contestant: Name of the contestant.
         loss: Loss on target validation after the small warm-up: mean per token, in nats.
         blocks: Number of blocks in the warm-up.
         seconds: Time of selecting and warming up.
     """
 
-    entrant: str
+    contestant: str
     loss: float
     blocks: int
     seconds: float
@@ -63,4 +63,4 @@ def run(
         result = TrialRun(name, float(np.mean(losses)), blocks, seconds[name] + time.monotonic() - began)
         log.info("race: %s, perplexity %.2f on validation", name, math.exp(result.loss))
         results.append(result)
-    return sorted(results, key=lambda result: (result.loss, result.entrant))
+    return sorted(results, key=lambda result: (result.loss, result.contestant))

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Budget
-from getmore_assets.corpus.identity import draws
+from getmore_assets.corpus.identity import sampling_numbers
 from getmore_assets.json_models import JsonObject
 from getmore_assets.selection.context import SelectionContext
 
@@ -40,7 +40,7 @@ def numbered(candidates: pl.DataFrame) -> pl.DataFrame:
 
 def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Return candidates with `rank` and `score`, a hash of id and seed: the same order on any machine."""
-    scores = draws(candidates["id"], f"random-{seed}")
+    scores = sampling_numbers(candidates["id"], f"random-{seed}")
     return rank_by_score(candidates.with_columns(pl.Series("score", scores)))
 
 

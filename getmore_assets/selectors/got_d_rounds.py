@@ -42,7 +42,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
     return by_order(context, picked.order, scores, **result, **facts)
 
 
-def _asks_a_model(chosen: "Selector") -> bool:
+def _needs_base_model(chosen: "Selector") -> bool:
     return chosen.rounds.lambda_ == "auto" or chosen.rounds.loss > 0
 
 
@@ -60,7 +60,7 @@ KIND = Kind(
     rank=_rank,
     settings=("rounds", "quotas"),
     reads=frozenset({VECTORS, POTENTIALS}),
-    asks_a_model=_asks_a_model,
+    needs_base_model=_needs_base_model,
     plans=True,
     picking=_picking,
     to_be_taken="a target with more rows like it would lower its score: see its closest target rows",

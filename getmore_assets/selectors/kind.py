@@ -52,7 +52,7 @@ class Kind:
         settings: Fields of the task file's selector that apply: `seed` for a selector that draws at random, `quotas`
             for a selector that can rank for each part of the target separately.
         reads: VECTORS, POTENTIALS or both: the time of computing them is part of the selector's cost.
-        asks_a_model: Whether the selector needs the base model.
+        needs_base_model: Whether the selector needs the base model.
         plans: Whether the first picks depend on the budget.
         picking: How the selector picks row by row; None if it takes the lowest scores.
         of_another_tool: Whether the order comes from another tool.
@@ -66,7 +66,7 @@ class Kind:
     rank: "Callable[[SelectionContext, Selector, Budget], Ranking]"
     settings: tuple[str, ...] = ()
     reads: frozenset[str] = frozenset()
-    asks_a_model: "Callable[[Selector], bool]" = _never
+    needs_base_model: "Callable[[Selector], bool]" = _never
     plans: bool = False
     picking: "Callable[[Selector], Picking | None]" = _by_score
     of_another_tool: bool = False

@@ -23,5 +23,5 @@ KIND = Kind(
     "same difference)",
     rank=_rank,
     settings=("quotas",),
-    asks_a_model=always,
+    needs_base_model=always,
 )

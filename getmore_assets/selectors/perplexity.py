@@ -21,5 +21,5 @@ KIND = Kind(
     name="perplexity",
     ranks_by="the base model's loss on a text's first 256 characters",
     rank=_rank,
-    asks_a_model=always,
+    needs_base_model=always,
 )

@@ -32,9 +32,11 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
 
     contestants = {contestant.called: contestant for contestant in chosen.entrants}
     results = race.run(Trials(context), {name: first_picks(each) for name, each in contestants.items()})
-    winner = contestants[results[0].entrant]
+    winner = contestants[results[0].contestant]
     ranking = rank(context, winner, budget)
-    heats = [result.__dict__ for result in results]
+    heats = [
+        {"entrant": one.contestant, "loss": one.loss, "blocks": one.blocks, "seconds": one.seconds} for one in results
+    ]
     return Ranking(ranking.rows, {**ranking.facts, "winner": winner.called, "heats": heats})
 
 
@@ -44,6 +46,6 @@ KIND = Kind(
     "gets the budget",
     rank=_rank,
     settings=("entrants", "share"),
-    asks_a_model=always,
+    needs_base_model=always,
     plans=True,
 )

@@ -47,5 +47,5 @@ STAGE = Stage(
     versions={"raw_corpus": "pool", "target_data": "evaluated_version"},
     tracked=True,
     on_gpu=True,
-    asks_models=True,
+    hashes_models=True,
 )

@@ -15,7 +15,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import STAGE_NAMES, now, write_atomically
 from getmore_assets.stages.checks import Check, CheckContext, CheckResult
 
-LOOKED_AT = "looked_at"  # the metadata key with the time at which a cached result was evaluated
+EVALUATED_AT = "looked_at"  # the metadata key with the time at which a cached result was evaluated
 
 
 def result(check: Check, context: CheckContext) -> CheckResult:
@@ -51,7 +51,7 @@ def last_result(task: Task, name: str, key: str) -> CheckResult | None:
         saved = json.loads((Lake(task.lake).root / "checks" / task.name / f"{name}.json").read_text("utf-8"))
         if saved["key"] != key:
             return None
-        return CheckResult(True, {**saved["metadata"], LOOKED_AT: saved[LOOKED_AT]})
+        return CheckResult(True, {**saved["metadata"], EVALUATED_AT: saved[EVALUATED_AT]})
     except (OSError, ValueError, KeyError, TypeError):  # no file, or a damaged one
         return None
 
@@ -61,5 +61,5 @@ def remember(task: Task, name: str, key: str, evaluated: CheckResult) -> None:
     if not evaluated.passed:
         return
     with suppress(OSError):  # a read-only lake, or a full disk
-        saved = {"key": key, LOOKED_AT: now(), "metadata": evaluated.metadata}
+        saved = {"key": key, EVALUATED_AT: now(), "metadata": evaluated.metadata}
         write_atomically(Lake(task.lake).folder("checks", task.name) / f"{name}.json", json.dumps(saved))

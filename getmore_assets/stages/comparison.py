@@ -243,8 +243,8 @@ def _ranking_key(context: StageContext, rival: Selector, words: int) -> str:
     reads = [*candidates.INPUTS]
     reads += ["embeddings"] if rival.reads else []
     reads += ["ot_potentials"] if "potentials" in rival.reads else []
-    reads += ["base_model"] if rival.asks_a_model else []
-    training = [context.task.warmup, context.task.base_model.objective] if rival.asks_a_model else None
+    reads += ["base_model"] if rival.needs_base_model else []
+    training = [context.task.warmup, context.task.base_model.objective] if rival.needs_base_model else None
     return fingerprint(
         CODE_VERSION,
         rival,

@@ -146,10 +146,10 @@ def _result(context: StageContext, function: Callable[[StageContext], StageResul
     if saved.is_file():
         result = StageResult.of(absolute(json.loads(saved.read_text("utf-8")), context.lake))
         if result.is_there(context.lake):
-            context.drawn += result.figures
+            context.figure_names += result.figures
             return result
     result = function(context)
-    result.figures = context.drawn
+    result.figures = context.figure_names
     write_atomically(saved, json.dumps(relative(asdict(result), context.lake)))
     return result
 

@@ -81,7 +81,7 @@ STAGE = Stage(
     reads=candidates.INPUTS[:-1],  # without domain_triage itself
     keep=_keep,
     on_gpu=True,
-    asks_models=True,
+    hashes_models=True,
     columns={
         "target": TARGET,
         "domain": DOMAIN.of("raw_corpus.domain"),

@@ -98,7 +98,7 @@ STAGE = Stage(
     reads=candidates.INPUTS,
     on_gpu=True,
     shared=True,
-    asks_models=True,
+    hashes_models=True,
     columns={
         "encoder": Column(pl.String, "cache key of the encoder"),
         "id": ID.of(*IDS),

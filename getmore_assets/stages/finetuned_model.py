@@ -83,6 +83,6 @@ STAGE = Stage(
     keep=_keep,
     tracked=True,
     on_gpu=True,
-    asks_models=True,
+    hashes_models=True,
     checks=(metrics_are_finite,),
 )

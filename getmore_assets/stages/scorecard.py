@@ -154,7 +154,7 @@ STAGE = Stage(
     reads=STAGE_NAMES[:-1],
     tracked=True,
     on_gpu=True,
-    asks_models=True,
+    hashes_models=True,
     columns={
         "target": TARGET,
         "selector": Column(pl.String, "the selector of the rows to warm up on; `none` for no warm-up"),

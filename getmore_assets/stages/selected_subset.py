@@ -30,7 +30,7 @@ _RANKED_BY = ("ot_potentials.potential", "embeddings.vector", *TEXTS)
 
 def _settings(task: Task) -> Any:
     selection = task.selection
-    training = [task.warmup, task.base_model.objective] if selection.asks_a_model else None
+    training = [task.warmup, task.base_model.objective] if selection.needs_base_model else None
     return [CODE_VERSION, selection, training, imported_version(selection, task)]
 
 
@@ -151,7 +151,7 @@ STAGE = Stage(
     settings=_settings,
     compute=_select,
     reads=(*_TABLES, "base_model"),
-    reads_if={"base_model": lambda task: task.selection.asks_a_model},
+    reads_if={"base_model": lambda task: task.selection.needs_base_model},
     on_gpu=True,
     columns={
         "target": TARGET,

@@ -15,7 +15,7 @@ from getmore_assets.stages.columns import Columns
 from getmore_assets.stages.stage_context import StageContext, StageResult
 
 
-def _keep_nothing(_job: StageContext, _last: Record) -> str | None:
+def _never_keep(_context: StageContext, _last: Record) -> str | None:
     return None
 
 
@@ -41,7 +41,7 @@ class Stage:
         on_gpu: Whether computing the stage waits for a slot of the GPU pool.
         shared: Whether tasks with the same candidates share rows.
         one_at_a_time: Whether only one task may write at a time.
-        asks_models: Whether `settings` hashes models, which must then be on this machine.
+        hashes_models: Whether `settings` hashes models, which must then be on this machine.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Stage:
     reads: tuple[str, ...] = ()
     reads_if: Mapping[str, Callable[[Task], bool]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    keep: Callable[[StageContext, Record], str | None] = _keep_nothing
+    keep: Callable[[StageContext, Record], str | None] = _never_keep
     columns: Columns = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     tracked: bool = False
     on_gpu: bool = False
     shared: bool = False
     one_at_a_time: bool = False
-    asks_models: bool = False
+    hashes_models: bool = False
 
     def inputs(self, task: Task) -> tuple[str, ...]:
         """Return the stages that the stage reads for a task."""

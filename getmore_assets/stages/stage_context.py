@@ -36,7 +36,7 @@ class StageContext:
         same_recipe: Whether `last` has today's settings and code, so that only the inputs may differ.
         tracking: The MLflow server or store.
         run: The MLflow run, while the stage is computed.
-        drawn: The names of the figures drawn so far.
+        figure_names: The names of the figures drawn so far.
         meter: Measures time and memory.
     """
 
@@ -51,7 +51,7 @@ class StageContext:
     same_recipe: bool
     tracking: Tracking = AS_ENVIRONMENT_SAYS
     run: TrackedRun | None = None
-    drawn: list[str] = field(default_factory=list)
+    figure_names: list[str] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
 
     @property
@@ -88,13 +88,13 @@ class StageContext:
 
     def figure(self, name: str) -> Path:
         """Return the path for a figure, and count the figure as drawn."""
-        if name not in self.drawn:
-            self.drawn.append(name)
+        if name not in self.figure_names:
+            self.figure_names.append(name)
         return self.lake.folder("figures", self.fingerprint[:16]) / f"{name}.png"
 
     def figures(self) -> dict[str, str]:
         """Return the drawn figures by name."""
-        paths = {name: self.figure(name) for name in sorted(self.drawn)}
+        paths = {name: self.figure(name) for name in sorted(self.figure_names)}
         return {name: str(path) for name, path in paths.items() if path.is_file()}
 
     def lineage(self) -> dict[str, str]:

@@ -65,7 +65,7 @@ def _status(
     used = {name: version for name, version in versions.items() if version is not None}
     if unknown := [name for name in versions if name not in used]:
         return StageStatus(None, f"{unknown[0]} is recomputed")
-    if missing and stage.asks_models:
+    if missing and stage.hashes_models:
         return StageStatus(None, f"the model of {next(iter(missing))} is not on this machine")
     cached, why = caching.with_key(stage, records, stage.cache_key(task, used))
     if cached is not None:

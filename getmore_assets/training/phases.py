@@ -13,7 +13,7 @@ import numpy as np
 from transformers import set_seed
 
 from getmore_assets.config import BaseModelChoice, FineTuning, Small, Strategy, Training, WarmUp
-from getmore_assets.corpus.identity import draw
+from getmore_assets.corpus.identity import sampling_number
 from getmore_assets.ranks import is_first
 from getmore_assets.training import bag_of_words, classifier, evaluation, language_models
 from getmore_assets.training.blocks import Blocks
@@ -31,26 +31,26 @@ class Split:
     texts: list[str]
     labels: list[str]
 
-    def drawn(self, rows: int | None, seed: int = 0) -> "Split":
-        """Return a sample of at most `rows` rows, drawn by content and seed.
+    def sampled(self, rows: int | None, seed: int = 0) -> "Split":
+        """Return a sample of at most `rows` rows, which depends on content and seed.
 
         The sample is the same for every model, and a smaller sample is part of a larger one. A row's random number
         depends only on the row and on the number of equal rows before it.
         """
         if rows is None or rows >= len(self.texts):
             return self
-        kept = self.places(rows, seed)
+        kept = self.sampled_indices(rows, seed)
         return Split([self.texts[at] for at in kept], [self.labels[at] for at in kept])
 
-    def places(self, rows: int, seed: int) -> list[int]:
-        """Return the indices of the sampled rows, in order; see `drawn`."""
+    def sampled_indices(self, rows: int, seed: int) -> list[int]:
+        """Return the indices of the sampled rows, in order; see `sampled`."""
         copies: Counter[tuple[str, str]] = Counter()
-        drawn: list[float] = []
+        numbers: list[float] = []
         salt = f"labels-{seed}" if seed else "labels"
         for text, label in zip(self.texts, self.labels, strict=True):
-            drawn.append(draw(f"{copies[text, label]} {label} {text}", salt))
+            numbers.append(sampling_number(f"{copies[text, label]} {label} {text}", salt))
             copies[text, label] += 1
-        return sorted(sorted(range(len(drawn)), key=drawn.__getitem__)[:rows])
+        return sorted(sorted(range(len(numbers)), key=numbers.__getitem__)[:rows])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class TargetSplits:
 
         Each seed draws another sample, so that intervals over seeds include the sampling noise.
         """
-        return replace(self, train=self.train.drawn(rows, seed))
+        return replace(self, train=self.train.sampled(rows, seed))
 
 
 def recipe_of(of: Any, length: int) -> Training:

@@ -45,7 +45,7 @@ def probe(model: Any, tokenizer: Any, held: TargetSplits, length: int) -> dict[s
     labels = {name: np.array(split.labels) for name, split in splits.items()}
     accuracies = []
     for draw in range(_DRAWS):
-        rows = held.train.places(count, _FIRST_SEED + draw)
+        rows = held.train.sampled_indices(count, _FIRST_SEED + draw)
         if len(set(labels["train"][rows])) < 2:
             continue
         scaler = StandardScaler().fit(states["train"][rows])

@@ -111,7 +111,7 @@ def solve(
         final = now.stage == len(stages) - 1
         low = not now.precise and (not final or _low_precision_suffices(now, low_error, tolerance))
         f, col = (None, tile_pass.low_precision(now.g, eps, size)) if low else tile_pass(now.g, eps, size)
-        now.saw(size, eps, marginal.error(now.g, col))
+        now.after_pass(size, eps, marginal.error(now.g, col))
         now.precise = now.precise or (low and now.passes > 1 and now.rate > _STALLED)
         if final:
             log.info("pass %d over %d candidates: marginal error %.2e", now.passes, size, now.error)

@@ -42,7 +42,7 @@ class State:
     anderson: Anderson = field(default_factory=Anderson)
     history: list[tuple[int, float, float]] = field(default_factory=list)
 
-    def saw(self, size: int, eps: float, error: float) -> None:
+    def after_pass(self, size: int, eps: float, error: float) -> None:
         """Update the state after a pass."""
         if self.passes:
             self.rate = float(np.clip(error / self.error, *_RATES))

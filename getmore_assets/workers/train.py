@@ -269,7 +269,7 @@ def _judge(task: Task, held: phases.TargetSplits) -> Evaluator | None:
     if held.classes:
         found.append(lambda model, tokenizer: probe(model, tokenizer, held, task.finetune.max_length))
     if task.zero_shot:
-        test = held.test.drawn(task.zero_shot.rows)
+        test = held.test.sampled(task.zero_shot.rows)
         found.append(evaluators.zero_shot(task.zero_shot, test.texts, test.labels, task.finetune.max_length))
     if task.toxicity:
         prompts = [text for batch in readers.read(task.toxicity.prompts) for text in batch["text"]]

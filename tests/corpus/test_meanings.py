@@ -12,8 +12,8 @@ def objects(*values) -> pl.Series:
     return pl.Series(values, dtype=pl.Object)
 
 
-def pairs(proved: meanings.Validated) -> list:
-    return list(zip(proved.values.to_list(), proved.reasons.to_list(), strict=True))
+def pairs(validated: meanings.Validated) -> list:
+    return list(zip(validated.values.to_list(), validated.reasons.to_list(), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_typed_columns_are_proved_as_single_values_are():
     ids=lambda one: str(one.dtype) if isinstance(one, pl.Series) else one.__name__,  # the same in every process
 )
 def test_a_column_of_a_type_that_cannot_have_the_meaning_does_not_fit(meaning, column):
-    proved = meaning(column)
-    assert not proved.fits
-    assert proved.values.null_count() == len(column)
+    validated = meaning(column)
+    assert not validated.fits
+    assert validated.values.null_count() == len(column)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_column_of_a_type_that_cannot_have_the_meaning_does_not_fit(meaning, c
     ],
 )
 def test_a_vector_is_a_list_of_finite_numbers(value, reason):
-    proved = meanings.vector(objects([1, 0.5], value))
-    assert pairs(proved) == [([1.0, 0.5], None), (None, reason)]
-    assert proved.values.dtype == pl.List(pl.Float32)
+    validated = meanings.vector(objects([1, 0.5], value))
+    assert pairs(validated) == [([1.0, 0.5], None), (None, reason)]
+    assert validated.values.dtype == pl.List(pl.Float32)
 
 
 def test_what_rows_hold_is_named():

@@ -43,7 +43,7 @@ def test_a_result_that_passed_stands_with_its_metadata_and_one_that_failed_does_
     last = check_cache.last_result(task, "name", "key")
     assert last.passed
     assert {name: last.metadata[name] for name in found.metadata} == found.metadata
-    assert last.metadata[check_cache.LOOKED_AT].startswith("20")
+    assert last.metadata[check_cache.EVALUATED_AT].startswith("20")
     assert check_cache.last_result(task, "name", "other key") is None
     check_cache.remember(task, "failed", "key", CheckResult(False, {}))
     assert check_cache.last_result(task, "failed", "key") is None

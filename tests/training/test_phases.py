@@ -114,25 +114,25 @@ def test_fewer_labels_are_part_of_more_and_the_same_for_every_model(texts):
 
 def test_each_seed_draws_labels_of_its_own(texts):
     split = phases.Split(texts, [str(len(text)) for text in texts])
-    drawn = [set(split.drawn(40, seed).texts) for seed in range(3)]
+    drawn = [set(split.sampled(40, seed).texts) for seed in range(3)]
     assert all(len(one) == 40 for one in drawn)
     assert len(drawn[0] & drawn[1]) < 30
     assert drawn[1] != drawn[2]
-    assert drawn[1] < set(split.drawn(60, 1).texts)
+    assert drawn[1] < set(split.sampled(60, 1).texts)
 
 
 def test_a_row_more_on_top_changes_one_row_of_a_draw_at_most(texts):
     labels = [str(len(text)) for text in texts]
-    before = phases.Split(texts, labels).drawn(40)
+    before = phases.Split(texts, labels).sampled(40)
     for text, label in (("A new row.", "a"), (texts[3], labels[3]), (texts[3], "another")):
-        after = phases.Split([text, *texts], [label, *labels]).drawn(40)
+        after = phases.Split([text, *texts], [label, *labels]).sampled(40)
         assert len(after.texts) == 40
         assert len(Counter(zip(*_pair(before), strict=True)) - Counter(zip(*_pair(after), strict=True))) <= 1
 
 
 def test_copies_are_drawn_one_by_one():
     split = phases.Split(["one"] * 500 + ["other"] * 500, ["a"] * 1000)
-    assert 60 < split.drawn(200).texts.count("one") < 140
+    assert 60 < split.sampled(200).texts.count("one") < 140
 
 
 def _pair(split):

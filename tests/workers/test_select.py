@@ -124,7 +124,7 @@ def test_the_same_ids_again_and_on_another_number_of_threads(ran, made, tmp_path
     repeated = {
         name: fields
         for name, fields in SELECTORS.items()
-        if made[name].selector.asks_a_model is (threads == 1) and name != "race"
+        if made[name].selector.needs_base_model is (threads == 1) and name != "race"
     }
     done, repeats = ask(ran, tmp_path / "work", repeated, threads)
     assert done == 0

@@ -16,7 +16,7 @@ from getmore_assets.cluster import Worker, joined, started
 from getmore_assets.config import Elsewhere
 from getmore_assets.transport.passes import OverRelaxation, TilePass, best_pass
 from getmore_assets.transport.passes.cpu import chunk_rows
-from getmore_assets.transport.passes.sharded import ShardedPass, deal
+from getmore_assets.transport.passes.sharded import ShardedPass, split
 from getmore_assets.transport.problem import Problem
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def remote_pass(problem: Problem, memory_mb: int, place: Elsewhere) -> Iterator[
 
     with joined(place.ray, "launch.solve"):
         block, parts = chunk_rows(problem.m), []
-        for part in deal(problem, place.workers):
+        for part in split(problem, place.workers):
             blocks = [ray.put(part.x[start : start + block]) for start in range(0, part.n, block)]
             without = replace(part, x=np.empty((0, part.x.shape[1]), np.float32))
             parts.append(ray.put((without, part.n, blocks)))

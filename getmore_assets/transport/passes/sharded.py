@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class ShardedPass:
-    """A pass over the parts that `deal` returns. On the CPU f is bit for bit that of an undivided pass at the same g.
+    """A pass over the parts that `split` returns. On the CPU f is bit for bit that of an undivided pass at the same g.
 
     Col is summed shard by shard. An undivided pass adds in another order, so the last bits of the float64 sum differ.
 
@@ -52,14 +52,14 @@ class ShardedPass:
 
     def _sum(self, work: Callable[[TilePass, list[slice]], np.ndarray], n: int) -> np.ndarray:
         """Return the sum of the marginals of all shards that hold some of the first n candidates: `[m]`, float64."""
-        dealt = [_rows(number, len(self._shards), self._block, n) for number in range(len(self._shards))]
-        nonempty = [(shard, rows) for shard, rows in zip(self._shards, dealt, strict=True) if rows]
+        parts = [_rows(number, len(self._shards), self._block, n) for number in range(len(self._shards))]
+        nonempty = [(shard, rows) for shard, rows in zip(self._shards, parts, strict=True) if rows]
         with ThreadPoolExecutor(len(nonempty)) as pool:
             total: np.ndarray = np.sum(list(pool.map(lambda pair: work(*pair), nonempty)), axis=0)
         return total
 
 
-def deal(problem: Problem, count: int) -> list[Problem]:
+def split(problem: Problem, count: int) -> list[Problem]:
     """Split a problem with equal candidate weights: blocks go to the parts in turn (round-robin).
 
     So the first k candidates of the problem are the first candidates of each part, for any k. A block is the chunk that
@@ -72,12 +72,12 @@ def deal(problem: Problem, count: int) -> list[Problem]:
     assert problem.a is None
     block = chunk_rows(problem.m)
     count = min(count, -(-problem.n // block))
-    dealt = [_rows(number, count, block, problem.n) for number in range(count)]
-    scales = [None if problem.scale is None else np.concatenate([problem.scale[at] for at in rows]) for rows in dealt]
-    return [replace(problem, x=_Dealt(problem.x, rows), scale=s) for rows, s in zip(dealt, scales, strict=True)]
+    parts = [_rows(number, count, block, problem.n) for number in range(count)]
+    scales = [None if problem.scale is None else np.concatenate([problem.scale[at] for at in rows]) for rows in parts]
+    return [replace(problem, x=_PartRows(problem.x, rows), scale=s) for rows, s in zip(parts, scales, strict=True)]
 
 
-class _Dealt:
+class _PartRows:
     """The candidates of one part, block after block."""
 
     def __init__(self, x: Rows, rows: list[slice]) -> None:

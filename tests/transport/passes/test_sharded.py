@@ -5,7 +5,7 @@ import torch
 from getmore_assets.transport.passes import OverRelaxation
 from getmore_assets.transport.passes.cpu import CpuPass, chunk_rows
 from getmore_assets.transport.passes.gpu import GpuPass
-from getmore_assets.transport.passes.sharded import ShardedPass, deal
+from getmore_assets.transport.passes.sharded import ShardedPass, split
 from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
 from tests.transport.problems import points, weights
@@ -14,7 +14,7 @@ from tests.transport.problems import points, weights
 def test_shards_add_up_to_the_whole():
     x, y, b = points(20_000, 12, 0), points(40, 12, 1, 0.3), weights(40, 2)
     problem = build_problem(x, y, b)
-    whole, shards = CpuPass(problem), ShardedPass(problem, [CpuPass(part) for part in deal(problem, 3)])
+    whole, shards = CpuPass(problem), ShardedPass(problem, [CpuPass(part) for part in split(problem, 3)])
     g, inertia = np.linspace(-0.1, 0.1, 40), OverRelaxation(np.linspace(0, 0.1, 20_000, dtype=np.float32), 1.3)
     for n in (20_000, 4096, 13, 9000):
         for relaxed in (None, OverRelaxation(inertia.old[:n], 1.3)):
@@ -30,7 +30,7 @@ def test_shards_add_up_to_the_whole():
 def test_every_candidate_is_dealt_once_with_its_length():
     x = points(9001, 5, 0) * np.linspace(1, 3, 9001, dtype=np.float32)[:, None]
     problem = build_problem(x, points(7, 5, 1))
-    block, parts = chunk_rows(7), deal(problem, 2)
+    block, parts = chunk_rows(7), split(problem, 2)
     assert [part.n for part in parts] == [9001 - block, block]
     for rows in (slice(0, 9001), slice(block - 3, block + 5), slice(10, 10), slice(4000, 5000)):
         expected = np.concatenate([x[:block], x[2 * block :]])[rows]
@@ -43,7 +43,7 @@ def test_every_candidate_is_dealt_once_with_its_length():
 
 
 def test_there_are_no_more_parts_than_blocks():
-    assert [part.n for part in deal(build_problem(points(300, 5, 0), points(7, 5, 1)), 4)] == [300]
+    assert [part.n for part in split(build_problem(points(300, 5, 0), points(7, 5, 1)), 4)] == [300]
 
 
 @pytest.mark.parametrize("make", [CpuPass, lambda p: GpuPass(p, torch.device("cpu"), 1)], ids=["CPU", "GPU's"])
