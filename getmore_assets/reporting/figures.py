@@ -15,7 +15,7 @@ import polars as pl
 from getmore_assets.facts import MeasuredDomain
 from getmore_assets.lake import unfinished
 from getmore_assets.reporting import plain
-from getmore_assets.reporting.pca_map import Landscape
+from getmore_assets.reporting.pca_map import PcaMap
 from getmore_assets.reporting.seeds import range_of
 from getmore_assets.reporting.statistics import COSTS, Interval, shown
 from getmore_assets.reselection.drift import Difference
@@ -55,11 +55,11 @@ def _canvas(title: str, height: float = 3.0) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> Path:
-    drawn = path.suffix == ".svg"
+    inline = path.suffix == ".svg"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in a script that the font lacks
         partial = unfinished(path)  # two runs may write the same figure at once
-        figure.savefig(partial, format=path.suffix[1:], transparent=drawn, metadata={"Date": None} if drawn else None)
+        figure.savefig(partial, format=path.suffix[1:], transparent=inline, metadata={"Date": None} if inline else None)
         partial.replace(path)
     return path
 
@@ -233,14 +233,14 @@ def costs(seconds: dict[str, list[float]], path: Path) -> Path:
     return _save(figure, path)
 
 
-def landscape(pca: Landscape, path: Path) -> Path:
+def pca_map(points: PcaMap, path: Path) -> Path:
     """Draw candidates, target and picks on two principal components."""
     figure, axes = _canvas("Candidates, target and picks on two principal components", 4.6)
-    axes.plot(*pca.pool.T, ".", ms=3.5, color=_GREY, mew=0, alpha=0.85, label=f"{len(pca.pool):,} candidates")
-    axes.plot(*pca.picks.T, ".", ms=4.5, color=_ORANGE, mew=0, label=f"{len(pca.picks):,} picks")
-    axes.plot(*pca.target.T, "+", ms=4.5, color=_BLUE, mew=1.1, label=f"{len(pca.target):,} rows of the target")
+    axes.plot(*points.pool.T, ".", ms=3.5, color=_GREY, mew=0, alpha=0.85, label=f"{len(points.pool):,} candidates")
+    axes.plot(*points.picks.T, ".", ms=4.5, color=_ORANGE, mew=0, label=f"{len(points.picks):,} picks")
+    axes.plot(*points.target.T, "+", ms=4.5, color=_BLUE, mew=1.1, label=f"{len(points.target):,} rows of the target")
     for name, set_label, share in zip(
-        ("First", "Second"), (axes.set_xlabel, axes.set_ylabel), pca.explained, strict=True
+        ("First", "Second"), (axes.set_xlabel, axes.set_ylabel), points.explained, strict=True
     ):
         set_label(f"{name} component, {share:.1%} of the variance")
     _legend_below(figure)

@@ -27,7 +27,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Landscape:
+class PcaMap:
     """Points on the first two principal components of the vectors of pool and target.
 
     Attributes:
@@ -43,25 +43,26 @@ class Landscape:
     explained: tuple[float, float]
 
 
-def sample(judged: pl.DataFrame, target: pl.Series) -> Sample:
+def sample(candidates: pl.DataFrame, target: pl.Series) -> Sample:
     """Sample candidates (id, decision), picks among them, and ids of target rows."""
-    ids = judged["id"].sort()
-    picks = judged.filter(pl.col("decision") == "selected")["id"].sort()
+    ids = candidates["id"].sort()
+    picks = candidates.filter(pl.col("decision") == "selected")["id"].sort()
     return Sample(
         *(some.head(most).to_list() for some, most in ((ids, _POOL), (target.sort(), _TARGET), (picks, _PICKS)))
     )
 
 
-def lay_out(drawn: Sample, vectors: np.ndarray) -> Landscape | None:
+def project(sampled: Sample, vectors: np.ndarray) -> PcaMap | None:
     """Return the map of a sample; None if the vectors span no plane.
 
     Args:
-        drawn: The sample.
-        vectors: The vectors of `drawn.ids`, in order: `[n, d]`, float32.
+        sampled: The sample.
+        vectors: The vectors of `sampled.ids`, in order: `[n, d]`, float32.
     """
-    position = {id_: at for at, id_ in enumerate(drawn.ids)}
+    position = {id_: at for at, id_ in enumerate(sampled.ids)}
     pool, target, picks = (
-        vectors[[position[id_] for id_ in ids]].astype(np.float64) for ids in (drawn.pool, drawn.target, drawn.picks)
+        vectors[[position[id_] for id_ in ids]].astype(np.float64)
+        for ids in (sampled.pool, sampled.target, sampled.picks)
     )
     # The axes are fitted without the picks, so that they are the same for every selection.
     fitted_on = np.concatenate([pool, target])
@@ -72,4 +73,4 @@ def lay_out(drawn: Sample, vectors: np.ndarray) -> Landscape | None:
     axes = axes[:2] * np.sign(axes[:2, np.abs(axes[:2]).argmax(1)].diagonal())[:, None]  # fixes the signs
     first, second = (float(share) for share in spread[:2] ** 2 / (spread**2).sum())
     pool, target, picks = ((points - centre) @ axes.T for points in (pool, target, picks))
-    return Landscape(pool, target, picks, (first, second))
+    return PcaMap(pool, target, picks, (first, second))

@@ -1,6 +1,6 @@
 """The report: one self-contained HTML page per task.
 
-Belongs here: the content of the page, and its order. Does not: reading data (`evidence.py`), cells of tables
+Belongs here: the content of the page, and its order. Does not: reading data (`report_data.py`), cells of tables
 (`tables.py`), figures (`figures.py`), rendering (`html_template.py`). Only figures are markup; text of a corpus is
 escaped.
 """
@@ -22,9 +22,9 @@ from getmore_assets.records import Record, now, write_atomically
 from getmore_assets.reporting import figures, html_template, inline_svg, plain, rows, statistics, tables, verdict
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.dropped import dropped
-from getmore_assets.reporting.evidence import Evidence
 from getmore_assets.reporting.gates import Gate, failed
 from getmore_assets.reporting.next_steps import next_steps
+from getmore_assets.reporting.report_data import ReportData
 from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.training_facts import BaseModelFacts, Training
 
@@ -48,7 +48,7 @@ def write(
     *,
     task: Task,
     records: dict[str, Record],
-    evidence: Evidence,
+    data: ReportData,
     scores: pl.DataFrame,
     curves: list[Curve],
     gates: list[Gate],
@@ -61,7 +61,7 @@ def write(
         path: The file.
         task: The task.
         records: The records of all stages before the scorecard, in order.
-        evidence: The data of the selection.
+        data: The data of the selection.
         scores: The scorecard: one row per selector and seed.
         curves: The curves of the scorecard.
         gates: The gates.
@@ -71,7 +71,7 @@ def write(
     chosen, selected = task.selection.called, records["selected_subset"]
     metric, gains = statistics.main_metric(scores), verdict.gains(scores, chosen)
     kind, words = verdict.headline(gains, chosen, failed(gates))
-    forgetting, domains = tables.forgetting(scores), _domains(evidence)
+    forgetting, domains = tables.forgetting(scores), _domains(data)
     hashes = {
         "selection": SelectionFacts.of(selected).selection_hash,
         "encoder": EmbeddingFacts.of(records["embeddings"]).encoder,
@@ -83,7 +83,7 @@ def write(
         task=task.name,
         selector=chosen,
         picks=selected.rows,
-        candidates=evidence.judged.height,
+        candidates=data.candidates.height,
         selection_hash=hashes["selection"],
         made_at=now().replace("T", " ").replace("+00:00", " UTC"),
         sections=[(id_, title) for id_, title in _SECTIONS.items() if curves or id_ != "curves"],
@@ -91,7 +91,7 @@ def write(
         verdict=_verdict(scores, chosen, gains, curves, gates),
         steps=next_steps(task, gains, gates, kind),
         dropped=dropped(records),
-        figures=_figures(task, records, evidence, scores, curves),
+        figures=_figures(task, records, data, scores, curves),
         scorecard=tables.scorecard(scores, distances),
         gains=tables.gains(gains, metric, chosen),
         seeds=tables.seeds(scores),
@@ -100,14 +100,13 @@ def write(
         curves=[{"name": c.name, "x_label": c.x_label, "table": tables.curve(c, metric)} for c in curves],
         domains=[plain.name(domain) for domain in domains],
         groups=[
-            {"title": group.title, "rows": rows.shown(group, evidence.texts, evidence.near, domains)}
-            for group in evidence.groups
+            {"title": group.title, "rows": rows.shown(group, data.texts, data.near, domains)} for group in data.groups
         ],
-        mixes=[tables.mix(rows.mix(evidence.judged, column), column) for column in ("domain", "source")],
-        left_out=tables.left_out(rows.left_out(evidence.excluded)),
-        scores=_scores(task, selected, evidence),
+        mixes=[tables.mix(rows.mix(data.candidates, column), column) for column in ("domain", "source")],
+        left_out=tables.left_out(rows.left_out(data.excluded)),
+        scores=_scores(task, selected, data),
         solve=tables.solve(PotentialsFacts.of(records["ot_potentials"]), task.transport.tolerance),
-        potentials=tables.potentials(evidence.potentials),
+        potentials=tables.potentials(data.potentials),
         stability=tables.stability(PotentialsFacts.of(records["ot_potentials"]).overlap),
         losses=list(_TRAINED),
         sources=tables.sources(counts_in(records)),
@@ -120,9 +119,9 @@ def write(
     return path
 
 
-def _domains(evidence: Evidence) -> list[str | None]:
+def _domains(data: ReportData) -> list[str | None]:
     """Return the domains of the rows that are shown."""
-    domains = {domain for group in evidence.groups for domain in group.rows["domain"]}
+    domains = {domain for group in data.groups for domain in group.rows["domain"]}
     return sorted(domains, key=lambda domain: (domain is None, domain))
 
 
@@ -150,9 +149,9 @@ def _verdict(
     return [{"kind": kind, "mark": _MARKS[kind], "words": words} for kind, words in lines]
 
 
-def _scores(task: Task, selected: Record, evidence: Evidence) -> list[str]:
+def _scores(task: Task, selected: Record, data: ReportData) -> list[str]:
     """Return sentences on the scores at the cut."""
-    ranked = evidence.judged.filter(pl.col("rank").is_not_null()).sort("rank")
+    ranked = data.candidates.filter(pl.col("rank").is_not_null()).sort("rank")
     picks, rest = ranked.head(selected.rows), ranked[selected.rows :]
     name = task.selection.called
     if "scores" not in selected.figures:
@@ -175,12 +174,12 @@ class _Drawings:
 
 
 def _figures(
-    task: Task, records: dict[str, Record], evidence: Evidence, scores: pl.DataFrame, curves: list[Curve]
+    task: Task, records: dict[str, Record], data: ReportData, scores: pl.DataFrame, curves: list[Curve]
 ) -> dict[str, dict[str, Any]]:
     with TemporaryDirectory() as folder:
         drawings = _Drawings(folder)
         _of_scorecard(drawings, task, scores, curves, TargetFacts.of(records["target_data"]).rows["test"])
-        _of_selection(drawings, records, evidence)
+        _of_selection(drawings, records, data)
         _of_transport(drawings, task, records)
         _of_training(drawings, records)
     return drawings.figures
@@ -204,33 +203,36 @@ def _of_scorecard(drawings: _Drawings, task: Task, scores: pl.DataFrame, curves:
         drawings.add(curve.name, title, alt, caption, figures.lines, curve.points, curve.x_label, metric)
 
 
-def _of_selection(drawings: _Drawings, records: dict[str, Record], evidence: Evidence) -> None:
-    judged = evidence.judged
-    picked = judged.filter(pl.col("decision") == "selected")
-    most = rows.mix(judged, "domain")[:3]
+def _of_selection(drawings: _Drawings, records: dict[str, Record], data: ReportData) -> None:
+    candidates = data.candidates
+    picked = candidates.filter(pl.col("decision") == "selected")
+    most = rows.mix(candidates, "domain")[:3]
     alt = "; ".join(
         f"{share.name}: {share.before:.1%} of the candidates, {share.after:.1%} of the picks" for share in most
     )
     caption = "Share of each domain among the candidates and among the picks."
-    if judged["domain"].n_unique() > 1:
-        drawings.add("composition", "Domains before and after", f"{alt}.", caption, figures.composition, judged, picked)
+    if candidates["domain"].n_unique() > 1:
+        drawings.add(
+            "composition", "Domains before and after", f"{alt}.", caption, figures.composition, candidates, picked
+        )
     if "scores" in records["selected_subset"].figures:
-        values, cut = judged["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
+        values, cut = candidates["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
         alt = f"{len(values):,} scores from {values.min():.4g} to {values.max():.4g}; the cut is at {cut:.4g}."
         caption = "Number of candidates by score; candidates left of the mark were selected."
         drawings.add("scores", "Distribution of the scores", alt, caption, figures.scores, values, cut)
-    land = evidence.landscape
-    if land is None:
+    points = data.pca_map
+    if points is None:
         return
-    shown = f"{len(land.pool):,} candidates, {len(land.target):,} rows of target train and {len(land.picks):,} picks"
+    pool, target, picks = len(points.pool), len(points.target), len(points.picks)
+    shown = f"{pool:,} candidates, {target:,} rows of target train and {picks:,} picks"
     caption = (
         f"A random sample: {shown}, each group sampled by itself, so the numbers are no shares. The axes are the "
         "first two principal components (PCA) of the vectors of these candidates and target rows. They hold "
-        f"{sum(land.explained):.0%} of the variance: points that are near here may still be far apart, and the "
+        f"{sum(points.explained):.0%} of the variance: points that are near here may still be far apart, and the "
         "selection uses the whole vectors."
     )
     drawings.add(
-        "map", "Map of candidates, target and picks", f"A scatter plot of {shown}.", caption, figures.landscape, land
+        "map", "Map of candidates, target and picks", f"A scatter plot of {shown}.", caption, figures.pca_map, points
     )
 
 

@@ -53,16 +53,16 @@ class Share:
         return self.after / self.before
 
 
-def groups(judged: pl.DataFrame) -> list[Group]:
+def groups(candidates: pl.DataFrame) -> list[Group]:
     """Return the top of a ranking, the rows at both sides of the cut, and the bottom.
 
     Args:
-        judged: Every candidate: id, decision, rank (null for unranked rows), and other columns to show.
+        candidates: Every candidate: id, decision, rank (null for unranked rows), and other columns to show.
     """
-    ranked = judged.filter(pl.col("rank").is_not_null()).sort("rank")
+    ranked = candidates.filter(pl.col("rank").is_not_null()).sort("rank")
     picked = ranked.filter(pl.col("decision") == "selected")
     rest = ranked.filter(pl.col("decision") != "selected")
-    unranked = judged.filter(pl.col("rank").is_null()).sort("id")  # ids are hashes: the first are a random sample
+    unranked = candidates.filter(pl.col("rank").is_null()).sort("id")  # ids are hashes: the first are a random sample
     every = [
         Group("The first picks", True, picked.head(EACH)),
         Group("The last picks, just above the cut", True, picked[EACH:].tail(EACH)),
@@ -103,10 +103,10 @@ def shown(
     return rows
 
 
-def mix(judged: pl.DataFrame, column: str) -> list[Share]:
+def mix(candidates: pl.DataFrame, column: str) -> list[Share]:
     """Return the shares of the fifteen sources or domains with most picks, and of all others together."""
     counted = (
-        judged.group_by(column)
+        candidates.group_by(column)
         .agg(pl.len().alias("rows"), (pl.col("decision") == "selected").sum().alias("picks"))
         .sort("picks", "rows", column, descending=[True, True, False])
     )

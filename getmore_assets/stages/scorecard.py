@@ -8,7 +8,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus.target import TargetFacts
 from getmore_assets.facts import SelectionFacts
 from getmore_assets.records import STAGE_NAMES
-from getmore_assets.reporting import curves, evidence, figures, gates, report, statistics, tables, verdict
+from getmore_assets.reporting import curves, figures, gates, report, report_data, statistics, tables, verdict
 from getmore_assets.reporting.next_steps import next_steps
 from getmore_assets.reporting.seeds import per_seed
 from getmore_assets.stages import comparison, rankings
@@ -42,16 +42,16 @@ def _compare(context: StageContext) -> StageResult:
     cannot_tell = gates.failed(results)
     lambda_ = SelectionFacts.of(context.inputs["selected_subset"]).lambda_
     distances = {"lambda": lambda_, **comparison.distances(context, compared, lambda_)}
-    report_data = evidence.read(context.task, context.inputs)
+    data = report_data.read(context.task, context.inputs)
     figures.scorecard(summary, per_seed(scores, metric), metric, chosen, context.figure("scorecard"))
     figures.costs(statistics.costs(scores), context.figure("costs"))
-    if report_data.landscape:
-        figures.landscape(report_data.landscape, context.figure("map"))
+    if data.pca_map:
+        figures.pca_map(data.pca_map, context.figure("map"))
     page = report.write(
         context.lake.folder("exports", context.task.name) / "report.html",
         task=context.task,
         records=context.inputs,
-        evidence=report_data,
+        data=data,
         scores=scores,
         curves=lines,
         gates=results,

@@ -17,7 +17,7 @@ from getmore_assets.config import Task
 from getmore_assets.corpus.reading import SourceCounts
 from getmore_assets.defs.asset_metadata import materialize_result
 from getmore_assets.records import STAGE_NAMES
-from getmore_assets.reporting import evidence, plain, report, rows, tables, verdict
+from getmore_assets.reporting import plain, report, report_data, rows, tables, verdict
 from getmore_assets.reporting.curves import Curve
 from getmore_assets.reporting.dropped import dropped
 from getmore_assets.reporting.gates import Gate
@@ -52,7 +52,7 @@ def parts(ran):
     return {
         "task": task,
         "records": made,
-        "evidence": evidence.read(task, made),
+        "data": report_data.read(task, made),
         "scores": last.table_ref().scan().collect(),
         "curves": [Curve("labels", "labelled rows of the target", CURVE, "label efficiency: none")],
         "gates": [Gate("dose", True, "the warm-up is as long as the fine-tuning")],
@@ -115,11 +115,11 @@ def test_what_was_read_of_each_source_is_told_and_left_away_where_no_record_hold
 
 
 def test_rows_from_the_top_the_cut_and_the_bottom_are_shown(page, parts):
-    judged = parts["evidence"].judged.sort("rank")
+    candidates = parts["data"].candidates.sort("rank")
     assert len(page.all("article")) == 4 * rows.EACH
     for at in (*range(25), *range(75, 125), *range(-25, 0)):
-        assert judged["id"][at][:12] in page.text
-    first = parts["evidence"].texts[judged["id"][0]]
+        assert candidates["id"][at][:12] in page.text
+    first = parts["data"].texts[candidates["id"][0]]
     assert plain.parts(first)[0] in page.text
 
 
@@ -170,10 +170,10 @@ def test_it_can_be_read_without_seeing_it_and_used_without_a_mouse(page):
 @pytest.fixture(scope="module")
 def attacked(parts, tmp_path_factory):
     """The page of a corpus whose every text and name attacks it, and of a selector that is called so too."""
-    found, count = parts["evidence"], len(HOSTILE)
-    turn = pl.Series("turn", range(found.judged.height)) % count
+    found, count = parts["data"], len(HOSTILE)
+    turn = pl.Series("turn", range(found.candidates.height)) % count
     names = pl.DataFrame({"turn": range(count), "name": HOSTILE}, schema_overrides={"turn": turn.dtype})
-    ranked = found.judged.sort("rank").with_columns(turn)
+    ranked = found.candidates.sort("rank").with_columns(turn)
     renamed = ranked.join(names, on="turn", maintain_order="left").with_columns(domain="name", source="name")
     groups = rows.groups(renamed)
     ids = [id_ for group in groups for id_ in group.rows["id"]]
@@ -191,7 +191,7 @@ def attacked(parts, tmp_path_factory):
         **parts
         | {
             "task": task.model_copy(update={"selection": task.selection.model_copy(update={"name": called})}),
-            "evidence": replace(found, judged=renamed, groups=groups, texts=texts, near=texts, excluded=excluded),
+            "data": replace(found, candidates=renamed, groups=groups, texts=texts, near=texts, excluded=excluded),
             "records": parts["records"]
             | {"domain_triage": replace(triage, facts={**triage.facts, "domains": domains})},
             "scores": parts["scores"].with_columns(chosen),
@@ -237,7 +237,7 @@ def test_a_pool_that_lacks_a_candidate_is_told(ran, tmp_path):
     copy.put("raw_corpus", copy.rows("raw_corpus").filter(pl.col("id") != picked))
     made = {name: copy.record(name) for name in STAGE_NAMES[:-1]}
     with pytest.raises(LookupError, match="candidates of the ledger are in raw_corpus"):
-        evidence.read(Task.model_validate(copy.fields), made)
+        report_data.read(Task.model_validate(copy.fields), made)
 
 
 def test_a_classifiers_training_says_how_often_it_was_right_epoch_by_epoch(tmp_path):

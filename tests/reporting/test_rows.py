@@ -4,7 +4,7 @@ import pytest
 from getmore_assets.reporting import plain, rows
 
 
-def judged(count=200, picked=60, unranked=0):
+def candidates(count=200, picked=60, unranked=0):
     """Candidates in another order than their rank."""
     ranks = [*range(1, count - unranked + 1), *[None] * unranked]
     frame = pl.DataFrame(
@@ -23,7 +23,7 @@ def ranks(group):
 
 
 def test_groups_are_the_top_both_sides_of_the_cut_and_the_bottom():
-    found = rows.groups(judged())
+    found = rows.groups(candidates())
     assert [ranks(group) for group in found] == [
         list(range(1, 26)),
         list(range(36, 61)),
@@ -38,14 +38,14 @@ def test_groups_are_the_top_both_sides_of_the_cut_and_the_bottom():
     [(30, 3, 0, [3, 25, 2]), (30, 30, 0, [25, 5]), (10, 10, 0, [10]), (80, 40, 40, [25, 15, 25])],
 )
 def test_no_row_is_shown_twice_in_a_small_ranking(count, picked, unranked, sizes):
-    found = rows.groups(judged(count, picked, unranked))
+    found = rows.groups(candidates(count, picked, unranked))
     assert [group.rows.height for group in found] == sizes
     ids = pl.concat(group.rows["id"] for group in found)
     assert ids.n_unique() == ids.len()
 
 
 def test_shares_add_up_and_the_many_are_taken_together():
-    shares = rows.mix(judged(), "domain")
+    shares = rows.mix(candidates(), "domain")
     assert shares[0] == rows.Share("near", 60, 0.3, 60, 1.0)
     assert shares[0].factor == pytest.approx(1 / 0.3)
     assert len(shares) == 16

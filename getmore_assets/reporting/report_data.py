@@ -13,34 +13,34 @@ from getmore_assets.encoders import store
 from getmore_assets.facts import EmbeddingFacts, SelectionFacts
 from getmore_assets.lake import TableRef
 from getmore_assets.records import Record
-from getmore_assets.reporting import pca_map, rows
-from getmore_assets.reporting.pca_map import Landscape
+from getmore_assets.reporting import rows
+from getmore_assets.reporting.pca_map import PcaMap, project, sample
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportData:
     """The data of a report about a selection.
 
     Attributes:
-        judged: Every candidate: id, source, domain, n_tokens, decision, rank, score.
+        candidates: Every candidate: id, source, domain, n_tokens, decision, rank, score.
         excluded: Every other row of the pool: stage and reason.
         groups: The candidates to show.
         texts: The texts of these candidates, by id.
         near: For the picks among these candidates, the text of the nearest target row, by id.
         potentials: Count and quantiles of the potentials of each side, candidate and target.
-        landscape: The PCA map of a sample; None if the vectors span no plane.
+        pca_map: The PCA map of a sample; None if the vectors span no plane.
     """
 
-    judged: pl.DataFrame
+    candidates: pl.DataFrame
     excluded: pl.DataFrame
     groups: list[rows.Group]
     texts: dict[str, str]
     near: dict[str, str]
     potentials: pl.DataFrame
-    landscape: Landscape | None
+    pca_map: PcaMap | None
 
 
-def read(task: Task, records: dict[str, Record]) -> Evidence:
+def read(task: Task, records: dict[str, Record]) -> ReportData:
     """Read the data of a report.
 
     Args:
@@ -54,19 +54,19 @@ def read(task: Task, records: dict[str, Record]) -> Evidence:
     ledger = SelectionFacts.of(selected).fates(task.name)
     names = pool.scan_pool(raw_corpus, pool.pool_key(task)).select("id", "source", "domain", "n_tokens")
     fates = ledger.filter(pl.col("decision") != "excluded").select("id", "decision", "rank", "score").collect()
-    judged = names.join(fates.lazy(), on="id").collect()
-    if judged.height != fates.height:
-        raise LookupError(f"{judged.height} of {fates.height} candidates of the ledger are in raw_corpus")
-    groups = rows.groups(judged)
+    candidates = names.join(fates.lazy(), on="id").collect()
+    if candidates.height != fates.height:
+        raise LookupError(f"{candidates.height} of {fates.height} candidates of the ledger are in raw_corpus")
+    groups = rows.groups(candidates)
     ids = [id_ for group in groups for id_ in group.rows["id"]]
-    return Evidence(
-        judged=judged,
+    return ReportData(
+        candidates=candidates,
         excluded=ledger.filter(pl.col("decision") == "excluded").select("stage", "reason").collect(),
         groups=groups,
         texts=dict(zip(ids, pool.texts_of(raw_corpus, task, ids), strict=True)),
         near=_near(task, selected.table_ref(), records["target_data"].table_ref(), ids),
         potentials=_potentials(task, records["ot_potentials"].table_ref()),
-        landscape=_landscape(task, records, judged),
+        pca_map=_pca_map(task, records, candidates),
     )
 
 
@@ -94,8 +94,8 @@ def _potentials(task: Task, potentials: TableRef) -> pl.DataFrame:
     )
 
 
-def _landscape(task: Task, records: dict[str, Record], judged: pl.DataFrame) -> Landscape | None:
+def _pca_map(task: Task, records: dict[str, Record], candidates: pl.DataFrame) -> PcaMap | None:
     target = records["target_data"].table_ref().of_target(task.name).filter(pl.col("split") == "train")
-    drawn = pca_map.sample(judged, target.select("id").unique().collect()["id"])
+    sampled = sample(candidates, target.select("id").unique().collect()["id"])
     embeddings = records["embeddings"]
-    return pca_map.lay_out(drawn, store.load(embeddings.table_ref(), EmbeddingFacts.of(embeddings).encoder, drawn.ids))
+    return project(sampled, store.load(embeddings.table_ref(), EmbeddingFacts.of(embeddings).encoder, sampled.ids))
