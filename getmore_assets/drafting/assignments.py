@@ -58,7 +58,7 @@ def find_assignments(given: list[str], target: str | None) -> list[Assignment]:
     data, left = find(given)
     if target is None:
         everything = _named(data)
-        trains = _trains_of(everything, left)
+        trains = _possible_trains(everything, left)
     else:
         own, _ = find([target])
         data = [part for each in data for part in _without(each, own)]
@@ -156,37 +156,48 @@ def _words(name: str) -> list[str]:
     return re.findall(r"[a-z]+", name.lower())
 
 
-def _trains_of(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Named, str]]:
+def _possible_trains(everything: list[_Named], left: dict[str, str]) -> list[tuple[_Named, str]]:
     """Return possible training examples with reasons: one if names decide, else all that names do not exclude."""
     if len(everything) == 1:
         others = "; ".join(f"{path}: {why}" for path, why in left.items())
         what = f"is all that is read ({others})" if others else "is all there is"
         what += ", and a task needs two things: a target and a candidate pool"
         raise BadInput(everything[0].data.named, what, "Give both; --target FILE says which is the target")
-    total = sum(each.data.size for each in everything)
+    families = _families(everything)
+    if targets := _target_families(families, everything):
+        why = "its name says so" if len(targets) == 1 else ""
+        return [(_only_train(family, "the target"), why) for family in targets]
+    unnamed = [each for each in everything if each.says is None and each.split is None]
+    if with_train := [family for family in families if _has_train(family)]:
+        return [(train, "") for train in (*(_only_train(family, "the target") for family in with_train), *unnamed)]
+    if families:
+        names = ", ".join(each.data.named for family in families for each in family)
+        raise BadInput(names, "is test data by its name, and there is no training data", _FIX)
+    if len(unnamed) == 1:
+        return [(unnamed[0], "the others are the pool by their names")]
+    return [(each, "") for each in unnamed or everything]
+
+
+def _families(everything: list[_Named]) -> list[list[_Named]]:
+    """Return the data that may be the target by their names, grouped into sets of splits."""
     families: dict[tuple[str, ...], list[_Named]] = {}
     for each in everything:
         if each.says != "pool" and (each.split or each.says == "target"):
             families.setdefault(each.family, []).append(each)
-    with_train = [family for family in families.values() if any(each.split == "train" for each in family)]
-    by_name = [family for family in families.values() if any(each.says == "target" for each in family)]
-    if not by_name:  # a set with a train split may be the pool if it is the larger part of the data
-        by_name = [family for family in with_train if 2 * sum(each.data.size for each in family) < total]
-    if len(by_name) == 1:
-        return [(_only_train(by_name[0], "the target"), "its name says so")]
-    plain = [each for each in everything if each.says is None and each.split is None]
-    if by_name:
-        return [(_only_train(family, "the target"), "") for family in by_name]
-    if with_train:
-        return [*((_only_train(family, "the target"), "") for family in with_train), *((each, "") for each in plain)]
-    if families:
-        names = ", ".join(each.data.named for family in families.values() for each in family)
-        raise BadInput(names, "is test data by its name, and there is no training data", _FIX)
-    if not plain:
-        return [(each, "") for each in everything]
-    if len(plain) == 1:
-        return [(plain[0], "the others are the pool by their names")]
-    return [(each, "") for each in plain]
+    return list(families.values())
+
+
+def _target_families(families: list[list[_Named]], everything: list[_Named]) -> list[list[_Named]]:
+    """Return the families that are called target; if there are none, the small families with a train split."""
+    if called := [family for family in families if any(each.says == "target" for each in family)]:
+        return called
+    # A set with a train split may be the pool if it is the larger part of the data.
+    total = sum(each.data.size for each in everything)
+    return [family for family in families if _has_train(family) and 2 * sum(each.data.size for each in family) < total]
+
+
+def _has_train(family: list[_Named]) -> bool:
+    return any(each.split == "train" for each in family)
 
 
 def _only_train(own: list[_Named], what: str) -> _Named:

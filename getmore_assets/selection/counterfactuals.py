@@ -30,7 +30,7 @@ _QUOTAS = Picking(
 
 def decider(chosen: Selector, facts: RankingFacts) -> Selector:
     """Return the selector that ranked the rows: the winner for a race, else the chosen selector."""
-    return next((entrant for entrant in chosen.entrants if entrant.called == facts.winner), chosen)
+    return next((contestant for contestant in chosen.entrants if contestant.called == facts.winner), chosen)
 
 
 def cuts_scores(chosen: Selector) -> bool:
@@ -93,20 +93,12 @@ class Position:
     @property
     def change(self) -> list[str]:
         """Changes that would reverse the decision: leave out a selected row, or select another."""
-        picking, taken = _picking(self.chosen), self.rank <= self._selected
-        if picking is None:
-            change = self._to_drop_out() if taken else self._to_be_taken()
-        elif not taken:
-            unknown = f"{picking.other_budget}: a larger one may take it, but its rank does not say how large"
-            change = [picking.to_select, *self._in_the_last_round(), unknown]
-        elif self._smaller_budgets_agree:
-            change = [self._smaller_budget, picking.to_drop]
-        else:
-            unknown = f"{picking.other_budget}: a smaller one may leave it out, but its rank does not say how small"
-            change = [unknown, picking.to_drop]
+        is_selected = self.rank <= self._selected
+        changes = self._changes_to_drop() if is_selected else self._changes_to_select()
         if self.chosen.draws:
-            change.append(f"another `seed` draws other scores, and might {'leave it out' if taken else 'take it'}")
-        return change
+            reverse = "leave it out" if is_selected else "take it"
+            changes.append(f"another `seed` draws other scores, and might {reverse}")
+        return changes
 
     @cached_property
     def _selected(self) -> int:
@@ -147,7 +139,18 @@ class Position:
         most = before if self.budget.tokens is None else f"{self._tokens[self.rank] - 1:,} tokens ({before})"
         return f"a budget of {most} or fewer would leave it out"
 
-    def _to_drop_out(self) -> list[str]:
+    def _changes_to_drop(self) -> list[str]:
+        """Return changes that would leave out the row, which is selected."""
+        picking = _picking(self.chosen)
+        if picking is None:
+            return [self._smaller_budget, self._more_rows_before]
+        if self._smaller_budgets_agree:
+            return [self._smaller_budget, picking.to_drop]
+        unknown = f"{picking.other_budget}: a smaller one may leave it out, but its rank does not say how small"
+        return [unknown, picking.to_drop]
+
+    @property
+    def _more_rows_before(self) -> str:
         rows = "candidates with a lower score than its own"
         if _kind(self.chosen).of_another_tool:
             rows = "rows that the other tool puts before it"
@@ -156,15 +159,23 @@ class Position:
         else:
             left = self.budget.tokens - self._tokens[self.rank]
             more = f"more {rows}, of {left + 1:,} tokens or more together,"
-        return [self._smaller_budget, f"{more} would leave it out"]
+        return f"{more} would leave it out"
 
-    def _to_be_taken(self) -> list[str]:
+    def _changes_to_select(self) -> list[str]:
+        """Return changes that would select the row, which is not selected."""
+        picking = _picking(self.chosen)
+        if picking is None:
+            other = _kind(self.chosen).to_be_taken
+            return [*self._higher_rank(), self._larger_budget, *([other] if other else [])]
+        unknown = f"{picking.other_budget}: a larger one may take it, but its rank does not say how large"
+        return [picking.to_select, *self._in_the_last_round(), unknown]
+
+    @property
+    def _larger_budget(self) -> str:
         least = f"{self.rank:,} rows"
         if self.budget.tokens is not None:
             least = f"{self._tokens[self.rank]:,} tokens ({least})"
-        change = [*self._higher_rank(), f"a budget of {least} or more would take it"]
-        more = _kind(self.chosen).to_be_taken
-        return [*change, more] if more else change
+        return f"a budget of {least} or more would take it"
 
     def _higher_rank(self) -> list[str]:
         """Return how much higher the row would have to rank to be within the budget, as text."""
