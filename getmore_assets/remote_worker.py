@@ -51,7 +51,7 @@ def run(address: str, worker: str, work: Path, processes: int, run_here: RunHere
         resources = ray.cluster_resources()
         cpus = int(min(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]))
         needs = {"num_gpus": processes, "num_cpus": processes} if resources.get("GPU") else {"num_cpus": max(1, cpus)}
-        task = ray.remote(_on_node).options(max_retries=_RETRIES, **needs)
+        task = ray.remote(_on_node).options(max_retries=_RETRIES, scheduling_strategy="SPREAD", **needs)
         name = work.relative_to(lake.root).as_posix()
         code, answer = ray.get(task.remote(worker, spec, str(lake.root), name, processes, run_here))
     lake.pull(*_names(spec, lake))

@@ -1,6 +1,6 @@
 """Run a task on two Ray nodes without a shared folder, with the lake on an S3 server; remove nodes during stages.
 
-    python -m tests.drives.ray_cluster [--out FILE] [TASK FILE] [override ...]
+    python -m tests.drives.ray_cluster [--out FILE] [--home FOLDER] [TASK FILE] [override ...]
 
 Each node has its own mirror of the lake. The task must select the same ids as in one process, write no row twice, and
 repeat only what the lost node had at work. The drive takes some minutes with tasks/demo.yaml. It needs the extras `ray`
@@ -15,12 +15,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import psutil
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
@@ -69,31 +68,33 @@ def wait_for(find: Callable[[], Any]) -> Any:
     while time.monotonic() - began < LONGEST:
         if result := find():
             return result
-        time.sleep(0.01)
+        time.sleep(0.003)
     raise SystemExit(f"not seen within {LONGEST:.0f} s")
 
 
 def remove_node(cluster: Any, stage: str, work: str, command: Command) -> None:
     """Remove the node that is not the head, while a process on it does the work of a stage."""
     (node,) = cluster.worker_nodes
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    raylet = node.all_processes["raylet"][0].process.pid
 
-    def at_work() -> psutil.Process | None:
+    def at_work() -> int | None:
         if not command.running:
             raise SystemExit(f"the command ended before {work} ran in {stage}: {command.text[-3000:]}")
         if f"{stage}: computing" not in command.text:
             return None
-        for one in raylet.children(recursive=True):
-            try:
-                if " ".join(one.cmdline()).startswith(f"ray::{work}"):
-                    return one
-            except psutil.NoSuchProcess:
-                continue
+        # Read from /proc, as psutil looks at every process of the machine, which takes longer than some work.
+        for child in Path(f"/proc/{raylet}/task/{raylet}/children").read_text("ascii").split():
+            with suppress(OSError):
+                if Path(f"/proc/{child}/cmdline").read_bytes().startswith(f"ray::{work}".encode()):
+                    return int(child)
         return None
 
-    wait_for(at_work).send_signal(signal.SIGSTOP)  # the process cannot end its work
+    process = wait_for(at_work)
+    os.kill(process, signal.SIGSTOP)  # it cannot end its work
     print(f"a node is removed in {stage}", flush=True)
     cluster.remove_node(node, allow_graceful=False)
+    with suppress(OSError):
+        os.kill(process, signal.SIGKILL)  # of a lost machine no process remains, not even a stopped one
     cluster.add_node(**_node(Path(os.environ["GETMORE_MIRROR"]).parent))
 
 
@@ -158,8 +159,9 @@ def main() -> int:
     parser.add_argument("file", nargs="?", default=str(REPO / "tasks/demo.yaml"))
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--home", type=Path, help="of lakes and logs; the lake of one process is used again")
     args = parser.parse_args()
-    found = drive(args.file, args.overrides, Path(tempfile.mkdtemp(prefix="getmore-ray-")))
+    found = drive(args.file, args.overrides, args.home or Path(tempfile.mkdtemp(prefix="getmore-ray-")))
     print(json.dumps(found, indent=1))
     if args.out:
         args.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
