@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from getmore_assets import __version__, forks, pods
+from getmore_assets import __version__, forks, pods, remote_worker
 from getmore_assets.errors import BadInput, WorkerFailedError, WorkerKilledError
 from getmore_assets.forks import CAN_FORK, SERVER, Exit
 from getmore_assets.metering import Meter, peak_of_children_mb
@@ -49,6 +49,7 @@ def launch(
     pod: pods.PodRequest | None = None,
     meter: Meter | None = None,
     nodes: Nodes | None = None,
+    ray: str | None = None,
 ) -> Result:
     """Run a worker with a spec and return its result.
 
@@ -60,6 +61,7 @@ def launch(
         pod: The pod to run in; None for this machine.
         meter: Counts the worker's peak memory, where it runs on this machine.
         nodes: The machines that share the work (only of train), this one among them; None for this one alone.
+        ray: The address of a Ray cluster, on whose nodes the worker runs; None for this machine.
 
     Raises:
         BadInput: The worker refused its input, or the cluster refused the pod.
@@ -76,6 +78,8 @@ def launch(
         if ended.code is None:
             raise (WorkerKilledError if ended.taken else WorkerFailedError)(f"the {name} worker {ended.said}")
         code, said = ended.code, ended.said
+    elif ray:
+        code, said = remote_worker.run(ray, name, work, processes, run_here), ""
     else:
         with nodes.called(name, asked, answered, processes) if nodes else nullcontext():
             here = run_here(name, asked, answered, processes, nodes)

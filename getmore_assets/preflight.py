@@ -142,6 +142,8 @@ def _check_packages(task: Task) -> None:
         ("finetune.lora", task.finetune.lora, "peft", "lora"),
         ("launch.embed", embed and embed.ray, "ray", "ray"),
         ("launch.solve", solve and solve.ray, "ray", "ray"),
+        ("launch.texts", task.launch.texts.ray, "ray", "ray"),
+        ("launch.train", task.launch.train.ray, "ray", "ray"),
         *((field, place, "kubernetes", "kubernetes") for field, place in task.launch.pods().items()),
     ]
     for field, setting, package, extra in needs:

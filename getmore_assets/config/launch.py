@@ -39,6 +39,17 @@ class Pod(Section):
     )
 
 
+#: The address of a Ray cluster.
+RayAddress = Annotated[
+    str | None,
+    Field(
+        pattern=r"^(auto|local|(ray://)?[\w.-]+:\d+)$",
+        description="auto: the cluster that this machine is a node of | local: a cluster that starts here and "
+        "ends with the stage | host:6379 | ray://host:10001",
+    ),
+]
+
+
 class Processes(Section):
     """The processes that share a stage's work, and their machines."""
 
@@ -57,6 +68,7 @@ class Processes(Section):
         "sharded over the processes",
     )
     pod: Pod | None = Field(None, description="a pod of Kubernetes instead of this machine")
+    ray: RayAddress = None
 
     @property
     def nodes(self) -> tuple[int, str] | None:
@@ -74,18 +86,9 @@ class Processes(Section):
             raise ValueError("`nnodes` above 1 and `rdzv_endpoint` go together: give both or neither")
         if self.nnodes > 1 and self.pod:
             raise ValueError("a pod is one node: remove `nnodes` and `rdzv_endpoint`, or `pod`")
+        if self.ray and (self.pod or self.nnodes > 1):
+            raise ValueError("on Ray a training has one node: remove `ray`, or `pod`, `nnodes` and `rdzv_endpoint`")
         return self
-
-
-#: The address of a Ray cluster.
-RayAddress = Annotated[
-    str | None,
-    Field(
-        pattern=r"^(auto|local|(ray://)?[\w.-]+:\d+)$",
-        description="auto: the cluster that this machine is a node of | local: a cluster that starts here and "
-        "ends with the stage | host:6379 | ray://host:10001",
-    ),
-]
 
 
 class Texts(Section):

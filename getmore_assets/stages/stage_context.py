@@ -78,7 +78,7 @@ class StageContext:
         if worker.name != "train":
             return launch(worker, spec, self.work, 1, pod, self.meter)
         nodes = Nodes(*train.nodes) if train.nodes else None
-        return launch(worker, spec, self.work, train.processes, pod, self.meter, nodes)
+        return launch(worker, spec, self.work, train.processes, pod, self.meter, nodes, train.ray)
 
     def _pod(self, worker: str) -> PodRequest | None:
         """Return the pod that the task requests for a worker; triage, which mostly encodes, uses the pod of `embed`."""
