@@ -48,7 +48,7 @@ def repair(task: str, as_json: bool) -> None:
             click.echo(f"{damaged.kind}: {damaged.path} {damaged.what}", err=True)
         untracked = damage.untracked(lake)
         if untracked:
-            from getmore_assets.stages.computing import track_again
+            from getmore_assets.stages.mlflow_run import track_again
 
             for record in untracked:
                 Records(lake, record.task).put(track_again(lake, record))

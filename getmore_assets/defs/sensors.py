@@ -1,7 +1,7 @@
-"""Sensors: one adds and removes targets with their task files, two run the pipeline when sources change.
+"""The sensors that run the pipeline when the sources of a target or a pool change.
 
-Belongs here: the sensors' definitions and evaluation. Does not: their cursors, and which targets to run
-(`reselection/sensor_state.py`).
+Belongs here: the definitions and evaluation of these sensors. Does not: their cursors, and which targets to run
+(`reselection/sensor_state.py`), or the partitions (`partition_sensor.py`).
 """
 
 import os
@@ -16,6 +16,7 @@ import dagster as dg
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool, readers, target
 from getmore_assets.defs import failed_targets, runs
+from getmore_assets.defs.partition_sensor import EVERY_S, partition_sensor
 from getmore_assets.defs.pipeline import Pipeline
 from getmore_assets.defs.upstream import resolve_sources
 from getmore_assets.delta_versions import Seen
@@ -23,10 +24,9 @@ from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, newest_version
 from getmore_assets.records import Records
 from getmore_assets.reselection import approval
-from getmore_assets.reselection.sensor_state import FolderCursor, LastRequest, SensorCursor, targets_to_run
+from getmore_assets.reselection.sensor_state import LastRequest, SensorCursor, targets_to_run
 from getmore_assets.reselection.version_cache import VersionCache
 
-_EVERY_S = 30
 _CLOCK_SKEW_S = 300  # largest difference between the clocks of machines that record the end of runs
 #: The sensors that start runs: name, versions of the watched sources, whether it is the primary sensor, description.
 _SENSORS = (
@@ -59,37 +59,7 @@ def sensors(pipeline: Pipeline, jobs: Sequence[Any]) -> list[dg.SensorDefinition
         jobs: The asset jobs that the sensors request.
     """
     watching = [_changes(pipeline, jobs, *sensor) for sensor in _SENSORS]
-    return [_task_files(pipeline), *watching] if pipeline.partitions else watching
-
-
-def _task_files(pipeline: Pipeline) -> dg.SensorDefinition:
-    @dg.sensor(
-        name=pipeline.named("task_files"),
-        minimum_interval_seconds=_EVERY_S,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Adds a target for every task file in the tasks folder, and removes the target of a file that is "
-        "gone at two evaluations in a row. Targets that a command added stay. A removed target's results stay in its "
-        "lake.",
-    )
-    def task_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        (tasks, problems), cursor = pipeline.all_tasks(), FolderCursor.load(context.cursor)
-        targets, partitions = pipeline.targets(context.instance), pipeline.dynamic()
-        removed = cursor.update(set(tasks), complete=bool(tasks) and not problems) & targets
-        new = sorted(tasks.keys() - targets)
-        for problem in problems:
-            context.log.warning(problem)
-        if removed:
-            context.log.warning(
-                f"targets removed, as no task file has their names any more: {', '.join(sorted(removed))}"
-            )
-        if not (new or removed):
-            context.update_cursor(cursor.dump())
-            return dg.SkipReason("; ".join([f"no new task in {pipeline.place()}", *problems]))
-        adds = [partitions.build_add_request(new)] if new else []
-        removals = [partitions.build_delete_request(sorted(removed))] if removed else []
-        return dg.SensorResult(dynamic_partitions_requests=[*adds, *removals], cursor=cursor.dump())
-
-    return task_files
+    return [partition_sensor(pipeline), *watching] if pipeline.partitions else watching
 
 
 def _changes(
@@ -98,7 +68,7 @@ def _changes(
     @dg.sensor(
         name=pipeline.named(name),
         jobs=jobs,
-        minimum_interval_seconds=_EVERY_S,
+        minimum_interval_seconds=EVERY_S,
         default_status=_STATUS,
         description=description,
     )

@@ -1,6 +1,7 @@
 """Computing a stage, tracked in MLflow and metered, and recording the result.
 
-Belongs here: from a stage's context to its record. Does not: whether a stage must be computed (`caching.py`).
+Belongs here: from a stage's context to its record. Does not: whether a stage must be computed (`caching.py`), or
+what its MLflow run contains (`mlflow_run.py`).
 """
 
 import json
@@ -11,16 +12,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from getmore_assets.config import Task
 from getmore_assets.contents import contents_of
-from getmore_assets.lake import Lake
 from getmore_assets.metering import metered
-from getmore_assets.records import FROM_PYTHON, Record, now, tables_of, write_atomically
+from getmore_assets.records import Record, now, write_atomically
 from getmore_assets.relative_paths import absolute, relative
+from getmore_assets.stages.mlflow_run import log_record, tags_of, with_run
 from getmore_assets.stages.stage_context import StageContext, StageResult
-from getmore_assets.tracking import TrackedRun, tracked
-from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking, dagster_url, run_url
-from getmore_assets.training_facts import Scored
+from getmore_assets.tracking import tracked
 
 log = logging.getLogger(__name__)
 
@@ -46,59 +44,20 @@ def compute(
             stack.enter_context(lake.lock("work", context.fingerprint[:16]))
             if track:
                 run, code = context.commit["dagster_run_id"], context.commit["code_version"]
-                tags = _tags(lake, stage, task.name, context.fingerprint, code, run)
+                tags = tags_of(lake, stage, task.name, context.fingerprint, code, run)
                 context.run = stack.enter_context(tracked(lake, f"{task.name} {stage}", tags, context.tracking))
             context.meter = stack.enter_context(metered())
             write_atomically(context.work / _ORIGIN, json.dumps(_origin(context)))
             record = _record(context, _result(context, function), used)
             if context.run is not None:
-                _log(context.run, task, record)
+                log_record(context.run, task, record)
             _clear_work(context)
     except Exception as error:
         log.error("%s failed: %s", stage, error)
         raise
     seconds, peak = context.meter.seconds, context.meter.peak_rss_mb
     record = replace(record, seconds=seconds, peak_rss_mb=peak, made_at=now())
-    return _tracked_in(record, context.run, context.tracking, lake)
-
-
-def track_again(lake: Lake, record: Record) -> Record:
-    """Track a record in a new MLflow run after its run was lost, and register its model again.
-
-    Returns:
-        The record with the new run.
-    """
-    task = Task.model_validate(record.settings)
-    run_id, code = record.dagster_run_id, record.code_version
-    tags = _tags(lake, record.stage, record.task, record.fingerprint, code, run_id)
-    with tracked(lake, f"{record.task} {record.stage}", tags) as run:
-        _log(run, task, record)
-    return _tracked_in(record, run, AS_ENVIRONMENT_SAYS, lake)
-
-
-def _tracked_in(record: Record, run: TrackedRun | None, tracking: Tracking, lake: Lake) -> Record:
-    if run is None:
-        return record
-    url = run_url(run.experiment_id, run.id, run.server)
-    return replace(record, mlflow_run_id=run.id, mlflow_url=url, tracked_at=tracking.recorded(lake))
-
-
-def _tags(lake: Lake, stage: str, task: str, fingerprint: str, code_version: str, run: str) -> dict[str, str]:
-    """Return the tags of an MLflow run."""
-    # MLflow does not turn tags into links, so the Markdown note at the top of the run has the link.
-    link = f"in [Dagster run {run[:8]}]({dagster_url(run)})"
-    origin = "by a call from Python" if run.startswith(FROM_PYTHON) else link
-    note = f"`{stage}` of target `{task}`, materialized {origin}"
-    return {
-        "getmore.station": stage,
-        "getmore.task": task,
-        "getmore.lake": lake.address,
-        "getmore.fingerprint": fingerprint,
-        "getmore.code_version": code_version,
-        "dagster.run_id": run,
-        "dagster.run_url": dagster_url(run),
-        "mlflow.note.content": note,
-    }
+    return with_run(record, context.run, context.tracking, lake)
 
 
 def _record(context: StageContext, result: StageResult, used: dict[str, str]) -> Record:
@@ -152,34 +111,3 @@ def _result(context: StageContext, function: Callable[[StageContext], StageResul
     result.figures = context.figure_names
     write_atomically(saved, json.dumps(relative(asdict(result), context.lake)))
     return result
-
-
-def _log(run: TrackedRun, task: Task, record: Record) -> None:
-    run.log_params(task.model_dump(exclude={"candidates", "target", "general"}))
-    run.set_tags(record.lineage)
-    for stage, table in tables_of(record.lineage).items():
-        run.log_table(stage, table)
-    scored, metrics = record.facts.get("scored", []), record.facts.get("metrics", {})
-    run.log_metrics({**record.facts, **({} if scored else metrics), "rows": record.rows})
-    run.log_curve(record.facts.get("curve", []))
-    if "model" in record.folders:
-        version = run.register(f"{record.task}.{record.stage}", Path(record.folders["model"]))
-        run.set_tags({"model_folder": record.folders["model"], "registered_version": version})
-    for figure in record.figures.values():
-        if Path(figure).is_file():
-            run.log_file(Path(figure))
-    for name in reversed(dict.fromkeys(row["selector"] for row in scored)):  # MLflow lists the newest run first
-        means = {key.removeprefix(f"{name}/"): mean for key, mean in metrics.items() if key.startswith(f"{name}/")}
-        rows = [row for row in scored if row["selector"] == name]
-        _log_selector(run, {"target": record.task, "selector": name}, means, rows)
-
-
-def _log_selector(run: TrackedRun, params: dict[str, str], means: dict[str, float], rows: list[Scored]) -> None:
-    """Log a run for a selector, and under it a run for each seed, because MLflow's charts compare runs."""
-    name = params["selector"]
-    note = f"`{name}` on the scorecard of target `{params['target']}`, at equal tokens with its siblings: "
-    mean = run.child(name, f"{note}means over {len(rows)} seeds", {**params, "seeds": len(rows)}, means)
-    for row in rows:
-        seed = row["seed"]
-        metrics = {key: value for key, value in row.items() if key not in ("seed", "target")}
-        mean.child(f"{name} seed {seed}", f"{note}seed {seed}", {**params, "seed": seed}, metrics)
