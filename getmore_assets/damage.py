@@ -21,9 +21,9 @@ from deltalake.exceptions import TableNotFoundError
 from safetensors import safe_open
 
 from getmore_assets import tracking_place
-from getmore_assets.commits import open_table
 from getmore_assets.contents import GONE, wrong_with
 from getmore_assets.corpus.identity import content_id
+from getmore_assets.delta_commits import open_table
 from getmore_assets.encoders.store import LENGTH_TOLERANCE
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, file_sizes, vectors_of

@@ -1,7 +1,7 @@
 """Delta tables: read at a version, append, replace a partition, with the writer in the metadata of each commit.
 
 Belongs here: every read and write of a table, and the casts that its columns need. Does not: what a table means, or
-how concurrent writers commit (`commits.py`).
+how concurrent writers commit (`delta_commits.py`).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
-from getmore_assets.commits import Keyed, commit_properties, compare_and_commit, open_table, storable
+from getmore_assets.delta_commits import Keyed, commit_properties, compare_and_commit, open_table, storable
 from getmore_assets.errors import BadInput
 from getmore_assets.leases import Lease, is_leased
 from getmore_assets.mirror import mirror_of

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from getmore_assets.commits import storable
+from getmore_assets.delta_commits import storable
 from getmore_assets.delta_versions import delta_data_version
 from getmore_assets.lake import Lake, TableRef, unfinished, vectors_of
 

@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -282,10 +281,10 @@ def _with_marks(rows: pl.DataFrame, sketch: Sketch, task: Task, near: NearDuplic
     stored: list[bytes] | list[None] = [None] * rows.height
     if near is not None and sketch.shingles is not None:
         marks, stored = near.mark(rows["id"].to_list(), *sketch.shingles), sketch.shingles[0].to_bytes()
-    columns: dict[str, Any] = {
+    columns: dict[str, pl.Series] = {
         "duplicate_of": pl.Series(marks, dtype=pl.String),
         "shingles": pl.Series(stored, dtype=pl.Binary),
-        "held_out": sketch.held_out,
+        "held_out": pl.Series(sketch.held_out, dtype=pl.Boolean),
     }
-    marked = rows.with_columns(*(pl.Series(n, v) for n, v in columns.items()))
+    marked = rows.with_columns(**columns)
     return marked.select(*_STORED, *(_PAYLOAD_COLUMNS if keeps_whole_rows(task) else ()))

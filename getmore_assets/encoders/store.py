@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from getmore_assets.commits import Keyed
 from getmore_assets.corpus.id_index import IdIndex
+from getmore_assets.delta_commits import Keyed
 from getmore_assets.errors import REPAIR, BadInput
 from getmore_assets.lake import Lake, TableRef, batches, vectors_of
 

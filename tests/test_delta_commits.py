@@ -49,7 +49,7 @@ def test_keys_are_known_again_after_compaction(tmp_path):
 
 
 def test_a_table_is_written_also_where_the_lock_is_held_by_a_stopped_process(tmp_path, monkeypatch):
-    monkeypatch.setattr("getmore_assets.commits._PATIENCE_S", 0.1)
+    monkeypatch.setattr("getmore_assets.delta_commits._PATIENCE_S", 0.1)
     lake = Lake(tmp_path)
     with lake.lock("commit", "t"):
         assert lake.keyed("t", ("encoder", "e"), "id", {}).add(rows("a")) == 1
