@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from getmore_assets import build_definitions, commits, delta_versions, liveness
+from getmore_assets import build_definitions, delta_commits, delta_versions, liveness
 from getmore_assets.definitions import defs
 from getmore_assets.defs import runs
 from getmore_assets.lake import Lake
@@ -169,7 +169,7 @@ def test_a_look_at_what_has_not_changed_opens_no_table(watched, monkeypatch):
     watched.add("one")
     watched.tick()
     opened = []
-    for module in (commits, delta_versions):
+    for module in (delta_commits, delta_versions):
         monkeypatch.setattr(
             module, "DeltaTable", lambda *given, **options: opened.append(given) or DeltaTable(*given, **options)
         )
