@@ -117,7 +117,7 @@ class Pipeline:
         return {task.name: changed(task, self._lake()) for task in tasks}, problems
 
     def _lake(self) -> list[str]:
-        """Return the override that sets the lake of every task, if the project gives one."""
+        """Return the override that sets every task's lake, if the project has its own lake."""
         return [f"lake={json.dumps(str(self.lake))}"] if self.lake else []
 
     def _tasks(self) -> Path | tuple[Task, ...]:

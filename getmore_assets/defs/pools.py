@@ -3,9 +3,9 @@
 Belongs here: claiming and freeing a slot. Does not: which stages need a slot (`Stage.on_gpu`).
 
 Dagster claims the slot of a step before the step begins, so a cached stage would wait for a slot that it does not need;
-and Dagster looks for a free slot every 15 seconds. A stage therefore claims its slot itself, in the same pool and
-storage, when it is about to compute. If whole runs wait (`granularity: run`, as on Kubernetes), set
-`GETMORE_RUNS_WAIT`: the assets then declare the pool, and stages claim nothing themselves.
+and Dagster looks for a free slot only every 15 seconds. A stage therefore claims its slot itself, in the same pool and
+storage, when it is about to compute. If Dagster makes whole runs wait (`granularity: run`, as on
+Kubernetes), set `GETMORE_RUNS_WAIT`: the assets then declare the pool, and stages claim no slots.
 """
 
 import logging

@@ -38,7 +38,7 @@ _TIMEOUT_S = 5  # of a call to a code server
 @contextmanager
 def heartbeat(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, tags: dict[str, str]) -> Iterator[None]:
     """Write a heartbeat of this process and, if the process executes one step of a run, of the run worker."""
-    if not lake.is_writable():  # as for `getmore check`, which writes nothing
+    if not lake.is_writable():  # only commands that write nothing, such as `getmore check`, get here
         yield
         return
     if LAKE not in run.tags or tags.items() - run.tags.items():
@@ -50,7 +50,7 @@ def heartbeat(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, tags
 def _run_worker() -> int | None:
     """Return the id of the run worker if the multiprocess executor started this process for a step, else None.
 
-    A code server starts a process for each run in the same way, so the call stack decides, not the parent.
+    A code server's process for a whole run has a parent too; only the call stack tells the two apart.
     """
     parent, frame = multiprocessing.parent_process(), sys._getframe()
     while parent and frame.f_back is not None:
@@ -184,7 +184,7 @@ def interrupted_targets(
 def _last_run_failed(
     instance: dg.DagsterInstance, tags: dict[str, str], since: float | None, recheck: Iterable[str]
 ) -> dict[str, dg.DagsterRun]:
-    """Return, by target, each last run that failed: one query, and one more per target with a failed run."""
+    """Return the last run of each target whose last run failed; takes one query, and one more per target to look at."""
     failure, after = dg.DagsterRunStatus.FAILURE, None if since is None else datetime.fromtimestamp(since, UTC)
     ended = instance.get_runs(dg.RunsFilter(statuses=[failure], tags=tags, updated_after=after))
     failed = {}

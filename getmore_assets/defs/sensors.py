@@ -173,7 +173,7 @@ class _Evaluation:
 
 
 def _works_on(run: dg.DagsterRun, lake: Lake | None) -> bool:
-    """Return whether a run uses its target's lake; a command may use another lake."""
+    """Return whether a run uses the lake of its task; a command may have overridden the lake."""
     return lake is None or runs.LAKE not in run.tags or Lake(run.tags[runs.LAKE]).root.resolve() == lake.root.resolve()
 
 

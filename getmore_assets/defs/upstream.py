@@ -17,8 +17,7 @@ from getmore_assets.lake import Lake, unfinished
 
 Load = Callable[[dg.AssetKey], Any]
 EMPTY: Mapping[dg.AssetKey, Load] = {}
-#: Metadata keys with the path of a materialization's rows, and with the version of its table; the first key present
-#: counts.
+#: Metadata keys of the path of a materialization's rows, and of the table's version, each in order of preference.
 _PATHS = ("delta_table", "dagster/uri", "path", "uri", "table_uri")
 _VERSIONS = ("delta_version", "table_version")
 
