@@ -37,7 +37,7 @@ def reusable(context: StageContext, stage: Stage, records: Records, used: dict[s
 
 
 def with_key(stage: Stage, records: Records, key: str) -> tuple[Record | None, str]:
-    """Return the record of a stage with a cache key, or None, and the reason for the user."""
+    """Return the stage's record that has this cache key, or None, and a message that says which record it is."""
     last = records.get(stage.name)
     if last is not None and last.fingerprint == key and last.kept is None:
         return last, "its record has the same cache key"

@@ -29,7 +29,7 @@ from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, Comp
 
 TABLE = "compared_subsets"
 RUN_CODE_VERSION = "7"  # code version of a run, from the selection to the metrics
-_WORDS_FACTOR = 4.0  # a warm-up gets rows with this many times the budget's words, to have enough tokens
+_WORDS_FACTOR = 4.0  # a warm-up gets this many times the budget's words, which is enough of the model's tokens
 
 
 def names(task: Task) -> list[str]:
@@ -57,7 +57,7 @@ class Run:
 
 
 def run_all(context: StageContext) -> tuple[list[Scored], list[Scored], TableRef | None]:
-    """Train the runs without results, and return one row per selector and seed, the chosen selector first.
+    """Train the runs that have no results yet, and return one row per selector and seed, the chosen selector first.
 
     Returns:
         The rows of the comparison; the rows of the curves, with fewer labels or on a share of the budget; and the table
@@ -104,7 +104,7 @@ def _row(run: Run, **curve: float | None) -> Scored:
 
 
 def _curves(context: StageContext, runs: list[Run]) -> list[Run]:
-    """Return runs for the curves: all selectors on smaller budgets, the chosen one and no warm-up on fewer labels."""
+    """Return runs for the curves: all selectors on smaller budgets, the chosen selector and `none` on fewer labels."""
     settings, smaller, curves = context.task.curves, _smaller_subsets(context), []
     for run in runs:
         name, seed = run.request.selector, run.request.seed
@@ -159,7 +159,7 @@ def _chosen_run(context: StageContext, seed: int) -> Run:
 
 
 def _quantiles(context: StageContext) -> list[Run]:
-    """Return runs on slices of the pool, from nearest to farthest by the one-shot potentials."""
+    """Return runs on slices of the pool, from nearest to farthest by the scores of one-shot GOT-D."""
     count, words = context.task.curves.quantiles, SelectionFacts.of(context.inputs["selected_subset"]).n_tokens
     if not count:
         return []
@@ -177,7 +177,9 @@ def _quantiles(context: StageContext) -> list[Run]:
 
 
 def distances(context: StageContext, compared: TableRef | None, share: float) -> dict[str, float]:
-    """Return OT(λ D_U + (1 - λ) D_S, D_R) of every compared subset, the distance that selection minimizes.
+    """Return the distance that selection minimizes, for every compared subset.
+
+    The distance is OT(λ D_U + (1 - λ) D_S, D_R), where D_U is the subset, D_S the pool and D_R the target.
 
     Args:
         context: The scorecard's context.

@@ -33,7 +33,7 @@ def _encode(context: StageContext) -> StageResult:
 
 
 def encode_seconds(context: StageContext, encoder: str, now: float) -> float:
-    """Return the seconds of encoding with an encoder: `now`, and all earlier materializations of the stage."""
+    """Return the seconds of encoding with an encoder: `now`, plus those of the stage's earlier materializations."""
     record = Records(context.lake, context.task.name).get(context.stage)
     before = EncodedFacts.of(record) if record else None
     return now + (before.encode_seconds if before and before.encoder == encoder else 0.0)

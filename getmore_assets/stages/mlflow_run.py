@@ -1,4 +1,4 @@
-"""The MLflow run of a stage: its tags, among them the lineage, and its parameters, metrics and figures.
+"""The MLflow run of a stage: tags (with the lineage), parameters, metrics and figures.
 
 Belongs here: what a run contains. Does not: MLflow's client (`tracking.py`), or where runs are tracked
 (`tracking_place.py`).

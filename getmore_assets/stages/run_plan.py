@@ -33,9 +33,9 @@ class PlannedStage:
     Attributes:
         stage: The name of the stage.
         cached: Whether its record would be used.
-        why: The reason, either way.
+        why: Why the stage is cached, or why it would be computed.
         rows: Rows of a cached stage's record; rows to read for a stage that reads sources; else None.
-        seconds: 0 for a cached stage; else the scaled time of its last run; None without such a run in the lake.
+        seconds: 0 for a cached stage; else the time of its last run, scaled to the pool's rows; None without a run.
         peak_rss_mb: 0 for a cached stage; else the peak memory of its last run in MB, or None.
         how: Where the seconds come from.
     """
@@ -147,7 +147,7 @@ def _planned(
 
 
 def _last_computed(task: Task, name: str) -> tuple[Record | None, str]:
-    """Return the last computed record of a stage, of this task or else another, and a note naming the other task."""
+    """Return a stage's last computed record, of this task or else of another, and a note that names the other task."""
     lake = Lake(task.lake)
     if not (lake.root / "records").is_dir():
         return None, ""

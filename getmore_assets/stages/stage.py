@@ -33,8 +33,8 @@ class Stage:
         compute: Computes the stage.
         reads: The stages whose results this stage reads, in the order of the record's lineage.
         reads_if: For stages in `reads` that only some tasks read: whether a task reads them.
-        versions: For stages in `reads`: the fact in the record that is the input's version, if not the data version.
-        keep: Returns why the last result, with the same recipe but other inputs, may be kept, or None.
+        versions: For some stages in `reads`: the fact in the record that replaces the data version in the cache key.
+        keep: Returns why the last result may be kept although its inputs have changed, or None.
         columns: The columns of the table; empty for a stage that writes a model.
         checks: The asset checks.
         tracked: Whether computing the stage opens an MLflow run.
@@ -68,7 +68,7 @@ class Stage:
         return tuple(name for name in self.reads if name not in self.reads_if or self.reads_if[name](task))
 
     def version(self, record: Record) -> str:
-        """Return the version of an input that counts for this stage."""
+        """Return the version of an input that goes into this stage's cache key."""
         fact = self.versions.get(record.stage)
         return str(record.facts[fact]) if fact else record.data_version
 
