@@ -59,7 +59,7 @@ def solve(
         candidates: Vectors of unit length, in random order: `[n, d]`, float32.
         target: Vectors of unit length: `[m, d]`, float32.
         weights: Weights of the target's rows: `[m]`; None for equal weights.
-        epsilon: Regularisation, times the mean cost.
+        epsilon: Entropic regularisation, as a multiple of the mean cost.
         tolerance: L1 error of the target marginal at which to stop.
         memory_mb: Memory limit of a pass, in MiB.
 
