@@ -125,7 +125,7 @@ def _command_lock(lake: "Lake", task: Task) -> Iterator[None]:
 
 
 def has_own_instance(task: Task) -> bool:
-    """Return whether the task's lake has a Dagster instance, and jobs run on it."""
+    """Return whether jobs run on a Dagster instance in the task's lake, and this instance exists."""
     from getmore_assets.lake import Lake
 
     return not os.environ.get("DAGSTER_HOME") and (Lake(task.lake).root / "dagster").is_dir()

@@ -21,7 +21,7 @@ from getmore_assets.drafting.draft import Draft
 from getmore_assets.drafting.likelihood import Ranked, size_text
 from getmore_assets.errors import BadInput
 
-_FOLDED_FROM = 4  # sources with equal guesses, from which they share a row
+_FOLDED_FROM = 4  # at least this many sources with equal guesses share a row of the table
 _CANDIDATE = re.compile(r"candidates\.\d+")
 
 #: A field, its value, and why.
