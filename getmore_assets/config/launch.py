@@ -92,7 +92,7 @@ class Processes(Section):
 
 
 class Texts(Section):
-    """The processes that share the work on texts that needs no model."""
+    """The processes for the work on texts that needs no model."""
 
     processes: int | None = Field(
         None, ge=1, description="on this machine, from the ninth batch of 8,192 rows on; without it, one per processor"
