@@ -7,15 +7,15 @@ from itertools import pairwise
 
 import numpy as np
 
-_PARTS = 16  # by a key's first bits, so that a merge copies the runs of one part only
+_PARTS = 16  # keys are divided by their first bits, so that a merge copies the runs of one part only
 _MOST_ROWS = 2**32  # row numbers are 32 bits wide
 
 
 class FirstRows:
     """Keys, each with its first row, in 12 bytes per key.
 
-    Each part is a list of sorted runs. A run that is as long as the run before it is merged with that run, so n keys
-    are each sorted log n times, and a lookup searches log n runs.
+    Each part is a list of sorted runs. A run that is at least as long as the run before it is merged with that run.
+    So each of n keys is merged at most log n times, and a lookup searches at most log n runs.
     """
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from getmore_assets.errors import BadInput
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _EXCEL_DELIMITER = re.compile(r'"?sep=([,;\t|])"?\s*')  # a first line that Excel writes
-_LEAST_ROW_SHARE = 0.9  # of lines that are rows; some may be ragged
+_LEAST_ROW_SHARE = 0.9  # the least share of lines that are rows; some may be ragged
 _LONGEST_HEADER = 20  # lines
 _SET_QUOTING = "Set `quoting: none` on this source if quotes are part of the text, else `quoting: standard`"
 
@@ -157,8 +157,8 @@ class _Records:
         """Require that a quoted record is not several whole rows of a file without quoting.
 
         In a file without quoting, nearly every line has as many fields as the header. In a file with quoting, fewer
-        lines have, unless no text has a delimiter or a line end. The whole file is read once, at the first doubtful
-        record.
+        lines have as many, unless no text has a delimiter or a line end. The whole file is read once, at the first
+        doubtful record.
 
         Raises:
             BadInput: The file can be read with and without quoting, with different rows.
@@ -172,7 +172,7 @@ class _Records:
         self.quoting = "standard"
 
     def _share_of_rows(self, fields: int) -> float:
-        """Return the share of lines that are rows without quoting."""
+        """Return the share of lines that are rows if the file is read without quoting."""
         rows, total = 0, 0
         for line in lines(self.path):
             rows, total = rows + self._is_row(line, fields), total + 1

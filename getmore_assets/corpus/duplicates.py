@@ -32,7 +32,7 @@ class NearDuplicates:
     def __init__(self, threshold: float, folder: Path | None = None) -> None:
         self.threshold = threshold
         self._bands, self._ends = FirstRows(), array("q", [0])  # where each row's shingles end in the file
-        self._ids, self._hashes = TemporaryFile(dir=folder), TemporaryFile(dir=folder)  # noqa: SIM115  # closed with this
+        self._ids, self._hashes = TemporaryFile(dir=folder), TemporaryFile(dir=folder)  # noqa: SIM115  # see __exit__
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +56,7 @@ class NearDuplicates:
         """
         known, keys = len(self._ends) - 1, band_keys(shingles) if keys is None else keys
         new = np.repeat(np.arange(len(ids)), BANDS)
-        # A row is compared with the first row of each band only: n rows of one boilerplate give n pairs, not n².
+        # Only the first row with the same key is compared: n rows of one boilerplate give n pairs per band, not n².
         before = self._bands.find(keys.ravel())
         _, at, band = np.unique(keys.ravel(), return_index=True, return_inverse=True)
         first = new[at][band]
@@ -109,7 +109,7 @@ class NearDuplicates:
         return [id_.rstrip(b"\0").decode() for id_ in ids], Shingles.from_bytes(stored)
 
     def _add(self, ids: list[str], shingles: Shingles, keys: np.ndarray, unknown: np.ndarray) -> None:
-        """Add originals; `unknown` is True for each of their bands, row by row, that is not in the index."""
+        """Add originals; `unknown` is True for each of their band keys, row by row, that the index lacks."""
         first = len(self._ends) - 1
         for file, rows in ((self._ids, np.array(ids, f"S{_ID_BYTES}")), (self._hashes, shingles.hashes.astype("<u4"))):
             file.write(rows.tobytes())

@@ -4,8 +4,8 @@ Belongs here: reading files into frames, with the row number of a decoding error
 (`readers.py`), or the meaning of columns (`meanings.py`).
 
 A reader returns the requested columns, or all columns if `columns` is None. Rows are numbered from 1; if row numbers
-are line numbers, a column `#row` has them. A column of JSON with values of several types is a column of Python objects
-(`pl.Object`), so that no value is cast.
+are line numbers, the column `#row` has each row's number. A column of JSON with values of several types is a column of
+Python objects (`pl.Object`), so that no value is cast.
 """
 
 import json

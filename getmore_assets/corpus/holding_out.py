@@ -76,7 +76,7 @@ def by_groups(train: pl.DataFrame, splits: list[str]) -> dict[str, pl.Series]:
 
 
 def _overlaps(train: pl.DataFrame) -> tuple[Any, list[list[int]]]:
-    """Return a sparse matrix of the rows that overlap, and its connected components, in random order by content."""
+    """Return a sparse matrix of the rows that overlap, and its connected components in order of a hash of ids."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
@@ -84,7 +84,7 @@ def _overlaps(train: pl.DataFrame) -> tuple[Any, list[list[int]]]:
     pairs = first.explode("rows").select(pl.col("row").cast(pl.Int64), of=pl.col("rows").cast(pl.Int64))
     texts = train.select("id", "text", split=pl.lit("train"))
     guards = (Guard(texts, factor) for factor in _BOILERPLATE_FACTORS)
-    if guard := next((guard for guard in guards if guard.cost() <= _MOST_COST), None):  # else by equality
+    if guard := next((guard for guard in guards if guard.cost() <= _MOST_COST), None):  # else only equal rows are pairs
         pairs = pl.concat([pairs, guard.pairs(texts).cast(pl.Int64)])
     rows, of = (np.concatenate([pairs[a], pairs[b]]) for a, b in (("row", "of"), ("of", "row")))
     graph = csr_array((np.ones(len(rows), np.bool_), (rows, of)), (train.height, train.height))

@@ -29,7 +29,7 @@ _Token = tuple[
 ]  # the bytes before a bracket or comma, the bracket or comma, the bytes after it
 _OPENS, _CLOSES = (b"[", b"{"), (b"]", b"}")
 _OUTSIDE, _INSIDE = re.compile(rb'["{}\[\],]'), re.compile(rb'["\\]')  # outside and inside of strings
-_BREAKS = re.compile(rb"\s*[\r\n]\s*")  # line ends are between values, as strings of JSON escape them
+_BREAKS = re.compile(rb"\s*[\r\n]\s*")  # line ends are only between values, because strings of JSON escape line ends
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ class Guard:
         return sum(cost * int((each.group_by("gram").len()["len"].cast(pl.Int64) ** 2).sum()) for each, cost in grams)
 
     def pairs(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return every pair of a row (of id, text) and an evaluated row that overlap, by position: row and of."""
+        """Return each overlapping pair of a row (id, text) and an evaluated row, as their positions: row and of."""
         overlaps = self._overlaps(_Words.of(rows["text"]))
         return overlaps.select("row", of=pl.lit(self._first).gather("of")).unique()
 

@@ -104,7 +104,7 @@ def of_lines(lines: Sequence[str]) -> pl.DataFrame:
 
 
 def of_columns(rows: pl.DataFrame) -> list[Payload]:
-    """Return payloads from the columns of `SCHEMA`, none of them null."""
+    """Return the payloads of rows with the columns of `SCHEMA`; every row must have a payload."""
     return [Payload(row, schema) for row, schema in rows.select("payload", "payload_schema").iter_rows()]
 
 

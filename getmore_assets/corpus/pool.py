@@ -205,7 +205,7 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
         seen = IdIndex() if only is None else known.ids
 
         def new_rows() -> Iterator[tuple[pl.DataFrame, tuple[pl.DataFrame]]]:
-            """Yield the unknown rows of each batch, and the columns of which a sketch is made."""
+            """Yield the unknown rows of each batch, and the columns from which their sketch is computed."""
             nonlocal changed
             for reading, batch in _passages(task, facts, only):
                 unique = batch.unique("id", keep="first", maintain_order=True)

@@ -1,4 +1,4 @@
-"""What is computed of a batch of the pool's rows alone, in whatever process: passages, and what marks them.
+"""Passages and sketches of a batch of the pool's rows, which any process can compute.
 
 Belongs here: functions of a batch that read and write nothing else. Does not: comparing rows with other rows
 (`duplicates.py`), or the table (`pool.py`).
@@ -33,7 +33,7 @@ def passages_of(rows: pl.DataFrame, longest: int | None) -> pl.DataFrame:
 
 
 def is_held_out(id_: str, share: float) -> bool:
-    """Return whether a row is in the share held out to measure forgetting on; it depends on its content only."""
+    """Return whether a row is held out to measure forgetting on; this depends only on its id and the share."""
     return sampling_number(id_, "held-out") < share
 
 

@@ -96,7 +96,7 @@ def _without_collection() -> Iterator[None]:
 
 
 def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Yield the modules, classes and functions under a node; only statements are visited, as they are few."""
+    """Yield the modules, classes and functions under a node; expressions, which are many, are not visited."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         yield node
     for block in ("body", "orelse", "handlers", "finalbody"):

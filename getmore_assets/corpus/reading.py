@@ -76,7 +76,7 @@ class Reading:
         folded: Number of rows or passages with the text of an earlier row or passage.
         kinds: The type of the first label, by column.
         gathered: Whether the path is a folder or a glob.
-        cuts: Whether rows are cut into passages; rows of messages must not be.
+        cuts: Whether rows are cut into passages; rows of messages must not be cut.
         not_text: Number of parts of messages that are no text (images, audio).
         other_branches: Number of messages on branches of message trees that are not read.
         beside: Number of objects in other lists of JSON files, which are not read, by the lists' keys.

@@ -24,7 +24,7 @@ from getmore_assets.config import TEMPLATE_COLUMN
 _ROLES = ("role", "from", "sender", "author", "from_id")
 _REASONING = ("reasoning_content", "reasoning", "thinking")  # before the content, as chat templates render it
 _CONTENT = ("content", "value")
-_TEXT = "text"  # the content if there is no other key; beside `content`, exports repeat it here
+_TEXT = "text"  # the content if there is no other key; exports with `content` repeat the content here
 _CALLS = ("tool_calls", "function_call")  # a list of calls, and the older key for one call
 _LINKS = ("parent", "children")  # of the nodes of a tree
 _TEXT_TYPES = ("text", "input_text", "output_text")

@@ -10,7 +10,7 @@ for a shape (`exports/trainers.py`).
 | chat-export | a column of messages with other keys, or of message trees, which trainers cannot read |
 | alpaca | `instruction`, `input` or `context`, `output` or `response` |
 | prompt-completion | `prompt`, and `completion` or `response`: texts or messages |
-| preference | `chosen`, `rejected`, and mostly the prompt: `prompt`, `question` or messages |
+| preference | `chosen`, `rejected`, and usually the prompt: `prompt`, `question` or messages |
 | text | a column of texts |
 | template | columns of any other names |
 """

@@ -58,7 +58,7 @@ class Shingles:
 
     @classmethod
     def _from_tokens(cls, hashes: np.ndarray, counts: np.ndarray) -> Self:
-        """Return the shingles of token hashes, and the number of tokens per text (`[texts]`, at least three)."""
+        """Return the shingles of texts from their token hashes; `counts` has each text's tokens, at least three."""
         runs = mixed(hashes, _SIZE)
         within = np.ones(len(hashes), np.bool_)
         for last in range(1, _SIZE):

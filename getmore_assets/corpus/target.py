@@ -37,8 +37,8 @@ class TargetFacts(Facts):
     """Metadata of the target: numbers of rows by split, labels, and counts of the sources.
 
     `evaluated_version` changes if and only if the evaluated rows change. `left` lists the rows that were removed from a
-    split because they equal or overlap evaluated rows of another split; `read` has the counts before. `held_out_by` is
-    how the splits in `held_out_from_train` were taken from train.
+    split because they equal or overlap evaluated rows of another split; `read` has the numbers of rows before that.
+    `held_out_by` is how the splits in `held_out_from_train` were taken from train.
     """
 
     rows: dict[str, int] = Field(default_factory=dict)

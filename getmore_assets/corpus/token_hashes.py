@@ -160,7 +160,7 @@ def _is_token(raw: np.ndarray, kinds: np.ndarray, starts: np.ndarray, ends: np.n
     one, number = ends - starts == 1, digits[ends] > digits[starts]
     backslash = raw[starts] == ord("\\")
     letter, dash = one & (kinds[starts] == _LETTER), kinds[starts] == _DASH
-    # As `_AFTER` of `tokens.py`: a sign of the text has an operand, or nothing, to its left.
+    # As `_AFTER` of `tokens.py`: the texts in which some sign has an operand, or nothing, to its left.
     operand = one | number
     operand[1:] |= backslash[:-1] & (ends[:-1] == starts[1:]) & (rows[:-1] == rows[1:])
     left = np.maximum.accumulate(np.where(sign, 0, np.arange(len(sign))))

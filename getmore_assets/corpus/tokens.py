@@ -81,7 +81,7 @@ def n_grams(tokens_: list[str], widest: int) -> list[str]:
 def content_words(texts: pl.Series) -> pl.Series:
     """Return the tokens of each text without single letters, digits and signs: lists of strings.
 
-    If these are more than half of a text's tokens, as in formulas, return all tokens.
+    If that would remove more than half of a text's tokens, as in formulas, return all tokens.
     """
     every = tokens(texts)
     kept = every.list.eval(pl.element().filter(pl.element().str.contains(rf"^{_ALONE}|..")))
@@ -134,7 +134,7 @@ def _is_token(flat: pl.Series, rows: np.ndarray) -> np.ndarray:
 def signs_between_operands(
     sign: np.ndarray, letter: np.ndarray, word: np.ndarray, dash: np.ndarray, backslash: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Return which pieces are tokens: `[pieces]`, bool. All other arguments are `[pieces]` too.
+    """Return which pieces are tokens: `[pieces]`, bool. All arguments are `[pieces]`.
 
     Args:
         sign: Whether the piece is a sign.
