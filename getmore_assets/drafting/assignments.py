@@ -37,7 +37,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class _Named:
-    """Data with the meaning of its name: split, target or pool, and the other words, which splits of a set share."""
+    """Data, and what its name says: the split; target or pool; and the other words, which all splits of a set share."""
 
     data: SourceFiles
     split: str | None
@@ -127,13 +127,13 @@ def _beside(target: Path) -> list[SourceFiles]:
 
 
 def _is_of(each: _Named, train: _Named) -> bool:
-    """Return whether a split belongs to the set of `train`: similar name, or only a split's name in the same folder."""
+    """Return whether a split belongs to `train`: equal names but for the split, or a bare split name in its folder."""
     bare = each.split != "train" and each.family[-1] == "/" and train.family[: len(each.family)] == each.family
     return each.family == train.family or bare
 
 
 def _named(data: list[SourceFiles]) -> list[_Named]:
-    """Return the data with the meaning of names. Folders that all data share have no meaning."""
+    """Return the data with the meaning of names, ignoring the folders that all data share."""
     folders = [source.files[0].absolute().parent.parts for source in data]
     shared = 0
     while len({parts[shared : shared + 1] for parts in folders}) == 1 and folders[0][shared:]:

@@ -63,7 +63,7 @@ def text_of(table: Table) -> Role:
         texts = [c for c in others if c.is_text and c.holds == "words"]
         return Role(shape.text, f"rows of the shape {shape.name}", _names(texts))
     columns = [c for c in table.columns.values() if c.is_text and c.holds in ("words", "values")]
-    columns = [c for c in columns if c.distinct > 1 or c.rows == 1]  # no columns like a system prompt
+    columns = [c for c in columns if c.distinct > 1 or c.rows == 1]  # no column with one value, such as a system prompt
     likely = [c for c in columns if c.holds == "words" and not _called(c, _NONE)] or [
         c for c in columns if _called(c, _TEXT) and not _called(c, _NONE)
     ]
@@ -72,7 +72,7 @@ def text_of(table: Table) -> Role:
         values = {c.name: "one value in all rows" if c.distinct == 1 < c.rows else c.holds for c in columns}
         listed = "; ".join(f"`{name}` holds {what}" for name, what in values.items()) or "there are none"
         raise NoTextsError(table.data.named, f"no column holds texts: {listed}", "Write texts into a column of strings")
-    # A matching name outweighs length, but not any length: `comment` may be three words beside a whole review.
+    # A matching name counts for less than a far longer text, such as a review beside a `comment` of three words.
     # Values that repeat are less likely texts: with ten instructions for all rows, the answers are the texts.
     likely.sort(
         key=lambda c: (

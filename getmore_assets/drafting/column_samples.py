@@ -39,8 +39,8 @@ class Column:
 
     Attributes:
         name: Name of the column.
-        holds: words (several per value), values (strings without spaces), numbers (also as strings), other (lists,
-            objects, also as JSON in a string, bytes, times), or nothing.
+        holds: words (several per value), values (strings without spaces), numbers (also as strings), other (bytes,
+            times, and lists or objects, also as JSON strings), or nothing.
         is_text: Whether the column is stored as strings, as a text column must be.
         rows: Number of filled values, neither null nor blank.
         filled: Share of filled values, 0 to 1.
@@ -101,7 +101,7 @@ def look(data: SourceFiles, most: int, filled_column: str | None = None) -> Tabl
 
     Raises:
         NoTextsError: The table has no rows.
-        BadInput: The table cannot be read, or has no column names; names file and row.
+        BadInput: The table cannot be read, or has no column names; the message names file and row.
     """
     filled = tuple(file for file in data.files if file.is_dir() or file.stat().st_size) or data.files
     ends = tuple(dict.fromkeys([filled[0], filled[-1]]))

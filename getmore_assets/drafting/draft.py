@@ -191,7 +191,7 @@ def _target(assignment: Assignment, splits: dict[str, Table]) -> tuple[JsonObjec
 
 
 def _rows_with_text(table: Table, text: Role, most: int) -> Table:
-    """Return a sample of only the rows with text: in a chat export, notices without text have a kind, too."""
+    """Return a sample of only the rows with text. Other rows, such as notices in a chat export, would add labels."""
     column = table.columns.get(text.column) if isinstance(text.column, str) else None
     if column is None or not column.is_text or column.filled == 1:
         return table

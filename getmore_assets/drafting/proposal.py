@@ -60,7 +60,7 @@ def propose(
 def _first_that_runs(
     ranked: list[Ranked], near: list[Ranked]
 ) -> tuple[list[tuple[Ranked, Draft]], list[tuple[Ranked, BadInput]]]:
-    """Return the drafts that can be run among equally likely assignments, else the first draft; and the refusals."""
+    """Return the drafts of `near` that can be run, else the first other draft that can be run; and the refusals."""
     drafts: list[tuple[Ranked, Draft]] = []
     refused: list[tuple[Ranked, BadInput]] = []
     for each in ranked:
