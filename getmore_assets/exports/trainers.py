@@ -1,4 +1,4 @@
-"""The configuration with which a trainer (LLaMA-Factory, axolotl, TRL) reads exported rows: its data block.
+"""Blocks: the configuration with which a trainer (LLaMA-Factory, axolotl, TRL) reads exported rows.
 
 Belongs here: describing a shape of rows in a trainer's configuration. Does not: the rows (`rows.py`), or which files
 are written (`formats.py`). To add a trainer, add a function and a line in `TRAINERS`.
@@ -26,7 +26,7 @@ class RowFile:
 
     Attributes:
         name: Name of the data set for the trainer.
-        path: Path of the file, below the folder as the user wrote it.
+        path: Path of the file; it begins with the folder as the user wrote it.
         shape: Shape of the rows.
     """
 
