@@ -1,10 +1,10 @@
-"""What in a lake nothing refers to any more: finding it, deleting it, and joining small files of tables.
+"""Files and rows of a lake that no record refers to: finding and deleting them, and joining small files of tables.
 
-Belongs here: what is waste, and taking it away. Does not: damage (`damage.py`, `repair.py`).
+Belongs here: what is unused, and deleting it. Does not: damage (`damage.py`, `repair.py`).
 
-A record refers to its table at a version, to its inputs' tables at theirs, to its model folders, and to a pool and an
-encoder. The records of today count, and the earlier ones that are not older than what is deleted: a stage that goes
-back to an earlier state finds it as long as that. Whatever is younger stays, too, as it may be at work.
+A record refers to versions of its table and of its inputs' tables, to model folders, and to a pool and an encoder. What
+the last record of each stage refers to is kept, and what earlier records made since `before` refer to, so that a stage
+can go back to that state. Everything younger than `before` is kept, too, because a run may be using it.
 """
 
 import json
@@ -25,18 +25,18 @@ from getmore_assets.repair import require_rest
 
 _COMMIT = {"asset": "clean"}
 _KEYED = {"raw_corpus": "pool", "embeddings": "encoder"}  # tables whose partitions tasks share, by a key in records
-_WITHOUT = "-without"  # of an encoder's second partition (`encoders/store.py`)
-_SMALL, _MANY = 2**25, 16  # bytes of a file; so many small files of a table are joined
+_WITHOUT = "-without"  # suffix of an encoder's second partition (`encoders/store.py`)
+_SMALL, _MANY = 2**25, 16  # bytes of a small file; a table's small files are joined if there are so many
 
 
 @dataclass(frozen=True)
 class Waste:
-    """Something that nothing refers to.
+    """Files or rows that no record refers to.
 
     Attributes:
         kind: version, rows, model, work or damaged.
         path: A file or folder, or a table and its partition.
-        size: Bytes; of rows, those of their files, which go with the versions that hold them.
+        size: Bytes. For rows, the size of their files, which are deleted with the versions that contain them.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Waste:
 
 @dataclass
 class _Used:
-    """What records refer to."""
+    """The versions of tables, folders and partition keys that records refer to."""
 
     versions: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     folders: set[Path] = field(default_factory=set)
@@ -54,15 +54,15 @@ class _Used:
 
 
 def clean(lake: Lake, before: datetime, delete: bool) -> list[Waste]:
-    """Find what nothing refers to and is older than a moment; delete it where asked.
+    """Return what no record refers to and is older than a moment, and delete it if `delete` is set.
 
     Args:
-        lake: Of any number of tasks.
+        lake: The lake, with any number of tasks.
         before: The moment, with its time zone.
-        delete: Whether to delete it; nothing may write to the lake meanwhile.
+        delete: Whether to delete. No other process may write to the lake meanwhile.
 
     Raises:
-        BadInput: Something is to be deleted, and a run works on the lake.
+        BadInput: `delete` is set, and a run works on the lake.
     """
     lake.require_folder("getmore clean")
     if delete:
@@ -79,10 +79,10 @@ def clean(lake: Lake, before: datetime, delete: bool) -> list[Waste]:
 
 
 def compact(lake: Lake) -> dict[str, int]:
-    """Join the small files of tables that have many; what tables hold, and versions that are pinned, stay as they are.
+    """Join the small files of tables that have many; rows and earlier versions stay as they are.
 
     Returns:
-        How many files became fewer, by table.
+        The decrease of the number of files, by table.
 
     Raises:
         BadInput: A run works on the lake.
@@ -105,7 +105,7 @@ def _used(lake: Lake, before: datetime) -> _Used:
         used.folders |= {Path(folder) for folder in record.folders.values()}
         for column in _KEYED.values():
             used.keys[column] |= {str(record.facts[column])} if record.facts.get(column) else set()
-    for note in (lake.root / "encoders").glob("*.json"):  # fits whose vectors the next run goes on with
+    for note in (lake.root / "encoders").glob("*.json"):  # the next run uses these fits and their vectors
         used.keys["encoder"].add(json.loads(note.read_text("utf-8"))["key"])
     return used
 
@@ -135,7 +135,7 @@ def _files(table: DeltaTable) -> pl.DataFrame:
 
 
 def _rows(lake: Lake, name: str, used: _Used, before: datetime, delete: bool) -> list[Waste]:
-    """Partitions of a shared table that no record names."""
+    """Return the partitions of a shared table that no record names; delete them if asked."""
     column = _KEYED.get(name)
     if column is None:
         return []
@@ -155,11 +155,11 @@ def _rows(lake: Lake, name: str, used: _Used, before: datetime, delete: bool) ->
 
 
 def _versions(lake: Lake, name: str, used: _Used, before: datetime, delete: bool) -> list[Waste]:
-    """Files of versions that no record refers to and that were no more the newest at the moment."""
+    """Return the files of versions that no record refers to and that had a successor at the moment."""
     table = DeltaTable(lake.table(name))
     commits = [(c["version"], _moment(c["timestamp"])) for c in table.history()]
     old = [version for version, made in commits if made < before]
-    # The newest of the old ones was still the table's state at the moment.
+    # The newest of the old versions was the table's state at the moment, so it is kept.
     kept = {version for version, made in commits if made >= before} | set(old[:1]) | used.versions[name]
     held = sorted(version for version, _ in commits if version in kept)
 
@@ -177,7 +177,7 @@ def _versions(lake: Lake, name: str, used: _Used, before: datetime, delete: bool
 
 
 def _folders(lake: Lake, used: _Used, before: datetime) -> Iterator[Waste]:
-    """Models that no record names, what interrupted runs left, and what repairs set aside."""
+    """Yield models that no record names, work of interrupted runs, and files that repairs moved aside."""
     for kind, pattern in (("model", "models/*/*"), ("work", "work/*"), ("damaged", "damaged/*")):
         for folder in sorted(lake.root.glob(pattern)):
             files = [path for path in folder.rglob("*") if path.is_file()]

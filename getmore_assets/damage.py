@@ -179,7 +179,7 @@ def _of_table_on_store(lake: Lake, name: str) -> Iterator[Damage]:
         sizes = file_sizes(open_table(table))
     except TableNotFoundError:
         return
-    except BadInput:  # the store is away
+    except BadInput:  # the store cannot be reached
         raise
     except Exception as error:  # deltalake raises errors of several classes
         message = (str(error).strip() or type(error).__name__).splitlines()[0]

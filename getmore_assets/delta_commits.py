@@ -1,12 +1,11 @@
-"""Concurrent writers: a commit lands on the version that its writer has read, or not at all.
+"""Concurrent writers: a commit directly follows the version that its writer has read, or fails.
 
 Belongs here: compare-and-commit, and the writer of tables whose rows have a key. Does not: reading tables, or what they
 mean (`lake.py` and its callers).
 
 Delta accepts one commit per version on any file system that can create a file exclusively, and on any store that
-honours conditional puts. A writer reads version v,
-and commits v + 1 or fails; after a failure it reads again. Locks are not needed for correctness: they only make
-failures rare among writers of one machine.
+honours conditional puts. A writer reads version v, and commits v + 1 or fails; after a failure it reads again. Locks
+are not needed for correctness: they only make failures rare among writers of one machine.
 """
 
 import random
@@ -147,7 +146,7 @@ def open_table(path: str, version: int | None = None) -> DeltaTable:
         return DeltaTable(path, version=version)
     try:
         return DeltaTable(path, version=version, storage_options=delta_options(path))
-    except OSError:  # deltalake's own errors are those of tables
+    except OSError:  # an error of the store; errors of tables have other classes
         with errors_of(path):
             raise
 

@@ -203,7 +203,7 @@ class RankingFacts(Facts):
     Attributes:
         rank_seconds: Seconds of ranking.
         winner: The winner of a race.
-        lambda_: The selection's share of the mixture with which the selection is measured.
+        lambda_: λ: the weight of the selection in the mixture whose distance to the target is measured.
         picks_by_round: Number of picks in each round, for a selector that picks in rounds.
     """
 

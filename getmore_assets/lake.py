@@ -1,4 +1,4 @@
-"""Delta tables: read at a version, append, replace a partition, with the writer in the metadata of each commit.
+"""The lake, and its Delta tables: reading a version, appending, and replacing a partition.
 
 Belongs here: every read and write of a table, and the casts that its columns need. Does not: what a table means, or
 how concurrent writers commit (`delta_commits.py`).
@@ -27,7 +27,7 @@ from getmore_assets.leases import Lease, is_leased
 from getmore_assets.mirror import mirror_of
 from getmore_assets.object_stores import delta_options, errors_of, is_on_store
 
-#: A reader fetches records anew after so many seconds.
+#: Seconds after which a reader fetches records again.
 FRESH_S = 10.0
 #: On a store: the kinds of locks that concern several machines.
 _LEASED = ("command", "stage", "fit", "encode")
@@ -78,8 +78,8 @@ class TableRef:
 class Lake:
     """The folder of all results of a project: `tables/`, `models/`, `records/`, `work/`.
 
-    It is a folder of this machine, or lies on a store of objects (`s3://bucket/prefix`). Tables are read and written on
-    the store directly. Everything else is a file of a local mirror; it is fetched and uploaded with `pull` and `push`.
+    It is a folder of this machine, or is on an object store (`s3://bucket/prefix`). Tables are read and written on the
+    store directly. All other files have copies in a local mirror, which `pull` fetches and `push` uploads.
 
     Args:
         root: A folder or a URL.
@@ -100,27 +100,27 @@ class Lake:
         return f"{self.address}/tables/{name}" if self.mirror else str(self.root / "tables" / name)
 
     def pull(self, *folders: str, within: float = 0.0) -> None:
-        """Fetch what changed in folders on the store; nothing where the lake is a folder. As `Mirror.pull`."""
+        """Fetch files of folders that changed on the store, as `Mirror.pull`; do nothing if the lake is a folder."""
         if self.mirror:
             self.mirror.pull(*folders, within=within)
 
     def push(self, *folders: str) -> None:
-        """Upload what changed in folders here; nothing where the lake is a folder. As `Mirror.push`."""
+        """Upload files of folders that changed here, as `Mirror.push`; do nothing if the lake is a folder."""
         if self.mirror:
             self.mirror.push(*folders)
 
     def refresh(self, within: float = FRESH_S) -> None:
-        """Fetch what tells of earlier work, unless that was done so many seconds ago."""
+        """Fetch the files that describe earlier work, unless they were fetched in the last `within` seconds."""
         if self.mirror:
             self.mirror.pull("records", "pools", "runs", within=within)
-            self.mirror.pull("encoders", within=within, deleted=False)  # another process may be about to fit anew
+            self.mirror.pull("encoders", within=within, deleted=False)  # another process may be fitting again
 
     def is_ahead(self, *names: str) -> bool:
-        """Return whether some of these files were written here and not uploaded; never where the lake is a folder."""
+        """Return whether one of these files was changed here and not uploaded; False if the lake is a folder."""
         return self.mirror is not None and self.mirror.is_ahead(*names)
 
     def named(self, *paths: str | Path) -> list[str]:
-        """Return the names of files and folders relative to the root, without those outside of the lake."""
+        """Return the paths relative to the root; paths outside of the lake are left out."""
         inside = (Path(path) for path in paths if Path(path).is_relative_to(self.root))
         return [path.relative_to(self.root).as_posix() for path in inside]
 
@@ -128,7 +128,7 @@ class Lake:
         """Refuse a lake on a store, for a command that works on folders only.
 
         Raises:
-            BadInput: With the way to use the command nevertheless.
+            BadInput: The lake is on a store. The message says how to use the command nevertheless.
         """
         if self.mirror:
             fix = f"With nothing running, copy the lake to a folder, run `{command}` with lake=FOLDER, and copy it back"
@@ -151,7 +151,7 @@ class Lake:
         return not self.root.exists() or os.access(self.root, os.W_OK)
 
     def lock(self, *name: str) -> FileLock | Lease:
-        """Return a lock that prevents two runs from doing the same work at once; it is released with its process.
+        """Return a lock that prevents two runs from doing the same work at once; it is released when its process ends.
 
         On a store, a lock that concerns several machines is a lease: the files that it protects are fetched when it is
         acquired, and uploaded when it is released.
@@ -163,7 +163,7 @@ class Lake:
         if self.mirror and name[0] in _LEASED:
             return Lease(self.mirror, name, partial(self._acquired, name[0]), partial(self._released, name[0]))
         root = self.root / "locks"
-        if not self.is_writable():  # nobody writes here: readers lock a file in a folder where they may create one
+        if not self.is_writable():  # readers of a read-only lake lock a file in the temporary folder
             place = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
             root = Path(tempfile.gettempdir()) / f"getmore-{os.getuid()}-{place}"
         folder = root.joinpath(*name[:-1])
@@ -211,7 +211,7 @@ class Lake:
         """
         try:
             sizes = file_sizes(open_table(ref.path, ref.version))
-        except BadInput:  # the store is away
+        except BadInput:  # the store cannot be reached
             raise
         except Exception:  # deltalake raises several kinds for a missing table, log entry or version
             return False

@@ -106,7 +106,7 @@ def launch(
 
 
 def settings(worker: str) -> dict[str, str]:
-    """Return the environment variables of a worker; this process's own settings of memory are kept."""
+    """Return the environment variables to add for a worker; memory settings of this process's environment are kept."""
     kept = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()} if worker in _MAY_TRAIN else {}
     return _QUIET | kept
 

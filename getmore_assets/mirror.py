@@ -164,7 +164,7 @@ class Mirror:
                     tag, is_ours = self._put(name, known[name][0] if name in known else None)
                     known[name] = (tag, *_stat(self.root / name))
                     self._keep(known)
-                    # A figure is the same result drawn twice: seconds in it may differ.
+                    # Another machine's figure shows the same result; only seconds in it may differ.
                     others += [] if is_ours or _is_in(_FIGURES, name) else [name]
             if others:
                 what = "another machine wrote it meanwhile"
@@ -201,7 +201,7 @@ class Mirror:
         """Upload a file in place of the version with an ETag (None: a new file).
 
         Returns:
-            The ETag on the store, and whether the version is this file: else another machine's replaced it here.
+            The ETag on the store, and whether the store has this file; else another machine's file replaced it here.
         """
         file = self.root / name
         if file.stat().st_size > _AT_ONCE:

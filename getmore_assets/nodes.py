@@ -57,7 +57,7 @@ class Nodes:
 
 
 class Call(BaseModel):
-    """What the other nodes are to start; nothing in it is a program."""
+    """The worker and files that the other nodes start; a call contains no code."""
 
     worker: Literal["train"]
     spec: Path

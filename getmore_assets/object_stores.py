@@ -128,7 +128,7 @@ def _reason(error: Exception) -> tuple[str, str]:
 
 
 def repeated(read: Callable[[], _Found]) -> _Found:
-    """Return what a request reads; send it again where the answer was cut off, which clients do not do by themselves.
+    """Return the answer to a request. If it was cut off, send the request again, which clients do not do themselves.
 
     Raises:
         Exception: The store's own error, of another kind or after several attempts.

@@ -74,7 +74,7 @@ def _in_processes(
 
 
 def end_processes() -> None:
-    """End the processes on this machine now, in a process that will not end as a program does."""
+    """End the processes on this machine now; a forked worker calls this, because it ends without exit handlers."""
     if "loky" in sys.modules:
         from loky import get_reusable_executor
 

@@ -1,6 +1,6 @@
-"""What each stage left behind, and from what: how the next run knows what is still good.
+"""Materialization records: what each stage wrote, from which inputs, so that the next run knows what is still valid.
 
-Belongs here: the record, and writing it so that a crash cannot half-write it. Does not: what a stage computes.
+Belongs here: the record, and writing it atomically. Does not: what a stage computes.
 """
 
 import json
@@ -21,7 +21,7 @@ from getmore_assets.relative_paths import absolute, relative
 
 log = logging.getLogger(__name__)
 
-#: What the id of a run begins with that is no run of Dagster, but a call from Python.
+#: Prefix of the run id of a call from Python, which is no run of Dagster.
 FROM_PYTHON = "python-"
 
 #: The stages, in the order of the pipeline.
@@ -40,26 +40,30 @@ STAGE_NAMES = (
 )
 
 
-#: Of a record's file. Raise it where a reader of today would misread what is written.
-#: 2: places are relative to the lake's root.
+#: Version of a record's file. Raise it if today's reader would misread the new file.
+#: Version 2: paths are relative to the lake's root.
 SCHEMA = 2
-#: Keys of a record's file that are not the names of fields: files of every version have them.
+#: The key in a record's file, by field, where the two names differ; files of every version have this key.
 _KEYS = {"stage": "station"}
 
 
 def cache_key(stage: str, code_version: str, settings: Any, inputs: dict[str, str]) -> str:
-    """Return the cache key of a materialization, which is equal if the stage would compute the same."""
+    """Return the cache key of a materialization; with an equal key, the stage would compute the same result."""
     return fingerprint(stage, code_version, settings, inputs)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one materialization of a stage left behind, and from what.
+    """The results and inputs of one materialization of a stage.
 
-    `inputs` holds the data version of each stage it read; `lineage` everything upstream, at any distance, as tags:
-    `table.<stage>` (path@version), `run.<stage>` (MLflow run) and `selection_hash`; `settings` the task as it was;
-    `kept` why it serves for other inputs than it was made from, where it does; `contents` the hashes of `folders`;
-    `tracked_at` where the MLflow run is, without credentials: a server or a store, empty for the lake's own store.
+    Attributes:
+        inputs: The data version of each stage that was read.
+        lineage: Tags of all stages upstream: `table.<stage>` (path@version), `run.<stage>` (MLflow run) and
+            `selection_hash`.
+        settings: The task at that time.
+        kept: Why the record is kept although the inputs have changed since; None if they have not.
+        contents: The hashes of `folders`.
+        tracked_at: The server or store of the MLflow run, without credentials; empty for the lake's own store.
     """
 
     stage: str
@@ -87,7 +91,7 @@ class Record:
     schema: int = SCHEMA
 
     def own_tags(self) -> dict[str, str]:
-        """What this adds to the lineage of what is made from it."""
+        """Return the tags that this record adds to the lineage of later stages."""
         own = {"table": f"{self.table.path}@v{self.table.version}" if self.table else None, "run": self.mlflow_run_id}
         tags = {f"{kind}.{self.stage}": value for kind, value in own.items() if value}
         if "selection_hash" in self.facts:
@@ -95,11 +99,11 @@ class Record:
         return tags
 
     def input_table(self, stage: str) -> TableRef:
-        """The table, at its version, of a stage upstream of this one, as it was when this was materialized."""
+        """Return the table of a stage upstream, at the version that this materialization read."""
         return tables_of(self.lineage)[stage]
 
     def table_ref(self) -> TableRef:
-        """The table of a stage that writes one."""
+        """Return the table of a stage that writes one."""
         assert self.table is not None, f"{self.stage} writes no table"
         return self.table
 
@@ -113,9 +117,9 @@ def tables_of(tags: Mapping[str, str]) -> dict[str, TableRef]:
 
 
 def other_rows(record: Record, exported: Path) -> str | None:
-    """Return what is wrong with exported rows of a record of an earlier version, which holds no hash of them, or None.
+    """Return what is wrong with exported rows, compared with the table, or None.
 
-    They are compared with the table.
+    Records of earlier versions need this, because they have no hash of exported rows.
     """
     import polars as pl
 
@@ -129,10 +133,11 @@ def other_rows(record: Record, exported: Path) -> str | None:
 
 
 class Records:
-    """The records of each stage of a task, the last one and the earlier ones.
+    """The last record and the earlier records of each stage of a task.
 
-    A record is written after all that it names, and in one rename: a process killed at any moment leaves either the old
-    record or the new one. On a store it is uploaded after all that it names, on top of the record that was read.
+    A record is written after everything that it names, by one rename: a process killed at any moment leaves either the
+    old record or the new one. On a store it is uploaded after everything that it names, and replaces only the record
+    that was read.
     """
 
     def __init__(self, lake: Lake, task: str) -> None:
@@ -151,19 +156,19 @@ class Records:
         return self._read(self._path(stage))
 
     def last(self, stage: str) -> Record | None:
-        """Return the record of a stage, if there is one, whether or not what it names is there."""
+        """Return the last record of a stage, or None; its table and files may be gone."""
         path = self._path(stage)
         return parsed(path, self.lake) if path.is_file() else None
 
     def require(self, stage: str, fix: str) -> Record:
-        """The record of a stage.
+        """Return the record of a stage.
 
         Args:
-            stage: Which.
-            fix: What to do where there is none.
+            stage: The stage.
+            fix: What to do if there is no record.
 
         Raises:
-            BadInput: It has not been made, or what its record names is gone.
+            BadInput: The stage was not materialized, or its table or files are gone.
         """
         record = self.get(stage)
         if record is None:
@@ -180,7 +185,7 @@ class Records:
         return self._path(stage).is_file()
 
     def materializations(self, stage: str) -> list[Record]:
-        """Every materialization of a stage that is remembered, the oldest first; what they name may be gone."""
+        """Return every remembered record of a stage, the oldest first; their tables and files may be gone."""
         found = [
             record for path in self._earlier(stage).glob("*.json") if (record := _parsed_if_whole(path, self.lake))
         ]
@@ -208,14 +213,14 @@ class Records:
         return Path(place).is_relative_to(self.lake.root / "exports")
 
     def cached(self, stage: str, fingerprint: str) -> Record | None:
-        """The record of an earlier materialization from the same inputs, where all that it names is still as it was.
+        """Return an earlier record with this cache key whose table and files are unchanged, or None.
 
-        What lies in `exports/` is the latest materialization's, so a stage that exports is run again.
+        Files in `exports/` are those of the latest materialization, so a stage that exports is computed again.
         """
         for path in self._earlier(stage).glob(f"{fingerprint}-*.json"):
             try:
                 found = self._read(path)
-            except BadInput as error:  # it is made again
+            except BadInput as error:  # the stage is computed again
                 log.warning("%s", error)
                 continue
             lasting = found and not any(self._is_exported(place) for place in found.folders.values())
@@ -224,7 +229,7 @@ class Records:
         return None
 
     def put(self, record: Record) -> None:
-        """Make this the record of its stage, and remember it among the earlier ones."""
+        """Write a record as the last one of its stage, and add it to the earlier ones."""
         raw = {_KEYS.get(name, name): value for name, value in record.__dict__.items()}
         raw = {**raw, "table": record.table.__dict__ if record.table else None, "schema": SCHEMA}
         raw = relative(raw, self.lake)
@@ -233,23 +238,23 @@ class Records:
         text, files = json.dumps(raw, indent=1), (remembered, self._path(record.stage))
         for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.is_file() or path.read_text("utf-8") != text:  # else a store would be sent it again
+            if not path.is_file() or path.read_text("utf-8") != text:  # else it would be uploaded again
                 write_atomically(path, text)
         self.lake.push(*self.lake.named(*files))
 
 
 class LaterVersionError(BadInput):
-    """A record is of a schema that this version of the package does not know; it is whole."""
+    """Raised for an undamaged record with a schema that this version of the package does not know."""
 
 
 def parsed(path: Path, lake: Lake) -> Record:
-    """Return the record in a file, with absolute paths in the lake of the file.
+    """Return the record in a file, with paths made absolute, in its lake.
 
-    Fields that were added since without a new schema are left out.
+    Fields that a later version added without a new schema are left out.
 
     Raises:
-        LaterVersionError: It is of a schema that only a later version reads.
-        BadInput: It is no record.
+        LaterVersionError: Only a later version reads the schema of the file.
+        BadInput: The file is not a record.
     """
     try:
         raw = json.loads(path.read_text("utf-8"))
@@ -259,7 +264,7 @@ def parsed(path: Path, lake: Lake) -> Record:
             raise LaterVersionError(str(path), what, "Upgrade getmore-assets here, or use another lake")
         raw = absolute(raw, lake)
         table = TableRef(**raw.pop("table")) if raw["table"] else raw.pop("table")
-        if raw.get("settings"):  # of a task of before 0.2, whose `candidates` had this default
+        if raw.get("settings"):  # before version 0.2, `candidates` had this default
             raw["settings"].setdefault("candidates", [{"path": PYTHON_DOCS}])
         known = {_KEYS.get(one.name, one.name): one.name for one in fields(Record)}
         return Record(table=table, **{known[key]: value for key, value in raw.items() if key in known})
@@ -278,19 +283,19 @@ def _parsed_if_whole(path: Path, lake: Lake) -> Record | None:
 
 
 def tasks_in(lake: Lake) -> list[str]:
-    """The tasks that have records in a lake."""
+    """Return the tasks that have records in a lake."""
     lake.refresh()
     return sorted(path.name for path in lake.folder("records").iterdir() if path.is_dir())
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or what was there before."""
+    """Write a file so that a reader sees either the whole new file or the old one."""
     partial = unfinished(path)
-    with partial.open("x", encoding="utf-8") as stream:  # in a folder that others may write to, a link may lie there
+    with partial.open("x", encoding="utf-8") as stream:  # x: never through a link that another user made
         stream.write(text)
     partial.replace(path)
 
 
 def now() -> str:
-    """The time, in UTC, as ISO 8601."""
+    """Return the time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -16,7 +16,7 @@ from getmore_assets.lake import Lake
 
 _HERE = "."  # the lake itself
 _TABLE_TAG = "table."  # prefix of the tags of a lineage that name a table: `path@vVERSION`
-#: The number of parts of a path from a folder of the lake on, by that folder.
+#: By folder of the lake, the number of parts of a path that starts with this folder.
 _PARTS = {"tables": 2, "models": 3, "exports": 3, "figures": 3}
 
 

@@ -3,10 +3,9 @@
 Every reader then works on a local file. The copies are in `getmore-places`, in the folder `GETMORE_CACHE`,
 `XDG_CACHE_HOME` or `~/.cache`.
 
-Belongs here: `s3://`, `gs://`, `az://`, `https://` and `file://`: listing, copying, resuming, writing back, and their
-error messages. Credentials come from the environment (each store's own variables) and are not logged. Does not:
-what a folder or glob means (`corpus/file_lists.py`), or data sets of the hub
-(`corpus/hugging_face.py`).
+Belongs here: listing, copying and writing back files of `s3://`, `gs://`, `az://`, `https://` and `file://`, and error
+messages. Credentials come from the environment (each store's own variables) and are not logged. Does not: what a folder
+or glob means (`corpus/file_lists.py`), or data sets of the hub (`corpus/hugging_face.py`).
 """
 
 import fnmatch

@@ -1,4 +1,4 @@
-"""Repairing a lake: damaged files are moved aside, so that the next run computes them again, and nothing else.
+"""Repairing a lake: damaged files are moved aside, so that the next run computes these again, and no others.
 
 Belongs here: the repair of each kind of damage. Does not: finding damage (`damage.py`), or the run after a repair
 (`cli/repair.py`).

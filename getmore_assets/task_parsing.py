@@ -85,7 +85,7 @@ def changed(task: Task, overrides: Iterable[str]) -> Task:
 
 
 def _refuse_base(raw: Any, path: Path) -> None:
-    """Refuse the field `base`, which is filled in here, in a task file."""
+    """Refuse the field `base` in a task file, because it is set after parsing."""
     if isinstance(raw, dict) and BASE in raw and "path" in raw:
         raise BadInput(str(path), f"{BASE}: unknown key", "Write the path relative to the task file's folder")
     for value in raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ():

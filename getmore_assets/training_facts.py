@@ -72,7 +72,7 @@ class ScorecardFacts(Facts):
         summary: Selector → metric → mean and interval, as text.
         metrics: `selector/metric` → mean.
         scored: A row for each selector and seed, the chosen selector first.
-        distances: Distance of each selector's subset to the target; `lambda` is the selection's share of the mixture.
+        distances: Distance to the target of each selector's subset mixed with the pool; `lambda`: the subset's weight.
         gains: The gain over each rival.
         selection_seconds: Seconds of the chosen selector.
     """

@@ -89,7 +89,7 @@ def ready(
             make_encoder(task, path, sample())
         contents = contents_of(_file_or_folder(path))
         encoder = make_encoder(task, path, [])
-        while (now := contents_of(_file_or_folder(path))) != contents:  # a machine that the lock does not reach wrote
+        while (now := contents_of(_file_or_folder(path))) != contents:  # another machine, without the lock, wrote
             contents, encoder = now, make_encoder(task, path, [])
         is_keyed_by_recipe = is_earlier and _has_vectors(lake, recipe)
         key = recipe if is_keyed_by_recipe else fingerprint(recipe, contents["sha256"])[:16]

@@ -3,10 +3,11 @@
 Belongs here: the limit, and the share of rows that were added since a fit. Does not: fitting (`lexical.py`), or storing
 the fit (`fits.py`).
 
-With an old fit, new rows look nearer to the target than they are, because the fit has seen neither of them. The fewer
-rows per dimension a fit has, the stronger the effect: 2 % of new rows take 3 % of the picks at 78 rows per dimension,
-and 17 % at 8. So up to 2 % of the rows may be new where the fit has at least 64 rows per dimension. A smaller fit
-allows none, because fitting and encoding again takes only seconds. `benchmarks/README.md` (increments) has the figures.
+With an old fit, new rows look nearer to the target than they are, as the fit has seen neither new rows nor target. The
+fewer rows per dimension a fit has, the stronger the effect: 2 % of new rows take 3 % of the picks at 78 rows per
+dimension, and 17 % at 8. So up to 2 % of the rows may be new if the fit has at least 64 rows per dimension. A smaller
+fit allows none, because fitting and encoding again takes only seconds. `benchmarks/README.md` (increments) has the
+figures.
 """
 
 from pathlib import Path

@@ -35,7 +35,7 @@ def encoded_ids(table: TableRef | None, encoder: str) -> pl.DataFrame:
 
 
 def without_vector(table: TableRef | None, encoder: str) -> pl.DataFrame:
-    """Return the ids of texts without a vector, of which the encoder knows no token: one column, `id`."""
+    """Return the ids of texts without a vector, because the encoder knows none of their tokens: one column, `id`."""
     return encoded_ids(table, _partition_without(encoder))
 
 

@@ -137,7 +137,7 @@ class Cluster:
         try:
             self.api.create_namespaced_pod(self.namespace, body, _request_timeout=ANSWER_S)
         except ApiException as error:
-            self._may_exist = error.status is None or error.status >= 500  # else a pod of that name is not this one
+            self._may_exist = error.status is None or error.status >= 500  # else a pod of that name is another's
             raise
         log.info("%s: pod %s in namespace %s", self.request.stage, self.request.name, self.namespace)
 

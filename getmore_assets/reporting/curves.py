@@ -13,8 +13,8 @@ from getmore_assets.reporting import statistics
 from getmore_assets.reporting.label_efficiency import label_efficiency
 from getmore_assets.reporting.statistics import HIGHER_IS_BETTER, Interval, interval
 
-QUANTILE = "quantile "  # with a number from 1, nearest first: the "selector" of a run on a slice of the pool
-_LEAST_CORRELATION = 0.7  # of nearness and quality, for distances to be meaningful
+QUANTILE = "quantile "  # prefix of the "selector" of a run on a slice of the pool; then the slice, 1 for the nearest
+_LEAST_CORRELATION = 0.7  # between nearness and quality; below it, distances mean little
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def curves(task: Task, scores: pl.DataFrame, measured: pl.DataFrame, rows: int) 
     Args:
         task: The task.
         scores: The scorecard, which has the results with all labels and the whole budget.
-        measured: The results with fewer labels (`labels`, at most `rows` count), on shares of the budget (`share`), and
-            on slices.
+        measured: The results with fewer labels (column `labels`; more than `rows` count as `rows`), on shares of the
+            budget (column `share`), and on slices.
         rows: Number of rows of target train.
     """
     chosen, metric = task.selection.called, statistics.main_metric(scores)

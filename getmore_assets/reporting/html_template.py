@@ -1,4 +1,4 @@
-"""Rendering the report's HTML: template, style, script, and the content security policy that allows nothing else.
+"""Rendering the report's HTML: template, style, script, and the content security policy that allows only these.
 
 Belongs here: rendering. Does not: the content (`report.py`).
 """

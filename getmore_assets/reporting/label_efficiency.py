@@ -1,4 +1,4 @@
-"""Label efficiency: how many labels a selector needs to equal no warm-up with all labels.
+"""Label efficiency: how many labels a selector needs to equal fine-tuning on all labels without a warm-up.
 
 Belongs here: the sentence about it. Does not: statistics of one scorecard (`statistics.py`), or the points of the
 curve by labels (`curves.py`).
@@ -13,14 +13,14 @@ from getmore_assets.reporting.statistics import COSTS, HIGHER_IS_BETTER, Interva
 def label_efficiency(
     by_labels: dict[str, list[tuple[float, Interval]]], runs: pl.DataFrame, metric: str, name: str
 ) -> str:
-    """Return a sentence on label efficiency: the labels that a selector needs to equal no warm-up with all labels.
+    """Return a sentence on label efficiency: the labels that a selector needs to equal all labels without a warm-up.
 
     The number is interpolated between the means. It counts as shown if, at the next measured number of labels, the
-    selector is better than no warm-up with as many labels, paired by seed. The sentence also has the gain over no
-    warm-up with all labels, and the seconds of both.
+    selector is better than the same labels without a warm-up, paired by seed. The sentence also has the gain over all
+    labels without a warm-up, and the seconds of both.
 
     Args:
-        by_labels: The points of `name` and none, ordered: number of labels, interval of the metric.
+        by_labels: The points of `name` and `NONE`, ordered: number of labels, interval of the metric.
         runs: The runs of these points: selector, seed, labels, the metric and the seconds of `COSTS`.
         metric: The main metric.
         name: The selector.
@@ -55,7 +55,7 @@ def _claim(gaps: list[tuple[float, float]], all_labels: float, name: str) -> str
     """Return the number of labels that a selector needs, as a clause.
 
     Args:
-        gaps: Number of labels, and by how much the selector is better than no warm-up with all labels; ordered.
+        gaps: Number of labels, and by how much the selector is better than all labels without a warm-up; ordered.
         all_labels: The number of all labels.
         name: The selector.
     """

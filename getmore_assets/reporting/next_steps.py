@@ -51,7 +51,7 @@ def _visible(gains: dict[str, Gain]) -> str:
 
 
 def _seeds_needed(gains: dict[str, Gain]) -> str | None:
-    """Return a sentence on the seeds that would show a difference as measured; None if these are too many."""
+    """Return a sentence on how many seeds would show the measured difference; None if they are too many."""
     unseen = {other: gain for other, gain in gains.items() if judgement(gain) == UNKNOWN and gain.mean}
     needed = {other: math.ceil(gain.n * (gain.smallest / gain.mean) ** 2) for other, gain in unseen.items()}
     needed = {other: count for other, count in needed.items() if count <= _MOST_SEEDS}

@@ -28,13 +28,13 @@ def holm(values: dict[str, float]) -> dict[str, float]:
 
 
 def p_equivalence(differences: list[float], margin: float) -> float:
-    """Return the p-value of two one-sided tests (TOST) that the mean is `margin` or more away from 0."""
+    """Return the p-value of two one-sided tests (TOST); null hypothesis: the mean is `margin` or more away from 0."""
     negated = [-difference for difference in differences]
     return max(_above(differences, -margin), _above(negated, -margin))
 
 
 def smallest_shown(differences: list[float]) -> float:
-    """Return the mean difference that this number of pairs, with this spread, shows with a power of 80 %."""
+    """Return the smallest mean difference that a test of so many pairs with this spread shows, at a power of 80 %."""
     from scipy.stats import t
 
     n = len(differences)
@@ -45,7 +45,7 @@ def smallest_shown(differences: list[float]) -> float:
 
 
 def _above(differences: list[float], bound: float) -> float:
-    """Return the one-sided p-value that the mean is at most `bound`."""
+    """Return the one-sided p-value of the null hypothesis that the mean is at most `bound`."""
     from scipy.stats import t
 
     n = len(differences)

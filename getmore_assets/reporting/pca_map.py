@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 _POOL, _TARGET, _PICKS = 1500, 500, 500  # points
-_FLAT = 1e-6  # of the first singular value; below it, float32 vectors are on a line
+_FLAT = 1e-6  # share of the first singular value; if the second is below it, float32 vectors are on a line
 
 
 @dataclass(frozen=True)

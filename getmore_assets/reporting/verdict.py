@@ -23,7 +23,7 @@ from getmore_assets.reporting.statistics import (
 )
 
 BETTER, LEVEL, WORSE, UNKNOWN = "better", "level", "worse", "unknown"
-_MARGIN = 0.01  # of a share, or of nats; a smaller difference does not matter
+_MARGIN = 0.01  # absolute for shares, relative for nats; a smaller difference does not matter
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def gains(scores: pl.DataFrame, chosen: str) -> dict[str, Gain]:
 
 
 def margin_of(metric: str, values: list[float]) -> float:
-    """Return the largest difference that does not matter: 0.01 of a share, 1 % of the mean nats of a likelihood."""
+    """Return the largest difference that does not matter: 0.01 for a share, 1 % of the mean nats for a likelihood."""
     if "perplexity" not in metric and CHARACTER not in metric:
         return _MARGIN
     mean = sum(values) / len(values) if values else math.nan
@@ -91,7 +91,7 @@ def sentences(scores: pl.DataFrame, chosen: str, *, tells: bool = True) -> list[
     Args:
         scores: One row per selector and seed.
         chosen: The chosen selector.
-        tells: Whether the task can tell selections apart; if not, an unseen difference means nothing.
+        tells: Whether the task can tell selections apart; if not, a difference that is not shown means nothing.
     """
     metric = main_metric(scores)
     lines = []

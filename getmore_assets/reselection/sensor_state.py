@@ -19,7 +19,7 @@ class LastRequest:
 
     Attributes:
         version: The data version of the watched sources.
-        number: Number of runs requested so far, so that a version that returns gets a new run key.
+        number: Number of runs requested so far, so that a run for a version seen before gets a new run key.
         attempts: Number of runs requested for this version. An interrupted run (a machine went down) is requested
             again, up to `MOST_ATTEMPTS` in all; a run that failed by itself is not, because it would fail again.
         approved: Hash of the last approved selection whose training was requested.

@@ -52,7 +52,7 @@ class SelectionContext:
         relaxation: Relaxation of the target marginal in that solve, absolute; None without relaxation.
         base: The base model's folder; None if no selector needs it.
         work: A folder that only this run uses.
-        spared: Compute seconds of losses that were read from the lake, which count as part of the selector's cost.
+        spared: Seconds that measuring the losses read from the lake took; they are part of the selector's cost.
     """
 
     task: Task
@@ -143,7 +143,7 @@ class SelectionContext:
         return self.tables.domain_triage.of_target(self.task.name).select("domain", "nearness").collect()
 
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Yield the texts of some candidates or all, in batches, with their indices among these: `[rows]`, int64."""
+        """Yield the texts of `ids`, or of all candidates, in batches, with positions in `ids`: `[rows]`, int64."""
         ids = self.eligible["id"] if ids is None else ids
         indices = pl.DataFrame({"id": ids, "index": np.arange(ids.len())})
         rows = pool.scan_pool(self.tables.raw_corpus, pool.pool_key(self.task)).select("id", "text")
@@ -161,7 +161,7 @@ class SelectionContext:
         return pool.texts_of(self.tables.raw_corpus, self.task, ids)
 
     def split(self, name: str, most: int | None = None) -> list[str]:
-        """Return texts of a split of the target, in order; with `most`, a sample of that size by content."""
+        """Return texts of a split of the target, in order; with `most`, a sample of that size, by id."""
         rows = self.split_rows(name).sort("row").select("id", "text").collect()
         return (rows if most is None else sampled(rows, most))["text"].to_list()
 

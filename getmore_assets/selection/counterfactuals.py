@@ -3,9 +3,9 @@
 Belongs here: the counterfactuals of a row's rank. Does not: how each selector picks (`selectors/`), the decisions of
 other stages about the row (`explain.py`), or selecting (`selectors.py`).
 
-A rank says which budget selects a row only if the order of the candidates does not depend on the budget. Other
-selectors pick row by row until the budget is spent. The remaining rows follow by a score, but a larger budget would
-pick among them in another order.
+The rank says which budget selects a row only if the selector's order does not depend on the budget. Other selectors
+pick row by row until the budget is spent. The remaining rows follow by a score, but a larger budget would pick among
+them in another order.
 """
 
 from dataclasses import dataclass
@@ -124,8 +124,8 @@ class Position:
     def _smaller_budgets_agree(self) -> bool:
         """Whether a smaller budget takes the first of the same picks, for a selector that picks row by row.
 
-        Nearest neighbours with a budget in tokens do not: tokens that do not suffice for the next pick are spent on a
-        later, shorter row.
+        It does not for `knn` with a budget in tokens: tokens that are too few for the next pick are spent on a later,
+        shorter row.
         """
         if self.chosen.quotas:
             return _picking(self.chosen.model_copy(update={"quotas": None})) is None

@@ -20,7 +20,7 @@ from getmore_assets.selection.dsir import Batches, hashed
 
 _ROUNDS = 24
 _SHARE = 0.9  # λ: the assumed effect of the warm-up, from 0 (model of the pool) to 1 (model of the picks)
-_CONSIDERED = 20  # times the budget: the rows that rounds pick among, best by the pool's n-grams alone
+_CONSIDERED = 20  # times the budget: rounds pick among this many rows, the best by the score before any pick
 
 
 def pick(
@@ -29,7 +29,8 @@ def pick(
     """Pick in rounds, each an equal part of the budget.
 
     Args:
-        texts: Takes indices of candidates, or None for all; returns their texts in batches, with indices among these.
+        texts: Takes indices of candidates, or None for all; returns their texts in batches, with their
+            positions among the given indices.
         target: Texts of target train.
         price: Price of each candidate, 1 or its tokens: `[n]`.
         budget: The budget in the same unit.

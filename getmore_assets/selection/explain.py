@@ -54,8 +54,8 @@ class Explanation:
     """The decisions of all stages about one row.
 
     Attributes:
-        row: Of a pool row: id, text, source, domain, origin, n_tokens. Of a row that is only in the target: id, text,
-            domain, origin; text and domain are empty, because not stored, if the row was taken out of the target.
+        row: For a pool row: id, text, source, domain, origin, n_tokens. For a row that is only in the target: id, text,
+            domain, origin; text and domain are empty for a row taken out of the target, because they are not stored.
         decision: selected, not selected, or excluded; for a row that is only in the target, the splits that contain it,
             or from which it was taken out.
         stages: Each stage's decision: (stage, decision, reason).

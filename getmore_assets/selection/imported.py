@@ -16,8 +16,8 @@ from getmore_assets.errors import BadInput
 
 _FIX = "Give text rows, `id`, or `index` with `pool`"
 _SEVERAL = "For several, name the column with the file name as `imported.file_name`, and each file in `imported.pools`"
-_ONLY = ""  # the file name in row numbers of a single pool file
-_FILE_NAMES = ("file name", "file_name", "filename")  # columns with the file of a row number; the first is LESS's
+_ONLY = ""  # in place of a file name, if all row numbers are of one pool file
+_FILE_NAMES = ("file name", "file_name", "filename")  # usual columns with a row number's file; LESS has the first
 _WITH = {"score": pl.Float64, "origin": pl.String}
 _IDS = {"id": pl.String, **_WITH}
 _PLACES = {"file": pl.String, "place": pl.Int64, **_WITH}
@@ -26,7 +26,7 @@ _PLACES = {"file": pl.String, "place": pl.Int64, **_WITH}
 def read(chosen: Imported, task: Task) -> pl.DataFrame:
     """Return the chosen ids, best first: id, and origin (`file:row`) for messages.
 
-    If the pool is cut into passages, a longer row selects all its passages.
+    If the pool is cut into passages, a row selects all its passages.
 
     Raises:
         BadInput: A column is missing, a row number is outside its pool file, or a file or a row cannot be read.

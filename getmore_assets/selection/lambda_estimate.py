@@ -4,9 +4,9 @@ Belongs here: the estimate, from four losses. Does not: the warm-up around which
 
 In the paper's Lemma 1 the warmed model minimises the loss on λ D_U + (1 - λ) D_P, with an assumed small λ. Here λ is
 estimated. Let the losses on D_P and on D_U be quadratic with the same curvature h around two minima at a distance d,
-and let the base be at the minimum of D_P. A warm-up over the share λ of the way raises the loss on D_P by h λ² d²/2
-and lowers the loss on D_U by h (2λ - λ²) d²/2. The ratio of both, r = λ / (2 - λ), does not depend on h or d, so
-λ = 2r / (1 + r).
+and let the base be at the minimum of D_P. A warm-up that goes the distance λ d towards D_U raises the loss on D_P by
+h λ² d²/2 and lowers the loss on D_U by h (2λ - λ²) d²/2. The ratio of both, r = λ / (2 - λ), does not depend on h or d,
+so λ = 2r / (1 + r).
 """
 
 from dataclasses import dataclass

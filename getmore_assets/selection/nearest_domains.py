@@ -12,7 +12,7 @@ import polars as pl
 from getmore_assets.corpus.identity import sampling_numbers
 from getmore_assets.selection.ranking import rank_by_score
 
-_SIZE = 2.0  # of the nearest domains, times the budget, as a comparison at equal tokens may need more than the budget
+_SIZE = 2.0  # budgets that the nearest domains hold; a comparison at equal tokens may need more than one budget
 
 
 def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spend: float, seed: int) -> pl.DataFrame:

@@ -6,8 +6,8 @@ Belongs here: the rounds, and the distance before each. Does not: λ (`lambda_es
 The paper uses the first-order term of OT(λ D_U + (1 - λ) D_S, D_R) in λ (Eq. 7) once, at D_S, and so may pick many
 similar rows. Here each round picks a share of the budget, the potentials are solved again (from the last g: a few
 passes), and the gradient at the new weights shows what is still missing. After r of R rounds the weights
-are a = s D_U + (1 - s) D_S with s = λ r / R: the picks have the share that they reach at the end, and the pool stands
-for the rows not yet picked. So rounds go in equal steps from D_S to λ D_U + (1 - λ) D_S, and one round is the paper.
+are a = s D_U + (1 - s) D_S with s = λ r / R: the picks so far have their share of the final mix, and the pool stands
+for the picks to come. So rounds go in equal steps from D_S to λ D_U + (1 - λ) D_S; one round is the paper's method.
 """
 
 import logging
@@ -67,7 +67,7 @@ class Plan:
     def solve(
         self, picks: np.ndarray, share: float, start: np.ndarray | None, tolerance: float = _TOLERANCE
     ) -> Solution:
-        """Solve for the potentials between λ D_U + (1 - λ) D_S and the target, of all candidates, picked or not.
+        """Solve for the potentials of all candidates, picked or not, between λ D_U + (1 - λ) D_S and the target.
 
         Args:
             picks: Indices of the picks: `[k]`, int64.
@@ -160,7 +160,7 @@ def pick(
         budget: The budget, in the same unit.
         rounds: Number of rounds.
         share: λ.
-        damping: Cosine similarity to a pick of the same round from which a row is postponed.
+        damping: A row is postponed if its cosine similarity to a pick of the same round is this or more.
         bonus: Added to the potentials, in their unit: `[n]`, float64, or one number.
     """
     n = len(plan.n_tokens)

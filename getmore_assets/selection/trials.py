@@ -117,7 +117,7 @@ class Trials:
     def _losses(self, load: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
         """Return losses of candidates: read losses that an earlier selector or run measured, and measure the others.
 
-        The seconds that read losses took, including the model's tuning, are added to the context's `spared`.
+        The seconds that measuring the read losses took, with the model's tuning, are added to the context's `spared`.
         """
         context, length = self.context, self.context.task.warmup.max_length
         key = fingerprint("2", str(context.base), name, length, CHARS)

@@ -17,7 +17,7 @@ _OLD_NAME = "`is_gradient_checkpointing` is deprecated"  # PEFT 0.21 uses this n
 
 
 def put_on(model: Any, asked: Lora) -> Any:
-    """Return the model with adapters. Only the adapters can be trained, and the head of a classifier.
+    """Return the model with adapters. Only the adapters and the head of a classifier can be trained.
 
     Raises:
         BadInput: The model has no layers with the names in `target_modules`.

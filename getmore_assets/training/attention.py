@@ -21,7 +21,7 @@ _OTHERWISE = "set it to sdpa, or take it out"
 def require_installed(asked: Attention, field: str) -> None:
     """Refuse flash attention on a machine that cannot compute it.
 
-    Without the package Transformers would download a kernel from the hub, which is code.
+    Without the package Transformers would download a kernel, which is code, from the hub.
 
     Raises:
         BadInput: The package flash-attn is not installed, or there is no GPU.

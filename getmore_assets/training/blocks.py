@@ -80,7 +80,7 @@ class Blocks(Dataset[dict[str, Any]]):
 
 
 def _positions(starts: np.ndarray, number: int, length: int) -> torch.Tensor:
-    """Return each token's position in its text, or in its block where the text began earlier: `[number, length]`.
+    """Return each token's position in its text, or in its block if the text began before it: `[number, length]`.
 
     Args:
         starts: Index of each text's first token in the stream: `[texts]`, int64.

@@ -19,7 +19,7 @@ from getmore_assets.training.batches import in_order_of_length
 from getmore_assets.training.pooled import PooledConfig, PooledForSequenceClassification
 
 _MOST_STEPS = 500
-_LEAST_SPREAD = 0.1  # of a state, as a share of the mean of all
+_LEAST_SPREAD = 0.1  # least spread of a state's entry, as a share of the mean spread of all entries
 _FOLDS = 3
 _PENALTIES = (0.001, 0.01, 0.1, 1.0)  # inverse, as scikit-learn has them: the first is the strongest
 _ABSENT = 10.0  # the initial bias of a class without a row in train is so many nats below the others

@@ -116,7 +116,7 @@ def only_at(model: Any, wanted: torch.Tensor) -> Iterator[None]:
 def told_at(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Return the logits at some positions: `[wanted.sum(), vocabulary]`.
 
-    Where the model's head is not a layer, `only_at` has no effect: the logits of all positions are there, and filtered.
+    If the model's head is not a layer, `only_at` has no effect, and this function filters the logits of all positions.
     """
     return logits if logits.dim() == 2 else logits[wanted]
 

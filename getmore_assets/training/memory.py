@@ -1,6 +1,6 @@
-"""What a training will hold in memory, before it starts.
+"""The memory that a training will take, estimated before it starts.
 
-Belongs here: counting it from a model and a recipe, and refusing what cannot fit. Does not: measuring it
+Belongs here: the estimate from a model and a recipe, and refusing what cannot fit. Does not: measuring it
 (`benchmarks/training_memory.py`), or the training (`fit.py`).
 """
 
@@ -42,7 +42,7 @@ class MemoryPlan:
         weights: Weights, their float32 masters, and gathered shards.
         gradients: Gradients, and the buckets in which processes exchange them.
         optimizer: Moments of the trained weights.
-        activations: What the backward pass needs of the forward pass, and the logits. Not those of eager attention.
+        activations: What the backward pass needs of the forward pass, and the logits; without those of eager attention.
         evaluation: The whole model in the dtype that it has before the training; not at the same time as the others.
     """
 
@@ -59,7 +59,7 @@ class MemoryPlan:
 
     @property
     def least(self) -> int:
-        """Bytes that no smaller batch would save."""
+        """Bytes that a process needs with any batch size."""
         return max(self.training - self.activations, self.evaluation)
 
     def __str__(self) -> str:
@@ -130,7 +130,7 @@ def require_room(planned: MemoryPlan, where: str, here: int) -> None:
 
 
 def _activations(model: Any, recipe: Training, rows: int) -> int:
-    """Return the bytes that are kept from the forward pass for the backward pass, by a pass without numbers."""
+    """Return the bytes kept from the forward pass for the backward pass, counted in a pass on fake tensors."""
     products, tokens = _products(recipe), rows * recipe.max_length
     with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cpu"):
         weights = {
@@ -159,7 +159,7 @@ def _activations(model: Any, recipe: Training, rows: int) -> int:
 
 @contextmanager
 def _kept_by_autograd(weights: dict[str, torch.Tensor]) -> Iterator[dict[int, int]]:
-    """Count the bytes of each storage that autograd keeps within the context, but for the weights themselves."""
+    """Count the bytes of each storage that autograd keeps within the context, except the weights' own storage."""
     own = {weight.untyped_storage()._cdata for weight in weights.values()}
     kept: dict[int, int] = {}
 
@@ -185,7 +185,7 @@ def _largest_block(model: Any) -> int:
 def _depth_and_width(model: Any) -> tuple[int, int]:
     """Return the number of layers of a model's body, and the size of its hidden states."""
     configs = (module.config.get_text_config() for module in model.modules() if isinstance(module, PreTrainedModel))
-    body = next(config for config in configs if hasattr(config, "num_hidden_layers"))  # a classifier's own has none
+    body = next(config for config in configs if hasattr(config, "num_hidden_layers"))  # a classifier's own lacks it
     return body.num_hidden_layers, body.hidden_size
 
 

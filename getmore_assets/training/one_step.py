@@ -83,7 +83,7 @@ class Candidate:
             raise BadInput(self.where, what, "Save the tokenizer that the model was trained with in the model's folder")
 
     def _require_rows(self) -> None:
-        """Refuse tokens without a row in the embedding, and an embedding whose rows are not vocab_size."""
+        """Refuse tokens without a row in the embedding, and an embedding without exactly vocab_size rows."""
         rows = getattr(self.config.get_text_config(), "vocab_size", None)
         if rows is None:
             return
@@ -248,7 +248,7 @@ class Candidate:
             raise BadInput(self.where, what, "Set `pad_token` in its tokenizer_config.json")
 
     def _smallest(self, kind: Any, field: str, step: Callable[[Any], None]) -> Any:
-        """Return the first model of `_smaller` whose step works; None where only a model too large to build could."""
+        """Return the first model of `_smaller` whose step works; None if none does and the whole model is too large."""
         if type(self.config) not in kind._model_mapping:
             head = kind.__name__.removeprefix("AutoModel") or "body"
             what = f"{self.config.model_type} models have no {head} in Transformers"

@@ -53,7 +53,7 @@ def read(optimizer: Any, schedule: Any, folder: Path) -> None:
 
 
 def _like(weight: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-    """Return this process's shard of a tensor that every process has, where the weight is sharded."""
+    """Return this process's shard of a whole tensor; the whole tensor if the weight is not sharded."""
     if not isinstance(weight, DTensor) or not whole.dim():
         return whole
     here = whole.to(weight.device)

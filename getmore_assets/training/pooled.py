@@ -3,7 +3,7 @@
 Belongs here: the model and its configuration, as Transformers saves and loads them. Does not: data or training.
 
 The classification heads of Transformers' architectures pool differently, some of them badly: before fine-tuning the
-last token of a decoder says little of the text, and BERT's pooler is untrained where a model was trained with the mean.
+last token of a decoder says little of the text, and BERT's pooler is untrained in a model trained with mean pooling.
 After
 
     import getmore_assets.training.pooled

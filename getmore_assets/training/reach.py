@@ -84,7 +84,7 @@ def require_isolation(model: Any, tokenizer: Any, named: str) -> None:
 def uncached(model: Any) -> Iterator[None]:
     """Switch the model's key-value cache off within the context, as in training.
 
-    With the cache, Transformers does not recognise from the positions where texts begin.
+    With the cache, Transformers does not use the positions to recognise where texts begin.
     """
     before, model.config.use_cache = getattr(model.config, "use_cache", None), False
     try:

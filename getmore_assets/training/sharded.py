@@ -23,8 +23,9 @@ from getmore_assets.training.trainer import FitTrainer
 class ShardedTrainer(FitTrainer):
     """The trainer of a sharded copy of the model.
 
-    The given model has no weights during the training, and has the trained ones in every process at the end. A
-    checkpoint is that of a single process, with the whole weights and optimizer states, so either can resume the other.
+    The given model has no weights during the training, and the trained weights in every process at the end. A
+    checkpoint has the whole weights and optimizer states, as with a single process, so either training can resume from
+    a checkpoint of the other.
     """
 
     evaluates_alone = False  # each forward pass gathers weights from all processes
@@ -52,7 +53,7 @@ class ShardedTrainer(FitTrainer):
             self.model = self.model_wrapped = self._whole
 
     def _gather(self, *, everywhere: bool) -> None:
-        """Give the weights to the given model in all processes, or in that of rank 0."""
+        """Copy the trained weights to the given model, in all processes or only in rank 0."""
         for whole, shard in zip(self._whole.parameters(), self.model.parameters(), strict=True):
             weights = shard.detach().full_tensor().to("cpu", whole.dtype)
             if everywhere or is_first():
@@ -96,7 +97,7 @@ def _sharded(model: Any, arguments: TrainingArguments, bfloat16: bool) -> Any:
 def _blocks(model: Any) -> list[Any]:
     """Return the modules that are sharded by themselves, inner ones first: those that Transformers does not split.
 
-    A module with tied weights is none: all modules that share weights must be sharded together, with the model.
+    A module with tied weights is left out: modules that share weights must be sharded together, with the whole model.
     """
     names = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
     often = Counter(id(weight) for _, weight in model.named_parameters(remove_duplicate=False))

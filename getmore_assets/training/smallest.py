@@ -22,10 +22,10 @@ def shrunk(config: Any, heads: int | None) -> Any:
         kept = getattr(text, "num_key_value_heads", None) or heads
         sizes |= {"num_attention_heads": heads, "hidden_size": 16 * heads, "intermediate_size": 32 * heads}
         sizes |= {"num_key_value_heads": min(heads, kept), "rotary_dim": 16}
-        if not hasattr(text, "qk_rope_head_dim"):  # whose heads are of two parts
+        if not hasattr(text, "qk_rope_head_dim"):  # with it, heads have two parts
             sizes["head_dim"] = 16
     for name, size in sizes.items():
         if getattr(text, name, None) is not None:
-            with suppress(AttributeError):  # where it follows from others
+            with suppress(AttributeError):  # a size that follows from others cannot be set
                 setattr(text, name, size)
     return small

@@ -1,6 +1,6 @@
 """The Transformers Trainer with this project's loss, order of rows, validation and state of the optimizer.
 
-Belongs here: what differs from the Trainer, with weights whole in each process. Does not: its arguments, checkpoints
+Belongs here: what differs from the Trainer, if each process has the whole model. Does not: its arguments, checkpoints
 and callbacks (`fit.py`).
 """
 
@@ -26,7 +26,7 @@ def mean_loss(shifted: bool) -> Callable[..., torch.Tensor]:
         shifted: Whether a token is predicted from the tokens before it (causal); False for masked tokens and classes.
 
     Returns:
-        From outputs and labels, `[rows, length]` or `[rows]`, to the loss: `[]`, float32.
+        Takes outputs and labels (`[rows, length]` or `[rows]`), returns the loss: `[]`, float32.
     """
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -76,7 +76,7 @@ class FitTrainer(Trainer):  # type: ignore[misc]
         return self._masters
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train; the model ends as whole as it began, in its dtype."""
+        """Train; at the end the model is whole again, in the dtype it had before."""
         done = super().train(*args, **kwargs)
         self._restore()
         return done

@@ -19,7 +19,7 @@ _MIB = 2**20
 _ENTRY_BYTES = 40  # per entry of the cost matrix: the cost, the plan and the arcs of the network
 _MOST_ENTRIES = 10**8  # 4 GB
 _MOST_STEPS = 10**8
-#: ε / mean cost for reading the rows of an exact plan, so near 0 that a row's mass goes to one or two targets.
+#: ε / mean cost for computing plan rows from exact potentials: so small that a row's mass goes to one or two targets.
 SHARP = 1e-3
 SAMPLE = 1024  # candidates on which the entropic and the exact selection are compared
 _SAMPLE_TARGETS = 4096
@@ -57,8 +57,8 @@ def solve_exactly(problem: Problem) -> Solution:
         problem: A problem whose size `require_exact_room` accepts.
 
     Returns:
-        g with Σ_j b_j g_j = 0 and its c-transform f_i = min_j (C_ij - g_j). `epsilon` is the value at which rows of the
-        plan are read. Potentials of a linear program need not be unique.
+        g with Σ_j b_j g_j = 0 and its c-transform f_i = min_j (C_ij - g_j). `epsilon` is the value for computing rows
+        of the plan (`SHARP`). Potentials of a linear program need not be unique.
 
     Raises:
         NotConvergedError: After 100 million steps of the simplex.

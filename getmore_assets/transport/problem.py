@@ -191,7 +191,7 @@ def _inverse_lengths(side: str, raw: np.ndarray, start: int) -> np.ndarray:
 
 
 def _require_usable(side: str, raw: np.ndarray, start: int, long: bool) -> None:
-    """Require finite rows: with `long`, short enough for a distance; else not all zero, to have a direction."""
+    """Require finite rows that, with `long`, are short enough for a distance, or else are not all zero."""
     largest = np.abs(raw).max(axis=1)
     unusable = (
         (largest > _LONGEST, "is too long: its squared length exceeds float32")

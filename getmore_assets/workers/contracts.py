@@ -1,8 +1,8 @@
 """The spec and the result of each worker, as models of `spec.json` and `result.json`.
 
 Belongs here: these models, and which worker has which. Does not: a worker's work, or starting a worker (`launch.py`).
-An answer that a stage records is one of `facts.py`.
-Fields that were not given are not written, so that a fact of a record is one that somebody found.
+A result that a stage records has its model in `facts.py`.
+Fields that were not given are not written, so a record has no defaults in place of measured values.
 """
 
 from dataclasses import dataclass

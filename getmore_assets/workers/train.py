@@ -1,4 +1,4 @@
-"""Build the base model, warm it up, fine-tune it, or do both for every selector and seed of a comparison.
+"""Build the base model, warm it up, fine-tune it, or warm up and fine-tune for each run of a comparison.
 
 Belongs here: writing models and results. Does not: reading texts (`training_texts.py`), or the phases
 (`training/phases.py`).
@@ -185,7 +185,7 @@ def _compare(spec: CompareSpec) -> Compared:
 
 
 def _require_enough(spec: CompareSpec) -> None:
-    """Refuse a selection with fewer blocks than it is compared at, before anything is trained."""
+    """Refuse a selection with fewer blocks than the comparison needs, before anything is trained."""
     _, tokenizer, _ = language_models.load(spec.base, spec.task.base_model.objective)
     wanted: dict[tuple[str, str], int] = {}
     for one in spec.runs:

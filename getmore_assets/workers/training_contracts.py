@@ -20,7 +20,7 @@ class BaseSpec(OnPool):
 
 
 class WarmUpSpec(OnLake):
-    """Warm the base model up on the selected subset; pool and target are there where the recipe reads more."""
+    """Warm the base model up on the selected subset; pool and target are given if the recipe reads them."""
 
     act: Literal["warm_up"]
     selected_subset: TableRef

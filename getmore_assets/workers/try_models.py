@@ -15,7 +15,7 @@ from getmore_assets.workers.contracts import Tried, TryModelsSpec
 def try_models(spec: TryModelsSpec) -> Tried:
     """Refuse a base model, an encoder or a toxicity classifier that cannot do what the task needs."""
     task = spec.task
-    if task.launch.train.pod is None:  # else the worker in the pod looks
+    if task.launch.train.pod is None:  # otherwise the worker in the pod checks it
         attention.require_installed(task.warmup.attention, "warmup.attention")
         attention.require_installed(task.finetune.attention, "finetune.attention")
     for field, folder in spec.models.items():

@@ -23,7 +23,7 @@ _SCALE = 2.0**15  # of half precision: its largest number is 65,504
 # zero might matter.
 WIDEST_HALF, WIDEST = 16.0, 70.0
 Product = Callable[[torch.Tensor], torch.Tensor]
-#: x̂ and u of candidates, from the first to the one after the last.
+#: Takes start and stop of a slice of candidates, returns their x̂ and u.
 Block = Callable[[int, int], tuple[np.ndarray, np.ndarray | float]]
 
 
@@ -83,7 +83,7 @@ class KeptKernel:
         return float(np.log(_SCALE)) if self.half else 0.0
 
     def lacks(self, starts: range, n: int) -> bool:
-        """Return whether a chunk of the first n candidates, which is to be kept, is not computed yet.
+        """Return whether a chunk to keep, among the first n candidates, has not been computed yet.
 
         Args:
             starts: The first candidate of each chunk.
@@ -104,7 +104,7 @@ class KeptKernel:
 
     def _compute(self, x: np.ndarray, u: np.ndarray | float, product: Product, tile_rows: int) -> _Chunk:
         rows, top = torch.from_numpy(x), torch.empty(len(x))
-        # Allocate all tiles before the products, which would fragment the memory between them.
+        # Allocate all tiles before the products: tiles allocated between products would fragment the memory.
         kernel = torch.empty(len(x), self._m, dtype=torch.float16 if self.half else torch.float32)
         tiles = torch.split(kernel, tile_rows)
         for number, tile in enumerate(tiles):

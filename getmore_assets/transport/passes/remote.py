@@ -1,4 +1,4 @@
-"""A pass on the nodes of a Ray cluster: each node gets g and returns f of its candidates and an m-vector.
+"""A pass on the nodes of a Ray cluster: each node gets g and returns f and the target marginal of its candidates.
 
 Belongs here: the actor with a part of the candidates, and sending the part to it. Does not: splitting (`sharded.py`),
 or the sweep (`cpu.py`, `gpu.py`).
@@ -81,7 +81,7 @@ class Sweeper(Worker):
         return self._over(part).low_precision(g, epsilon, n, n_total), self.again()
 
     def _over(self, part: list[Any]) -> TilePass:
-        """Return the pass over the actor's part, fetched with the first call: a restarted actor is called again."""
+        """Return the pass over the actor's part; the first call, also after a restart, fetches the part."""
         import ray
 
         if self._pass is None:

@@ -1,4 +1,4 @@
-"""A pass over candidates that are split into shards: each shard returns f of its candidates and an m-vector.
+"""A pass over candidates that are split into shards: each shard returns f and the target marginal of its candidates.
 
 Belongs here: splitting, and summing results. Does not: the shards' processes (`remote.py`).
 """
