@@ -75,6 +75,8 @@ def _on_node(
     asked.write_text(json.dumps(moved), "utf-8")
     names = _names(moved, lake)
     lake.pull(*names)
+    for path in _paths(moved, str(lake.root)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     with _uploaded(lake):
         code = run_here(worker, asked, answered, processes).code
     lake.push(*names)
@@ -100,9 +102,18 @@ def _uploaded(lake: Lake) -> Iterator[None]:
 
 
 def _names(spec: JsonObject, lake: Lake) -> list[str]:
-    """Return the files and folders in a spec, relative to the lake's root, with the results of runs; no work folder."""
-    paths = (value for name, value in spec.items() if isinstance(value, str) and name not in ("lake", "work"))
-    return [*lake.named(*(path for path in paths if Path(path).is_absolute())), _RUNS]
+    """Return the files and folders in a spec, relative to the lake's root: `runs` as a whole, no work folder."""
+    names = lake.named(*_paths({name: value for name, value in spec.items() if name != "work"}, str(lake.root)))
+    return sorted({_RUNS if name.startswith(f"{_RUNS}/") else name for name in names if name != "."})
+
+
+def _paths(value: Any, root: str) -> Iterator[str]:
+    """Yield the paths in JSON that are in a folder."""
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _paths(one, root)
+    elif isinstance(value, str) and value.startswith(f"{root}/"):
+        yield value
 
 
 def _moved(value: Any, root: str, to: str) -> Any:
