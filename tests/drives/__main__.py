@@ -120,10 +120,12 @@ DRIVES = {
     ),
     "scripts": Drive("topical selection in thirteen scripts, from `init` on", 3, "scripts", (), "scripts.json"),
     "ray": Drive(
-        "two Ray nodes: one is removed during encoding, one during the solve",
-        8,
+        "two Ray nodes without a shared folder, with the lake on S3: one is removed in each of five stages",
+        12,
         "ray_cluster",
-        lacks=_package("ray", "pip install 'getmore-assets[ray]'"),
+        (),
+        "ray-cluster.json",
+        _package("ray", "pip install 'getmore-assets[ray]'"),
     ),
     "wheel": Drive(
         "the wheel is built and installed, and the demo run in an empty folder",
