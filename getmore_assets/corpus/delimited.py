@@ -156,8 +156,8 @@ class _Records:
     def _require_clear_quoting(self, record: list[Line], fields: int) -> None:
         """Require that a quoted record is not several whole rows of a file without quoting.
 
-        In a file without quoting, nearly every line has as many fields as the header. In a file with quoting, fewer
-        lines have as many, unless no text has a delimiter or a line end. The whole file is read once, at the first
+        In a file without quoting, nearly every line has as many fields as the header. A file with quoting has
+        fewer such lines, unless no text has a delimiter or a line end. The whole file is read once, at the first
         doubtful record.
 
         Raises:

@@ -109,7 +109,7 @@ class NearDuplicates:
         return [id_.rstrip(b"\0").decode() for id_ in ids], Shingles.from_bytes(stored)
 
     def _add(self, ids: list[str], shingles: Shingles, keys: np.ndarray, unknown: np.ndarray) -> None:
-        """Add originals; `unknown` is True for each of their band keys, row by row, that the index lacks."""
+        """Add originals; `unknown` marks their band keys, row by row, that the index lacks."""
         first = len(self._ends) - 1
         for file, rows in ((self._ids, np.array(ids, f"S{_ID_BYTES}")), (self._hashes, shingles.hashes.astype("<u4"))):
             file.write(rows.tobytes())

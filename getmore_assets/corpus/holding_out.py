@@ -18,7 +18,7 @@ from getmore_assets.corpus.identity import sampling_number
 from getmore_assets.corpus.leakage import Guard
 
 SHARE = 0.1  # of train, for each split
-_BOILERPLATE_FACTORS = (10, 5, 3, 1)  # see `Guard`; the first whose comparison is cheap enough is used
+_BOILERPLATE_FACTORS = (10, 5, 3, 1)  # see `Guard`; tried in order until a comparison is cheap enough
 _MOST_COST = 100_000_000  # of comparing the rows with each other (`Guard.cost`): about 3 s and 1 GB
 _LARGEST = 0.5  # share of a split; a larger group would be most of the split
 _SAMPLE = 20  # rows compared, to hold out the row that removes the fewest rows from train

@@ -7,8 +7,8 @@ punctuation do not count. There are four kinds of overlap:
 
 - exact: the words are the same;
 - near: the Jaccard similarity of the word triples is at least 0.6;
-- contained: shared runs of ten words cover half of the evaluated row (of an evaluated row of six to nine words: a run
-  of all its words);
+- contained: shared runs of ten words cover half of the evaluated row; if that row has only six to nine words, one run
+  of all its words is shared;
 - piece: shared runs cover half of the row, as after cutting a long evaluated row into passages.
 
 Not found: a row of fewer than 14 words with a word in the middle changed, and a piece of fewer than ten words. N-grams
@@ -78,7 +78,7 @@ class _Words:
         return pl.DataFrame({"gram": mixed[starts], "row": row, "at": starts - (self._ends - self.counts)[row]})
 
     def _hashes_of(self, size: int) -> np.ndarray:
-        """Return the hash of the n-gram of `size` words that starts at each word, from the hash for one word fewer."""
+        """Return the hash of the n-gram of `size` words that starts at each word, from n-grams one word shorter."""
         if size == 0:
             return np.zeros(len(self.hashes) + 1, np.uint64)
         if size not in self._gram_hashes:
@@ -144,7 +144,7 @@ class Guard:
     def leaks(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows (id, text) that overlap evaluated rows: id, kind, split, of and overlap, 0 to 1.
 
-        Each such row is returned once, with the strongest kind and, as `of`, the evaluated row of the largest overlap.
+        Each such row is returned once, with the strongest kind; `of` is the evaluated row with the largest overlap.
         """
         overlaps = self._overlaps(_Words.of(rows["text"]))
         best = overlaps.sort("row", "order", "overlap", "of", descending=[False, False, True, False]).unique(

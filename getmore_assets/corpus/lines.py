@@ -24,7 +24,7 @@ TOO_LONG = f"longer than {LONGEST_ROW // 2**20} MiB"
 CUT_IT = "Cut it into several rows, or set `bad_rows: skip`"
 _SIP = 1024  # compressed bytes at a time: four bytes may decompress to 128 KiB
 _BUFFER = 2**16  # bytes
-_MOST_NULS = 8  # a file in which more than one byte in 8 is 0 is not UTF-8 text
+_MOST_NULS = 8  # a file with more than one null byte in 8 is not UTF-8 text
 
 
 class _Zstd(io.RawIOBase):

@@ -33,7 +33,7 @@ def as_frame(value: Any, where: str) -> pl.DataFrame:
 
 
 def _is(module: str, *names: str) -> Callable[[Any], bool]:
-    """Return a test for instances of a module's classes; if the module is not loaded, there are none."""
+    """Return a test for instances of a module's classes; no value passes if the module is not loaded."""
 
     def is_of(value: Any) -> bool:
         loaded = sys.modules.get(module)

@@ -121,7 +121,7 @@ def _is_token(flat: pl.Series, rows: np.ndarray) -> np.ndarray:
 
     Args:
         flat: Words and signs of all texts.
-        rows: The text of each, ascending: `[pieces]`.
+        rows: The number of each piece's text, ascending: `[pieces]`.
     """
     sign = ~flat.str.contains(r"[\w\p{N}]").to_numpy()
     alone = stand_alone(flat).to_numpy()

@@ -184,7 +184,7 @@ def interrupted_targets(
 def _last_run_failed(
     instance: dg.DagsterInstance, tags: dict[str, str], since: float | None, recheck: Iterable[str]
 ) -> dict[str, dg.DagsterRun]:
-    """Return the last run of each target whose last run failed; takes one query, and one more per target to look at."""
+    """Return the last run of each target whose last run failed; takes one query, and one more per target checked."""
     failure, after = dg.DagsterRunStatus.FAILURE, None if since is None else datetime.fromtimestamp(since, UTC)
     ended = instance.get_runs(dg.RunsFilter(statuses=[failure], tags=tags, updated_after=after))
     failed = {}

@@ -23,7 +23,7 @@ from getmore_assets.json_models import JsonObject
 def propose(
     given: list[str], target: str | None = None, choose: Callable[[list[Ranked]], Ranked] | None = None
 ) -> Draft:
-    """Return the likeliest task for some files and folders that can be run.
+    """Return the likeliest task that can be run on some files and folders.
 
     Every draft is checked with the preflight of a run; if it is refused, the next assignment is tried.
 

@@ -43,7 +43,7 @@ STAGE = Stage(
     settings=_settings,
     compute=_compute,
     reads=("raw_corpus", "target_data"),
-    # New rows of the pool do not change the model; evaluated rows do, because its training sample excludes them.
+    # New rows of the pool do not change the model; evaluated rows do, because the training sample excludes them.
     versions={"raw_corpus": "pool", "target_data": "evaluated_version"},
     tracked=True,
     on_gpu=True,
