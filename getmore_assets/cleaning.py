@@ -2,9 +2,10 @@
 
 Belongs here: what is unused, and deleting it. Does not: damage (`damage.py`, `repair.py`).
 
-A record refers to versions of its table and of its inputs' tables, to model folders, and to a pool and an encoder. What
-the last record of each stage refers to is kept, and what earlier records made since `before` refer to, so that a stage
-can go back to that state. Everything younger than `before` is kept, too, because a run may be using it.
+A record refers to versions of its table and of its inputs' tables, to model folders, and to a pool and an encoder.
+Everything that the last record of a stage refers to is kept. So is everything that an earlier record refers to, if that
+record was made since `before`: a stage can go back to its state. Everything younger than `before` is kept, too, because
+a run may be using it.
 """
 
 import json
@@ -155,11 +156,11 @@ def _rows(lake: Lake, name: str, used: _Used, before: datetime, delete: bool) ->
 
 
 def _versions(lake: Lake, name: str, used: _Used, before: datetime, delete: bool) -> list[Waste]:
-    """Return the files of versions that no record refers to and that had a successor at the moment."""
+    """Return the files of versions that no record refers to and that were replaced before the moment."""
     table = DeltaTable(lake.table(name))
     commits = [(c["version"], _moment(c["timestamp"])) for c in table.history()]
     old = [version for version, made in commits if made < before]
-    # The newest of the old versions was the table's state at the moment, so it is kept.
+    # The newest version older than `before` was the table's state at that moment, so it is kept.
     kept = {version for version, made in commits if made >= before} | set(old[:1]) | used.versions[name]
     held = sorted(version for version, _ in commits if version in kept)
 

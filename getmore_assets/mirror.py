@@ -201,7 +201,7 @@ class Mirror:
         """Upload a file in place of the version with an ETag (None: a new file).
 
         Returns:
-            The ETag on the store, and whether the store has this file; else another machine's file replaced it here.
+            The ETag on the store, and whether the store has this file; if not, another machine's file replaced it here.
         """
         file = self.root / name
         if file.stat().st_size > _AT_ONCE:

@@ -182,7 +182,7 @@ def _check_pool(task: Task, width: int | None, evaluated: set[str], only: list[s
     budget, count = task.selection.budget, _Count(task, evaluated)
     is_empty = True
     for number, source in enumerate(task.candidates):
-        if source.path == PYTHON_DOCS:  # of installed packages, so only the names can be wrong
+        if source.path == PYTHON_DOCS:  # texts of installed packages: only the packages' names can be wrong
             python_docs.distributions(source.include, source.exclude)
             return
         reading = pool.reading_of(source, task)

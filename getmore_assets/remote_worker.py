@@ -102,7 +102,7 @@ def _uploaded(lake: Lake) -> Iterator[None]:
 
 
 def _names(spec: JsonObject, lake: Lake) -> list[str]:
-    """Return the files and folders in a spec, relative to the lake's root: `runs` as a whole, no work folder."""
+    """Return the files and folders in a spec, relative to the lake's root: `runs` for all its files, without `work`."""
     names = lake.named(*_paths({name: value for name, value in spec.items() if name != "work"}, str(lake.root)))
     return sorted({_RUNS if name.startswith(f"{_RUNS}/") else name for name in names if name != "."})
 

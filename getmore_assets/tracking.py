@@ -217,7 +217,7 @@ def _open(lake: Lake, name: str, tags: dict[str, str], where: Tracking) -> Itera
 
 
 def _prepare_store(lake: Lake) -> None:
-    """Create the lake's own store, atomically as MLflow could not open a partial one; else update its paths."""
+    """Update the paths in the lake's own store, or create the store by a rename: MLflow cannot open half a store."""
     store, partial = lake.root / "mlflow.db", lake.root / "mlflow.partial.db"
     if store.is_file():
         tracking_store.update_places(lake)

@@ -18,7 +18,7 @@ from getmore_assets.lake import Lake
 from getmore_assets.records import Record
 
 EXPERIMENT = "getmore"  # the default name
-OF_A_MIRROR = "the mirror of "  # then the machine: default place of the runs of a lake on a store
+OF_A_MIRROR = "the mirror of "  # and the machine's name: default place of the runs of a lake on a store
 _PATIENCE_S = 10
 
 

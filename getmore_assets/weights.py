@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import unfinished
 
-#: Each floating type's integer type of the same width, and its exponent bits, which a NaN or an infinity has all set.
+#: By floating type: the integer type of the same width, and the exponent bits, all set in a NaN or an infinity.
 _EXPONENTS = {
     "F64": ("<u8", 0x7FF0 << 48),
     "F32": ("<u4", 0x7F80 << 16),

@@ -52,7 +52,7 @@ class SelectionContext:
         relaxation: Relaxation of the target marginal in that solve, absolute; None without relaxation.
         base: The base model's folder; None if no selector needs it.
         work: A folder that only this run uses.
-        spared: Seconds that measuring the losses read from the lake took; they are part of the selector's cost.
+        spared: Seconds that it once took to measure losses now read from the lake: part of the selector's cost.
     """
 
     task: Task

@@ -115,9 +115,9 @@ class Trials:
         return self._losses(tuned, fingerprint(hash_lines(texts), self.context.task.warmup), rows)
 
     def _losses(self, load: Callable[[], tuple[Any, Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
-        """Return losses of candidates: read losses that an earlier selector or run measured, and measure the others.
+        """Return losses of candidates; those that an earlier selector or run measured are read from the lake.
 
-        The seconds that measuring the read losses took, with the model's tuning, are added to the context's `spared`.
+        The context's `spared` gets the seconds that it took to measure losses read from the lake, tuning included.
         """
         context, length = self.context, self.context.task.warmup.max_length
         key = fingerprint("2", str(context.base), name, length, CHARS)

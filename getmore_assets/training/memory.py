@@ -42,7 +42,7 @@ class MemoryPlan:
         weights: Weights, their float32 masters, and gathered shards.
         gradients: Gradients, and the buckets in which processes exchange them.
         optimizer: Moments of the trained weights.
-        activations: What the backward pass needs of the forward pass, and the logits; without those of eager attention.
+        activations: Tensors kept for the backward pass, and the logits; tensors of eager attention are not counted.
         evaluation: The whole model in the dtype that it has before the training; not at the same time as the others.
     """
 
@@ -83,7 +83,7 @@ def plan(model: Any, recipe: Training, processes: int = 1, strategy: Strategy = 
     weights = (frozen * (2 if halved else 4) + trained * 4) // shards
     if halved and not sharded:
         weights += 2 * trained  # beside the masters
-    if sharded:  # a block, and the next one
+    if sharded:  # the gathered weights of two blocks, this one and the next
         weights += 2 * _largest_block(model) * (2 if _products(recipe) == torch.bfloat16 else 4)
     gradients = trained * 4 // shards * (2 if processes > 1 and not sharded else 1)
     rows = math.ceil(recipe.batch_size / processes)
@@ -185,7 +185,8 @@ def _largest_block(model: Any) -> int:
 def _depth_and_width(model: Any) -> tuple[int, int]:
     """Return the number of layers of a model's body, and the size of its hidden states."""
     configs = (module.config.get_text_config() for module in model.modules() if isinstance(module, PreTrainedModel))
-    body = next(config for config in configs if hasattr(config, "num_hidden_layers"))  # a classifier's own lacks it
+    # The configuration of a `pooled.py` classifier lacks the number of layers; its body's configuration has it.
+    body = next(config for config in configs if hasattr(config, "num_hidden_layers"))
     return body.num_hidden_layers, body.hidden_size
 
 

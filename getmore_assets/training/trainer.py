@@ -54,7 +54,7 @@ class FitTrainer(Trainer):  # type: ignore[misc]
     model: Any
     _masters: MasterAdamW | None
     optimizer: Any
-    evaluates_alone = True  # rank 0, and the other processes wait
+    evaluates_alone = True  # rank 0 evaluates, and the other processes wait
 
     def __init__(self, *args: Any, classifies: bool, bfloat16: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -30,7 +30,7 @@ _COARSE_ERROR = 5e-3  # error at which the first sample ends: the next sample ch
 _FALLING_ERROR = 0.05  # error at which a stage ends while ε falls
 _BELOW_NOISE = 0.5  # a sample ends when its error is below this share of the next sample's first error
 _GOOD_START = 0.5  # largest first error, over all candidates, with which an earlier g is used as the start
-_LOW_PRECISION_ERROR = 5e-5  # of a pass, times mean cost / ε (measured: benchmarks/README.md)
+_LOW_PRECISION_ERROR = 5e-5  # error of a low-precision pass, divided by mean cost / ε (measured: benchmarks/README.md)
 _STALLED = 0.7  # a low-precision pass that leaves a larger share of the error has reached its precision
 _SAVE_EVERY_S = 0.2
 
@@ -145,7 +145,7 @@ def _near_enough(now: State, stages: list[tuple[int, float]], epsilon: float, to
 
 
 def _low_precision_suffices(now: State, low_error: float, tolerance: float) -> bool:
-    """Return whether a low-precision pass now leaves no more passes to do than a precise pass would."""
+    """Return whether the solve needs no more passes if the next pass is low-precision than if it is precise."""
 
     def passes_left(error: float) -> int:
         return max(0, math.ceil(math.log(error / tolerance) / -math.log(now.rate)))

@@ -39,7 +39,7 @@ def serve(channel: socket.socket) -> None:
                 work = entry(asked["worker"])
         except Exception:
             traceback.print_exc()
-        gc.freeze()  # so that garbage collection in a worker does not visit, and so copy, the imported modules' pages
+        gc.freeze()  # otherwise garbage collection in a worker would copy the memory pages of imported modules
         pid = os.fork()
         if pid == 0:
             channel.close()
