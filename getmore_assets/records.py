@@ -39,7 +39,6 @@ STAGE_NAMES = (
     "scorecard",
 )
 
-
 #: Version of a record's file. Raise it if today's reader would misread the new file.
 #: Version 2: paths are relative to the lake's root.
 SCHEMA = 2

@@ -177,14 +177,12 @@ def _quantiles(context: StageContext) -> list[Run]:
 
 
 def distances(context: StageContext, compared: TableRef | None, share: float) -> dict[str, float]:
-    """Return the distance that selection minimizes, for every compared subset.
-
-    The distance is OT(λ D_U + (1 - λ) D_S, D_R), where D_U is the subset, D_S the pool and D_R the target.
+    """Return OT(λ D_U + (1 - λ) D_S, D_R) for every compared subset D_U; selections minimize it.
 
     Args:
         context: The scorecard's context.
         compared: The table of the rivals' subsets, from `run_all`.
-        share: λ, the same for all subsets.
+        share: λ, the same for all subsets. D_S is the pool, D_R the target.
     """
     parts = [_chosen_rows(context)]
     if compared:

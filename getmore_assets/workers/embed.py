@@ -126,11 +126,11 @@ def _encoded(
 
 
 def _lexical(fitted: Path, texts: list[str]) -> np.ndarray:
-    return _loaded(fitted).encode(texts)
+    return _loaded(fitted, fitted.stat().st_mtime_ns).encode(texts)
 
 
-@lru_cache(maxsize=1)  # each process reads the file once
-def _loaded(fitted: Path) -> Encoder:
+@lru_cache(maxsize=1)  # each process reads a file once, and again after a new fit
+def _loaded(fitted: Path, _changed: int) -> Encoder:
     from getmore_assets.encoders.lexical import LexicalEncoder
 
     return LexicalEncoder.load_or_fit(fitted, [], 0)
