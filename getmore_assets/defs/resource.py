@@ -5,6 +5,7 @@ Belongs here: the parts that need Dagster. Does not: caching and computing (`sta
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -61,7 +62,10 @@ class GetmoreResource:
         """Materialize a stage and return its record as metadata."""
         try:
             deps = self.pipeline.upstream.get(stage.name, ())
-            task = self.task({dep.asset_key: context.load_asset_value for dep in deps})
+            # Loading opens instances that Dagster closes late and out of order. Each then sets a context variable back
+            # to the storage of an instance that is gone, and in this process no definitions could be loaded any more.
+            load = partial(copy_context().run, context.load_asset_value)
+            task = self.task({dep.asset_key: load for dep in deps})
             gpu_slot = partial(pool_slot, context, self.pipeline.pool)
             record, status = materialize(stage, task, context.run.run_id, gpu_slot, self.pipeline.tracking)
         except WorkerKilledError:

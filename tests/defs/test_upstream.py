@@ -1,9 +1,12 @@
 """Sources that are assets of a project, and what the pipeline made as a parameter of the project's own assets."""
 
+import gc
+
 import dagster as dg
 import pandas as pd
 import polars as pl
 import pytest
+from dagster._core.storage.defs_state.base import DefsStateStorage
 from deltalake import DeltaTable
 
 from getmore_assets import build_definitions
@@ -89,6 +92,15 @@ def test_an_asset_that_names_no_place_and_cannot_be_loaded_is_refused_with_what_
     refused = said(materialize(project, instance, "warm/raw_corpus"))
     assert "asset my_docs: has no metadata that names a path, and its IO manager cannot load it" in refused
     assert '`dg.MaterializeResult(metadata={"dagster/uri": PATH})`' in refused
+
+
+def test_loading_an_asset_leaves_no_storage_of_a_closed_instance(project, instance):
+    materialize(project, instance, "raw/wanted")
+    before = DefsStateStorage.get()
+    assert materialize(project, instance, "warm/target_data").success
+    gc.collect()
+    assert DefsStateStorage.get() is before
+    assert dg.Definitions(assets=[dg.AssetSpec("another")]).resolve_asset_graph().get_all_asset_keys()
 
 
 def test_a_task_that_is_no_partition_yet_becomes_one(project, instance):
