@@ -183,13 +183,13 @@ def main() -> int:
 def passes(parts: list[Part], most: int | None) -> list[tuple[dict[str, tuple[str, ...]], int]]:
     """Return the passes in order, each as arms by part and a number of seeds.
 
-    First the deciding arms with one and two seeds, then the control too, then all arms with one more seed per pass.
+    First the deciding arms with one more seed per pass, then the control too, then all arms in the same way.
     """
     seeds = min(most or 100, max(part.seeds for part in parts))
     deciding = {part.name: part.deciding for part in parts}
     every = {part.name: part.arms for part in parts}
     return [
-        *((deciding, count) for count in range(1, min(2, seeds) + 1)),
+        *((deciding, count) for count in range(1, seeds + 1)),
         ({part.name: (*part.deciding, CONTROL) for part in parts if CONTROL in part.arms}, min(2, seeds)),
         *((every, count) for count in range(1, seeds + 1)),
     ]
