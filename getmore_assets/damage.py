@@ -26,7 +26,8 @@ from getmore_assets.corpus.identity import content_id
 from getmore_assets.delta_commits import open_table
 from getmore_assets.encoders.store import LENGTH_TOLERANCE
 from getmore_assets.errors import REPAIR, BadInput
-from getmore_assets.lake import Lake, file_sizes, vectors_of
+from getmore_assets.lake import Lake, file_sizes
+from getmore_assets.pieces import vectors_of
 from getmore_assets.records import STAGE_NAMES, LaterVersionError, Record, Records, other_rows, parsed, tasks_in
 
 LOG, ROWS, RECORD, FIT = "log", "rows", "record", "fit"

@@ -12,17 +12,22 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
+import numpy as np
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
+from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.leases import Lease
 from getmore_assets.object_stores import delta_options, errors_of, is_on_store
 
 _PATIENCE_S = 10  # a writer waits so long for the lock, then writes without it
 _PAUSE_S = 0.05
+_KEYS_AT_ONCE = 2**16
+_COMMIT_S, _COMMIT_BYTES = 2.0, 2**26
 
 
 def commit_properties(commit: dict[str, str]) -> CommitProperties:
@@ -71,12 +76,16 @@ class Keyed:
         self._path, self._partition, self._key, self._commit, self._lock = path, partition, key, commit, lock
         self._files: set[str] = set()
         self._version = -1
-        self._keys = pl.DataFrame(schema={key: pl.String})
+        self._keys = IdIndex()
 
-    def keys(self) -> pl.DataFrame:
-        """Return the present keys of the partition: one column."""
+    def look(self) -> None:
+        """Read the keys that other writers have added."""
         self._look(_open(self._path))
-        return self._keys
+
+    def knows(self, keys: pl.Series) -> np.ndarray:
+        """Return whether each key was in the partition at the last `look` or `add`: `[len(keys)]`, bool."""
+        known: np.ndarray = self._keys.find(keys) >= 0
+        return known
 
     def add(self, rows: pl.DataFrame) -> int:
         """Append the rows with new keys, in one commit, and return their number.
@@ -91,9 +100,7 @@ class Keyed:
         def write(table: DeltaTable | None) -> None:
             nonlocal written
             self._look(table)
-            # The inner join hashes the few rows; an anti join would hash all keys of the partition.
-            met = rows.select(self._key).join(self._keys, on=self._key)
-            fresh = rows.join(met, on=self._key, how="anti", maintain_order="left")
+            fresh = rows.filter(pl.Series(~self.knows(rows[self._key])))
             written = fresh.height
             if not fresh.height:
                 return
@@ -119,9 +126,50 @@ class Keyed:
         came = sorted(files - self._files)
         if came:
             options = delta_options(self._path)
-            keys = pl.scan_parquet(came, storage_options=options, credential_provider=None).select(self._key).collect()
-            self._keys = pl.concat([self._keys, keys])
+            keys = pl.scan_parquet(came, storage_options=options, credential_provider=None).select(self._key)
+            for batch in keys.collect_batches(chunk_size=_KEYS_AT_ONCE):
+                self._keys.add(batch[self._key])
         self._files, self._version = files, table.version()
+
+
+class Buffered:
+    """Adds rows to a `Keyed` table in few commits. A context manager that commits at its end, also after an error.
+
+    A commit of any size takes at least 40 ms. So rows are committed when the last commit is 2 seconds old, or when they
+    fill 64 MiB. A killed process loses at most that much work.
+
+    Args:
+        table: The writer of the table.
+
+    Attributes:
+        written: Number of added rows.
+    """
+
+    def __init__(self, table: Keyed) -> None:
+        self.written = 0
+        self._table = table
+        self._waiting: list[pl.DataFrame] = []
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commit()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add the rows with new keys; no key may be given twice."""
+        if rows.height:
+            self._waiting.append(rows)
+        size = sum(frame.estimated_size() for frame in self._waiting)
+        if size >= _COMMIT_BYTES or time.monotonic() - self._last >= _COMMIT_S:
+            self._commit()
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.written += self._table.add(pl.concat(waiting))
+            self._last = time.monotonic()
 
 
 def storable(rows: pl.DataFrame) -> pl.DataFrame:

@@ -9,13 +9,12 @@ import os
 import re
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
-import numpy as np
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
@@ -26,6 +25,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.leases import Lease, is_leased
 from getmore_assets.mirror import mirror_of
 from getmore_assets.object_stores import delta_options, errors_of, is_on_store
+from getmore_assets.pieces import arrow_stream
 
 #: Seconds after which a reader fetches records again.
 FRESH_S = 10.0
@@ -251,24 +251,40 @@ class Lake:
             storage_options=delta_options(path),
         )
 
-    def replace(self, name: str, rows: pl.DataFrame, key: dict[str, str], commit: dict[str, str]) -> TableRef:
+    def replace(
+        self,
+        name: str,
+        rows: pl.DataFrame | Callable[[], Iterator[pl.DataFrame]],
+        key: dict[str, str],
+        commit: dict[str, str],
+    ) -> TableRef:
         """Replace the rows whose partition columns equal `key`, in one commit.
+
+        Args:
+            name: The table.
+            rows: The new rows, or a function that yields them in pieces, of which one is in memory at a time. It is
+                called again if another writer commits first.
+            key: The value of each partition column.
+            commit: Metadata of the commit, for the table's history.
 
         Returns:
             The table at the version of that commit, even if other writers have committed since.
         """
         path, properties = self.table(name), commit_properties(commit)
-        rows = storable(rows.with_columns(pl.lit(value, pl.String).alias(column) for column, value in key.items()))
         predicate = " AND ".join(f"{column} = '{value}'" for column, value in key.items())
 
+        def keyed(rows: pl.DataFrame) -> pl.DataFrame:
+            return storable(rows.with_columns(pl.lit(value, pl.String).alias(column) for column, value in key.items()))
+
         def write(table: DeltaTable | None) -> None:
+            new = keyed(rows) if isinstance(rows, pl.DataFrame) else arrow_stream(map(keyed, rows()))
             if table is None:
                 create = partial(write_deltalake, mode="error", partition_by=list(key), commit_properties=properties)
-                create(path, rows, storage_options=delta_options(path))
+                create(path, new, storage_options=delta_options(path))
                 return
             # A column added since the table was created is null in the rows of other partitions.
             write_deltalake(
-                table, rows, mode="overwrite", predicate=predicate, schema_mode="merge", commit_properties=properties
+                table, new, mode="overwrite", predicate=predicate, schema_mode="merge", commit_properties=properties
             )
 
         return TableRef(path, compare_and_commit(path, write, self.lock("commit", name)))
@@ -281,17 +297,3 @@ class Lake:
             table.delete(predicate, commit_properties=commit_properties(commit))
 
         compare_and_commit(self.table(name), delete, self.lock("commit", name))
-
-
-def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:
-    """Return a list column as a matrix: `[rows, d]`, float32."""
-    width = rows[column].list.len().max()
-    if width is None:
-        return np.empty((0, 0), np.float32)
-    matrix = rows[column].list.to_array(int(width)).to_numpy()  # type: ignore[arg-type]
-    return np.ascontiguousarray(matrix, dtype=np.float32)
-
-
-def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """Yield a scan in batches, so that memory is bounded by `rows` and not by the table."""
-    yield from frame.collect_batches(chunk_size=rows, maintain_order=True)

@@ -18,9 +18,10 @@ from getmore_assets.config import BROUGHT, PYTHON_DOCS, WITHOUT_WEIGHTS, Budget,
 from getmore_assets.corpus import candidates, pool, pool_rows, python_docs, readers, target
 from getmore_assets.corpus.identity import file_hash, fingerprint
 from getmore_assets.errors import BadInput
-from getmore_assets.lake import Lake, unfinished, unreadable_in, vectors_of
+from getmore_assets.lake import Lake, unfinished, unreadable_in
 from getmore_assets.launch import launch
 from getmore_assets.models import find_model, require_objective, require_readout
+from getmore_assets.pieces import vectors_of
 from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
 from getmore_assets.selection import imported

@@ -5,7 +5,8 @@ from deltalake import DeltaTable
 
 from getmore_assets.delta_commits import storable
 from getmore_assets.delta_versions import delta_data_version
-from getmore_assets.lake import Lake, TableRef, unfinished, vectors_of
+from getmore_assets.lake import Lake, TableRef, unfinished
+from getmore_assets.pieces import vectors_of
 
 
 @pytest.fixture
@@ -24,6 +25,23 @@ def test_a_partition_is_replaced_and_the_others_stay(lake):
     assert sorted(pl.read_delta(lake.table("t"))["value"]) == [3, 4]
     assert sorted(first.scan().collect()["value"]) == [1, 2, 3]
     assert DeltaTable(second.path).history(1)[0]["dagster_run_id"] == "r"
+
+
+def test_rows_are_written_in_pieces_and_again_if_another_writer_was_faster(lake):
+    called = []
+
+    def pieces():
+        called.append(len(called))
+        if len(called) == 1:  # another writer commits while the first piece is made
+            lake.replace("t", pl.DataFrame({"x": [9]}), {"target": "b"}, {})
+        for number in range(3):
+            yield pl.DataFrame({"x": [number]})
+
+    lake.replace("t", pl.DataFrame({"x": [7, 8]}), {"target": "a"}, {})
+    table = lake.replace("t", pieces, {"target": "a"}, {})
+    assert called == [0, 1]
+    assert sorted(table.of_target("a").collect()["x"]) == [0, 1, 2]
+    assert table.of_target("b").collect()["x"].to_list() == [9]
 
 
 def test_a_column_that_is_new_since_the_table_was_made_is_null_elsewhere(lake):

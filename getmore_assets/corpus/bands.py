@@ -1,25 +1,58 @@
 """An index from a key to the first row with that key, for many millions of 64-bit keys.
 
-Belongs here: sorted runs of keys, and searching them. Does not: the keys (`duplicates.py`, `id_index.py`).
+Belongs here: sorted runs of keys, in memory and in files, and searching them. Does not: the keys (`duplicates.py`,
+`id_index.py`).
 """
 
+import mmap
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
-_PARTS = 16  # keys are divided by their first bits, so that a merge copies the runs of one part only
+_PARTS = 256  # keys are divided by their first bits, so that a merge copies the runs of one part only
+_MOST_IN_MEMORY = 2**16  # keys of a run; longer runs are in a file, if the index has a folder
 _MOST_ROWS = 2**32  # row numbers are 32 bits wide
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Sorted keys (`[n]`, uint64) and their rows (`[n]`, uint32), in memory or mapped from a file."""
+
+    keys: np.ndarray
+    rows: np.ndarray
+    map: mmap.mmap | None = None
+
+    def stored(self, folder: Path) -> "_Run":
+        """Return the run in a temporary file of a folder, which is deleted when the run is no longer used."""
+        count, split = len(self.keys), self.keys.nbytes
+        with TemporaryFile(dir=folder) as file:
+            file.write(self.keys.tobytes() + self.rows.tobytes())
+            file.flush()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # outlives the file's descriptor
+        return _Run(np.frombuffer(mapped, np.uint64, count), np.frombuffer(mapped, np.uint32, count, split), mapped)
+
+    def release(self) -> None:
+        """Give the pages that a search has read back to the system, so that they do not count as process memory."""
+        if self.map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.map.madvise(mmap.MADV_DONTNEED)
+
+
 class FirstRows:
-    """Keys, each with its first row, in 12 bytes per key.
+    """Keys, each with its first row, in 12 bytes per key, of memory or of a file.
 
     Each part is a list of sorted runs. A run that is at least as long as the run before it is merged with that run.
     So each of n keys is merged at most log n times, and a lookup searches at most log n runs.
+
+    Args:
+        folder: The folder for long runs, so that at most 200 MB stay in memory; None keeps all runs in memory.
     """
 
-    def __init__(self) -> None:
-        self._parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(_PARTS)]
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._parts: list[list[_Run]] = [[] for _ in range(_PARTS)]
 
     def find(self, keys: np.ndarray) -> np.ndarray:
         """Return the first row of each key, -1 for an unknown key.
@@ -34,10 +67,11 @@ class FirstRows:
         ordered, rows = keys[order], np.full(len(keys), -1, np.int64)
         for runs, part in zip(self._parts, _slices(ordered), strict=True):
             sought, positions = ordered[part], order[part]
-            for run, first in runs if len(sought) else ():
-                at = np.minimum(np.searchsorted(run, sought), len(run) - 1)
-                matches = run[at] == sought
-                rows[positions[matches]] = first[at[matches]]
+            for run in runs if len(sought) else ():
+                at = np.minimum(np.searchsorted(run.keys, sought), len(run.keys) - 1)
+                matches = run.keys[at] == sought
+                rows[positions[matches]] = run.rows[at[matches]]
+                run.release()
         return rows
 
     def add(self, keys: np.ndarray, rows: np.ndarray) -> None:
@@ -57,12 +91,16 @@ class FirstRows:
         for runs, part in zip(self._parts, _slices(unique), strict=True):
             if part.start == part.stop:
                 continue
-            runs.append((unique[part].copy(), first[part].copy()))
-            while len(runs) > 1 and runs[-2][0].size <= runs[-1][0].size:
-                (late, late_rows), (early, early_rows) = runs.pop(), runs.pop()
-                merged = np.concatenate([early, late])
-                order = np.argsort(merged, kind="stable")  # merges two sorted runs in linear time
-                runs.append((merged[order], np.concatenate([early_rows, late_rows])[order]))
+            run = _Run(unique[part].copy(), first[part].copy())
+            while runs and len(runs[-1].keys) <= len(run.keys):
+                run = _merged(runs.pop(), run)
+            runs.append(run.stored(self._folder) if self._folder and len(run.keys) > _MOST_IN_MEMORY else run)
+
+
+def _merged(early: _Run, late: _Run) -> _Run:
+    keys = np.concatenate([early.keys, late.keys])
+    order = np.argsort(keys, kind="stable")  # merges two sorted runs in linear time
+    return _Run(keys[order], np.concatenate([early.rows, late.rows])[order])
 
 
 def _slices(keys: np.ndarray) -> list[slice]:

@@ -3,14 +3,18 @@
 Belongs here: eligibility, and whether the candidates fill the budget. Does not: scores.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
 from getmore_assets.config import Budget, Task
+from getmore_assets.corpus.id_index import IdIndex
+from getmore_assets.corpus.id_order import in_id_order
 from getmore_assets.corpus.pool import pool_key, scan_pool
 from getmore_assets.corpus.target import ids_of
+from getmore_assets.corpus.tokens import COUNT
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import TableRef
 
@@ -35,9 +39,41 @@ class Candidates:
         return self.rows.filter(~pl.col("out"))
 
     @cached_property
-    def domains(self) -> pl.Series:
-        """The domain of each eligible row, in no order."""
-        return self.eligible_rows.select("domain").collect()["domain"]
+    def domains(self) -> pl.DataFrame:
+        """The number of eligible rows of each domain: domain, rows."""
+        return self.eligible_rows.group_by("domain").agg(rows=pl.len().cast(pl.Int64)).collect()
+
+    @cached_property
+    def count(self) -> int:
+        """Number of eligible rows."""
+        return int(self.domains["rows"].sum())
+
+    def pieces(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """Yield the eligible rows in order of id, about a million at once: id and some other columns of the pool.
+
+        Raises:
+            RuntimeError: An id is in the pool twice.
+        """
+        for piece in in_id_order(self.eligible_rows.select("id", *columns), self.count):
+            if (piece["id"] == piece["id"].shift()).any():
+                raise RuntimeError("raw_corpus has an id twice in one pool")
+            yield piece
+
+    @property
+    def ids(self) -> pl.Series:
+        """The ids of the eligible rows, in order."""
+        return pl.concat(self.pieces())["id"]
+
+    def index(self) -> IdIndex:
+        """Return the position of each eligible id, in order of id."""
+        index = IdIndex()
+        for piece in self.pieces():
+            index.add(piece["id"])
+        return index
+
+    def id_at(self, position: int) -> str:
+        """Return the eligible id at a position, in order of id."""
+        return str(self.ids[position])
 
     @cached_property
     def eligible(self) -> pl.DataFrame:
@@ -46,19 +82,16 @@ class Candidates:
         Raises:
             RuntimeError: An id is in the pool twice.
         """
-        rows = self.eligible_rows.select("id", "source", "domain", "n_tokens").sort("id").collect()
-        if (rows["id"] == rows["id"].shift()).any():
-            raise RuntimeError("raw_corpus has an id twice in one pool")
-        return rows
+        return pl.concat(self.pieces("source", "domain", "n_tokens"))
 
-    @cached_property
-    def excluded(self) -> pl.DataFrame:
-        """The excluded rows, in order of id: id, origin, stage, reason."""
-        return self.rows.filter("out").select("id", "origin", "stage", "reason").sort("id").collect()
+    @property
+    def excluded_rows(self) -> pl.LazyFrame:
+        """The excluded rows, in no order: id, origin, stage, reason."""
+        return self.rows.filter("out").select("id", "origin", "stage", "reason")
 
     def require_budget(self, budget: Budget) -> None:
         """Require that the eligible rows fill a budget."""
-        counts = self.eligible_rows.select(pl.len(), pl.col("n_tokens").sum().cast(pl.Int64)).collect()
+        counts = self.eligible_rows.select(pl.len(), COUNT.sum()).collect()
         require_budget(budget, *counts.row(0))
 
 

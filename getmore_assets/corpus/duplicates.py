@@ -7,7 +7,7 @@ Belongs here: the index of the rows seen, and marking near-duplicates. Does not:
 import os
 from array import array
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import Self
 
 import numpy as np
@@ -22,7 +22,8 @@ _ID_BYTES, _HASH_BYTES = 32, 4
 class NearDuplicates:
     """An index of the original rows seen so far, which marks later rows as near-duplicates; a context manager.
 
-    The bands take about 0.2 kB of memory per original. Ids and shingles are in temporary files, deleted at exit.
+    The bands of about a million originals are in memory, 0.2 kB each. Those of further originals, and all ids and
+    shingles, are in temporary files, deleted at exit.
 
     Args:
         threshold: The lowest Jaccard similarity of shingles at which a row is a near-duplicate.
@@ -31,7 +32,8 @@ class NearDuplicates:
 
     def __init__(self, threshold: float, folder: Path | None = None) -> None:
         self.threshold = threshold
-        self._bands, self._ends = FirstRows(), array("q", [0])  # where each row's shingles end in the file
+        self._bands = FirstRows(folder or Path(gettempdir()))
+        self._ends = array("q", [0])  # where each row's shingles end in the file
         self._ids, self._hashes = TemporaryFile(dir=folder), TemporaryFile(dir=folder)  # noqa: SIM115  # see __exit__
 
     def __enter__(self) -> Self:

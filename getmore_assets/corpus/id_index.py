@@ -13,6 +13,7 @@ import polars as pl
 from getmore_assets.corpus.bands import FirstRows
 
 _START = 1024
+_AT_ONCE = 2**20  # ids that are added at once: adding takes several copies of them
 
 
 class IdIndex:
@@ -35,7 +36,9 @@ class IdIndex:
             ValueError: An id is given twice.
         """
         index = cls()
-        if index.add(ids) < len(ids):
+        for start in range(0, len(ids), _AT_ONCE):
+            index.add(ids[start : start + _AT_ONCE])
+        if len(index) < len(ids):
             raise ValueError("an id is given twice")
         return index
 

@@ -40,10 +40,27 @@ def fingerprint(*parts: Any) -> str:
 
 def hash_lines(lines: Iterable[str]) -> str:
     """Return a 128-bit hash, in hex, of a sequence of strings in their order."""
-    state, rest = hashlib.blake2b(digest_size=ID_BYTES), iter(lines)
-    while batch := list(islice(rest, _BATCH)):
-        state.update("\n".join([*batch, ""]).encode("utf-8", "surrogatepass"))
-    return state.hexdigest()
+    state = LinesHash()
+    state.add(lines)
+    return state.value
+
+
+class LinesHash:
+    """A 128-bit hash of a sequence of strings, which are given in parts."""
+
+    def __init__(self) -> None:
+        self._state = hashlib.blake2b(digest_size=ID_BYTES)
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Add strings to the end of the sequence."""
+        rest = iter(lines)
+        while batch := list(islice(rest, _BATCH)):
+            self._state.update("\n".join([*batch, ""]).encode("utf-8", "surrogatepass"))
+
+    @property
+    def value(self) -> str:
+        """The hash of all strings so far, in hex."""
+        return self._state.hexdigest()
 
 
 def file_hash(path: Path, algorithm: str = "sha256") -> str:

@@ -20,15 +20,18 @@ from getmore_assets.config import Source, Task
 from getmore_assets.corpus import payloads, readers
 from getmore_assets.corpus.duplicates import NearDuplicates
 from getmore_assets.corpus.id_index import IdIndex, KnownRows, marks_of
-from getmore_assets.corpus.identity import fingerprint, hash_lines
+from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.corpus.pool_rows import Sketch, passages_of, sketch
+from getmore_assets.corpus.pool_summary import summary_of
 from getmore_assets.corpus.reading import Reading, SourceCounts
 from getmore_assets.corpus.shingles import VERSION, Shingles
+from getmore_assets.delta_commits import Buffered
 from getmore_assets.delta_versions import Seen
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import Facts
-from getmore_assets.lake import Lake, TableRef, batches
+from getmore_assets.lake import Lake, TableRef
 from getmore_assets.parallel import mapped
+from getmore_assets.pieces import batches
 from getmore_assets.records import write_atomically
 
 log = logging.getLogger(__name__)
@@ -134,22 +137,17 @@ def build(task: Task, lake: Lake, commit: dict[str, str]) -> tuple[TableRef, str
             read.facts.removed = removed
         table = lake.latest(TABLE)
         assert table is not None, "preflight refuses an empty pool"
-        rows = scan_pool(table, key).select("id", *_compared(task), "duplicate_of", "held_out").sort("id").collect()
-        if rows.height == len(read.ids) and (read.ids.find(rows["id"]) >= 0).all():
+        stored = summary_of(scan_pool(table, key), _compared(task), read.ids)
+        if stored is not None:
             break
         log.info("pool: another process wrote it meanwhile: reading it again")
         only = None
     else:
         fix = "Let one process at a time write a pool that shrinks or changes"
         raise BadInput(TABLE, f"another process wrote the pool during {_MOST_READS} readings", fix)
-    facts = read.facts
-    write_atomically(state, json.dumps({"files": files, "rows": rows.height, "shingles": VERSION}))
-    facts.rows = rows.height
-    facts.near_duplicates = rows["duplicate_of"].len() - rows["duplicate_of"].null_count()
-    held_out = rows.filter(pl.col("held_out") & pl.col("duplicate_of").is_null())
-    facts.held_out_version = hash_lines(held_out["id"])
-    facts.domains = dict(rows["domain"].value_counts(sort=True).rows())
-    return table, hash_lines("|".join(map(str, row)) for row in rows.iter_rows()), facts
+    write_atomically(state, json.dumps({"files": files, "rows": stored.rows, "shingles": VERSION}))
+    facts = read.facts.model_copy(update=vars(stored) | {"domains": dict(stored.domains.most_common())})
+    return table, stored.data_version, facts
 
 
 @dataclass
@@ -197,9 +195,9 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
 
     With `only`, read only these files of each source; the other files, and so their rows, are unchanged.
     """
-    facts, changed, threshold = PoolFacts(pool=pool_key(task)), 0, task.corpus.near_duplicates
-    writer = lake.keyed(TABLE, ("pool", key), "id", commit)
-    with NearDuplicates(threshold, lake.folder("pools")) if threshold else nullcontext() as near:
+    facts, changed, found, threshold = PoolFacts(pool=pool_key(task)), 0, 0, task.corpus.near_duplicates
+    near_duplicates = NearDuplicates(threshold, lake.folder("pools")) if threshold else nullcontext()
+    with near_duplicates as near, Buffered(lake.keyed(TABLE, ("pool", key), "id", commit)) as writer:
         known = _known(task, lake, key, near)
         still_there = np.zeros(len(known.ids), np.bool_)
         seen = IdIndex() if only is None else known.ids
@@ -224,8 +222,10 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
 
         sketching = partial(sketch, with_shingles=near is not None, held_out=task.corpus.held_out)
         for new, sketched in mapped(sketching, new_rows(), task.launch.texts):
-            facts.written += writer.add(_with_marks(new, sketched, task, near))
-            log.info("pool: %d rows read, %d new", facts.read, facts.written)
+            writer.add(_with_marks(new, sketched, task, near))
+            found += new.height
+            log.info("pool: %d rows read, %d new", facts.read, found)
+    facts.written = writer.written
     return _Read(facts, seen, int((~still_there).sum()) if only is None else 0, changed, known.doubled)
 
 

@@ -22,6 +22,9 @@ import re
 import numpy as np
 import polars as pl
 
+#: The tokens of a row, from the 32-bit column of the pool. The tokens of many rows are more than 32 bits hold.
+COUNT = pl.col("n_tokens").cast(pl.Int64)
+
 VERSION = "2"  # of the definition (1 was `\w+`); stored counts and shingles of another version are computed again
 LONGEST = 64  # characters; longer runs are not words
 

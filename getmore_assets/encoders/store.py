@@ -4,7 +4,7 @@ Belongs here: listing ids with a vector, adding vectors, and reading vectors in 
 """
 
 import os
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus.id_index import IdIndex
-from getmore_assets.delta_commits import Keyed
+from getmore_assets.delta_commits import Buffered, Keyed
 from getmore_assets.errors import REPAIR, BadInput
-from getmore_assets.lake import Lake, TableRef, batches, vectors_of
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.pieces import batches, vectors_of
 
 TABLE = "embeddings"
 _BATCH = 8192
-_COMMIT_S, _COMMIT_BYTES = 2.0, 2**26
 LENGTH_TOLERANCE = 1e-3  # largest difference of a vector's length from 1
 
 
@@ -47,51 +47,40 @@ def _partition_without(encoder: str) -> str:
 class Writer:
     """Writes vectors of an encoder, and the ids of texts without a vector. A context manager that commits at its end.
 
-    A commit of any size takes at least 40 ms. So vectors are committed after 2 seconds of encoding, or when they fill
-    64 MiB. A killed process loses at most that much work.
-
     Args:
         lake: The lake of the table.
         encoder: The key of the vectors.
-        commit: Metadata of the commit, for the table's history.
-
-    Attributes:
-        written: Number of added vectors.
+        commit: Metadata of the commits, for the table's history.
     """
 
     def __init__(self, lake: Lake, encoder: str, commit: dict[str, str]) -> None:
-        self._vectors, self._without = (writer(lake, key, commit) for key in (encoder, _partition_without(encoder)))
-        self._waiting: list[pl.DataFrame] = []  # id, vector, and whether the text has a vector
-        self._last = time.monotonic()
-        self.written = 0
+        self._tables = [writer(lake, key, commit) for key in (encoder, _partition_without(encoder))]
+        self._vectors, self._without = map(Buffered, self._tables)
 
     def __enter__(self) -> Self:
+        for table in self._tables:
+            table.look()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._commit()  # also after an error, so that encoded texts are not encoded again
+        with self._vectors, self._without:  # also after an error, so that encoded texts are not encoded again
+            pass
 
-    def keys(self) -> pl.DataFrame:
-        """Return the ids that are encoded already: one column, `id`."""
-        return pl.concat([self._vectors.keys(), self._without.keys()]).unique()
+    @property
+    def written(self) -> int:
+        """Number of added vectors."""
+        return self._vectors.written
+
+    def lacks(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows whose `id` is not encoded yet."""
+        encoded = [table.knows(rows["id"]) for table in self._tables]
+        return rows.filter(pl.Series(~(encoded[0] | encoded[1])))
 
     def add(self, ids: list[str], vectors: np.ndarray) -> None:
         """Add vectors (`[n, d]` float32, zeros for a text without a vector) of ids that are not in the table."""
-        self._waiting.append(rows(ids, vectors).with_columns(has=pl.Series(vectors.any(axis=1))))
-        size = sum(len(frame) for frame in self._waiting) * vectors.shape[1] * vectors.itemsize
-        if size >= _COMMIT_BYTES or time.monotonic() - self._last >= _COMMIT_S:
-            self._commit()
-
-    def _commit(self) -> None:
-        if not self._waiting:
-            return
-        waiting, self._waiting = pl.concat(self._waiting), []
-        vectors, without = (waiting.filter(pl.col("has") == has).drop("has") for has in (True, False))
-        if without.height:
-            self._without.add(without.with_columns(vector=pl.lit([], dtype=pl.List(pl.Float32))))
-        if vectors.height:
-            self.written += self._vectors.add(vectors)
-        self._last = time.monotonic()
+        has, new = pl.Series(vectors.any(axis=1)), rows(ids, vectors)
+        self._vectors.add(new.filter(has))
+        self._without.add(new.filter(~has).with_columns(vector=pl.lit([], dtype=pl.List(pl.Float32))))
 
 
 def writer(lake: Lake, encoder: str, commit: dict[str, str]) -> Keyed:
@@ -134,13 +123,21 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         BadInput: A vector does not have length 1: its file is damaged.
     """
     ids = pl.Series(ids, dtype=pl.String)
-    if ids.n_unique() < len(ids):
+    try:
+        index = IdIndex.of(ids)
+    except ValueError:  # an id is repeated
         assert into is None
         once = ids.unique(maintain_order=True)
         repeated: np.ndarray = load(table, encoder, once)[IdIndex.of(once).find(ids)]
         return repeated
-    index = IdIndex.of(ids)
-    filled = np.zeros(len(ids), np.int8)
+    return load_indexed(table, encoder, index, ids.__getitem__, into)
+
+
+def load_indexed(
+    table: TableRef, encoder: str, index: IdIndex, id_at: Callable[[int], str], into: Path | None = None
+) -> np.ndarray:
+    """Return the vectors of the ids in an index, as `load`; `id_at` returns the id at a position, for messages."""
+    filled = np.zeros(len(index), np.int8)
     matrix: np.ndarray | None = None
     for batch in batches(table.scan().filter(pl.col("encoder") == encoder).select("id", "vector"), _BATCH):
         places = index.find(batch["id"])
@@ -150,7 +147,7 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         vectors = vectors_of(requested)
         _require_unit_length(table, encoder, requested["id"], vectors)
         if matrix is None:
-            shape = (len(ids), vectors.shape[1])
+            shape = (len(index), vectors.shape[1])
             matrix = np.empty(shape, np.float32) if into is None else _file(into, shape)
         rows = places[places >= 0]
         np.add.at(filled, rows, 1)
@@ -161,7 +158,8 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
         wrong = np.flatnonzero(bad)
         if len(wrong):
             raise LookupError(
-                f"{len(wrong)} of {len(ids)} ids have {what} of encoder {encoder}, first {ids[int(wrong[0])]}. {REPAIR}"
+                f"{len(wrong)} of {len(index)} ids have {what} of encoder {encoder}, first {id_at(int(wrong[0]))}. "
+                f"{REPAIR}"
             )
     assert matrix is not None
     return matrix

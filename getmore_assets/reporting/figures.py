@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from getmore_assets.facts import MeasuredDomain
 from getmore_assets.lake import unfinished
@@ -81,18 +80,14 @@ def _whole_steps(axes: Any, name: str) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _commonest(names: pl.Series) -> list[str]:
-    """Return distinct names by frequency, ties in alphabetical order."""
-    return names.value_counts().sort(["count", names.name], descending=[True, False])[names.name].to_list()
-
-
-def composition(pool: pl.DataFrame, selected: pl.DataFrame, path: Path) -> Path:
-    """Draw the shares of domains among candidates and selected rows."""
-    names = list(dict.fromkeys(name for frame in (selected, pool) for name in _commonest(frame["domain"])))[:_MOST_BARS]
+def composition(pool: Mapping[str, int], selected: Mapping[str, int], path: Path) -> Path:
+    """Draw the shares of domains among candidates and selected rows, from the number of rows of each domain."""
+    commonest = (name for each in (selected, pool) for name in sorted(each, key=lambda name: (-each[name], name)))
+    names = list(dict.fromkeys(commonest))[:_MOST_BARS]
     figure, axes = _canvas("Domains: candidates and selection", 1.4 + 0.28 * len(names))
     at = np.arange(len(names))
-    for frame, offset, colour, label in ((pool, 0.2, _GREY, "candidates"), (selected, -0.2, _ORANGE, "selected")):
-        shares = [100 * (frame["domain"] == name).sum() / frame.height for name in names]
+    for each, offset, colour, label in ((pool, 0.2, _GREY, "candidates"), (selected, -0.2, _ORANGE, "selected")):
+        shares = [100 * each.get(name, 0) / sum(each.values()) for name in names]
         axes.barh(at - offset, shares, 0.38, color=colour, label=label)
     _names(axes, names)
     axes.set_xlabel("% of rows")

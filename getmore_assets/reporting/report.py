@@ -212,9 +212,8 @@ def _of_selection(drawings: _Drawings, records: dict[str, Record], data: ReportD
     )
     caption = "Share of each domain among the candidates and among the picks."
     if candidates["domain"].n_unique() > 1:
-        drawings.add(
-            "composition", "Domains before and after", f"{alt}.", caption, figures.composition, candidates, picked
-        )
+        counts = [dict(frame["domain"].value_counts().rows()) for frame in (candidates, picked)]
+        drawings.add("composition", "Domains before and after", f"{alt}.", caption, figures.composition, *counts)
     if "scores" in records["selected_subset"].figures:
         values, cut = candidates["score"].drop_nulls().to_numpy(), float(picked["score"].to_numpy().max())
         alt = f"{len(values):,} scores from {values.min():.4g} to {values.max():.4g}; the cut is at {cut:.4g}."

@@ -8,6 +8,7 @@ import math
 import polars as pl
 
 from getmore_assets.config import Budget
+from getmore_assets.corpus.tokens import COUNT
 
 
 def resolved(budget: Budget, candidates: int) -> Budget:
@@ -15,9 +16,10 @@ def resolved(budget: Budget, candidates: int) -> Budget:
     return budget if budget.fraction is None else Budget(rows=math.ceil(budget.fraction * candidates))
 
 
-def within_budget(ranked: pl.DataFrame, budget: Budget) -> pl.DataFrame:
+def within_budget(ranked: pl.LazyFrame | pl.DataFrame, budget: Budget) -> pl.DataFrame:
     """Return the first rows within a budget of rows or tokens; a token budget is not exceeded."""
     assert budget.fraction is None
-    if budget.rows is not None:
-        return ranked.head(budget.rows)
-    return ranked.filter(pl.col("n_tokens").cum_sum() <= budget.tokens)
+    rows = budget.rows
+    if rows is None:
+        rows = ranked.lazy().select((COUNT.cum_sum() <= budget.tokens).sum()).collect().item()
+    return ranked.lazy().head(rows).collect()

@@ -3,12 +3,14 @@
 Belongs here: joining ranks, budget and texts. Does not: ranks (`selectors.py`), or where the result is stored.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.id_order import in_id_order
 from getmore_assets.corpus.identity import hash_lines
 from getmore_assets.errors import BadInput
 from getmore_assets.selection.budget import resolved, within_budget
@@ -22,12 +24,12 @@ class Choice:
 
     Attributes:
         rows: The selected rows: id, source, domain, n_tokens, score, rank, text, nearest_target_ids, method, budget.
-        ranked: Every candidate, by rank: id, rank, score.
+        ranked: The ranked candidates, in order of rank: id, rank, score.
         found: The eligible and the excluded rows.
     """
 
     rows: pl.DataFrame
-    ranked: pl.DataFrame
+    ranked: pl.LazyFrame
     found: candidates.Candidates
 
     @property
@@ -35,31 +37,34 @@ class Choice:
         """A hash of the selected ids in order, which identifies the selection."""
         return hash_lines(self.rows["id"].to_list())
 
-    def ledger(self) -> pl.DataFrame:
-        """Return the decision about every row (selected, not selected, excluded), stage and reason, rank and score."""
-        last, ids = self.rows.height, self.ranked.lazy().select("id")
-        unranked = self.found.eligible_rows.select("id").join(ids, on="id", how="anti").collect()
-        eligible = pl.concat([self.ranked, unranked], how="diagonal").select(
+    def ledger(self) -> Iterator[pl.DataFrame]:
+        """Yield the decision about every row (selected, not selected, excluded), stage and reason, rank and score."""
+        last, out = self.rows.height, pl.col("out")
+        behind = pl.format("ranks behind the {} rows of the budget", pl.lit(last))
+        decided = self.found.rows.join(self.ranked, on="id", how="left").select(
             "id",
-            pl.when(pl.col("rank") <= last)
+            pl.when(out)
+            .then(pl.lit("excluded"))
+            .when(pl.col("rank") <= last)
             .then(pl.lit("selected"))
             .otherwise(pl.lit("not selected"))
             .alias("decision"),
-            pl.lit("selected_subset").alias("stage"),
-            pl.when(pl.col("rank").is_null())
+            pl.when(out).then("stage").otherwise(pl.lit("selected_subset")).alias("stage"),
+            pl.when(out)
+            .then("reason")
+            .when(pl.col("rank").is_null())
             .then(pl.lit("the other tool did not choose it"))
             .when(pl.col("rank") <= last)
             .then(pl.lit("within the budget"))
-            .otherwise(pl.format("ranks behind the {} rows of the budget", pl.lit(last)))
+            .otherwise(behind)
             .alias("reason"),
             "rank",
             "score",
         )
-        excluded = self.found.excluded.select("id", pl.lit("excluded").alias("decision"), "stage", "reason")
-        return pl.concat([eligible, excluded], how="diagonal")
+        return in_id_order(decided, self.found.count)
 
 
-def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.DataFrame) -> Choice:
+def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.LazyFrame) -> Choice:
     """Return the rows of a ranking that are within the budget.
 
     Args:
@@ -67,16 +72,17 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.Da
         tables: The tables to select from.
         encoder: Key of the encoder whose vectors the potentials were solved with.
         epsilon: Regularisation of that solve, absolute.
-        ranked: Candidates with rank and score.
+        ranked: Candidates in order of rank: rank, id, source, domain, n_tokens, score.
 
     Raises:
         BadInput: The budget exceeds the candidates, or is smaller than the first row.
     """
     found, selection = tables.candidates(task, encoder), task.selection
     found.require_budget(selection.budget)
-    selected = within_budget(ranked, resolved(selection.budget, len(found.domains)))
+    selected = within_budget(ranked, resolved(selection.budget, found.count))
     if not selected.height:
-        what = f"is smaller than the first row, which has {ranked['n_tokens'][0]} tokens"
+        first = ranked.select("n_tokens").head(1).collect().item()
+        what = f"is smaller than the first row, which has {first} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")
     ids = selected["id"].to_list()
     nearest, _ = nearest_targets_of(task, tables, encoder, epsilon, ids)

@@ -13,9 +13,11 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import candidates, pool
+from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.corpus.target import points_of, sampled
 from getmore_assets.encoders import store
-from getmore_assets.lake import Lake, TableRef, batches
+from getmore_assets.lake import Lake, TableRef
+from getmore_assets.pieces import batches
 from getmore_assets.transport.rows import NpyFile
 from getmore_assets.transport.warm import carried_over
 
@@ -96,7 +98,7 @@ class SelectionContext:
         Raises:
             LookupError: A point has no potential, and the task allows no drift.
         """
-        solved = self._potentials("target")
+        solved = self._potentials("target").collect()
         joined = self.rows.join(solved, on="id", how="left", maintain_order="left")
         added = joined["potential"].is_null().to_numpy()
         if not added.any():
@@ -115,16 +117,17 @@ class SelectionContext:
         Raises:
             LookupError: A candidate has no potential.
         """
-        of_pool = self._potentials("candidate")
-        joined = self.eligible.join(of_pool, on="id", how="left", maintain_order="left")
-        if joined.height != self.eligible.height or joined["potential"].null_count():
-            raise LookupError(f"{joined['potential'].null_count()} of {joined.height} candidates have no potential")
-        potentials: np.ndarray = joined["potential"].to_numpy()
+        index, potentials = IdIndex.of(self.eligible["id"]), np.full(self.eligible.height, np.nan)
+        for batch in batches(self._potentials("candidate"), _BATCH):
+            positions = index.find(batch["id"])
+            potentials[positions[positions >= 0]] = batch["potential"].to_numpy()[positions >= 0]
+        if absent := int(np.isnan(potentials).sum()):
+            raise LookupError(f"{absent} of {len(potentials)} candidates have no potential")
         return potentials
 
-    def _potentials(self, side: str) -> pl.DataFrame:
+    def _potentials(self, side: str) -> pl.LazyFrame:
         rows = self.tables.ot_potentials.of_target(self.task.name).filter(pl.col("side") == side)
-        return rows.select("id", "potential").collect()
+        return rows.select("id", "potential")
 
     @cached_property
     def x(self) -> NpyFile:
@@ -145,12 +148,12 @@ class SelectionContext:
     def texts(self, ids: pl.Series | None = None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yield the texts of `ids`, or of all candidates, in batches, with positions in `ids`: `[rows]`, int64."""
         ids = self.eligible["id"] if ids is None else ids
-        indices = pl.DataFrame({"id": ids, "index": np.arange(ids.len())})
+        index = IdIndex.of(ids)
         rows = pool.scan_pool(self.tables.raw_corpus, pool.pool_key(self.task)).select("id", "text")
         for batch in batches(rows, _BATCH):
-            joined = batch.join(indices, on="id")
-            if joined.height:
-                yield joined["index"].to_numpy(), joined["text"].to_list()
+            positions = index.find(batch["id"])
+            if (positions >= 0).any():
+                yield positions[positions >= 0], batch["text"].filter(pl.Series(positions >= 0)).to_list()
 
     def texts_at(self, indices: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yield the texts of the candidates at some indices (`[k]`, int64), or of all, in batches as `texts` does."""

@@ -10,13 +10,12 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.corpus.identity import sampling_numbers
-from getmore_assets.selection.ranking import rank_by_score
 
 _SIZE = 2.0  # budgets that the nearest domains hold; a comparison at equal tokens may need more than one budget
 
 
-def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spend: float, seed: int) -> pl.DataFrame:
-    """Rank the rows of the nearest domains at random, then the rows of each further domain.
+def scores(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spend: float, seed: int) -> np.ndarray:
+    """Return random scores, lower for the rows of the nearest domains than for the rows of each further domain.
 
     Args:
         eligible: The candidates: id, domain, and other columns.
@@ -26,13 +25,12 @@ def rank(eligible: pl.DataFrame, nearness: pl.DataFrame, price: np.ndarray, spen
         seed: Seed of the random order.
 
     Returns:
-        The candidates by `rank`, from 1, with `score`: 0 to 1 in the nearest domains, 1 to 2 in the next domain, and so
-        on.
+        `[n]`, float64: 0 to 1 in the nearest domains, 1 to 2 in the next domain, and so on.
     """
     rows = eligible.with_columns(pl.Series("price", price)).join(nearness, on="domain", how="left")
     domains = rows.group_by("domain", "nearness").agg(pl.col("price").sum()).sort("nearness", nulls_last=True)
     before = domains["price"].cum_sum() - domains["price"]
     turns = domains.select("domain", turn=(before >= _SIZE * spend).cast(pl.Int64).cum_sum())
     turn = eligible.select("domain").join(turns, on="domain", maintain_order="left")["turn"].to_numpy()
-    score = turn + sampling_numbers(eligible["id"], f"domain-{seed}")
-    return rank_by_score(eligible.with_columns(pl.Series("score", score)))
+    drawn: np.ndarray = turn + sampling_numbers(eligible["id"], f"domain-{seed}")
+    return drawn

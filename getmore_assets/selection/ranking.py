@@ -1,17 +1,21 @@
-"""The ranking of all candidates, which a selector returns: by score, or by order of picks.
+"""The ranking of candidates, which a selector returns: by score, or by order of picks.
 
 Belongs here: the ranking, and functions that build one. Does not: the budget (`budget.py`), or any selector.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from getmore_assets.config import Budget
+from getmore_assets.corpus.id_order import PIECE_ROWS
 from getmore_assets.corpus.identity import sampling_numbers
 from getmore_assets.json_models import JsonObject
+from getmore_assets.pieces import arrow_stream
 from getmore_assets.selection.context import SelectionContext
 
 
@@ -20,33 +24,48 @@ class Ranking:
     """The result of a selector.
 
     Attributes:
-        rows: All candidates with `rank`, from 1, and `score` (lower is better), in order of rank.
+        eligible: The candidates, in order of id: id, source, domain, n_tokens.
+        order: Their positions, best first: `[k]`, int64; candidates that are not in it have no rank.
+        scores: Their scores, lower is better: `[n]`, float64.
         facts: Further results of the selector (JSON-like).
     """
 
-    rows: pl.DataFrame
+    eligible: pl.DataFrame
+    order: np.ndarray
+    scores: np.ndarray
     facts: JsonObject = field(default_factory=dict)
 
+    def pieces(self) -> Iterator[pl.DataFrame]:
+        """Yield the ranked candidates with `rank`, from 1, and `score`, in order of rank, about a million at once."""
+        for start in range(0, max(1, len(self.order)), PIECE_ROWS):
+            at = self.order[start : start + PIECE_ROWS]
+            rank = np.arange(start + 1, start + 1 + len(at), dtype=np.int64)
+            yield self.eligible[at].select(pl.Series("rank", rank), pl.all(), pl.Series("score", self.scores[at]))
 
-def rank_by_score(candidates: pl.DataFrame) -> pl.DataFrame:
-    """Return candidates with a `rank` from 1, smallest score first; equal scores in order of id."""
-    return numbered(candidates.sort("score", "id"))
+    def write(self, path: Path) -> None:
+        """Write the rows of `pieces` to a Parquet file."""
+        import pyarrow.parquet as pq
 
+        partial, stream = path.with_suffix(".partial"), arrow_stream(self.pieces())
+        with pq.ParquetWriter(partial, stream.schema) as writer:
+            for batch in stream:
+                writer.write_batch(batch)
+        partial.replace(path)
 
-def numbered(candidates: pl.DataFrame) -> pl.DataFrame:
-    """Return candidates with a `rank` from 1, in their present order."""
-    return candidates.with_row_index("rank", 1).with_columns(pl.col("rank").cast(pl.Int64))
-
-
-def rank_at_random(candidates: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Return candidates with `rank` and `score`, a hash of id and seed: the same order on any machine."""
-    scores = sampling_numbers(candidates["id"], f"random-{seed}")
-    return rank_by_score(candidates.with_columns(pl.Series("score", scores)))
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The ranked candidates, as one frame."""
+        return pl.concat(self.pieces())
 
 
 def by_score(context: SelectionContext, scores: np.ndarray, **facts: Any) -> Ranking:
-    """Return the candidates by score (`[n]`, float64), the lowest first."""
-    return Ranking(rank_by_score(context.eligible.with_columns(pl.Series("score", scores))), facts)
+    """Return the candidates by score (`[n]`, float64), the lowest first; equal scores in order of id."""
+    return Ranking(context.eligible, np.argsort(scores, kind="stable"), scores, facts)
+
+
+def at_random(context: SelectionContext, seed: int) -> Ranking:
+    """Return the candidates by a hash of id and seed: the same order on any machine."""
+    return by_score(context, sampling_numbers(context.eligible["id"], f"random-{seed}"))
 
 
 def by_order(context: SelectionContext, order: np.ndarray, scores: np.ndarray, **facts: Any) -> Ranking:
@@ -54,16 +73,14 @@ def by_order(context: SelectionContext, order: np.ndarray, scores: np.ndarray, *
 
     Args:
         context: The context with the candidates.
-        order: Indices of the picks: `[k]`, int64.
+        order: Positions of the picks: `[k]`, int64.
         scores: Score of every candidate: `[n]`.
         facts: Further results of the selector.
     """
-    turn = np.full(context.eligible.height, len(order), np.int64)
-    turn[order] = np.arange(len(order))
-    rows = context.eligible.with_columns(pl.Series("score", scores), pl.Series("turn", turn)).sort(
-        "turn", "score", "id"
-    )
-    return Ranking(numbered(rows.drop("turn")), facts)
+    others = np.argsort(scores, kind="stable")
+    picked = np.zeros(len(scores), np.bool_)
+    picked[order] = True
+    return Ranking(context.eligible, np.concatenate([order, others[~picked[others]]]), scores, facts)
 
 
 def price(context: SelectionContext, budget: Budget) -> tuple[np.ndarray, float]:

@@ -7,7 +7,6 @@ Belongs here: calling a selector, once or for each part of the target. Does not:
 import math
 
 import numpy as np
-import polars as pl
 
 from getmore_assets.config import Budget, Selector
 from getmore_assets.selection.budget import resolved
@@ -39,15 +38,13 @@ def _by_quotas(context: SelectionContext, chosen: Selector, budget: Budget) -> R
 
     assert chosen.quotas is not None
     alone, (prices, spend) = chosen.model_copy(update={"quotas": None}), price(context, budget)
-    indices = pl.DataFrame({"id": context.eligible["id"], "index": np.arange(len(prices))})
     parts, shares = zip(*quotas.parts(context, chosen.quotas), strict=True)
     orders, scores, facts = [], [], []
     for part, share in zip(parts, shares, strict=True):
         size = math.ceil(share * spend)
         ranked = rank(part, alone, Budget(tokens=size) if budget.tokens is not None else Budget(rows=size))
-        by_rank = ranked.rows.join(indices, on="id", maintain_order="left")
-        orders.append(by_rank["index"].to_numpy())
-        scores.append(by_rank.sort("index")["score"].to_numpy())
+        orders.append(ranked.order)
+        scores.append(ranked.scores)
         facts.append(ranked.facts)
     order, by = quotas.in_turn(orders, shares, prices, spend)
     score = np.min(scores, axis=0)

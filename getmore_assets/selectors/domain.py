@@ -20,10 +20,10 @@ _PICKING = Picking(
 
 def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> "Ranking":
     from getmore_assets.selection import nearest_domains
-    from getmore_assets.selection.ranking import Ranking, price
+    from getmore_assets.selection.ranking import by_score, price
 
-    rows = nearest_domains.rank(context.eligible, context.nearness(), *price(context, budget), chosen.seed)
-    return Ranking(rows, {"domains": sorted(rows.filter(rows["score"] < 1)["domain"].unique())})
+    scores = nearest_domains.scores(context.eligible, context.nearness(), *price(context, budget), chosen.seed)
+    return by_score(context, scores, domains=sorted(context.eligible["domain"].filter(scores < 1).unique()))
 
 
 KIND = Kind(

@@ -16,7 +16,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
 
     from getmore_assets.errors import BadInput
     from getmore_assets.selection import imported
-    from getmore_assets.selection.ranking import Ranking, by_order
+    from getmore_assets.selection.ranking import Ranking
 
     assert chosen.imported is not None
     rows = imported.read(chosen.imported, context.task)
@@ -30,8 +30,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
     scores = np.full(context.eligible.height, float(len(order)))
     scores[order] = np.arange(len(order))
     facts = {"imported": joined.height, "not_candidates": others.height, "first": others["origin"].head(10).to_list()}
-    ranking = by_order(context, order, scores, **facts)
-    return Ranking(ranking.rows.head(len(order)), facts)  # only rows that the other tool chose
+    return Ranking(context.eligible, order, scores, facts)  # only rows that the other tool chose
 
 
 KIND = Kind(

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> "Ranking":
     from collections.abc import Callable
+    from dataclasses import replace
 
     from getmore_assets.config import Budget
     from getmore_assets.selection import race
     from getmore_assets.selection.budget import within_budget
-    from getmore_assets.selection.ranking import Ranking, price
+    from getmore_assets.selection.ranking import price
     from getmore_assets.selection.selectors import rank
     from getmore_assets.selection.trials import Trials
 
@@ -37,7 +38,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
     heats = [
         {"entrant": one.contestant, "loss": one.loss, "blocks": one.blocks, "seconds": one.seconds} for one in results
     ]
-    return Ranking(ranking.rows, {**ranking.facts, "winner": winner.called, "heats": heats})
+    return replace(ranking, facts={**ranking.facts, "winner": winner.called, "heats": heats})
 
 
 KIND = Kind(

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") -> "Ranking":
-    from getmore_assets.selection.ranking import Ranking, rank_at_random
+    from getmore_assets.selection.ranking import at_random
 
-    return Ranking(rank_at_random(context.eligible, chosen.seed))
+    return at_random(context, chosen.seed)
 
 
 KIND = Kind(name="random", ranks_by="a hash of id and seed", rank=_rank, settings=("seed",))

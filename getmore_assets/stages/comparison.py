@@ -13,6 +13,7 @@ from getmore_assets.corpus import candidates
 from getmore_assets.corpus.identity import fingerprint, hash_lines
 from getmore_assets.corpus.pool import PoolFacts
 from getmore_assets.corpus.target import TargetFacts
+from getmore_assets.corpus.tokens import COUNT
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import EncodedFacts, SelectionFacts, TriageFacts
 from getmore_assets.json_models import Numbers
@@ -165,13 +166,13 @@ def _quantiles(context: StageContext) -> list[Run]:
         return []
     request = _request(context, Selector(selector=DEFAULT), words)
     rank(context, [request])
-    rows, runs = request.rows(), []
+    rows, runs = request.ranked().collect(), []
     for number in range(count):
         part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
-        if part["n_tokens"].sum() < words:
-            what = f"slice {number + 1} of {count} holds {part['n_tokens'].sum():,} words, the selection {words:,}"
+        if (tokens := part.select(COUNT.sum()).item()) < words:
+            what = f"slice {number + 1} of {count} holds {tokens:,} words, the selection {words:,}"
             raise BadInput("curves.quantiles", what, "Use fewer slices, or lower selection.budget")
-        ids = _first_words(part, words)["id"].to_list()
+        ids = _first_words(part.lazy(), words).collect()["id"].to_list()
         runs += [_run(context, f"{QUANTILE}{number + 1}", seed, ids) for seed in range(context.task.seeds)]
     return runs
 
@@ -203,11 +204,11 @@ def _request(context: StageContext, selector: Selector, words: int) -> RankingRe
 def _head(request: RankingRequest) -> pl.DataFrame:
     """Return the first rows of a ranking, as many as a warm-up may need."""
     assert request.budget.tokens is not None
-    return _first_words(request.rows(), request.budget.tokens)
+    return _first_words(request.ranked(), request.budget.tokens).collect()
 
 
-def _first_words(rows: pl.DataFrame, words: int) -> pl.DataFrame:
-    return rows.filter(pl.col("n_tokens").cum_sum() - pl.col("n_tokens") < _WORDS_FACTOR * words)
+def _first_words(rows: pl.LazyFrame, words: int) -> pl.LazyFrame:
+    return rows.filter(COUNT.cum_sum() - COUNT < _WORDS_FACTOR * words)
 
 
 def _seeded(rival: Selector, seed: int) -> Selector:

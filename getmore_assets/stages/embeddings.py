@@ -7,7 +7,8 @@ from getmore_assets.corpus import candidates
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import encoder_fingerprint, fits, store
 from getmore_assets.facts import EmbeddingFacts, EncodedFacts
-from getmore_assets.lake import TableRef, batches, vectors_of
+from getmore_assets.lake import TableRef
+from getmore_assets.pieces import batches, vectors_of
 from getmore_assets.records import Records
 from getmore_assets.stages.checks import CheckContext, CheckResult, check
 from getmore_assets.stages.columns import ID, IDS, TEXTS, Column
@@ -67,21 +68,25 @@ def every_candidate_has_a_vector(context: CheckContext) -> CheckResult:
     tables = (record.input_table(name) for name in candidates.INPUTS)
     encoder = EmbeddingFacts.of(record).encoder
     featureless = store.without_vector(record.table_ref(), encoder)
-    eligible = candidates.find(task, *tables, without=featureless).eligible
+    found = candidates.find(task, *tables, without=featureless)
     points = points_of(record.input_table("target_data"), task.name, without=featureless)
-    expected = pl.concat([eligible.select("id"), points.select("id")]).unique()
-    vectors = record.table_ref().scan().filter(pl.col("encoder") == encoder)
-    counts = vectors.group_by("id").len("vectors").collect()
-    wrong = expected.join(counts, on="id", how="left").filter(pl.col("vectors").fill_null(0) != 1).sort("id")
-    without = wrong.filter(pl.col("vectors").is_null()).height
+    expected = found.index()
+    expected.add(points["id"])
+    counts = np.zeros(len(expected), np.int64)
+    for batch in batches(record.table_ref().scan().filter(pl.col("encoder") == encoder).select("id"), _BATCH):
+        positions = expected.find(batch["id"])
+        np.add.at(counts, positions[positions >= 0], 1)
+    without, first = int((counts == 0).sum()), pl.Series(dtype=pl.String)
+    for rows in [*found.pieces(), points] if (counts != 1).any() else ():
+        first = first.append(rows["id"].filter(pl.Series(counts[expected.find(rows["id"])] != 1)))
     return CheckResult(
-        passed=expected.height > 0 and not wrong.height,
+        passed=len(expected) > 0 and bool((counts == 1).all()),
         metadata={
-            "expected": expected.height,
+            "expected": len(expected),
             "without": without,
             "left_out": featureless.height,
-            "with_several": wrong.height - without,
-            "first": wrong["id"].head(20).to_list(),
+            "with_several": int((counts > 1).sum()),
+            "first": first.unique().sort().head(20).to_list(),
         },
     )
 

@@ -9,8 +9,9 @@ from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.errors import BadInput
 from getmore_assets.facts import LeakageFacts
 from getmore_assets.json_models import JsonObject
-from getmore_assets.lake import TableRef, batches
+from getmore_assets.lake import TableRef
 from getmore_assets.parallel import mapped
+from getmore_assets.pieces import batches
 from getmore_assets.stages.checks import CheckContext, CheckResult, check
 from getmore_assets.stages.columns import ID, TARGET, TEXTS, Column
 from getmore_assets.stages.stage import Stage
@@ -71,9 +72,10 @@ def nothing_leaks(context: CheckContext) -> CheckResult:
     """No eligible candidate, of a sample of 20,000, overlaps validation or test (unless `leakage: allow`)."""
     task, record = context.task, context.record
     raw_corpus, target_data = (context.record_of(name).table_ref() for name in ("raw_corpus", "target_data"))
-    eligible = candidates.find(task, raw_corpus, target_data, record.table_ref()).eligible["id"]
+    found = candidates.find(task, raw_corpus, target_data, record.table_ref())
     guard = target.guard_of(_evaluated(target_data, task))
-    sample = eligible.head(_MOST_CHECKED)  # ids are hashes, so the smallest are a random sample
+    # Ids are hashes, so the smallest are a random sample.
+    sample = found.eligible_rows.select(pl.col("id").bottom_k(_MOST_CHECKED)).collect()["id"].sort()
     rows, index = _rows(raw_corpus, task).filter(pl.col("id") <= sample.max()), IdIndex.of(sample)
     read, leaks = 0, pl.DataFrame(schema=overlap.SCHEMA)
     for batch in batches(rows, _BATCH):
@@ -82,7 +84,7 @@ def nothing_leaks(context: CheckContext) -> CheckResult:
         leaks = pl.concat([leaks, guard.leaks(sampled)])
     metadata: JsonObject = {
         "read": read,
-        "candidates": eligible.len(),
+        "candidates": found.count,
         "leaking": leaks.height,
         "first": leaks.head(_MOST_SHOWN).to_dicts(),
     }

@@ -3,6 +3,7 @@
 import polars as pl
 
 from getmore_assets.corpus import candidates
+from getmore_assets.corpus.id_order import in_id_order
 from getmore_assets.corpus.identity import fingerprint
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
@@ -59,9 +60,9 @@ def _keep(context: StageContext, last: Record) -> str | None:
     if before.encoder != encoder or weight_changed(target, points):
         return None
     tables = (context.table(name) for name in candidates.INPUTS)
-    eligible = candidates.find(context.task, *tables, without=without).eligible["id"]
-    scored = rows.filter(pl.col("side") == "candidate").select("id").collect()["id"]
-    same = scored.len() == eligible.len() and scored.sort().equals(eligible)
+    found = candidates.find(context.task, *tables, without=without)
+    scored = in_id_order(rows.filter(pl.col("side") == "candidate").select("id"), found.count)
+    same = all(now["id"].equals(then["id"]) for now, then in zip(found.pieces(), scored, strict=True))
     return "candidates and target rows are the same" if same else None
 
 

@@ -25,9 +25,9 @@ CODE_VERSION = "7"
 class RankingRequest(AskedRanking):
     """A selector, a budget, and the path of the ranking."""
 
-    def rows(self) -> pl.DataFrame:
-        """Return the candidates by rank, with scores."""
-        return pl.read_parquet(self.path.with_suffix(".parquet"))
+    def ranked(self) -> pl.LazyFrame:
+        """Scan the candidates in order of rank: rank, id, source, domain, n_tokens, score."""
+        return pl.scan_parquet(self.path.with_suffix(".parquet"))
 
     def facts(self) -> RankingFacts:
         """Return the metadata of the ranking."""

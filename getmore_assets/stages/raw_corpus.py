@@ -6,6 +6,7 @@ import polars as pl
 
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
+from getmore_assets.corpus.id_order import in_id_order
 from getmore_assets.corpus.identity import content_id
 from getmore_assets.stages.checks import CheckContext, CheckResult, check
 from getmore_assets.stages.columns import DOMAIN, ID, ORIGIN, SOURCE, TEXT, WORDS, Column
@@ -29,11 +30,12 @@ def _build(context: StageContext) -> StageResult:
 def ids_are_unique(context: CheckContext) -> CheckResult:
     """Every content id is in the pool once."""
     task, record = context.task, context.record
-    ids = pool.scan_pool(record.table_ref(), pool.pool_key(task)).group_by("id").len()
-    repeated = ids.filter(pl.col("len") > 1).sort("id").collect()
+    ids = pool.scan_pool(record.table_ref(), pool.pool_key(task)).select("id")
+    pieces = (piece["id"] for piece in in_id_order(ids, record.rows))
+    repeated = pl.concat([piece.filter(piece.is_duplicated()).unique() for piece in pieces])
     return CheckResult(
-        passed=record.rows > 0 and not repeated.height,
-        metadata={"rows": record.rows, "repeated": repeated.height, "first": repeated["id"].head(20).to_list()},
+        passed=record.rows > 0 and not len(repeated),
+        metadata={"rows": record.rows, "repeated": len(repeated), "first": repeated.sort().head(20).to_list()},
     )
 
 

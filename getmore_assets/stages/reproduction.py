@@ -89,7 +89,7 @@ def reproduce(lake: Lake, selection: Record) -> JsonObject:
         common: OfStage = {"task": task, "lake": work, "work": work, "commit": {}}
         base = _base_model(lake, selection)
         launch(SELECT, select_spec(common, tables.__getitem__, [ranking], potentials, base), work)
-        choice = take(task, Tables(**tables), facts.encoder, facts.epsilon, ranking.rows())
+        choice = take(task, Tables(**tables), facts.encoder, facts.epsilon, ranking.ranked())
     finally:
         shutil.rmtree(work, ignore_errors=True)
     before = selection.table_ref().of_target(task.name).select("id").collect()["id"]

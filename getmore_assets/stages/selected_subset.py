@@ -8,6 +8,7 @@ import polars as pl
 from getmore_assets.config import Task
 from getmore_assets.corpus import pool
 from getmore_assets.corpus.target import guard_of, ids_of
+from getmore_assets.corpus.tokens import COUNT
 from getmore_assets.facts import EmbeddingFacts, PotentialsFacts, SelectionFacts
 from getmore_assets.json_models import JsonObject
 from getmore_assets.reporting import figures
@@ -41,16 +42,18 @@ def _select(context: StageContext) -> StageResult:
     encoder = EmbeddingFacts.of(context.inputs["embeddings"]).encoder
     epsilon = PotentialsFacts.of(context.inputs["ot_potentials"]).epsilon
     tables = Tables(**{name: context.table(name) for name in _TABLES})
-    choice = take(context.task, tables, encoder, epsilon, ranking.rows())
+    choice = take(context.task, tables, encoder, epsilon, ranking.ranked())
     key = {"target": context.task.name}
     table = context.lake.replace(TABLE, choice.rows, key, context.commit)
-    ledger = context.lake.replace(LEDGER, choice.ledger(), key, context.commit)
+    ledger = context.lake.replace(LEDGER, choice.ledger, key, context.commit)
     exported = context.lake.folder("exports", context.task.name) / "selected.parquet"
     choice.rows.write_parquet(exported.with_suffix(".partial"))
     exported.with_suffix(".partial").replace(exported)
-    figures.composition(choice.found.domains.to_frame(), choice.rows, context.figure("composition"))
+    selected = dict(choice.rows["domain"].value_counts().rows())
+    figures.composition(dict(choice.found.domains.rows()), selected, context.figure("composition"))
     if cuts_scores(decider(context.task.selection, ranking.facts())):
-        figures.scores(choice.ranked["score"].to_numpy(), float(choice.rows["score"][-1]), context.figure("scores"))
+        scores = choice.ranked.select("score").collect()["score"].to_numpy()
+        figures.scores(scores, float(choice.rows["score"][-1]), context.figure("scores"))
     train = ids_of(tables.target_data, context.task, ["train"])
     facts = SelectionFacts(
         encoder=encoder,
@@ -75,16 +78,16 @@ def _change(context: StageContext, rows: pl.DataFrame) -> JsonObject:
 
 
 def _counts(choice: Choice) -> JsonObject:
-    rows, excluded = choice.rows, choice.found.excluded
-    leaked = excluded.filter(pl.col("stage").is_in(["target_data", "leakage"]))
+    rows, excluded = choice.rows, choice.found.excluded_rows
+    leaked = excluded.filter(pl.col("stage").is_in(["target_data", "leakage"])).sort("id").collect()
     share = {d: n / rows.height for d, n in rows["domain"].value_counts(sort=True).rows()}
     return {
         "selection_hash": choice.hash,
-        "candidates": len(choice.found.domains),
-        "excluded": excluded.height,
+        "candidates": choice.found.count,
+        "excluded": excluded.select(pl.len()).collect().item(),
         "left_pool": leaked.select("id", "origin", "reason").to_dicts(),
         "left_pool_rows": leaked.height,
-        "n_tokens": int(rows["n_tokens"].sum()),
+        "n_tokens": rows.select(COUNT.sum()).item(),
         "domains": {d: float(np.round(s, 4)) for d, s in share.items()},
     }
 
@@ -100,7 +103,7 @@ def the_budget_is_kept(context: CheckContext) -> CheckResult:
         and rows["id"].n_unique() == rows.height
         and rows["rank"].to_list() == list(range(1, rows.height + 1))
     )
-    metadata = {"rows": rows.height, "within_budget": within.height, "tokens": int(rows["n_tokens"].sum())}
+    metadata = {"rows": rows.height, "within_budget": within.height, "tokens": rows.select(COUNT.sum()).item()}
     return CheckResult(passed=passed, metadata=metadata)
 
 

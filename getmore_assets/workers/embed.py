@@ -15,16 +15,17 @@ import polars as pl
 
 from getmore_assets.config import BROUGHT, LEXICAL, LEXICAL_SAMPLE, Task, Texts
 from getmore_assets.corpus import candidates, pool, pool_rows, readers
-from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.corpus.target import COMPARED
 from getmore_assets.encoders import Encoder, fits, make_encoder, remote, store, unit_length
-from getmore_assets.lake import Lake, TableRef, batches, vectors_of
+from getmore_assets.lake import Lake, TableRef
 from getmore_assets.parallel import end_processes, mapped
+from getmore_assets.pieces import batches, vectors_of
 from getmore_assets.progress import progress
 from getmore_assets.workers import run
 from getmore_assets.workers.contracts import Embedded, EmbedSpec, OnPool
 
 _READ_AT_ONCE = 8192
+_IDS_AT_ONCE = 2**16
 # Rows that are encoded at once. Models take a second for so many; without a model, larger matrices are faster.
 _SHARD_ROWS, _SHARD_ROWS_WITHOUT_MODEL = 1024, _READ_AT_ONCE
 
@@ -81,37 +82,37 @@ def fill(spec: OnPool, wanted: pl.LazyFrame) -> EncodedTable:
     """
     task, lake = spec.task, Lake(spec.lake)
     points = spec.target_data.of_target(task.name).filter(pl.col("split").is_in(COMPARED))
-    points = points.select("id", "text").unique("id")
-    # Keep only the missing ids in memory: a pool has many ids.
-    both = [wanted.select("id"), points.select("id").join(wanted.select("id"), on="id", how="anti")]
-    count = sum(ids.select(pl.len()).collect().item() for ids in both)
+    points = points.select("id", "text").unique("id").collect().lazy()
+    in_pool = wanted.select("id").join(points.select("id"), on="id", how="semi").collect().lazy()
+    both = [wanted, points.join(in_pool, on="id", how="anti")]
+    count = sum(each.select(pl.len()).collect().item() for each in both)
     rows = may_be_candidates(task, spec.raw_corpus) if task.encoder.model == LEXICAL else None
     key, fitted, encoder = fits.ready(task, lake, lambda: _to_fit_on(spec), pl.concat([wanted, points]), rows)
     # Of two tasks on one pool, the second waits, and then finds the vectors. On hosts that do not share locks, both
     # encode, and one of them writes.
     with lake.lock("encode", key), store.Writer(lake, key, spec.commit) as writer:
-        has = writer.keys().lazy()
-        missing = pl.concat([ids.join(has, on="id", how="anti").collect() for ids in both])
-        if missing.height:
-            with progress(missing.height, "encoding", "row") as bar:
-                for done, vectors in _encoded(task, fitted, encoder, [wanted, points], missing):
+        ids = pl.concat([each.select("id") for each in both])
+        missing = sum(writer.lacks(batch).height for batch in batches(ids, _IDS_AT_ONCE))
+        if missing:
+            with progress(missing, "encoding", "row") as bar:
+                for done, vectors in _encoded(task, fitted, encoder, both, writer):
                     writer.add(done, vectors)
                     bar.update(len(done))
     table = lake.latest(store.TABLE)
     assert table is not None
     none = store.without_vector(table, key).lazy()
-    without = sum(ids.join(none, on="id", how="semi").select(pl.len()).collect().item() for ids in both)
+    without = ids.join(none, on="id", how="semi").select(pl.len()).collect().item()
     return EncodedTable(table, key, writer.written, count - writer.written - without, without)
 
 
 def _encoded(
-    task: Task, fitted: Path, encoder: Encoder | None, rows: list[pl.LazyFrame], missing: pl.DataFrame
+    task: Task, fitted: Path, encoder: Encoder | None, rows: list[pl.LazyFrame], writer: store.Writer
 ) -> Iterator[tuple[list[str], Any]]:
     if task.encoder.model == BROUGHT:
-        yield from _brought(task, missing)
+        yield from _brought(task, pl.concat([writer.lacks(each.select("id").collect()) for each in rows]))
         return
     size = _SHARD_ROWS_WITHOUT_MODEL if task.encoder.model == LEXICAL else _SHARD_ROWS
-    shards = _shards(rows, missing, size)
+    shards = _shards(rows, writer, size)
     if task.launch.embed and task.launch.embed.ray:
         yield from remote.encoded(task, fitted, shards)
     elif task.encoder.model == LEXICAL:
@@ -136,16 +137,11 @@ def _loaded(fitted: Path, _changed: int) -> Encoder:
     return LexicalEncoder.load_or_fit(fitted, [], 0)
 
 
-def _shards(rows: list[pl.LazyFrame], missing: pl.DataFrame, size: int) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the ids and texts of missing rows, at most `size` at once; ids are unique within each frame."""
-    wanted = IdIndex.of(missing["id"])
-    done = np.zeros(len(wanted), np.bool_)
+def _shards(rows: list[pl.LazyFrame], writer: store.Writer, size: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the ids and texts of rows that are not encoded yet, at most `size` at once; ids are unique."""
     for frame in rows:
         for batch in batches(frame, _READ_AT_ONCE):
-            places = wanted.find(batch["id"])
-            new = (places >= 0) & ~done[places]
-            done[places[new]] = True
-            for shard in batch.filter(pl.Series(new)).sort("id").iter_slices(size):
+            for shard in writer.lacks(batch).sort("id").iter_slices(size):
                 yield shard["id"].to_list(), shard["text"].to_list()
 
 

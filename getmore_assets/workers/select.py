@@ -7,8 +7,10 @@ import json
 import logging
 import time
 
+import numpy as np
 import polars as pl
 
+from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.lake import Lake
 from getmore_assets.records import write_atomically
 from getmore_assets.selection.context import SelectionContext, Tables
@@ -43,9 +45,7 @@ def select(spec: SelectSpec) -> Selected:
         context.spared.clear()
         began = time.monotonic()
         ranked = rank(context, chosen, choice.budget)
-        partial = path.with_suffix(".partial")
-        ranked.rows.write_parquet(partial)
-        partial.replace(path.with_suffix(".parquet"))
+        ranked.write(path.with_suffix(".parquet"))
         facts = {**ranked.facts, "rank_seconds": time.monotonic() - began + sum(context.spared)}
         write_atomically(path.with_suffix(".json"), json.dumps(facts))
     distances = {}
@@ -60,11 +60,10 @@ def _distance(context: SelectionContext, ids: list[str], share: float) -> float:
     Raises:
         LookupError: An id is not the id of a candidate.
     """
-    place = context.eligible.select("id", place=pl.int_range(pl.len()))
-    met = pl.DataFrame({"id": ids}).join(place, on="id", how="left", maintain_order="left")["place"]
-    if met.null_count():
-        raise LookupError(f"{met.null_count()} of {len(ids)} rows are no candidates")
-    return plan_of(context).solve(met.to_numpy(), share, None).dual
+    positions = IdIndex.of(context.eligible["id"]).find(pl.Series(ids, dtype=pl.String))
+    if absent := int(np.count_nonzero(positions < 0)):
+        raise LookupError(f"{absent} of {len(ids)} rows are no candidates")
+    return plan_of(context).solve(positions, share, None).dual
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ Belongs here: from tables to arrays and back. Does not: the solver (`transport/`
 """
 
 import logging
+from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,32 +49,33 @@ def solve(spec: SolveSpec) -> SolveFacts:
     # In order of id, which is a hash: any prefix is a random sample, as the solver's coarse stages require.
     without = store.without_vector(embeddings, encoder)
     found = candidates.find(task, *(getattr(spec, name) for name in candidates.INPUTS), without=without)
-    eligible, points = found.eligible, points_of(target, task.name, without=without)
+    points = points_of(target, task.name, without=without)
     y = store.load(embeddings, encoder, points["id"])
     before = previous_solution.read(spec.earlier, task, embeddings, encoder)
     drift = before.drift(points, y, task.transport.memory_mb) if before else {}
     if before and before.recipe and task.drift.allows(**drift):
-        scored = previous_solution.rescore(before, eligible["id"], task, embeddings, encoder, work)
+        scored = previous_solution.rescore(before, found.ids, task, embeddings, encoder, work)
         if scored.error <= task.transport.tolerance:
-            rows = _rows(eligible, before.targets, scored.f, before.targets["potential"].to_numpy(), scored.marginal)
+            g = before.targets["potential"].to_numpy()
+            rows = partial(_rows, found, before.targets, scored.f, g, scored.marginal)
             table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec.commit)
             return SolveFacts(
                 version=table.version,
                 decision="rescored",
                 drift=drift,
-                candidates=eligible.height,
+                candidates=found.count,
                 marginal_error=scored.error,
                 came=scored.came,
                 went=scored.went,
             )
     exact = task.transport.solver == "exact"
     if exact:
-        memory = require_exact_room(eligible.height, len(y), task.transport.memory_mb)
+        memory = require_exact_room(found.count, len(y), task.transport.memory_mb)
     else:
-        memory = require_room(eligible.height, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
+        memory = require_room(found.count, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
     spilled = work / "candidates.npy"
-    store.load(embeddings, encoder, eligible["id"], spilled)
-    problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), eligible["id"], points["id"])
+    store.load_indexed(embeddings, encoder, found.index(), found.id_at, spilled)
+    problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), found, points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
     place, limit = task.launch.solve, task.transport.memory_mb
     if exact:
@@ -81,19 +84,19 @@ def solve(spec: SolveSpec) -> SolveFacts:
         spread = remote_pass(problem, limit, place) if place and place.ray else nullcontext(best_pass(problem, limit))
         with spread as tile_pass:
             facts, solution = _solve(tile_pass, task.transport, memory, start, work / "state.npz")
-    rows = _rows(eligible, points, solution.f, solution.g, solution.marginal)
+    rows = partial(_rows, found, points, solution.f, solution.g, solution.marginal)
     table = lake.replace(POTENTIALS, rows, {"target": task.name}, spec.commit)
     decision = "solved from the last potentials" if before else "solved"
     return SolveFacts(version=table.version, decision=decision, drift=drift, **facts)
 
 
-def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, candidate_ids: pl.Series, target_ids: pl.Series) -> Problem:
+def _pose(x: NpyFile, y: np.ndarray, b: np.ndarray, found: candidates.Candidates, target_ids: pl.Series) -> Problem:
     try:
         return build_problem(x, y, b)
     except BadVectorError as error:
-        ids = candidate_ids if error.side == "candidate" else target_ids
+        id_ = found.id_at(error.row) if error.side == "candidate" else target_ids[error.row]
         fix = "Encode the row again, or leave it out"
-        raise BadInput(f"embeddings, {error.side} {ids[error.row]}", error.what, fix) from None
+        raise BadInput(f"embeddings, {error.side} {id_}", error.what, fix) from None
 
 
 def _solve(
@@ -141,19 +144,21 @@ def _solve_exactly(problem: Problem, memory_mb: float) -> tuple[JsonObject, Solu
 
 
 def _rows(
-    eligible: pl.DataFrame, targets: pl.DataFrame, f: np.ndarray, g: np.ndarray, marginal: np.ndarray
-) -> pl.DataFrame:
-    pool_side = eligible.select(
-        pl.lit("candidate").alias("side"),
-        "id",
-        pl.lit(1 / eligible.height).alias("weight"),
-        pl.Series("potential", f.astype(np.float64)),
-        pl.lit(None, pl.Float64).alias("marginal"),
-    )
-    target_side = targets.select(
+    found: candidates.Candidates, targets: pl.DataFrame, f: np.ndarray, g: np.ndarray, marginal: np.ndarray
+) -> Iterator[pl.DataFrame]:
+    start = 0
+    for piece in found.pieces():
+        yield piece.select(
+            pl.lit("candidate").alias("side"),
+            "id",
+            pl.lit(1 / len(f)).alias("weight"),
+            pl.Series("potential", f[start : start + piece.height].astype(np.float64)),
+            pl.lit(None, pl.Float64).alias("marginal"),
+        )
+        start += piece.height
+    yield targets.select(
         pl.lit("target").alias("side"), "id", "weight", pl.Series("potential", g), pl.Series("marginal", marginal)
     )
-    return pl.concat([pool_side, target_side])
 
 
 def _evidence(problem: Problem, plan: Plan, solution: Solution) -> JsonObject:

@@ -23,8 +23,11 @@ def triage(spec: TriageSpec) -> TriageFacts:
     """Write each domain's distance, nearest first, and whether it is kept."""
     task, lake, raw_corpus, target = spec.task, Lake(spec.lake), spec.raw_corpus, spec.target_data
     # Ids are hashes, so the smallest of a domain are a random sample of it.
-    eligible = candidates.find(task, raw_corpus, target, spec.leakage).eligible
-    sample = eligible.group_by("domain", maintain_order=True).head(task.triage.sample)
+    found = candidates.find(task, raw_corpus, target, spec.leakage)
+    sample = pl.DataFrame(schema={"domain": pl.String, "id": pl.String})
+    for piece in found.pieces("domain"):
+        both = pl.concat([sample, piece.select("domain", "id")])
+        sample = both.group_by("domain", maintain_order=True).head(task.triage.sample)
     drawn = pl.col("id").is_in(sample["id"].implode())  # a join would keep every text in memory
     texts = may_be_candidates(task, raw_corpus).filter(drawn).select("id", "text")
     started = time.monotonic()
@@ -43,7 +46,7 @@ def triage(spec: TriageSpec) -> TriageFacts:
     samples = {str(domain): vectors[rows] for domain, rows in at.rows()}
     y = vectors[points.join(place, on="id", maintain_order="left")["at"].to_numpy()]
     measured = distances(samples, y, points["weight"].to_numpy(), task.triage.epsilon, task.transport.memory_mb)
-    counts = dict(eligible["domain"].value_counts().rows())
+    counts = dict(found.domains.rows())
     rows = pl.DataFrame(
         [{"nearness": i + 1, "rows": counts[one.domain], **one.__dict__} for i, one in enumerate(measured)]
     ).with_columns(kept=pl.col("nearness") <= (task.triage.keep or len(measured)))

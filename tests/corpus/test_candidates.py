@@ -26,15 +26,16 @@ def test_what_the_target_is_tested_on_leaves_the_pool(sources, tmp_path):
     leak = {"id": table.scan().select("id").collect()["id"].max(), "kind": "near", "split": "test", "of": "e" * 32}
     leaks = lake.replace("leakage", pl.DataFrame([{**leak, "overlap": 0.8}], schema=SCHEMA), {"target": task.name}, {})
     found = candidates.find(task, table, kept, leaks)
-    reasons = found.excluded["reason"]
+    excluded = found.excluded_rows.collect()
+    reasons = excluded["reason"]
     assert (reasons == "is in the target's test").sum() >= 3
     whole = {content_id(text) for text in leaked if len(text) <= task.corpus.passage_chars}
-    assert whole <= set(found.excluded.filter(reasons == "is in the target's test")["id"])
+    assert whole <= set(excluded.filter(reasons == "is in the target's test")["id"])
     assert (reasons == "held out as general text").sum() > 10
     assert f"overlaps the target's test: near of {'e' * 32}" in set(reasons)
-    stages = set(found.excluded["stage"])
+    stages = set(excluded["stage"])
     assert {"target_data", "leakage", "raw_corpus"} == stages
-    assert found.eligible.height + found.excluded.height == pl.read_delta(table.path).height
+    assert found.eligible.height + excluded.height == pl.read_delta(table.path).height
 
 
 @pytest.mark.parametrize("budget", [Budget(rows=4), Budget(tokens=31)])

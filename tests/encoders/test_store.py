@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from getmore_assets import delta_commits
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
@@ -68,13 +69,13 @@ def test_shards_share_a_commit_until_time_or_bytes_are_enough(tmp_path, monkeypa
         assert lake.latest(store.TABLE) is None
     assert lake.latest(store.TABLE).version == 0
     assert writer.written == 6
-    monkeypatch.setattr(store, "_COMMIT_BYTES", 3 * 8)
+    monkeypatch.setattr(delta_commits, "_COMMIT_BYTES", 4 * 9)  # two vectors and ids are shorter, four are not
     with store.Writer(lake, "e", {}) as writer:
         for shard in ("gh", "ij", "ab"):
             writer.add(*some(list(shard)))
         assert lake.latest(store.TABLE).version == 1
     assert writer.written == 4  # a and b were there
-    monkeypatch.setattr(store, "_COMMIT_S", 0)
+    monkeypatch.setattr(delta_commits, "_COMMIT_S", 0)
     with store.Writer(lake, "e", {}) as writer:
         writer.add(*some(["k"]))
         writer.add(*some(["l"]))

@@ -12,7 +12,7 @@ NAMES = ["$\\oops$ $x$", "</text></svg><script>alert(1)</script>", "日本語", 
 
 def composition(path):
     pool = pl.DataFrame({"domain": NAMES * 3})
-    return figures.composition(pool, pool.head(5), path)
+    return figures.composition(*(dict(rows["domain"].value_counts().rows()) for rows in (pool, pool.head(5))), path)
 
 
 def test_a_name_that_looks_like_a_formula_or_markup_is_drawn_as_it_is(tmp_path):

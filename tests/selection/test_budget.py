@@ -1,40 +1,37 @@
 import polars as pl
+import pytest
 
 from getmore_assets.config import Budget
+from getmore_assets.corpus.candidates import Candidates
 from getmore_assets.corpus.identity import hash_lines
+from getmore_assets.errors import BadInput
 from getmore_assets.selection.budget import resolved, within_budget
-from getmore_assets.selection.ranking import rank_at_random, rank_by_score
 
-FRAME = pl.DataFrame({"id": list("dcba"), "score": [0.5, -1.0, -1.0, 0.0], "n_tokens": [5, 5, 7, 3]})
-
-
-def test_the_smallest_score_comes_first_and_ties_go_by_id():
-    ranked = rank_by_score(FRAME)
-    assert ranked["id"].to_list() == ["b", "c", "a", "d"]
-    assert ranked["rank"].to_list() == [1, 2, 3, 4]
+RANKED = pl.DataFrame({"id": list("bcad"), "n_tokens": [7, 5, 3, 5]})
 
 
-def test_budgets():
-    ranked = rank_by_score(FRAME)
+@pytest.mark.parametrize("ranked", [RANKED, RANKED.lazy()], ids=["a frame", "a scan"])
+def test_budgets(ranked):
     assert within_budget(ranked, Budget(rows=2)).height == 2
     assert within_budget(ranked, resolved(Budget(fraction=0.3), 4)).height == 2
     assert within_budget(ranked, Budget(tokens=12))["id"].to_list() == ["b", "c"]
     assert within_budget(ranked, Budget(tokens=14))["id"].to_list() == ["b", "c"]
 
 
+def test_more_tokens_than_32_bits_hold_are_counted():
+    large = pl.DataFrame({"n_tokens": [2**30] * 6}, schema={"n_tokens": pl.Int32})
+    assert within_budget(large, Budget(tokens=2**32)).height == 4
+    rows = large.with_columns(id=pl.lit("a"), out=pl.lit(False))
+    Candidates(rows.lazy()).require_budget(Budget(tokens=6 * 2**30))
+    with pytest.raises(BadInput, match="6442450944 are eligible"):
+        Candidates(rows.lazy()).require_budget(Budget(tokens=6 * 2**30 + 1))
+
+
 def test_a_fraction_is_one_of_the_candidates_not_of_what_is_ranked():
-    imported = rank_by_score(FRAME)
-    assert within_budget(imported, resolved(Budget(fraction=0.05), 60)).height == 3
-    assert within_budget(imported, resolved(Budget(fraction=0.05), 1000)).height == 4
+    assert within_budget(RANKED, resolved(Budget(fraction=0.05), 60)).height == 3
+    assert within_budget(RANKED, resolved(Budget(fraction=0.05), 1000)).height == 4
     assert resolved(Budget(rows=2), 1000) == Budget(rows=2)
     assert resolved(Budget(tokens=2), 1000) == Budget(tokens=2)
-
-
-def test_random_ranks_depend_on_the_seed_alone():
-    one = rank_at_random(FRAME.drop("score"), 1)["id"].to_list()
-    assert one == rank_at_random(FRAME.drop("score").reverse(), 1)["id"].to_list()
-    orders = {tuple(rank_at_random(FRAME.drop("score"), seed)["id"]) for seed in range(20)}
-    assert len(orders) > 5
 
 
 def test_the_hash_names_ids_in_order():

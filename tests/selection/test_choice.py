@@ -6,7 +6,6 @@ import pytest
 from getmore_assets.config import Task
 from getmore_assets.corpus.candidates import Candidates
 from getmore_assets.selection import choice
-from getmore_assets.selection.ranking import rank_by_score
 
 
 @pytest.fixture
@@ -26,10 +25,10 @@ def test_a_fraction_of_what_another_tool_chose_is_one_of_the_candidates(tables, 
     places, rows = tables
     chosen = {"selector": "imported", "imported": {"path": "rival.parquet"}, "budget": {"fraction": 0.1}}
     task = Task(name="t", candidates=[{"path": "pool.parquet"}], target={"train": "t.jsonl"}, selection=chosen)
-    ranked = rank_by_score(rows.head(imported).with_columns(score=pl.lit(0.0)))
+    ranked = rows.head(imported).with_row_index("rank", 1).with_columns(score=pl.lit(0.0)).lazy()
     made = choice.take(task, places, "encoder", 0.1, ranked)
     assert made.rows["id"].to_list() == rows["id"].head(taken).to_list()
-    assert made.ledger()["decision"].value_counts(sort=True).rows() == [
+    assert pl.concat(made.ledger())["decision"].value_counts(sort=True).rows() == [
         ("not selected", 100 - taken),
         ("selected", taken),
     ]

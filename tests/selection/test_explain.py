@@ -25,7 +25,6 @@ from getmore_assets.records import Record, Records
 from getmore_assets.selection import choice, explain, race, selectors
 from getmore_assets.selection.budget import within_budget
 from getmore_assets.selection.context import SelectionContext, Tables
-from getmore_assets.selection.ranking import rank_by_score
 from tests.conftest import write_task
 from tests.transport.problems import points, solved
 
@@ -103,8 +102,8 @@ class Line:
         """Select, and give the ranking, how many of it are taken, and a function that explains a rank."""
         tables = tables or self.tables
         task, made = task_of(**selection, budget=budget), self.rank(selection, budget)
-        chosen = choice.take(task, self.tables, "e", 0.1, made.rows)
-        ledger = self.lake.replace("row_ledger", chosen.ledger(), {"target": "t"}, {})
+        chosen = choice.take(task, self.tables, "e", 0.1, made.rows.lazy())
+        ledger = self.lake.replace("row_ledger", chosen.ledger, {"target": "t"}, {})
         own = {"encoder": "e", "epsilon": 0.1, "ledger": ledger, "candidates": N}
         facts = NO_FACTS.model_copy(update={**RankingFacts.model_validate(made.facts).__dict__, **own})
         ids = made.rows["id"]
@@ -169,7 +168,7 @@ def test_where_scores_are_cut_the_score_that_is_named_takes_the_row(line, name, 
 
         def taken_at(score, id_=id_):
             moved = pl.when(pl.col("id") == id_).then(score).otherwise("score").alias("score")
-            ranked = rank_by_score(made.rows.drop("rank").with_columns(moved))
+            ranked = made.rows.drop("rank").with_columns(moved).sort("score", "id")
             return id_ in within_budget(ranked, Budget(**budget))["id"].to_list()
 
         assert taken_at(to - 1e-4)

@@ -11,8 +11,9 @@ ROWS = pl.DataFrame(
 )
 
 
-def ranked(spend, seed=0, price=1.0):
-    return nearest_domains.rank(ROWS, NEARNESS, np.full(300, price), spend, seed)
+def ranked(spend, seed=0, price=1.0, rows=ROWS):
+    scores = nearest_domains.scores(rows, NEARNESS, np.full(300, price), spend, seed)
+    return rows.with_columns(score=pl.Series(scores)).sort("score")
 
 
 def domains(rows):
@@ -25,7 +26,7 @@ def test_rows_come_from_the_nearest_domain_where_it_holds_twice_the_budget():
     assert domains(rows[75:150]) == {"next"}
     assert domains(rows[150:225]) == {"far"}
     assert domains(rows[225:]) == {"unknown"}
-    assert rows["rank"].to_list() == list(range(1, 301))
+    assert rows["score"].cast(pl.Int64).to_list() == [0] * 75 + [1] * 75 + [2] * 75 + [3] * 75
 
 
 def test_as_many_domains_are_drawn_from_together_as_hold_twice_the_budget():
@@ -37,6 +38,6 @@ def test_as_many_domains_are_drawn_from_together_as_hold_twice_the_budget():
 def test_the_draw_is_by_id_and_seed():
     assert ranked(30).equals(ranked(30))
     assert ranked(30).head(30)["id"].to_list() != ranked(30, seed=1).head(30)["id"].to_list()
-    some = nearest_domains.rank(ROWS.sample(fraction=1, shuffle=True, seed=1), NEARNESS, np.ones(300), 30, 0)
+    some = ranked(30, rows=ROWS.sample(fraction=1, shuffle=True, seed=1))
     assert some["id"].to_list() == ranked(30)["id"].to_list()
     assert sorted(ranked(30).head(75)["id"]) != ranked(30).head(75)["id"].to_list()

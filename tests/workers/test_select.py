@@ -67,13 +67,13 @@ def made(ran, tmp_path_factory):
 
 
 def picks(asked):
-    return within_budget(asked.rows(), BUDGET)["id"].to_list()
+    return within_budget(asked.ranked(), BUDGET)["id"].to_list()
 
 
 def test_every_selector_ranks_every_candidate_once(ran, made):
     candidates = ran.records.get("ot_potentials").facts["candidates"]
     for name, asked in made.items():
-        rows = asked.rows()
+        rows = asked.ranked().collect()
         assert rows["rank"].to_list() == list(range(1, candidates + 1)), name
         assert rows["id"].n_unique() == candidates, name
         assert rows["score"].is_finite().all(), name
@@ -96,9 +96,9 @@ def test_scores_mean_what_they_say(ran, made):
         return text.filter(pl.col("id").is_in(picks(made[name])))["text"].str.len_chars().mean()
 
     assert mean_length("perplexity") > 0
-    loss = made["perplexity"].rows().sort("id")["score"]
+    loss = made["perplexity"].ranked().collect().sort("id")["score"]
     assert 3 < loss.mean() < 8  # nats a token, of a model of 500 words
-    difference = made["moore-lewis"].rows()["score"]
+    difference = made["moore-lewis"].ranked().collect()["score"]
     assert difference.min() < difference.mean() < 0.5
 
 
@@ -137,7 +137,7 @@ def test_losses_are_measured_once_for_all_selectors(made):
     folder = made["perplexity"].path.parent / "lake" / "losses"
     counts = [pl.read_parquet(file) for file in folder.glob("*.parquet")]
     assert len(counts) == 2
-    assert all(rows["id"].n_unique() == rows.height == made["perplexity"].rows().height for rows in counts)
+    assert all(rows["id"].n_unique() == rows.height == made["perplexity"].ranked().collect().height for rows in counts)
 
 
 def test_rounds_measure_the_loss_of_ten_times_the_budget_alone(ran, tmp_path):
@@ -146,7 +146,7 @@ def test_rounds_measure_the_loss_of_ten_times_the_budget_alone(ran, tmp_path):
     assert done == 0
     measured = [pl.read_parquet(file) for file in (tmp_path / "work" / "lake" / "losses").glob("*.parquet")]
     assert [rows.height for rows in measured] == [200, 200]
-    assert asked["known"].rows()["score"].is_finite().all()
+    assert asked["known"].ranked().collect()["score"].is_finite().all()
 
 
 def test_a_ranking_that_is_there_is_not_made_again(ran, tmp_path, caplog):
@@ -167,7 +167,7 @@ def test_what_another_tool_chose_enters_as_it_is(ran, made, tmp_path):
     chosen = {"selector": "imported", "imported": {"path": str(tmp_path / "rival.parquet"), "id": "id"}}
     done, asked = ask(ran, tmp_path / "work", {"rival": chosen})
     assert done == 0
-    assert asked["rival"].rows()["id"].to_list() == ids
+    assert asked["rival"].ranked().collect()["id"].to_list() == ids
     assert asked["rival"].facts().given()["not_candidates"] == 1
     pl.DataFrame({"id": ["0" * 32]}).write_parquet(tmp_path / "rival.parquet")
     done, _ = ask(ran, tmp_path / "again", {"rival": chosen})

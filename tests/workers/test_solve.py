@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from getmore_assets.corpus.candidates import Candidates
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
@@ -16,9 +17,10 @@ def test_a_vector_that_cannot_be_used_is_named_by_its_id(tmp_path):
     x = np.ones((5, 3), np.float32)
     x[3] = np.nan
     np.save(tmp_path / "x.npy", x)
-    ids = pl.Series(["a", "b", "c", "d", "e"])
+    rows = pl.DataFrame({"id": ["d", "e", "a", "b", "c"], "domain": "d", "out": False})
+    found, targets = Candidates(rows.lazy()), pl.Series(["y", "z"])
     with pytest.raises(BadInput, match="candidate d") as refused:
-        _pose(NpyFile(tmp_path / "x.npy"), np.ones((2, 3), np.float32), np.ones(2), ids, ids)
+        _pose(NpyFile(tmp_path / "x.npy"), np.ones((2, 3), np.float32), np.ones(2), found, targets)
     assert refused.value.what == "holds NaN or infinity"
 
 
