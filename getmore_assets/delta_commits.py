@@ -83,7 +83,7 @@ class Keyed:
         self._look(_open(self._path))
 
     def knows(self, keys: pl.Series) -> np.ndarray:
-        """Return whether each key was in the partition at the last `look` or `add`: `[len(keys)]`, bool."""
+        """Return whether each key was in the partition at the last `look`, or before the last `add`: `[len(keys)]`."""
         known: np.ndarray = self._keys.find(keys) >= 0
         return known
 

@@ -36,6 +36,7 @@ def test_a_key_is_written_once_by_whoever_comes_first(tmp_path):
     assert second.add(rows("b", "c", by=2)) == 1
     assert first.add(rows("a", "c", by=1)) == 0
     assert known(first, "abcd") == "abc"
+    second.look()
     assert known(second, "abcd") == "abc"
     assert dict(pl.read_delta(Lake(tmp_path).table("t")).select("id", "by").rows()) == {"a": 1, "b": 1, "c": 2}
 
