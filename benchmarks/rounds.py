@@ -46,7 +46,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         context = context_of(args.task, Path(work))
-        plan, n = rounds.plan_of(context), context.eligible.height
+        plan, n = rounds.plan_of(context), context.count
         tolerance, price = context.task.transport.tolerance, np.ones(n)
         before = plan.solve(np.array([], np.int64), 0.0, None, tolerance).dual
         rows = []

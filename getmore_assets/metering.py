@@ -3,6 +3,7 @@
 Belongs here: time and memory in a materialization record. Does not: a benchmark's own measurements.
 """
 
+import ctypes
 import resource
 import sys
 import time
@@ -30,10 +31,17 @@ class Meter:
         self.peak_rss_mb = max(self.peak_rss_mb, round(_resident("VmRSS:") + peak_mb, 1))
 
 
+def give_back() -> None:
+    """Give freed memory back to the system, so that it does not count as memory of what runs next (glibc only)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @contextmanager
 def metered() -> Iterator[Meter]:
     """Measure the time and memory of the context."""
     meter, started = Meter(), time.monotonic()
+    give_back()
     with suppress(OSError):
         _CLEAR.write_text(_FORGET_PEAK)
     try:

@@ -12,7 +12,9 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-_PARTS = 256  # keys are divided by their first bits, so that a merge copies the runs of one part only
+# Keys are divided by their first bits, so that a merge copies the runs of one part only. Each part costs time per call.
+_PARTS, _PARTS_IN_FILES = 16, 256
+_GROWTH = 4  # a run is merged with the run before it unless that is longer by more than this factor
 _MOST_IN_MEMORY = 2**16  # keys of a run; longer runs are in a file, if the index has a folder
 _MOST_ROWS = 2**32  # row numbers are 32 bits wide
 
@@ -43,8 +45,8 @@ class _Run:
 class FirstRows:
     """Keys, each with its first row, in 12 bytes per key, of memory or of a file.
 
-    Each part is a list of sorted runs. A run that is at least as long as the run before it is merged with that run.
-    So each of n keys is merged at most log n times, and a lookup searches at most log n runs.
+    Each part is a list of sorted runs, of which each is much longer than the next. So a key is merged, and a lookup
+    searches runs, in the order of log n times.
 
     Args:
         folder: The folder for long runs, so that at most 200 MB stay in memory; None keeps all runs in memory.
@@ -52,7 +54,7 @@ class FirstRows:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._parts: list[list[_Run]] = [[] for _ in range(_PARTS)]
+        self._parts: list[list[_Run]] = [[] for _ in range(_PARTS_IN_FILES if folder else _PARTS)]
 
     def find(self, keys: np.ndarray) -> np.ndarray:
         """Return the first row of each key, -1 for an unknown key.
@@ -63,14 +65,19 @@ class FirstRows:
         Returns:
             `[n]`, int64.
         """
-        order = np.argsort(keys)  # searching sorted keys reads each piece of a run once
-        ordered, rows = keys[order], np.full(len(keys), -1, np.int64)
-        for runs, part in zip(self._parts, _slices(ordered), strict=True):
-            sought, positions = ordered[part], order[part]
+        if (keys[1:] < keys[:-1]).any():  # searching sorted keys reads each piece of a run once
+            order = np.argsort(keys)
+            found = np.empty(len(keys), np.int64)
+            found[order] = self.find(keys[order])
+            return found
+        rows = np.full(len(keys), -1, np.int64)
+        for runs, part in zip(self._parts, self._slices(keys), strict=True):
+            sought, first = keys[part], rows[part]
             for run in runs if len(sought) else ():
-                at = np.minimum(np.searchsorted(run.keys, sought), len(run.keys) - 1)
+                at = run.keys.searchsorted(sought)
+                at[at == len(run.keys)] = 0
                 matches = run.keys[at] == sought
-                rows[positions[matches]] = run.rows[at[matches]]
+                first[matches] = run.rows[at[matches]]
                 run.release()
         return rows
 
@@ -88,23 +95,23 @@ class FirstRows:
         if len(rows) and rows[-1] >= _MOST_ROWS:
             raise OverflowError("near-duplicates can be found among at most 4,294,967,296 rows that are originals")
         first = rows[at].astype(np.uint32)
-        for runs, part in zip(self._parts, _slices(unique), strict=True):
+        for runs, part in zip(self._parts, self._slices(unique), strict=True):
             if part.start == part.stop:
                 continue
             run = _Run(unique[part].copy(), first[part].copy())
-            while runs and len(runs[-1].keys) <= len(run.keys):
+            while runs and len(runs[-1].keys) <= _GROWTH * len(run.keys):
                 run = _merged(runs.pop(), run)
             runs.append(run.stored(self._folder) if self._folder and len(run.keys) > _MOST_IN_MEMORY else run)
+
+    def _slices(self, keys: np.ndarray) -> list[slice]:
+        """Return the slice of sorted keys that belongs to each part."""
+        count = len(self._parts)
+        starts = np.arange(1, count, dtype=np.uint64) * np.uint64(2**64 // count)
+        ends = [0, *np.searchsorted(keys, starts).tolist(), len(keys)]
+        return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def _merged(early: _Run, late: _Run) -> _Run:
     keys = np.concatenate([early.keys, late.keys])
     order = np.argsort(keys, kind="stable")  # merges two sorted runs in linear time
     return _Run(keys[order], np.concatenate([early.rows, late.rows])[order])
-
-
-def _slices(keys: np.ndarray) -> list[slice]:
-    """Return the slice of sorted keys that belongs to each part."""
-    starts = np.arange(1, _PARTS, dtype=np.uint64) * np.uint64(2**64 // _PARTS)
-    ends = [0, *np.searchsorted(keys, starts).tolist(), len(keys)]
-    return [slice(start, stop) for start, stop in pairwise(ends)]

@@ -4,11 +4,11 @@ Belongs here: the index of the rows seen, and marking near-duplicates. Does not:
 (`shingles.py`), exact duplicates (one row per content id, `pool.py`), or excluding near-duplicates (`candidates.py`).
 """
 
-import os
+import mmap
 from array import array
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from getmore_assets.corpus.bands import FirstRows
 from getmore_assets.corpus.shingles import PERMUTATIONS, Shingles, similarities
 
 BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 shares some band with probability 0.9998
-_ID_BYTES, _HASH_BYTES = 32, 4
+_ID_BYTES = 32
 
 
 class NearDuplicates:
@@ -59,9 +59,8 @@ class NearDuplicates:
         known, keys = len(self._ends) - 1, band_keys(shingles) if keys is None else keys
         new = np.repeat(np.arange(len(ids)), BANDS)
         # Only the first row with the same key is compared: n rows of one boilerplate give n pairs per band, not n².
-        before = self._bands.find(keys.ravel())
-        _, at, band = np.unique(keys.ravel(), return_index=True, return_inverse=True)
-        first = new[at][band]
+        unique, at, band = np.unique(keys.ravel(), return_index=True, return_inverse=True)
+        before, first = self._bands.find(unique)[band], new[at][band]
         seen, later = before >= 0, first < new
         pairs = np.concatenate(
             [np.stack([new[seen], before[seen]], axis=1), np.stack([new[later], first[later] + known], axis=1)]
@@ -102,13 +101,11 @@ class NearDuplicates:
 
     def _read(self, rows: np.ndarray) -> tuple[list[str], Shingles]:
         """Return the ids and shingles of known rows."""
-        ends, numbers = self._ends, rows.tolist()
-        ids = [os.pread(self._ids.fileno(), _ID_BYTES, _ID_BYTES * row) for row in numbers]
-        stored = [
-            os.pread(self._hashes.fileno(), _HASH_BYTES * (ends[row + 1] - ends[row]), _HASH_BYTES * ends[row])
-            for row in numbers
-        ]
-        return [id_.rstrip(b"\0").decode() for id_ in ids], Shingles.from_bytes(stored)
+        starts, sizes = np.frombuffer(self._ends, np.int64)[rows], self._sizes(rows)
+        ends = np.cumsum(sizes)
+        places = np.repeat(starts - ends + sizes, sizes) + np.arange(sizes.sum())
+        ids = _elements(self._ids, f"S{_ID_BYTES}", rows)
+        return [id_.decode() for id_ in ids.tolist()], Shingles(_elements(self._hashes, "<u4", places), ends)
 
     def _add(self, ids: list[str], shingles: Shingles, keys: np.ndarray, unknown: np.ndarray) -> None:
         """Add originals; `unknown` marks their band keys, row by row, that the index lacks."""
@@ -119,6 +116,15 @@ class NearDuplicates:
         self._ends.frombytes((self._ends[-1] + shingles.ends).astype(np.int64).tobytes())
         numbers = np.repeat(np.arange(first, first + len(ids)), BANDS)
         self._bands.add(keys.ravel()[unknown], numbers[unknown])
+
+
+def _elements(file: IO[bytes], dtype: str, places: np.ndarray) -> np.ndarray:
+    """Return elements of a file of equal elements; the file is mapped for the time of the reading only."""
+    if not len(places):
+        return np.empty(0, dtype)
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        elements: np.ndarray = np.frombuffer(mapped, dtype)[places]
+    return elements
 
 
 def band_keys(shingles: Shingles) -> np.ndarray:

@@ -17,9 +17,10 @@ def resolved(budget: Budget, candidates: int) -> Budget:
 
 
 def within_budget(ranked: pl.LazyFrame | pl.DataFrame, budget: Budget) -> pl.DataFrame:
-    """Return the first rows within a budget of rows or tokens; a token budget is not exceeded."""
+    """Return the first rows within a budget of rows or tokens, in order of `rank`; a token budget is not exceeded."""
     assert budget.fraction is None
-    rows = budget.rows
+    ranked, rows = ranked.lazy(), budget.rows
     if rows is None:
-        rows = ranked.lazy().select((COUNT.cum_sum() <= budget.tokens).sum()).collect().item()
-    return ranked.lazy().head(rows).collect()
+        within = COUNT.sort_by("rank").cum_sum() <= budget.tokens
+        rows = ranked.select(within.sum()).collect().item()
+    return ranked.filter(pl.col("rank") <= rows).sort("rank").collect()

@@ -24,7 +24,7 @@ class Choice:
 
     Attributes:
         rows: The selected rows: id, source, domain, n_tokens, score, rank, text, nearest_target_ids, method, budget.
-        ranked: The ranked candidates, in order of rank: id, rank, score.
+        ranked: The ranked candidates: id, rank, score.
         found: The eligible and the excluded rows.
     """
 
@@ -72,7 +72,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.La
         tables: The tables to select from.
         encoder: Key of the encoder whose vectors the potentials were solved with.
         epsilon: Regularisation of that solve, absolute.
-        ranked: Candidates in order of rank: rank, id, source, domain, n_tokens, score.
+        ranked: Candidates: rank, id, source, domain, n_tokens, score.
 
     Raises:
         BadInput: The budget exceeds the candidates, or is smaller than the first row.
@@ -81,7 +81,7 @@ def take(task: Task, tables: Tables, encoder: str, epsilon: float, ranked: pl.La
     found.require_budget(selection.budget)
     selected = within_budget(ranked, resolved(selection.budget, found.count))
     if not selected.height:
-        first = ranked.select("n_tokens").head(1).collect().item()
+        first = ranked.filter(pl.col("rank") == 1).select("n_tokens").collect().item()
         what = f"is smaller than the first row, which has {first} tokens"
         raise BadInput("selection.budget.tokens", what, "Raise the budget")
     ids = selected["id"].to_list()

@@ -68,9 +68,19 @@ class SelectionContext:
     spared: list[float] = field(default_factory=list, kw_only=True)
 
     @cached_property
+    def found(self) -> candidates.Candidates:
+        """The eligible candidates, which can be read in pieces."""
+        return self.tables.candidates(self.task, self.encoder)
+
+    @property
+    def count(self) -> int:
+        """Number of candidates."""
+        return self.found.count
+
+    @cached_property
     def eligible(self) -> pl.DataFrame:
-        """The eligible candidates: id, source, domain, n_tokens, in order of id."""
-        return self.tables.candidates(self.task, self.encoder).eligible
+        """The eligible candidates, all in memory: id, source, domain, n_tokens, in order of id."""
+        return self.found.eligible
 
     @property
     def n_tokens(self) -> np.ndarray:
@@ -117,7 +127,7 @@ class SelectionContext:
         Raises:
             LookupError: A candidate has no potential.
         """
-        index, potentials = IdIndex.of(self.eligible["id"]), np.full(self.eligible.height, np.nan)
+        index, potentials = self.found.index(), np.full(self.count, np.nan)
         for batch in batches(self._potentials("candidate"), _BATCH):
             positions = index.find(batch["id"])
             potentials[positions[positions >= 0]] = batch["potential"].to_numpy()[positions >= 0]
@@ -133,7 +143,7 @@ class SelectionContext:
     def x(self) -> NpyFile:
         """Vectors of the candidates: `[n, d]`, float32, unit length, in a file."""
         spilled = self.work / "candidates.npy"
-        store.load(self.tables.embeddings, self.encoder, self.eligible["id"], spilled)
+        store.load_indexed(self.tables.embeddings, self.encoder, self.found.index(), self.found.id_at, spilled)
         return NpyFile(spilled)
 
     @cached_property

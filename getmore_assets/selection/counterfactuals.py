@@ -61,7 +61,7 @@ class Position:
         chosen: The selector that ranked the rows; for a race, the winner.
         facts: Facts of that selector's ranking.
         budget: The budget in rows or tokens.
-        ranked: score and n_tokens by rank, at least to the candidate and to the first row beyond the budget.
+        ranked: rank, score and n_tokens by rank, at least to the candidate and to the first row beyond the budget.
         rank: Rank of the candidate, from 1.
     """
 

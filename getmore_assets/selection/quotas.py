@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from getmore_assets.config import Quotas
+from getmore_assets.corpus.candidates import Candidates
 from getmore_assets.corpus.target import shares_of, weighed
 from getmore_assets.selection.context import SelectionContext
 from getmore_assets.transport.passes import best_pass
@@ -37,6 +38,11 @@ class Part(SelectionContext):
     whole: SelectionContext
     by: str
     name: str
+
+    @cached_property
+    def found(self) -> Candidates:
+        """The candidates of the whole context."""
+        return self.whole.found
 
     @cached_property
     def eligible(self) -> pl.DataFrame:

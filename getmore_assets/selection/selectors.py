@@ -27,7 +27,7 @@ def rank(context: SelectionContext, chosen: Selector, budget: Budget) -> Ranking
     Raises:
         BadInput: The selector cannot rank this context.
     """
-    budget = resolved(budget, context.eligible.height)
+    budget = resolved(budget, context.count)
     if chosen.quotas:
         return _by_quotas(context, chosen, budget)
     return KINDS[chosen.selector].rank(context, chosen, budget)
@@ -51,4 +51,4 @@ def _by_quotas(context: SelectionContext, chosen: Selector, budget: Budget) -> R
     score[order] = np.array(scores)[by, order]
     of_parts = {p.name: {"share": shares[n], "picks": int((by == n).sum()), **facts[n]} for n, p in enumerate(parts)}
     lambdas = [part["lambda"] * share for part, share in zip(facts, shares, strict=True) if "lambda" in part]
-    return by_order(context, order, score, quotas=of_parts, **({"lambda": sum(lambdas)} if lambdas else {}))
+    return by_order(order, score, quotas=of_parts, **({"lambda": sum(lambdas)} if lambdas else {}))

@@ -17,7 +17,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
 
     away, facts = contrast.potentials(context)
     towards, away = calibrated_gradient(context.f), calibrated_gradient(away)
-    return by_score(context, (1 - chosen.push) * towards - chosen.push * away, **facts)
+    return by_score((1 - chosen.push) * towards - chosen.push * away, **facts)
 
 
 KIND = Kind(

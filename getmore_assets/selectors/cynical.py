@@ -23,7 +23,7 @@ def _rank(context: "SelectionContext", _chosen: "Selector", budget: "Budget") ->
     from getmore_assets.selection.ranking import by_order, price
 
     order, scores = cynical.pick(context.texts_at, context.split("train"), *price(context, budget))
-    return by_order(context, order, scores)
+    return by_order(order, scores)
 
 
 KIND = Kind(

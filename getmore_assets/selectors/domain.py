@@ -23,7 +23,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
     from getmore_assets.selection.ranking import by_score, price
 
     scores = nearest_domains.scores(context.eligible, context.nearness(), *price(context, budget), chosen.seed)
-    return by_score(context, scores, domains=sorted(context.eligible["domain"].filter(scores < 1).unique()))
+    return by_score(scores, domains=sorted(context.eligible["domain"].filter(scores < 1).unique()))
 
 
 KIND = Kind(

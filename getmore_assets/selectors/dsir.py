@@ -14,8 +14,8 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
     from getmore_assets.selection import dsir
     from getmore_assets.selection.ranking import by_score
 
-    weights = dsir.log_weights(context.eligible.height, context.texts(), context.texts(), context.split("train"))
-    return by_score(context, -(weights + dsir.gumbel(context.eligible["id"], chosen.seed)))
+    weights = dsir.log_weights(context.count, context.texts(), context.texts(), context.split("train"))
+    return by_score(-(weights + dsir.gumbel(context.eligible["id"], chosen.seed)))
 
 
 KIND = Kind(

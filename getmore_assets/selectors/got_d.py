@@ -14,7 +14,7 @@ def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -
     from getmore_assets.selection import gradient
     from getmore_assets.selection.ranking import by_score
 
-    return by_score(context, gradient.calibrated_gradient(context.f))
+    return by_score(gradient.calibrated_gradient(context.f))
 
 
 KIND = Kind(

@@ -30,7 +30,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
     settings, (prices, spend), facts = chosen.rounds, price(context, budget), {}
     share = settings.lambda_
     if share == AUTO:
-        one_shot = by_score(context, calibrated_gradient(context.f)).rows
+        one_shot = by_score(calibrated_gradient(context.f)).rows(context.eligible)
         moves = Trials(context).moves(within_budget(one_shot, budget)["id"].to_list())
         share, facts["losses"] = estimated_lambda(moves), moves.__dict__
     bonus = settings.loss * context.epsilon * gain(context, prices, spend) if settings.loss else 0.0
@@ -39,7 +39,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
     scores = picked.f.copy()
     scores[picked.order] = picked.score
     result = {"lambda": float(share), "costs": picked.costs, "picks_by_round": picked.by_round}
-    return by_order(context, picked.order, scores, **result, **facts)
+    return by_order(picked.order, scores, **result, **facts)
 
 
 def _needs_base_model(chosen: "Selector") -> bool:

@@ -20,17 +20,17 @@ def _rank(context: "SelectionContext", chosen: "Selector", _budget: "Budget") ->
 
     assert chosen.imported is not None
     rows = imported.read(chosen.imported, context.task)
-    indices = context.eligible.select("id").with_columns(index=np.arange(context.eligible.height))
+    indices = context.eligible.select("id").with_columns(index=np.arange(context.count))
     joined = rows.join(indices, on="id", how="left", maintain_order="left")
     others = joined.filter(pl.col("index").is_null())
     if others.height == joined.height:
         what = f"none of its {joined.height} rows is eligible, the first is {others['origin'][0]}"
         raise BadInput(chosen.imported.path, what, "Check that these rows were chosen from this pool")
     order = joined["index"].drop_nulls().to_numpy()
-    scores = np.full(context.eligible.height, float(len(order)))
+    scores = np.full(context.count, float(len(order)))
     scores[order] = np.arange(len(order))
     facts = {"imported": joined.height, "not_candidates": others.height, "first": others["origin"].head(10).to_list()}
-    return Ranking(context.eligible, order, scores, facts)  # only rows that the other tool chose
+    return Ranking(order, scores, facts)  # only rows that the other tool chose
 
 
 KIND = Kind(

@@ -24,7 +24,7 @@ def _rank(context: "SelectionContext", _chosen: "Selector", budget: "Budget") ->
 
     (prices, spend), memory_mb = price(context, budget), context.task.transport.memory_mb
     order = neighbours.round_robin(context.x, context.y, prices, spend, memory_mb)
-    return by_order(context, order, neighbours.nearness(context.x, context.y, memory_mb))
+    return by_order(order, neighbours.nearness(context.x, context.y, memory_mb))
 
 
 KIND = Kind(

@@ -15,7 +15,7 @@ def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -
     from getmore_assets.selection.ranking import by_score
 
     weights = context.rows["weight"].to_numpy()
-    return by_score(context, neighbours.nearness_to_mean(context.x, context.y, weights))
+    return by_score(neighbours.nearness_to_mean(context.x, context.y, weights))
 
 
 KIND = Kind(

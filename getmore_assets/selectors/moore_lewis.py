@@ -14,7 +14,7 @@ def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -
     from getmore_assets.selection.ranking import by_score
     from getmore_assets.selection.trials import difference
 
-    return by_score(context, difference(context))
+    return by_score(difference(context))
 
 
 KIND = Kind(

@@ -14,7 +14,7 @@ def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -
     from getmore_assets.selection.ranking import by_score
     from getmore_assets.selection.trials import Trials
 
-    return by_score(context, Trials(context).losses())
+    return by_score(Trials(context).losses())
 
 
 KIND = Kind(

@@ -27,7 +27,7 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
 
     def first_picks(contestant: "Selector") -> Callable[[], list[str]]:
         def pick() -> list[str]:
-            return within_budget(rank(context, contestant, small).rows, small)["id"].to_list()
+            return within_budget(rank(context, contestant, small).rows(context.eligible), small)["id"].to_list()
 
         return pick
 

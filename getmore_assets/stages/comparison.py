@@ -166,7 +166,7 @@ def _quantiles(context: StageContext) -> list[Run]:
         return []
     request = _request(context, Selector(selector=DEFAULT), words)
     rank(context, [request])
-    rows, runs = request.ranked().collect(), []
+    rows, runs = request.ranked().sort("rank").collect(), []
     for number in range(count):
         part = rows[round(number * rows.height / count) : round((number + 1) * rows.height / count)]
         if (tokens := part.select(COUNT.sum()).item()) < words:
@@ -204,7 +204,7 @@ def _request(context: StageContext, selector: Selector, words: int) -> RankingRe
 def _head(request: RankingRequest) -> pl.DataFrame:
     """Return the first rows of a ranking, as many as a warm-up may need."""
     assert request.budget.tokens is not None
-    return _first_words(request.ranked(), request.budget.tokens).collect()
+    return _first_words(request.ranked().sort("rank"), request.budget.tokens).collect()
 
 
 def _first_words(rows: pl.LazyFrame, words: int) -> pl.LazyFrame:

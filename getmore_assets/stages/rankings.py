@@ -26,7 +26,7 @@ class RankingRequest(AskedRanking):
     """A selector, a budget, and the path of the ranking."""
 
     def ranked(self) -> pl.LazyFrame:
-        """Scan the candidates in order of rank: rank, id, source, domain, n_tokens, score."""
+        """Scan the candidates, in order of id: rank, id, source, domain, n_tokens, score."""
         return pl.scan_parquet(self.path.with_suffix(".parquet"))
 
     def facts(self) -> RankingFacts:

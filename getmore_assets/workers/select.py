@@ -10,7 +10,6 @@ import time
 import numpy as np
 import polars as pl
 
-from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.lake import Lake
 from getmore_assets.records import write_atomically
 from getmore_assets.selection.context import SelectionContext, Tables
@@ -41,11 +40,11 @@ def select(spec: SelectSpec) -> Selected:
         path, chosen = choice.path, choice.selector
         if path.with_suffix(".json").is_file():
             continue
-        log.info("selector %s: ranking %d candidates", chosen.called, context.eligible.height)
+        log.info("selector %s: ranking %d candidates", chosen.called, context.count)
         context.spared.clear()
         began = time.monotonic()
         ranked = rank(context, chosen, choice.budget)
-        ranked.write(path.with_suffix(".parquet"))
+        ranked.write(path.with_suffix(".parquet"), context.found.pieces("source", "domain", "n_tokens"))
         facts = {**ranked.facts, "rank_seconds": time.monotonic() - began + sum(context.spared)}
         write_atomically(path.with_suffix(".json"), json.dumps(facts))
     distances = {}
@@ -60,7 +59,7 @@ def _distance(context: SelectionContext, ids: list[str], share: float) -> float:
     Raises:
         LookupError: An id is not the id of a candidate.
     """
-    positions = IdIndex.of(context.eligible["id"]).find(pl.Series(ids, dtype=pl.String))
+    positions = context.found.index().find(pl.Series(ids, dtype=pl.String))
     if absent := int(np.count_nonzero(positions < 0)):
         raise LookupError(f"{absent} of {len(ids)} rows are no candidates")
     return plan_of(context).solve(positions, share, None).dual

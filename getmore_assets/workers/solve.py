@@ -21,6 +21,7 @@ from getmore_assets.errors import BadInput
 from getmore_assets.facts import Moved, SolveFacts
 from getmore_assets.json_models import JsonObject
 from getmore_assets.lake import Lake
+from getmore_assets.metering import give_back
 from getmore_assets.transport.exact import moved_by_epsilon, require_exact_room, solve_exactly
 from getmore_assets.transport.paper import solve_as_published
 from getmore_assets.transport.passes import TilePass, best_pass
@@ -75,6 +76,7 @@ def solve(spec: SolveSpec) -> SolveFacts:
         memory = require_room(found.count, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
     spilled = work / "candidates.npy"
     store.load_indexed(embeddings, encoder, found.index(), found.id_at, spilled)
+    give_back()  # the index of ids
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), found, points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
     place, limit = task.launch.solve, task.transport.memory_mb

@@ -7,7 +7,7 @@ from getmore_assets.corpus.identity import hash_lines
 from getmore_assets.errors import BadInput
 from getmore_assets.selection.budget import resolved, within_budget
 
-RANKED = pl.DataFrame({"id": list("bcad"), "n_tokens": [7, 5, 3, 5]})
+RANKED = pl.DataFrame({"id": list("abcd"), "n_tokens": [3, 7, 5, 5], "rank": [3, 1, 2, 4]})
 
 
 @pytest.mark.parametrize("ranked", [RANKED, RANKED.lazy()], ids=["a frame", "a scan"])
@@ -19,7 +19,7 @@ def test_budgets(ranked):
 
 
 def test_more_tokens_than_32_bits_hold_are_counted():
-    large = pl.DataFrame({"n_tokens": [2**30] * 6}, schema={"n_tokens": pl.Int32})
+    large = pl.DataFrame({"n_tokens": [2**30] * 6, "rank": range(1, 7)}, schema_overrides={"n_tokens": pl.Int32})
     assert within_budget(large, Budget(tokens=2**32)).height == 4
     rows = large.with_columns(id=pl.lit("a"), out=pl.lit(False))
     Candidates(rows.lazy()).require_budget(Budget(tokens=6 * 2**30))

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from getmore_assets.config import Quotas, Task
+from getmore_assets.corpus.candidates import Candidates
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.selection import contrast, explain, quotas, race, rounds, trials
@@ -48,7 +49,9 @@ def ground_of(lake, work, **settings):
     made = {name: lake.latest(name) or TableRef("none", 0) for name in (field.name for field in fields(Tables))}
     epsilon = task.transport.epsilon * build_problem(X, Y[:M]).mean_cost
     context = SelectionContext(task, lake, Tables(**made), "e", epsilon, None, work)
-    vars(context)["eligible"] = pl.DataFrame({"id": CANDIDATES, "n_tokens": np.arange(N) % 7 + 1})
+    rows = pl.DataFrame({"id": CANDIDATES, "n_tokens": np.arange(N) % 7 + 1})
+    constant = {name: pl.lit(name) for name in ("source", "domain")}
+    vars(context)["found"] = Candidates(rows.lazy().with_columns(**constant, out=pl.lit(False)))
     return context
 
 

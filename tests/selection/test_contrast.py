@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from getmore_assets.config import Budget, Selector, Task
+from getmore_assets.corpus.candidates import Candidates
 from getmore_assets.encoders import store
 from getmore_assets.lake import Lake, TableRef
 from getmore_assets.selection import selectors
@@ -47,12 +48,13 @@ def context(tmp_path):
     task = Task(name="t", candidates=[{"path": "p.parquet"}], target={"train": "t.jsonl", "negative": "n.jsonl"})
     made = {name: lake.latest(name) or TableRef("none", 0) for name in (field.name for field in fields(Tables))}
     context = SelectionContext(task, lake, Tables(**made), "e", 0.1, None, tmp_path)
-    vars(context)["eligible"] = pl.DataFrame({"id": ids["x"], "n_tokens": 1})
+    rows = pl.DataFrame({"id": ids["x"], "source": "s", "domain": "d", "n_tokens": 1, "out": False})
+    vars(context)["found"] = Candidates(rows.lazy())
     return context
 
 
 def ranked(context, **chosen):
-    return selectors.rank(context, Selector(**chosen), Budget(rows=EACH)).rows
+    return selectors.rank(context, Selector(**chosen), Budget(rows=EACH)).rows(context.eligible)
 
 
 def in_thirds(rows):

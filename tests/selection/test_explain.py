@@ -90,10 +90,11 @@ class Line:
         pl.DataFrame({"id": CANDIDATES[::-3]}).write_parquet(home / "rival.parquet")
 
     def rank(self, selection, budget):
-        """The ranking for a budget, and what its selector found out."""
+        """The ranked rows for a budget, and what the selector found out."""
         task = task_of(**selection, budget=budget)
         context = SelectionContext(task, self.lake, self.tables, "e", 0.1, None, self.home)
-        return selectors.rank(context, task.selection, Budget(**budget))
+        made = selectors.rank(context, task.selection, Budget(**budget))
+        return SimpleNamespace(rows=made.rows(context.eligible), facts=made.facts)
 
     def taken(self, selection, **budget):
         return set(within_budget(self.rank(selection, budget).rows, Budget(**budget))["id"])
@@ -168,7 +169,7 @@ def test_where_scores_are_cut_the_score_that_is_named_takes_the_row(line, name, 
 
         def taken_at(score, id_=id_):
             moved = pl.when(pl.col("id") == id_).then(score).otherwise("score").alias("score")
-            ranked = made.rows.drop("rank").with_columns(moved).sort("score", "id")
+            ranked = made.rows.drop("rank").with_columns(moved).sort("score", "id").with_row_index("rank", 1)
             return id_ in within_budget(ranked, Budget(**budget))["id"].to_list()
 
         assert taken_at(to - 1e-4)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from getmore_assets.config import Budget, Selector, Task
+from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.selection.budget import within_budget
 from getmore_assets.selection.context import Tables
 from getmore_assets.stages.rankings import RankingRequest, select_spec
@@ -73,7 +74,7 @@ def picks(asked):
 def test_every_selector_ranks_every_candidate_once(ran, made):
     candidates = ran.records.get("ot_potentials").facts["candidates"]
     for name, asked in made.items():
-        rows = asked.ranked().collect()
+        rows = asked.ranked().sort("rank").collect()
         assert rows["rank"].to_list() == list(range(1, candidates + 1)), name
         assert rows["id"].n_unique() == candidates, name
         assert rows["score"].is_finite().all(), name
@@ -96,9 +97,9 @@ def test_scores_mean_what_they_say(ran, made):
         return text.filter(pl.col("id").is_in(picks(made[name])))["text"].str.len_chars().mean()
 
     assert mean_length("perplexity") > 0
-    loss = made["perplexity"].ranked().collect().sort("id")["score"]
+    loss = made["perplexity"].ranked().sort("rank").collect().sort("id")["score"]
     assert 3 < loss.mean() < 8  # nats a token, of a model of 500 words
-    difference = made["moore-lewis"].ranked().collect()["score"]
+    difference = made["moore-lewis"].ranked().sort("rank").collect()["score"]
     assert difference.min() < difference.mean() < 0.5
 
 
@@ -146,7 +147,7 @@ def test_rounds_measure_the_loss_of_ten_times_the_budget_alone(ran, tmp_path):
     assert done == 0
     measured = [pl.read_parquet(file) for file in (tmp_path / "work" / "lake" / "losses").glob("*.parquet")]
     assert [rows.height for rows in measured] == [200, 200]
-    assert asked["known"].ranked().collect()["score"].is_finite().all()
+    assert asked["known"].ranked().sort("rank").collect()["score"].is_finite().all()
 
 
 def test_a_ranking_that_is_there_is_not_made_again(ran, tmp_path, caplog):
@@ -167,7 +168,7 @@ def test_what_another_tool_chose_enters_as_it_is(ran, made, tmp_path):
     chosen = {"selector": "imported", "imported": {"path": str(tmp_path / "rival.parquet"), "id": "id"}}
     done, asked = ask(ran, tmp_path / "work", {"rival": chosen})
     assert done == 0
-    assert asked["rival"].ranked().collect()["id"].to_list() == ids
+    assert asked["rival"].ranked().sort("rank").collect()["id"].to_list() == ids
     assert asked["rival"].facts().given()["not_candidates"] == 1
     pl.DataFrame({"id": ["0" * 32]}).write_parquet(tmp_path / "rival.parquet")
     done, _ = ask(ran, tmp_path / "again", {"rival": chosen})
@@ -179,7 +180,7 @@ def test_the_distance_is_of_the_rows_by_their_ids_and_each_must_be_a_candidate(m
     asked = []
     plan = SimpleNamespace(solve=lambda *given: asked.append(given) or SimpleNamespace(dual=0.25))
     monkeypatch.setattr(select, "plan_of", lambda _: plan)
-    context = SimpleNamespace(eligible=pl.DataFrame({"id": ["a", "b", "c", "d"]}))
+    context = SimpleNamespace(found=SimpleNamespace(index=lambda: IdIndex.of(pl.Series(["a", "b", "c", "d"]))))
     assert select._distance(context, ["d", "a"], 0.5) == 0.25
     ((picks, share, start),) = asked
     assert (picks.tolist(), share, start) == ([3, 0], 0.5, None)
