@@ -166,12 +166,12 @@ def main() -> int:
     if args.runs:
         take_runs(args.runs, home / "lake")
     if not args.report_only:
-        for arms, seeds in passes(parts, args.seeds):
+        for each in passes(parts, args.seeds):
             tasks = [
-                task(part, target, arms[part.name], seeds)
+                task(part, target, *each[part.name])
                 for part in parts
                 for target in names
-                if part.name in arms and part.takes(target) and seeds <= part.seeds
+                if part.name in each and part.takes(target)
             ]
             with ThreadPoolExecutor(args.jobs) as workers:
                 failed += sum(code != 0 for code in workers.map(lambda one: run(one, home), tasks))
@@ -180,19 +180,22 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def passes(parts: list[Part], most: int | None) -> list[tuple[dict[str, tuple[str, ...]], int]]:
-    """Return the passes in order, each as arms by part and a number of seeds.
+def passes(parts: list[Part], most: int | None) -> list[dict[str, tuple[tuple[str, ...], int]]]:
+    """Return the passes in order, each as arms and a number of seeds by part.
 
-    First the deciding arms with one more seed per pass, then the control too, then all arms in the same way.
+    First the deciding arms with one more seed per pass. Then one more arm per pass, with all seeds, the control first:
+    so a later page never has fewer seeds than an earlier one.
     """
-    seeds = min(most or 100, max(part.seeds for part in parts))
-    deciding = {part.name: part.deciding for part in parts}
-    every = {part.name: part.arms for part in parts}
-    return [
-        *((deciding, count) for count in range(1, seeds + 1)),
-        ({part.name: (*part.deciding, CONTROL) for part in parts if CONTROL in part.arms}, min(2, seeds)),
-        *((every, count) for count in range(1, seeds + 1)),
+    seeds = {part.name: min(most or part.seeds, part.seeds) for part in parts}
+    others = {part.name: [arm for arm in part.arms if arm not in part.deciding] for part in parts}
+    each = [
+        {part.name: (part.deciding, count) for part in parts if count <= seeds[part.name]}
+        for count in range(1, 1 + max(seeds.values()))
     ]
+    for count in range(1, 1 + max(map(len, others.values()))):
+        more = [part for part in parts if count <= len(others[part.name])]
+        each.append({part.name: ((*part.deciding, *others[part.name][:count]), seeds[part.name]) for part in more})
+    return each
 
 
 if __name__ == "__main__":
