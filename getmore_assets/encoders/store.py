@@ -136,7 +136,15 @@ def load(table: TableRef, encoder: str, ids: pl.Series | list[str], into: Path |
 def load_indexed(
     table: TableRef, encoder: str, index: IdIndex, id_at: Callable[[int], str], into: Path | None = None
 ) -> np.ndarray:
-    """Return the vectors of the ids in an index, as `load`; `id_at` returns the id at a position, for messages."""
+    """Return the vectors of the ids in an index: `[n, d]`, as `load`.
+
+    Args:
+        table: The table of vectors.
+        encoder: The key of the vectors.
+        index: The position of each id.
+        id_at: Returns the id at a position, for messages.
+        into: The file to map; None for memory.
+    """
     filled = np.zeros(len(index), np.int8)
     matrix: np.ndarray | None = None
     for batch in batches(table.scan().filter(pl.col("encoder") == encoder).select("id", "vector"), _BATCH):

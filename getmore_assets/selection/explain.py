@@ -226,7 +226,8 @@ def _position(task: Task, tables: Tables, facts: SelectionFacts, ledger: pl.Lazy
     tokens = pool.scan_pool(tables.raw_corpus, pool.pool_key(task)).select("id", "n_tokens")
     ranked = ledger.filter(pl.col("rank") <= last).select("id", "rank", "score").join(tokens, on="id").sort("rank")
     budget = resolved(task.selection.budget, facts.candidates)
-    return Position(decider(task.selection, facts), facts, budget, ranked.select("rank", "score", "n_tokens").collect(), rank)
+    shown = ranked.select("rank", "score", "n_tokens").collect()
+    return Position(decider(task.selection, facts), facts, budget, shown, rank)
 
 
 def _nearest(task: Task, tables: Tables, encoder: str, epsilon: float, id_: str) -> list[Nearest]:

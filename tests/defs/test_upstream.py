@@ -99,7 +99,7 @@ def test_loading_an_asset_leaves_no_storage_of_a_closed_instance(project, instan
     before = DefsStateStorage.get()
     assert materialize(project, instance, "warm/target_data").success
     gc.collect()
-    assert DefsStateStorage.get() is before
+    assert DefsStateStorage.get() in (before, None)
     assert dg.Definitions(assets=[dg.AssetSpec("another")]).resolve_asset_graph().get_all_asset_keys()
 
 
