@@ -13,6 +13,8 @@ import polars as pl
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_BATCH_ROWS = 2**16  # a writer of Delta tables holds several batches at once
+
 
 def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:
     """Return a list column as a matrix: `[rows, d]`, float32."""
@@ -30,7 +32,8 @@ def arrow_stream(pieces: Iterator[pl.DataFrame]) -> "pa.RecordBatchReader":
     tables = (piece.to_arrow() for piece in pieces)
     first = next(tables)
     return pa.RecordBatchReader.from_batches(
-        first.schema, (batch for table in chain([first], tables) for batch in table.to_batches())
+        first.schema,
+        (batch for table in chain([first], tables) for batch in table.to_batches(max_chunksize=_BATCH_ROWS)),
     )
 
 
