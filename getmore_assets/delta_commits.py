@@ -88,12 +88,13 @@ class Keyed:
         return known
 
     def add(self, rows: pl.DataFrame) -> int:
-        """Append the rows with new keys, in one commit, and return their number.
+        """Append the rows with new keys, in one commit, and return their number; of rows with one key, the first.
 
         Args:
-            rows: All columns of the table except the partition's; keys are unique.
+            rows: All columns of the table except the partition's.
         """
         column, value = self._partition
+        rows = rows.unique(self._key, keep="first", maintain_order=True)
         rows = storable(rows.select(pl.lit(value).alias(column), pl.all()))
         properties, written = commit_properties(self._commit), 0
 
@@ -158,7 +159,7 @@ class Buffered:
         self._commit()
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Add the rows with new keys; no key may be given twice."""
+        """Add the rows with new keys; of rows with one key, the first."""
         if rows.height:
             self._waiting.append(rows)
         size = sum(frame.estimated_size() for frame in self._waiting)

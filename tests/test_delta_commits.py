@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 from filelock import FileLock
 
+from getmore_assets.delta_commits import Buffered
 from getmore_assets.lake import Lake
 
 WRITERS, ROUNDS = 8, 3
@@ -39,6 +40,17 @@ def test_a_key_is_written_once_by_whoever_comes_first(tmp_path):
     second.look()
     assert known(second, "abcd") == "abc"
     assert dict(pl.read_delta(Lake(tmp_path).table("t")).select("id", "by").rows()) == {"a": 1, "b": 1, "c": 2}
+
+
+def test_of_rows_with_one_key_the_first_is_written_whether_they_come_together_or_not(tmp_path):
+    lake = Lake(tmp_path)
+    with Buffered(writer(lake)) as buffered:
+        buffered.add(rows("a", "b", "a", by=1))
+        buffered.add(rows("b", "c", by=2))
+    with Buffered(writer(lake)) as again:
+        again.add(rows("c", "c", "d", by=3))
+    assert (buffered.written, again.written) == (3, 1)
+    assert sorted(pl.read_delta(lake.table("t")).select("id", "by").rows()) == [("a", 1), ("b", 1), ("c", 2), ("d", 3)]
 
 
 def test_partitions_do_not_see_each_others_keys(tmp_path):
