@@ -262,8 +262,8 @@ class Lake:
 
         Args:
             name: The table.
-            rows: The new rows, or a function that yields them in pieces, of which one is in memory at a time. It is
-                called again if another writer commits first.
+            rows: The new rows, or a function that yields them in pieces, to save memory. The function is called again
+                if another writer commits first.
             key: The value of each partition column.
             commit: Metadata of the commit, for the table's history.
 

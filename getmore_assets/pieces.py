@@ -26,7 +26,7 @@ def vectors_of(rows: pl.DataFrame, column: str = "vector") -> np.ndarray:
 
 
 def arrow_stream(pieces: Iterator[pl.DataFrame]) -> "pa.RecordBatchReader":
-    """Return frames of one schema, at least one, as a stream of which one frame is in memory at a time."""
+    """Return frames of one schema, at least one, as a stream that reads one frame after the other."""
     import pyarrow as pa
 
     tables = (piece.to_arrow() for piece in pieces)
