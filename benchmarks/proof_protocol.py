@@ -19,7 +19,7 @@ ARMS: dict[str, Any] = {
     "rounds": {**_ROUNDS, "name": "rounds"},
 }
 _DECIDING = (NONE, TARGET, DOMAIN, DSIR)
-_EVERY = (*_DECIDING, CONTROL, "random", CYNICAL, KNN, "got-d", "rounds")
+_EVERY = (*_DECIDING, CONTROL, KNN, CYNICAL, "random", "got-d", "rounds")
 
 
 @dataclass(frozen=True)
