@@ -37,11 +37,11 @@ def ours(texts: list[str], threshold: float) -> Callable[[], np.ndarray]:
 
     def run() -> np.ndarray:
         marks: list[str | None] = []
-        with NearDuplicates(threshold) as near:
-            for start in range(0, len(texts), BATCH_ROWS):
-                batch = pl.Series(texts[start : start + BATCH_ROWS], dtype=pl.String)
-                ids = [f"{number:032x}" for number in range(start, start + len(batch))]
-                marks += near.mark(ids, Shingles.of(batch))
+        near = NearDuplicates(threshold)
+        for start in range(0, len(texts), BATCH_ROWS):
+            batch = pl.Series(texts[start : start + BATCH_ROWS], dtype=pl.String)
+            ids = [f"{number:032x}" for number in range(start, start + len(batch))]
+            marks += near.mark(ids, Shingles.of(batch))
         return np.array([mark is not None for mark in marks])
 
     return run

@@ -40,9 +40,9 @@ def near_duplicates(rows: pl.DataFrame, _: Path) -> Callable[[], Any]:
             return signatures(texts.to_list())
 
     def run() -> None:
-        with NearDuplicates(0.9) as near:
-            for batch in rows.iter_slices(BATCH):
-                near.mark(batch["id"].to_list(), sketches(batch["text"]))
+        near = NearDuplicates(0.9)
+        for batch in rows.iter_slices(BATCH):
+            near.mark(batch["id"].to_list(), sketches(batch["text"]))
 
     return run
 

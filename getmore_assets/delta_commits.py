@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -68,15 +69,22 @@ class Keyed:
         key: The column with the key of a row, unique within the partition.
         commit: Metadata of commits, for the table's history.
         lock: Held during a commit, if it can be acquired.
+        folder: The folder for temporary files of keys.
     """
 
     def __init__(
-        self, path: str, partition: tuple[str, str], key: str, commit: dict[str, str], lock: FileLock | Lease
+        self,
+        path: str,
+        partition: tuple[str, str],
+        key: str,
+        commit: dict[str, str],
+        lock: FileLock | Lease,
+        folder: Path,
     ) -> None:
         self._path, self._partition, self._key, self._commit, self._lock = path, partition, key, commit, lock
         self._files: set[str] = set()
         self._version = -1
-        self._keys = IdIndex()
+        self._keys = IdIndex(folder)
 
     def look(self) -> None:
         """Read the keys that other writers have added."""

@@ -237,7 +237,7 @@ class Lake:
             key: The column with the key of a row, unique within the partition.
             commit: Metadata of the commit, for the table's history.
         """
-        return Keyed(self.table(name), partition, key, commit, self.lock("commit", name))
+        return Keyed(self.table(name), partition, key, commit, self.lock("commit", name), self.folder("work"))
 
     def append(self, name: str, rows: pl.DataFrame, partition_by: list[str], commit: dict[str, str]) -> None:
         """Add rows in one commit, without a check for equal rows."""

@@ -15,7 +15,7 @@ import numpy as np
 # Keys are divided by their first bits, so that a merge copies the runs of one part only. Each part costs time per call.
 _PARTS, _PARTS_IN_FILES = 16, 256
 _GROWTH = 4  # a run is merged with the run before it unless that is longer by more than this factor
-_MOST_IN_MEMORY = 2**16  # keys of a run; longer runs are in a file, if the index has a folder
+_MOST_IN_MEMORY = 2**14  # keys of a run; longer runs are in a file, if the index has a folder
 _MOST_ROWS = 2**32  # row numbers are 32 bits wide
 
 
@@ -49,7 +49,7 @@ class FirstRows:
     searches runs, in the order of log n times.
 
     Args:
-        folder: The folder for long runs, so that at most 200 MB stay in memory; None keeps all runs in memory.
+        folder: The folder for long runs, so that at most 70 MB stay in memory; None keeps all runs in memory.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

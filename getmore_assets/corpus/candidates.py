@@ -6,6 +6,7 @@ Belongs here: eligibility, and whether the candidates fill the budget. Does not:
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 
@@ -64,9 +65,9 @@ class Candidates:
         """The ids of the eligible rows, in order."""
         return pl.concat(self.pieces())["id"]
 
-    def index(self) -> IdIndex:
-        """Return the position of each eligible id, in order of id."""
-        index = IdIndex()
+    def index(self, folder: Path) -> IdIndex:
+        """Return the position of each eligible id, in order of id; `folder` as in `IdIndex`."""
+        index = IdIndex(folder)
         for piece in self.pieces():
             index.add(piece["id"])
         return index

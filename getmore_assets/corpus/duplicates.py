@@ -4,15 +4,13 @@ Belongs here: the index of the rows seen, and marking near-duplicates. Does not:
 (`shingles.py`), exact duplicates (one row per content id, `pool.py`), or excluding near-duplicates (`candidates.py`).
 """
 
-import mmap
-from array import array
 from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
-from typing import IO, Self
+from tempfile import gettempdir
 
 import numpy as np
 
 from getmore_assets.corpus.bands import FirstRows
+from getmore_assets.corpus.growing import GrowingArray
 from getmore_assets.corpus.shingles import PERMUTATIONS, Shingles, similarities
 
 BANDS = 16  # 16 bands of 4: a pair of similarity 0.8 shares some band with probability 0.9998
@@ -20,10 +18,9 @@ _ID_BYTES = 32
 
 
 class NearDuplicates:
-    """An index of the original rows seen so far, which marks later rows as near-duplicates; a context manager.
+    """An index of the original rows seen so far, which marks later rows as near-duplicates.
 
-    The bands of about a million originals are in memory, 0.2 kB each. Those of further originals, and all ids and
-    shingles, are in temporary files, deleted at exit.
+    At most 100 MB are in memory. The rest is in temporary files: bands (0.2 kB per original), ids and shingles.
 
     Args:
         threshold: The lowest Jaccard similarity of shingles at which a row is a near-duplicate.
@@ -32,16 +29,11 @@ class NearDuplicates:
 
     def __init__(self, threshold: float, folder: Path | None = None) -> None:
         self.threshold = threshold
-        self._bands = FirstRows(folder or Path(gettempdir()))
-        self._ends = array("q", [0])  # where each row's shingles end in the file
-        self._ids, self._hashes = TemporaryFile(dir=folder), TemporaryFile(dir=folder)  # noqa: SIM115  # see __exit__
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ids.close()
-        self._hashes.close()
+        folder = folder or Path(gettempdir())
+        self._bands = FirstRows(folder)
+        self._ends = GrowingArray("<i8", folder)  # where each row's shingles end in `_hashes`; the first is 0
+        self._ends.add(np.zeros(1, np.int64))
+        self._ids, self._hashes = GrowingArray(f"S{_ID_BYTES}", folder), GrowingArray("<u4", folder)
 
     def add_known(self, ids: list[str], shingles: Shingles) -> None:
         """Add rows that an earlier run found to be originals."""
@@ -95,36 +87,24 @@ class NearDuplicates:
 
     def _sizes(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of shingles of known rows."""
-        ends = np.frombuffer(self._ends, np.int64)
-        sizes: np.ndarray = ends[rows + 1] - ends[rows]
+        sizes: np.ndarray = self._ends.at(rows + 1) - self._ends.at(rows)
         return sizes
 
     def _read(self, rows: np.ndarray) -> tuple[list[str], Shingles]:
         """Return the ids and shingles of known rows."""
-        starts, sizes = np.frombuffer(self._ends, np.int64)[rows], self._sizes(rows)
+        starts, sizes = self._ends.at(rows), self._sizes(rows)
         ends = np.cumsum(sizes)
         places = np.repeat(starts - ends + sizes, sizes) + np.arange(sizes.sum())
-        ids = _elements(self._ids, f"S{_ID_BYTES}", rows)
-        return [id_.decode() for id_ in ids.tolist()], Shingles(_elements(self._hashes, "<u4", places), ends)
+        return [id_.decode() for id_ in self._ids.at(rows).tolist()], Shingles(self._hashes.at(places), ends)
 
     def _add(self, ids: list[str], shingles: Shingles, keys: np.ndarray, unknown: np.ndarray) -> None:
         """Add originals; `unknown` marks their band keys, row by row, that the index lacks."""
         first = len(self._ends) - 1
-        for file, rows in ((self._ids, np.array(ids, f"S{_ID_BYTES}")), (self._hashes, shingles.hashes.astype("<u4"))):
-            file.write(rows.tobytes())
-            file.flush()
-        self._ends.frombytes((self._ends[-1] + shingles.ends).astype(np.int64).tobytes())
+        self._ids.add(np.array(ids, f"S{_ID_BYTES}"))
+        self._ends.add(len(self._hashes) + shingles.ends)
+        self._hashes.add(shingles.hashes)
         numbers = np.repeat(np.arange(first, first + len(ids)), BANDS)
         self._bands.add(keys.ravel()[unknown], numbers[unknown])
-
-
-def _elements(file: IO[bytes], dtype: str, places: np.ndarray) -> np.ndarray:
-    """Return elements of a file of equal elements; the file is mapped for the time of the reading only."""
-    if not len(places):
-        return np.empty(0, dtype)
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        elements: np.ndarray = np.frombuffer(mapped, dtype)[places]
-    return elements
 
 
 def band_keys(shingles: Shingles) -> np.ndarray:

@@ -7,7 +7,6 @@ Belongs here: reading the sources, writing new rows only, and reading the pool. 
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -196,11 +195,12 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
     With `only`, read only these files of each source; the other files, and so their rows, are unchanged.
     """
     facts, changed, found, threshold = PoolFacts(pool=pool_key(task)), 0, 0, task.corpus.near_duplicates
-    near_duplicates = NearDuplicates(threshold, lake.folder("pools")) if threshold else nullcontext()
-    with near_duplicates as near, Buffered(lake.keyed(TABLE, ("pool", key), "id", commit)) as writer:
+    folder = lake.folder("pools")
+    near = NearDuplicates(threshold, folder) if threshold else None
+    with Buffered(lake.keyed(TABLE, ("pool", key), "id", commit)) as writer:
         known = _known(task, lake, key, near)
         still_there = np.zeros(len(known.ids), np.bool_)
-        seen = IdIndex() if only is None else known.ids
+        seen = IdIndex(folder) if only is None else known.ids
 
         def new_rows() -> Iterator[tuple[pl.DataFrame, tuple[pl.DataFrame]]]:
             """Yield the unknown rows of each batch, and the columns from which their sketch is computed."""
@@ -215,7 +215,7 @@ def _append_new(task: Task, lake: Lake, key: str, commit: dict[str, str], only: 
                 is_known = positions >= 0
                 still_there[positions[is_known]] = True
                 marks = marks_of(unique.select(_compared(task)))
-                changed += int((known.marks[positions[is_known]] != marks[is_known]).sum())
+                changed += int((known.marks.at(positions[is_known]) != marks[is_known]).sum())
                 if not is_known.all():
                     new = unique.filter(pl.Series(~is_known))
                     yield new, (new.select("id", "text"),)
@@ -238,13 +238,13 @@ def _known(task: Task, lake: Lake, key: str, near: NearDuplicates | None) -> Kno
     """Return the rows in the table, and add the originals among them to the index of near-duplicates."""
     table, columns = lake.latest(TABLE), ["id", *_compared(task)]
     if table is None or not {*columns, "shingles"} <= set(table.scan().collect_schema()):
-        return KnownRows.of([])
+        return KnownRows.of([], lake.folder("pools"))
     rows = scan_pool(table, key)
     if near is not None:
         originals = rows.filter(pl.col("duplicate_of").is_null())
         for batch in batches(originals.select("id", "shingles"), readers.BATCH_ROWS):
             near.add_known(batch["id"].to_list(), Shingles.from_bytes(batch["shingles"].to_list()))
-    return KnownRows.of(batches(rows.select(columns), readers.BATCH_ROWS))
+    return KnownRows.of(batches(rows.select(columns), readers.BATCH_ROWS), lake.folder("pools"))
 
 
 def _passages(task: Task, facts: PoolFacts, only: list[set[str]] | None) -> Iterator[tuple[Reading, pl.DataFrame]]:

@@ -127,7 +127,7 @@ class SelectionContext:
         Raises:
             LookupError: A candidate has no potential.
         """
-        index, potentials = self.found.index(), np.full(self.count, np.nan)
+        index, potentials = self.found.index(self.work), np.full(self.count, np.nan)
         for batch in batches(self._potentials("candidate"), _BATCH):
             positions = index.find(batch["id"])
             potentials[positions[positions >= 0]] = batch["potential"].to_numpy()[positions >= 0]
@@ -143,7 +143,7 @@ class SelectionContext:
     def x(self) -> NpyFile:
         """Vectors of the candidates: `[n, d]`, float32, unit length, in a file."""
         spilled = self.work / "candidates.npy"
-        store.load_indexed(self.tables.embeddings, self.encoder, self.found.index(), self.found.id_at, spilled)
+        store.load_indexed(self.tables.embeddings, self.encoder, self.found.index(self.work), self.found.id_at, spilled)
         return NpyFile(spilled)
 
     @cached_property

@@ -59,7 +59,7 @@ def _distance(context: SelectionContext, ids: list[str], share: float) -> float:
     Raises:
         LookupError: An id is not the id of a candidate.
     """
-    positions = context.found.index().find(pl.Series(ids, dtype=pl.String))
+    positions = context.found.index(context.work).find(pl.Series(ids, dtype=pl.String))
     if absent := int(np.count_nonzero(positions < 0)):
         raise LookupError(f"{absent} of {len(ids)} rows are no candidates")
     return plan_of(context).solve(positions, share, None).dual

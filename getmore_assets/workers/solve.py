@@ -75,7 +75,7 @@ def solve(spec: SolveSpec) -> SolveFacts:
     else:
         memory = require_room(found.count, len(y), y.shape[1], task.transport.memory_mb, best_device(), work)
     spilled = work / "candidates.npy"
-    store.load_indexed(embeddings, encoder, found.index(), found.id_at, spilled)
+    store.load_indexed(embeddings, encoder, found.index(work), found.id_at, spilled)
     give_back()  # the index of ids
     problem = _pose(NpyFile(spilled), y, points["weight"].to_numpy(), found, points["id"])
     start = before.start(points["id"].to_list(), y) if before else None
