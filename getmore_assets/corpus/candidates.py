@@ -50,7 +50,7 @@ class Candidates:
         return int(self.domains["rows"].sum())
 
     def pieces(self, *columns: str) -> Iterator[pl.DataFrame]:
-        """Yield the eligible rows in order of id, about a million at once: id and some other columns of the pool.
+        """Yield the eligible rows in order of id, about half a million at once: id and some other columns of the pool.
 
         Raises:
             RuntimeError: An id is in the pool twice.

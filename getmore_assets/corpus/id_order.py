@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import polars as pl
 
-PIECE_ROWS = 2**20
-_MOST_PIECES = 16  # each piece scans all ids, so that many pieces would take longer than they save memory
+PIECE_ROWS = 2**19
+_MOST_PIECES = 32  # each piece scans all ids, so that many pieces would take longer than they save memory
 _PREFIXES = 16**4
 
 
 def in_id_order(rows: pl.LazyFrame, count: int) -> Iterator[pl.DataFrame]:
-    """Yield rows in order of id, about a million at once; ids are hashes, so ranges of ids hold equal numbers of rows.
+    """Yield rows in order of id, about 500,000 at once; ids are hashes, so ranges of ids hold equal numbers of rows.
 
     Args:
         rows: A scan with the column `id`: hashes in hex.
