@@ -59,7 +59,16 @@ class Lora(Section):
 
 
 #: Fields of recipes that earlier versions did not have.
-_ADDED = ("gradient_accumulation_steps", "lora", "packing", "weights", "target_share", "replay", "then_target")
+_ADDED = (
+    "gradient_accumulation_steps",
+    "lora",
+    "packing",
+    "weights",
+    "target_share",
+    "replay",
+    "then_target",
+    "other_learning_rates",
+)
 
 
 class Training(Section):
@@ -146,11 +155,25 @@ class FineTuning(Training):
     rows: int | None = Field(None, ge=1, description="rows of train to sample, by content hash; without it, all rows")
     epochs: float = Field(3.0, ge=0, description="0 leaves the warmed model as it is")
     learning_rate: float = Field(2e-4, gt=0)
+    other_learning_rates: list[float] = Field(
+        default=[], description="further rates to try: each run keeps the model that is best on validation"
+    )
     pooling: Literal["mean", "last", "cls"] = Field(
         "mean", description="for classifiers: the mean of the last hidden states, or the last or first token's state"
     )
     warmup_ratio: float = Field(0.1, ge=0, le=1, description="share of the steps in which the learning rate rises")
     patience: int | None = Field(1, ge=1, description="stop after this many epochs without improvement on validation")
+
+    @model_validator(mode="after")
+    def _has_other_rates(self) -> "FineTuning":
+        if any(rate <= 0 for rate in self.other_learning_rates) or len(set(self.rates)) < len(self.rates):
+            raise ValueError("other_learning_rates are above 0, and differ from each other and from learning_rate")
+        return self
+
+    @property
+    def rates(self) -> list[float]:
+        """All learning rates to try."""
+        return [self.learning_rate, *self.other_learning_rates]
 
 
 class ZeroShot(Section):

@@ -95,8 +95,11 @@ def _named(names: list[str], present: set[str]) -> str:
 
 
 def _dose(task: Task, steps: int, tuned_steps: int) -> Gate:
-    """Compare the summed learning rates; both schedules fall linearly to 0, so a sum is half of steps times maximum."""
-    warmup, finetune = task.warmup.learning_rate, task.finetune.learning_rate
+    """Compare the summed learning rates; both schedules fall linearly to 0, so a sum is half of steps times maximum.
+
+    Of several rates of fine-tuning, the largest counts.
+    """
+    warmup, finetune = task.warmup.learning_rate, max(task.finetune.rates)
     ratio = warmup * steps / (finetune * tuned_steps)
     sums = f"{steps:,} steps at {warmup:g} against {tuned_steps:,} at {finetune:g}"
     amount = f"its learning rate, summed over steps, is {ratio:.2g} times that of fine-tuning ({sums})"

@@ -76,8 +76,9 @@ def _compare(context: StageContext) -> StageResult:
 
 
 def _frame(rows: list[Scored]) -> pl.DataFrame:
-    floats = dict.fromkeys(statistics.METRICS, pl.Float64)
-    whole = [{**dict.fromkeys(statistics.METRICS), **row} for row in rows]
+    names = (*statistics.METRICS, "learning_rate")
+    floats = dict.fromkeys(names, pl.Float64)
+    whole = [{**dict.fromkeys(names), **row} for row in rows]
     return pl.DataFrame(whole, schema_overrides=floats, infer_schema_length=None)
 
 
@@ -166,6 +167,7 @@ STAGE = Stage(
         "warmup_rows": Column(pl.Int64, "rows of the warm-up", ("selected_subset.text",)),
         "warmup_seconds": Column(pl.Float64, "seconds of the warm-up"),
         "finetune_seconds": Column(pl.Float64, "seconds of fine-tuning and evaluation"),
+        "learning_rate": Column(pl.Float64, "the rate of fine-tuning that was best on validation; null for one rate"),
         "selection_seconds": Column(pl.Float64, "seconds of selecting, with the vectors and potentials that it needs"),
         **{
             metric: Column(pl.Float64, f"{tables.MEANING[metric]}; null if it was not measured", _MEASURED_ON)

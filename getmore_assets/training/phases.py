@@ -19,6 +19,7 @@ from getmore_assets.training import bag_of_words, classifier, evaluation, langua
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult, fit
+from getmore_assets.training.rates import best_of
 from getmore_assets.training.warmup_mix import OtherTexts, mixed_blocks
 
 log = logging.getLogger(__name__)
@@ -178,18 +179,23 @@ def fine_tune(
             train, validation = (
                 Blocks(one.texts, tokenizer, length, isolated=isolated) for one in (held.train, held.validation)
             )
-            done = fit(
-                model,
-                train,
-                recipe,
-                seed,
-                work,
-                language_models.collator(tokenizer, objective),
-                name=f"fine-tuning, seed {seed}",
-                validation=validation,
-                patience=recipe.patience,
-                strategy=strategy,
-            )
+
+            def train_model(network: Any, of_rate: FineTuning, folder: Path) -> FitResult:
+                return fit(
+                    network,
+                    train,
+                    of_rate,
+                    seed,
+                    folder,
+                    language_models.collator(tokenizer, objective),
+                    name=f"fine-tuning, seed {seed}",
+                    validation=validation,
+                    patience=recipe.patience,
+                    strategy=strategy,
+                )
+
+            model, done, rate = best_of(model, recipe, work, train_model)
+            metrics |= _chosen(recipe, rate) if first else {}
         if first:
             metrics |= _likelihood("", model, tokenizer, objective, held.test.texts, length)
             metrics |= _of_language_model(model, tokenizer, objective, held, length, judge)
@@ -202,23 +208,33 @@ def fine_tune(
     ]
     network = classifier.build(model, tokenizer, held.classes, recipe.pooling, seed)
     classifier.fit_head(network, labelled[0], tokenizer, 2 * recipe.batch_size)
-    done = fit(
-        network,
-        labelled[0],
-        recipe,
-        seed,
-        work,
-        classifier.collator(tokenizer),
-        name=f"fine-tuning, seed {seed}",
-        validation=labelled[1],
-        patience=recipe.patience,
-        classifies=True,
-        strategy=strategy,
-    )
+
+    def train_classifier(network: Any, of_rate: FineTuning, folder: Path) -> FitResult:
+        return fit(
+            network,
+            labelled[0],
+            of_rate,
+            seed,
+            folder,
+            classifier.collator(tokenizer),
+            name=f"fine-tuning, seed {seed}",
+            validation=labelled[1],
+            patience=recipe.patience,
+            classifies=True,
+            strategy=strategy,
+        )
+
+    network, done, rate = best_of(network, recipe, work, train_classifier)
     if first:
+        metrics |= _chosen(recipe, rate)
         predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)
         metrics |= evaluation.classification(predicted, labelled[2].labels)
     return network, done, metrics
+
+
+def _chosen(recipe: FineTuning, rate: float) -> dict[str, float]:
+    """Return the chosen learning rate for the metrics; nothing where there was no choice."""
+    return {"learning_rate": rate} if recipe.other_learning_rates else {}
 
 
 def by_words_alone(held: TargetSplits) -> dict[str, float]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from getmore_assets.corpus import id_index
+from getmore_assets.corpus import growing, id_index
 from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.corpus.identity import content_id
 
@@ -38,9 +38,11 @@ def test_the_place_of_each_id_is_found(colliding, batches):
     assert index.find(pl.Series(IDS)).tolist() == [known.get(id_, -1) for id_ in IDS]
 
 
-def test_many_ids_keep_their_places():
+@pytest.mark.parametrize("stored", [False, True])
+def test_many_ids_keep_their_places(tmp_path, monkeypatch, stored):
+    monkeypatch.setattr(growing, "_MOST_IN_MEMORY", 50_000)
     ids = pl.Series([content_id(str(number)) for number in range(20_000)])
-    index = IdIndex()
+    index = IdIndex(tmp_path if stored else None)
     for start in range(0, len(ids), 3000):
         index.add(ids[start : start + 3000])
     assert index.find(ids).tolist() == list(range(len(ids)))

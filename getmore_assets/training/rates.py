@@ -1,0 +1,64 @@
+"""Choosing a learning rate: one training for each rate, of which the best on validation is kept.
+
+Belongs here: the trainings of copies of a model, and the choice. Does not: a training (`fit.py`).
+"""
+
+import copy
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from getmore_assets.config import FineTuning
+from getmore_assets.ranks import is_first
+from getmore_assets.training.fit import FitResult
+from getmore_assets.training.language_models import ADAPTER
+
+log = logging.getLogger(__name__)
+
+
+def best_of(
+    model: Any, recipe: FineTuning, work: Path, train: Callable[[Any, FineTuning, Path], FitResult]
+) -> tuple[Any, FitResult, float]:
+    """Train the model with each rate of a recipe, and return the best model, its training and its rate.
+
+    With one rate, the model is trained in place. With several, copies are: at most three models are in memory.
+
+    Args:
+        model: The model to start from.
+        recipe: The recipe, with one or several learning rates.
+        work: The folder for checkpoints, and for the adapters of the best model.
+        train: Trains a model in place, by a recipe with one rate, with checkpoints in a folder.
+
+    Raises:
+        FloatingPointError: The training loss is not finite at any rate.
+    """
+    rates = recipe.rates
+    if len(rates) == 1:
+        return model, train(model, recipe, work), rates[0]
+    best: tuple[float, Any, FitResult, float] | None = None
+    for rate in rates:
+        trained = copy.deepcopy(model)
+        of_rate = recipe.model_copy(update={"learning_rate": rate, "other_learning_rates": []})
+        try:
+            done = train(trained, of_rate, work / f"rate-{rate:g}")
+        except FloatingPointError:
+            log.info("learning rate %g: the training loss is not finite", rate)
+            continue
+        score = _best_score(done)
+        log.info("learning rate %g: best on validation %.4f", rate, abs(score))
+        if best is None or score > best[0]:
+            best = score, trained, done, rate
+    if best is None:
+        raise FloatingPointError(f"the training loss is not finite at any learning rate of {rates}: lower them")
+    _, kept, done, rate = best
+    adapter = work / f"rate-{rate:g}" / ADAPTER
+    if adapter.is_dir() and is_first():
+        adapter.rename(work / ADAPTER)
+    return kept, done, rate
+
+
+def _best_score(done: FitResult) -> float:
+    """Return the best accuracy on validation, or the best loss with its sign changed: higher is better."""
+    accuracies = [point["eval_accuracy"] for point in done.curve if "eval_accuracy" in point]
+    return max(accuracies or [-point["eval_loss"] for point in done.curve if "eval_loss" in point])
