@@ -1,4 +1,4 @@
-"""Write the general text on which `chemprot-lm` measures forgetting: the pool's rows that its base model never saw.
+"""Write the general text on which `proof.py` measures forgetting: the pool's rows that its base model never saw.
 
 python benchmarks/general.py ../shared .getmore/general.parquet
 """
