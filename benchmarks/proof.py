@@ -36,7 +36,6 @@ from getmore_assets.records import Records
 _TUNING = "chemprot"
 _SPLITS = ("train", "dev", "test")
 _CONTROL_ROWS = 20_000  # rows of the control: more than a budget, because some are not candidates of the target
-_MOST_ROWS = (4200, 2500, 3500)  # largest train, dev and test: ChemProt's sizes, so that every target costs the same
 
 
 def targets_in(data: Path) -> list[str]:
@@ -61,17 +60,24 @@ def pool_without(shared: Path, source: str, folder: Path) -> Path:
     return path
 
 
-def cut(data: Path, name: str, folder: Path, scale: float) -> None:
-    """Write the splits of a target to `folder`, long splits as a sample; existing files are kept."""
-    for split, most in zip(_SPLITS, _MOST_ROWS, strict=True):
-        path = folder / f"{name}.{split}.jsonl"
+def cut(data: Path, part: Part, name: str, folder: Path, scale: float) -> None:
+    """Write the splits of a target for a part to `folder`, long splits as a sample; existing files are kept."""
+    for split in _SPLITS:
+        path = folder / part.file_of(name, split)
         if not path.is_file():
-            rows = pl.read_ndjson(data / path.name, infer_schema_length=None)
-            kept = max(60, round(scale * most))
+            rows = pl.read_ndjson(data / f"{name}.{split}.jsonl", infer_schema_length=None)
+            kept = max(60, round(scale * part.most_rows(split)))
             if rows.height > kept:
                 print(f"{name}: {kept:,} of {rows.height:,} rows of {split}, drawn at random", flush=True)
                 rows = rows.with_row_index("at").sample(kept, seed=0).sort("at").drop("at")
             rows.select("text", "label").write_ndjson(path)
+
+
+def cut_general(part: Part, home: Path) -> None:
+    """Write the general text of a part, a sample of `general.parquet`; an existing file is kept."""
+    path = home / part.general_file
+    if part.evaluated and not path.is_file():
+        pl.read_parquet(home / "general.parquet").sample(part.evaluated[1], seed=0).write_parquet(path)
 
 
 def write_control(home: Path, part: Part, names: list[str], target: str) -> Path | None:
@@ -143,8 +149,11 @@ def main() -> int:
     parts = [one for one in SIZES[args.size] if not args.parts or one.name in args.parts.split(",")]
     names = [one for one in targets_in(data) if not args.targets or one in args.targets.split(",")]
 
-    for name in names:
-        cut(data, name, home / "targets", args.scale)
+    for part in parts:
+        cut_general(part, home)
+        for name in names:
+            if part.takes(name):
+                cut(data, part, name, home / "targets", args.scale)
 
     def task(part: Part, target: str, arms: tuple[str, ...], seeds: int) -> dict[str, Any]:
         control = write_control(home, part, names, target) if CONTROL in arms else None

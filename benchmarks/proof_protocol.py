@@ -1,9 +1,9 @@
-"""The protocol of `proof.py`: parts, arms, recipes and predictions, all fixed before the runs.
+"""The protocol of `proof.py`: parts, arms and recipes, all fixed before the runs.
 
-Belongs here: what is run. Does not: running it (`proof.py`), or the results (`proof_report.py`).
+Belongs here: what is run. Does not: running it (`proof.py`), predictions (`proof_predictions.py`), or the results
+(`proof_report.py`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,10 @@ _DECIDING = (NONE, TARGET, DOMAIN, DSIR)
 _EVERY = (*_DECIDING, CONTROL, KNN, CYNICAL, "random", "got-d", "rounds")
 
 
+#: Largest number of rows of each split of a target: ChemProt's sizes, so that every target costs the same.
+MOST_ROWS = {"train": 4200, "dev": 2500, "test": 3500}
+
+
 @dataclass(frozen=True)
 class Part:
     """A base model with its recipe, and the arms that are compared.
@@ -38,6 +42,8 @@ class Part:
         labels: Whether a classifier is trained on the target's labels.
         targets: Names of the targets; all if empty.
         encoder: `encoder` of the task file.
+        evaluated: Largest number of rows of validation and test, and of rows of general text; None for `MOST_ROWS`
+            and all general rows. Reading a row costs a large model as much as a third of training on it.
     """
 
     name: str
@@ -51,6 +57,21 @@ class Part:
     labels: bool = False
     targets: tuple[str, ...] = ()
     encoder: dict[str, Any] = field(default_factory=lambda: {"model": "lexical"})
+    evaluated: tuple[int, int] | None = None
+
+    def most_rows(self, split: str) -> int:
+        """Return the largest number of rows of a split of a target."""
+        return MOST_ROWS[split] if split == "train" or self.evaluated is None else self.evaluated[0]
+
+    def file_of(self, target: str, split: str) -> str:
+        """Return the name of the file of a split of a target, as the part reads it."""
+        own = split != "train" and self.evaluated is not None
+        return f"{target}.{split}-{self.most_rows(split)}.jsonl" if own else f"{target}.{split}.jsonl"
+
+    @property
+    def general_file(self) -> str:
+        """The name of the file of general text."""
+        return f"general-{self.evaluated[1]}.parquet" if self.evaluated else "general.parquet"
 
     def takes(self, target: str) -> bool:
         """Return whether the part includes a target."""
@@ -73,13 +94,14 @@ _SMALL_DOSE = {"learning_rate": 5e-5, "batch_size": 8, "max_length": 256, "warmu
 _SMOL = Part(
     name="smollm2",
     base=_SMOLLM2,
-    words=40_000,  # about 60,000 of the model's tokens
+    words=20_000,  # about 30,000 of the model's tokens
     warmup=_SMALL_DOSE,
-    finetune={**_SMALL_DOSE, "rows": 600},
+    finetune={**_SMALL_DOSE, "rows": 300},
     deciding=_DECIDING,
     arms=_DECIDING,
     seeds=2,
     targets=("chemprot", "scicite"),
+    evaluated=(400, 150),
 )
 _MINILM = Part(
     name="minilm",
@@ -154,7 +176,9 @@ def task_of(
     known = {**ARMS, CONTROL: imported}
     arms = tuple(arm for arm in arms if arm != CONTROL or control)
     files = {"train": "train", "validation": "dev", "test": "test"}
-    sources: dict[str, Any] = {split: str(home / "targets" / f"{target}.{name}.jsonl") for split, name in files.items()}
+    sources: dict[str, Any] = {
+        split: str(home / "targets" / part.file_of(target, name)) for split, name in files.items()
+    }
     if part.labels:
         sources["label"] = "label"
 
@@ -171,7 +195,7 @@ def task_of(
         "lake": str(home / "lake"),
         "candidates": [{"path": "", "text": "text", "source": "source", "domain": "domain"}],
         "target": sources,
-        "general": str(home / "general.parquet"),
+        "general": str(home / part.general_file),
         "encoder": with_shared(part.encoder),
         "base_model": with_shared(part.base),
         "selection": {**ARMS[OURS], "budget": {"tokens": max(2000, round(scale * part.words))}},
@@ -180,115 +204,3 @@ def task_of(
         "compare": [known.get(arm, arm) for arm in arms],
         "seeds": seeds,
     }
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A prediction written before the runs.
-
-    Attributes:
-        said: The prediction, in words.
-        holds: Returns whether it holds, from the figures of the held-out targets; None if they are not known yet.
-    """
-
-    said: str
-    holds: Callable[[list[dict[str, Any]]], bool | None]
-
-
-def _mean(figures: dict[str, Any], arm: str, metric: str) -> float:
-    return float(figures["arms"][arm][metric]["mean"])
-
-
-def _all(figures: list[dict[str, Any]], arms: tuple[str, ...], test: Callable[[dict[str, Any]], bool]) -> bool | None:
-    """Return whether a test holds for every target that has these arms; None if no target has them."""
-    complete = [one for one in figures if all(arm in one["arms"] for arm in arms)]
-    return all(test(one) for one in complete) if complete else None
-
-
-BEFORE, AFTER, GENERAL = "zero_shot_nats_per_character", "nats_per_character", "general_nats_per_character"
-
-
-def _beats(rival: str, metric: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda one: one["against"][metric][rival]["judgement"] == "better"
-
-
-PREDICTIONS = {
-    "lm": [
-        Prediction(
-            "before the target's text, ours beats random rows of the nearest domains on every held-out target (Holm)",
-            lambda found: _all(found, (OURS, DOMAIN), _beats(DOMAIN, BEFORE)),
-        ),
-        Prediction(
-            "before the target's text, ours beats DSIR on every held-out target (Holm)",
-            lambda found: _all(found, (OURS, DSIR), _beats(DSIR, BEFORE)),
-        ),
-        Prediction(
-            "after all of the target's text, ours is still at least 1 % of nats ahead of random rows of the domains",
-            lambda found: _all(
-                found,
-                (OURS, DOMAIN),
-                lambda one: _mean(one, OURS, AFTER) <= 0.99 * _mean(one, DOMAIN, AFTER),
-            ),
-        ),
-        Prediction(
-            "what ours chose for another target is worth no more than random rows of the domains, within 1 % of nats",
-            lambda found: _all(
-                found,
-                (CONTROL, DOMAIN),
-                lambda one: _mean(one, CONTROL, BEFORE) >= 0.99 * _mean(one, DOMAIN, BEFORE),
-            ),
-        ),
-        Prediction(
-            "cynical selection reads the target best of all selectors before the target's text",
-            lambda found: _all(
-                found,
-                (OURS, CYNICAL, KNN),
-                lambda one: all(
-                    _mean(one, CYNICAL, BEFORE) <= _mean(one, arm, BEFORE) for arm in (OURS, DSIR, KNN, DOMAIN)
-                ),
-            ),
-        ),
-        Prediction(
-            "general text is forgotten less by ours than by kNN",
-            lambda found: _all(found, (OURS, KNN), lambda one: _mean(one, OURS, GENERAL) < _mean(one, KNN, GENERAL)),
-        ),
-    ],
-    "smollm2": [
-        Prediction(
-            "on a converged base, one's own text gains 8 to 15 % of nats (none to target, before fine-tuning)",
-            lambda found: _all(
-                found,
-                (NONE, TARGET),
-                lambda one: 0.85 <= _mean(one, TARGET, BEFORE) / _mean(one, NONE, BEFORE) <= 0.92,
-            ),
-        ),
-    ],
-}
-
-
-def _nats(parts: dict[str, Any], part: str, arm: str, metric: str) -> float | None:
-    found = [one for one in parts.get(part, {}).get("targets", []) if arm in one["arms"]]
-    return _mean(found[0], arm, metric) if found else None
-
-
-def _at_most(part: str, arm: str, metric: str, times: float) -> Callable[[dict[str, Any]], bool | None]:
-    """Return a test that a part's nats are at most `times` those of `tuned`, from which it differs in one setting."""
-
-    def holds(parts: dict[str, Any]) -> bool | None:
-        changed, tuned = (_nats(parts, name, arm, metric) for name in (part, "tuned"))
-        return changed <= times * tuned if changed is not None and tuned is not None else None
-
-    return holds
-
-
-#: Predictions about single settings, written before the runs.
-LEVERS = [
-    ("half of the stream from the target's own text: at least 10 % fewer nats before fine-tuning",
-     _at_most("tuned-half-target", OURS, BEFORE, 0.9)),
-    ("and after fine-tuning at most as many nats as picks alone", _at_most("tuned-half-target", OURS, AFTER, 1.0)),
-    ("a fifth of the stream from random rows: at least 3 % fewer nats on general text",
-     _at_most("tuned-replay", OURS, GENERAL, 0.97)),
-    ("for at most 1 % more nats on the target", _at_most("tuned-replay", OURS, AFTER, 1.01)),
-    ("rounds on read-out gradients read the target at least as well as rounds on words, after fine-tuning",
-     _at_most("tuned-readout", "rounds", AFTER, 1.0)),
-]  # fmt: skip

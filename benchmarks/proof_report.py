@@ -1,7 +1,7 @@
 """The results of `proof.py`: figures per seed, arm and target, statistics, and the page.
 
-Belongs here: reading scorecards, pairing seeds, writing the page. Does not: running (`proof.py`), or the arms
-(`proof_protocol.py`).
+Belongs here: reading scorecards, pairing seeds, writing the page. Does not: running (`proof.py`), the arms
+(`proof_protocol.py`), or the predictions (`proof_predictions.py`).
 """
 
 import math
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from proof_protocol import AFTER, BEFORE, GENERAL, LEVERS, OURS, PREDICTIONS, Part
+from proof_predictions import AFTER, BEFORE, GENERAL, LEVERS, PREDICTIONS
+from proof_protocol import OURS, Part
 
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
