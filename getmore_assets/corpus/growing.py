@@ -13,6 +13,7 @@ import numpy as np
 
 _START = 1024
 _MOST_IN_MEMORY = 2**20  # bytes
+_AT_ONCE = 2**14  # elements; reading one brings up to 64 kB of the file into memory
 
 
 class GrowingArray:
@@ -54,9 +55,13 @@ class GrowingArray:
         self._count = stop
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """Return the elements at some positions (`[k]`); a file is mapped for the time of the reading only."""
-        if self._file is None or not len(places):
-            return self._values[places] if len(places) else np.empty(0, self._values.dtype)
-        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            elements: np.ndarray = np.frombuffer(mapped, self._values.dtype)[places]
+        """Return the elements at some positions (`[k]`, int64): `[k]`."""
+        if self._file is None:
+            return self._values[places]
+        elements = np.empty(len(places), self._values.dtype)
+        for start in range(0, len(places), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            # Mapped for each part anew, so that pages that were read do not count as process memory.
+            with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                elements[part] = np.frombuffer(mapped, self._values.dtype)[places[part]]
         return elements

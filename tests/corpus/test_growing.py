@@ -48,8 +48,9 @@ def test_a_long_array_is_a_file_that_takes_no_memory_and_goes_with_the_array(tmp
     with metered() as during:
         for _ in range(128):
             array.add(piece)
-    assert array.at(np.arange(0, len(array), 1000)).tolist() == [at % 2**16 for at in range(0, len(array), 1000)]
-    assert during.peak_rss_mb < before.peak_rss_mb + 8 * len(array) / 2**20 / 2
+        places = np.arange(0, len(array), 3)  # all pages of the file
+        assert (array.at(places) == places % 2**16).all()
+    assert during.peak_rss_mb < before.peak_rss_mb + 100  # places and elements take 43, the file 64
     assert list(tmp_path.iterdir()) == []  # it has no name
     assert files() == 1
     del array
