@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import polars as pl
 from deltalake import DeltaTable
 
+from getmore_assets.delta_commits import WRITER
 from getmore_assets.lake import Lake
 from getmore_assets.records import STAGE_NAMES, Record, Records, tables_of, tasks_in
 from getmore_assets.repair import require_rest
@@ -93,7 +94,7 @@ def compact(lake: Lake) -> dict[str, int]:
     for name in _tables(lake):
         table = DeltaTable(lake.table(name))
         if (_files(table)["size_bytes"] < _SMALL).sum() >= _MANY:
-            done = table.optimize.compact()
+            done = table.optimize.compact(writer_properties=WRITER)
             fewer[name] = done["numFilesRemoved"] - done["numFilesAdded"]
     return fewer
 

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
@@ -25,15 +25,42 @@ from getmore_assets.corpus.id_index import IdIndex
 from getmore_assets.leases import Lease
 from getmore_assets.object_stores import delta_options, errors_of, is_on_store
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _PATIENCE_S = 10  # a writer waits so long for the lock, then writes without it
 _PAUSE_S = 0.05
 _KEYS_AT_ONCE = 2**16
 _COMMIT_S, _COMMIT_BYTES = 2.0, 2**26
+# A scan holds up to 32 row groups that its consumer has not taken yet: 2 GB of vectors where a file is one row group.
+WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=2**13)
 
 
 def commit_properties(commit: dict[str, str]) -> CommitProperties:
     """Return the metadata of a commit, which fails if another commit was made since the table was read."""
     return CommitProperties(custom_metadata=commit, max_commit_retries=0)
+
+
+def write_rows(
+    path: str, table: DeltaTable | None, rows: "pl.DataFrame | pa.RecordBatchReader", commit: dict[str, str], **how: Any
+) -> None:
+    """Write rows in one commit, in the row groups of all tables; with `how` as in `write_deltalake`.
+
+    Args:
+        path: The table.
+        table: The table, opened; None to open or create it.
+        rows: The rows, as types that Delta supports (`storable`).
+        commit: Metadata of the commit.
+        how: Further arguments of `write_deltalake`.
+    """
+    write_deltalake(
+        path if table is None else table,
+        rows,
+        storage_options=delta_options(path),
+        commit_properties=commit_properties(commit),
+        writer_properties=WRITER,
+        **how,
+    )
 
 
 def compare_and_commit(path: str, write: Callable[[DeltaTable | None], None], lock: FileLock | Lease) -> int:
@@ -104,26 +131,19 @@ class Keyed:
         column, value = self._partition
         rows = rows.unique(self._key, keep="first", maintain_order=True)
         rows = storable(rows.select(pl.lit(value).alias(column), pl.all()))
-        properties, written = commit_properties(self._commit), 0
+        written = 0
 
-        def write(table: DeltaTable | None) -> None:
+        def append(table: DeltaTable | None) -> None:
             nonlocal written
             self._look(table)
             fresh = rows.filter(pl.Series(~self.knows(rows[self._key])))
             written = fresh.height
             if not fresh.height:
                 return
-            write_deltalake(
-                self._path if table is None else table,
-                fresh,
-                storage_options=delta_options(self._path),
-                mode="error" if table is None else "append",
-                schema_mode=None if table is None else "merge",  # partitions may differ in a column
-                partition_by=[column],
-                commit_properties=properties,
-            )
+            mode, merge = ("error", None) if table is None else ("append", "merge")  # partitions may differ in a column
+            write_rows(self._path, table, fresh, self._commit, mode=mode, schema_mode=merge, partition_by=[column])
 
-        compare_and_commit(self._path, write, self._lock)
+        compare_and_commit(self._path, append, self._lock)
         return written
 
     def _look(self, table: DeltaTable | None) -> None:

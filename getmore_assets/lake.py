@@ -16,11 +16,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from filelock import FileLock, Timeout
 
-from getmore_assets.delta_commits import Keyed, commit_properties, compare_and_commit, open_table, storable
+from getmore_assets.delta_commits import Keyed, commit_properties, compare_and_commit, open_table, storable, write_rows
 from getmore_assets.errors import BadInput
 from getmore_assets.leases import Lease, is_leased
 from getmore_assets.mirror import mirror_of
@@ -241,15 +241,7 @@ class Lake:
 
     def append(self, name: str, rows: pl.DataFrame, partition_by: list[str], commit: dict[str, str]) -> None:
         """Add rows in one commit, without a check for equal rows."""
-        path, properties = self.table(name), commit_properties(commit)
-        write_deltalake(
-            path,
-            storable(rows),
-            mode="append",
-            partition_by=partition_by,
-            commit_properties=properties,
-            storage_options=delta_options(path),
-        )
+        write_rows(self.table(name), None, storable(rows), commit, mode="append", partition_by=partition_by)
 
     def replace(
         self,
@@ -270,24 +262,20 @@ class Lake:
         Returns:
             The table at the version of that commit, even if other writers have committed since.
         """
-        path, properties = self.table(name), commit_properties(commit)
+        path = self.table(name)
         predicate = " AND ".join(f"{column} = '{value}'" for column, value in key.items())
 
         def keyed(rows: pl.DataFrame) -> pl.DataFrame:
             return storable(rows.with_columns(pl.lit(value, pl.String).alias(column) for column, value in key.items()))
 
-        def write(table: DeltaTable | None) -> None:
+        def overwrite(table: DeltaTable | None) -> None:
             new = keyed(rows) if isinstance(rows, pl.DataFrame) else arrow_stream(map(keyed, rows()))
             if table is None:
-                create = partial(write_deltalake, mode="error", partition_by=list(key), commit_properties=properties)
-                create(path, new, storage_options=delta_options(path))
-                return
-            # A column added since the table was created is null in the rows of other partitions.
-            write_deltalake(
-                table, new, mode="overwrite", predicate=predicate, schema_mode="merge", commit_properties=properties
-            )
+                write_rows(path, table, new, commit, mode="error", partition_by=list(key))
+            else:  # a column added since the table was created is null in the rows of other partitions
+                write_rows(path, table, new, commit, mode="overwrite", predicate=predicate, schema_mode="merge")
 
-        return TableRef(path, compare_and_commit(path, write, self.lock("commit", name)))
+        return TableRef(path, compare_and_commit(path, overwrite, self.lock("commit", name)))
 
     def delete_where(self, name: str, predicate: str, commit: dict[str, str]) -> None:
         """Delete the rows for which a SQL condition holds, in one commit."""

@@ -57,7 +57,8 @@ class GrowingArray:
     def at(self, places: np.ndarray) -> np.ndarray:
         """Return the elements at some positions (`[k]`, int64): `[k]`."""
         if self._file is None:
-            return self._values[places]
+            present: np.ndarray = self._values[places]
+            return present
         elements = np.empty(len(places), self._values.dtype)
         for start in range(0, len(places), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)

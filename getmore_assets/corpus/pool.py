@@ -91,6 +91,11 @@ def scan_pool(table: TableRef, key: str) -> pl.LazyFrame:
     return table.scan().filter(pl.col("pool") == key)
 
 
+def with_ids(rows: pl.LazyFrame, ids: pl.Series) -> pl.LazyFrame:
+    """Return the rows with these ids. A join with the ids would hold every text of the pool in memory."""
+    return rows.filter(pl.col("id").is_in(ids.implode()))
+
+
 def texts_of(table: TableRef, task: Task, ids: list[str]) -> list[str]:
     """Return the texts of rows of a pool, in the order of the ids.
 
@@ -99,7 +104,7 @@ def texts_of(table: TableRef, task: Task, ids: list[str]) -> list[str]:
     """
     frame = pl.DataFrame({"id": ids}, schema={"id": pl.String})
     rows = scan_pool(table, pool_key(task)).select("id", "text")
-    texts = rows.join(frame.lazy(), on="id", how="semi").collect()
+    texts = with_ids(rows, frame["id"]).collect()
     joined = frame.join(texts, on="id", how="left", maintain_order="left")
     if joined["text"].null_count() or joined.height != frame.height:
         raise LookupError(f"{joined['text'].null_count()} of {len(ids)} ids are not in raw_corpus")

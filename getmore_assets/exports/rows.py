@@ -42,7 +42,7 @@ def parts(selection: Record) -> list[Part]:
     if not pool.keeps_whole_rows(task):
         return [Part("selected", _TEXTS, rows)]
     stored = pool.scan_pool(selection.input_table("raw_corpus"), pool.pool_key(task))
-    stored = stored.select("id", "candidate", *payloads.SCHEMA).join(rows.lazy().select("id"), on="id", how="semi")
+    stored = pool.with_ids(stored.select("id", "candidate", *payloads.SCHEMA), rows["id"])
     joined = rows.join(stored.collect(), on="id", how="left", maintain_order="left")
     texts = joined.filter(pl.col("payload").is_null()).select(rows.columns)
     unnamed = [Part("", _TEXTS, texts)] if texts.height else []

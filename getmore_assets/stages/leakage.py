@@ -28,7 +28,8 @@ def _find(context: StageContext) -> StageResult:
     if context.task.leakage != "allow":
         before, rows = _before(context), _rows(context.table("raw_corpus"), context.task)
         if before is not None:
-            leaks = before.join(rows.select("id").collect(), on="id", how="semi", maintain_order="left")
+            still_there = pool.with_ids(rows.select("id"), before["id"]).collect()
+            leaks = before.join(still_there, on="id", how="semi", maintain_order="left")
             known = _rows(context.last.input_table("raw_corpus"), context.task) if context.last else rows.clear()
             rows = rows.join(known.select("id"), on="id", how="anti")
         guard = target.guard_of(_evaluated(context.table("target_data"), context.task))

@@ -126,8 +126,7 @@ def picks_are_the_pools_rows(context: CheckContext) -> CheckResult:
     """Every selected row is in the pool with the same text, and is neither a near-duplicate nor held out."""
     picks = context.rows.select("id", "text").collect()
     rows = pool.scan_pool(context.record.input_table("raw_corpus"), pool.pool_key(context.task))
-    rows = rows.filter(pl.col("id").is_in(picks["id"].implode()))  # a join would hold every text in memory
-    rows = rows.select("id", pl.col("text").alias("pool_text"), "duplicate_of", "held_out")
+    rows = pool.with_ids(rows, picks["id"]).select("id", pl.col("text").alias("pool_text"), "duplicate_of", "held_out")
     joined = picks.join(rows.collect(), on="id", how="left").sort("id")
     absent = pl.col("pool_text").is_null()
     wrong = {
