@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from filelock import FileLock
 
+from getmore_assets.corpus.identity import content_id
 from getmore_assets.delta_commits import Buffered
 from getmore_assets.lake import Lake
 
@@ -125,3 +127,20 @@ def test_a_hundred_writers_at_once_leave_one_row_a_key(tmp_path):
         written = list(pool.map(write, range(100)))
     assert sorted(written) == [0] * 99 + [50]
     assert sorted(pl.read_delta(Lake(tmp_path).table("t"))["id"]) == sorted(f"{n}" for n in range(50))
+
+
+def test_files_have_small_row_groups_however_they_are_written(tmp_path):
+    lake, most = Lake(tmp_path / "lake"), 2**13
+    rows = pl.DataFrame({"part": "a", "id": [content_id(str(number)) for number in range(20_000)]})
+
+    def groups(name):
+        files = map(pq.read_metadata, DeltaTable(lake.table(name)).file_uris())
+        return [file.row_group(at).num_rows for file in files for at in range(file.num_row_groups)]
+
+    for batch in rows.iter_slices(10_000):
+        lake.keyed("keyed", ("part", "a"), "id", {}).add(batch.select("id"))
+    lake.append("appended", rows, ["part"], {})
+    lake.replace("replaced", lambda: rows.select("id").iter_slices(7000), {"part": "a"}, {})
+    for name in ("keyed", "appended", "replaced"):
+        assert sum(groups(name)) == rows.height, name
+        assert max(groups(name)) <= most, name
