@@ -7,7 +7,8 @@ import time
 
 import polars as pl
 
-from getmore_assets.corpus import candidates
+import getmore_assets.transport.passes.cpu  # noqa: F401  # torch is imported before the fork: the next worker has it, too
+from getmore_assets.corpus import candidates, pool
 from getmore_assets.corpus.target import points_of
 from getmore_assets.encoders import store
 from getmore_assets.errors import BadInput
@@ -28,8 +29,7 @@ def triage(spec: TriageSpec) -> TriageFacts:
     for piece in found.pieces("domain"):
         both = pl.concat([sample, piece.select("domain", "id")])
         sample = both.group_by("domain", maintain_order=True).head(task.triage.sample)
-    drawn = pl.col("id").is_in(sample["id"].implode())  # a join would keep every text in memory
-    texts = may_be_candidates(task, raw_corpus).filter(drawn).select("id", "text")
+    texts = pool.with_ids(may_be_candidates(task, raw_corpus), sample["id"]).select("id", "text")
     started = time.monotonic()
     filled = fill(spec, texts)
     encoded = time.monotonic()

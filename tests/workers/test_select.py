@@ -176,11 +176,12 @@ def test_what_another_tool_chose_enters_as_it_is(ran, made, tmp_path):
     assert "none of its 1 rows is eligible" in (tmp_path / "again" / "result.json").read_text()
 
 
-def test_the_distance_is_of_the_rows_by_their_ids_and_each_must_be_a_candidate(monkeypatch):
+def test_the_distance_is_of_the_rows_by_their_ids_and_each_must_be_a_candidate(tmp_path, monkeypatch):
     asked = []
     plan = SimpleNamespace(solve=lambda *given: asked.append(given) or SimpleNamespace(dual=0.25))
     monkeypatch.setattr(select, "plan_of", lambda _: plan)
-    context = SimpleNamespace(found=SimpleNamespace(index=lambda: IdIndex.of(pl.Series(["a", "b", "c", "d"]))))
+    found = SimpleNamespace(index=lambda _: IdIndex.of(pl.Series(["a", "b", "c", "d"])))
+    context = SimpleNamespace(found=found, work=tmp_path)
     assert select._distance(context, ["d", "a"], 0.5) == 0.25
     ((picks, share, start),) = asked
     assert (picks.tolist(), share, start) == ([3, 0], 0.5, None)
