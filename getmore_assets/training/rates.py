@@ -5,6 +5,7 @@ Belongs here: the trainings of copies of a model, and the choice. Does not: a tr
 
 import copy
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def best_of(
         train: Trains a model in place, by a recipe with one rate, with checkpoints in a folder.
 
     Raises:
-        FloatingPointError: The training loss is not finite at any rate.
+        FloatingPointError: The loss is not finite at any rate.
     """
     rates = recipe.rates
     if len(rates) == 1:
@@ -42,15 +43,15 @@ def best_of(
         of_rate = recipe.model_copy(update={"learning_rate": rate, "other_learning_rates": []})
         try:
             done = train(trained, of_rate, work / f"rate-{rate:g}")
+            score = _best_score(done)
         except FloatingPointError:
-            log.info("learning rate %g: the training loss is not finite", rate)
+            log.info("learning rate %g: the loss is not finite", rate)
             continue
-        score = _best_score(done)
         log.info("learning rate %g: best on validation %.4f", rate, abs(score))
         if best is None or score > best[0]:
             best = score, trained, done, rate
     if best is None:
-        raise FloatingPointError(f"the training loss is not finite at any learning rate of {rates}: lower them")
+        raise FloatingPointError(f"the loss is not finite at any learning rate of {rates}: lower them")
     _, kept, done, rate = best
     adapter = work / f"rate-{rate:g}" / ADAPTER
     if adapter.is_dir() and is_first():
@@ -59,6 +60,12 @@ def best_of(
 
 
 def _best_score(done: FitResult) -> float:
-    """Return the best accuracy on validation, or the best loss with its sign changed: higher is better."""
-    accuracies = [point["eval_accuracy"] for point in done.curve if "eval_accuracy" in point]
-    return max(accuracies or [-point["eval_loss"] for point in done.curve if "eval_loss" in point])
+    """Return the best accuracy on validation, or the best loss with its sign changed: higher is better.
+
+    Raises:
+        FloatingPointError: The loss on validation is not finite.
+    """
+    losses = [-point["eval_loss"] for point in done.curve if "eval_loss" in point]
+    if not all(map(math.isfinite, losses)):
+        raise FloatingPointError("the loss on validation is not finite")
+    return max([point["eval_accuracy"] for point in done.curve if "eval_accuracy" in point] or losses)
