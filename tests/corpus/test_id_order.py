@@ -12,6 +12,6 @@ def test_pieces_are_all_rows_in_order_of_id(count, monkeypatch):
     rows = pl.DataFrame({"id": ids}).with_row_index("at")
     pieces = list(id_order.in_id_order(rows.lazy(), count))
     assert pl.concat(pieces).equals(rows.sort("id"))
-    assert len(pieces) == {0: 1, 1: 1, 5000: 5, 10**9: 16}[count]
+    assert len(pieces) == {0: 1, 1: 1, 5000: 5, 10**9: 32}[count]
     if len(pieces) > 1:
         assert max(piece.height for piece in pieces) < 1.3 * len(ids) / len(pieces)
