@@ -179,22 +179,18 @@ def fine_tune(
             train, validation = (
                 Blocks(one.texts, tokenizer, length, isolated=isolated) for one in (held.train, held.validation)
             )
-
-            def train_model(network: Any, of_rate: FineTuning, folder: Path) -> FitResult:
-                return fit(
-                    network,
-                    train,
-                    of_rate,
-                    seed,
-                    folder,
-                    language_models.collator(tokenizer, objective),
-                    name=f"fine-tuning, seed {seed}",
-                    validation=validation,
-                    patience=recipe.patience,
-                    strategy=strategy,
-                )
-
-            model, done, rate = best_of(model, recipe, work, train_model)
+            model, done, rate = best_of(
+                model,
+                train,
+                recipe,
+                seed,
+                work,
+                language_models.collator(tokenizer, objective),
+                name=f"fine-tuning, seed {seed}",
+                validation=validation,
+                patience=recipe.patience,
+                strategy=strategy,
+            )
             metrics |= _chosen(recipe, rate) if first else {}
         if first:
             metrics |= _likelihood("", model, tokenizer, objective, held.test.texts, length)
@@ -208,23 +204,19 @@ def fine_tune(
     ]
     network = classifier.build(model, tokenizer, held.classes, recipe.pooling, seed)
     classifier.fit_head(network, labelled[0], tokenizer, 2 * recipe.batch_size)
-
-    def train_classifier(network: Any, of_rate: FineTuning, folder: Path) -> FitResult:
-        return fit(
-            network,
-            labelled[0],
-            of_rate,
-            seed,
-            folder,
-            classifier.collator(tokenizer),
-            name=f"fine-tuning, seed {seed}",
-            validation=labelled[1],
-            patience=recipe.patience,
-            classifies=True,
-            strategy=strategy,
-        )
-
-    network, done, rate = best_of(network, recipe, work, train_classifier)
+    network, done, rate = best_of(
+        network,
+        labelled[0],
+        recipe,
+        seed,
+        work,
+        classifier.collator(tokenizer),
+        name=f"fine-tuning, seed {seed}",
+        validation=labelled[1],
+        patience=recipe.patience,
+        classifies=True,
+        strategy=strategy,
+    )
     if first:
         metrics |= _chosen(recipe, rate)
         predicted = classifier.predict(network, labelled[2], tokenizer, 2 * recipe.batch_size)

@@ -6,43 +6,47 @@ Belongs here: the trainings of copies of a model, and the choice. Does not: a tr
 import copy
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import Dataset
+
 from getmore_assets.config import FineTuning
 from getmore_assets.ranks import is_first
-from getmore_assets.training.fit import FitResult
+from getmore_assets.training.fit import FitResult, fit
 from getmore_assets.training.language_models import ADAPTER
 
 log = logging.getLogger(__name__)
 
 
 def best_of(
-    model: Any, recipe: FineTuning, work: Path, train: Callable[[Any, FineTuning, Path], FitResult]
+    model: Any, train: Dataset[Any], recipe: FineTuning, seed: int, work: Path, collator: Any, **how: Any
 ) -> tuple[Any, FitResult, float]:
-    """Train the model with each rate of a recipe, and return the best model, its training and its rate.
+    """Train the model with each rate of a recipe, as `fit`, and return the best model, its training and its rate.
 
     With one rate, the model is trained in place. With several, copies are: at most three models are in memory.
 
     Args:
         model: The model to start from.
+        train: Items for the collator.
         recipe: The recipe, with one or several learning rates.
+        seed: As in `fit`.
         work: The folder for checkpoints, and for the adapters of the best model.
-        train: Trains a model in place, by a recipe with one rate, with checkpoints in a folder.
+        collator: Items to a batch.
+        how: Further arguments of `fit`; with several rates, `validation` is among them.
 
     Raises:
         FloatingPointError: The loss is not finite at any rate.
     """
     rates = recipe.rates
     if len(rates) == 1:
-        return model, train(model, recipe, work), rates[0]
+        return model, fit(model, train, recipe, seed, work, collator, **how), rates[0]
     best: tuple[float, Any, FitResult, float] | None = None
     for rate in rates:
         trained = copy.deepcopy(model)
         of_rate = recipe.model_copy(update={"learning_rate": rate, "other_learning_rates": []})
         try:
-            done = train(trained, of_rate, work / f"rate-{rate:g}")
+            done = fit(trained, train, of_rate, seed, work / f"rate-{rate:g}", collator, **how)
             score = _best_score(done)
         except FloatingPointError:
             log.info("learning rate %g: the loss is not finite", rate)
