@@ -76,17 +76,21 @@ def cut(data: Path, part: Part, name: str, folder: Path, scale: float) -> None:
 def cut_general(part: Part, home: Path) -> None:
     """Write the general text of a part, a sample of `general.parquet`; an existing file is kept."""
     path = home / part.general_file
-    if part.evaluated and not path.is_file():
-        pl.read_parquet(home / "general.parquet").sample(part.evaluated[1], seed=0).write_parquet(path)
+    if not path.is_file():
+        pl.read_parquet(home / "general.parquet").sample(part.evaluated["general"], seed=0).write_parquet(path)
 
 
 def write_control(home: Path, part: Part, names: list[str], target: str) -> Path | None:
-    """Write the ids that `ours` ranks first for the next target of a part; return None if that has no selection."""
-    taken = [name for name in names if part.takes(name)]
-    other = f"{part.name}-{taken[(taken.index(target) + 1) % len(taken)]}"
-    selected = Records(Lake(home / "lake"), other).last("selected_subset")
+    """Write the ids that `ours` ranks first for another target on which nothing was tuned.
+
+    Returns:
+        The file; None if there is no other target, or it has no selection yet.
+    """
+    others = [name for name in names if part.takes(name) and name not in (target, _TUNING)]
+    other = f"{part.name}-{next((name for name in others if name > target), others[0])}" if others else ""
+    selected = Records(Lake(home / "lake"), other).last("selected_subset") if other else None
     path = home / f"control-{part.name}-{target}.parquet"
-    if selected is None or len(taken) == 1:
+    if selected is None:
         return None
     ranked = SelectionFacts.of(selected).fates(other).filter(pl.col("rank") <= _CONTROL_ROWS).sort("rank")
     ranked.select("id").collect().write_parquet(path)

@@ -9,6 +9,8 @@ from typing import Any
 
 from proof_protocol import CONTROL, CYNICAL, DOMAIN, DSIR, KNN, NONE, OURS, TARGET
 
+from getmore_assets.reporting.curves import QUANTILE
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -38,6 +40,11 @@ BEFORE, AFTER, GENERAL = "zero_shot_nats_per_character", "nats_per_character", "
 
 def _beats(rival: str, metric: str) -> Callable[[dict[str, Any]], bool]:
     return lambda one: one["against"][metric][rival]["judgement"] == "better"
+
+
+def _falls_with_nearness(one: dict[str, Any]) -> bool:
+    nats = [_mean(one, arm, BEFORE) for arm in sorted(one["arms"]) if arm.startswith(QUANTILE)]
+    return nats == sorted(nats)
 
 
 PREDICTIONS = {
@@ -79,6 +86,12 @@ PREDICTIONS = {
         Prediction(
             "general text is forgotten less by ours than by kNN",
             lambda found: _all(found, (OURS, KNN), lambda one: _mean(one, OURS, GENERAL) < _mean(one, KNN, GENERAL)),
+        ),
+    ],
+    "slices": [
+        Prediction(
+            "before the target's text, a slice of the pool that is nearer reads it better, over all five slices",
+            lambda found: _all(found, (f"{QUANTILE}1",), _falls_with_nearness),
         ),
     ],
     "smollm2": [

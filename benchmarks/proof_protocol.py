@@ -42,8 +42,9 @@ class Part:
         labels: Whether a classifier is trained on the target's labels.
         targets: Names of the targets; all if empty.
         encoder: `encoder` of the task file.
-        evaluated: Largest number of rows of validation and test, and of rows of general text; None for `MOST_ROWS`
-            and all general rows. Reading a row costs a large model as much as a third of training on it.
+        curves: `curves` of the task file, with all arms: fewer labels; slices of the pool, nearest to farthest.
+        evaluated: Largest number of rows of `dev`, `test` and `general`, where it is less than `MOST_ROWS` and all
+            general rows. Reading a row costs a large model as much as a third of training on it.
     """
 
     name: str
@@ -57,21 +58,22 @@ class Part:
     labels: bool = False
     targets: tuple[str, ...] = ()
     encoder: dict[str, Any] = field(default_factory=lambda: {"model": "lexical"})
-    evaluated: tuple[int, int] | None = None
+    curves: dict[str, Any] = field(default_factory=dict)
+    evaluated: dict[str, int] = field(default_factory=dict)
 
     def most_rows(self, split: str) -> int:
         """Return the largest number of rows of a split of a target."""
-        return MOST_ROWS[split] if split == "train" or self.evaluated is None else self.evaluated[0]
+        return self.evaluated.get(split, MOST_ROWS[split])
 
     def file_of(self, target: str, split: str) -> str:
         """Return the name of the file of a split of a target, as the part reads it."""
-        own = split != "train" and self.evaluated is not None
-        return f"{target}.{split}-{self.most_rows(split)}.jsonl" if own else f"{target}.{split}.jsonl"
+        own = f"-{self.evaluated[split]}" if split in self.evaluated else ""
+        return f"{target}.{split}{own}.jsonl"
 
     @property
     def general_file(self) -> str:
         """The name of the file of general text."""
-        return f"general-{self.evaluated[1]}.parquet" if self.evaluated else "general.parquet"
+        return f"general-{self.evaluated['general']}.parquet" if "general" in self.evaluated else "general.parquet"
 
     def takes(self, target: str) -> bool:
         """Return whether the part includes a target."""
@@ -90,6 +92,11 @@ _LM = Part(
     arms=_EVERY,
     seeds=4,
 )
+_SLICES = replace(
+    _LM,
+    **{"name": "slices", "deciding": (NONE,), "arms": (NONE,), "seeds": 1, "targets": ("mag", "scicite")},
+    curves={"quantiles": 5},
+)
 _SMALL_DOSE = {"learning_rate": 5e-5, "batch_size": 8, "max_length": 256, "warmup_ratio": 0.1, "epochs": 1}
 _SMOL = Part(
     name="smollm2",
@@ -101,7 +108,7 @@ _SMOL = Part(
     arms=_DECIDING,
     seeds=2,
     targets=("chemprot", "scicite"),
-    evaluated=(400, 150),
+    evaluated={"dev": 400, "test": 400, "general": 150},
 )
 _MINILM = Part(
     name="minilm",
@@ -117,6 +124,8 @@ _MINILM = Part(
     seeds=4,
     labels=True,
     targets=("chemprot",),
+    evaluated={"dev": 500},  # read after each epoch
+    curves={"labels": [500]},
 )
 _GPU = Part(
     name="smollm2-gpu",
@@ -153,7 +162,7 @@ _READOUT = replace(
 _HALF_TARGET = replace(_TUNED, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
 _REPLAY = replace(_TUNED, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
 SIZES = {
-    "cores": (_LM, _SMOL, _MINILM),
+    "cores": (_LM, _SMOL, _MINILM, _SLICES),
     "levers": (_TUNED, _HALF_TARGET, _REPLAY, _READOUT),
     "gpu": (_GPU,),
     "paper": (_PAPER,),
@@ -202,5 +211,6 @@ def task_of(
         "warmup": part.warmup,
         "finetune": finetune,
         "compare": [known.get(arm, arm) for arm in arms],
+        "curves": part.curves if set(part.arms) <= {*arms} else {},
         "seeds": seeds,
     }

@@ -18,6 +18,7 @@ from proof_protocol import OURS, Part
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reporting import p_values, statistics, verdict
+from getmore_assets.stages.scorecard import CURVES
 
 _RATES = ("micro_f1", "probe_micro_f1")
 _IN_WORDS = {
@@ -56,8 +57,9 @@ def _target(lake: Path, part: Part, name: str, tuning: str) -> dict[str, Any] | 
     task = f"{part.name}-{name}"
     if not (lake / "records").is_dir() or (record := Records(Lake(lake), task).last("scorecard")) is None:
         return None
-    scores = record.table_ref().scan().filter(pl.col("target") == task).collect()
+    scores = record.table_ref().of_target(task).collect()
     metrics = [metric for metric in _metrics(part) if scores[metric].is_not_null().any()]
+    scores = pl.concat([scores, _curves(lake, task)], how="diagonal_relaxed") if part.curves else scores
     runs = scores.select("selector", "seed", "warmup_tokens", "warmup_rows", *metrics)
     arms = {
         str(arm): {metric: _interval(rows[metric].to_list()) for metric in metrics}
@@ -70,10 +72,19 @@ def _target(lake: Path, part: Part, name: str, tuning: str) -> dict[str, Any] | 
         "tuning": name == tuning,
         "gates": gates,
         "cannot_tell": "; ".join(failed),
+        "verdict": record.facts["verdict"] if part.curves else [],
         "arms": arms,
         "against": {metric: _against({name: runs}, metric) for metric in metrics},
         "runs": runs.sort("selector", "seed").to_dicts(),
     }
+
+
+def _curves(lake: Path, task: str) -> pl.DataFrame:
+    """Return the runs of a task's curves; the number of labels is added to the name of the selector."""
+    if (table := Lake(lake).latest(CURVES)) is None:
+        return pl.DataFrame()
+    named = pl.format("{}, {} labels", "selector", "labels")
+    return table.of_target(task).with_columns(selector=pl.coalesce(named, "selector")).collect()
 
 
 def _metrics(part: Part) -> list[str]:
@@ -154,6 +165,8 @@ def _of_target(one: dict[str, Any]) -> list[str]:
     lines += [f"- gate {gate['name']}, {passed[gate['passed']]}: {gate['said']}" for gate in one["gates"]]
     if one["cannot_tell"]:
         lines += ["", "**This task cannot distinguish the selections.**"]
+    if one["verdict"]:
+        lines += ["", "The scorecard says:", "", *(f"- {sentence}" for sentence in one["verdict"])]
     metrics = list(next(iter(one["arms"].values())))
     lines += ["", f"| arm | {' | '.join(_IN_WORDS[metric] for metric in metrics)} |", f"|---|{'---|' * len(metrics)}"]
     for arm, figures in one["arms"].items():

@@ -23,4 +23,6 @@ def compute_dtype(setting: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if setting == "bfloat16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+    # oneDNN multiplies, and refuses bfloat16 if it is limited to older instructions (ONEDNN_MAX_CPU_ISA).
+    has_products = torch.cpu._is_avx512_bf16_supported() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if has_products else torch.float32
