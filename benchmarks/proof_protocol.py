@@ -12,11 +12,10 @@ OURS, DOMAIN, DSIR, KNN, CYNICAL = "rounds + loss", "domain", "dsir", "knn", "cy
 NONE, TARGET = "none", "target"
 #: The control: the selection of `ours` for another target. It should be no better than random rows of the domains.
 CONTROL = "for another target"
-_ROUNDS = {"selector": "got-d-rounds", "rounds": {"lambda": 0.9}}
 #: Arms by name, as in the task file. λ and the weight of the loss were chosen on ChemProt's validation split.
 ARMS: dict[str, Any] = {
     OURS: {"selector": "got-d-rounds", "name": OURS, "rounds": {"lambda": 0.9, "loss": 2}},
-    "rounds": {**_ROUNDS, "name": "rounds"},
+    "rounds": {"selector": "got-d-rounds", "name": "rounds", "rounds": {"lambda": 0.9, "loss": 0}},
 }
 _DECIDING = (NONE, TARGET, DOMAIN, DSIR)
 _EVERY = (*_DECIDING, CONTROL, KNN, CYNICAL, "random", "got-d", "rounds")

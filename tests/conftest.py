@@ -120,7 +120,7 @@ def task_fields(sources: Path, lake: Path | str, **changes: Any) -> dict[str, An
             "model": "small",
             "small": {"layers": 1, "width": 32, "heads": 2, "vocabulary": 500, "rows": 300},
         },
-        "selection": {"budget": {"rows": 100}},
+        "selection": {"selector": "got-d", "budget": {"rows": 100}},
         "warmup": {"batch_size": 8, "max_length": 64, "learning_rate": 1e-3},
         "finetune": {"batch_size": 8, "max_length": 64, "epochs": 1},
         "seeds": 2,

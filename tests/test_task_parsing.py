@@ -20,7 +20,7 @@ def theirs(fields: str) -> str:
 
 
 def test_everything_but_name_pool_and_target_has_a_default(tmp_path):
-    assert load_task(write(tmp_path, MINIMAL)).selection.selector == "got-d"
+    assert load_task(write(tmp_path, MINIMAL)).selection.selector == "got-d-rounds"
 
 
 def test_what_has_no_default_is_refused_by_name_with_what_to_write(tmp_path):
@@ -167,3 +167,18 @@ def test_a_lake_in_ones_home_lies_there(tmp_path, monkeypatch, lake, found):
     task = load_task(write(tmp_path, MINIMAL), [f"lake={lake}"])
     assert task.lake == found.replace("HOME", str(tmp_path))
     assert Task.model_validate(task.model_dump(mode="json", exclude_unset=True)) == task  # as workers get it
+
+
+@pytest.mark.parametrize(("named", "weight"), [({}, 0), ({"base_model": {"model": "small"}}, 2)])
+def test_by_default_only_a_model_that_the_task_names_is_asked(named, weight):
+    race = {
+        "selector": "race",
+        "entrants": ["got-d-rounds", "knn", {"selector": "got-d-rounds", "name": "set", "rounds": {"loss": 1}}],
+    }
+    fields = {"name": "t", "candidates": [{"path": "p.jsonl"}], "target": {"train": "t.jsonl"}, **named}
+    task = Task(**fields, compare=["none", "knn", race])
+    chosen, (first, _, second) = task.selection, task.compare[2].entrants
+    assert (chosen.selector, chosen.rounds.lambda_) == ("got-d-rounds", 0.9)
+    assert (chosen.rounds.loss, first.rounds.loss, second.rounds.loss) == (weight, weight, 1)
+    assert chosen.needs_base_model == bool(weight)
+    assert Task.model_validate(task.model_dump()) == task, "a worker gets the same weights"

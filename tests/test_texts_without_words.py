@@ -26,7 +26,9 @@ def selected(tmp_path_factory):
         texts = [written("Thai", 0, start + n) for n in range(rows)]
         texts += ["?! ?!"] if split == "train" else []
         (home / f"{split}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
-    fields = task_fields(home, home / "lake", corpus={"held_out": 0.0}, selection={"budget": {"rows": 50}})
+    fields = task_fields(
+        home, home / "lake", corpus={"held_out": 0.0}, selection={"selector": "got-d", "budget": {"rows": 50}}
+    )
     file = write_task(home / "tiny.yaml", fields)
     done = getmore("select", str(file))
     assert done.returncode == 0, done.stderr[-3000:]

@@ -15,7 +15,7 @@ import polars as pl
 from getmore_assets.api.html import table_html
 from getmore_assets.api.selection import Selection
 from getmore_assets.api.tasks import Budget, Source, build_task
-from getmore_assets.config import Task
+from getmore_assets.config import DEFAULT, Task
 from getmore_assets.records import Record
 from getmore_assets.reporting import comparison
 from getmore_assets.stages.running import run
@@ -80,7 +80,7 @@ def compare(
     selectors: Sequence[str] = ("none", "random"),
     seeds: int = 3,
     budget: Budget | None = None,
-    selector: str = "got-d",
+    selector: str = DEFAULT,
     text: str = "text",
     domain: str | None = None,
     source: str | None = None,

@@ -13,7 +13,7 @@ import polars as pl
 
 from getmore_assets.api.html import table_html
 from getmore_assets.api.tasks import Budget, Source, build_task
-from getmore_assets.config import Task
+from getmore_assets.config import DEFAULT, Task
 from getmore_assets.exports import rows
 from getmore_assets.facts import SelectionFacts
 from getmore_assets.records import Record
@@ -112,7 +112,7 @@ def select(
     target: Source,
     *,
     budget: Budget | None = None,
-    selector: str = "got-d",
+    selector: str = DEFAULT,
     text: str = "text",
     domain: str | None = None,
     source: str | None = None,
@@ -132,7 +132,7 @@ def select(
             `datasets.Dataset`, a list of texts or of dicts; or the fields of a source, as a task file has them.
         target: Examples of the target, in the same forms as `candidates`; never the rows that you test on.
         budget: A number of rows, a fraction of the candidates as a float, or `{"tokens": 100_000}`.
-        selector: The method of selection, such as `got-d`, `got-d-rounds`, `knn`, `dsir`.
+        selector: The method of selection, such as `got-d-rounds`, `got-d`, `knn`, `dsir`.
         text: The column that holds the text, in candidates and target.
         domain: The column of the candidates that names a row's domain.
         source: The column of the candidates that names a row's source.

@@ -3,7 +3,7 @@
 Belongs here: fields with their defaults and limits. Does not: the list of selectors (`selectors/`).
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -20,7 +20,8 @@ RANDOM_INIT: Literal["random-init"] = "random-init"
 REFERENCES = (TARGET, BAG_OF_WORDS, RANDOM_INIT)
 #: Names in `compare` that do not select.
 UNSELECTED = (NONE, *REFERENCES)
-DEFAULT = "got-d"
+#: With weights chosen on the tuning target of benchmarks/proof.py, the selector that was best on the other targets.
+DEFAULT, _LAMBDA, LOSS = "got-d-rounds", 0.9, 2.0
 if TYPE_CHECKING:
     Name = str
 else:
@@ -46,9 +47,10 @@ class Rounds(Section):
 
     rounds: int = Field(8, ge=1, description="number of rounds, each with a solve; 1 is the paper")
     lambda_: float | Literal["auto"] = Field(
-        AUTO,
+        _LAMBDA,
         alias="lambda",
-        description="how far the warm-up moves the model from the pool to the picks, 0 to 1; auto: estimated",
+        description="how far the warm-up moves the model from the pool to the picks, 0 to 1; auto: estimated with a "
+        "small warm-up of the base model",
     )
     damping: float | None = Field(
         None,
@@ -56,7 +58,16 @@ class Rounds(Section):
         le=1,
         description="cosine from which a row counts as a copy of a pick; copies wait for the next round",
     )
-    loss: float = Field(0.0, ge=0, description="weight of the cross-entropy difference (`moore-lewis`)")
+    loss: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        AUTO,
+        description="weight of the cross-entropy difference (`moore-lewis`); auto: 2 if the task names a base model, "
+        "otherwise 0, so that no model is trained only to select",
+    )
+
+    @property
+    def loss_weight(self) -> float:
+        """The weight of the loss; a task replaces `auto` by a number."""
+        return 0.0 if self.loss == AUTO else float(self.loss)
 
     @model_validator(mode="after")
     def _lambda_is_a_share(self) -> "Rounds":
@@ -160,6 +171,14 @@ class Selector(Section):
         if len({one.called for one in self.entrants}) < len(self.entrants):
             raise ValueError("two entrants have the same name: give each a `name`")
         return self
+
+    def with_loss(self, weight: float) -> Self:
+        """Return the selector with a weight in place of an automatic weight of the loss."""
+        entrants = [one.with_loss(weight) for one in self.entrants]
+        changed: dict[str, object] = {"entrants": entrants} if entrants else {}
+        if self.rounds.loss == AUTO and self.kind and "rounds" in self.kind.settings:
+            changed["rounds"] = self.rounds.model_copy(update={"loss": weight})
+        return self.model_copy(update=changed)
 
     @property
     def called(self) -> str:

@@ -11,7 +11,16 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from getmore_assets.config.launch import Launch
-from getmore_assets.config.selection import BAG_OF_WORDS, NONE, UNSELECTED, AnySelector, Quotas, Selection, Selector
+from getmore_assets.config.selection import (
+    BAG_OF_WORDS,
+    LOSS,
+    NONE,
+    UNSELECTED,
+    AnySelector,
+    Quotas,
+    Selection,
+    Selector,
+)
 from getmore_assets.config.sources import ASSET_PREFIX, SPLITS, AnySource, Corpus, Section, Source, Target
 from getmore_assets.config.training import BaseModelChoice, Curves, FineTuning, Toxicity, WarmUp, ZeroShot
 from getmore_assets.config.transport import BROUGHT, Drift, Encoder, Transport, Triage
@@ -143,6 +152,16 @@ class Task(Section):
                 raise ValueError(
                     f"in `compare`, `{one.selector}` has neither a name nor settings: write its name alone"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _loss_has_a_weight(self) -> "Task":
+        weight = LOSS if "base_model" in self.model_fields_set else 0.0
+        found = {
+            "selection": self.selection.with_loss(weight),
+            "compare": [one.with_loss(weight) for one in self.compare],
+        }
+        self.__dict__.update(found)
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ Belongs here: the next commands, from verdict and gates. Does not: the verdict (
 
 import math
 
-from getmore_assets.config import Task
+from getmore_assets.config import DEFAULT, Task
 from getmore_assets.reporting.gates import Gate
 from getmore_assets.reporting.statistics import shown
 from getmore_assets.reporting.verdict import BETTER, LEVEL, UNKNOWN, WORSE, Gain, judgement, visible
@@ -31,7 +31,8 @@ def next_steps(task: Task, gains: dict[str, Gain], gates: list[Gate], kind: str)
         steps = remedies
     if kind == WORSE:
         better = [shown(other) for other, gain in gains.items() if judgement(gain) == WORSE]
-        steps.append(f"Use {better[0]} instead, or try `selection.selector: got-d-rounds`")
+        other = f", or try `selection.selector: {DEFAULT}`" if task.selection.selector != DEFAULT else ""
+        steps.append(f"Use {better[0]} instead{other}")
     elif kind == LEVEL:
         steps.append("Use the cheapest of the level selectors: see Cost and forgetting")
     if task.seeds < _FEWEST_SEEDS and kind != BETTER:

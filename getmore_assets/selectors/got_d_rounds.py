@@ -33,7 +33,8 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
         one_shot = by_score(calibrated_gradient(context.f)).rows(context.eligible)
         moves = Trials(context).moves(within_budget(one_shot, budget)["id"].to_list())
         share, facts["losses"] = estimated_lambda(moves), moves.__dict__
-    bonus = settings.loss * context.epsilon * gain(context, prices, spend) if settings.loss else 0.0
+    weight = settings.loss_weight
+    bonus = weight * context.epsilon * gain(context, prices, spend) if weight else 0.0
     plan, damping = rounds.plan_of(context), settings.damping
     picked = rounds.pick(plan, prices, spend, settings.rounds, float(share), damping=damping, bonus=bonus)
     scores = picked.f.copy()
@@ -43,12 +44,12 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
 
 
 def _needs_base_model(chosen: "Selector") -> bool:
-    return chosen.rounds.lambda_ == "auto" or chosen.rounds.loss > 0
+    return chosen.rounds.lambda_ == "auto" or chosen.rounds.loss_weight > 0
 
 
 def _picking(chosen: "Selector") -> Picking | None:
     settings = chosen.rounds
-    is_got_d = settings.rounds == 1 and settings.damping is None and not settings.loss
+    is_got_d = settings.rounds == 1 and settings.damping is None and not settings.loss_weight
     return None if is_got_d else _PICKING
 
 

@@ -25,7 +25,7 @@ def comparison(ran, sources, tmp_path_factory):
 
 def test_every_selector_and_seed_is_scored_and_the_report_is_written(comparison):
     scored = comparison.scorecard.select("selector", "seed").rows()
-    assert sorted(scored) == [("got-d", 0), ("got-d", 1), ("none", 0), ("none", 1)]
+    assert sorted(scored) == [("got-d-rounds", 0), ("got-d-rounds", 1), ("none", 0), ("none", 1)]
     assert comparison.report().read_text().startswith("<!")
     assert comparison.selection.selected.height == 60
     assert set(comparison.models) == {"warmed_model", "finetuned_model"}

@@ -14,7 +14,7 @@ from getmore_assets.stages.running import CheckFailedError, needed
 from getmore_assets.task_parsing import load_task
 from tests.conftest import getmore, task_fields, write_task
 
-SETTINGS = {"encoder": {"model": "lexical", "dimensions": 32}, "corpus": {"held_out": 0.05}}
+SETTINGS = {"selector": "got-d", "encoder": {"model": "lexical", "dimensions": 32}, "corpus": {"held_out": 0.05}}
 
 
 @pytest.fixture(scope="module")

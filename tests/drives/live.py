@@ -197,7 +197,7 @@ def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:  # noqa
     held = [run["status"] for run in found] == ["FAILURE", "SUCCESS"] and site.train_rows("two") == [40, 43, 46]
     report("daemon and run killed, daemon started", ended(found), held)
 
-    site.add("bad", selection={"budget": {"rows": 10**6}})
+    site.add("bad", selection={"selector": "got-d", "budget": {"rows": 10**6}})
     found = new()
     check = site.ask(CHECK, asset={"path": ["target_data"]})["assetCheckExecutions"][0]
     named = [entry["label"] for entry in check["evaluation"]["metadataEntries"]]
@@ -205,7 +205,7 @@ def drive(site: Site, report: Callable[[str, str, bool], None]) -> None:  # noqa
     surfaced = f"check no_target_stands_failed {check['status']}, names {', '.join(named)}"
     report("a target that must fail", f"{ended(found)}; {surfaced}", held and not check["evaluation"]["success"])
 
-    site.add("bad", selection={"budget": {"rows": 50}})
+    site.add("bad", selection={"selector": "got-d", "budget": {"rows": 50}})
     found = new()
     check = site.ask(CHECK, asset={"path": ["target_data"]})["assetCheckExecutions"][0]
     report("it is corrected and changes", ended(found), good(found) and check["evaluation"]["success"])

@@ -30,7 +30,7 @@ class Small(Place):
             "candidates": [{"path": str(folder / "pool"), "source": "source", "domain": "domain"}],
             "target": {split: str(folder / f"{self.task}-{split}.jsonl") for split in _SPLITS},
             "encoder": {"model": "lexical", "dimensions": 16},
-            "selection": {"budget": {"rows": 40}},
+            "selection": {"selector": "got-d", "budget": {"rows": 40}},
             "triage": {"sample": 10},
             "compare": ["none"],
         }

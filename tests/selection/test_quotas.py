@@ -42,7 +42,7 @@ def uneven(sources, tmp_path_factory):
 
 
 def select(home, fields, **selection):
-    fields = {**fields, "selection": {"budget": {"rows": 100}, **selection}}
+    fields = {**fields, "selection": {"selector": "got-d", "budget": {"rows": 100}, **selection}}
     done = getmore("select", str(write_task(home / "task.yaml", fields)), "--json")
     assert done.returncode == 0, done.stderr[-4000:]
     record = Records(Lake(fields["lake"]), "tiny").get("selected_subset")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import getmore_assets
-from getmore_assets.config import Selector
+from getmore_assets.config import DEFAULT, Selector
 from getmore_assets.selectors import KINDS
 
 PACKAGE = Path(getmore_assets.__file__).parent
@@ -41,7 +41,7 @@ def test_every_setting_is_tried():
     assert set(VALUES) == set(Selector.model_fields) - {"selector", "name"}
 
 
-@pytest.mark.parametrize("name", sorted(set(KINDS) - ORDINARY))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - ORDINARY - {DEFAULT}))
 def test_a_name_stands_in_one_file_of_the_package(name):
     files = [path for path in PACKAGE.rglob("*.py") if re.search(rf"[\"']{name}[\"']", path.read_text("utf-8"))]
     own = [path for path in files if path.parent.name == "selectors"]

@@ -17,7 +17,7 @@ def test_only_the_nearest_domains_are_encoded_and_chosen_from(sources, tmp_path)
         tmp_path / "lake",
         candidates=[{"path": str(tmp_path / "pool.parquet"), "domain": "domain"}],
         triage={"sample": 20, "keep": 2},
-        selection={"budget": {"rows": 10}},
+        selection={"selector": "got-d", "budget": {"rows": 10}},
     )
     file, lake = write_task(tmp_path / "task.yaml", fields), Lake(tmp_path / "lake")
     done = getmore("select", str(file), "--json")
@@ -50,7 +50,10 @@ def test_only_the_nearest_domains_are_encoded_and_chosen_from(sources, tmp_path)
 
 def test_a_budget_beyond_the_kept_domains_is_refused(sources, tmp_path):
     fields = task_fields(
-        sources, tmp_path / "lake", triage={"sample": 5, "keep": 1}, selection={"budget": {"rows": 900}}
+        sources,
+        tmp_path / "lake",
+        triage={"sample": 5, "keep": 1},
+        selection={"selector": "got-d", "budget": {"rows": 900}},
     )
     done = getmore("select", str(write_task(tmp_path / "task.yaml", fields)))
     assert done.returncode == 2
