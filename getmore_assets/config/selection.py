@@ -60,8 +60,8 @@ class Rounds(Section):
     )
     loss: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         AUTO,
-        description="weight of the cross-entropy difference (`moore-lewis`); auto: 2 if the task names a base model, "
-        "otherwise 0, so that no model is trained only to select",
+        description="weight of the cross-entropy difference (`moore-lewis`); auto: 2 if the task has a `base_model` of "
+        "its own, otherwise 0, so that no model is trained only to select",
     )
 
     @property
@@ -179,6 +179,11 @@ class Selector(Section):
         if self.rounds.loss == AUTO and self.kind and "rounds" in self.kind.settings:
             changed["rounds"] = self.rounds.model_copy(update={"loss": weight})
         return self.model_copy(update=changed)
+
+    @property
+    def decides_nothing(self) -> set[str]:
+        """Fields outside the cache key: the settings of other selectors."""
+        return SETTINGS.difference(() if self.kind is None else self.kind.settings)
 
     @property
     def called(self) -> str:

@@ -156,7 +156,7 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _loss_has_a_weight(self) -> "Task":
-        weight = LOSS if "base_model" in self.model_fields_set else 0.0
+        weight = 0.0 if self.base_model == BaseModelChoice() else LOSS
         found = {
             "selection": self.selection.with_loss(weight),
             "compare": [one.with_loss(weight) for one in self.compare],

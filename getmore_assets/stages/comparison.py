@@ -30,7 +30,6 @@ from getmore_assets.workers.training_contracts import COMPARE, ComparedRun, Comp
 
 TABLE = "compared_subsets"
 RUN_CODE_VERSION = "7"  # code version of a run, from the selection to the metrics
-_ONE_SHOT = "got-d"
 _WORDS_FACTOR = 4.0  # a warm-up gets this many times the budget's words, which is enough of the model's tokens
 
 
@@ -165,7 +164,7 @@ def _quantiles(context: StageContext) -> list[Run]:
     count, words = context.task.curves.quantiles, SelectionFacts.of(context.inputs["selected_subset"]).n_tokens
     if not count:
         return []
-    request = _request(context, Selector(selector=_ONE_SHOT), words)
+    request = _request(context, Selector(selector="got-d"), words)
     rank(context, [request])
     rows, runs = request.ranked().sort("rank").collect(), []
     for number in range(count):
