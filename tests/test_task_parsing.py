@@ -169,7 +169,9 @@ def test_a_lake_in_ones_home_lies_there(tmp_path, monkeypatch, lake, found):
     assert Task.model_validate(task.model_dump(mode="json", exclude_unset=True)) == task  # as workers get it
 
 
-@pytest.mark.parametrize(("named", "weight"), [({}, 0), ({"base_model": {"model": "small"}}, 0), ({"base_model": {"model": "gpt2"}}, 2)])
+@pytest.mark.parametrize(
+    ("named", "weight"), [({}, 0), ({"base_model": {"model": "small"}}, 0), ({"base_model": {"model": "gpt2"}}, 2)]
+)
 def test_by_default_only_a_model_that_the_task_names_is_asked(named, weight):
     race = {
         "selector": "race",

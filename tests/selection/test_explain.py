@@ -41,7 +41,7 @@ WORDS = ["value", "name", "list", "file", "line", "error", "call", "type", "modu
 ROWS, TOKENS = {"rows": 40}, {"tokens": 500}
 
 ONE_ORDER = {
-    "got-d": {},
+    "got-d": {"selector": "got-d"},
     "mean": {"selector": "mean"},
     "random": {"selector": "random", "seed": 3},
     "dsir": {"selector": "dsir"},
@@ -51,7 +51,7 @@ ONE_ORDER = {
 PICKED = {
     "knn": {"selector": "knn"},
     "rounds": {"selector": "got-d-rounds", "rounds": {"rounds": 4, "lambda": 0.9}},
-    "quotas": {"quotas": {}},
+    "quotas": {"selector": "got-d", "quotas": {}},
     "quotas-knn": {"selector": "knn", "quotas": {}},
 }
 BOTH = pytest.mark.parametrize("budget", [ROWS, TOKENS], ids=["rows", "tokens"])
@@ -177,9 +177,9 @@ def test_where_scores_are_cut_the_score_that_is_named_takes_the_row(line, name, 
 
 
 def test_so_many_more_candidates_of_lower_scores_leave_a_row_out(line):
-    made = line.select({}, ROWS)
+    made = line.select(ONE_ORDER["got-d"], ROWS)
     assert made.say(31).change[1] == "10 more candidates with a lower score than its own would leave it out"
-    made = line.select({}, TOKENS)
+    made = line.select(ONE_ORDER["got-d"], TOKENS)
     left = 500 - made.rows["n_tokens"][:5].sum()
     assert (
         f"candidates with a lower score than its own, of {left + 1} tokens or more together," in made.say(5).change[1]
@@ -188,7 +188,7 @@ def test_so_many_more_candidates_of_lower_scores_leave_a_row_out(line):
 
 
 def test_a_row_of_more_tokens_than_the_budget_has_no_score_that_would_do(line):
-    made = line.select({}, {"tokens": 20})
+    made = line.select(ONE_ORDER["got-d"], {"tokens": 20})
     large, *_ = made.rows.filter(pl.col("n_tokens") > 20)["rank"]
     found = made.say(large)
     assert "more than the budget: at no rank would it be taken" in found.change[0]

@@ -19,10 +19,10 @@ from tests.in_process import run_worker
 TABLES = tuple(Tables.__dataclass_fields__)
 ENTRANTS = [{"selector": "random"}, {"selector": "mean"}]
 SELECTORS = {
-    "got-d": {},
+    "got-d": {"selector": "got-d"},
     "one-round": {"selector": "got-d-rounds", "rounds": {"rounds": 1, "lambda": 0.5}},
     "rounds": {"selector": "got-d-rounds", "rounds": {"rounds": 4, "lambda": 0.9}},
-    "measured": {"selector": "got-d-rounds", "rounds": {"rounds": 2, "damping": 0.9, "loss": 1.0}},
+    "measured": {"selector": "got-d-rounds", "rounds": {"rounds": 2, "lambda": "auto", "damping": 0.9, "loss": 1.0}},
     "random": {"selector": "random"},
     "random-1": {"selector": "random", "seed": 1},
     "knn": {"selector": "knn"},
