@@ -35,7 +35,7 @@ def test_batches_are_shared_out_over_all_nodes(sources, tmp_path):
 
 def test_a_node_that_nobody_calls_is_refused(sources, tmp_path):
     file = write_task(tmp_path / "task.yaml", task_fields(sources, tmp_path / "lake"))
-    with pytest.raises(BadInput, match=r"launch\.train\.nnodes: is 1"):
+    with pytest.raises(BadInput, match=r"launch\.train\.rdzv_endpoint: is not set"):
         nodes_of(file)
 
 
