@@ -134,7 +134,8 @@ def _program(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes
 def _run_anew(arguments: list[str], processes: int, own: dict[str, str], address: str | None) -> Exit:
     """Run a new Python process. With several processes, the peak memory is that of the largest, times their number.
 
-    `address` is this machine's for the other processes; gloo finds another one where the machine's name has several.
+    `address` is this machine's address for the other processes. Without it, gloo takes the address of the machine's
+    name, which other machines may not reach.
     """
     environment = {**os.environ, **own, PARENT: str(os.getpid())}
     if processes > 1:

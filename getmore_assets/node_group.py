@@ -115,7 +115,7 @@ def _needs(count: int, processes: int, field: str, patience_s: float) -> dict[st
         if able >= count or count == 1:
             return needs
         if time.monotonic() > until:
-            each = f" with {processes} GPUs and processors each" if gpus else ""
-            what = f"{count}, where the cluster has {able} live nodes{each}"
+            each = f" with {processes} GPUs and processors" if gpus else ""
+            what = f"is {count}, more than the live nodes of the cluster{each} ({able})"
             raise BadInput(f"{field}.nnodes", what, "Start nodes with `ray start`, or lower it")
         time.sleep(1)

@@ -67,8 +67,8 @@ def run(place: RayNodes, worker: str, work: Path, processes: int, run_here: RunH
         todo = _without_results(spec, lake)
         addresses = ray.get([node.prepare.remote(todo, root, name) for node in nodes])
         meeting = [_meeting(addresses, rank) for rank in range(len(nodes))]
-        pairs = zip(nodes, meeting, strict=True)
-        return min(ended([node.run.remote(worker, processes, all_, run_here) for node, all_ in pairs]), key=_weight)
+        calls = [node.run.remote(worker, processes, meeting[rank], run_here) for rank, node in enumerate(nodes)]
+        return min(ended(calls), key=_precedence)
 
     with joined(place.address, FIELD):
         code, answer = on_nodes(_Node, place.count, processes, FIELD, together)
@@ -120,10 +120,11 @@ def _meeting(addresses: list[str], rank: int) -> Nodes | None:
     return Nodes(len(addresses), addresses[0], rank, addresses[rank].rpartition(":")[0])
 
 
-def _weight(end: End) -> tuple[bool, ...]:
-    """Return the key by which the end of a worker on all nodes is the least of the ends on each node.
+def _precedence(end: End) -> tuple[bool, ...]:
+    """Return a sort key that puts first the end that stands for all nodes.
 
-    A refusal or a kill on one node makes the processes on other nodes fail. Without failures, rank 0 has the result.
+    Failures come before successes, and a refusal or a kill before the failures that it causes on other nodes. Without
+    failures, the end with a result comes first: that of rank 0.
     """
     code, answer = end
     return code == 0, code != REFUSED, code > 0, answer is None

@@ -122,7 +122,7 @@ def test_what_one_node_refuses_is_refused_and_the_others_do_not_wait(tmp_path, m
 @needs_ray
 def test_more_nodes_than_the_cluster_has_are_refused(tmp_path):
     lake = Lake(tmp_path / "lake")
-    with nodes(1) as cluster, pytest.raises(BadInput, match=r"launch\.train\.nnodes: 2, where the cluster has 1 live"):
+    with nodes(1) as cluster, pytest.raises(BadInput, match=r"launch\.train\.nnodes: is 2, more .* \(1\)"):
         remote_worker.run(RayNodes(cluster.address, 2), "train", ask(lake), 1, run_here)
 
 
