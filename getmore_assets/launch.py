@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from getmore_assets.forks import CAN_FORK, SERVER, Exit
 from getmore_assets.metering import Meter, peak_of_children_mb
 from getmore_assets.nodes import Nodes
 from getmore_assets.parents import PARENT
+from getmore_assets.remote_worker import RayNodes
 from getmore_assets.workers import REFUSED
 from getmore_assets.workers.contracts import Result, Spec, Worker
 
@@ -32,6 +34,7 @@ _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error", "
 # For glibc, in workers that may train: keep freed memory for the next step. Otherwise each large tensor gets new pages
 # from the system (benchmarks/README.md, kept_memory).
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+_LOOPBACK = "127.0.0.1"
 _MAY_TRAIN = ("train", "select")
 _SHARED_S = 60  # a file that another machine wrote may appear so late: NFS caches missing names so long by default
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
@@ -49,7 +52,7 @@ def launch(
     pod: pods.PodRequest | None = None,
     meter: Meter | None = None,
     nodes: Nodes | None = None,
-    ray: str | None = None,
+    ray: RayNodes | None = None,
 ) -> Result:
     """Run a worker with a spec and return its result.
 
@@ -61,7 +64,7 @@ def launch(
         pod: The pod to run in; None for this machine.
         meter: Counts the worker's peak memory, where it runs on this machine.
         nodes: The machines that share the work (only of train), this one among them; None for this one alone.
-        ray: The address of a Ray cluster, on whose nodes the worker runs; None for this machine.
+        ray: The nodes of a Ray cluster that the worker runs on (several only for train); None for this machine.
 
     Raises:
         BadInput: The worker refused its input, or the cluster refused the pod.
@@ -115,7 +118,8 @@ def run_here(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes
     """Run a worker on this machine: one process forked from a warm interpreter, or several new ones under torchrun."""
     if processes == 1 and nodes is None and CAN_FORK:
         return SERVER.run(worker, spec, result, settings(worker))
-    return _run_anew(_program(worker, spec, result, processes, nodes), processes, settings(worker), alone=nodes is None)
+    address = nodes.address if nodes else _LOOPBACK if processes > 1 else None
+    return _run_anew(_program(worker, spec, result, processes, nodes), processes, settings(worker), address)
 
 
 def _program(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes | None = None) -> list[str]:
@@ -127,16 +131,17 @@ def _program(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes
     return ["-m", "getmore_assets.workers.torchrun_entry", *where, "--nproc-per-node", str(processes), *program]
 
 
-def _run_anew(arguments: list[str], processes: int, own: dict[str, str], *, alone: bool = True) -> Exit:
+def _run_anew(arguments: list[str], processes: int, own: dict[str, str], address: str | None) -> Exit:
     """Run a new Python process. With several processes, the peak memory is that of the largest, times their number.
 
-    `alone` says that all processes are on this machine.
+    `address` is this machine's address for the other processes. Without it, gloo takes the address of the machine's
+    name, which other machines may not reach.
     """
     environment = {**os.environ, **own, PARENT: str(os.getpid())}
     if processes > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    if processes > 1 and alone:
-        environment.setdefault("GLOO_SOCKET_IFNAME", _loopback())
+    if address and (interface := _interface(address)):
+        environment.setdefault("GLOO_SOCKET_IFNAME", interface)
     code = subprocess.run([sys.executable, *arguments], check=False, env=environment, stderr=forks.STDERR).returncode
     return Exit(code, peak_of_children_mb() * processes)
 
@@ -155,7 +160,8 @@ def _told_of(pod: pods.PodRequest) -> tuple[str, str, str]:
     return f"{pod.field}.volume_claim", f"{pod.place.volume_claim}: the worker ended there", fix
 
 
-def _loopback() -> str:
-    """Return the name of the loopback network interface."""
+def _interface(address: str) -> str | None:
+    """Return the name of the network interface with an address of this machine; None if no interface has it."""
+    wanted = _LOOPBACK if ip_address(address).is_loopback else address
     found = psutil.net_if_addrs().items()
-    return next(name for name, addresses in found if any(one.address == "127.0.0.1" for one in addresses))
+    return next((name for name, addresses in found if any(one.address == wanted for one in addresses)), None)

@@ -1,7 +1,8 @@
-"""Several machines (nodes) that share a training: how the first tells the others what to start.
+"""Several nodes that share a training: where they meet, and how the first tells the others what to start.
 
-Belongs here: the call, a file in the lake that all nodes see. Does not: starting processes (`launch.py`), or what the
-other nodes run (`workers/node.py`).
+Belongs here: torchrun's arguments, and the call, a file in the lake that all nodes see. Does not: starting processes
+(`launch.py`), what the other nodes run (`workers/node.py`), or nodes of a Ray cluster, which need no call
+(`remote_worker.py`).
 """
 
 import logging
@@ -21,15 +22,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes of a training, and where they meet: `host:port` of the node that runs the stage."""
+    """The nodes of a training, and where they meet.
+
+    Attributes:
+        count: Number of nodes.
+        endpoint: `host:port` of the node of rank 0.
+        rank: Rank of this node; None where torchrun ranks the nodes.
+        address: Address of this node for the other nodes; None where the network's default is used.
+    """
 
     count: int
     endpoint: str
+    rank: int | None = None
+    address: str | None = None
 
     def arguments(self, result: Path) -> list[str]:
         """Return torchrun's arguments; `result` is the file of the worker's result."""
-        meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", self.endpoint, "--rdzv-id", fingerprint(str(result))]
-        return ["--nnodes", str(self.count), *meeting]
+        if self.rank is None:
+            where = ["--rdzv-backend", "c10d", "--rdzv-endpoint", self.endpoint, "--rdzv-id", fingerprint(str(result))]
+        else:
+            host, _, port = self.endpoint.rpartition(":")
+            where = ["--node-rank", str(self.rank), "--master-addr", host, "--master-port", port]
+        return ["--nnodes", str(self.count), *where]
 
     def file(self, work: Path) -> Path:
         """Return the file of the call; `work` is the lake's folder of that name."""

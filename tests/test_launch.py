@@ -173,3 +173,9 @@ def test_a_worker_that_may_train_keeps_its_memory_unless_told_otherwise(worker, 
     program = f"import os, pathlib; pathlib.Path({str(written)!r}).write_text({shown})"
     assert launch._run_anew(["-c", program], 1, launch.settings(worker)).code == 0
     assert written.read_text() == found
+
+
+def test_an_address_is_of_the_interface_that_has_it():
+    own = {name for name, found in psutil.net_if_addrs().items() if "127.0.0.1" in {one.address for one in found}}
+    assert launch._interface("127.0.0.2") in own
+    assert launch._interface("192.0.2.1") is None  # of no machine, RFC 5737

@@ -1,5 +1,7 @@
 """Several nodes must be able to meet, and a call names nothing but a training."""
 
+from pathlib import Path
+
 import pytest
 
 from getmore_assets.config import Processes, Task
@@ -35,7 +37,7 @@ def test_batches_are_shared_out_over_all_nodes(sources, tmp_path):
 
 def test_a_node_that_nobody_calls_is_refused(sources, tmp_path):
     file = write_task(tmp_path / "task.yaml", task_fields(sources, tmp_path / "lake"))
-    with pytest.raises(BadInput, match=r"launch\.train\.nnodes: is 1"):
+    with pytest.raises(BadInput, match=r"launch\.train\.rdzv_endpoint: is not set"):
         nodes_of(file)
 
 
@@ -48,3 +50,13 @@ def test_a_call_stands_as_long_as_it_is_waited_for(tmp_path):
     assert not file.exists()
     with pytest.raises(ValueError, match="worker"):
         Call(worker="os", spec=spec, result=spec, processes=1)
+
+
+def test_the_first_of_ranked_nodes_is_where_they_meet():
+    arguments = Nodes(2, "10.0.0.1:1234", 1, "10.0.0.2").arguments(Path("result.json"))
+    assert dict(zip(arguments[::2], arguments[1::2], strict=True)) == {
+        "--nnodes": "2",
+        "--node-rank": "1",
+        "--master-addr": "10.0.0.1",
+        "--master-port": "1234",
+    }

@@ -57,10 +57,15 @@ class Processes(Section):
         1, ge=1, description="processes of torchrun on each node, one per GPU if there are GPUs; they share each batch"
     )
     nnodes: int = Field(
-        1, ge=1, description="machines that share a training; run `getmore_assets.workers.node` on the others"
+        1,
+        ge=1,
+        description="nodes that share a training: of the Ray cluster in `ray`, or machines; without Ray, run "
+        "`getmore_assets.workers.node` on the others",
     )
     rdzv_endpoint: str | None = Field(
-        None, pattern=r"^[\w.-]+:\d+$", description="host:port on this machine, to which the other nodes connect"
+        None,
+        pattern=r"^[\w.-]+:\d+$",
+        description="host:port on this machine, to which the other nodes connect; not with `ray`",
     )
     strategy: Strategy = Field(
         "ddp",
@@ -72,7 +77,7 @@ class Processes(Section):
 
     @property
     def nodes(self) -> tuple[int, str] | None:
-        """The number of nodes and the rendezvous endpoint; None for one node."""
+        """The number of machines and the rendezvous endpoint; None for one machine, and on Ray."""
         return (self.nnodes, self.rdzv_endpoint) if self.rdzv_endpoint else None
 
     @property
@@ -82,12 +87,12 @@ class Processes(Section):
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> "Processes":
-        if (self.nnodes > 1) != (self.rdzv_endpoint is not None):
-            raise ValueError("`nnodes` above 1 and `rdzv_endpoint` go together: give both or neither")
         if self.nnodes > 1 and self.pod:
             raise ValueError("a pod is one node: remove `nnodes` and `rdzv_endpoint`, or `pod`")
-        if self.ray and (self.pod or self.nnodes > 1):
-            raise ValueError("on Ray a training has one node: remove `ray`, or `pod`, `nnodes` and `rdzv_endpoint`")
+        if self.ray and (self.pod or self.rdzv_endpoint):
+            raise ValueError("Ray chooses the nodes and where they meet: remove `ray`, or `pod` and `rdzv_endpoint`")
+        if not self.ray and (self.nnodes > 1) != (self.rdzv_endpoint is not None):
+            raise ValueError("without `ray`, `nnodes` above 1 and `rdzv_endpoint` go together: give both or neither")
         return self
 
 

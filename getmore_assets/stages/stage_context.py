@@ -15,6 +15,7 @@ from getmore_assets.metering import Meter
 from getmore_assets.nodes import Nodes
 from getmore_assets.pods import PodRequest
 from getmore_assets.records import Record
+from getmore_assets.remote_worker import RayNodes
 from getmore_assets.tracking import TrackedRun
 from getmore_assets.tracking_place import AS_ENVIRONMENT_SAYS, Tracking
 from getmore_assets.workers.contracts import OfStage, Result, Spec, Worker
@@ -78,7 +79,8 @@ class StageContext:
         if worker.name != "train":
             return launch(worker, spec, self.work, 1, pod, self.meter)
         nodes = Nodes(*train.nodes) if train.nodes else None
-        return launch(worker, spec, self.work, train.processes, pod, self.meter, nodes, train.ray)
+        ray = RayNodes(train.ray, train.nnodes) if train.ray else None
+        return launch(worker, spec, self.work, train.processes, pod, self.meter, nodes, ray)
 
     def _pod(self, worker: str) -> PodRequest | None:
         """Return the pod that the task requests for a worker; triage, which mostly encodes, uses the pod of `embed`."""

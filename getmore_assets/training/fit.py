@@ -96,6 +96,19 @@ def _last_whole_checkpoint(work: Path) -> str | None:
     return last
 
 
+def _seen_by_all(checkpoint: str | None, accelerator: Any) -> str | None:
+    """Return the checkpoint if every process sees it.
+
+    Otherwise the processes are on nodes that share no folder: delete the checkpoint, and return None.
+    """
+    step = torch.tensor(-1 if checkpoint is None else int(checkpoint.rpartition("-")[2]), device=accelerator.device)
+    if bool((accelerator.gather(step) == step).all()):
+        return checkpoint
+    if checkpoint:
+        shutil.rmtree(checkpoint, ignore_errors=True)  # by several processes at once
+    return None
+
+
 def _carry_over_random_states(checkpoint: Path) -> None:
     """Give rank 0 its random state even if the number of processes changed, and delete incomplete states of others."""
     for present, missing in ((_ALONE, _FIRST), (_FIRST, _ALONE)):
@@ -197,6 +210,7 @@ def fit(
     trainer.remove_callback(ProgressCallback)
     with trainer.accelerator.main_process_first():
         checkpoint = _last_whole_checkpoint(work)
+    checkpoint = _seen_by_all(checkpoint, trainer.accelerator)
     with attention.switched(model, recipe.attention, "attention"):
         done = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.accelerator.unwrap_model(trained, keep_fp32_wrapper=False)  # no bfloat16 products in what follows

@@ -27,8 +27,9 @@ def nodes_of(task_file: Path) -> tuple[Nodes, Path]:
     task = load_task(task_file)
     nodes = task.launch.train.nodes
     if nodes is None:
-        what = f"is 1 in {task_file}, so no training waits for another node"
-        raise BadInput("launch.train.nnodes", what, "Set it to the number of nodes, on all of them")
+        what = f"is not set in {task_file}, so no training waits for this node"
+        fix = "Set it and `nnodes`, on all nodes; a node of a Ray cluster needs no such program"
+        raise BadInput("launch.train.rdzv_endpoint", what, fix)
     return Nodes(*nodes), Lake(task.lake).folder("work")
 
 

@@ -18,7 +18,7 @@ from getmore_assets.corpus import readers
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
-from getmore_assets.ranks import is_first, processes_here
+from getmore_assets.ranks import is_first, is_first_here, node, nodes, processes_here
 from getmore_assets.records import write_atomically
 from getmore_assets.training import attention, evaluators, language_models, phases
 from getmore_assets.training.blocks import Blocks
@@ -176,8 +176,8 @@ def _compare(spec: CompareSpec) -> Compared:
         if is_first():
             print(f"comparison: {one.selector}, seed {one.seed}", flush=True)
         work = spec.work / one.result.stem
-        again = any(_start(later) == _start(one) for later in spec.runs[number:])
-        found = _one(spec, one, held, judge, work, again)
+        kept, again = (_start(one) in map(_start, runs) for runs in (spec.runs[: number - 1], spec.runs[number:]))
+        found = _one(spec, one, held, judge, work, kept, again)
         if is_first():
             write_atomically(one.result, json.dumps(found))
             shutil.rmtree(work, ignore_errors=True)
@@ -206,7 +206,13 @@ def _start(one: ComparedRun) -> tuple[WarmsOn | None, int]:
 
 
 def _one(
-    spec: CompareSpec, one: ComparedRun, held: phases.TargetSplits, judge: Evaluator | None, work: Path, again: bool
+    spec: CompareSpec,
+    one: ComparedRun,
+    held: phases.TargetSplits,
+    judge: Evaluator | None,
+    work: Path,
+    kept: bool,
+    again: bool,
 ) -> Numbers:
     task, objective, seed = spec.task, spec.task.base_model.objective, one.seed
     started, held = time.monotonic(), held.with_rows(one.labels, seed)
@@ -214,7 +220,7 @@ def _one(
     if one.selector == BAG_OF_WORDS:
         return {**phases.by_words_alone(held), **cost, "finetune_seconds": time.monotonic() - started}
     if one.warms:
-        model, tokenizer, cost = _warmed(spec, one, one.warms, work, again)
+        model, tokenizer, cost = _warmed(spec, one, one.warms, work, kept, again)
         started = time.monotonic()
     elif one.selector == RANDOM_INIT:
         model, tokenizer = language_models.with_random_weights(spec.base, objective, seed)
@@ -236,12 +242,19 @@ def _one(
     return {**metrics, **cost, "finetune_seconds": time.monotonic() - started}
 
 
-def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, again: bool) -> tuple[Any, Any, Numbers]:
-    """Return the base warmed up on a selection, and the cost; `again` keeps the model for runs with fewer labels."""
-    objective, kept = spec.task.base_model.objective, spec.work / "warmed"
-    folder = kept / f"{warms.hash}-{warms.blocks}-{one.seed}"
+def _warmed(
+    spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, kept: bool, again: bool
+) -> tuple[Any, Any, Numbers]:
+    """Return the base warmed up on a selection, and the cost.
+
+    `again` keeps the model for runs with fewer labels, and `kept` says that these processes have kept it. Nodes may
+    share no folder, so each node keeps a copy, and several nodes do not use the copy of an earlier attempt, which only
+    some of them may have.
+    """
+    objective, place = spec.task.base_model.objective, spec.work / f"warmed-{node()}"
+    folder = place / f"{warms.hash}-{warms.blocks}-{one.seed}"
     noted = folder.with_suffix(".json")
-    if folder.is_dir():
+    if kept or (nodes() == 1 and folder.is_dir()):
         model, tokenizer, _ = language_models.load(folder, objective)
         return model, tokenizer, json.loads(noted.read_text("utf-8"))
     started = time.monotonic()
@@ -254,10 +267,10 @@ def _warmed(spec: CompareSpec, one: ComparedRun, warms: WarmsOn, work: Path, aga
     )
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
-    if is_first():
-        shutil.rmtree(kept, ignore_errors=True)  # the model of earlier runs
+    if is_first_here():
+        shutil.rmtree(place, ignore_errors=True)  # the model of earlier runs
         if again:
-            kept.mkdir()
+            place.mkdir()
             write_atomically(noted, json.dumps(cost))
             language_models.save(model, tokenizer, folder)
     return model, tokenizer, cost

@@ -37,7 +37,7 @@ LOST_IN = {
     "leakage": "_call",
     "embeddings": "RemoteEncoder.encode",
     "ot_potentials": "Sweeper.",
-    "warmed_model": "_on_node",
+    "warmed_model": "_Node.run",
 }
 _KEYS = {"raw_corpus": ["pool", "id"], "embeddings": ["encoder", "id"]}
 
@@ -48,16 +48,17 @@ def nodes(count: int, home: Path | None = None) -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={**_node(home), "include_dashboard": False})
+    cluster = Cluster(initialize_head=True, head_node_args={**another_node(home), "include_dashboard": False})
     try:
         for _ in range(count - 1):
-            cluster.add_node(**_node(home))
+            cluster.add_node(**another_node(home))
         yield cluster
     finally:
         cluster.shutdown()
 
 
-def _node(home: Path | None) -> dict[str, Any]:
+def another_node(home: Path | None) -> dict[str, Any]:
+    """Return the arguments of a node; with `home`, it has its own mirror of lakes."""
     own = {"env_vars": {"GETMORE_MIRROR": tempfile.mkdtemp(dir=home, prefix="node-")}} if home else {}
     return {**NODE, **own}
 
@@ -95,7 +96,7 @@ def remove_node(cluster: Any, stage: str, work: str, command: Command) -> None:
     cluster.remove_node(node, allow_graceful=False)
     with suppress(OSError):
         os.kill(process, signal.SIGKILL)  # of a lost machine no process remains, not even a stopped one
-    cluster.add_node(**_node(Path(os.environ["GETMORE_MIRROR"]).parent))
+    cluster.add_node(**another_node(Path(os.environ["GETMORE_MIRROR"]).parent))
 
 
 def start(file: str, lake: str, overrides: list[str], log: Path) -> Command:
@@ -123,8 +124,9 @@ def drive(file: str, overrides: list[str], home: Path) -> dict[str, Any]:
         os.environ.update({**s3.environment, "GETMORE_MIRROR": str(home / "driver")})
         with nodes(2, home) as cluster:
             place = f"{{ray: '{cluster.address}', workers: {WORKERS}}}"
-            ray = f"{{ray: '{cluster.address}'}}"
-            launch = f"launch={{texts: {ray}, embed: {place}, solve: {place}, train: {ray}}}"
+            ray = f"ray: '{cluster.address}'"
+            train = f"{{{ray}, nnodes: {WORKERS}}}"
+            launch = f"launch={{texts: {{{ray}}}, embed: {place}, solve: {place}, train: {train}}}"
             url, began = f"s3://{BUCKET}/lake", time.monotonic()
             there = start(file, url, [*overrides, launch], home / "there.log")
             for stage, work in LOST_IN.items():
