@@ -24,7 +24,6 @@ from getmore_assets.lake import Lake
 from getmore_assets.node_group import End, ended, on_nodes
 from getmore_assets.nodes import Nodes
 from getmore_assets.records import write_atomically
-from getmore_assets.workers import REFUSED
 
 FIELD = "launch.train"
 _RUNS = "runs"  # the folder with the results of a comparison's runs
@@ -123,11 +122,11 @@ def _meeting(addresses: list[str], rank: int) -> Nodes | None:
 def _precedence(end: End) -> tuple[bool, ...]:
     """Return a sort key that puts first the end that stands for all nodes.
 
-    Failures come before successes, and a refusal or a kill before the failures that it causes on other nodes. Without
-    failures, the end with a result comes first: that of rank 0.
+    Failures come before successes, and a refusal or a kill before the errors (exit code 1) that it causes on other
+    nodes. Without failures, the end with a result comes first: that of rank 0.
     """
     code, answer = end
-    return code == 0, code != REFUSED, code > 0, answer is None
+    return code == 0, code == 1, answer is None
 
 
 def _without_results(spec: JsonObject, lake: Lake) -> JsonObject:
