@@ -41,8 +41,7 @@ KILLS = [
     ("daft", ""),
     ("spark", "java"),
     ("spark_workers", "CoarseGrainedExecutorBackend"),
-    ("ray_data", "ray::HashShuffleAggregator"),
-    ("ray_data", "ray::MapBatches"),
+    ("ray_data", "ray::"),
     ("daft_on_ray", "ray::RaySwordfishActor"),
 ]
 LIMIT_S, LIMIT_MIB, INTERVAL_S = 1800, 6144, 0.2
