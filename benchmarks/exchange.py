@@ -4,9 +4,10 @@ python benchmarks/exchange.py ../shared --peers peers/bin/python --json benchmar
 
 The keys are those of `corpus/duplicates.py`, 16 a row, of the passages that `line_large.py` makes: 134,123 real ones,
 then the first half of one joined to the second half of another of the same domain. Every program reads one Parquet file
-and writes another, in a process of its own, with one thread for the work (Ray has two CPUs); the programs take turns.
-Seconds and CPU seconds are those of the work, after the engine has started; memory is the highest sum of proportional
-set sizes of the process and its descendants, read every 0.2 s. A result other than that of NumPy is a failure.
+and writes others, in a process of its own; ours, Polars and Spark have one thread for the work, Daft and Ray Data two.
+The programs take turns. Seconds and CPU seconds are those of the work, after the engine has started; memory is the
+highest sum of proportional set sizes of the process and its descendants, read about five times a second. A result other
+than NumPy's is a failure.
 
 Then a process of each engine is killed in the middle of its work, as the kernel does if memory is short.
 """
@@ -44,7 +45,7 @@ KILLS = [
     ("ray_data", "ray::"),
     ("daft_on_ray", "ray::RaySwordfishActor"),
 ]
-LIMIT_S, LIMIT_MIB, INTERVAL_S = 1800, 6144, 0.2
+LIMIT_S, LIMIT_MIB, INTERVAL_S = 2400, 5120, 0.2
 _SCRIPT = Path(__file__).with_name("exchange_peers.py")
 
 
@@ -58,7 +59,7 @@ def keys_of(shared: Path, rows: int, cache: Path) -> np.ndarray:
         parts = [band_keys(Shingles.of(texts[start : start + BATCH_ROWS])) for start in range(0, rows, BATCH_ROWS)]
         cache.mkdir(parents=True, exist_ok=True)
         np.save(file, np.concatenate(parts))
-    stored: np.ndarray = np.load(file)
+    stored: np.ndarray = np.load(file, mmap_mode="r")
     return stored
 
 
@@ -79,18 +80,20 @@ class Tree:
         environment = {**os.environ, "PYTHONPATH": str(_SCRIPT.parents[1]), "POLARS_MAX_THREADS": "1"}
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DO_NOT_TRACK"), "1")
         environment |= {"RAY_USAGE_STATS_ENABLED": "0", "DAFT_ANALYTICS_ENABLED": "0", "SPARK_LOCAL_IP": "127.0.0.1"}
+        environment |= {"SPARK_LOCAL_DIRS": str(work), "RAY_memory_monitor_refresh_ms": "0"}  # not by others
         self._work, self._log = work, (work / "log").open("w")
         self.main = psutil.Popen(command, cwd=work, env=environment, stdout=self._log, stderr=self._log)
         self._seen, self.peak_mib, self.killed = set[psutil.Process](), 0.0, ""
 
     def watch(self, kill: str | None = None, after: float = 0.0) -> str:
         """Wait for the end; return "" or why there is no result. Kill the busiest process of a name `after` seconds."""
-        started, began = time.monotonic(), None
+        started, began, cost = time.monotonic(), None, 0.0
         while self.main.poll() is None:
-            time.sleep(INTERVAL_S)
-            self._seen |= set(self._children())
-            self.peak_mib = max(self.peak_mib, sum(map(_resident, [self.main, *self._children()])))
-            now = time.monotonic()
+            time.sleep(max(INTERVAL_S, 20 * cost))  # reading takes at most a twentieth of the time
+            read, children = time.monotonic(), self._children()
+            self._seen |= set(children)
+            self.peak_mib = max(self.peak_mib, sum(map(_resident, [self.main, *children])))
+            cost = (now := time.monotonic()) - read
             if began is None and (self._work / "result.json.began").exists():
                 began = now
             if kill is not None and not self.killed and began and now > began + after:

@@ -77,7 +77,7 @@ def spark(source: str, target: str, master: str = "local[1]") -> Callable[[], No
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as f
 
-    builder = SparkSession.builder.master(master).config("spark.driver.memory", "3g").config("spark.ui.enabled", False)
+    builder = SparkSession.builder.master(master).config("spark.driver.memory", "2g").config("spark.ui.enabled", False)
     session = builder.config("spark.sql.shuffle.partitions", PARTS).getOrCreate()
 
     def run() -> None:
@@ -113,10 +113,11 @@ def ray_data(source: str, target: str) -> Callable[[], None]:
 
 
 def start_ray() -> None:
-    """Start a cluster of one node with two CPUs: with one, shuffles wait for themselves."""
+    """Start a cluster of one node with two CPUs, of its own even if this machine is a node of another."""
     import ray
 
-    ray.init(num_cpus=2, object_store_memory=2 * 2**30, include_dashboard=False, log_to_driver=False)
+    os.environ["RAY_TMPDIR"] = str(Path.cwd())
+    ray.init("local", num_cpus=2, object_store_memory=2 * 2**30, include_dashboard=False, log_to_driver=False)
 
 
 def spark_workers(source: str, target: str) -> Callable[[], None]:
