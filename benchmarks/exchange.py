@@ -16,9 +16,11 @@ import argparse
 import ast
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import psutil
+from exchange_peers import cpu_seconds
 from line_large import write_pool
 from rich.console import Console
 from rich.table import Table
@@ -40,9 +43,9 @@ PROGRAMS = ["ours", "polars", "daft", "spark", "ray_data"]
 KILLS = [
     ("ours", ""),
     ("daft", ""),
+    ("ray_data", "ray::HashShuffle"),
     ("spark", "java"),
     ("spark_workers", "CoarseGrainedExecutorBackend"),
-    ("ray_data", "ray::"),
     ("daft_on_ray", "ray::RaySwordfishActor"),
 ]
 LIMIT_S, LIMIT_MIB, INTERVAL_S = 2400, 5120, 0.2
@@ -80,24 +83,31 @@ class Tree:
         environment = {**os.environ, "PYTHONPATH": str(_SCRIPT.parents[1]), "POLARS_MAX_THREADS": "1"}
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DO_NOT_TRACK"), "1")
         environment |= {"RAY_USAGE_STATS_ENABLED": "0", "DAFT_ANALYTICS_ENABLED": "0", "SPARK_LOCAL_IP": "127.0.0.1"}
-        environment |= {"SPARK_LOCAL_DIRS": str(work), "RAY_memory_monitor_refresh_ms": "0"}  # not by others
+        environment |= {"SPARK_LOCAL_DIRS": str(work), "RAY_memory_monitor_refresh_ms": "0"}
+        environment["JAVA_TOOL_OPTIONS"] = f"-Djava.io.tmpdir={work}"
         self._work, self._log = work, (work / "log").open("w")
         self.main = psutil.Popen(command, cwd=work, env=environment, stdout=self._log, stderr=self._log)
         self._seen, self.peak_mib, self.killed = set[psutil.Process](), 0.0, ""
 
-    def watch(self, kill: str | None = None, after: float = 0.0) -> str:
-        """Wait for the end; return "" or why there is no result. Kill the busiest process of a name `after` seconds."""
+    def watch(self, kill: str | None, after: float) -> str:
+        """Wait for the end; return "" or why there is no result.
+
+        Args:
+            kill: A part of the command of the process to kill, the busiest if there are several; None for no process.
+            after: CPU seconds of work before the kill.
+        """
         started, began, cost = time.monotonic(), None, 0.0
         while self.main.poll() is None:
             time.sleep(max(INTERVAL_S, 20 * cost))  # reading takes at most a twentieth of the time
-            read, children = time.monotonic(), self._children()
+            read, children = time.monotonic(), self.main.children(recursive=True)
             self._seen |= set(children)
             self.peak_mib = max(self.peak_mib, sum(map(_resident, [self.main, *children])))
             cost = (now := time.monotonic()) - read
-            if began is None and (self._work / "result.json.began").exists():
-                began = now
-            if kill is not None and not self.killed and began and now > began + after:
-                self._kill(kill)
+            if kill is not None and not self.killed and (self._work / "result.json.began").exists():
+                used = cpu_seconds(self.main)
+                began = used if began is None else began
+                if used >= began + after:
+                    self._kill(kill)
             if now > started + LIMIT_S or self.peak_mib > LIMIT_MIB:
                 return f"ended after {now - started:.0f} s with {self.peak_mib:.0f} MiB"
         lines = (self._work / "log").read_text(errors="replace").strip().splitlines() or [""]
@@ -107,27 +117,25 @@ class Tree:
     def end(self) -> None:
         """End what is left."""
         for process in (self.main, *self._seen):
-            if process.is_running():
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.main.wait()
         psutil.wait_procs(self._seen, timeout=10)
         self._log.close()
 
-    def _children(self) -> list[psutil.Process]:
-        try:
-            return list(self.main.children(recursive=True))
-        except psutil.NoSuchProcess:
-            return []
-
     def _kill(self, name: str) -> None:
-        try:
-            found = [one for one in self._children() if name in " ".join(one.cmdline())] if name else [self.main]
-            busiest = max(found, key=lambda one: sum(one.cpu_times()[:2]), default=None)
-            if busiest is not None:
-                self.killed = busiest.name()
-                busiest.kill()
-        except psutil.NoSuchProcess:
-            return
+        found = [one for one in self.main.children(recursive=True) if name in _command(one)] if name else [self.main]
+        if found:
+            busiest = max(found, key=lambda one: sum(one.cpu_times()[:2]))
+            self.killed = busiest.name()
+            busiest.kill()
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # or it has ended and its parent has not noticed
+        return ""
 
 
 def _resident(process: psutil.Process) -> float:
@@ -137,56 +145,41 @@ def _resident(process: psutil.Process) -> float:
         return 0.0
 
 
-def one(python: str, program: str, source: Path, right: np.ndarray, *kill: Any) -> dict[str, Any]:
-    """Run a program in a process of its own; return its figures, or why it failed."""
+def one(python: str, program: str, source: Path, right: np.ndarray, kill: str | None, after: float) -> dict[str, Any]:
+    """Run a program in a process of its own; return its figures, or why it failed; `kill` as in `Tree.watch`."""
     with tempfile.TemporaryDirectory(prefix="getmore-exchange-") as folder:
         (target := (work := Path(folder)) / "found").mkdir()
         spec = {"program": program, "source": str(source), "target": str(target)}
         (work / "spec.json").write_text(json.dumps(spec))
         tree, began = Tree([python, str(_SCRIPT), "spec.json", "result.json"], work), time.monotonic()
         try:
-            failed = tree.watch(*kill)
+            failed = tree.watch(kill, after)
         finally:
             tree.end()
-        about = {"peak_mib": tree.peak_mib, "killed": tree.killed, "whole_seconds": time.monotonic() - began}
+        run = {"rows": len(right), "program": program, "kill": kill, "killed": tree.killed, "peak_mib": tree.peak_mib}
+        run["whole_seconds"] = time.monotonic() - began
         if failed:
-            return {"failed": failed, **about}
+            return {**run, "failed": failed}
         found = pl.read_parquet(target / "**/*.parquet").sort("row")
         same = np.array_equal(found["row"], np.arange(len(right))) and np.array_equal(found["first"], right)
-        return {**(json.loads((work / "result.json").read_text()) if same else {"failed": "another answer"}), **about}
+        return {**run, **(json.loads((work / "result.json").read_text()) if same else {"failed": "another answer"})}
 
 
-def measure(pythons: dict[str, str], source: Path, right: np.ndarray, rounds: int) -> list[dict[str, Any]]:
-    """Run every program in turn, `rounds` times; return a row of the table for each."""
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for _ in range(rounds):
-        for program, python in pythons.items():
-            runs.setdefault(program, []).append(one(python, program, source, right))
-            print(len(right), program, runs[program][-1], flush=True)
-    rows: list[dict[str, Any]] = []
-    for program, of_program in runs.items():
-        good = [run for run in of_program if "failed" not in run]
-        row: dict[str, Any] = {"rows": len(right), "program": program, "lines": lines_of(program), "runs": of_program}
-        if good:
-            names = ("seconds", "cpu_seconds", "start_seconds", "start_cpu_seconds", "peak_mib")
-            row |= {name: median(run[name] for run in good) for name in names}
-            row |= {"rows_a_cpu_second": len(right) / row["cpu_seconds"], "versions": good[0]["versions"]}
-            row["times_ours"] = row["cpu_seconds"] / (rows[0] if rows else row)["cpu_seconds"]
-        rows.append(row)
-    return rows
+def of(runs: list[dict[str, Any]], rows: int, program: str, kill: str | None = None) -> list[dict[str, Any]]:
+    """Return the runs of a program."""
+    return [run for run in runs if (run["rows"], run["program"], run["kill"]) == (rows, program, kill)]
 
 
-def kills(pythons: dict[str, str], source: Path, right: np.ndarray) -> list[dict[str, Any]]:
-    """Kill a process of each engine after half the seconds of an undisturbed run; return what happened."""
-    usual: dict[str, dict[str, Any]] = {}
-    rows: list[dict[str, Any]] = []
-    for program, name in KILLS:
-        python = pythons.get(program, pythons["ray_data"])
-        before = usual[program] = usual.get(program) or one(python, program, source, right)
-        after = one(python, program, source, right, name, before.get("seconds", 60) / 2)
-        rows.append({"program": program, "process": name, "usual": before, "after": after})
-        print(rows[-1], flush=True)
-    return rows
+def row_of(runs: list[dict[str, Any]], rows: int, program: str) -> dict[str, Any]:
+    """Return the medians of a program's runs."""
+    row: dict[str, Any] = {"rows": rows, "program": program, "lines": lines_of(program)}
+    good, ours = [run for run in of(runs, rows, program) if "failed" not in run], of(runs, rows, "ours")
+    if good:
+        names = ("seconds", "cpu_seconds", "start_seconds", "start_cpu_seconds", "peak_mib")
+        row |= {name: median(run[name] for run in good) for name in names}
+        row |= {"rows_a_cpu_second": rows / row["cpu_seconds"], "versions": good[0]["versions"], "runs": len(good)}
+        row["times_ours"] = row["cpu_seconds"] / median(run["cpu_seconds"] for run in ours)
+    return row
 
 
 def lines_of(program: str) -> int:
@@ -199,16 +192,11 @@ def lines_of(program: str) -> int:
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Print the table."""
-    table = Table("rows", "program", "s", "CPU s", "x ours", "rows / CPU s", "start s (CPU s)", "peak MiB", "lines")
+    table = Table("rows", "program", "s", "CPU s", "x ours", "rows / CPU s", "start CPU s", "peak MiB", "lines")
+    names = ("seconds", "cpu_seconds", "times_ours", "rows_a_cpu_second", "start_cpu_seconds", "peak_mib", "lines")
     for row in rows:
-        head = (f"{row['rows']:,}", row["program"])
-        if "seconds" not in row:
-            table.add_row(*head, row["runs"][0]["failed"])
-            continue
-        start = f"{row['start_seconds']:.1f} ({row['start_cpu_seconds']:.1f})"
-        figures = [f"{row[name]:,.1f}" for name in ("seconds", "cpu_seconds", "times_ours")]
-        last = (f"{row['rows_a_cpu_second']:,.0f}", start, f"{row['peak_mib']:,.0f}", str(row["lines"]))
-        table.add_row(*head, *figures, *last)
+        figures = [f"{row[name]:,.1f}" if name in row else "-" for name in names]
+        table.add_row(f"{row['rows']:,}", row["program"], *figures)
     Console(width=160).print(table)
 
 
@@ -219,32 +207,40 @@ def main() -> None:
     parser.add_argument("--peers", help="Python of an environment with the peers; without it, only ours and Polars")
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000], help="prefixes of the largest")
     parser.add_argument("--rounds", type=int, nargs="+", default=[3, 1], help="for each number of rows")
-    parser.add_argument("--kill", type=int, default=200_000, help="rows of the runs that lose a process; 0 for none")
     parser.add_argument("--cache", type=Path, default=Path(".getmore/benchmarks"))
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--json", type=Path, help="write the figures here; runs that it has are not repeated")
     parser.add_argument("--quick", action="store_true", help="8,192 rows, one round, no kills")
     args = parser.parse_args()
     if args.quick:
-        args.rows, args.rounds, args.kill = [8192], [1], 0
+        args.rows, args.rounds = [8192], [1]
     keys = keys_of(args.shared, max(args.rows), args.cache)
-    pythons = {
-        name: sys.executable if name in PROGRAMS[:2] else args.peers for name in PROGRAMS[: 5 if args.peers else 2]
-    }
-    rows, lost = [], []
-    figures: dict[str, Any] = {**{name: value for name, value in machine().items() if name != "peers"}, "bands": BANDS}
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "keys.parquet"
-        for count, rounds in zip(args.rows, args.rounds, strict=True):
+    programs = PROGRAMS if args.peers else PROGRAMS[:2]
+    plan: list[tuple[int, str, str | None, int]] = []
+    for count, rounds in zip(args.rows, args.rounds, strict=True):
+        plan += [(count, program, None, turn) for turn in range(rounds) for program in programs]
+    for program, name in KILLS if args.peers and not args.quick else []:
+        plan.append((args.rows[0], program, name, 0))
+    about = {name: value for name, value in machine().items() if name != "peers"}
+    figures: dict[str, Any] = {**about, "bands": BANDS, "keys_repeated": {}, "rows_with_earlier": {}, "runs": []}
+    if args.json and args.json.exists():
+        figures = json.loads(args.json.read_text())
+    runs, right, source = figures["runs"], np.empty(0), Path(tempfile.mkdtemp()) / "keys.parquet"
+    for count, program, kill, turn in plan:
+        if len(right) != count:
             right = write_input(keys[:count], source)
-            repeated = 1 - len(np.unique(keys[:count])) / (count * BANDS)
-            shares = {"keys_repeated": repeated, "rows_with_earlier": float((right < np.arange(count)).mean())}
-            figures[f"{count} rows"] = shares
-            rows += measure(pythons, source, right, rounds)
-        if args.kill and args.peers:
-            lost = kills(pythons, source, write_input(keys[: args.kill], source))
-    show(rows)
-    if args.json:
-        args.json.write_text(json.dumps({**figures, "programs": rows, "kills": lost}, indent=1) + "\n")
+            figures["keys_repeated"][str(count)] = 1 - len(np.unique(keys[:count])) / (count * BANDS)
+            figures["rows_with_earlier"][str(count)] = float((right < np.arange(count)).mean())
+        if len(of(runs, count, program, kill)) > turn:
+            continue
+        usual = row_of(runs, count, program).get("cpu_seconds", 4.0)  # 4: not known of programs that are only killed
+        python = sys.executable if program in PROGRAMS[:2] else args.peers
+        runs.append(one(python, program, source, right, kill, usual / 2))
+        print(runs[-1], flush=True)
+        figures["programs"] = [row_of(runs, rows, program) for rows in args.rows for program in programs]
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    shutil.rmtree(source.parent)
+    show(figures["programs"])
 
 
 if __name__ == "__main__":

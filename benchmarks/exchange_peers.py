@@ -77,7 +77,7 @@ def spark(source: str, target: str, master: str = "local[1]") -> Callable[[], No
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as f
 
-    builder = SparkSession.builder.master(master).config("spark.driver.memory", "2g").config("spark.ui.enabled", False)
+    builder = SparkSession.builder.master(master).config("spark.driver.memory", "3g").config("spark.ui.enabled", False)
     session = builder.config("spark.sql.shuffle.partitions", PARTS).getOrCreate()
 
     def run() -> None:
@@ -141,10 +141,10 @@ PACKAGES = {"daft": ["daft"], "daft_on_ray": ["daft", "ray"], "ours": ["numpy"],
 PACKAGES |= {"ray_data": ["ray", "polars"], "spark": ["pyspark"], "spark_workers": ["pyspark"]}
 
 
-def cpu_seconds() -> float:
-    """Return the CPU seconds, user and system, of this process and all its descendants, also of ended ones."""
+def cpu_seconds(root: psutil.Process) -> float:
+    """Return the CPU seconds, user and system, of a process and all its descendants, also of ended ones."""
     total = 0.0
-    for process in (me := psutil.Process(), *me.children(recursive=True)):
+    for process in (root, *root.children(recursive=True)):
         try:
             total += sum(process.cpu_times()[:4])
         except psutil.NoSuchProcess:  # its parent has its seconds
@@ -157,11 +157,11 @@ def main() -> None:
     spec, name = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]
     began = time.monotonic()
     run = PROGRAMS[spec["program"]](spec["source"], spec["target"])
-    started, used = time.monotonic(), cpu_seconds()
+    started, used = time.monotonic(), cpu_seconds(psutil.Process())
     Path(f"{name}.began").touch()  # `exchange.py` may end a process of the engine from now on
     run()
     figures = {"start_seconds": started - began, "start_cpu_seconds": used}
-    figures |= {"seconds": time.monotonic() - started, "cpu_seconds": cpu_seconds() - used}
+    figures |= {"seconds": time.monotonic() - started, "cpu_seconds": cpu_seconds(psutil.Process()) - used}
     versions = {package: version(package) for package in PACKAGES[spec["program"]]}
     Path(name).write_text(json.dumps({**figures, "versions": versions}))
     os._exit(0)  # engines need seconds to end, which are not measured; `exchange.py` ends what is left of them
