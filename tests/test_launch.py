@@ -157,7 +157,7 @@ import os; from getmore_assets.workers import run; from getmore_assets.workers.c
 class Seen(Contract): seen: str
 def look(spec: Contract) -> Seen: return Seen(seen=os.environ["CUDA_VISIBLE_DEVICES"])
 run(look)"""
-    assert launch._run_anew(["-c", program, str(spec), str(result)], 1, {}).code == 0
+    assert launch._run_anew(["-c", program, str(spec), str(result)], 1, {}, None).code == 0
     assert json.loads(result.read_text()) == {"seen": own}
 
 
@@ -171,7 +171,7 @@ def test_a_worker_that_may_train_keeps_its_memory_unless_told_otherwise(worker, 
     written = tmp_path / "found"
     shown = "os.environ.get('MALLOC_MMAP_MAX_', 'none')"
     program = f"import os, pathlib; pathlib.Path({str(written)!r}).write_text({shown})"
-    assert launch._run_anew(["-c", program], 1, launch.settings(worker)).code == 0
+    assert launch._run_anew(["-c", program], 1, launch.settings(worker), None).code == 0
     assert written.read_text() == found
 
 
