@@ -130,6 +130,6 @@ def test_a_node_is_lost_and_all_start_again(given, cluster, tmp_path, caplog):
         cluster.remove_node(node, allow_graceful=False)
         cluster.add_node(**another_node(tmp_path))  # signals can be set in the main thread only
         together = training.result()
-    assert [record.message.partition(" (")[0] for record in caplog.records] == ["a node was lost"]
+    assert sum(record.name == "getmore_assets.node_group" for record in caplog.records) == 1
     require_same(alone, together)
     assert not left_over()
