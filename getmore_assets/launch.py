@@ -131,7 +131,7 @@ def _program(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes
     return ["-m", "getmore_assets.workers.torchrun_entry", *where, "--nproc-per-node", str(processes), *program]
 
 
-def _run_anew(arguments: list[str], processes: int, own: dict[str, str], address: str | None) -> Exit:
+def _run_anew(arguments: list[str], processes: int, own: dict[str, str], address: str | None = None) -> Exit:
     """Run a new Python process. With several processes, the peak memory is that of the largest, times their number.
 
     `address` is this machine's address for the other processes. Without it, gloo takes the address of the machine's

@@ -12,16 +12,6 @@ def is_first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def is_first_here() -> bool:
-    """Return whether this process is the first of its node."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0
-
-
-def node() -> int:
-    """Return the rank of this node."""
-    return int(os.environ.get("GROUP_RANK", "0"))
-
-
 def nodes() -> int:
     """Return the number of nodes of this worker."""
     return int(os.environ.get("GROUP_WORLD_SIZE", "1"))

@@ -1,11 +1,13 @@
 """Training with weights, gradients and optimizer states sharded over processes: torch's `fully_shard` (FSDP2).
 
-Belongs here: sharding a model, and gathering its weights. Does not: processes that hold the whole model (`trainer.py`),
-or the state of the optimizer (`optimizer_state.py`). The Trainer's own FSDP has no effect on CPUs, so it is not used.
+Belongs here: sharding a model, gathering its weights, and sending them to all processes. Does not: processes that hold
+the whole model (`trainer.py`), or the state of the optimizer (`optimizer_state.py`). The Trainer's own FSDP has no
+effect on CPUs, so it is not used.
 """
 
 import copy
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -68,6 +70,12 @@ class ShardedTrainer(FitTrainer):
         _release(self._whole)
 
 
+def take_from_first(weights: Iterable[nn.Parameter], device: torch.device) -> None:
+    """Give weights the values that they have in rank 0; every process must call this, with weights on the CPU."""
+    for weight in weights:
+        weight.data = broadcast(weight.data.to(device)).cpu()
+
+
 def _sharded(model: Any, arguments: TrainingArguments, bfloat16: bool) -> Any:
     """Return a copy of the model with its weights sharded, each block of layers by itself.
 
@@ -79,9 +87,7 @@ def _sharded(model: Any, arguments: TrainingArguments, bfloat16: bool) -> Any:
         bfloat16: Whether shards of frozen weights are bfloat16; those of trained ones are float32.
     """
     device, products = arguments.device, torch.bfloat16 if arguments.bf16 else None
-    for weight in model.parameters():
-        if weight.requires_grad:
-            weight.data = broadcast(weight.data.to(device)).cpu()
+    take_from_first((weight for weight in model.parameters() if weight.requires_grad), device)
     shared: dict[int, nn.Parameter] = {}
     for weight in model.parameters():
         numbers = weight.data.bfloat16() if bfloat16 and not weight.requires_grad else weight.data

@@ -15,16 +15,18 @@ from pydantic import Field
 
 from getmore_assets.config import BAG_OF_WORDS, RANDOM_INIT, Task
 from getmore_assets.corpus import readers
+from getmore_assets.device import best_device
 from getmore_assets.errors import BadInput
 from getmore_assets.json_models import Numbers
 from getmore_assets.models import find_model
-from getmore_assets.ranks import is_first, is_first_here, node, nodes, processes_here
+from getmore_assets.ranks import is_first, nodes, processes_here
 from getmore_assets.records import write_atomically
 from getmore_assets.training import attention, evaluators, language_models, phases
 from getmore_assets.training.blocks import Blocks
 from getmore_assets.training.evaluators import Evaluator
 from getmore_assets.training.fit import FitResult
 from getmore_assets.training.probe import probe
+from getmore_assets.training.sharded import take_from_first
 from getmore_assets.training_facts import BaseModelFacts, FineTuningFacts, WarmUpFacts
 from getmore_assets.workers import run, training_texts
 from getmore_assets.workers.training_contracts import (
@@ -247,16 +249,18 @@ def _warmed(
 ) -> tuple[Any, Any, Numbers]:
     """Return the base warmed up on a selection, and the cost.
 
-    `again` keeps the model for runs with fewer labels, and `kept` says that these processes have kept it. Nodes may
-    share no folder, so each node keeps a copy, and several nodes do not use the copy of an earlier attempt, which only
-    some of them may have.
+    `again` keeps the model for runs with fewer labels, and `kept` says that these processes have kept it. Several nodes
+    may share no folder: then all of them get the weights from rank 0, and no model of an earlier attempt is used.
     """
-    objective, place = spec.task.base_model.objective, spec.work / f"warmed-{node()}"
+    objective, place = spec.task.base_model.objective, spec.work / "warmed"
     folder = place / f"{warms.hash}-{warms.blocks}-{one.seed}"
     noted = folder.with_suffix(".json")
     if kept or (nodes() == 1 and folder.is_dir()):
-        model, tokenizer, _ = language_models.load(folder, objective)
-        return model, tokenizer, json.loads(noted.read_text("utf-8"))
+        is_here = folder.is_dir()
+        model, tokenizer, _ = language_models.load(folder if is_here else spec.base, objective)
+        if nodes() > 1:
+            take_from_first(model.parameters(), best_device())
+        return model, tokenizer, json.loads(noted.read_text("utf-8")) if is_here else {}
     started = time.monotonic()
     model, tokenizer, _ = language_models.load(spec.base, objective)
     texts, recipe = training_texts.compared(spec, warms, tokenizer), spec.task.warmup
@@ -267,7 +271,7 @@ def _warmed(
     )
     seconds = time.monotonic() - started
     cost: Numbers = {"warmup_tokens": made.tokens, "warmup_rows": made.rows, "warmup_seconds": seconds}
-    if is_first_here():
+    if is_first():
         shutil.rmtree(place, ignore_errors=True)  # the model of earlier runs
         if again:
             place.mkdir()
