@@ -120,7 +120,7 @@ def _meeting(addresses: list[str], rank: int) -> Nodes | None:
 
 
 def _precedence(end: End) -> tuple[bool, ...]:
-    """Return a sort key that puts first the end that stands for all nodes.
+    """Return the sort key by which the result of the whole worker comes first among the results of its nodes.
 
     Failures come before successes, and a refusal or a kill before the errors (exit code 1) that it causes on other
     nodes. Without failures, the end with a result comes first: that of rank 0.

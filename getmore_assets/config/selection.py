@@ -60,8 +60,8 @@ class Rounds(Section):
     )
     loss: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         AUTO,
-        description="weight of the cross-entropy difference (`moore-lewis`); auto: 2 if the task has a `base_model` of "
-        "its own, otherwise 0, so that no model is trained only to select",
+        description="weight of the cross-entropy difference (`moore-lewis`); auto: 2 if the task sets `base_model` "
+        "to other than its default, otherwise 0, so that no model is trained only to select",
     )
 
     @property

@@ -161,7 +161,7 @@ class Task(Section):
             "selection": self.selection.with_loss(weight),
             "compare": [one.with_loss(weight) for one in self.compare],
         }
-        self.__dict__.update(found)
+        self.__dict__.update(found)  # a frozen model has no assignment, and a copy would not replace this one
         return self
 
     @model_validator(mode="after")
