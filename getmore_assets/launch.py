@@ -31,7 +31,7 @@ from getmore_assets.workers.contracts import Result, Spec, Worker
 log = logging.getLogger(__name__)
 
 _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-# For glibc, in workers that may train: keep freed memory for the next step. Otherwise each large tensor gets new pages
+# For glibc, in workers that train: keep freed memory for the next step. Otherwise each large tensor gets new pages
 # from the system (benchmarks/README.md, kept_memory).
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 _LOOPBACK = "127.0.0.1"
