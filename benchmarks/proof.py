@@ -35,6 +35,14 @@ from getmore_assets.records import Records
 
 _TUNING = "chemprot"
 _SPLITS = ("train", "dev", "test")
+# `getmore run`, which ends if this process is killed.
+_RUN = """
+import os, sys
+from getmore_assets.parents import end_with
+end_with(os.getppid())
+from getmore_assets.cli import main
+main(["run", sys.argv[1]])
+"""
 _CONTROL_ROWS = 20_000  # rows of the control: more than a budget, because some are not candidates of the target
 
 
@@ -119,7 +127,7 @@ def run(task: dict[str, Any], home: Path) -> int:
     """Run a task, with its output in a log beside it; return the exit code."""
     file, log = home / f"{task['name']}.yaml", home / f"{task['name']}.log"
     file.write_text(yaml.safe_dump(task, sort_keys=False), "utf-8")
-    command = [sys.executable, "-m", "getmore_assets.cli", "run", str(file)]
+    command = [sys.executable, "-c", _RUN, str(file)]
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     with log.open("a") as out:
         code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False).returncode
