@@ -41,6 +41,7 @@ class Part:
         labels: Whether a classifier is trained on the target's labels.
         targets: Names of the targets; all if empty.
         encoder: `encoder` of the task file.
+        rounds: Settings of `rounds` for `ours`, besides those of `ARMS`.
         curves: `curves` of the task file, with all arms: fewer labels; slices of the pool, nearest to farthest.
         evaluated: Largest number of rows of `dev`, `test` and `general`, where it is less than `MOST_ROWS` and all
             general rows. Reading a row costs a large model as much as a third of training on it.
@@ -57,6 +58,7 @@ class Part:
     labels: bool = False
     targets: tuple[str, ...] = ()
     encoder: dict[str, Any] = field(default_factory=lambda: {"model": "lexical"})
+    rounds: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
 
@@ -160,9 +162,19 @@ _READOUT = replace(
 )
 _HALF_TARGET = replace(_TUNED, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
 _REPLAY = replace(_TUNED, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
+_LOSS = [
+    replace(_TUNED, name=f"tuned-{name}", deciding=(NONE,), arms=(NONE,), rounds=rounds)
+    for name, rounds in {
+        "relative": {"loss_relative": True},
+        "halves": {"loss_halves": True},
+        "sample": {"loss_sample": 20_000},
+        "epsilons": {"epsilons": True},
+    }.items()
+]
+_MIXTURE = replace(_TUNED, name="tuned-mixture", deciding=(NONE,), arms=(NONE, "mixture"))
 SIZES = {
     "cores": (_LM, _SMOL, _MINILM, _SLICES),
-    "levers": (_TUNED, _HALF_TARGET, _REPLAY, _READOUT),
+    "levers": (_TUNED, *_LOSS, _MIXTURE, _HALF_TARGET, _REPLAY, _READOUT),
     "gpu": (_GPU,),
     "paper": (_PAPER,),
 }
@@ -206,7 +218,11 @@ def task_of(
         "general": str(home / part.general_file),
         "encoder": with_shared(part.encoder),
         "base_model": with_shared(part.base),
-        "selection": {**ARMS[OURS], "budget": {"tokens": max(2000, round(scale * part.words))}},
+        "selection": {
+            **ARMS[OURS],
+            "rounds": {**ARMS[OURS]["rounds"], **part.rounds},
+            "budget": {"tokens": max(2000, round(scale * part.words))},
+        },
         "warmup": part.warmup,
         "finetune": finetune,
         "compare": [known.get(arm, arm) for arm in arms],
