@@ -135,7 +135,7 @@ LEVERS = [
      _at_most("tuned-halves", OURS, BEFORE, 0.998)),
     ("the loss term measured for 20,000 random rows and predicted for all others: at most 0.5 % more nats before it",
      _at_most("tuned-sample", OURS, BEFORE, 1.005)),
-    ("the mean of the ranks at half of epsilon, epsilon and twice epsilon: at least 0.2 % fewer nats before fine-tuning",
+    ("the mean of the ranks at half of epsilon, epsilon and twice epsilon: at least 0.2 % fewer nats before it",
      _at_most("tuned-epsilons", OURS, BEFORE, 0.998)),
     ("shares of clusters by measured utility: at least as few nats before fine-tuning as ours",
      _mixture_is_level),
