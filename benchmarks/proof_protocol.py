@@ -160,10 +160,11 @@ _READOUT = replace(
     name="tuned-readout",
     encoder={"model": "{shared}/models/pool-gpt2", "pooling": "readout", "max_length": 128},
 )
-_HALF_TARGET = replace(_TUNED, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
-_REPLAY = replace(_TUNED, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
+_OURS_ONLY = replace(_TUNED, deciding=(NONE,), arms=(NONE,))
+_HALF_TARGET = replace(_OURS_ONLY, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
+_REPLAY = replace(_OURS_ONLY, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
 _LOSS = [
-    replace(_TUNED, name=f"tuned-{name}", deciding=(NONE,), arms=(NONE,), rounds=rounds)
+    replace(_OURS_ONLY, name=f"tuned-{name}", rounds=rounds)
     for name, rounds in {
         "relative": {"loss_relative": True},
         "halves": {"loss_halves": True},
