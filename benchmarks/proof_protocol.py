@@ -172,10 +172,11 @@ _LOSS = [
         "epsilons": {"epsilons": True},
     }.items()
 ]
+_RELATIVE = replace(_OURS_ONLY, name="relative", rounds={"loss_relative": True}, seeds=4, targets=("mag", "scicite"))
 _MIXTURE = replace(_TUNED, name="tuned-mixture", deciding=(NONE,), arms=(NONE, "mixture"))
 SIZES = {
     "cores": (_LM, _SMOL, _MINILM, _SLICES),
-    "levers": (_TUNED, *_LOSS, _MIXTURE, _HALF_TARGET, _REPLAY, _READOUT),
+    "levers": (_TUNED, *_LOSS, _RELATIVE, _MIXTURE, _HALF_TARGET, _REPLAY, _READOUT),
     "gpu": (_GPU,),
     "paper": (_PAPER,),
 }
