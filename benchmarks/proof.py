@@ -35,13 +35,27 @@ from getmore_assets.records import Records
 
 _TUNING = "chemprot"
 _SPLITS = ("train", "dev", "test")
+# `getmore run`, which ends if this process is killed.
+_RUN = """
+import os, sys
+from getmore_assets.parents import end_with
+end_with(os.getppid())
+from getmore_assets.cli import main
+main(["run", sys.argv[1]])
+"""
 _CONTROL_ROWS = 20_000  # rows of the control: more than a budget, because some are not candidates of the target
 
 
 def targets_in(data: Path) -> list[str]:
     """Return the names of the targets that have all three files, the target for tuning last."""
-    names = {path.name.split(".")[0] for path in data.glob("*.train.jsonl")}
-    whole = sorted(name for name in names if all((data / f"{name}.{split}.jsonl").is_file() for split in _SPLITS))
+    names = sorted({path.name.split(".")[0] for split in _SPLITS for path in data.glob(f"*.{split}.jsonl")})
+    whole = []
+    for name in names:
+        missing = [file for split in _SPLITS if not (data / (file := f"{name}.{split}.jsonl")).is_file()]
+        if missing:
+            print(f"{name}: left out, because {data} has no {' and no '.join(missing)}", flush=True)
+        else:
+            whole.append(name)
     return sorted(whole, key=lambda name: name == _TUNING)
 
 
@@ -70,7 +84,7 @@ def cut(data: Path, part: Part, name: str, folder: Path, scale: float) -> None:
             if rows.height > kept:
                 print(f"{name}: {kept:,} of {rows.height:,} rows of {split}, drawn at random", flush=True)
                 rows = rows.with_row_index("at").sample(kept, seed=0).sort("at").drop("at")
-            rows.select("text", "label").write_ndjson(path)
+            rows.select("text", *(["label"] if "label" in rows.columns else [])).write_ndjson(path)
 
 
 def cut_general(part: Part, home: Path) -> None:
@@ -91,6 +105,7 @@ def write_control(home: Path, part: Part, names: list[str], target: str) -> Path
     selected = Records(Lake(home / "lake"), other).last("selected_subset") if other else None
     path = home / f"control-{part.name}-{target}.parquet"
     if selected is None:
+        print(f"{part.name}-{target}: no control, because no other target has a selection", flush=True)
         return None
     ranked = SelectionFacts.of(selected).fates(other).filter(pl.col("rank") <= _CONTROL_ROWS).sort("rank")
     ranked.select("id").collect().write_parquet(path)
@@ -119,7 +134,7 @@ def run(task: dict[str, Any], home: Path) -> int:
     """Run a task, with its output in a log beside it; return the exit code."""
     file, log = home / f"{task['name']}.yaml", home / f"{task['name']}.log"
     file.write_text(yaml.safe_dump(task, sort_keys=False), "utf-8")
-    command = [sys.executable, "-m", "getmore_assets.cli", "run", str(file)]
+    command = [sys.executable, "-c", _RUN, str(file)]
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     with log.open("a") as out:
         code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False).returncode
@@ -127,8 +142,8 @@ def run(task: dict[str, Any], home: Path) -> int:
     return code
 
 
-def main() -> int:
-    """Run the passes, and write the JSON file and the page after each pass."""
+def arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="cores")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
@@ -142,7 +157,28 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures here, and the page beside it as .md")
     parser.add_argument("--runs", type=Path, help="take the results of runs from this file, and add new ones to it")
     parser.add_argument("--report-only", action="store_true", help="run nothing; write what there is")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def chosen(size: str, only: str, data: Path, targets: str) -> tuple[list[Part], list[str]]:
+    """Return the parts and targets of a run; print which parts are left out, because they take none of the targets."""
+    names = [name for name in targets_in(data) if not targets or name in targets.split(",")]
+    if not names:
+        sys.exit(f"{data} has no such target: NAME.train.jsonl, NAME.dev.jsonl and NAME.test.jsonl")
+    parts = []
+    for part in SIZES[size]:
+        if only and part.name not in only.split(","):
+            continue
+        if any(map(part.takes, names)):
+            parts.append(part)
+        else:
+            print(f"{part.name}: left out, because its targets are {' and '.join(part.targets)}", flush=True)
+    return parts, names
+
+
+def main() -> int:
+    """Run the passes, and write the JSON file and the page after each pass."""
+    args = arguments()
     shared, home = args.shared.absolute(), args.home.absolute()
     data = (args.data or shared / "data").absolute()
     home.mkdir(parents=True, exist_ok=True)
@@ -150,8 +186,7 @@ def main() -> int:
     general = home / "general.parquet"
     if not general.is_file():
         write_general(shared, general)
-    parts = [one for one in SIZES[args.size] if not args.parts or one.name in args.parts.split(",")]
-    names = [one for one in targets_in(data) if not args.targets or one in args.targets.split(",")]
+    parts, names = chosen(args.size, args.parts, data, args.targets)
 
     for part in parts:
         cut_general(part, home)

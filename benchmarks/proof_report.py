@@ -18,6 +18,7 @@ from proof_protocol import OURS, Part
 from getmore_assets.lake import Lake
 from getmore_assets.records import Records
 from getmore_assets.reporting import p_values, statistics, verdict
+from getmore_assets.reporting.curves import QUANTILE
 from getmore_assets.stages.scorecard import CURVES
 
 _RATES = ("micro_f1", "probe_micro_f1")
@@ -80,11 +81,12 @@ def _target(lake: Path, part: Part, name: str, tuning: str) -> dict[str, Any] | 
 
 
 def _curves(lake: Path, task: str) -> pl.DataFrame:
-    """Return the runs of a task's curves; the number of labels is added to the name of the selector."""
+    """Return the runs of a task's curves; those with fewer labels have the number in the name of the selector."""
     if (table := Lake(lake).latest(CURVES)) is None:
         return pl.DataFrame()
-    named = pl.format("{}, {} labels", "selector", "labels")
-    return table.of_target(task).with_columns(selector=pl.coalesce(named, "selector")).collect()
+    fewer = pl.col("labels").is_not_null() & ~pl.col("selector").str.starts_with(QUANTILE)
+    named = pl.when(fewer).then(pl.format("{}, {} labels", "selector", "labels")).otherwise("selector")
+    return table.of_target(task).with_columns(selector=named).collect()
 
 
 def _metrics(part: Part) -> list[str]:

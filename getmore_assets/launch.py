@@ -31,11 +31,10 @@ from getmore_assets.workers.contracts import Result, Spec, Worker
 log = logging.getLogger(__name__)
 
 _QUIET = {"TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-# For glibc, in workers that may train: keep freed memory for the next step. Otherwise each large tensor gets new pages
+# For glibc, in workers that train: keep freed memory for the next step. Otherwise each large tensor gets new pages
 # from the system (benchmarks/README.md, kept_memory).
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 _LOOPBACK = "127.0.0.1"
-_MAY_TRAIN = ("train", "select")
 _SHARED_S = 60  # a file that another machine wrote may appear so late: NFS caches missing names so long by default
 _GUESSES: dict[int, str] = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (disk full?)"}
 
@@ -77,7 +76,7 @@ def launch(
     asked.write_text(json.dumps(given, indent=1), "utf-8")
     name = worker.name
     if pod:
-        ended = pods.run(pod, _program(name, asked, answered, processes), settings(name), processes)
+        ended = pods.run(pod, _program(name, asked, answered, processes), settings(name, asked), processes)
         if ended.code is None:
             raise (WorkerKilledError if ended.taken else WorkerFailedError)(f"the {name} worker {ended.said}")
         code, said = ended.code, ended.said
@@ -108,18 +107,20 @@ def launch(
     return worker.result.model_validate_json(answered.read_text("utf-8"))
 
 
-def settings(worker: str) -> dict[str, str]:
+def settings(worker: str, spec: Path) -> dict[str, str]:
     """Return the environment variables to add for a worker; memory settings of this process's environment are kept."""
-    kept = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()} if worker in _MAY_TRAIN else {}
+    # A selection that trains nothing can do without, and so shares the interpreter of the stages before it.
+    trains = worker == "train" or (worker == "select" and json.loads(spec.read_text("utf-8"))["base"] is not None)
+    kept = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()} if trains else {}
     return _QUIET | kept
 
 
 def run_here(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes | None = None) -> Exit:
     """Run a worker on this machine: one process forked from a warm interpreter, or several new ones under torchrun."""
     if processes == 1 and nodes is None and CAN_FORK:
-        return SERVER.run(worker, spec, result, settings(worker))
+        return SERVER.run(worker, spec, result, settings(worker, spec))
     address = nodes.address if nodes else _LOOPBACK if processes > 1 else None
-    return _run_anew(_program(worker, spec, result, processes, nodes), processes, settings(worker), address)
+    return _run_anew(_program(worker, spec, result, processes, nodes), processes, settings(worker, spec), address)
 
 
 def _program(worker: str, spec: Path, result: Path, processes: int, nodes: Nodes | None = None) -> list[str]:

@@ -12,7 +12,7 @@ from getmore_assets.config import Elsewhere, Task
 from getmore_assets.encoders import make_encoder, remote
 from getmore_assets.errors import BadInput
 from getmore_assets.task_parsing import load_task
-from getmore_assets.transport.passes.cpu import CpuPass
+from getmore_assets.transport.passes import best_pass
 from getmore_assets.transport.passes.remote import remote_pass
 from getmore_assets.transport.problem import build_problem
 from getmore_assets.transport.solver import solve
@@ -32,7 +32,7 @@ def place():
 @needs_ray
 def test_a_solve_is_that_of_one_process(place):
     problem = build_problem(points(20_000, 12, 0), points(40, 12, 1, 0.3))
-    alone = solve(CpuPass(problem), 0.05 * problem.mean_cost)
+    alone = solve(best_pass(problem, 100), 0.05 * problem.mean_cost)
     with remote_pass(problem, 100, Elsewhere(**place)) as spread:
         found = solve(spread, 0.05 * problem.mean_cost)
     np.testing.assert_allclose(found.f, alone.f, atol=1e-7)

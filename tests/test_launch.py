@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +17,9 @@ from getmore_assets.forks import CAN_FORK, ForkServer
 from getmore_assets.launch import WorkerFailedError
 from getmore_assets.metering import Meter
 from getmore_assets.workers.contracts import SOLVE, TRIAGE, SolveSpec, TriageSpec
+from tests.conftest import task_fields, write_task
 
+ROOT = Path(__file__).parents[1]
 needs_forks = pytest.mark.skipif(not CAN_FORK, reason="this system starts each worker anew")
 
 
@@ -36,7 +39,6 @@ def refused_spec(sources, tmp_path):
     from getmore_assets.corpus import pool, target
     from getmore_assets.corpus.leakage import SCHEMA
     from getmore_assets.lake import Lake
-    from tests.conftest import task_fields
 
     task = Task.model_validate(
         task_fields(sources, tmp_path / "lake", encoder={"model": "lexical", "dimensions": 5000})
@@ -162,17 +164,47 @@ run(look)"""
 
 
 @pytest.mark.parametrize(
-    ("worker", "told", "found"), [("train", {}, "0"), ("train", {"MALLOC_MMAP_MAX_": "9"}, "9"), ("solve", {}, "none")]
+    ("worker", "base", "told", "found"),
+    [
+        ("train", None, {}, "0"),
+        ("train", None, {"MALLOC_MMAP_MAX_": "9"}, "9"),
+        ("solve", None, {}, "none"),
+        ("select", "model", {}, "0"),
+        ("select", None, {}, "none"),
+    ],
 )
-def test_a_worker_that_may_train_keeps_its_memory_unless_told_otherwise(worker, told, found, tmp_path, monkeypatch):
+def test_a_worker_that_trains_keeps_its_memory_unless_told_otherwise(worker, base, told, found, tmp_path, monkeypatch):
     monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
-    written = tmp_path / "found"
+    written, spec = tmp_path / "found", tmp_path / "spec.json"
+    spec.write_text(json.dumps({"base": base}))
     shown = "os.environ.get('MALLOC_MMAP_MAX_', 'none')"
     program = f"import os, pathlib; pathlib.Path({str(written)!r}).write_text({shown})"
-    assert launch._run_anew(["-c", program], 1, launch.settings(worker), None).code == 0
+    assert launch._run_anew(["-c", program], 1, launch.settings(worker, spec), None).code == 0
     assert written.read_text() == found
+
+
+@needs_forks
+def test_a_selection_starts_one_interpreter_for_all_its_workers(sources, tmp_path):
+    task = write_task(tmp_path / "task.yaml", task_fields(sources, tmp_path / "lake"))
+    program = """
+import sys
+from getmore_assets import forks
+from getmore_assets.cli import main
+started, ready = set(), forks.ForkServer._ready
+def counted(server, environment):
+    channel = ready(server, environment)
+    started.add(server._process.pid)
+    return channel
+forks.ForkServer._ready = counted
+main(["select", sys.argv[1]], standalone_mode=False)
+print(len(started))"""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER", "MALLOC"))}
+    command = [sys.executable, "-c", program, str(task)]
+    ended = subprocess.run(command, env={**own, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "1"
 
 
 def test_an_address_is_of_the_interface_that_has_it():

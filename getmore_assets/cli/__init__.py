@@ -3,6 +3,7 @@
 Belongs here: arguments, progress, output and exit codes, with one module per command. Does not: computing.
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -81,3 +82,5 @@ def main() -> None:
     Exit codes: 0 done; 1 a stage or a blocking check failed, `reproduce` got a different selection, or `doctor` found a
     problem; 2 the input or the command line was refused; 130 interrupted (Ctrl-C).
     """
+    # Set before the first worker: a change of the environment costs a new interpreter of workers.
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")

@@ -58,7 +58,6 @@ def execute(job: str, path: str, overrides: tuple[str, ...], task: Task) -> list
     Raises:
         StoreLostError: Dagster's store cannot be written to, usually because the disk is full or read-only.
     """
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     import dagster as dg
     from sqlalchemy.exc import SQLAlchemyError
 
