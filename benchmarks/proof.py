@@ -26,7 +26,7 @@ from typing import Any
 import polars as pl
 import yaml
 from general import write_general
-from proof_protocol import CONTROL, SIZES, Part, task_of
+from proof_protocol import CONTROL, SIZES, WITH_MARKUP, Part, task_of
 from proof_report import collect, page
 
 from getmore_assets.facts import SelectionFacts
@@ -84,6 +84,9 @@ def cut(data: Path, part: Part, name: str, folder: Path, scale: float) -> None:
             if rows.height > kept:
                 print(f"{name}: {kept:,} of {rows.height:,} rows of {split}, drawn at random", flush=True)
                 rows = rows.with_row_index("at").sample(kept, seed=0).sort("at").drop("at")
+            if part.markup:
+                plain = pl.col("text").str.replace_many([*part.markup], [""]).str.replace_all(r"\s+", " ")
+                rows = rows.with_columns(plain.str.strip_chars())
             rows.select("text", *(["label"] if "label" in rows.columns else [])).write_ndjson(path)
 
 
@@ -102,6 +105,7 @@ def write_control(home: Path, part: Part, names: list[str], target: str) -> Path
     """
     others = [name for name in names if part.takes(name) and name not in (target, _TUNING)]
     other = f"{part.name}-{next((name for name in others if name > target), others[0])}" if others else ""
+    other = f"tuned-{target}" if part.markup else other
     selected = Records(Lake(home / "lake"), other).last("selected_subset") if other else None
     path = home / f"control-{part.name}-{target}.parquet"
     if selected is None:
@@ -195,7 +199,7 @@ def main() -> int:
                 cut(data, part, name, home / "targets", args.scale)
 
     def task(part: Part, target: str, arms: tuple[str, ...], seeds: int) -> dict[str, Any]:
-        control = write_control(home, part, names, target) if CONTROL in arms else None
+        control = write_control(home, part, names, target) if {CONTROL, WITH_MARKUP} & {*arms} else None
         fields = task_of(part, target, arms, seeds, shared=shared, home=home, scale=args.scale, control=control)
         fields["candidates"][0]["path"] = str(pool_without(shared, target, home))
         return fields

@@ -12,6 +12,8 @@ OURS, DOMAIN, DSIR, KNN, CYNICAL = "rounds + loss", "domain", "dsir", "knn", "cy
 NONE, TARGET = "none", "target"
 #: The control: the selection of `ours` for another target. It should be no better than random rows of the domains.
 CONTROL = "for another target"
+#: The selection of `ours` for the target as it is, where a part leaves the target's markup out.
+WITH_MARKUP = "with markup"
 #: Arms by name, as in the task file. λ and the weight of the loss were chosen on ChemProt's validation split.
 ARMS: dict[str, Any] = {
     OURS: {"selector": "got-d-rounds", "name": OURS, "rounds": {"lambda": 0.9, "loss": 2}},
@@ -45,6 +47,7 @@ class Part:
         curves: `curves` of the task file, with all arms: fewer labels; slices of the pool, nearest to farthest.
         evaluated: Largest number of rows of `dev`, `test` and `general`, where it is less than `MOST_ROWS` and all
             general rows. Reading a row costs a large model as much as a third of training on it.
+        markup: Left out of all splits of the target.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Part:
     rounds: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
+    markup: tuple[str, ...] = ()
 
     def most_rows(self, split: str) -> int:
         """Return the largest number of rows of a split of a target."""
@@ -69,6 +73,7 @@ class Part:
     def file_of(self, target: str, split: str) -> str:
         """Return the name of the file of a split of a target, as the part reads it."""
         own = f"-{self.evaluated[split]}" if split in self.evaluated else ""
+        own += "-plain" if self.markup else ""
         return f"{target}.{split}{own}.jsonl"
 
     @property
@@ -173,10 +178,11 @@ _LOSS = [
     }.items()
 ]
 _RELATIVE = replace(_OURS_ONLY, name="relative", rounds={"loss_relative": True}, seeds=4, targets=("mag", "scicite"))
+_MARKUP = replace(_OURS_ONLY, name="tuned-markup", arms=(NONE, WITH_MARKUP), markup=("<<", ">>", "[[", "]]"))
 _MIXTURE = replace(_TUNED, name="tuned-mixture", deciding=(NONE,), arms=(NONE, "mixture"))
 SIZES = {
     "cores": (_LM, _SMOL, _MINILM, _SLICES),
-    "levers": (_TUNED, *_LOSS, _RELATIVE, _MIXTURE, _HALF_TARGET, _REPLAY, _READOUT),
+    "levers": (_TUNED, *_LOSS, _MARKUP, _RELATIVE, _MIXTURE, _HALF_TARGET, _REPLAY, _READOUT),
     "gpu": (_GPU,),
     "paper": (_PAPER,),
 }
@@ -195,8 +201,8 @@ def task_of(
 ) -> dict[str, Any]:
     """Return the fields of the task of a part and a target; `control` is the file with the ids of the control."""
     imported = {"selector": "imported", "name": CONTROL, "imported": {"path": str(control), "id": "id"}}
-    known = {**ARMS, CONTROL: imported}
-    arms = tuple(arm for arm in arms if arm != CONTROL or control)
+    known = {**ARMS, CONTROL: imported, WITH_MARKUP: {**imported, "name": WITH_MARKUP}}
+    arms = tuple(arm for arm in arms if arm not in (CONTROL, WITH_MARKUP) or control)
     files = {"train": "train", "validation": "dev", "test": "test"}
     sources: dict[str, Any] = {
         split: str(home / "targets" / part.file_of(target, name)) for split, name in files.items()
