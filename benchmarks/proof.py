@@ -202,6 +202,12 @@ def main() -> int:
         control = write_control(home, part, names, target) if {CONTROL, WITH_MARKUP} & {*arms} else None
         fields = task_of(part, target, arms, seeds, shared=shared, home=home, scale=args.scale, control=control)
         fields["candidates"][0]["path"] = str(pool_without(shared, target, home))
+        if part.domains:
+            path = home / f"pool-{part.name}.parquet"
+            pl.read_parquet(fields["candidates"][0]["path"]).filter(pl.col("domain").is_in(part.domains)).write_parquet(
+                path
+            )
+            fields["candidates"][0]["path"] = str(path)
         return fields
 
     def write() -> None:
