@@ -59,13 +59,16 @@ def targets_in(data: Path) -> list[str]:
     return sorted(whole, key=lambda name: name == _TUNING)
 
 
-def pool_without(shared: Path, source: str, folder: Path) -> Path:
-    """Return the pool without the rows of a source, as a file in `folder`; the pool itself if it has no such rows."""
-    pool, path = shared / "data" / "candidates.parquet", folder / f"pool-without-{source}.parquet"
+def pool_of(shared: Path, part: Part, target: str, folder: Path) -> Path:
+    """Return the pool's file: the pool itself, or a copy in `folder` with the rows that a part and a target leave."""
+    pool = shared / "data" / "candidates.parquet"
+    path = folder / f"pool-{part.name if part.domains else 'without'}-{target}.parquet"
     if path.is_file():
         return path
     rows = pl.read_parquet(pool)
-    left = rows.filter(pl.col("source") != source)
+    left = rows.filter(pl.col("source") != target)
+    if part.domains:
+        left = left.filter(pl.col("domain").is_in(part.domains))
     if left.height == rows.height:
         return pool
     partial = path.with_suffix(".partial")
@@ -201,13 +204,7 @@ def main() -> int:
     def task(part: Part, target: str, arms: tuple[str, ...], seeds: int) -> dict[str, Any]:
         control = write_control(home, part, names, target) if {CONTROL, WITH_MARKUP} & {*arms} else None
         fields = task_of(part, target, arms, seeds, shared=shared, home=home, scale=args.scale, control=control)
-        fields["candidates"][0]["path"] = str(pool_without(shared, target, home))
-        if part.domains:
-            path = home / f"pool-{part.name}.parquet"
-            pl.read_parquet(fields["candidates"][0]["path"]).filter(pl.col("domain").is_in(part.domains)).write_parquet(
-                path
-            )
-            fields["candidates"][0]["path"] = str(path)
+        fields["candidates"][0]["path"] = str(pool_of(shared, part, target, home))
         return fields
 
     def write() -> None:
