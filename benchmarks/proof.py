@@ -26,7 +26,7 @@ from typing import Any
 import polars as pl
 import yaml
 from general import write_general
-from proof_protocol import CONTROL, SIZES, WITH_MARKUP, Part, task_of
+from proof_protocol import CONTROL, SIZES, Part, task_of
 from proof_report import collect, page
 
 from getmore_assets.facts import SelectionFacts
@@ -59,16 +59,13 @@ def targets_in(data: Path) -> list[str]:
     return sorted(whole, key=lambda name: name == _TUNING)
 
 
-def pool_of(shared: Path, part: Part, target: str, folder: Path) -> Path:
-    """Return the pool's file: the pool itself, or a copy in `folder` with the rows that a part and a target leave."""
-    pool = shared / "data" / "candidates.parquet"
-    path = folder / f"pool-{part.name if part.domains else 'without'}-{target}.parquet"
+def pool_without(shared: Path, source: str, folder: Path) -> Path:
+    """Return the pool without the rows of a source, as a file in `folder`; the pool itself if it has no such rows."""
+    pool, path = shared / "data" / "candidates.parquet", folder / f"pool-without-{source}.parquet"
     if path.is_file():
         return path
     rows = pl.read_parquet(pool)
-    left = rows.filter(pl.col("source") != target)
-    if part.domains:
-        left = left.filter(pl.col("domain").is_in(part.domains))
+    left = rows.filter(pl.col("source") != source)
     if left.height == rows.height:
         return pool
     partial = path.with_suffix(".partial")
@@ -87,9 +84,6 @@ def cut(data: Path, part: Part, name: str, folder: Path, scale: float) -> None:
             if rows.height > kept:
                 print(f"{name}: {kept:,} of {rows.height:,} rows of {split}, drawn at random", flush=True)
                 rows = rows.with_row_index("at").sample(kept, seed=0).sort("at").drop("at")
-            if part.markup:
-                plain = pl.col("text").str.replace_many([*part.markup], [""]).str.replace_all(r"\s+", " ")
-                rows = rows.with_columns(plain.str.strip_chars())
             rows.select("text", *(["label"] if "label" in rows.columns else [])).write_ndjson(path)
 
 
@@ -108,7 +102,6 @@ def write_control(home: Path, part: Part, names: list[str], target: str) -> Path
     """
     others = [name for name in names if part.takes(name) and name not in (target, _TUNING)]
     other = f"{part.name}-{next((name for name in others if name > target), others[0])}" if others else ""
-    other = f"tuned-{target}" if part.markup else other
     selected = Records(Lake(home / "lake"), other).last("selected_subset") if other else None
     path = home / f"control-{part.name}-{target}.parquet"
     if selected is None:
@@ -202,9 +195,9 @@ def main() -> int:
                 cut(data, part, name, home / "targets", args.scale)
 
     def task(part: Part, target: str, arms: tuple[str, ...], seeds: int) -> dict[str, Any]:
-        control = write_control(home, part, names, target) if {CONTROL, WITH_MARKUP} & {*arms} else None
+        control = write_control(home, part, names, target) if CONTROL in arms else None
         fields = task_of(part, target, arms, seeds, shared=shared, home=home, scale=args.scale, control=control)
-        fields["candidates"][0]["path"] = str(pool_of(shared, part, target, home))
+        fields["candidates"][0]["path"] = str(pool_without(shared, target, home))
         return fields
 
     def write() -> None:

@@ -12,8 +12,6 @@ OURS, DOMAIN, DSIR, KNN, CYNICAL = "rounds + loss", "domain", "dsir", "knn", "cy
 NONE, TARGET = "none", "target"
 #: The control: the selection of `ours` for another target. It should be no better than random rows of the domains.
 CONTROL = "for another target"
-#: The selection of `ours` for the target as it is, where a part leaves the target's markup out.
-WITH_MARKUP = "with markup"
 #: Arms by name, as in the task file. λ and the weight of the loss were chosen on ChemProt's validation split.
 ARMS: dict[str, Any] = {
     OURS: {"selector": "got-d-rounds", "name": OURS, "rounds": {"lambda": 0.9, "loss": 2}},
@@ -43,12 +41,9 @@ class Part:
         labels: Whether a classifier is trained on the target's labels.
         targets: Names of the targets; all if empty.
         encoder: `encoder` of the task file.
-        rounds: Settings of `rounds` for `ours`, besides those of `ARMS`.
         curves: `curves` of the task file, with all arms: fewer labels; slices of the pool, nearest to farthest.
         evaluated: Largest number of rows of `dev`, `test` and `general`, where it is less than `MOST_ROWS` and all
             general rows. Reading a row costs a large model as much as a third of training on it.
-        markup: Left out of all splits of the target.
-        domains: The domains of the pool; all if empty.
     """
 
     name: str
@@ -62,11 +57,8 @@ class Part:
     labels: bool = False
     targets: tuple[str, ...] = ()
     encoder: dict[str, Any] = field(default_factory=lambda: {"model": "lexical"})
-    rounds: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
-    markup: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
 
     def most_rows(self, split: str) -> int:
         """Return the largest number of rows of a split of a target."""
@@ -75,7 +67,6 @@ class Part:
     def file_of(self, target: str, split: str) -> str:
         """Return the name of the file of a split of a target, as the part reads it."""
         own = f"-{self.evaluated[split]}" if split in self.evaluated else ""
-        own += "-plain" if self.markup else ""
         return f"{target}.{split}{own}.jsonl"
 
     @property
@@ -159,36 +150,17 @@ _PAPER = Part(
     labels=True,
 )
 # Variants of `ours`, each like `lm` except for one setting, on the target for tuning.
-_TUNED = replace(
-    _LM, name="tuned", deciding=(NONE, DOMAIN), arms=(NONE, DOMAIN, "rounds"), seeds=2, targets=("chemprot",)
-)
-# 134,123 rows would take an hour of a core: the two nearest domains, of which 99 % of the picks are, and 64 tokens.
+_TUNED = replace(_LM, name="tuned", deciding=(NONE,), arms=(NONE, "rounds"), seeds=2, targets=("chemprot",))
 _READOUT = replace(
     _TUNED,
     name="tuned-readout",
-    deciding=(NONE,),
-    arms=(NONE, "rounds"),
-    encoder={"model": "{shared}/models/pool-gpt2", "pooling": "readout", "max_length": 64},
-    domains=("biomedical", "citation contexts"),
+    encoder={"model": "{shared}/models/pool-gpt2", "pooling": "readout", "max_length": 128},
 )
-_OURS_ONLY = replace(_TUNED, deciding=(NONE,), arms=(NONE,))
-_HALF_TARGET = replace(_OURS_ONLY, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
-_REPLAY = replace(_OURS_ONLY, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
-_LOSS = [
-    replace(_OURS_ONLY, name=f"tuned-{name}", rounds=rounds)
-    for name, rounds in {
-        "relative": {"loss_relative": True},
-        "halves": {"loss_halves": True},
-        "sample": {"loss_sample": 20_000},
-        "epsilons": {"epsilons": True},
-    }.items()
-]
-_RELATIVE = replace(_OURS_ONLY, name="relative", rounds={"loss_relative": True}, seeds=4, targets=("mag", "scicite"))
-_MARKUP = replace(_OURS_ONLY, name="tuned-markup", arms=(NONE, WITH_MARKUP), markup=("<<", ">>", "[[", "]]"))
-_MIXTURE = replace(_TUNED, name="tuned-mixture", deciding=(NONE,), arms=(NONE, "mixture"))
+_HALF_TARGET = replace(_TUNED, name="tuned-half-target", arms=(NONE,), warmup={**_LM.warmup, "target_share": 0.5})
+_REPLAY = replace(_TUNED, name="tuned-replay", arms=(NONE,), warmup={**_LM.warmup, "replay": 0.2})
 SIZES = {
     "cores": (_LM, _SMOL, _MINILM, _SLICES),
-    "levers": (_TUNED, *_LOSS, _MARKUP, _RELATIVE, _MIXTURE, _HALF_TARGET, _REPLAY, _READOUT),
+    "levers": (_TUNED, _HALF_TARGET, _REPLAY, _READOUT),
     "gpu": (_GPU,),
     "paper": (_PAPER,),
 }
@@ -207,8 +179,8 @@ def task_of(
 ) -> dict[str, Any]:
     """Return the fields of the task of a part and a target; `control` is the file with the ids of the control."""
     imported = {"selector": "imported", "name": CONTROL, "imported": {"path": str(control), "id": "id"}}
-    known = {**ARMS, CONTROL: imported, WITH_MARKUP: {**imported, "name": WITH_MARKUP}}
-    arms = tuple(arm for arm in arms if arm not in (CONTROL, WITH_MARKUP) or control)
+    known = {**ARMS, CONTROL: imported}
+    arms = tuple(arm for arm in arms if arm != CONTROL or control)
     files = {"train": "train", "validation": "dev", "test": "test"}
     sources: dict[str, Any] = {
         split: str(home / "targets" / part.file_of(target, name)) for split, name in files.items()
@@ -232,11 +204,7 @@ def task_of(
         "general": str(home / part.general_file),
         "encoder": with_shared(part.encoder),
         "base_model": with_shared(part.base),
-        "selection": {
-            **ARMS[OURS],
-            "rounds": {**ARMS[OURS]["rounds"], **part.rounds},
-            "budget": {"tokens": max(2000, round(scale * part.words))},
-        },
+        "selection": {**ARMS[OURS], "budget": {"tokens": max(2000, round(scale * part.words))}},
         "warmup": part.warmup,
         "finetune": finetune,
         "compare": [known.get(arm, arm) for arm in arms],

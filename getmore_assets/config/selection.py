@@ -63,12 +63,6 @@ class Rounds(Section):
         description="weight of the cross-entropy difference (`moore-lewis`); auto: 2 if the task sets `base_model` "
         "to other than its default, otherwise 0, so that no model is trained only to select",
     )
-    loss_relative: bool = Field(False, description="divide the difference by the base model's loss on the same text")
-    loss_halves: bool = Field(False, description="the mean of two models, each tuned on half of target train")
-    loss_sample: int | None = Field(
-        None, ge=100, description="measure so many random candidates, and predict the others from n-grams and vectors"
-    )
-    epsilons: bool = Field(False, description="the mean of the ranks at half of epsilon, epsilon, and twice epsilon")
 
     @property
     def loss_weight(self) -> float:

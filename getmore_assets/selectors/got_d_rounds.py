@@ -1,6 +1,6 @@
 """`got-d-rounds`: GOT-D in rounds, in which the rows picked so far count in the pool's weights."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from getmore_assets.selectors.kind import POTENTIALS, VECTORS, Kind, Picking
 
@@ -19,18 +19,13 @@ _PICKING = Picking(
 
 
 def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> "Ranking":
-    from dataclasses import replace
-
-    import numpy as np
-
     from getmore_assets.config import AUTO
     from getmore_assets.selection import rounds
     from getmore_assets.selection.budget import within_budget
     from getmore_assets.selection.gradient import calibrated_gradient
     from getmore_assets.selection.lambda_estimate import estimated_lambda
-    from getmore_assets.selection.loss_term import gain
     from getmore_assets.selection.ranking import by_order, by_score, price
-    from getmore_assets.selection.trials import Trials
+    from getmore_assets.selection.trials import Trials, gain
 
     settings, (prices, spend), facts = chosen.rounds, price(context, budget), {}
     share = settings.lambda_
@@ -38,36 +33,14 @@ def _rank(context: "SelectionContext", chosen: "Selector", budget: "Budget") -> 
         one_shot = by_score(calibrated_gradient(context.f)).rows(context.eligible)
         moves = Trials(context).moves(within_budget(one_shot, budget)["id"].to_list())
         share, facts["losses"] = estimated_lambda(moves), moves.__dict__
-    gains: Any = 0.0
-    if settings.loss_weight:
-        gains, facts["r2"] = gain(context, prices, spend, settings)
+    weight = settings.loss_weight
+    bonus = weight * context.epsilon * gain(context, prices, spend) if weight else 0.0
     plan, damping = rounds.plan_of(context), settings.damping
-
-    def pick(factor: float) -> rounds.Picks:
-        known = plan.known if factor == 1 else None
-        at = replace(plan, epsilon=factor * plan.epsilon, known=known)
-        bonus = settings.loss_weight * at.epsilon * gains
-        return rounds.pick(at, prices, spend, settings.rounds, float(share), damping=damping, bonus=bonus)
-
-    picked = pick(1)
+    picked = rounds.pick(plan, prices, spend, settings.rounds, float(share), damping=damping, bonus=bonus)
     scores = picked.f.copy()
     scores[picked.order] = picked.score
     result = {"lambda": float(share), "costs": picked.costs, "picks_by_round": picked.by_round}
-    if settings.epsilons:
-        ranks = np.mean([_ranks(each) for each in (picked, pick(0.5), pick(2.0))], 0)
-        return by_score(ranks, **result, **facts)
     return by_order(picked.order, scores, **result, **facts)
-
-
-def _ranks(picked: Any) -> Any:
-    """Return the place of each candidate in the order of the picks; the others follow by f."""
-    import numpy as np
-
-    rest = np.argsort(picked.f, kind="stable")
-    order = np.concatenate([picked.order, rest[~np.isin(rest, picked.order)]])
-    ranks = np.empty(len(order))
-    ranks[order] = np.arange(len(order))
-    return ranks
 
 
 def _needs_base_model(chosen: "Selector") -> bool:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def _rank(context: "SelectionContext", _chosen: "Selector", _budget: "Budget") -> "Ranking":
-    from getmore_assets.selection.loss_term import difference
     from getmore_assets.selection.ranking import by_score
+    from getmore_assets.selection.trials import difference
 
     return by_score(difference(context))
 
