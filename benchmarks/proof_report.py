@@ -60,8 +60,10 @@ def _target(lake: Path, part: Part, name: str, tuning: str) -> dict[str, Any] | 
         return None
     scores = record.table_ref().of_target(task).collect()
     metrics = [metric for metric in _metrics(part) if scores[metric].is_not_null().any()]
-    scores = pl.concat([scores, _curves(lake, task)], how="diagonal_relaxed") if part.curves else scores
-    runs = scores.select("selector", "seed", "warmup_tokens", "warmup_rows", *metrics)
+    shown = ["selector", "seed", "warmup_tokens", "warmup_rows", *metrics]
+    compared = scores.select(shown)
+    curves = _curves(lake, task) if part.curves else scores.clear()  # other labels or rows: shown, but no rivals
+    runs = pl.concat([compared, curves.select(shown)], how="vertical_relaxed") if curves.height else compared
     arms = {
         str(arm): {metric: _interval(rows[metric].to_list()) for metric in metrics}
         for (arm,), rows in runs.group_by("selector", maintain_order=True)
@@ -75,7 +77,7 @@ def _target(lake: Path, part: Part, name: str, tuning: str) -> dict[str, Any] | 
         "cannot_tell": "; ".join(failed),
         "verdict": record.facts["verdict"] if part.curves else [],
         "arms": arms,
-        "against": {metric: _against({name: runs}, metric) for metric in metrics},
+        "against": {metric: _against({name: compared}, metric) for metric in metrics},
         "runs": runs.sort("selector", "seed").to_dicts(),
     }
 
