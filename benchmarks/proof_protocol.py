@@ -150,17 +150,12 @@ _PAPER = Part(
     labels=True,
 )
 # Variants of `ours`, each like `lm` except for one setting, on the target for tuning.
-_TUNED = replace(_LM, name="tuned", deciding=(NONE,), arms=(NONE, "rounds"), seeds=2, targets=("chemprot",))
-_READOUT = replace(
-    _TUNED,
-    name="tuned-readout",
-    encoder={"model": "{shared}/models/pool-gpt2", "pooling": "readout", "max_length": 128},
-)
-_HALF_TARGET = replace(_TUNED, name="tuned-half-target", arms=(NONE,), warmup={**_LM.warmup, "target_share": 0.5})
-_REPLAY = replace(_TUNED, name="tuned-replay", arms=(NONE,), warmup={**_LM.warmup, "replay": 0.2})
+_TUNED = replace(_LM, name="tuned", deciding=(NONE,), arms=(NONE,), seeds=2, targets=("chemprot",))
+_HALF_TARGET = replace(_TUNED, name="tuned-half-target", warmup={**_LM.warmup, "target_share": 0.5})
+_REPLAY = replace(_TUNED, name="tuned-replay", warmup={**_LM.warmup, "replay": 0.2})
 SIZES = {
     "cores": (_LM, _SMOL, _MINILM, _SLICES),
-    "levers": (_TUNED, _HALF_TARGET, _REPLAY, _READOUT),
+    "levers": (_TUNED, _HALF_TARGET, _REPLAY),
     "gpu": (_GPU,),
     "paper": (_PAPER,),
 }

@@ -159,18 +159,6 @@ def require_objective(folder: Path, objective: str, longest: int) -> None:
         raise BadInput("warmup.max_length, finetune.max_length", what, f"Set both to at most {positions}")
 
 
-def require_readout(folder: Path) -> None:
-    """Refuse a model that is not a causal language model with its head.
-
-    Raises:
-        BadInput: The folder's configuration names another architecture.
-    """
-    architectures = json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or ["nothing"]
-    if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
-        what = f"readout needs a causal language model with its head; the folder names {', '.join(architectures)}"
-        raise BadInput(f"encoder.pooling {folder}", what, "Set pooling to mean, or take a causal model")
-
-
 def model_fingerprint(folder: Path) -> str:
     """Return a hash of a model's configuration, tokenizer and weights."""
     files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt", ".model"))

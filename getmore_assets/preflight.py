@@ -20,7 +20,7 @@ from getmore_assets.corpus.identity import file_hash, fingerprint
 from getmore_assets.errors import BadInput
 from getmore_assets.lake import Lake, unfinished, unreadable_in
 from getmore_assets.launch import launch
-from getmore_assets.models import find_model, require_objective, require_readout
+from getmore_assets.models import find_model, require_objective
 from getmore_assets.pieces import vectors_of
 from getmore_assets.pods import require_lake
 from getmore_assets.records import write_atomically
@@ -91,9 +91,7 @@ def _find_models(task: Task) -> dict[str, Path]:
     """Return the folder of each model of a task, by field."""
     folders: dict[str, Path] = {}
     if task.encoder.model not in WITHOUT_WEIGHTS:
-        folders["encoder.model"] = folder = find_model(task.encoder.model, "encoder.model")
-        if task.encoder.pooling == "readout":
-            require_readout(folder)
+        folders["encoder.model"] = find_model(task.encoder.model, "encoder.model")
     if task.base_model.model != "small":
         folders["base_model.model"] = folder = find_model(task.base_model.model, "base_model.model")
         longest = max(task.warmup.max_length, task.finetune.max_length)

@@ -36,10 +36,8 @@ class Encoder(Section):
         False,
         description="distil a static encoder (one vector per token) from the model: far faster, blind to word order",
     )
-    pooling: Literal["mean", "weighted", "readout"] = Field(
-        "mean",
-        description="pooling of hidden states; weighted: by position, for causal models; readout: instead of states, "
-        "the gradient of a causal model's loss at its output matrix, sketched to 1,024 numbers",
+    pooling: Literal["mean", "weighted"] = Field(
+        "mean", description="pooling of hidden states; weighted: by position, for causal models"
     )
     adapt: Adapt | None = Field(
         None,
@@ -51,8 +49,6 @@ class Encoder(Section):
     def _only_models_adapt(self) -> "Encoder":
         if (self.adapt or self.static) and self.model in WITHOUT_WEIGHTS:
             raise ValueError(f"`{self.model}` cannot be adapted or distilled: give a model's folder or name")
-        if self.static and self.pooling == "readout":
-            raise ValueError("a static encoder has no read-out: set one of static and pooling: readout")
         if self.adapt and self.static:
             raise ValueError("a static encoder is not adapted: set one of adapt and static")
         return self

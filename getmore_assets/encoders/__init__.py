@@ -81,10 +81,6 @@ def make_encoder(task: Task, fitted: Path, sample: list[str]) -> Encoder:
         from getmore_assets.encoders.adapted import adapted
 
         folder = adapted(folder, task.encoder, sample, fitted)
-    if task.encoder.pooling == "readout":
-        from getmore_assets.encoders.readout import ReadoutEncoder
-
-        return ReadoutEncoder(folder, task.encoder)
     return TransformerEncoder(folder, task.encoder)
 
 
