@@ -62,8 +62,9 @@ def _target(lake: Path, part: Part, name: str, tuning: str) -> dict[str, Any] | 
     metrics = [metric for metric in _metrics(part) if scores[metric].is_not_null().any()]
     shown = ["selector", "seed", "warmup_tokens", "warmup_rows", *metrics]
     compared = scores.select(shown)
-    curves = _curves(lake, task) if part.curves else scores.clear()  # other labels or rows: shown, but no rivals
-    runs = pl.concat([compared, curves.select(shown)], how="vertical_relaxed") if curves.height else compared
+    runs = compared
+    if part.curves and (curves := _curves(lake, task)).height:  # other labels or rows: shown, but no rivals
+        runs = pl.concat([compared, curves.select(shown)], how="vertical_relaxed")
     arms = {
         str(arm): {metric: _interval(rows[metric].to_list()) for metric in metrics}
         for (arm,), rows in runs.group_by("selector", maintain_order=True)

@@ -52,7 +52,7 @@ class TransformerEncoder:
         tokens = self._tokenizer(texts, truncation=True, max_length=self._max_length)["input_ids"]
         special = set(self._tokenizer.all_special_ids)  # includes the unknown token
         vectors: np.ndarray | None = None
-        for rows in batched([len(t) for t in tokens], self._batch_tokens):
+        for rows in _batched([len(t) for t in tokens], self._batch_tokens):
             padded = self._tokenizer.pad({"input_ids": [tokens[r] for r in rows]}, return_tensors="pt").to(self.device)
             states = self._model(**padded).last_hidden_state.float()
             mask = padded["attention_mask"].unsqueeze(-1).float()
@@ -67,7 +67,7 @@ class TransformerEncoder:
         return unit_length(vectors)
 
 
-def batched(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
+def _batched(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
     """Yield the row numbers of each batch, longest texts first: little padding, and the first batch is largest.
 
     Args:
